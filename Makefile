@@ -1,0 +1,37 @@
+# Everything runs in a virtual environment that the first target to need it makes: nothing but Python 3.11+ is assumed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN ?= runs/demo
+
+.PHONY: demo test test-all lint bench clean
+
+# Images to a searched, retrained and compared backbone on synthetic persons; interrupted, the same command goes on.
+demo: $(STAMP)
+	$(BIN)/python tools/pipeline.py --config configs/demo.yaml --out $(RUN) --resume
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q
+
+# Also the tests that take minutes or need Market-1501 (under data/ or $$REID_DATA).
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -q -m "slow or real or not slow"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/search.py
+
+$(STAMP): setup.py constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or later is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --progress-bar on --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs/demo

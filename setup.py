@@ -1,0 +1,30 @@
+"""Packaging: dependencies as ranges here, the exact tested set in constraints.txt, which make uses."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="reid-nas",
+    version="0.1.0",
+    description="Neural architecture search for lightweight person re-identification backbones",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["reid*", "supernet*", "search*", "evaluation*"]),
+    install_requires=[
+        "torch>=2.11",
+        "torchvision>=0.26",  # fits one torch build only: always install the two together
+        "numpy>=1.26",
+        "pyyaml>=6.0",
+        "pydantic>=2.7",
+        "pillow>=10",
+        "safetensors>=0.4.3",
+        "tqdm>=4.66",
+        "tensorboard>=2.16",
+        "matplotlib>=3.8",
+        "nni==3.0",
+        "filelock<3.12",  # nni 3.0 hangs with newer ones
+        "fvcore==0.1.5.post20221221",
+    ],
+    extras_require={
+        "dev": ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.6"],
+        "export": ["onnx>=1.16", "onnxruntime>=1.18"],
+    },
+)
