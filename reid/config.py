@@ -1,0 +1,116 @@
+"""Typed configuration: a YAML file and ``a.b=c`` overrides become one frozen dataclass, or a one-line error.
+
+The dataclasses are pydantic's, so types and ranges are checked; an unknown key names its nearest relatives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from reid.errors import UserError, nearest
+from reid.files import read_yaml
+
+STRICT = ConfigDict(extra="forbid")
+"""For ``pydantic.dataclasses.dataclass(frozen=True, config=STRICT)``: keys that do not exist are errors."""
+
+T = TypeVar("T")
+
+
+def load_config(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
+    """The configuration of type ``kind`` in a YAML file, after overrides.
+
+    Any mapping in a file may name another file under ``base`` (relative to its own); its values then replace that
+    file's, mapping by mapping.
+
+    Raises:
+        UserError: the file or an override is unreadable, has an unknown key, or a value of a wrong type or range.
+    """
+    data = read_merged(path)
+    for text in overrides:
+        data = merge(data, parse_override(text))
+    return build_config(kind, data, str(path))
+
+
+def read_merged(path: Path) -> dict:
+    """A YAML mapping with every ``base`` in it, at any depth, replaced by the file it names."""
+    data = read_yaml(path)
+    if data is None:
+        data = {}
+    if not isinstance(data, Mapping):
+        raise UserError(f"config {path}: must be a mapping of keys to values")
+    return _with_bases(data, path.parent)
+
+
+def _with_bases(data: Mapping, folder: Path) -> dict:
+    own = {
+        key: _with_bases(value, folder) if isinstance(value, Mapping) else value
+        for key, value in data.items()
+        if key != "base"
+    }
+    return merge(read_merged(folder / data["base"]), own) if data.get("base") else own
+
+
+def merge(base: Mapping, over: Mapping) -> dict:
+    """``base`` with the values of ``over`` in their place; mappings are merged, anything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_override(text: str) -> dict:
+    """``"a.b=c"`` as ``{"a": {"b": c}}``; the value is read as YAML."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set {text}: must be of the form a.b=value")
+    try:
+        data: Any = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError(f"--set {text}: the value is not valid YAML") from None
+    for part in reversed(key.split(".")):
+        data = {part: data}
+    return data
+
+
+def build_config(kind: type[T], data: Mapping, where: str) -> T:
+    """``data`` as a ``kind``; ``where`` is named in errors."""
+    try:
+        return TypeAdapter(kind).validate_python(dict(data))
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first_problem(kind, error)}") from None
+
+
+def config_to_dict(config: Any) -> dict:
+    """Plain mappings, lists and numbers; ``build_config`` reads it back equal."""
+    return TypeAdapter(type(config)).dump_python(config, mode="json")
+
+
+def _first_problem(kind: type, error: ValidationError) -> str:
+    problem = error.errors()[0]
+    place = [str(part) for part in problem["loc"]]
+    name = ".".join(place)
+    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _keys_at(kind, place[:-1])
+        return f"unknown key '{name}'{nearest(place[-1], known) or '; known: ' + ', '.join(known)}"
+    given = problem.get("input")
+    shown = "" if problem["type"].startswith("missing") else f" (given: {given!r})"
+    return f"{name}: {problem['msg'].lower()}{shown}"
+
+
+def _keys_at(kind: Any, place: Sequence[str]) -> list[str]:
+    """Field names of the dataclass at ``place`` inside ``kind``."""
+    for part in place:
+        hints = typing.get_type_hints(kind)
+        options = [hints[part], *typing.get_args(hints[part])]
+        kind = next((option for option in options if dataclasses.is_dataclass(option)), None)
+        if kind is None:
+            return []
+    return [field.name for field in dataclasses.fields(kind)]
