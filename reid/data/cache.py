@@ -1,0 +1,163 @@
+"""Decoded images: each file is decoded once into a memory-mapped array, which later runs open at once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from reid.data.augment import resize
+from reid.data.records import ImageRecord, ImageSet
+from reid.errors import UserError
+from reid.files import write_atomic, write_json
+
+VERSION = 1
+"""Of the layout of the cache; a cache of another version is built again."""
+
+_CHUNK = 64
+
+
+def load_images(
+    records: Sequence[ImageRecord],
+    cache_dir: Path,
+    size: tuple[int, int] | None = None,
+    progress: bool = True,
+    workers: int | None = None,
+) -> ImageSet:
+    """The decoded images of ``records`` in their order, from the cache if it has them, else decoded into it.
+
+    The cache is an array file and a manifest, written last. Both bear a digest of everything the pixels
+    depend on (file names relative to their common folder, sizes and modification times of the files, the size
+    asked for) in their names: a changed file gives another name, two processes that build the same cache
+    write the same content under the same name, and an interrupted build leaves no manifest. Older caches of
+    the same list are removed.
+
+    Args:
+        records: at least one; labels are taken from here, never from the cache.
+        cache_dir: made where missing; many lists may share it.
+        size: height and width to store; None stores the size of the first image. Images of another size are
+            resized bilinearly, with antialiasing.
+        progress: show a progress bar while decoding.
+        workers: threads that decode; None takes one for each core.
+
+    Returns:
+        Images of ``(N, H, W, 3) uint8`` backed by the file, copied on write: changes never reach it.
+
+    Raises:
+        UserError: no records, an image that is missing, unreadable or truncated, or a folder that cannot be
+            written.
+    """
+    if not records:
+        raise UserError("no images to load: the list is empty")
+    paths = [record.path for record in records]
+    stem, key = _names(paths, size)
+    array, manifest = cache_dir / f"{stem}-{key}.npy", cache_dir / f"{stem}-{key}.json"
+    images = _open(array, manifest, key, len(paths))
+    if images is None:
+        try:
+            images = _build(paths, array, manifest, key, size, progress, workers or os.cpu_count() or 1)
+        except OSError as error:
+            raise UserError(f"cannot write the image cache in {cache_dir}: {error}; choose another") from None
+    return ImageSet(
+        images=torch.from_numpy(images),
+        pids=torch.tensor([record.pid for record in records], dtype=torch.int64),
+        camids=torch.tensor([record.camid for record in records], dtype=torch.int64),
+    )
+
+
+def _names(paths: Sequence[str], size: tuple[int, int] | None) -> tuple[str, str]:
+    """A name for the list (relative file names and the size asked for), and a digest of list and files."""
+    folder = os.path.dirname(os.path.commonprefix([os.path.dirname(path) + os.sep for path in paths]))
+    names = hashlib.sha256(json.dumps([VERSION, size]).encode())
+    content = hashlib.sha256(names.digest())
+    for path in paths:
+        try:
+            stat = os.stat(path)
+        except OSError:
+            raise UserError(f"image {path} does not exist; extract the data set again") from None
+        name = os.path.relpath(path, folder)
+        names.update(json.dumps(name).encode())
+        content.update(json.dumps([name, stat.st_size, stat.st_mtime_ns]).encode())
+    return names.hexdigest()[:12], content.hexdigest()
+
+
+def _open(array: Path, manifest: Path, key: str, count: int) -> np.ndarray | None:
+    """The cached images, mapped copy-on-write, or None where there is no valid cache."""
+    try:
+        written = json.loads(manifest.read_text(encoding="utf-8"))
+        images = np.load(array, mmap_mode="c")
+    except (OSError, ValueError):  # missing, cut off or not what it should be: built again
+        return None
+    expected = {"version": VERSION, "digest": key, "shape": [count, *images.shape[1:]]}
+    valid = written == expected and list(images.shape) == written["shape"] and images.dtype == np.uint8
+    return images if valid and images.shape[-1] == 3 else None
+
+
+def _build(
+    paths: Sequence[str],
+    array: Path,
+    manifest: Path,
+    key: str,
+    size: tuple[int, int] | None,
+    progress: bool,
+    workers: int,
+) -> np.ndarray:
+    size = size or _decode(paths[0]).shape[:2]
+    shape = (len(paths), *size, 3)
+    array.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(array, partial(_write, shape=shape, blocks=_decoded(paths, size, progress, workers)))
+    write_json(manifest, {"version": VERSION, "digest": key, "shape": list(shape)})
+    for old in array.parent.glob(f"{array.name.split('-')[0]}-*"):
+        if key not in old.name:
+            with contextlib.suppress(OSError):  # another process was faster, or has it open on Windows
+                old.unlink()
+    return np.load(array, mmap_mode="c")
+
+
+def _write(path: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
+    """Writes an ``.npy`` file piece by piece: here a full disk is an error, in a map a crash."""
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(block.tobytes())
+
+
+def _decoded(paths: Sequence[str], size: tuple[int, int], progress: bool, workers: int) -> Iterator[np.ndarray]:
+    """Decoded images in order, in arrays ``(n, H, W, 3) uint8``."""
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    bar = tqdm(total=len(paths), desc="decoding images", unit="image", disable=not progress)
+    pool = ThreadPoolExecutor(workers)  # Pillow decodes without holding Python's lock
+    try:
+        for block in pool.map(lambda chunk: _decode_chunk(chunk, size), chunks):
+            yield block
+            bar.update(len(block))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        bar.close()
+
+
+def _decode_chunk(paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
+    block = np.empty((len(paths), *size, 3), dtype=np.uint8)
+    for row, path in zip(block, paths, strict=True):
+        row[:] = resize(torch.from_numpy(_decode(path))[None], size)[0].numpy()
+    return block
+
+
+def _decode(path: str) -> np.ndarray:
+    """``(H, W, 3) uint8``."""
+    try:
+        with Image.open(path) as image:
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow's decoders raise
+        raise UserError(f"image {path} is unreadable or cut off; extract the data set again") from None

@@ -1,0 +1,107 @@
+"""PK batches: P identities with K images each, for the batch-hard triplet loss (Hermans et al. 2017)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from reid.errors import UserError
+
+
+class PKSampler:
+    """Batches of P different identities with K images each, in which an epoch shows every image.
+
+    As in the samplers of torchreid and fast-reid, each identity's images are shuffled in every epoch and cut
+    into chunks of K, and a batch takes one chunk from each of P identities. Those drop an identity's last,
+    incomplete chunk and stop as soon as fewer than P identities have chunks left. Here
+
+    - the last chunk is filled up with the identity's first images of that epoch, so that no image is dropped
+      (with fewer than K images, each is repeated equally often, give or take one: the same as drawing with
+      replacement, but balanced);
+    - an epoch has ``B = ceil(chunks / P)`` batches, known beforehand; the fewer than P places left over go to
+      one more chunk of identities drawn at random;
+    - an identity with as many chunks left as there are batches left is taken into the batch; the other places
+      are drawn, with better chances for identities with more chunks left. Then the chunks always fit into the
+      B batches.
+
+    So every image is shown in every epoch. The one exception is an identity with more than ``B`` chunks, that
+    is, more than the P-th part of all: it gives ``B`` of them, another random choice in each epoch, and the
+    others fill its places.
+
+    Attributes:
+        batches_per_epoch: ``B``, the same for all epochs.
+    """
+
+    def __init__(self, labels: torch.Tensor, p: int, k: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        """
+        Args:
+            labels: ``(N,) int64``, the identity of each image, numbered in any way.
+            p: identities in a batch, over all ranks.
+            k: images of each identity.
+            seed: together with the epoch it decides all draws; not negative.
+            rank, world_size: this process's share of each batch, ``p / world_size`` identities of it.
+
+        Raises:
+            UserError: fewer than ``p`` identities, ``p`` is not divisible by ``world_size``, or a number is
+                too small.
+        """
+        if p < 1 or k < 1 or seed < 0:
+            raise UserError(f"PK batch with p={p}, k={k}, seed={seed}: p and k must be >= 1, seed >= 0")
+        if not 0 <= rank < world_size or p % world_size:
+            raise UserError(f"p={p} identities cannot be split over {world_size} processes; take a multiple")
+        identity_of = np.unique(labels.cpu().numpy(), return_inverse=True)[1].reshape(-1)
+        self._counts = np.bincount(identity_of)
+        if len(self._counts) < p:
+            raise UserError(
+                f"a batch of p={p} identities cannot be drawn from {len(self._counts)}; lower p or add some"
+            )
+        self._identity_of = identity_of
+        self._p, self._k, self._seed, self._rank, self._world_size = p, k, seed, rank, world_size
+        self._chunks = -(-self._counts // k)
+        self.batches_per_epoch = int(-(-self._chunks.sum() // p))
+
+    def epoch(self, e: int) -> list[torch.Tensor]:
+        """``batches_per_epoch`` tensors ``(p * k / world_size,) int64`` of indices, identity by identity.
+
+        The same for the same (seed, e) on any machine; ranks get different identities of the same batches.
+        """
+        # Only uniform numbers, comparisons and divisions are used: the same on every platform.
+        rng = np.random.default_rng([self._seed, e])
+        shuffled = np.lexsort((rng.random(len(self._identity_of)), self._identity_of))
+        start = np.cumsum(self._counts) - self._counts
+        given = np.zeros_like(self._counts)
+        share = self._p // self._world_size
+        mine = slice(self._rank * share, (self._rank + 1) * share)
+        batches = []
+        for chosen in self._schedule(rng):
+            position = given[chosen, None] * self._k + np.arange(self._k)
+            given[chosen] += 1
+            # Modulo: the last chunk goes on with the identity's first images, others than its own if n >= K.
+            index = shuffled[start[chosen, None] + position % self._counts[chosen, None]]
+            batches.append(torch.from_numpy(index[mine].reshape(-1).astype(np.int64)))
+        return batches
+
+    def _schedule(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """The identities of each batch, ``(p,)`` different ones each, in random order."""
+        left = self._quotas(rng)
+        schedule = []
+        for batches_left in range(self.batches_per_epoch, 0, -1):
+            candidates = np.flatnonzero(left)
+            # Kept true by this loop: no identity has more chunks left than there are batches, and together
+            # they have p for each batch. So at least p identities have some, and at most p must be taken now.
+            key = rng.random(len(candidates)) / left[candidates]
+            key[left[candidates] == batches_left] = -1.0
+            chosen = candidates[np.argsort(key, kind="stable")[: self._p]]
+            chosen = chosen[np.argsort(rng.random(self._p), kind="stable")]
+            left[chosen] -= 1
+            schedule.append(chosen)
+        return schedule
+
+    def _quotas(self, rng: np.random.Generator) -> np.ndarray:
+        """Chunks that each identity gives in this epoch: at most one per batch, and p per batch together."""
+        quotas = np.minimum(self._chunks, self.batches_per_epoch)
+        while missing := self._p * self.batches_per_epoch - int(quotas.sum()):
+            open_to_more = np.flatnonzero(quotas < self.batches_per_epoch)
+            order = np.argsort(rng.random(len(open_to_more)), kind="stable")
+            quotas[open_to_more[order[:missing]]] += 1
+        return quotas

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reid.data import cache
+from reid.data.cache import load_images
+from reid.data.records import ImageRecord
+from reid.errors import UserError
+
+
+def save(path: Path, seed: int, height: int = 32, width: int = 16) -> ImageRecord:
+    """A smooth random picture: noise would make JPEG decoders and resizing filters hard to compare."""
+    small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC).save(path)
+    return ImageRecord(str(path), pid=seed + 1, camid=seed % 6 + 1)
+
+
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> list[ImageRecord]:
+    suffixes = ("jpg", "png", "png")
+    return [save(tmp_path / "set" / f"{seed:03d}.{suffixes[seed % 3]}", seed) for seed in range(150)]
+
+
+def load(records: list[ImageRecord], folder: Path, size: tuple[int, int] | None = None):
+    return load_images(records, folder / "cache", size, progress=False, workers=2)
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "cache").iterdir()}
+
+
+def test_pixels_and_labels_in_order(records, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns of arrays that it must not write to
+        images = load(records, tmp_path)
+    assert images.images.shape == (150, 32, 16, 3) and images.images.dtype == torch.uint8
+    assert images.pids.tolist() == [record.pid for record in records]
+    assert images.camids.tolist() == [record.camid for record in records]
+    expected = np.stack([pixels(record.path) for record in records])
+    assert np.array_equal(images.images.numpy(), expected)
+
+
+def test_second_load_decodes_nothing_and_is_equal(records, tmp_path, monkeypatch):
+    first = load(records, tmp_path)
+    before = files(tmp_path)
+    monkeypatch.setattr(cache, "_decode", lambda path: pytest.fail(f"decoded {path} again"))
+    second = load(records, tmp_path)
+    assert torch.equal(first.images, second.images) and files(tmp_path) == before
+
+
+def test_labels_come_from_the_records(records, tmp_path):
+    load(records, tmp_path)
+    relabelled = [ImageRecord(record.path, 5, 6) for record in records]
+    images = load(relabelled, tmp_path)
+    assert set(images.pids.tolist()) == {5} and set(images.camids.tolist()) == {6}
+
+
+def test_writing_to_the_images_never_reaches_the_cache(records, tmp_path):
+    images = load(records, tmp_path)
+    expected = images.images.clone()
+    images.images.zero_()
+    assert torch.equal(load(records, tmp_path).images, expected)
+
+
+def test_changed_image_is_decoded_anew_and_the_old_cache_goes(records, tmp_path):
+    load(records, tmp_path)
+    before = set(files(tmp_path))
+    save(Path(records[40].path), seed=999)
+    images = load(records, tmp_path)
+    assert np.array_equal(images.images[40].numpy(), pixels(records[40].path))
+    after = set(files(tmp_path))
+    assert len(after) == 2 and not after & before
+
+
+def test_change_that_keeps_the_file_size_is_noticed(tmp_path):
+    path, sizes = tmp_path / "flat.png", set()
+    for level in (10, 20):
+        Image.fromarray(np.full((8, 4, 3), level, np.uint8)).save(path, compress_level=0)
+        os.utime(path, (level, level))
+        sizes.add(path.stat().st_size)
+        assert (load([ImageRecord(str(path), 1, 1)], tmp_path).images == level).all()
+    assert len(sizes) == 1
+
+
+def test_other_lists_and_sizes_have_their_own_cache(records, tmp_path):
+    whole = load(records, tmp_path)
+    part = load(records[::-2], tmp_path)
+    assert torch.equal(part.images, whole.images.flip(0)[::2])
+    assert load(records, tmp_path, size=(16, 8)).images.shape == (150, 16, 8, 3)
+    assert len(files(tmp_path)) == 6
+    assert torch.equal(load(records, tmp_path).images, whole.images)
+
+
+def test_cache_moves_with_the_data(records, tmp_path, monkeypatch):
+    first = load(records, tmp_path)
+    (tmp_path / "set").rename(tmp_path / "moved")
+    moved = [ImageRecord(str(tmp_path / "moved" / Path(r.path).name), r.pid, r.camid) for r in records]
+    monkeypatch.setattr(cache, "_decode", lambda path: pytest.fail(f"decoded {path} again"))
+    assert torch.equal(load(moved, tmp_path).images, first.images)
+
+
+DAMAGES = ("array cut", "array gone", "manifest gone", "manifest cut", "other version")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_cache_is_built_again(records, tmp_path, damage):
+    expected = load(records, tmp_path).images.clone()
+    array, manifest = next((tmp_path / "cache").glob("*.npy")), next((tmp_path / "cache").glob("*.json"))
+    if damage == "array cut":
+        os.truncate(array, array.stat().st_size - 1)
+    elif damage == "array gone":
+        array.unlink()
+    elif damage == "manifest gone":
+        manifest.unlink()
+        array.write_bytes(b"")
+    elif damage == "manifest cut":
+        manifest.write_text(manifest.read_text()[:10])
+    else:
+        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": cache.VERSION - 1}))
+    assert torch.equal(load(records, tmp_path).images, expected)
+    assert json.loads(manifest.read_text())["version"] == cache.VERSION
+
+
+def test_interrupted_build_leaves_nothing(records, tmp_path, monkeypatch):
+    real, calls = cache._decode, []
+
+    def interrupted(path: str):
+        calls.append(path)
+        if len(calls) == 100:
+            raise KeyboardInterrupt
+        return real(path)
+
+    monkeypatch.setattr(cache, "_decode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(records, tmp_path)
+    assert files(tmp_path) == {}
+    monkeypatch.undo()
+    assert len(load(records, tmp_path)) == 150
+
+
+@pytest.mark.parametrize("name", ["cut.jpg", "cut.png", "text.jpg", "empty.jpg"])
+def test_unreadable_image_is_named(records, tmp_path, name):
+    bad = save(tmp_path / "set" / name, seed=3)
+    data = Path(bad.path).read_bytes()
+    content = {"cut": data[: len(data) // 2], "text": b"no image at all", "empty": b""}[name.split(".")[0]]
+    Path(bad.path).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        load([*records[:70], bad, *records[70:]], tmp_path)
+    assert bad.path in str(caught.value) and "\n" not in str(caught.value)
+    assert files(tmp_path) == {}
+
+
+def test_missing_image_and_empty_list(records, tmp_path):
+    Path(records[7].path).unlink()
+    with pytest.raises(UserError, match="007.*does not exist"):
+        load(records, tmp_path)
+    with pytest.raises(UserError, match="empty"):
+        load([], tmp_path)
+
+
+def test_folder_that_cannot_be_made(records, tmp_path):
+    (tmp_path / "cache").touch()
+    with pytest.raises(UserError, match="cannot write the image cache"):
+        load(records, tmp_path)
+
+
+@pytest.mark.parametrize("size", [None, (24, 20)])
+def test_other_sizes_are_resized_like_pil(tmp_path, size):
+    shapes = [(32, 16), (64, 32), (20, 30)]
+    records = [save(tmp_path / f"{i}.png", i, *shape) for i, shape in enumerate(shapes)]
+    images = load(records, tmp_path, size).images
+    height, width = size or (32, 16)
+    assert images.shape == (3, height, width, 3)
+    for image, record in zip(images, records, strict=True):
+        with Image.open(record.path) as picture:
+            expected = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), dtype=int)
+        assert np.abs(image.numpy() - expected).max() <= 1
+
+
+def test_gray_image_becomes_rgb(tmp_path):
+    Image.fromarray(np.full((8, 4), 77, np.uint8)).save(tmp_path / "gray.png")
+    images = load([ImageRecord(str(tmp_path / "gray.png"), 1, 1)], tmp_path).images
+    assert (images == 77).all() and images.shape == (1, 8, 4, 3)
+
+
+def test_builders_at_once_all_get_the_pixels(records, tmp_path, monkeypatch):
+    """Threads stand for processes here: builders share nothing but the folder either way."""
+    started, real = Barrier(4, timeout=60), cache._build
+
+    def together(*arguments):
+        started.wait()  # all four have found no cache and build their own
+        return real(*arguments)
+
+    monkeypatch.setattr(cache, "_build", together)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: load(records, tmp_path).images, range(4)))
+    expected = np.stack([pixels(record.path) for record in records])
+    assert all(np.array_equal(images.numpy(), expected) for images in results)
+    assert len(files(tmp_path)) == 2

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reid.data.locate import CANDIDATES, MARKET_FOLDERS, find_market1501
+from reid.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch):
+    monkeypatch.delenv("REID_DATA", raising=False)
+
+
+def make(folder: Path, parts: tuple[str, ...] = MARKET_FOLDERS) -> Path:
+    for part in parts:
+        (folder / part).mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_every_candidate_is_found_in_every_place(tmp_path, monkeypatch, name):
+    made = make(tmp_path / "data" / name)
+    assert find_market1501(None, tmp_path).samefile(made)
+    assert find_market1501(tmp_path / "data", tmp_path / "elsewhere").samefile(made)
+    monkeypatch.setenv("REID_DATA", str(tmp_path / "data"))
+    assert find_market1501(None, tmp_path / "elsewhere").samefile(made)
+
+
+def test_order_given_then_variable_then_root(tmp_path, monkeypatch):
+    given, variable, root = (make(tmp_path / name) for name in ("given", "variable", "root/data"))
+    assert find_market1501(None, tmp_path / "root").samefile(root)
+    monkeypatch.setenv("REID_DATA", str(variable))
+    assert find_market1501(None, tmp_path / "root").samefile(variable)
+    assert find_market1501(given, tmp_path / "root").samefile(given)
+
+
+def test_variable_without_market_does_not_fall_back(tmp_path, monkeypatch):
+    make(tmp_path / "data")
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv("REID_DATA", str(tmp_path / "other"))
+    assert find_market1501(None, tmp_path) is None
+
+
+def test_complete_folder_goes_before_a_partial_one(tmp_path):
+    make(tmp_path / "data", ("query",))
+    complete = make(tmp_path / "data" / "market1501")
+    assert find_market1501(None, tmp_path).samefile(complete)
+
+
+def test_partial_folder_is_found_for_the_reader_to_complain_about(tmp_path):
+    partial = make(tmp_path / "data" / "Market-1501-v15.09.15", ("bounding_box_train",))
+    assert find_market1501(None, tmp_path).samefile(partial)
+
+
+def test_nothing_there(tmp_path):
+    assert find_market1501(None, tmp_path) is None
+
+
+def test_refuses(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="nowhere does not exist"):
+        find_market1501(tmp_path / "nowhere", tmp_path)
+    with pytest.raises(UserError, match="holds no Market-1501"):
+        find_market1501(tmp_path, tmp_path)
+    monkeypatch.setenv("REID_DATA", str(tmp_path / "gone"))
+    with pytest.raises(UserError, match="REID_DATA is .*gone"):
+        find_market1501(None, tmp_path)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reid.data.market1501 import OFFICIAL_COUNTS, count_records, parse_name, read_market1501
+from reid.data.records import ImageRecord
+from reid.errors import UserError
+
+FILES = {
+    "bounding_box_train": ["0007_c2s3_070952_01.jpg", "0002_c1s1_000451_03.jpg", "-1_c1s1_000401_03.jpg"],
+    "query": ["0001_c1s1_001051_00.jpg", "0000_c1s1_001051_00.jpg"],
+    "bounding_box_test": [
+        "0001_c6s2_000001_01.jpg.jpg",
+        "0000_c3s1_000151_01.jpg",
+        "-1_c1s1_000401_03.jpg",
+        "0001_c2s1_000301_00.png",
+        "Thumbs.db",
+        "._0001_c2s1_000301_00.jpg",
+    ],
+}
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    for folder, names in FILES.items():
+        (tmp_path / "Market-1501-v15.09.15" / folder).mkdir(parents=True)
+        for name in names:
+            (tmp_path / "Market-1501-v15.09.15" / folder / name).touch()
+    return tmp_path / "Market-1501-v15.09.15"
+
+
+def labels(records: tuple[ImageRecord, ...]) -> list[tuple[str, int, int]]:
+    return [(Path(record.path).name, record.pid, record.camid) for record in records]
+
+
+def test_reads_the_partition_sorted_by_name(market):
+    data = read_market1501(market, check_counts=False)
+    assert labels(data.train) == [("0002_c1s1_000451_03.jpg", 2, 1), ("0007_c2s3_070952_01.jpg", 7, 2)]
+    assert labels(data.query) == [("0001_c1s1_001051_00.jpg", 1, 1)]
+    assert labels(data.gallery) == [
+        ("-1_c1s1_000401_03.jpg", -1, 1),
+        ("0000_c3s1_000151_01.jpg", 0, 3),
+        ("0001_c2s1_000301_00.png", 1, 2),
+        ("0001_c6s2_000001_01.jpg.jpg", 1, 6),
+    ]
+    assert all(Path(record.path).is_absolute() and Path(record.path).exists() for record in data.gallery)
+
+
+def test_accepts_the_parent_and_a_relative_path(market, monkeypatch):
+    data = read_market1501(market, check_counts=False)
+    assert read_market1501(market.parent, check_counts=False) == data
+    monkeypatch.chdir(market.parent)
+    assert read_market1501(Path("."), check_counts=False) == data
+
+
+@given(
+    pid=st.integers(-1, 99999),
+    camid=st.integers(1, 99),
+    doubled=st.booleans(),
+    end=st.sampled_from(["jpg", "png", "JPG"]),
+)
+def test_names_parse_back(pid, camid, doubled, end):
+    number = str(pid) if pid < 0 else f"{pid:04d}"
+    name = f"{number}_c{camid}s1_000451_03{'.jpg' if doubled else ''}.{end}"
+    assert parse_name(name) == (pid, camid)
+
+
+BAD_NAMES = (
+    "person.jpg",
+    "0002_c1_000451_03.jpg",
+    "-2_c1s1_000451_03.jpg",
+    "0002_c1s1_000451_03 (1).jpg",
+    "0002.png",
+)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_image_with_another_name_is_refused_by_name(market, name):
+    (market / "query" / name).touch()
+    with pytest.raises(UserError) as caught:
+        read_market1501(market, check_counts=False)
+    assert str(market / "query" / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", FILES)
+def test_missing_and_empty_folder(market, folder):
+    shutil.rmtree(market / folder)
+    with pytest.raises(UserError, match=f"{folder} is missing; extract"):
+        read_market1501(market, check_counts=False)
+    (market / folder).mkdir()
+    with pytest.raises(UserError, match=f"{folder} holds no image"):
+        read_market1501(market, check_counts=False)
+
+
+def test_no_data_set_at_all(tmp_path):
+    with pytest.raises(UserError, match="no Market-1501 at"):
+        read_market1501(tmp_path / "nowhere")
+
+
+def test_counts_that_differ_name_folder_found_and_expected(market):
+    with pytest.raises(UserError) as caught:
+        read_market1501(market)
+    message = str(caught.value)
+    assert str(market / "bounding_box_train") in message and "\n" not in message
+    assert "3 images, 2 identities, 0 distractors, 1 junk" in message
+    assert "12936 images, 751 identities" in message and "extract it again" in message
+
+
+def test_one_image_less_than_official_is_noticed(tmp_path):
+    """A full set of empty files passes; without its last gallery image it does not."""
+    pids = {
+        "bounding_box_train": range(1, 752),
+        "query": range(1, 751),
+        "bounding_box_test": [*([0] * 2798), *([-1] * 3819), *range(1, 751)],
+    }
+    for folder, needed in pids.items():
+        (tmp_path / folder).mkdir()
+        every = list(needed)
+        every += [every[-1]] * (OFFICIAL_COUNTS[folder]["images"] - len(every))
+        for number, pid in enumerate(every):
+            (tmp_path / folder / f"{pid if pid < 0 else f'{pid:04d}'}_c1s1_{number:06d}_00.jpg").touch()
+    data = read_market1501(tmp_path)
+    assert count_records(data.gallery) == OFFICIAL_COUNTS["bounding_box_test"]
+    Path(data.gallery[-1].path).unlink()
+    with pytest.raises(UserError, match="found 19731 images.*expected 19732 images"):
+        read_market1501(tmp_path)
