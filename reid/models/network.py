@@ -1,0 +1,40 @@
+"""``ReidNetwork``: backbone and head together; what every tool trains, evaluates and exports."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from reid.models.heads import BNNeckHead, HeadOutput
+
+
+class ReidNetwork(nn.Module):
+    """A backbone that gives a feature map, and a head that makes a vector of it.
+
+    Args:
+        backbone: ``(N, 3, H, W)`` to ``(N, C, h, w)``.
+        head: ``(N, C, h, w)`` to a ``HeadOutput``.
+    """
+
+    def __init__(self, backbone: nn.Module, head: BNNeckHead) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    @property
+    def feature_dim(self) -> int:
+        """Length ``D`` of the vectors."""
+        return self.head.dim
+
+    def outputs(self, images: torch.Tensor) -> HeadOutput:
+        """Both vectors of the head, for training: ``(N, 3, H, W)`` to ``(N, D)`` twice."""
+        return self.head(self.backbone(images))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The embedding that persons are compared by: ``(N, 3, H, W)`` to ``(N, D)``."""
+        return self.outputs(images).embedding
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Parameters of a network (weights and biases, BN included; buffers not)."""
+    return sum(parameter.numel() for parameter in network.parameters())
