@@ -1,0 +1,1 @@
+"""The one training loop of every network: recipes, schedules, checkpoints, run folders, logging."""

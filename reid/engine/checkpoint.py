@@ -1,0 +1,68 @@
+"""Weights as safetensors, and the state that a training goes on from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from reid.errors import UserError
+from reid.files import write_atomic
+
+
+def save_weights(path: Path, module: nn.Module, about: dict[str, Any]) -> Path:
+    """Writes ``module``'s state as safetensors, atomically; ``about`` (JSON) says what network it is and travels in
+    the header."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    metadata = {"about": json.dumps(about)}
+    return write_atomic(path, lambda temporary: save_file(state, temporary, metadata))
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What ``save_weights`` was told of the network.
+
+    Raises:
+        UserError: the file is missing, is no safetensors file, or is not one of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = (file.metadata() or {}).get("about")
+    except FileNotFoundError:
+        raise UserError(f"checkpoint {path} does not exist") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"checkpoint {path} is no readable safetensors file ({error}); it may be cut short") from None
+    if about is None:
+        raise UserError(f"checkpoint {path} does not say what network it is; it was not written by this product")
+    return json.loads(about)
+
+
+def load_weights(path: Path, module: nn.Module) -> None:
+    """Reads weights into ``module``.
+
+    Raises:
+        UserError: the weights are of another network; the first name or shape that differs is given.
+    """
+    read_about(path)
+    state, own = load_file(path), module.state_dict()
+    for name in sorted(set(state) | set(own)):
+        theirs, ours = state.get(name), own.get(name)
+        if theirs is None or ours is None or theirs.shape != ours.shape:
+            there = "nothing" if theirs is None else tuple(theirs.shape)
+            here = "nothing" if ours is None else tuple(ours.shape)
+            raise UserError(f"checkpoint {path} is of another network: {name} is {there} there and {here} here")
+    module.load_state_dict(state)
+
+
+def save_state(path: Path, state: dict[str, Any]) -> Path:
+    """Writes a training's state (tensors, numbers, lists, dicts), atomically."""
+    return write_atomic(path, lambda temporary: torch.save(state, temporary))
+
+
+def load_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """Reads what ``save_state`` wrote; nothing in the file is executed."""
+    return torch.load(path, map_location=device, weights_only=True)

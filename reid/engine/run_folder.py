@@ -1,0 +1,74 @@
+"""A run's folder: its resolved configuration, ``metrics.jsonl``, TensorBoard events, checkpoints and results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reid.errors import UserError
+from reid.files import read_yaml, write_text
+
+CONFIG = "config.yaml"
+
+
+def open_run(path: Path, config: dict[str, Any], resume: bool) -> Path:
+    """Makes the folder of a new run, or checks that an old one can go on; returns ``path``.
+
+    Raises:
+        UserError: there is a run already and ``resume`` is false, or it was begun with another configuration.
+    """
+    saved = path / CONFIG
+    if not saved.exists():
+        if path.exists() and any(path.iterdir()):
+            raise UserError(f"{path} is not empty and holds no run; give another folder with --out")
+        write_text(saved, yaml.safe_dump(config, sort_keys=False))
+        return path
+    if not resume:
+        raise UserError(f"{path} already holds a run; go on with --resume, or give another folder with --out")
+    # Compared as YAML has it: tuples and lists are the same there.
+    wanted = yaml.safe_load(yaml.safe_dump(config, sort_keys=False))
+    difference = _first_difference(read_yaml(saved), wanted)
+    if difference:
+        raise UserError(
+            f"{path} was begun with another configuration ({difference}); resume with the same, or use --out"
+        )
+    return path
+
+
+def _first_difference(old: Any, new: Any, name: str = "") -> str | None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            found = _first_difference(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
+            if found:
+                return found
+        return None
+    return None if old == new else f"{name}: {old} then, {new} now"
+
+
+def append_metrics(path: Path, record: dict[str, Any]) -> None:
+    """Adds a line to the ``metrics.jsonl`` of the run at ``path``; a line is one ``write``, so a kill leaves whole
+    lines."""
+    with (path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a run's ``metrics.jsonl``; a torn last line (the machine died) is left out."""
+    file = path / "metrics.jsonl"
+    records = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+def keep_metrics_until(path: Path, epoch: int) -> None:
+    """Drops the lines of epochs after ``epoch``: a resumed run writes those again."""
+    kept = [record for record in read_metrics(path) if record.get("epoch", 0) <= epoch]
+    if (path / "metrics.jsonl").exists():
+        write_text(path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
