@@ -1,0 +1,1 @@
+"""The weight-sharing supernet: archs, search spaces, elastic layers, sampling, training, extraction."""

@@ -1,0 +1,169 @@
+"""``Arch``: one fully written MobileNetV2-style network, stage by stage.
+
+Found networks, MobileNetV2 itself and hand-written ``[expand, channels, blocks, stride]`` networks are all archs, so
+all of them take the same path through building, counting, training and export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reid.errors import UserError
+
+
+@dataclass(frozen=True)
+class Block:
+    """One inverted residual block (Sandler et al. 2018).
+
+    Attributes:
+        kernel: side of the depthwise convolution (odd).
+        expand: hidden channels as a multiple of the block's input channels; 1 means no expansion convolution.
+    """
+
+    kernel: int
+    expand: int
+
+    def __post_init__(self) -> None:
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise UserError(f"block kernel {self.kernel}: must be odd and at least 1")
+        if self.expand < 1:
+            raise UserError(f"block expand {self.expand}: must be at least 1")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Blocks of one width; the first block has the stage's stride, the others stride 1 and a residual."""
+
+    width: int
+    stride: int
+    blocks: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.stride not in (1, 2):
+            raise UserError(f"stage of width {self.width} and stride {self.stride}: width must be >= 1, stride 1 or 2")
+        if not self.blocks:
+            raise UserError(f"stage of width {self.width}: needs at least one block")
+
+
+@dataclass(frozen=True)
+class Arch:
+    """A network: 3x3 stem (stride 2), stages, 1x1 convolution to ``last_width``, pooling, embedding, BNNeck.
+
+    Attributes:
+        input_size: ``(height, width)`` in pixels that the network is meant for; FLOPs are counted at it.
+        stem: channels of the stem convolution.
+        stages: the inverted residual stages.
+        last_width: channels of the last 1x1 convolution; ``0`` leaves that convolution out.
+        embedding: outputs of a linear layer after pooling, or ``None`` for the pooled feature itself.
+    """
+
+    input_size: tuple[int, int]
+    stem: int
+    stages: tuple[Stage, ...]
+    last_width: int
+    embedding: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.input_size) != 2 or min(self.input_size) < 1:
+            raise UserError(f"arch input_size {self.input_size}: must be (height, width) in pixels")
+        if self.stem < 1 or self.last_width < 0 or not self.stages:
+            raise UserError("arch: stem must be >= 1, last_width >= 0, and at least one stage is needed")
+
+    @property
+    def feature_width(self) -> int:
+        """Channels of the feature map that is pooled."""
+        return self.last_width or self.stages[-1].width
+
+    @property
+    def feature_dim(self) -> int:
+        """Length of the feature vector that the network gives."""
+        return self.embedding or self.feature_width
+
+    @property
+    def depth(self) -> int:
+        """Number of inverted residual blocks."""
+        return sum(len(stage.blocks) for stage in self.stages)
+
+    def at(self, input_size: tuple[int, int] | None) -> Arch:
+        """The same network for another input size (``None``: as it is)."""
+        return replace(self, input_size=tuple(input_size)) if input_size else self
+
+
+def arch_from_rows(
+    rows: Sequence[Sequence[int]],
+    *,
+    input_size: tuple[int, int],
+    stem: int = 32,
+    last_width: int = 1280,
+    embedding: int | None = None,
+    kernel: int = 3,
+) -> Arch:
+    """An arch from ``[expand, channels, blocks, stride]`` rows, the form of the MobileNetV2 paper's table 2 and of
+    MLR."""
+    for row in rows:
+        if len(row) != 4 or row[2] < 1:
+            raise UserError(f"arch row {list(row)}: must be [expand, channels, blocks, stride] with blocks >= 1")
+    stages = tuple(
+        Stage(width=channels, stride=stride, blocks=(Block(kernel, expand),) * blocks)
+        for expand, channels, blocks, stride in rows
+    )
+    return Arch(tuple(input_size), stem, stages, last_width, embedding)
+
+
+def mobilenet_v2(input_size: tuple[int, int] = (256, 128)) -> Arch:
+    """MobileNetV2 at width 1.0 (Sandler et al. 2018, table 2)."""
+    rows = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+    return arch_from_rows(rows, input_size=input_size)
+
+
+def arch_to_dict(arch: Arch) -> dict:
+    """Plain lists and numbers, in the order an arch file shows them; ``arch_from_dict`` reads it back equal."""
+    return {
+        "input_size": list(arch.input_size),
+        "stem": arch.stem,
+        "stages": [
+            {
+                "width": stage.width,
+                "stride": stage.stride,
+                "kernels": [block.kernel for block in stage.blocks],
+                "expands": [block.expand for block in stage.blocks],
+            }
+            for stage in arch.stages
+        ],
+        "last_width": arch.last_width,
+        "embedding": arch.embedding,
+    }
+
+
+def arch_from_dict(data: Mapping) -> Arch:
+    """The arch that ``arch_to_dict`` wrote, or one in the short form with ``rows`` (see ``arch_from_rows``).
+
+    Raises:
+        UserError: a key is missing, unknown, or of the wrong form.
+    """
+    known = {"input_size", "stem", "last_width", "embedding", "stages", "rows", "kernel"}
+    unknown = set(data) - known
+    if unknown:
+        raise UserError(f"arch: unknown key '{sorted(unknown)[0]}'; known: {', '.join(sorted(known))}")
+    if ("rows" in data) == ("stages" in data):
+        raise UserError("arch: give either 'stages' or 'rows' ([expand, channels, blocks, stride] per stage)")
+    try:
+        size = tuple(int(side) for side in data["input_size"])
+        if "rows" in data:
+            options = {key: data[key] for key in ("stem", "last_width", "embedding", "kernel") if key in data}
+            return arch_from_rows(data["rows"], input_size=size, **options)
+        stages = tuple(_stage_from_dict(stage) for stage in data["stages"])
+        return Arch(size, int(data["stem"]), stages, int(data["last_width"]), data.get("embedding"))
+    except KeyError as missing:
+        raise UserError(f"arch: key {missing} is missing") from None
+    except (TypeError, ValueError) as wrong:
+        raise UserError(f"arch: a value has the wrong form: {wrong}") from None
+
+
+def _stage_from_dict(data: Mapping) -> Stage:
+    kernels, expands = data["kernels"], data["expands"]
+    if len(kernels) != len(expands):
+        raise UserError(f"arch stage of width {data['width']}: {len(kernels)} kernels but {len(expands)} expands")
+    blocks = tuple(Block(int(kernel), int(expand)) for kernel, expand in zip(kernels, expands, strict=True))
+    return Stage(int(data["width"]), int(data["stride"]), blocks)

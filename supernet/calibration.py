@@ -1,0 +1,32 @@
+"""BN calibration: the running statistics of a network, measured on training images with its weights fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+_BN = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+@torch.no_grad()
+def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> nn.Module:
+    """Sets every BN's running mean and variance to the plain average of its statistics over ``batches``; returns
+    ``network``.
+
+    The average of per-batch means and of per-batch Bessel-corrected variances, as in the BN paper (Ioffe and Szegedy
+    2015, section 3.1) and fvcore's ``update_bn_stats`` with its default estimator. The network ends in eval mode.
+    ``batches`` are ``(N, 3, H, W)`` images prepared as in evaluation (no augmentation); N must be at least 2.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, _BN)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # torch: the cumulative average over the batches seen since the reset
+    network.train()
+    for images in batches:
+        network(images)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    return network.eval()

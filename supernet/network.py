@@ -1,0 +1,54 @@
+"""``build_network(arch)``: the stand-alone network of an arch, with no elastic code in it."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from reid.models.heads import BNNeckHead
+from reid.models.network import ReidNetwork
+from supernet.arch import Arch
+from supernet.blocks import ConvBNAct, InvertedResidual
+
+
+class ArchBackbone(nn.Module):
+    """Stem, stages and last convolution of an arch: images to a feature map."""
+
+    def __init__(self, arch: Arch) -> None:
+        super().__init__()
+        self.stem = ConvBNAct(3, arch.stem, 3, 2)
+        self.stages = nn.ModuleList()
+        width = arch.stem
+        for stage in arch.stages:
+            blocks = nn.Sequential()
+            for position, block in enumerate(stage.blocks):
+                stride = stage.stride if position == 0 else 1
+                blocks.append(InvertedResidual(width, stage.width, block.kernel, block.expand, stride))
+                width = stage.width
+            self.stages.append(blocks)
+        self.last = ConvBNAct(width, arch.last_width, 1, 1) if arch.last_width else nn.Identity()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """``(N, 3, H, W)`` to ``(N, feature_width, h, w)``."""
+        x = self.stem(images)
+        for blocks in self.stages:
+            x = blocks(x)
+        return self.last(x)
+
+
+def build_network(arch: Arch) -> ReidNetwork:
+    """The network of ``arch`` with fresh weights from torch's global generator: ``(N, 3, H, W)`` to ``(N,
+    feature_dim)``."""
+    backbone = ArchBackbone(arch)
+    initialise(backbone)
+    return ReidNetwork(backbone, BNNeckHead(arch.feature_width, arch.embedding))
+
+
+def initialise(module: nn.Module) -> None:
+    """MobileNetV2's initialisation as torchvision has it: Kaiming normal (fan out) for convolutions, BN at 1 and 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
