@@ -1,0 +1,1 @@
+"""What a trained network is worth: features, scores, comparison tables, pictures, report pages."""

@@ -1,0 +1,200 @@
+"""Results of runs beside each other: ``result.json`` in each run's folder, and one table of several."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from reid.config import STRICT, build_config, config_to_dict
+from reid.errors import UserError
+from reid.files import read_json, write_json
+
+RESULT = "result.json"
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ResultRow:
+    """One network's result, and what has to be alike for two results to be compared.
+
+    Attributes:
+        name: what tables call the network.
+        kind: ``"searched"``, ``"baseline"``, ``"supernet"``, ``"random"``, ...; pictures colour by it.
+        mAP: step-wise mean average precision as a fraction (``ReidScore.mAP``).
+        rank1: Rank-1 as a fraction.
+        flops: fvcore's total of the inference network for one image of ``input_size``; a multiply-add counts
+            once.
+        parameters: parameters of that network.
+        latency_ms: milliseconds an image, or None where it was not measured; ``notes`` says how.
+        epochs: epochs trained.
+        seed: seed of the training.
+        input_size: ``(height, width)`` in pixels.
+        train_set: what it was trained on, in words.
+        run: path of the run's folder.
+        test_set: what it was scored on, in words.
+        notes: anything else a reader of the table must know, one line each.
+    """
+
+    name: str
+    kind: str
+    mAP: Share
+    rank1: Share
+    flops: Count
+    parameters: Count
+    latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
+    epochs: Count
+    seed: int
+    input_size: tuple[int, int]
+    train_set: str
+    run: str
+    test_set: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def write_result(run_dir: Path, row: ResultRow) -> Path:
+    """Writes ``result.json`` into a run's folder, atomically; returns its path."""
+    return write_json(Path(run_dir) / RESULT, config_to_dict(row))
+
+
+def read_result(run_dir: Path) -> ResultRow:
+    """The row that ``write_result`` wrote.
+
+    Raises:
+        UserError: the folder has no result (yet), or the file is damaged.
+    """
+    path = Path(run_dir) / RESULT
+    if not path.parent.is_dir():
+        raise UserError(f"run folder {run_dir} does not exist")
+    if not path.is_file():
+        raise UserError(f"run folder {run_dir} has no {RESULT}; let the run finish (--resume) or evaluate it first")
+    data = read_json(path)
+    if not isinstance(data, dict):
+        raise UserError(f"file {path} is no result; remove it and evaluate the run again")
+    return build_config(ResultRow, data, str(path))
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of the table: what it shows of a row, and whether more or less of it is better (0: neither)."""
+
+    header: str
+    text: Callable[[ResultRow], str]
+    value: Callable[[ResultRow], float | None]
+    better: int
+
+
+COLUMNS = (
+    Column("Name", lambda row: row.name, lambda row: None, 0),
+    Column("mAP %", lambda row: f"{100 * row.mAP:.1f}", lambda row: row.mAP, 1),
+    Column("Rank-1 %", lambda row: f"{100 * row.rank1:.1f}", lambda row: row.rank1, 1),
+    Column("FLOPs (M)", lambda row: f"{row.flops / 1e6:.1f}", lambda row: row.flops, -1),
+    Column("Params (M)", lambda row: f"{row.parameters / 1e6:.2f}", lambda row: row.parameters, -1),
+    Column(
+        "ms/image",
+        lambda row: "-" if row.latency_ms is None else f"{row.latency_ms:.2f}",
+        lambda row: row.latency_ms,
+        -1,
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Cells as text, which of them are the best of their column, and lines to print below."""
+
+    headers: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    best: frozenset[tuple[int, int]]
+    notes: tuple[str, ...]
+
+
+def compare(rows: Sequence[ResultRow]) -> Table:
+    """The table of ``rows`` in the order given.
+
+    The best value of a column is marked, and all that print the same; nothing is marked where rows cannot be
+    compared because they were trained or tested on different data or at different input sizes: a note says so
+    instead.
+    """
+    notes = _differences(rows)
+    cells = tuple(tuple(column.text(row) for column in COLUMNS) for row in rows)
+    best = set() if notes or len(rows) < 2 else _best_cells(rows, cells)
+    notes += [f"{row.name}: {note}" for row in rows for note in row.notes]
+    return Table(tuple(column.header for column in COLUMNS), cells, frozenset(best), tuple(notes))
+
+
+def _best_cells(rows: Sequence[ResultRow], cells: Sequence[Sequence[str]]) -> set[tuple[int, int]]:
+    best = set()
+    for place, column in enumerate(COLUMNS):
+        values = {index: column.value(row) for index, row in enumerate(rows) if column.value(row) is not None}
+        if column.better and values:
+            winner = max(values, key=lambda index: column.better * values[index])
+            winners = {index for index in values if cells[index][place] == cells[winner][place]}
+            if len(winners) < len(rows):  # a mark on every row would say nothing
+                best |= {(index, place) for index in winners}
+    return best
+
+
+def comparable(rows: Sequence[ResultRow]) -> bool:
+    """Whether all rows were trained and tested on the same data at the same input size."""
+    return len({_conditions(row) for row in rows}) < 2
+
+
+def _conditions(row: ResultRow) -> tuple[str, str, tuple[int, int]]:
+    return row.train_set, row.test_set, row.input_size
+
+
+def _differences(rows: Sequence[ResultRow]) -> list[str]:
+    if comparable(rows):
+        return []
+    groups: dict[tuple[str, str, tuple[int, int]], list[str]] = {}
+    for row in rows:
+        groups.setdefault(_conditions(row), []).append(row.name)
+    lines = ["These rows cannot all be compared; compare only within a group:"]
+    for (train_set, test_set, (height, width)), names in groups.items():
+        tested = f", tested on {test_set}" if test_set else ""
+        lines.append(f"  {', '.join(names)}: trained on {train_set} at {height}x{width}{tested}")
+    return lines
+
+
+def comparison_table(rows: Sequence[ResultRow]) -> str:
+    """The table for a terminal: aligned columns, ``*`` at the best value of a column, notes below."""
+    table = compare(rows)
+    lines = [list(table.headers)]
+    for index, cells in enumerate(table.cells):
+        lines.append([cell + ("*" if (index, place) in table.best else "") for place, cell in enumerate(cells)])
+    # Digits stay below each other: a value without a mark has a blank in its place.
+    marked = {place for _, place in table.best}
+    for line in lines:
+        for place in marked:
+            if not line[place].endswith("*"):
+                line[place] += " "
+    widths = [max(len(line[place]) for line in lines) for place in range(len(table.headers))]
+    printed = [
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+    printed.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in (*printed, *table.notes))
+
+
+def markdown_table(rows: Sequence[ResultRow]) -> str:
+    """The table in Markdown: the best value of a column bold, notes as a list below."""
+    table = compare(rows)
+    lines = [table.headers, ("---", *["---:"] * (len(table.headers) - 1))]
+    for index, cells in enumerate(table.cells):
+        escaped = [cell.replace("|", "\\|") for cell in cells]
+        lines.append([f"**{cell}**" if (index, place) in table.best else cell for place, cell in enumerate(escaped)])
+    printed = ["| " + " | ".join(line) + " |" for line in lines]
+    if table.notes:
+        printed += ["", *(f"{'  ' if note.startswith('  ') else ''}- {note.strip()}" for note in table.notes)]
+    return "\n".join(printed)

@@ -1,0 +1,111 @@
+"""Features of images from a network, and the score of a network on a query and a gallery."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from evaluation.metrics import ReidScore, score_features
+from reid.data.augment import prepare
+from reid.data.records import ImageSet
+from reid.errors import UserError
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def extract_features(
+    network: nn.Module,
+    images: ImageSet,
+    size: tuple[int, int],
+    device: torch.device | str,
+    batch_size: int = 256,
+    flip: bool = False,
+    precision: str = "fp32",
+    progress: bool = False,
+) -> torch.Tensor:
+    """``(N, D) float32`` features on the CPU, in the order of ``images``.
+
+    The network maps ``(B, 3, h, w)`` normalised images to ``(B, D)`` features. It runs in eval mode; each of
+    its modules is left in the mode it was found in. The network must lie on ``device``; images are carried
+    there batch by batch.
+
+    Args:
+        size: ``(h, w)`` in pixels that images are resized to.
+        flip: the mean of the features of an image and of its mirror image (fast-reid's flip test), at twice
+            the time.
+        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` (autocast).
+        progress: draw a progress bar.
+
+    Raises:
+        UserError: there are no images, the precision is unknown, or the network's output is no ``(B, D)``
+            matrix.
+    """
+    if not len(images):
+        raise UserError("no images to extract features from: the image set is empty")
+    if precision not in PRECISIONS:
+        raise UserError(f"precision '{precision}' is unknown; known: {', '.join(PRECISIONS)}")
+    device = torch.device(device)
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        return _extract(network, images.images, size, device, batch_size, flip, PRECISIONS[precision], progress)
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@torch.inference_mode()
+def _extract(
+    network: nn.Module,
+    pixels: torch.Tensor,
+    size: tuple[int, int],
+    device: torch.device,
+    batch_size: int,
+    flip: bool,
+    dtype: torch.dtype | None,
+    progress: bool,
+) -> torch.Tensor:
+    features = None
+    with tqdm(total=len(pixels), desc="features", unit="img", disable=not progress, leave=False) as bar:
+        for start in range(0, len(pixels), batch_size):
+            batch = prepare(pixels[start : start + batch_size].to(device), size)
+            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+                output = network(batch)
+                if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
+                    raise UserError("the network gives no (images, features) matrix in eval mode")
+                output = output.float()
+                if flip:
+                    output = (output + network(batch.flip(3)).float()) / 2
+            if features is None:
+                features = torch.empty(len(pixels), output.shape[1])
+            features[start : start + len(batch)] = output
+            bar.update(len(batch))
+    return features
+
+
+def evaluate_network(
+    network: nn.Module,
+    query: ImageSet,
+    gallery: ImageSet,
+    size: tuple[int, int],
+    device: torch.device | str,
+    batch_size: int = 256,
+    flip: bool = False,
+    precision: str = "fp32",
+    metric: str = "cosine",
+    progress: bool = False,
+) -> ReidScore:
+    """The score of ``network`` when each query is looked up in the gallery; arguments as
+    ``extract_features``'s.
+
+    Features of both sets are held at once (20 MB for 10,000 images of 512 numbers), distances a block at a
+    time.
+    """
+    features = [
+        extract_features(network, images, size, device, batch_size, flip, precision, progress).to(device)
+        for images in (query, gallery)
+    ]
+    return score_features(
+        features[0], query.pids, query.camids, features[1], gallery.pids, gallery.camids, metric=metric
+    )

@@ -1,0 +1,132 @@
+"""An arch as a row of boxes: one a block, as tall as it is wide in channels, coloured by its kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch, Patch
+
+from evaluation.pictures.style import INK, MUTED, SCALE, new_figure, save_figure
+from supernet.arch import Arch
+
+FIXED = "#d5d9de"
+"""Colour of what a search does not choose: stem, last convolution, embedding."""
+
+KERNELS = {3: SCALE(0.12), 5: SCALE(0.45), 7: SCALE(0.75)}
+
+
+@dataclass(frozen=True)
+class Box:
+    """One layer or block; ``kernel`` is None for what is no inverted residual block, ``stage`` None outside
+    stages.
+    """
+
+    channels: int
+    text: str
+    kernel: int | None
+    stage: int | None
+
+
+def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
+    """A PNG of ``arch`` from the image on the left to the feature on the right; below each stage its width,
+    stride and map.
+
+    A box's height goes with the square root of its channels, its number is the expansion, its colour the
+    kernel.
+    """
+    boxes = boxes_of(arch)
+    figure = new_figure(max(7.0, 1.6 + 0.42 * len(boxes) + 0.2 * len(arch.stages)), 3.9)
+    axes = figure.subplots()
+    axes.axis("off")
+    tallest = max(box.channels for box in boxes) ** 0.5
+    places: list[float] = []
+    x = 0.0
+    for index, box in enumerate(boxes):
+        if index and (boxes[index - 1].stage != box.stage or box.stage is None):
+            x += 0.55
+        _draw_box(axes, x, box, box.channels**0.5 / tallest)
+        places.append(x)
+        x += 1.0
+    _draw_captions(axes, arch, boxes, places)
+    _draw_legend(axes, boxes)
+    axes.set_xlim(-0.6, x + 0.4)
+    axes.set_ylim(-0.98, 0.72)
+    height, width = arch.input_size
+    blocks = "1 block" if arch.depth == 1 else f"{arch.depth} blocks"
+    axes.set_title(title or "Architecture", loc="left", fontsize=11, fontweight="bold", color=INK, pad=6)
+    axes.text(
+        -0.36,
+        0.66,
+        f"{height}x{width} image, {blocks}, feature of {arch.feature_dim}.  In a box: expansion.",
+        fontsize=8.5,
+        color=MUTED,
+        va="top",
+    )
+    return save_figure(figure, path)
+
+
+def boxes_of(arch: Arch) -> list[Box]:
+    """The boxes of ``arch`` in the order that an image passes them."""
+    boxes = [Box(arch.stem, "stem", None, None)]
+    for number, stage in enumerate(arch.stages):
+        boxes += [Box(stage.width, f"{block.expand}", block.kernel, number) for block in stage.blocks]
+    if arch.last_width:
+        boxes.append(Box(arch.last_width, "1x1", None, None))
+    if arch.embedding:
+        boxes.append(Box(arch.embedding, "fc", None, None))
+    return boxes
+
+
+def _draw_box(axes: Axes, x: float, box: Box, height: float) -> None:
+    colour = FIXED if box.kernel is None else KERNELS.get(box.kernel, SCALE(0.98))
+    axes.add_patch(
+        FancyBboxPatch(
+            (x - 0.36, -height / 2),
+            0.72,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.09",
+            mutation_aspect=0.12,
+            facecolor=colour,
+            edgecolor="white",
+            linewidth=0.8,
+        )
+    )
+    dark = box.kernel is not None and box.kernel >= 5
+    axes.text(x, 0, box.text, ha="center", va="center", fontsize=8, color="white" if dark else INK)
+
+
+def _draw_captions(axes: Axes, arch: Arch, boxes: list[Box], places: list[float]) -> None:
+    """Below: channels, the size of the map that comes out, and the stride, once a stage."""
+    height, width = (-(-side // 2) for side in arch.input_size)  # the stem's stride
+    for index, (box, x) in enumerate(zip(boxes, places, strict=True)):
+        if box.stage is None:
+            caption = f"{box.channels}\n{height}x{width}\nstride 2" if index == 0 else f"{box.channels}"
+            _caption(axes, x, x, caption)
+        elif box.stage != boxes[index - 1].stage:
+            stage = arch.stages[box.stage]
+            height, width = (-(-side // stage.stride) for side in (height, width))
+            stride = f"\nstride {stage.stride}" if stage.stride > 1 else ""
+            _caption(axes, x, places[index + len(stage.blocks) - 1], f"{stage.width}\n{height}x{width}{stride}")
+
+
+def _caption(axes: Axes, left: float, right: float, text: str) -> None:
+    axes.plot([left - 0.36, right + 0.36], [-0.6, -0.6], color="#b6bcc3", linewidth=1.2, solid_capstyle="butt")
+    axes.text((left + right) / 2, -0.64, text, ha="center", va="top", fontsize=8, color=INK, linespacing=1.35)
+
+
+def _draw_legend(axes: Axes, boxes: list[Box]) -> None:
+    kernels = sorted({box.kernel for box in boxes if box.kernel is not None})
+    handles = [Patch(color=KERNELS.get(kernel, SCALE(0.98)), label=f"kernel {kernel}x{kernel}") for kernel in kernels]
+    axes.legend(
+        handles=handles,
+        frameon=False,
+        fontsize=8.5,
+        labelcolor=INK,
+        ncols=len(handles),
+        loc="lower left",
+        handlelength=1.1,
+        handleheight=1.1,
+        bbox_to_anchor=(0, -0.08),
+    )

@@ -1,0 +1,81 @@
+"""Labels beside points that overlap neither each other nor the points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.transforms import Bbox
+
+from evaluation.pictures.style import INK
+
+_ANGLES = (0, 90, 270, 180, 45, 315, 135, 225)
+_DISTANCES = (9, 18, 30, 44, 60)
+
+
+def place_labels(
+    axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str], size: float = 8.5, gap: float = 7
+) -> list[Bbox]:
+    """Writes ``texts`` beside ``points`` (data coordinates) and returns the boxes they take, in pixels.
+
+    For each label the places around its point are tried from near to far, and the first one is taken that
+    lies inside the axes and touches no other label and no point; where none is free, the one that covers
+    least. Labels far from their point get a thin line. Limits and scales of the axes must be final. ``gap``
+    is a point's radius in points.
+    """
+    figure = axes.figure
+    figure.draw_without_rendering()  # the layout engine moves axes; pixels are final after it
+    figure.set_layout_engine("none")
+    renderer = figure.canvas.get_renderer()
+    scale = figure.dpi / 72
+    pixels = axes.transData.transform(np.asarray(points, dtype=float).reshape(-1, 2))
+    inside = axes.get_window_extent(renderer)
+    radius = gap * scale / 2
+    taken = [Bbox.from_extents(x - radius, y - radius, x + radius, y + radius) for x, y in pixels]
+    boxes: list[Bbox] = []
+    for (x, y), text in zip(pixels, texts, strict=True):
+        label = axes.annotate(text, (0, 0), fontsize=size, color=INK, annotation_clip=False, zorder=6)
+        extent = label.get_window_extent(renderer)
+        label.remove()
+        choices = [
+            (_box_at(x, y, extent.width, extent.height, angle, distance * scale), distance)
+            for distance in _DISTANCES
+            for angle in _ANGLES
+        ]
+        costs = [_outside(box, inside) + sum(_overlap(box, other) for other in taken) for box, _ in choices]
+        box, distance = choices[int(np.argmin(costs))]  # argmin takes the nearest of the free ones
+        corner = axes.transData.inverted().transform((box.x0, box.y0))
+        axes.text(*corner, text, fontsize=size, color=INK, va="bottom", ha="left", zorder=6)
+        if distance > _DISTANCES[0] * 1.5:
+            ends = axes.transData.inverted().transform([(x, y), _nearest_on(box, x, y)])
+            axes.plot(*ends.T, color="#9aa3ac", linewidth=0.7, zorder=1.5)
+        taken.append(box)
+        boxes.append(box)
+    return boxes
+
+
+def _box_at(x: float, y: float, width: float, height: float, angle: float, distance: float) -> Bbox:
+    across, up = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    middle_x = x + across * (distance + width / 2)
+    middle_y = y + up * (distance + height / 2)
+    return Bbox.from_bounds(middle_x - width / 2, middle_y - height / 2, width, height)
+
+
+def _overlap(box: Bbox, other: Bbox) -> float:
+    """Common area in square pixels, with two pixels of air around ``box``."""
+    width = min(box.x1 + 2, other.x1) - max(box.x0 - 2, other.x0)
+    height = min(box.y1 + 2, other.y1) - max(box.y0 - 2, other.y0)
+    return max(width, 0) * max(height, 0)
+
+
+def _outside(box: Bbox, frame: Bbox) -> float:
+    return box.width * box.height - _overlap(box.padded(-2), frame) if not _contains(frame, box) else 0.0
+
+
+def _contains(frame: Bbox, box: Bbox) -> bool:
+    return frame.x0 <= box.x0 and frame.y0 <= box.y0 and box.x1 <= frame.x1 and box.y1 <= frame.y1
+
+
+def _nearest_on(box: Bbox, x: float, y: float) -> tuple[float, float]:
+    return float(np.clip(x, box.x0, box.x1)), float(np.clip(y, box.y0, box.y1))

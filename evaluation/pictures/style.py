@@ -1,0 +1,62 @@
+"""What all pictures share: canvas, colours, axes, saving. No global matplotlib state is read into or written
+to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from reid.files import write_atomic
+
+DPI = 120
+
+INK = "#24292f"
+MUTED = "#6b737c"
+GRID = "#e4e7eb"
+ACCENT = "#1f6fb2"
+
+SERIES = (ACCENT, "#c8612b", "#3d8f63", "#8a63a8", "#b3892a", "#5b7f95")
+"""Colours of series in the order they come; tell apart in print and for most colour-blind readers."""
+
+KINDS = {"searched": ACCENT, "baseline": "#6b737c", "supernet": "#c8612b", "random": "#8a63a8"}
+"""Colours of the kinds of networks, the same in every picture."""
+
+SCALE = LinearSegmentedColormap.from_list("cost", ("#bfe0e6", "#4f9fc0", "#1f5f9b", "#1c2f5e"))
+"""For a quantity: light is little."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty white figure of ``width`` x ``height`` inches on its own Agg canvas (pyplot knows nothing of
+    it).
+    """
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1, hspace=0.04, wspace=0.04)
+    return figure
+
+
+def style_axes(axes: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
+    """A light grid behind the data, two spines, a left-aligned title."""
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=10)
+    axes.set_xlabel(xlabel, fontsize=9.5, color=INK)
+    axes.set_ylabel(ylabel, fontsize=9.5, color=INK)
+    axes.grid(True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=MUTED, labelsize=8.5, length=3)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#b6bcc3")
+    return axes
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Writes a PNG atomically. The same figure gives the same bytes: no date or version is put in."""
+    return write_atomic(
+        Path(path), lambda file: figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+    )

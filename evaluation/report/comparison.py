@@ -1,0 +1,87 @@
+"""The page that tells how a search came out: the table, accuracy against cost, the search, the network found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation.comparison import ResultRow, comparable, compare
+from evaluation.pictures.architecture import draw_architecture
+from evaluation.pictures.front import draw_front, scored_candidates
+from evaluation.pictures.search_progress import draw_search_progress
+from evaluation.report.html import Picture, Section, write_report
+from supernet.files import NamedArch
+
+PICTURES = "pictures"
+"""Folder beside the page that keeps the pictures as files too."""
+
+
+def write_comparison_report(
+    path: Path,
+    rows: Sequence[ResultRow],
+    candidates: Sequence[Mapping[str, Any]] | None = None,
+    arch: NamedArch | None = None,
+    commands: Sequence[str] = (),
+    config: str = "",
+    title: str = "Comparison of person re-identification backbones",
+    about: Sequence[str] = (),
+) -> Path:
+    """Draws the pictures into ``pictures/`` beside ``path``, writes the page that embeds them, and returns
+    ``path``.
+
+    Args:
+        rows: results in the order of the table.
+        candidates: what the search evaluated: mappings with ``trial``, ``score`` (fraction or None) and
+            ``flops``.
+        arch: the network found, to be drawn.
+        commands: the commands that made these results, one a line.
+        config: the resolved configuration, as text.
+        about: paragraphs in front of the table: the data, the protocol, what the figures do not show.
+
+    Raises:
+        UserError: there is no row.
+    """
+    path = Path(path)
+    folder = path.parent / PICTURES
+    scored = scored_candidates(candidates or ())
+    front = draw_front(rows, folder / "front.png", scored)
+    text = "mAP on the test set against FLOPs of one image."
+    if scored:
+        text += (
+            " Right: what the search saw, scored with the supernet's weights on held-out identities;"
+            " its scale is not the left one's."
+        )
+    sections = [
+        Section("Results", tuple(about), table=compare(rows)),
+        Section("Accuracy against cost", pictures=(Picture(front, text),)),
+    ]
+    if scored:
+        progress = draw_search_progress(scored, folder / "search_progress.png")
+        caption = f"{len(scored)} candidates with a score, of {len(candidates or ())} tried."
+        sections.append(Section("The search", pictures=(Picture(progress, caption),)))
+    if arch:
+        drawing = draw_architecture(arch.arch, folder / "architecture.png", arch.name)
+        caption = "Height of a box: square root of its channels. Colour: kernel. Number in it: expansion."
+        sections.append(Section("The network found", pictures=(Picture(drawing, caption),)))
+    if commands:
+        sections.append(Section("Commands", code="\n".join(commands)))
+    if config:
+        sections.append(Section("Configuration", code=config.rstrip()))
+    return write_report(path, title, summary_of(rows, len(scored)), sections)
+
+
+def summary_of(rows: Sequence[ResultRow], candidates: int = 0) -> list[tuple[str, str]]:
+    """The cards at the top of the page, all worked out from ``rows``."""
+    cheapest = min(rows, key=lambda row: row.flops)
+    cards = [
+        ("Fewest FLOPs", f"{cheapest.flops / 1e6:.1f} M, {cheapest.name}"),
+        ("Networks compared", str(len(rows))),
+        ("Trained on", ", ".join(dict.fromkeys(row.train_set for row in rows))),
+    ]
+    if comparable(rows):
+        best = max(rows, key=lambda row: row.mAP)
+        cards.insert(0, ("Best mAP", f"{100 * best.mAP:.1f} %, {best.name}"))
+    if candidates:
+        cards.append(("Candidates scored by the search", str(candidates)))
+    return cards

@@ -1,0 +1,120 @@
+"""One HTML page with everything in it: no script, no network, light or dark as the reader's system is."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from evaluation.comparison import Table
+from reid.errors import UserError
+from reid.files import write_text
+
+CSS = """
+:root { color-scheme: light dark; --ink: #24292f; --soft: #5d666f; --line: #dde1e6; --page: #ffffff;
+        --card: #f5f7f9; --accent: #1f6fb2; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e3e7eb; --soft: #9aa5b0; --line: #343b43; --page: #16191d; --card: #1f242a; --accent:
+  #6fb3e8; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.25rem 4rem; background: var(--page); color:
+var(--ink);
+       font: 16px/1.55 system-ui, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 1.25rem; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line);
+} p { margin: .6rem 0; max-width: 46rem; } dl { display: grid; grid-template-columns: repeat(auto-fit,
+minmax(11rem, 1fr)); gap: .75rem; margin: 0; } dl div { background: var(--card); border: 1px solid
+var(--line); border-radius: .5rem; padding: .6rem .85rem; } dt { color: var(--soft); font-size: .8rem; } dd {
+margin: 0; font-size: 1.05rem; font-weight: 600; overflow-wrap: anywhere; } .scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; } th, td { padding:
+.38rem 1rem .38rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; } td.best {
+color: var(--accent); font-weight: 700; } .note { color: var(--soft); font-size: .88rem; white-space:
+pre-wrap; margin: .3rem 0; } figure { margin: 1rem 0; } figure img { display: block; max-width: 100%; height:
+auto; background: #fff; border: 1px solid var(--line);
+             border-radius: .5rem; }
+figcaption { color: var(--soft); font-size: .88rem; margin-top: .4rem; }
+pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .8rem 1rem;
+      overflow-x: auto; font-size: .85rem; line-height: 1.45; }
+"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file to embed, and the line below it."""
+
+    path: Path
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page, in this order: heading, paragraphs, table, pictures, block of commands or
+    configuration.
+    """
+
+    heading: str
+    paragraphs: tuple[str, ...] = ()
+    table: Table | None = None
+    pictures: tuple[Picture, ...] = ()
+    code: str = ""
+
+
+def write_report(path: Path, title: str, summary: Sequence[tuple[str, str]], sections: Sequence[Section]) -> Path:
+    """Writes the page atomically and returns its path; all text is escaped, pictures are embedded.
+
+    Args:
+        summary: ``(label, value)`` pairs shown as cards at the top.
+
+    Raises:
+        UserError: a picture does not exist or is no PNG.
+    """
+    cards = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in summary)
+    body = "\n".join(_section(section) for section in sections)
+    page = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
+        + (f"<dl>{cards}</dl>\n" if summary else "")
+        + f"{body}\n</body>\n</html>\n"
+    )
+    return write_text(Path(path), page)
+
+
+def _section(section: Section) -> str:
+    parts = [f"<h2>{escape(section.heading)}</h2>"]
+    parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.paragraphs]
+    if section.table:
+        parts.append(_table(section.table))
+    parts += [_picture(picture) for picture in section.pictures]
+    if section.code:
+        parts.append(f"<pre><code>{escape(section.code)}</code></pre>")
+    return "<section>\n" + "\n".join(parts) + "\n</section>"
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{escape(header)}</th>' for header in table.headers)
+    lines = []
+    for index, cells in enumerate(table.cells):
+        marks = (' class="best"' if (index, place) in table.best else "" for place in range(len(cells)))
+        row = "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(marks, cells, strict=True))
+        lines.append(f"<tr>{row}</tr>")
+    notes = "".join(f'\n<p class="note">{escape(note)}</p>' for note in table.notes)
+    rows = "\n".join(lines)
+    head = f"<thead><tr>{head}</tr></thead>"
+    return f'<div class="scroll"><table>\n{head}\n<tbody>\n{rows}\n</tbody>\n</table></div>{notes}'
+
+
+def _picture(picture: Picture) -> str:
+    try:
+        data = Path(picture.path).read_bytes()
+    except OSError:
+        raise UserError(f"picture {picture.path} does not exist; draw it before the report is written") from None
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise UserError(f"picture {picture.path} is no PNG file")
+    encoded = base64.b64encode(data).decode("ascii")
+    text = escape(picture.caption)
+    caption = f"<figcaption>{text}</figcaption>" if text else ""
+    return f'<figure><img alt="{text}" src="data:image/png;base64,{encoded}">{caption}</figure>'

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation.comparison import (
+    ResultRow,
+    compare,
+    comparison_table,
+    markdown_table,
+    read_result,
+    write_result,
+)
+from reid.errors import UserError
+
+SEARCHED = ResultRow(
+    name="found",
+    kind="searched",
+    mAP=0.6123,
+    rank1=0.8,
+    flops=204_311_040,
+    parameters=2_223_872,
+    latency_ms=3.14159,
+    epochs=60,
+    seed=1,
+    input_size=(256, 128),
+    train_set="pedestrians (200 identities)",
+    run="runs/found",
+)
+BASELINE = replace(
+    SEARCHED,
+    name="ResNet-18",
+    kind="baseline",
+    mAP=0.7,
+    flops=1_000_000_000,
+    parameters=11_000_000,
+    latency_ms=None,
+)
+
+ROWS = st.builds(
+    ResultRow,
+    name=st.text(min_size=1),
+    kind=st.sampled_from(("searched", "baseline")),
+    mAP=st.floats(0, 1),
+    rank1=st.floats(0, 1),
+    flops=st.integers(0, 10**12),
+    parameters=st.integers(0, 10**10),
+    latency_ms=st.none() | st.floats(0, 1e4),
+    epochs=st.integers(0, 1000),
+    seed=st.integers(),
+    input_size=st.tuples(st.integers(1, 512), st.integers(1, 512)),
+    train_set=st.text(),
+    run=st.text(),
+    test_set=st.text(),
+    notes=st.lists(st.text(), max_size=3).map(tuple),
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(ROWS)
+def test_a_result_reads_back_equal(tmp_path_factory, row):
+    run = tmp_path_factory.mktemp("run")
+    assert write_result(run, row) == run / "result.json"
+    assert read_result(run) == row
+    assert [file.name for file in run.iterdir()] == ["result.json"]  # no temporary file is left
+
+
+def test_result_file_holds_exactly_the_row(tmp_path):
+    data = json.loads(write_result(tmp_path, SEARCHED).read_text())
+    assert set(data) == set(ResultRow.__dataclass_fields__)
+    assert (data["mAP"], data["input_size"], data["notes"]) == (0.6123, [256, 128], [])
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (None, "has no result.json"),
+        ("{", "is not valid JSON"),
+        ("[]", "is no result"),
+        ('{"name": "x"}', "kind"),
+    ],
+)
+def test_a_folder_without_a_usable_result_is_named(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "result.json").write_text(text)
+    with pytest.raises(UserError, match=message) as error:
+        read_result(tmp_path)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_a_missing_folder_and_wrong_values_are_named(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        read_result(tmp_path / "nowhere")
+    data = json.loads(write_result(tmp_path, SEARCHED).read_text())
+    for change, message in (
+        ({"mAP": 61.2}, "mAP"),
+        ({"rank_1": 0.5}, "unknown key 'rank_1'; nearest: rank1"),
+    ):
+        (tmp_path / "result.json").write_text(json.dumps(data | change))
+        with pytest.raises(UserError, match=message):
+            read_result(tmp_path)
+
+
+def test_the_terminal_table():
+    assert comparison_table([SEARCHED, BASELINE]).splitlines() == [
+        "Name       mAP %   Rank-1 %  FLOPs (M)   Params (M)   ms/image",
+        "---------  ------  --------  ----------  -----------  ---------",
+        "found       61.2       80.0      204.3*        2.22*      3.14*",
+        "ResNet-18   70.0*      80.0     1000.0        11.00          -",
+    ]
+
+
+def test_the_markdown_table():
+    assert markdown_table([BASELINE, replace(SEARCHED, name="a|b", notes=("measured once",))]).splitlines() == [
+        "| Name | mAP % | Rank-1 % | FLOPs (M) | Params (M) | ms/image |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| ResNet-18 | **70.0** | 80.0 | 1000.0 | 11.00 | - |",
+        "| a\\|b | 61.2 | 80.0 | **204.3** | **2.22** | **3.14** |",
+        "",
+        "- a|b: measured once",
+    ]
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"train_set": "all of it"}, "trained on all of it at 256x128"),
+        ({"input_size": (128, 64)}, "trained on pedestrians (200 identities) at 128x64"),
+        ({"test_set": "another"}, "at 256x128, tested on another"),
+    ],
+)
+def test_rows_that_cannot_be_compared_are_said_to_be_so(change, said):
+    rows = [SEARCHED, replace(SEARCHED, name="twin", mAP=0.5), replace(BASELINE, **change)]
+    table = compare(rows)
+    assert not table.best  # no winner is declared
+    assert "cannot all be compared" in table.notes[0]
+    assert table.notes[1] == "  found, twin: trained on pedestrians (200 identities) at 256x128"
+    assert table.notes[2].startswith("  ResNet-18:") and said in table.notes[2]
+    for text in (comparison_table(rows), markdown_table(rows)):
+        assert said in text and "*" not in text
+
+
+def test_epochs_and_seeds_do_not_bar_a_comparison():
+    assert compare([SEARCHED, replace(BASELINE, epochs=90, seed=7)]).notes == ()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        ROWS.map(lambda row: replace(row, train_set="", test_set="", input_size=(2, 1))),
+        min_size=2,
+        max_size=5,
+    )
+)
+def test_marked_cells_are_the_best(rows):
+    """Oracle: from the numbers, with the text only deciding which values look the same."""
+    table = compare(rows)
+    for place, value, sign in (
+        (1, "mAP", 1),
+        (2, "rank1", 1),
+        (3, "flops", -1),
+        (4, "parameters", -1),
+        (5, "latency_ms", -1),
+    ):
+        known = [getattr(row, value) for row in rows if getattr(row, value) is not None]
+        marked = {index for index, column in table.best if column == place}
+        if marked:
+            best = max(known, key=lambda number: sign * number)
+            assert best in {getattr(rows[index], value) for index in marked}
+            assert len({table.cells[index][place] for index in marked}) == 1
+        else:
+            assert not known or len({row[place] for row in table.cells}) == 1

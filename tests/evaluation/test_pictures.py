@@ -1,0 +1,183 @@
+"""Pictures are judged by what can be computed of them: curves, fronts, boxes, label places, and the colours
+on the canvas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib._pylab_helpers import Gcf
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
+
+from evaluation.comparison import ResultRow
+from evaluation.pictures.architecture import KERNELS, boxes_of, draw_architecture
+from evaluation.pictures.curves import draw_curves, group_curves
+from evaluation.pictures.front import draw_front, pareto_front
+from evaluation.pictures.labels import place_labels
+from evaluation.pictures.search_progress import draw_search_progress
+from evaluation.pictures.style import ACCENT, KINDS, SERIES, new_figure, style_axes
+from reid.errors import UserError
+from supernet.arch import Arch, Block, Stage, mobilenet_v2
+
+ROW = ResultRow(
+    name="found",
+    kind="searched",
+    mAP=0.61,
+    rank1=0.8,
+    flops=5_000_000,
+    parameters=90_000,
+    latency_ms=1.0,
+    epochs=3,
+    seed=0,
+    input_size=(64, 32),
+    train_set="pedestrians",
+    run="runs/found",
+)
+ROWS = [ROW, replace(ROW, name="ResNet-18", kind="baseline", mAP=0.66, flops=150_000_000)]
+CANDIDATES = [
+    {"trial": trial, "score": 0.3 + trial % 7 / 50, "flops": 2_000_000 + 37_000 * trial} for trial in range(30)
+]
+FAILED = {"trial": 30, "score": None, "flops": 1}
+
+
+def has_colour(path: Path, colour) -> bool:
+    pixels = np.rint(imread(path)[..., :3] * 255).reshape(-1, 3)
+    return bool((np.abs(pixels - np.array(to_rgb(colour)) * 255).max(axis=1) <= 1).any())
+
+
+def test_every_picture_is_a_png_of_its_own_and_leaves_no_trace(tmp_path):
+    before = dict(matplotlib.rcParams)
+    records = [{"epoch": epoch, "loss": 1 / epoch} for epoch in range(1, 4)]
+    drawn = [
+        draw_front(ROWS, tmp_path / "deep" / "front.png", CANDIDATES),
+        draw_curves(records, tmp_path / "curves.png"),
+        draw_architecture(mobilenet_v2(), tmp_path / "arch.png"),
+        draw_search_progress(CANDIDATES, tmp_path / "progress.png"),
+    ]
+    for path in drawn:
+        height, width, _ = imread(path).shape
+        assert width > 400 and height > 200
+    assert dict(matplotlib.rcParams) == before
+    assert not Gcf.get_all_fig_managers()  # pyplot knows of no figure
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 4  # no temporary file is left
+
+
+def test_the_front_shows_each_kind_in_its_colour(tmp_path):
+    both = draw_front(ROWS, tmp_path / "both.png")
+    alone = draw_front(ROWS[:1], tmp_path / "alone.png")
+    assert has_colour(both, KINDS["searched"]) and has_colour(both, KINDS["baseline"])
+    assert has_colour(alone, KINDS["searched"])
+    with_search = draw_front(ROWS[1:], tmp_path / "search.png", CANDIDATES)
+    assert imread(with_search).shape[1] > imread(both).shape[1]  # a second panel
+    assert has_colour(with_search, ACCENT)  # its Pareto front
+
+
+def test_the_front_needs_a_row_and_writes_nothing_without(tmp_path):
+    with pytest.raises(UserError, match="at least one run"):
+        draw_front([], tmp_path / "front.png")
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.lists(st.tuples(st.integers(0, 9).map(float), st.integers(0, 9).map(float)), min_size=1, max_size=20))
+def test_pareto_front_is_what_nothing_beats(points):
+    unbeaten = {
+        (cost, score)
+        for cost, score in points
+        if not any(c <= cost and s >= score and (c < cost or s > score) for c, s in points)
+    }
+    front = pareto_front(points)
+    assert set(front) == unbeaten
+    assert front == sorted(unbeaten)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6),
+    st.lists(st.integers(4, 14), min_size=6, max_size=6),
+)
+def test_labels_keep_clear_of_each_other(points, lengths):
+    figure = new_figure(6.5, 4.6)
+    axes = style_axes(figure.subplots(), "", "", "")
+    axes.set_xlim(-0.2, 1.2)
+    axes.set_ylim(-0.2, 1.2)
+    boxes = place_labels(axes, points, ["m" * length for length, _ in zip(lengths, points, strict=False)])
+    frame = axes.get_window_extent()
+    for number, box in enumerate(boxes):
+        assert frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+        for other in boxes[:number]:
+            assert box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
+    drawn = [text.get_window_extent() for text in axes.texts]
+    assert np.allclose([box.extents for box in boxes], [box.extents for box in drawn], atol=1.5)
+
+
+def test_curves_are_grouped_and_gaps_left_out():
+    records = [
+        {
+            "epoch": 1,
+            "loss": 3.0,
+            "loss_ce": 2.0,
+            "smallest_loss": 4.0,
+            "lr": 0.1,
+            "note": "text",
+            "resumed": True,
+        },
+        {
+            "epoch": 2,
+            "loss": float("nan"),
+            "loss_ce": 1.0,
+            "lr": 0.1,
+            "mAP": 0.25,
+            "queries": 9,
+            "peak_memory_mib": 7,
+        },
+    ]
+    assert group_curves(records) == {
+        "Losses": {"loss": ([1], [3.0]), "loss_ce": ([1, 2], [2.0, 1.0]), "smallest_loss": ([1], [4.0])},
+        "Scores": {"mAP": ([2], [25.0])},
+        "Learning rate": {"lr": ([1, 2], [0.1, 0.1])},
+        "peak memory mib": {"peak_memory_mib": ([2], [7])},
+    }
+
+
+def test_curves_have_a_colour_each(tmp_path):
+    record = {"loss": 2.0, "loss_ce": 1.5, "loss_triplet": 0.2}
+    path = draw_curves([{"epoch": 1, **record}, {"epoch": 2, **record}], tmp_path / "curves.png")
+    assert [has_colour(path, colour) for colour in SERIES[:4]] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("records", [[], [{"epoch": 1}], [{"loss": 1.0}]])
+def test_no_curves_is_an_error(tmp_path, records):
+    with pytest.raises(UserError, match="no training curve"):
+        draw_curves(records, tmp_path / "curves.png")
+
+
+def test_boxes_of_mobilenet_v2():
+    """Sandler et al. 2018, table 2."""
+    boxes = boxes_of(mobilenet_v2())
+    widths = [32, 16, *[24] * 2, *[32] * 3, *[64] * 4, *[96] * 3, *[160] * 3, 320, 1280]
+    assert [box.channels for box in boxes] == widths
+    assert [box.text for box in boxes] == ["stem", "1", *["6"] * 16, "1x1"]
+    assert [box.stage for box in boxes] == [None, 0, 1, 1, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, None]
+
+
+def test_an_arch_is_coloured_by_its_kernels(tmp_path):
+    stages = (Stage(8, 1, (Block(3, 1),)), Stage(24, 2, (Block(7, 6), Block(3, 3))))
+    path = draw_architecture(Arch((64, 32), 8, stages, last_width=0, embedding=16), tmp_path / "arch.png", "mixed")
+    assert [has_colour(path, KERNELS[kernel]) for kernel in (3, 5, 7)] == [True, False, True]
+
+
+def test_search_progress_goes_by_trial_and_leaves_failures_out(tmp_path):
+    ordered = draw_search_progress(CANDIDATES, tmp_path / "ordered.png").read_bytes()
+    shuffled = draw_search_progress([FAILED, *CANDIDATES[::-1]], tmp_path / "shuffled.png").read_bytes()
+    assert ordered == shuffled
+    other = draw_search_progress(CANDIDATES[:-1], tmp_path / "other.png").read_bytes()
+    assert other != ordered
+    with pytest.raises(UserError, match="no candidate with a score"):
+        draw_search_progress([FAILED], tmp_path / "none.png")

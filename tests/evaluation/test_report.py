@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from evaluation.comparison import ResultRow, Table, comparison_table
+from evaluation.pictures.search_progress import draw_search_progress
+from evaluation.report.comparison import summary_of, write_comparison_report
+from evaluation.report.html import Picture, Section, write_report
+from reid.errors import UserError
+from supernet.arch import mobilenet_v2
+from supernet.files import NamedArch
+
+VOID = {"meta", "img", "link", "br"}
+ROW = ResultRow(
+    name="found <1>",
+    kind="searched",
+    mAP=0.6123,
+    rank1=0.8,
+    flops=5_200_000,
+    parameters=90_000,
+    latency_ms=1.0,
+    epochs=3,
+    seed=0,
+    input_size=(64, 32),
+    train_set="pedestrians",
+    run="runs/found",
+)
+ROWS = [ROW, replace(ROW, name="ResNet-18", kind="baseline", mAP=0.66, flops=150_000_000)]
+CANDIDATES = [{"trial": trial, "score": 0.3 + trial / 50, "flops": 2_000_000 + 37_000 * trial} for trial in range(9)]
+
+
+class Page(HTMLParser):
+    """Text, cells and pictures of a page; fails on tags that are not closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.pictures: list[bytes] = []
+        self.links: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href"):
+                self.links.append(value)
+        if tag == "img":
+            self.pictures.append(
+                base64.b64decode(dict(attrs)["src"].removeprefix("data:image/png;base64,"), validate=True)
+            )
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip():
+            self.texts.append((self.open[-1], data))
+
+    def all(self, tag: str) -> list[str]:
+        return [text for own, text in self.texts if own == tag]
+
+
+def test_everything_is_on_the_page_and_escaped(tmp_path):
+    picture = draw_search_progress(CANDIDATES, tmp_path / "p.png")
+    table = Table(("a", "b"), (("<i>", "2"), ("&amp;", "4")), frozenset({(1, 1)}), ("note <1>",))
+    section = Section("H <2>", ("one & two",), table, (Picture(picture, 'a "caption"'),), "cmd --flag 'x' > y")
+    path = write_report(tmp_path / "new" / "page.html", "T <3>", [("label", "<value>")], [section, Section("last")])
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.all("title") == page.all("h1") == ["T <3>"]
+    assert page.all("h2") == ["H <2>", "last"]
+    assert (page.all("dt"), page.all("dd")) == (["label"], ["<value>"])
+    assert page.all("p") == ["one & two", "note <1>"]
+    assert (page.all("th"), page.all("td")) == (["a", "b"], ["<i>", "2", "&amp;", "4"])
+    assert page.all("code") == ["cmd --flag 'x' > y"]
+    assert page.all("figcaption") == ['a "caption"']
+    assert page.pictures == [picture.read_bytes()]
+    assert re.findall(r'class="best">([^<]*)<', text) == ["4"]
+    assert "<script" not in text and "url(" not in text and "@import" not in text
+
+
+def test_a_missing_or_wrong_picture_is_named_and_nothing_overwritten(tmp_path):
+    page = write_report(tmp_path / "page.html", "old", [], [])
+    old = page.read_text()
+    (tmp_path / "text.png").write_text("no picture")
+    for name, message in (("absent.png", "does not exist"), ("text.png", "is no PNG")):
+        with pytest.raises(UserError, match=f"{name} {message}"):
+            write_report(page, "new", [], [Section("s", pictures=(Picture(tmp_path / name),))])
+    assert page.read_text() == old
+
+
+def test_the_comparison_page(tmp_path):
+    path = write_comparison_report(
+        tmp_path / "report.html",
+        ROWS,
+        [*CANDIDATES, {"trial": 9, "score": None, "flops": 1}],
+        NamedArch("MobileNetV2", mobilenet_v2()),
+        ["python tools/search.py --flops 6M"],
+        "epochs: 3\n",
+        about=("Synthetic pedestrians.",),
+    )
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.all("h2") == [
+        "Results", "Accuracy against cost", "The search", "The network found", "Commands", "Configuration",
+    ]  # fmt: skip
+    drawn = [tmp_path / "pictures" / f"{name}.png" for name in ("front", "search_progress", "architecture")]
+    assert page.pictures == [picture.read_bytes() for picture in drawn]
+    assert all(link.startswith("data:") for link in page.links)  # nothing is fetched
+    cells = [cell.rstrip("*") for line in comparison_table(ROWS).splitlines()[2:] for cell in re.split(r"\s{2,}", line)]
+    assert page.all("td") == [cell.strip() for cell in cells]
+    assert "9 candidates with a score, of 10 tried." in page.all("figcaption")
+
+
+def test_the_page_without_a_search(tmp_path):
+    page = Page(write_comparison_report(tmp_path / "report.html", ROWS).read_text(encoding="utf-8"))
+    assert page.all("h2") == ["Results", "Accuracy against cost"]
+    assert len(page.pictures) == 1
+
+
+def test_the_summary_is_worked_out_from_the_rows():
+    assert summary_of(ROWS, 9) == [
+        ("Best mAP", "66.0 %, ResNet-18"),
+        ("Fewest FLOPs", "5.2 M, found <1>"),
+        ("Networks compared", "2"),
+        ("Trained on", "pedestrians"),
+        ("Candidates scored by the search", "9"),
+    ]
+    apart = [ROW, replace(ROWS[1], train_set="others")]
+    assert "Best mAP" not in dict(summary_of(apart))  # no winner among what cannot be compared
+    assert dict(summary_of(apart))["Trained on"] == "pedestrians, others"
