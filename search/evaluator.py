@@ -1,0 +1,89 @@
+"""Scores an arch with a trained supernet's weights on identities that were held out of its training."""
+
+from __future__ import annotations
+
+import torch
+
+from evaluation.features import extract_features
+from evaluation.metrics import score_features
+from reid.data.augment import prepare
+from reid.data.records import ImageSet
+from reid.errors import UserError
+from search.config import SearchConfig
+from supernet.arch import Arch
+from supernet.calibration import calibrate
+from supernet.supernet import Supernet
+
+
+class SupernetEvaluator:
+    """``evaluator(arch)``: the arch's network cut out of the supernet, BN-calibrated, scored by retrieval.
+
+    Every arch is calibrated on the same images and scored on the same queries, so that scores compare archs
+    alone.
+
+    Args:
+        supernet: trained weights; lies on ``device``.
+        train: images of the identities that the supernet was trained on; BN is calibrated on some of them.
+        query, gallery: images of held-out identities, never the test set's.
+        size: ``(h, w)`` in pixels that images are resized to.
+        device: where networks run.
+        config: see ``SearchConfig``.
+        seed: chooses the calibration images.
+
+    Raises:
+        UserError: an image set is too small, or training and held-out identities overlap.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        train: ImageSet,
+        query: ImageSet,
+        gallery: ImageSet,
+        size: tuple[int, int],
+        device: torch.device | str,
+        config: SearchConfig,
+        seed: int = 0,
+    ) -> None:
+        if len(train) < 2 or not len(query) or not len(gallery):
+            counts = f"{len(train)} training, {len(query)} query and {len(gallery)} gallery images"
+            raise UserError(f"search data: {counts} are too few")
+        shared = set(train.pids.tolist()) & set(query.pids.tolist())
+        if shared:
+            raise UserError(
+                f"search data: identity {min(shared)} is both trained on and scored on; split the identities"
+            )
+        self.supernet, self.size, self.device, self.config = supernet, size, torch.device(device), config
+        self.query, self.gallery = query, gallery
+        self._both = ImageSet(
+            torch.cat([query.images, gallery.images]),
+            torch.cat([query.pids, gallery.pids]),
+            torch.cat([query.camids, gallery.camids]),
+        )
+        self._calibration = calibration_batches(train, size, self.device, config, seed)
+
+    def __call__(self, arch: Arch) -> dict[str, float]:
+        """``default``: mAP and ``rank1``: Rank-1, as fractions; NaN where a feature is no finite number."""
+        network = calibrate(self.supernet.extract(arch), self._calibration)
+        features = extract_features(network, self._both, self.size, self.device, self.config.eval_batch_size)
+        if not torch.isfinite(features).all():
+            return {"default": float("nan"), "rank1": float("nan")}
+        query, gallery = features.to(self.device).split([len(self.query), len(self.gallery)])
+        score = score_features(
+            query, self.query.pids, self.query.camids, gallery, self.gallery.pids, self.gallery.camids
+        )
+        return {"default": score.mAP, "rank1": score.rank1}
+
+
+def calibration_batches(
+    train: ImageSet, size: tuple[int, int], device: torch.device | str, config: SearchConfig, seed: int = 0
+) -> list[torch.Tensor]:
+    """Training images to calibrate BN on: ``(N, 3, h, w)`` batches on ``device``, prepared as in evaluation.
+
+    Drawn without repeats by ``seed``; fewer than the config asks for where there are not enough.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    wanted = config.calibration_batches * config.calibration_batch_size
+    chosen = torch.randperm(len(train), generator=generator)[:wanted]
+    batches = [batch for batch in chosen.split(config.calibration_batch_size) if len(batch) > 1]
+    return [prepare(train.images[batch.sort().values].to(device), size) for batch in batches]

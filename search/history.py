@@ -1,0 +1,83 @@
+"""Candidates that a search has evaluated, and the log that they are kept in (``candidates.jsonl``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reid.errors import UserError
+from reid.files import write_text
+from supernet.arch import Arch, arch_from_dict, arch_to_dict
+from supernet.space import Genome
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One arch that was scored.
+
+    Attributes:
+        trial: number in the order of evaluation, from 0.
+        origin: how it was drawn: ``random``, ``mutation``, ``crossover`` or ``listing`` (see
+            ``search.proposal``).
+        flops, parameters: its cost, FLOPs at ``arch.input_size``.
+        score: mAP (or what the evaluation calls ``default``) as a fraction; ``None`` where the evaluation
+            gave no number.
+        rank1: Rank-1 as a fraction, where the evaluation gave it.
+        seconds: time of the evaluation.
+        genome: the choices that ``arch`` was decoded from.
+        arch: the network, at the input size that FLOPs are counted at.
+    """
+
+    trial: int
+    origin: str
+    flops: int
+    parameters: int
+    score: float | None
+    rank1: float | None
+    seconds: float
+    genome: Genome
+    arch: Arch
+
+
+def candidate_to_dict(candidate: Candidate) -> dict:
+    """Numbers, strings and lists for JSON; ``candidate_from_dict`` reads it back equal."""
+    return {**vars(candidate), "arch": arch_to_dict(candidate.arch)}
+
+
+def candidate_from_dict(data: Mapping) -> Candidate:
+    """What ``candidate_to_dict`` wrote; raises UserError, KeyError or TypeError for anything else."""
+    return Candidate(**{**data, "arch": arch_from_dict(data["arch"])})
+
+
+def append_candidate(path: Path, candidate: Candidate) -> None:
+    """Adds a line to the log. A line that a kill cuts short is left out by ``read_candidates``."""
+    line = json.dumps(candidate_to_dict(candidate), allow_nan=False)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def read_candidates(path: Path) -> list[Candidate]:
+    """The log's candidates in the order of their trials; a last line that was cut short is removed.
+
+    Raises:
+        UserError: another line is damaged, or a trial is missing.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    candidates = []
+    for number, line in enumerate(whole.splitlines()):
+        try:
+            candidate = candidate_from_dict(json.loads(line))
+            if candidate.trial != number:
+                raise ValueError(f"trial {candidate.trial} in place of {number}")
+        except (UserError, ValueError, KeyError, TypeError) as error:
+            cure = "search again into another folder"
+            raise UserError(f"search log {path}: line {number + 1} is damaged ({error}); {cure}") from None
+        candidates.append(candidate)
+    if whole != text:
+        write_text(path, whole)
+    return candidates

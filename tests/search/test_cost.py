@@ -1,0 +1,125 @@
+"""FLOPs and parameters: against fvcore on whole networks, hand-made counts and published figures."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from random import Random
+
+import pytest
+import torch
+from torch import nn
+
+from reid.errors import UserError
+from reid.models.network import count_parameters
+from search import cost
+from supernet.arch import Arch, Block, Stage, arch_from_rows, mobilenet_v2
+from supernet.files import load_space
+from supernet.network import build_network
+from supernet.space import decode, sample
+
+SIZE = (256, 128)
+
+
+@pytest.fixture(scope="module")
+def table() -> cost.CostTable:
+    return cost.CostTable()
+
+
+@pytest.fixture(scope="module")
+def mobilenet():
+    return build_network(mobilenet_v2(SIZE)).train()
+
+
+def test_table_equals_fvcore_on_100_archs(table):
+    space, random = load_space("mlr-210m").at((64, 32)), Random(0)
+    for _ in range(100):
+        arch = decode(space, sample(space, random))
+        assert table.flops(arch) == cost.whole_network_flops(arch)
+
+
+@pytest.mark.parametrize("size", [(256, 128), (67, 35), (1, 1)])
+def test_table_equals_fvcore_at_other_sizes(table, size):
+    space = load_space("mlr-210m").at(size)
+    arch = decode(space, sample(space, Random(str(size))))
+    assert table.flops(arch) == cost.whole_network_flops(arch)
+    assert table.parameters(arch) == count_parameters(build_network(arch))
+
+
+def test_table_counts_embedding_and_missing_last_convolution(table):
+    rows = ((1, 8, 1, 1), (3, 16, 2, 2))
+    for last_width, embedding in ((0, None), (0, 24), (32, 24)):
+        arch = arch_from_rows(rows, input_size=(32, 16), stem=8, last_width=last_width, embedding=embedding)
+        assert table.flops(arch) == cost.whole_network_flops(arch)
+        assert table.parameters(arch) == count_parameters(build_network(arch))
+
+
+def test_one_network_by_hand(table):
+    arch = Arch((16, 8), stem=8, stages=(Stage(12, 2, (Block(5, 3),)),), last_width=20, embedding=6)
+    stem = 32 * (27 * 8 + 2 * 8)  # 8x4 outputs, 3x3x3 weights and BN for each of 8 channels
+    expand = 32 * (8 * 24 + 2 * 24)
+    depthwise = 8 * (25 * 24 + 2 * 24)  # stride 2: 4x2 outputs
+    project = 8 * (24 * 12 + 2 * 12)
+    last = 8 * (12 * 20 + 2 * 20)
+    head = 8 * 20 + 20 * 6 + 2 * 6  # pooling reads 4x2 maps of 20 channels
+    assert table.flops(arch) == stem + expand + depthwise + project + last + head
+
+
+def test_mobilenet_v2_published_figures(table, mobilenet):
+    backbone = mobilenet.backbone
+    assert cost.conv_linear_macs(backbone, SIZE) == 195_588_096
+    assert cost.network_flops(backbone, SIZE) == cost.network_counts(backbone, SIZE).flops == 204_310_528
+    assert cost.format_flops(cost.mlr_flops(backbone, SIZE)) == "208.3M"
+    assert cost.format_flops(table.flops(mobilenet_v2(SIZE))) == "204.4M"
+    # torchvision's MobileNetV2 without its classifier has 2,223,872 parameters; the BNNeck adds 2 * 1280.
+    assert table.parameters(mobilenet_v2(SIZE)) == 2_223_872 + 2 * 1280
+
+
+def test_mlr_convention_adds_one_for_each_activation_output():
+    layers = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU6(True), nn.Conv2d(4, 5, 1), nn.SiLU(), nn.PReLU())
+    assert cost.mlr_flops(layers, (6, 7)) - cost.network_flops(layers, (6, 7)) == 42 * (4 + 5 + 5)
+
+
+def test_counting_leaves_network_and_random_numbers_alone(mobilenet):
+    state, weight = torch.get_rng_state(), mobilenet.backbone.stem.conv.weight.clone()
+    mean = mobilenet.backbone.stem.bn.running_mean.clone()
+    cost.network_flops(mobilenet, (64, 32))
+    cost.CostTable().flops(arch_from_rows(((1, 8, 1, 1),), input_size=(8, 8)))
+    assert mobilenet.training and torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(mobilenet.backbone.stem.conv.weight, weight)
+    assert torch.equal(mobilenet.backbone.stem.bn.running_mean, mean)
+
+
+def test_flops_range_bounds_every_arch(table):
+    space, random = load_space("tiny"), Random(1)
+    low, high = cost.flops_range(space, table)
+    assert all(low <= table.flops(decode(space, sample(space, random))) <= high for _ in range(300))
+
+
+def test_mlr_210m_space_holds_100m_to_450m(table):
+    low, high = cost.flops_range(load_space("mlr-210m"), table)
+    assert low < 100e6 and high > 450e6
+
+
+@pytest.mark.parametrize(
+    "text", ["210M", "210m", " 210 M ", "0.21G", "210e6", "210000000", 210_000_000, 2.1e8, "210000K"]
+)
+def test_parse_flops(text):
+    assert cost.parse_flops(text) == 210_000_000
+
+
+@pytest.mark.parametrize("text", ["", "M", "abc", "-3M", "0", "nan", "inf", "1e999999", "210MB", "2,1M"])
+def test_parse_flops_refuses(text):
+    with pytest.raises(UserError, match="210M"):
+        cost.parse_flops(text)
+
+
+def test_format_flops():
+    figures = {204_354_048: "204.4M", 978_900_000: "978.9M", 4_053_000_000: "4053.0M"}
+    figures |= {16_300_000_000: "16.3G", 512_300: "0.5M", 51_230: "51.2K", 12: "12"}
+    assert {number: cost.format_flops(number) for number in figures} == figures
+
+
+def test_importing_cost_does_not_import_nni():
+    code = "import sys, search.cost; assert not any(name.split('.')[0] == 'nni' for name in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

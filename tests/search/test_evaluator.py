@@ -1,0 +1,81 @@
+"""A candidate's score against the same steps taken by hand."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import torch
+
+from evaluation.features import evaluate_network
+from reid.data.augment import prepare
+from reid.data.records import ImageSet
+from reid.errors import UserError
+from search.config import SearchConfig
+from search.evaluator import SupernetEvaluator
+from supernet.calibration import calibrate
+from supernet.files import load_space
+from supernet.space import decode, sample
+from supernet.supernet import Supernet
+
+SIZE = (32, 16)
+CONFIG = SearchConfig(calibration_batches=2, calibration_batch_size=6, eval_batch_size=7)
+
+
+def _images(count: int, pids: range, seed: int) -> ImageSet:
+    random = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, (count, *SIZE, 3), generator=random, dtype=torch.uint8)
+    pids = torch.tensor([pids[number % len(pids)] for number in range(count)])
+    return ImageSet(pixels, pids, torch.arange(count) % 5)
+
+
+@pytest.fixture
+def sets():
+    return _images(20, range(1, 6), 0), _images(8, range(10, 14), 1), _images(24, range(10, 14), 2)
+
+
+@pytest.fixture
+def supernet():
+    torch.manual_seed(0)
+    return Supernet(load_space("tiny").at(SIZE))
+
+
+def test_score_is_that_of_the_extracted_calibrated_network(supernet, sets):
+    train, query, gallery = sets
+    evaluate = SupernetEvaluator(supernet, train, query, gallery, SIZE, "cpu", CONFIG, seed=5)
+    chosen = torch.randperm(20, generator=torch.Generator().manual_seed(5))[:12]
+    batches = [prepare(train.images[part.sort().values], SIZE) for part in chosen.split(6)]
+    scores = set()
+    for seed in range(4):
+        arch = decode(supernet.space, sample(supernet.space, Random(seed)))
+        expected = evaluate_network(calibrate(supernet.extract(arch), batches), query, gallery, SIZE, "cpu")
+        got = evaluate(arch)
+        assert got["default"] == pytest.approx(expected.mAP, abs=1e-6)
+        assert got["rank1"] == pytest.approx(expected.rank1, abs=1e-6)
+        assert evaluate(arch) == got
+        scores.add(got["default"])
+    assert len(scores) == 4
+
+
+def test_evaluation_leaves_the_supernet_alone(supernet, sets):
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    evaluate = SupernetEvaluator(supernet.train(), *sets, SIZE, "cpu", CONFIG)
+    evaluate(decode(supernet.space, sample(supernet.space, Random(0))))
+    assert supernet.training
+    assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
+
+
+def test_diverged_weights_give_nan(supernet, sets):
+    with torch.no_grad():
+        next(supernet.parameters()).fill_(float("nan"))
+    evaluate = SupernetEvaluator(supernet, *sets, SIZE, "cpu", CONFIG)
+    score = evaluate(decode(supernet.space, sample(supernet.space, Random(0))))
+    assert score["default"] != score["default"]
+
+
+def test_scoring_on_training_identities_is_refused(supernet, sets):
+    train, query, gallery = sets
+    with pytest.raises(UserError, match="identity 10 is both"):
+        SupernetEvaluator(supernet, _images(9, range(8, 12), 3), query, gallery, SIZE, "cpu", CONFIG)
+    with pytest.raises(UserError, match="too few"):
+        SupernetEvaluator(supernet, train.select(torch.tensor([0])), query, gallery, SIZE, "cpu", CONFIG)

@@ -1,0 +1,186 @@
+"""A whole search in a folder: its files, its limits, and going on after a kill."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from reid.errors import UserError
+from reid.models.network import count_parameters
+from search.config import SearchConfig
+from search.cost import CostTable, whole_network_flops
+from search.front import pareto_front
+from search.history import read_candidates
+from search.run import run_search
+from supernet.files import load_arch, load_space
+from supernet.network import build_network
+from supernet.space import contains
+
+SPACE = load_space("tiny")
+CONFIG = SearchConfig(trials=24, population=8, sample_size=3)
+LIMIT = 6_000_000
+TABLE = CostTable()
+
+
+def _evaluate(arch) -> dict[str, float]:
+    score = sum(stage.width * block.kernel for stage in arch.stages for block in stage.blocks) / 10_000
+    return {"default": score, "rank1": score / 2}
+
+
+class _Killed(BaseException):
+    pass
+
+
+def _killed_at(trial: int):
+    calls = iter(range(10**6))
+
+    def evaluate(arch):
+        if next(calls) == trial:
+            raise _Killed
+        return _evaluate(arch)
+
+    return evaluate
+
+
+def _run(out, evaluate=_evaluate, config=CONFIG, limit=LIMIT, strategy="evolution", **rest):
+    return run_search(SPACE, evaluate, limit, config, strategy, out, progress=False, table=TABLE, **rest)
+
+
+def _untimed(candidates):
+    return [replace(candidate, seconds=0.0) for candidate in candidates]
+
+
+def test_files_tell_what_was_found(tmp_path):
+    result = _run(tmp_path / "run", origin={"commit": "abc", "supernet": "runs/s"})
+    candidates = read_candidates(tmp_path / "run/candidates.jsonl")
+    assert len(candidates) == 24 and tuple(candidates) == result.candidates
+    assert result.front == pareto_front(candidates)
+    front = json.loads((tmp_path / "run/front.json").read_text())
+    assert [row["trial"] for row in front] == [candidate.trial for candidate in result.front]
+    assert [path.name for path in result.archs] == ["MLR-6M-A.yaml", "MLR-6M-B.yaml"]
+
+    ranked = sorted(candidates, key=lambda c: (-c.score, c.flops))
+    for path, candidate in zip(result.archs, ranked, strict=False):
+        named = load_arch(path)
+        assert named.name == path.stem and named.arch == candidate.arch and contains(SPACE, named.arch)
+        origin = named.origin
+        assert origin["flops"] == whole_network_flops(named.arch) <= LIMIT
+        assert origin["conv_linear_macs"] < origin["flops"] < origin["flops_mlr"]
+        assert origin["parameters"] == count_parameters(build_network(named.arch))
+        assert (origin["score"], origin["rank1"]) == (candidate.score, candidate.score / 2)
+        known = {"space": "tiny", "strategy": "evolution", "seed": 0, "limit_flops": LIMIT}
+        given = {"commit": "abc", "supernet": "runs/s"}
+        assert {**known, **given, "trial": candidate.trial}.items() <= origin.items()
+    summary = json.loads((tmp_path / "run/search.json").read_text())
+    assert summary["finished"] and summary["candidates"] == 24 and summary["failed"] == 0
+    assert [row["name"] for row in summary["best"]] == ["MLR-6M-A", "MLR-6M-B"]
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random"])
+@pytest.mark.parametrize("killed", [0, 5, 17, 23])
+def test_resumed_search_equals_an_unbroken_one(tmp_path, strategy, killed):
+    unbroken = _run(tmp_path / "a", strategy=strategy, seed=4)
+    with pytest.raises(_Killed):
+        _run(tmp_path / "b", _killed_at(killed), strategy=strategy, seed=4)
+    assert len(read_candidates(tmp_path / "b/candidates.jsonl")) == killed
+    with (tmp_path / "b/candidates.jsonl").open("a") as log:
+        log.write('{"trial": ' + str(killed))  # a kill in the middle of a line
+    resumed = _run(tmp_path / "b", strategy=strategy, seed=4, resume=True)
+    assert _untimed(resumed.candidates) == _untimed(unbroken.candidates)
+    for name in ("archs/MLR-6M-A.yaml", "archs/MLR-6M-B.yaml"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_resume_with_more_trials_goes_on(tmp_path):
+    whole = _run(tmp_path / "a", config=replace(CONFIG, trials=30))
+    _run(tmp_path / "b")
+    longer = _run(tmp_path / "b", config=replace(CONFIG, trials=30), resume=True)
+    assert _untimed(longer.candidates) == _untimed(whole.candidates)
+
+
+def test_resume_of_a_finished_search_evaluates_nothing(tmp_path):
+    first = _run(tmp_path / "run")
+    again = _run(tmp_path / "run", _killed_at(0), resume=True)
+    assert again.candidates == first.candidates and again.best == first.best
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"limit": 5_000_000}, "limit_flops"),
+        ({"strategy": "random"}, "strategy"),
+        ({"config": replace(CONFIG, mutation=0.2)}, "mutation"),
+        ({"origin": {"supernet": "other"}}, "origin"),
+    ],
+)
+def test_resume_with_other_settings_is_refused(tmp_path, change, named):
+    _run(tmp_path / "run", origin={"supernet": "one", "commit": "x"})
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=f"another {named}"):
+        _run(tmp_path / "run", **{"origin": {"supernet": "one", "commit": "y"}, **change}, resume=True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_resume_with_another_space_is_refused(tmp_path):
+    _run(tmp_path / "run")
+    with pytest.raises(UserError, match="another space"):
+        other = replace(SPACE, stems=(16,))
+        run_search(other, _evaluate, LIMIT, CONFIG, "evolution", tmp_path / "run", resume=True, table=TABLE)
+
+
+def test_folder_with_a_search_is_not_overwritten(tmp_path):
+    _run(tmp_path / "run")
+    log = (tmp_path / "run/candidates.jsonl").read_bytes()
+    with pytest.raises(UserError, match="--resume"):
+        _run(tmp_path / "run", seed=9)
+    assert (tmp_path / "run/candidates.jsonl").read_bytes() == log
+    with pytest.raises(UserError, match="no search to resume"):
+        _run(tmp_path / "none", resume=True)
+
+
+def test_impossible_limit_and_unknown_strategy_write_nothing(tmp_path):
+    with pytest.raises(UserError, match="tiny spans"):
+        _run(tmp_path / "run", limit=1000)
+    with pytest.raises(UserError, match="evolution"):
+        _run(tmp_path / "run", strategy="evolutoin")
+    assert not (tmp_path / "run").exists()
+
+
+def test_space_smaller_than_the_trials_ends_with_a_note(tmp_path):
+    stage = replace(SPACE.stages[0], widths=(8,))
+    small = replace(SPACE, stages=(stage,), last_widths=(128,))  # 2 stems: 2 archs
+    result = run_search(small, _evaluate, LIMIT, CONFIG, "evolution", tmp_path / "run", progress=False)
+    assert len(result.candidates) == len(result.archs) == 2
+    assert any("no further arch" in note for note in result.notes)
+
+
+def test_nan_score_is_a_failed_candidate(tmp_path):
+    calls = iter(range(100))
+
+    def evaluate(arch):
+        return {"default": float("nan"), "rank1": float("nan")} if next(calls) % 3 == 0 else _evaluate(arch)
+
+    result = _run(tmp_path / "run", evaluate)
+    assert [c.trial for c in result.candidates if c.score is None] == list(range(0, 24, 3))
+    assert "8 of 24 candidates got no score" in result.notes
+    assert all(c.score is not None for c in (*result.best, *result.front))
+    with pytest.raises(UserError, match="none of 24 candidates"):
+        _run(tmp_path / "all", lambda arch: {"default": float("nan")})
+
+
+def test_flops_may_be_counted_at_another_size(tmp_path):
+    seen = []
+
+    def evaluate(arch):
+        seen.append(arch.input_size)
+        return _evaluate(arch)
+
+    config = replace(CONFIG, cost_input_size=(128, 64), trials=8)
+    result = _run(tmp_path / "run", evaluate, config, limit=20_000_000)
+    assert set(seen) == {SPACE.input_size}
+    assert all(c.arch.input_size == (128, 64) and c.flops <= 20_000_000 for c in result.candidates)
+    assert load_arch(result.archs[0]).origin["flops"] == whole_network_flops(result.best[0].arch)
+    assert max(c.flops for c in result.candidates) > 10_000_000
