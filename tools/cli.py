@@ -1,0 +1,84 @@
+"""What every command line tool has: common options, and errors as one line with exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from reid.config import load_config
+from reid.engine.device import pick_device
+from reid.engine.memory import keep_freed_memory
+from reid.errors import UserError
+from tools.jobs.experiment import DEFAULT_CONFIG, Experiment
+
+
+@dataclass(frozen=True)
+class Job:
+    """The common options, read."""
+
+    experiment: Experiment
+    data: Path | None
+    out: Path
+    resume: bool
+    seed: int
+    device: torch.device
+
+
+def job_parser(description: str, out: str) -> argparse.ArgumentParser:
+    """A parser with the options that every job has; ``out`` is the default folder, for the help text."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIG,
+        metavar="FILE",
+        help="experiment (default: configs/market1501.yaml)",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="folder of the data set (default: found under $REID_DATA or data/)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"run folder to write (default: {out})")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out where it was interrupted")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, batches, augmentation and search (default: 0)")
+    add_device(parser)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="a.b=c", help="override a value of the config; may be repeated"
+    )
+    return parser
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The ``--device`` option."""
+    parser.add_argument(
+        "--device", default="auto", help="auto (CUDA where it is there), cpu, cuda, cuda:1 (default: auto)"
+    )
+
+
+def read_job(arguments: argparse.Namespace, out: str) -> Job:
+    """The common options as values; raises UserError for a bad config, override or device."""
+    return Job(
+        experiment=load_config(Experiment, arguments.config, arguments.set),
+        data=arguments.data,
+        out=arguments.out or Path(out),
+        resume=arguments.resume,
+        seed=arguments.seed,
+        device=pick_device(arguments.device),
+    )
+
+
+def run_tool(main: Callable[[list[str] | None], None], arguments: list[str] | None = None) -> None:
+    """Runs a tool's ``main``; ends the process with 2 and one line for a user's error, with 130 when interrupted."""
+    keep_freed_memory()
+    try:
+        main(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command with --resume goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(130)

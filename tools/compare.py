@@ -1,0 +1,34 @@
+"""Puts the results of several runs into one table and a report page with a picture of accuracy against FLOPs.
+
+Latency is measured afresh for all runs in turn, so that its column can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from tools.cli import run_tool
+from tools.jobs.compare import compare
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders with a result.json")
+    parser.add_argument("--search", type=Path, metavar="FOLDER", help="search run whose candidates the report shows")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/compare"),
+        metavar="FOLDER",
+        help="where the report goes (default: runs/compare)",
+    )
+    parser.add_argument("--no-latency", action="store_true", help="keep the latency that each run measured for itself")
+    read = parser.parse_args(arguments)
+    print(f"report: {compare(read.runs, read.search, read.out, measure=not read.no_latency)}")
+
+
+if __name__ == "__main__":
+    run_tool(main)

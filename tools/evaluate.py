@@ -1,0 +1,39 @@
+"""Scores a checkpoint on a data set's official query and gallery.
+
+Give the weights of a retrained network, or a supernet's weights with --arch: the arch then runs on the weights that it
+inherits, its BN calibrated on training images.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from tools.cli import job_parser, read_job, run_tool
+from tools.jobs.evaluate import evaluate
+
+OUT = "runs/evaluate-<name>"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = job_parser(__doc__, OUT)
+    parser.add_argument(
+        "checkpoint", type=Path, help="last.safetensors of a retrained network, or supernet.safetensors"
+    )
+    parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, or largest, smallest")
+    parser.add_argument(
+        "--search",
+        type=Path,
+        default=Path("runs/search"),
+        metavar="FOLDER",
+        help="search run whose archs are looked up first",
+    )
+    read = parser.parse_args(arguments)
+    name = f"{read.checkpoint.parent.name}-{Path(read.arch).stem}" if read.arch else read.checkpoint.parent.name
+    run = evaluate(read_job(read, f"runs/evaluate-{name}"), read.checkpoint, read.arch, read.search)
+    print(f"result: {run}/result.json, every score in {run}/score.json")
+
+
+if __name__ == "__main__":
+    run_tool(main)

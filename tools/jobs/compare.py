@@ -1,0 +1,74 @@
+"""The job of ``tools/compare.py``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from evaluation.comparison import ResultRow, comparison_table, markdown_table, read_result
+from evaluation.report.comparison import write_comparison_report
+from reid.engine.checkpoint import read_about
+from reid.files import read_json, write_text
+from search.history import read_candidates
+from search.latency import measure_latency
+from supernet.catalog import NamedArch, build, input_size_of, spec_from_dict
+from supernet.files import load_arch
+from tools.jobs.opening import shown
+from tools.jobs.retrain import WEIGHTS
+
+
+def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool = True) -> Path:
+    """Prints the table of ``runs`` and writes it as a report page and as Markdown into ``out``; returns the page's
+    path.
+
+    Raises:
+        UserError: a run has no result yet.
+    """
+    rows = [read_result(run) for run in runs]
+    if measure:
+        rows = _with_fresh_latency(rows, runs)
+    candidates, arch = _search_results(search)
+    page = write_comparison_report(
+        out / "report.html",
+        rows,
+        candidates=candidates,
+        arch=arch,
+        commands=_commands(runs),
+        config=_config(runs[0]),
+    )
+    write_text(out / "table.md", markdown_table(rows) + "\n")
+    print(comparison_table(rows))
+    return Path(shown(page))
+
+
+def _with_fresh_latency(rows: list[ResultRow], runs: Sequence[Path]) -> list[ResultRow]:
+    """The rows with latencies measured now, one thread, all networks in turn; a run without weights keeps its own."""
+    found = [index for index, run in enumerate(runs) if (run / WEIGHTS).exists()]
+    specs = [spec_from_dict(read_about(runs[index] / WEIGHTS)) for index in found]
+    # Weights do not change the time, so fresh ones do.
+    networks = [(build(spec), input_size_of(spec)) for spec in tqdm(specs, desc="latency", unit="network")]
+    rows = list(rows)
+    for index, latency in zip(found, measure_latency(networks, torch.device("cpu")), strict=True):
+        rows[index] = dataclasses.replace(rows[index], latency_ms=latency)
+    return rows
+
+
+def _search_results(search: Path | None) -> tuple[list[dict] | None, NamedArch | None]:
+    if search is None:
+        return None, None
+    candidates = [dataclasses.asdict(candidate) for candidate in read_candidates(search / "candidates.jsonl")]
+    best = read_json(search / "search.json").get("best") or []
+    return candidates, load_arch(search / best[0]["file"]) if best else None
+
+
+def _commands(runs: Sequence[Path]) -> list[str]:
+    return [read_json(run / "score.json")["command"] for run in runs if (run / "score.json").exists()]
+
+
+def _config(run: Path) -> str:
+    config = run / "config.yaml"
+    return config.read_text(encoding="utf-8") if config.exists() else ""

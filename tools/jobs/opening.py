@@ -1,0 +1,61 @@
+"""What a long job says before it starts, and its estimate after the first steps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from reid.engine.recipe import Recipe
+from tools.jobs.experiment import CPU_CONFIGS
+
+LONG = 2.5 * 3600
+"""Seconds from which a job on a CPU is told of the configs meant for CPUs."""
+
+
+def announce(title: str, lines: list[tuple[str, str | None]]) -> None:
+    """Prints a title and aligned ``name  value`` lines; values that are ``None`` are left out."""
+    print(title)
+    for name, value in lines:
+        if value is not None:
+            print(f"  {name:<9} {value}")
+    sys.stdout.flush()
+
+
+def recipe_line(recipe: Recipe) -> str:
+    """A recipe in a line."""
+    optimizer, schedule = recipe.optimizer, recipe.schedule
+    return (
+        f"{recipe.epochs} epochs, PK batch {recipe.identities}x{recipe.instances}, "
+        f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
+    )
+
+
+def tell_estimate(device: torch.device) -> Callable[[float], None]:
+    """A callback for the training loop: prints how long it will take, and on a CPU what to do when that is long."""
+
+    def tell(seconds: float) -> None:
+        tqdm.write(f"  estimate  about {format_time(seconds)} for the training")
+        if device.type == "cpu" and seconds > LONG:
+            tqdm.write(f"  note      this is long on a CPU; meant for CPUs: --config {CPU_CONFIGS}")
+
+    return tell
+
+
+def format_time(seconds: float) -> str:
+    """``"45 s"``, ``"12 min"`` or ``"3 h 20 min"``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def shown(path: Path) -> str:
+    """A path relative to the working folder where it lies below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,73 @@
+"""The job of ``tools/pipeline.py``: every other job in turn, in one folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluation.comparison import RESULT
+from reid.engine.run_folder import CONFIG
+from reid.errors import UserError
+from reid.files import read_json
+from tools.cli import Job
+from tools.jobs.compare import compare
+from tools.jobs.evaluate import evaluate
+from tools.jobs.opening import format_time
+from tools.jobs.retrain import retrain
+from tools.jobs.search import search
+from tools.jobs.train_supernet import WEIGHTS, train_supernet
+
+
+def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
+    """Supernet, search, the best arch retrained, ``baselines`` retrained, all compared; returns the report's path.
+
+    Two rows of the table are not retrained: the largest arch and the found one on the supernet's own weights. They say
+    what the supernet gives by itself.
+
+    Raises:
+        UserError: there is a pipeline in the folder already and ``job.resume`` is not set; or what a step raises.
+    """
+    if job.out.exists() and any(job.out.iterdir()) and not job.resume:
+        raise UserError(f"{job.out} is not empty; go on with --resume, or give another folder with --out")
+    start = time.monotonic()
+    out = job.out
+    if not (out / "supernet" / WEIGHTS).exists():
+        _title(1, "supernet", start)
+        train_supernet(_step(job, out / "supernet"))
+    if not _search_is_done(out / "search"):
+        _title(2, "search", start)
+        begun = (out / "search" / "search.json").exists()
+        search(dataclasses.replace(job, out=out / "search", resume=begun), out / "supernet", flops, "evolution")
+    best = Path(read_json(out / "search" / "search.json")["best"][0]["file"]).stem
+
+    _title(3, "networks by one recipe", start)
+    rows = []
+    for name in (best, *baselines):
+        run = out / f"retrain-{name}"
+        if not (run / RESULT).exists():
+            retrain(_step(job, run), name, out / "search")
+        rows.append(run)
+    for name in (best, "largest"):
+        run = out / f"inherited-{name}"
+        if not (run / RESULT).exists():
+            evaluate(_step(job, run), out / "supernet" / WEIGHTS, name, out / "search")
+        rows.append(run)
+
+    _title(4, "comparison", start)
+    return compare(rows, out / "search", out / "compare")
+
+
+def _step(job: Job, run: Path) -> Job:
+    """The job of one step: an interrupted one goes on."""
+    return dataclasses.replace(job, out=run, resume=(run / CONFIG).exists())
+
+
+def _search_is_done(run: Path) -> bool:
+    summary = run / "search.json"
+    return summary.exists() and read_json(summary).get("finished", False)
+
+
+def _title(number: int, name: str, start: float) -> None:
+    print(f"\n== {number}/4 {name} ({format_time(time.monotonic() - start)} so far) ==", flush=True)

@@ -1,0 +1,53 @@
+"""What a run must say of itself so that it can be made again."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from reid.config import config_to_dict
+from tools.cli import Job
+from tools.jobs.data import Source
+from tools.jobs.experiment import ROOT
+
+
+def run_config(job: Job, source: Source, **parts: Any) -> dict[str, Any]:
+    """The resolved configuration that a run folder keeps and a resumed run must match."""
+    return {
+        "seed": job.seed,
+        "dataset": source.dataset.name,
+        "input_size": job.experiment.input_size,
+        **{name: config_to_dict(part) for name, part in parts.items()},
+    }
+
+
+def commit() -> str:
+    """The checkout's git commit, with ``+`` where files are changed; ``"unknown"`` outside a checkout."""
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def command() -> str:
+    """The command line of this process, as a user would type it."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
+    program = sys.argv[0]
+    program = program[program.find("tools/") :] if "tools/" in program else program
+    return shlex.join(["python", program, *arguments])
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _git(*arguments: str) -> str:
+    result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return result.stdout.strip()

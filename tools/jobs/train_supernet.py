@@ -1,0 +1,94 @@
+"""The job of ``tools/train_supernet.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from evaluation.pictures.curves import draw_curves
+from reid.engine.batches import training_batches
+from reid.engine.device import describe_device, seeded
+from reid.engine.run_folder import open_run, read_metrics
+from reid.engine.trainer import Monitor, fit
+from search.cost import CostTable, flops_range, format_flops
+from search.evaluator import SupernetEvaluator
+from supernet.checkpoint import save_supernet
+from supernet.files import load_space, space_to_dict
+from supernet.space import Space, describe, largest, smallest
+from supernet.supernet import Supernet
+from supernet.training import SupernetTask
+from tools.cli import Job
+from tools.jobs.data import SearchData, open_source, search_data
+from tools.jobs.data import describe as describe_images
+from tools.jobs.opening import announce, recipe_line, shown, tell_estimate
+from tools.jobs.provenance import run_config
+
+WEIGHTS = "supernet.safetensors"
+
+
+def train_supernet(job: Job) -> Path:
+    """Trains the supernet of the experiment's space on the training identities; returns the run folder.
+
+    The run folder gets ``supernet.safetensors``, whose header holds the space, so that a search of another space is
+    refused.
+    """
+    experiment = job.experiment
+    space = load_space(experiment.space).at(experiment.input_size)
+    source = open_source(experiment.data, job.data)
+    parts = {"data": experiment.data, "supernet": experiment.supernet}
+    run = open_run(job.out, run_config(job, source, **parts) | {"space": space_to_dict(space)}, job.resume)
+    images = search_data(source, experiment.data)
+    _announce(job, space, images, source)
+
+    recipe = experiment.supernet.recipe
+    batches = training_batches(
+        images.train, recipe.identities, recipe.instances, space.input_size, recipe.augment, job.seed, job.device
+    )
+    with seeded(job.seed):
+        supernet = Supernet(space)
+        task = SupernetTask(supernet, batches.classes, experiment.supernet, job.seed)
+    monitor = Monitor(_monitor(job, space, supernet, images))
+    fit(
+        task,
+        batches,
+        recipe,
+        run,
+        job.device,
+        monitor=monitor,
+        on_estimate=tell_estimate(job.device),
+        title="supernet",
+    )
+    draw_curves(read_metrics(run), run / "curves.png")
+    save_supernet(run / WEIGHTS, supernet)
+    return run
+
+
+def _announce(job: Job, space: Space, images: SearchData, source) -> None:
+    low, high = flops_range(space, CostTable())
+    held = f"{describe_images(images.query)} as query and {len(images.gallery)} images as gallery"
+    announce(
+        f"training a supernet in {shown(job.out)}",
+        [
+            ("note", source.notice),
+            ("data", f"{source.dataset.name}: {describe_images(images.train)}; held out for the search: {held}"),
+            ("network", describe(space)),
+            ("FLOPs", f"{format_flops(low)} to {format_flops(high)}"),
+            ("recipe", recipe_line(job.experiment.supernet.recipe)),
+            ("device", describe_device(job.device)),
+        ],
+    )
+
+
+def _monitor(job: Job, space: Space, supernet: Supernet, images: SearchData) -> Callable[[], dict[str, float]]:
+    """mAP of the largest and the smallest arch on the held-out identities."""
+
+    def evaluate() -> dict[str, float]:
+        evaluator = SupernetEvaluator(
+            supernet, images.train, images.query, images.gallery, space.input_size, job.device, job.experiment.search
+        )
+        return {
+            f"{name}_mAP": evaluator(arch)["default"]
+            for name, arch in (("largest", largest(space)), ("smallest", smallest(space)))
+        }
+
+    return evaluate

@@ -1,0 +1,20 @@
+"""Trains the weight-sharing supernet of a search space."""
+
+from __future__ import annotations
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from tools.cli import job_parser, read_job, run_tool
+from tools.jobs.train_supernet import train_supernet
+
+OUT = "runs/supernet"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = job_parser(__doc__, OUT)
+    run = train_supernet(read_job(parser.parse_args(arguments), OUT))
+    print(f"supernet: {run}/supernet.safetensors; next: python tools/search.py --flops 210M")
+
+
+if __name__ == "__main__":
+    run_tool(main)
