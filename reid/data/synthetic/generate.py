@@ -1,0 +1,210 @@
+"""Writing the synthetic set in the file layout of Market-1501."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from reid.data.records import DISTRACTOR_PID, JUNK_PID
+from reid.data.synthetic.render import render_person
+from reid.errors import UserError
+
+FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
+DESCRIPTION = "synthetic.json"
+FORMAT = 1
+"""Goes up when the same config would give other pictures, so that old folders are not taken for new ones."""
+
+POOL_FROM = 6000
+"""From this many images on, several processes pay for their start."""
+
+_STRANGERS = 500_000  # identities of distractors; far from those of training and testing
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """What to make.
+
+    Attributes:
+        train_identities: persons to train on, numbered from 1.
+        test_identities: other persons, numbered on from there, in query and gallery.
+        distractors: gallery boxes of persons who are in no other picture (``0000``).
+        junk: gallery boxes that catch no whole person (``-1``).
+        images_per_camera: pictures of a person under one camera; of a test person one is the query.
+        cameras: cameras, 2 to 9. A person appears under all but at most two of them.
+        size: height and width in pixels.
+        seed: number of the world: other persons, other cameras.
+
+    Raises:
+        UserError: a number is out of its range.
+    """
+
+    train_identities: int = 96
+    test_identities: int = 64
+    distractors: int = 100
+    junk: int = 40
+    images_per_camera: int = 3
+    cameras: int = 6
+    size: tuple[int, int] = (128, 64)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", tuple(self.size))
+        for name, low, high in (
+            ("train_identities", 1, 9000),
+            ("test_identities", 1, 9000),
+            ("distractors", 0, 100_000),
+            ("junk", 0, 100_000),
+            ("images_per_camera", 2, 99),
+            ("cameras", 2, 9),
+            ("seed", 0, 2**63 - 1),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise UserError(f"synthetic set: {name}={value!r}; give a whole number from {low} to {high}")
+        if self.train_identities + self.test_identities > 9999:
+            raise UserError("synthetic set: more than 9999 identities; file names have four digits for them")
+        if len(self.size) != 2 or not all(isinstance(v, int) and 16 <= v <= 1024 for v in self.size):
+            raise UserError(f"synthetic set: size={self.size!r}; give height and width, each from 16 to 1024")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One file: its path under the root and the arguments of ``render_person``."""
+
+    path: str
+    identity: int
+    camera: int
+    shot: int
+    junk: bool = False
+
+
+def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -> Path:
+    """Write the set under ``root`` and return ``root``.
+
+    ``synthetic.json`` is written last. Where it is already there and tells of the same config nothing is made
+    again; a folder that an interrupted run left without it is made anew. The same config gives the same
+    bytes in every file.
+    A large set is made by several processes: call it under ``if __name__ == "__main__":`` then.
+
+    Raises:
+        UserError: ``root`` holds a set of another config, or files that this function did not write.
+    """
+    root = Path(root)
+    description = {"format": FORMAT, **asdict(config), "size": list(config.size)}
+    if _is_made(root, description):
+        return root
+    _clear(root)
+    for folder in FOLDERS:
+        (root / folder).mkdir(parents=True)
+    jobs = list(_jobs(config))
+    with _mapper(len(jobs)) as run:
+        done = run(partial(_write_image, root, config.seed, config.size), jobs)
+        for _ in tqdm(
+            done, total=len(jobs), desc="synthetic pedestrians", unit="image", disable=not progress
+        ):
+            pass
+    _write_description(root, description)
+    return root
+
+
+def _is_made(root: Path, description: dict[str, object]) -> bool:
+    path = root / DESCRIPTION
+    if not path.exists():
+        return False
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        raise UserError(f"{path} is not readable JSON; remove the folder {root} and run again") from None
+    if found == description:
+        return True
+    keys = [k for k in description if not isinstance(found, dict) or found.get(k) != description[k]]
+    names = ", ".join(keys) if keys else "its keys"
+    raise UserError(
+        f"{root} holds a synthetic set of another config ({names} differ); remove it or give another folder"
+    )
+
+
+def _clear(root: Path) -> None:
+    """Remove what an interrupted run left, and nothing else."""
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root} is a file; give a folder for the synthetic set")
+    if not root.exists():
+        return
+    strange = sorted(
+        entry.name for entry in root.iterdir() if entry.name not in FOLDERS and entry.suffix != ".part"
+    )
+    if strange:
+        raise UserError(
+            f"{root} holds other files ({strange[0]}); give an empty or new folder for the synthetic set"
+        )
+    for entry in root.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _cameras_of(config: SyntheticConfig, identity: int) -> list[int]:
+    """The cameras that see a person: at least two, all but at most two."""
+    rng = np.random.default_rng(np.random.SeedSequence((config.seed, 7, identity)))
+    count = int(rng.integers(max(2, config.cameras - 2), config.cameras + 1))
+    return sorted(int(c) + 1 for c in rng.permutation(config.cameras)[:count])
+
+
+def _jobs(config: SyntheticConfig) -> Iterator[_Job]:
+    """Every file of the set."""
+    train, query, gallery = FOLDERS
+    last_train = config.train_identities
+    for identity in range(1, last_train + config.test_identities + 1):
+        for camera in _cameras_of(config, identity):
+            for shot in range(config.images_per_camera):
+                folder = train if identity <= last_train else query if shot == 0 else gallery
+                yield _Job(f"{folder}/{_name(identity, camera, shot)}", identity, camera, shot)
+    for number in range(config.distractors):
+        camera = number % config.cameras + 1
+        yield _Job(f"{gallery}/{_name(DISTRACTOR_PID, camera, number)}", _STRANGERS + number, camera, 0)
+    for number in range(config.junk):
+        camera = number % config.cameras + 1
+        identity = last_train + 1 + number % config.test_identities
+        yield _Job(f"{gallery}/{_name(JUNK_PID, camera, number)}", identity, camera, number, junk=True)
+
+
+def _name(pid: int, camera: int, shot: int) -> str:
+    """Market-1501's file name; the frame number keeps names unique and grows with the shots."""
+    label = str(pid) if pid == JUNK_PID else f"{pid:04d}"
+    frame = max(pid, 0) * 100 + shot + 1
+    return f"{label}_c{camera}s1_{frame:06d}_00.jpg"
+
+
+def _write_image(root: Path, seed: int, size: tuple[int, int], job: _Job) -> None:
+    image = render_person(seed, job.identity, job.camera, job.shot, size=size, junk=job.junk)
+    Image.fromarray(image).save(root / job.path, "JPEG", quality=90)
+
+
+@contextmanager
+def _mapper(jobs: int) -> Iterator[partial[Iterable[None]] | type[map]]:
+    """``map``, over processes where they pay. Spawned, not forked: the caller may hold threads or a GPU."""
+    workers = os.cpu_count() or 1
+    if jobs < POOL_FROM or workers == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield partial(pool.map, chunksize=64)
+
+
+def _write_description(root: Path, description: dict[str, object]) -> None:
+    part = root / f"{DESCRIPTION}.part"
+    part.write_text(json.dumps(description, indent=1) + "\n")
+    os.replace(part, root / DESCRIPTION)
