@@ -137,9 +137,7 @@ def small(width: int) -> Callable[[int], Net]:
 
     def build(classes: int) -> Net:
         layers: list[nn.Module] = []
-        for i, (a, b) in enumerate(
-            ((3, width), (width, 2 * width), (2 * width, 4 * width), (4 * width, 4 * width))
-        ):
+        for i, (a, b) in enumerate(((3, width), (width, 2 * width), (2 * width, 4 * width), (4 * width, 4 * width))):
             layers += [
                 nn.Conv2d(a, b, 3, stride=2 if i < 3 else 1, padding=1, bias=False),
                 nn.BatchNorm2d(b),
@@ -166,9 +164,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     images = torch.where(flip[:, None, None, None], images.flip(3), images)
     padded = F.pad(images, (4, 4, 4, 4), mode="replicate")
     ys, xs = torch.randint(0, 9, (2, n), generator=generator).tolist()
-    images = torch.stack(
-        [p[:, y : y + height, x : x + width] for p, y, x in zip(padded, ys, xs, strict=True)]
-    )
+    images = torch.stack([p[:, y : y + height, x : x + width] for p, y, x in zip(padded, ys, xs, strict=True)])
     gain = 1 + 0.15 * torch.randn(n, 1, 1, 1, generator=generator)
     gain = gain + 0.07 * torch.randn(n, 3, 1, 1, generator=generator)
     return images * gain
@@ -214,15 +210,11 @@ def embed(net: Net, part: Part, size: tuple[int, int]) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the set and the table")
     parser.add_argument("--networks", default="small-8,small-24,resnet18", help="comma list; empty for none")
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument(
-        "--height", type=int, default=96, help="height of the networks' input; the width is half"
-    )
+    parser.add_argument("--height", type=int, default=96, help="height of the networks' input; the width is half")
     parser.add_argument("--seed", type=int, default=0, help="of the training; the set is the default one")
     options = parser.parse_args()
     root = make_synthetic(options.out / "synthetic", SyntheticConfig())

@@ -38,23 +38,33 @@ def load_config(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
     return build_config(kind, data, str(path))
 
 
-def read_merged(path: Path) -> dict:
-    """A YAML mapping with every ``base`` in it, at any depth, replaced by the file it names."""
+def read_merged(path: Path, above: tuple[Path, ...] = ()) -> dict:
+    """A YAML mapping with every ``base`` in it, at any depth, replaced by the file it names.
+
+    ``above`` are the files that led here by their ``base``.
+    """
+    if path.resolve() in above:
+        raise UserError(f"config {path}: is its own base; remove one of the 'base' keys")
     data = read_yaml(path)
     if data is None:
         data = {}
     if not isinstance(data, Mapping):
         raise UserError(f"config {path}: must be a mapping of keys to values")
-    return _with_bases(data, path.parent)
+    return _with_bases(data, path, (*above, path.resolve()))
 
 
-def _with_bases(data: Mapping, folder: Path) -> dict:
+def _with_bases(data: Mapping, path: Path, above: tuple[Path, ...]) -> dict:
     own = {
-        key: _with_bases(value, folder) if isinstance(value, Mapping) else value
+        key: _with_bases(value, path, above) if isinstance(value, Mapping) else value
         for key, value in data.items()
         if key != "base"
     }
-    return merge(read_merged(folder / data["base"]), own) if data.get("base") else own
+    base = data.get("base")
+    if base is None:
+        return own
+    if not isinstance(base, str):
+        raise UserError(f"config {path}: base must be the name of a file: {base}")
+    return merge(read_merged(path.parent / base, above), own)
 
 
 def merge(base: Mapping, over: Mapping) -> dict:

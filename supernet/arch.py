@@ -69,6 +69,8 @@ class Arch:
             raise UserError(f"arch input_size {self.input_size}: must be (height, width) in pixels")
         if self.stem < 1 or self.last_width < 0 or not self.stages:
             raise UserError("arch: stem must be >= 1, last_width >= 0, and at least one stage is needed")
+        if self.embedding is not None and self.embedding < 1:
+            raise UserError(f"arch: embedding {self.embedding}: must be at least 1, or null for none")
 
     @property
     def feature_width(self) -> int:
@@ -102,8 +104,8 @@ def arch_from_rows(
     """An arch from ``[expand, channels, blocks, stride]`` rows, the form of the MobileNetV2 paper's table 2 and of
     MLR."""
     for row in rows:
-        if len(row) != 4 or row[2] < 1:
-            raise UserError(f"arch row {list(row)}: must be [expand, channels, blocks, stride] with blocks >= 1")
+        if not isinstance(row, list | tuple) or len(row) != 4 or not all(map(_is_whole, row)) or row[2] < 1:
+            raise UserError(f"arch row {row}: must be [expand, channels, blocks, stride] with blocks >= 1")
     stages = tuple(
         Stage(width=channels, stride=stride, blocks=(Block(kernel, expand),) * blocks)
         for expand, channels, blocks, stride in rows
@@ -143,27 +145,53 @@ def arch_from_dict(data: Mapping) -> Arch:
         UserError: a key is missing, unknown, or of the wrong form.
     """
     known = {"input_size", "stem", "last_width", "embedding", "stages", "rows", "kernel"}
-    unknown = set(data) - known
+    unknown = sorted(str(key) for key in set(data) - known)
     if unknown:
-        raise UserError(f"arch: unknown key '{sorted(unknown)[0]}'; known: {', '.join(sorted(known))}")
+        raise UserError(f"arch: unknown key '{unknown[0]}'; known: {', '.join(sorted(known))}")
     if ("rows" in data) == ("stages" in data):
         raise UserError("arch: give either 'stages' or 'rows' ([expand, channels, blocks, stride] per stage)")
     try:
-        size = tuple(int(side) for side in data["input_size"])
+        size = whole_numbers(data, "input_size")
+        embedding = None if data.get("embedding") is None else whole_number(data, "embedding")
         if "rows" in data:
-            options = {key: data[key] for key in ("stem", "last_width", "embedding", "kernel") if key in data}
-            return arch_from_rows(data["rows"], input_size=size, **options)
-        stages = tuple(_stage_from_dict(stage) for stage in data["stages"])
-        return Arch(size, int(data["stem"]), stages, int(data["last_width"]), data.get("embedding"))
+            options = {key: whole_number(data, key) for key in ("stem", "last_width", "kernel") if key in data}
+            return arch_from_rows(list_of(data, "rows"), input_size=size, embedding=embedding, **options)
+        stages = tuple(_stage_from_dict(stage) for stage in list_of(data, "stages"))
+        return Arch(size, whole_number(data, "stem"), stages, whole_number(data, "last_width"), embedding)
     except KeyError as missing:
         raise UserError(f"arch: key {missing} is missing") from None
-    except (TypeError, ValueError) as wrong:
-        raise UserError(f"arch: a value has the wrong form: {wrong}") from None
 
 
 def _stage_from_dict(data: Mapping) -> Stage:
-    kernels, expands = data["kernels"], data["expands"]
+    if not isinstance(data, Mapping):
+        raise UserError(f"stages: each must be a mapping: {data}")
+    kernels, expands = whole_numbers(data, "kernels"), whole_numbers(data, "expands")
     if len(kernels) != len(expands):
         raise UserError(f"arch stage of width {data['width']}: {len(kernels)} kernels but {len(expands)} expands")
-    blocks = tuple(Block(int(kernel), int(expand)) for kernel, expand in zip(kernels, expands, strict=True))
-    return Stage(int(data["width"]), int(data["stride"]), blocks)
+    blocks = tuple(Block(kernel, expand) for kernel, expand in zip(kernels, expands, strict=True))
+    return Stage(whole_number(data, "width"), whole_number(data, "stride"), blocks)
+
+
+def list_of(data: Mapping, key: str) -> Sequence:
+    """``data[key]``; raises UserError naming the key where it is no list, KeyError where it is missing."""
+    if not isinstance(data[key], list | tuple):
+        raise UserError(f"{key}: must be a list: {data[key]}")
+    return data[key]
+
+
+def whole_numbers(data: Mapping, key: str) -> tuple[int, ...]:
+    """The list ``data[key]``; raises UserError naming the key where it holds anything but whole numbers."""
+    if not all(map(_is_whole, list_of(data, key))):
+        raise UserError(f"{key}: must be a list of whole numbers: {data[key]}")
+    return tuple(data[key])
+
+
+def whole_number(data: Mapping, key: str) -> int:
+    """``data[key]``; raises UserError naming the key where it is no whole number."""
+    if not _is_whole(data[key]):
+        raise UserError(f"{key}: must be a whole number: {data[key]}")
+    return data[key]
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -11,7 +11,7 @@ import yaml
 
 from reid.errors import UserError, nearest
 from reid.files import read_yaml, write_text
-from supernet.arch import Arch, arch_from_dict, arch_to_dict
+from supernet.arch import Arch, arch_from_dict, arch_to_dict, list_of, whole_number, whole_numbers
 from supernet.space import Space, StageSpace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,29 +74,29 @@ def space_from_dict(data: Mapping) -> Space:
         UserError: a key is missing, unknown, or of the wrong form.
     """
     known = {"name", "input_size", "stems", "stages", "last_widths", "embedding"}
-    unknown = sorted(set(data) - known)
+    unknown = sorted(str(key) for key in set(data) - known)
     if unknown:
         raise UserError(f"unknown key '{unknown[0]}'{nearest(unknown[0], known)}")
     try:
         return Space(
             name=str(data["name"]),
-            input_size=tuple(int(side) for side in data["input_size"]),
-            stems=tuple(int(width) for width in data["stems"]),
-            stages=tuple(_stage_space(stage) for stage in data["stages"]),
-            last_widths=tuple(int(width) for width in data["last_widths"]),
-            embedding=data.get("embedding"),
+            input_size=whole_numbers(data, "input_size"),
+            stems=whole_numbers(data, "stems"),
+            stages=tuple(_stage_space(stage) for stage in list_of(data, "stages")),
+            last_widths=whole_numbers(data, "last_widths"),
+            embedding=None if data.get("embedding") is None else whole_number(data, "embedding"),
         )
     except KeyError as missing:
         raise UserError(f"key {missing} is missing") from None
-    except (TypeError, ValueError) as wrong:
-        raise UserError(f"a value has the wrong form: {wrong}") from None
 
 
 def _stage_space(data: Mapping) -> StageSpace:
+    if not isinstance(data, Mapping):
+        raise UserError(f"stages: each must be a mapping: {data}")
     unknown = sorted(set(data) - {"stride", *_STAGE_CHOICES})
     if unknown:
         raise UserError(f"unknown key '{unknown[0]}' in a stage{nearest(unknown[0], _STAGE_CHOICES)}")
-    return StageSpace(int(data["stride"]), *(tuple(int(value) for value in data[key]) for key in _STAGE_CHOICES))
+    return StageSpace(whole_number(data, "stride"), *(whole_numbers(data, key) for key in _STAGE_CHOICES))
 
 
 def load_arch(path: Path) -> NamedArch:

@@ -57,6 +57,7 @@ class Space:
             lowest = 0 if name == "last_width" else 1
             if choices[0] < lowest or (name.endswith("kernel") and any(choice % 2 == 0 for choice in choices)):
                 raise UserError(f"space {self.name}: {list(choices)} is no valid choice of {name}")
+        largest(self)  # what is no choice (strides, sizes, embedding) is checked by the archs themselves
 
     def dimensions(self) -> dict[str, tuple[int, ...]]:
         """Every choice to make, by name: ``stem``, ``s2.width``, ``s2.depth``, ``s2.b1.kernel``, ... and its
@@ -65,7 +66,7 @@ class Space:
         for number, stage in enumerate(self.stages, start=1):
             dims[f"s{number}.width"] = stage.widths
             dims[f"s{number}.depth"] = stage.depths
-            for block in range(1, stage.depths[-1] + 1):
+            for block in range(1, max(stage.depths, default=0) + 1):
                 dims[f"s{number}.b{block}.kernel"] = stage.kernels
                 dims[f"s{number}.b{block}.expand"] = stage.expands
         dims["last_width"] = self.last_widths

@@ -12,7 +12,7 @@ from supernet.arch import Arch, Block
 from supernet.blocks import ConvBNAct, InvertedResidual
 from supernet.elastic import ElasticBatchNorm, ElasticConv2d, ElasticLinear
 from supernet.network import build_network
-from supernet.space import Space, StageSpace
+from supernet.space import Space, StageSpace, encode
 
 
 class ElasticConvBNAct(nn.Module):
@@ -107,8 +107,10 @@ class Supernet(nn.Module):
             self.stages.append(blocks)
         last = space.last_widths[-1]
         self.last = ElasticConvBNAct(width, last, 1, 1) if last else None
-        self.head = ElasticHead(last or width, space.embedding)
-        self.feature_dim = space.embedding or last or width
+        # An arch without the last convolution pools the last stage itself, which may be the wider of the two.
+        pooled = last if space.last_widths[0] else max(last, width)
+        self.head = ElasticHead(pooled, space.embedding)
+        self.feature_dim = space.embedding or pooled
 
     def outputs(self, images: torch.Tensor, arch: Arch) -> HeadOutput:
         """Both vectors of ``arch``'s head: ``(N, 3, H, W)`` to ``(N, D)`` twice. ``arch`` must be of the space."""
@@ -130,7 +132,11 @@ class Supernet(nn.Module):
 
         It gives the same output as ``self(images, arch)`` in the same mode. Calibrate its BN before using it in eval
         mode.
+
+        Raises:
+            UserError: the arch is not in the space.
         """
+        encode(self.space, arch)
         with torch.device("meta"):  # no initial weights are drawn: all of them are copied below
             plain = build_network(arch)
         plain.to_empty(device=self.head.neck.weight.device)

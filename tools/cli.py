@@ -60,7 +60,9 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def read_job(arguments: argparse.Namespace, out: str) -> Job:
-    """The common options as values; raises UserError for a bad config, override or device."""
+    """The common options as values; raises UserError for a bad config, override, device or output folder."""
+    if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
+        raise UserError(f"--out {arguments.out}: is a file; name a folder")
     return Job(
         experiment=load_config(Experiment, arguments.config, arguments.set),
         data=arguments.data,

@@ -30,7 +30,10 @@ def main(arguments: list[str] | None = None) -> None:
         help="search run whose archs are looked up first",
     )
     read = parser.parse_args(arguments)
-    name = f"{read.checkpoint.parent.name}-{Path(read.arch).stem}" if read.arch else read.checkpoint.parent.name
+    name = read.checkpoint.parent.name
+    if read.arch:
+        # Not Path.stem at once: the name of an arch may have a dot (MLR-6.5M-A).
+        name += f"-{Path(read.arch).stem if read.arch.endswith(('.yaml', '.yml')) else read.arch}"
     run = evaluate(read_job(read, f"runs/evaluate-{name}"), read.checkpoint, read.arch, read.search)
     print(f"result: {run}/result.json, every score in {run}/score.json")
 

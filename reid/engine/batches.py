@@ -45,7 +45,7 @@ class TrainingBatches:
         generator = torch.Generator()
         for step, index in enumerate(self.sampler.epoch(number)):
             # One seed a step: the same numbers follow whether or not the steps before were run in this process.
-            generator.manual_seed((self.seed * 1_000_003 + number) * 100_003 + step)
+            generator.manual_seed(((self.seed * 1_000_003 + number) * 100_003 + step) % 2**63)
             index = index.to(self.images.device)
             yield augment(self.images[index], self.size, self.config, generator), self.labels[index]
 

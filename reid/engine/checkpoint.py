@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -64,5 +65,12 @@ def save_state(path: Path, state: dict[str, Any]) -> Path:
 
 
 def load_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """Reads what ``save_state`` wrote; nothing in the file is executed."""
-    return torch.load(path, map_location=device, weights_only=True)
+    """Reads what ``save_state`` wrote; nothing in the file is executed.
+
+    Raises:
+        UserError: the file is damaged or is not one of ours.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        raise UserError(f"{path} is no readable checkpoint; remove it to train from the start") from None

@@ -22,7 +22,7 @@ def open_run(path: Path, config: dict[str, Any], resume: bool) -> Path:
     """
     saved = path / CONFIG
     if not saved.exists():
-        if path.exists() and any(path.iterdir()):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{path} is not empty and holds no run; give another folder with --out")
         write_text(saved, yaml.safe_dump(config, sort_keys=False))
         return path

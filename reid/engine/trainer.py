@@ -81,14 +81,12 @@ def fit(
         UserError: the loss is no longer a finite number.
     """
     task.to(device=device, memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
-    optimizer = build_optimizer(task, recipe.optimizer)
-    scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
-    done = _restore(run, task, optimizer, scaler, device)
+    step = TrainingStep(task, recipe, device, batches.per_epoch)
+    done = _restore(run, step)
     keep_metrics_until(run, done)
     if done >= recipe.epochs:
         return
     writer = SummaryWriter(str(run / "tensorboard"), purge_step=done + 1)
-    step = _Step(task, recipe, optimizer, scaler, device, batches.per_epoch)
     estimate = _Estimate(on_estimate, (recipe.epochs - done) * batches.per_epoch)
     with tqdm(
         total=recipe.epochs * batches.per_epoch,
@@ -109,12 +107,20 @@ def fit(
     writer.close()
 
 
-class _Step:
-    """One optimizer step, and the state that it changes."""
+class TrainingStep:
+    """One optimizer step, and the state that it changes.
 
-    def __init__(self, task, recipe, optimizer, scaler, device, per_epoch) -> None:
-        self.task, self.recipe, self.optimizer, self.scaler = task, recipe, optimizer, scaler
-        self.device, self.per_epoch = device, per_epoch
+    Args:
+        task: see ``fit``; lies on ``device``.
+        recipe: how it is trained.
+        device: where it is trained.
+        per_epoch: steps in an epoch, by which the schedule counts.
+    """
+
+    def __init__(self, task: nn.Module, recipe: Recipe, device: torch.device, per_epoch: int) -> None:
+        self.task, self.recipe, self.device, self.per_epoch = task, recipe, device, per_epoch
+        self.optimizer = build_optimizer(task, recipe.optimizer)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.autocast = functools.partial(autocast, device, recipe.precision)
 
     def __call__(
@@ -140,6 +146,12 @@ class _Step:
             "scaler": self.scaler.state_dict(),
         }
 
+    def load_state(self, state: dict) -> None:
+        """Puts back what ``state`` gave; raises RuntimeError where it is of another network."""
+        self.task.load_state_dict(state["task"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+
 
 class _Estimate:
     """Tells once how long the whole training will take, from the steps after the first few (those warm up caches)."""
@@ -157,7 +169,9 @@ class _Estimate:
             self.tell((time.perf_counter() - self.start) / self.COUNT * self.steps)
 
 
-def _run_epoch(step: _Step, batches: TrainingBatches, epoch: int, bar: tqdm, estimate: _Estimate) -> dict[str, float]:
+def _run_epoch(
+    step: TrainingStep, batches: TrainingBatches, epoch: int, bar: tqdm, estimate: _Estimate
+) -> dict[str, float]:
     """One epoch; returns its record: means of the log's scalars, rate, images/s, peak memory on CUDA."""
     step.task.train()
     sums: dict[str, torch.Tensor] = {}
@@ -180,12 +194,14 @@ def _run_epoch(step: _Step, batches: TrainingBatches, epoch: int, bar: tqdm, est
     return record
 
 
-def _restore(run: Path, task: nn.Module, optimizer: torch.optim.Optimizer, scaler, device: torch.device) -> int:
+def _restore(run: Path, step: TrainingStep) -> int:
     """Puts the run's checkpoint back, if there is one; returns the epochs already done."""
     if not (run / STATE).exists():
         return 0
-    state = load_state(run / STATE, device)
-    task.load_state_dict(state["task"])
-    optimizer.load_state_dict(state["optimizer"])
-    scaler.load_state_dict(state["scaler"])
+    state = load_state(run / STATE, step.device)
+    try:
+        step.load_state(state)
+    except RuntimeError as error:  # the configuration is the same (open_run), the data need not be
+        what = str(error).splitlines()[-1].strip()
+        raise UserError(f"{run / STATE} is of another network or other data ({what}); use another --out") from None
     return state["epoch"]

@@ -43,6 +43,7 @@ def evaluate(job: Job, checkpoint: Path, arch: str | None, search: Path) -> Path
         spec = spec_from_dict(about)
         network = build(spec)
         load_weights(checkpoint, network)
+        network.to(job.device)
         # What it was trained on is the business of the run that trained it.
         kind, train_set, notes = "checkpoint", f"see {checkpoint.parent}", ()
     else:

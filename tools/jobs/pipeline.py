@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.comparison import RESULT
-from reid.engine.run_folder import CONFIG
-from reid.errors import UserError
+from reid.config import config_to_dict
+from reid.engine.run_folder import CONFIG, open_run
 from reid.files import read_json
+from search.cost import parse_flops
+from search.region import make_region
+from supernet.catalog import find_network
+from supernet.files import load_space
 from tools.cli import Job
 from tools.jobs.compare import compare
 from tools.jobs.evaluate import evaluate
+from tools.jobs.experiment import Experiment
 from tools.jobs.opening import format_time
 from tools.jobs.retrain import retrain
 from tools.jobs.search import search
@@ -27,12 +32,13 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     what the supernet gives by itself.
 
     Raises:
-        UserError: there is a pipeline in the folder already and ``job.resume`` is not set; or what a step raises.
+        UserError: there is a pipeline in the folder already and ``job.resume`` is not set, or it was begun with
+            another configuration; or what a step raises.
     """
-    if job.out.exists() and any(job.out.iterdir()) and not job.resume:
-        raise UserError(f"{job.out} is not empty; go on with --resume, or give another folder with --out")
+    limit = _check(job.experiment, flops, baselines)
+    about = {"seed": job.seed, "flops": limit, "experiment": config_to_dict(job.experiment)}
+    out = open_run(job.out, about, job.resume)
     start = time.monotonic()
-    out = job.out
     if not (out / "supernet" / WEIGHTS).exists():
         _title(1, "supernet", start)
         train_supernet(_step(job, out / "supernet"))
@@ -57,6 +63,16 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
 
     _title(4, "comparison", start)
     return compare(rows, out / "search", out / "compare")
+
+
+def _check(experiment: Experiment, flops: str | None, baselines: Sequence[str]) -> int:
+    """Ends here, and not after hours, what a later step would refuse; returns the FLOPs limit."""
+    space = load_space(experiment.space).at(experiment.input_size)
+    limit = parse_flops(flops or experiment.search.flops)
+    make_region(space, limit, experiment.search.min_flops_fraction, experiment.search.cost_input_size)
+    for name in baselines:
+        find_network(name, [], experiment.input_size, space.input_size, experiment.resnet_last_stride)
+    return limit
 
 
 def _step(job: Job, run: Path) -> Job:

@@ -41,8 +41,6 @@ def retrain(job: Job, arch: str, search: Path) -> Path:
         arch, [search / "archs"], experiment.input_size, space_size, experiment.resnet_last_stride
     )
     source = open_source(experiment.data, job.data)
-    about = run_config(job, source, data=experiment.data, recipe=recipe) | {"network": spec_to_dict(spec)}
-    run = open_run(job.out, about, job.resume)
     images = retrain_data(source, experiment.data)
     size = input_size_of(spec)
     with seeded(job.seed):
@@ -52,6 +50,9 @@ def retrain(job: Job, arch: str, search: Path) -> Path:
         network = build(spec)
         task = IdentityTask(network, batches.classes, recipe.losses)
     train_set = train_set_words(source, images)
+    # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
+    about = run_config(job, source, data=experiment.data, recipe=recipe) | {"network": spec_to_dict(spec)}
+    run = open_run(job.out, about, job.resume)
     _announce(job, spec, path, network, source, train_set)
     fit(
         task,

@@ -35,15 +35,16 @@ def train_supernet(job: Job) -> Path:
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
     source = open_source(experiment.data, job.data)
-    parts = {"data": experiment.data, "supernet": experiment.supernet}
-    run = open_run(job.out, run_config(job, source, **parts) | {"space": space_to_dict(space)}, job.resume)
     images = search_data(source, experiment.data)
-    _announce(job, space, images, source)
-
     recipe = experiment.supernet.recipe
     batches = training_batches(
         images.train, recipe.identities, recipe.instances, space.input_size, recipe.augment, job.seed, job.device
     )
+    # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
+    parts = {"data": experiment.data, "supernet": experiment.supernet}
+    run = open_run(job.out, run_config(job, source, **parts) | {"space": space_to_dict(space)}, job.resume)
+    _announce(job, space, images, source)
+
     with seeded(job.seed):
         supernet = Supernet(space)
         task = SupernetTask(supernet, batches.classes, experiment.supernet, job.seed)

@@ -22,9 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     for field in fields(SyntheticConfig):
         if field.name != "size":
             flag = "--" + field.name.replace("_", "-")
-            parser.add_argument(
-                flag, type=int, default=field.default, metavar="N", help=f"default {field.default}"
-            )
+            parser.add_argument(flag, type=int, default=field.default, metavar="N", help=f"default {field.default}")
     options = parser.parse_args(arguments)
     if options.out is None and options.sheet is None:
         parser.error("give --out FOLDER, --sheet FILE or both")

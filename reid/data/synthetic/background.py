@@ -44,9 +44,7 @@ def scene(seed: int, camera: Camera) -> np.ndarray:
         ground_color = np.full(3, 0.36)
         ground = ground + 0.4 * ((np.abs(y - height * 0.8) < 4) & (x % 90 < 50))
     elif camera.scene == "fence":
-        wall = (
-            0.1 * clouds(rng, WIDE, (8, 20)) - 0.28 * ((x % 12) < 3.5) - 0.2 * (np.abs(y - horizon + 10) < 3)
-        )
+        wall = 0.1 * clouds(rng, WIDE, (8, 20)) - 0.28 * ((x % 12) < 3.5) - 0.2 * (np.abs(y - horizon + 10) < 3)
     else:
         wall = 0.15 * clouds(rng, WIDE, (3, 9)) + 0.25 * ((x % 97) < 30) * (y > 25)
         ground = ground + 0.25 * clouds(rng, WIDE, (3, 30)) * ((x // 24 + y // 12) % 2)
@@ -56,9 +54,7 @@ def scene(seed: int, camera: Camera) -> np.ndarray:
     return np.clip(np.where((y < slope)[..., None], upper, lower), 0.02, 0.98).astype(np.float32)
 
 
-def backdrop(
-    seed: int, camera: Camera, place: float, size: tuple[int, int], rng: np.random.Generator
-) -> np.ndarray:
+def backdrop(seed: int, camera: Camera, place: float, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """What a shot sees of the scene, ``size + (3,) float32``, with things that stand about.
 
     Args:

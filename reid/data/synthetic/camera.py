@@ -64,9 +64,7 @@ def draw_camera(seed: int, number: int) -> Camera:
         gamma=float(rng.uniform(0.8, 1.25)),
         saturation=float(rng.uniform(0.6, 1.15)),
         contrast=float(rng.uniform(0.75, 1.15)),
-        light=Light(
-            float(rng.uniform(-1.2, 1.2)), float(rng.uniform(0.45, 0.7)), float(rng.uniform(0.3, 0.5))
-        ),
+        light=Light(float(rng.uniform(-1.2, 1.2)), float(rng.uniform(0.45, 0.7)), float(rng.uniform(0.3, 0.5))),
         blur=float(rng.uniform(0.2, 0.8)),
         noise=float(rng.uniform(0.008, 0.025)),
         quality=int(rng.integers(50, 90)),

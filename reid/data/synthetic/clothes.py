@@ -40,8 +40,7 @@ def pattern_mask(pattern: str, count: int) -> np.ndarray:
         "block": t > 0.3 + 0.06 * count,
         "halves": (beta > 0) & everywhere,
         "yoke": t < 0.12 + 0.03 * count,
-        "logo": (np.hypot((t - 0.35) * 2.6, np.minimum(front, np.pi - front)) < 0.45 + 0.04 * count)
-        & everywhere,
+        "logo": (np.hypot((t - 0.35) * 2.6, np.minimum(front, np.pi - front)) < 0.45 + 0.04 * count) & everywhere,
         "backprint": (np.abs(t - 0.4) < 0.22) & (np.pi - front < 0.9 + 0.07 * count),
         "open": front < 0.3 + 0.06 * count,
         "sash": np.abs(t - 0.5 - 0.45 * np.sin(beta)) < 0.06 + 0.012 * count,
@@ -113,9 +112,7 @@ def head(person: Person) -> np.ndarray:
     if person.hairstyle == "bald":
         hair = np.zeros((ROWS, ANGLES), bool)
     else:
-        hair = (t < hairline) | (
-            (side > 1.15) & (t < (nape if person.hairstyle in ("short", "cap") else 0.95))
-        )
+        hair = (t < hairline) | ((side > 1.15) & (t < (nape if person.hairstyle in ("short", "cap") else 0.95)))
     texture[hair] = person.hair
     face = (side < 0.9) & (t > hairline)
     if person.beard:

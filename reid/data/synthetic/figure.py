@@ -15,9 +15,7 @@ from reid.data.synthetic.pose import Arm, Joint, Leg, Pose, Stage
 def paint_person(canvas: np.ndarray, person: Person, pose: Pose, stage: Stage, light: Light) -> None:
     """Paint the person on ``canvas (H, W, 3) float32`` in place."""
     # Depths order the parts; the trunk is 0. Legs come first: the top hangs over them.
-    parts: list[tuple[float, Callable[[], None]]] = [
-        (0.0, lambda: _trunk(canvas, person, pose, stage, light))
-    ]
+    parts: list[tuple[float, Callable[[], None]]] = [(0.0, lambda: _trunk(canvas, person, pose, stage, light))]
     for arm in pose.arms:
         depth = stage.depth(arm.shoulder) + 0.5 * stage.depth(arm.hand)
         parts.append((depth + 0.02, lambda arm=arm: _arm(canvas, person, arm, stage, light)))
@@ -69,9 +67,7 @@ def _trunk(canvas: np.ndarray, person: Person, pose: Pose, stage: Stage, light: 
     neck = stage.project((0, 0.0, 0.90))
     throat = stage.project((0, 0, pose.shoulder))
     thickness = 0.036 * stage.scale
-    paint(
-        canvas, neck, throat, ((0, thickness), (1, thickness)), clothes.plain(person.skin), stage.yaw, light
-    )
+    paint(canvas, neck, throat, ((0, thickness), (1, thickness)), clothes.plain(person.skin), stage.yaw, light)
     top, bottom = stage.project((0, 0, 0.84)), stage.project((0, 0, pose.hip - person.hem))
     wide = stage.extent(0.125 * person.build * person.shoulders, 0.078 * person.build)
     hips = stage.extent(0.105 * person.build, 0.078 * person.build)
@@ -92,9 +88,7 @@ def _arm(canvas: np.ndarray, person: Person, arm: Arm, stage: Stage, light: Ligh
     shoulder, elbow, hand = (stage.project(joint) for joint in (arm.shoulder, arm.elbow, arm.hand))
     # A little darker than the trunk: the arm would vanish before it otherwise.
     dim = Light(light.azimuth, light.ambient * 0.86, light.diffuse)
-    paint(
-        canvas, elbow, hand, ((0, 0.029 * unit), (1, 0.02 * unit)), texture, stage.yaw, dim, rows=(0.5, 1.0)
-    )
+    paint(canvas, elbow, hand, ((0, 0.029 * unit), (1, 0.02 * unit)), texture, stage.yaw, dim, rows=(0.5, 1.0))
     upper = ((0, 0.04 * unit), (1, 0.031 * unit))
     paint(canvas, shoulder, elbow, upper, texture, stage.yaw, dim, rows=(0.0, 0.5))
 

@@ -111,9 +111,7 @@ def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -
     jobs = list(_jobs(config))
     with _mapper(len(jobs)) as run:
         done = run(partial(_write_image, root, config.seed, config.size), jobs)
-        for _ in tqdm(
-            done, total=len(jobs), desc="synthetic pedestrians", unit="image", disable=not progress
-        ):
+        for _ in tqdm(done, total=len(jobs), desc="synthetic pedestrians", unit="image", disable=not progress):
             pass
     _write_description(root, description)
     return root
@@ -142,13 +140,9 @@ def _clear(root: Path) -> None:
         raise UserError(f"{root} is a file; give a folder for the synthetic set")
     if not root.exists():
         return
-    strange = sorted(
-        entry.name for entry in root.iterdir() if entry.name not in FOLDERS and entry.suffix != ".part"
-    )
+    strange = sorted(entry.name for entry in root.iterdir() if entry.name not in FOLDERS and entry.suffix != ".part")
     if strange:
-        raise UserError(
-            f"{root} holds other files ({strange[0]}); give an empty or new folder for the synthetic set"
-        )
+        raise UserError(f"{root} holds other files ({strange[0]}); give an empty or new folder for the synthetic set")
     for entry in root.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry)

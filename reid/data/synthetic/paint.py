@@ -75,9 +75,7 @@ def paint(
     index = (row * np.float32(count - 1e-3)).astype(np.intp) * angles + column.astype(np.intp) % angles
     color = texture.reshape(-1, 3).take(index, axis=0)
     # cos(angle - azimuth), by the addition theorem.
-    facing = np.sqrt(1 - sine * sine) * np.float32(np.cos(light.azimuth)) + sine * np.float32(
-        np.sin(light.azimuth)
-    )
+    facing = np.sqrt(1 - sine * sine) * np.float32(np.cos(light.azimuth)) + sine * np.float32(np.sin(light.azimuth))
     color *= (np.float32(light.ambient) + np.float32(light.diffuse) * facing)[..., None]
     region = canvas[y0:y1, x0:x1]
     color -= region

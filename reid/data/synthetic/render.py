@@ -40,9 +40,7 @@ def good_box(rng: np.random.Generator) -> Box:
 def junk_box(rng: np.random.Generator) -> Box:
     """A box that misses most of the person."""
     side, up = rng.choice((-1, 1)), rng.choice((-1, 1))
-    return Box(
-        float(side * rng.uniform(0.3, 0.55)), float(up * rng.uniform(0.2, 0.5)), float(rng.uniform(0.7, 1.6))
-    )
+    return Box(float(side * rng.uniform(0.3, 0.55)), float(up * rng.uniform(0.2, 0.5)), float(rng.uniform(0.7, 1.6)))
 
 
 def render_person(
@@ -109,9 +107,7 @@ def _light(light: Light, rng: np.random.Generator) -> Light:
 def _shadow(canvas: np.ndarray, stage: Stage, light: Light) -> None:
     """The shadow of the person on the ground, away from the light."""
     reach = 0.16 * stage.scale
-    darken(
-        canvas, (stage.x - reach * np.sin(light.azimuth), stage.y), (1.5 * reach, 0.45 * reach), light.diffuse
-    )
+    darken(canvas, (stage.x - reach * np.sin(light.azimuth), stage.y), (1.5 * reach, 0.45 * reach), light.diffuse)
 
 
 def _paint_stranger(
@@ -142,21 +138,15 @@ def _obstacle(canvas: np.ndarray, rng: np.random.Generator) -> None:
     if kind == 0:
         canvas[:, left : left + max(2, int(rng.uniform(0.07, 0.16) * width))] = color
     elif kind == 1:
-        canvas[int(rng.uniform(0.55, 0.8) * height) :, left : left + int(rng.uniform(0.25, 0.55) * width)] = (
-            color
-        )
+        canvas[int(rng.uniform(0.55, 0.8) * height) :, left : left + int(rng.uniform(0.25, 0.55) * width)] = color
     else:
         top = int(rng.uniform(0.68, 0.85) * height)
-        canvas[top:] = (
-            color * (0.85 + 0.15 * np.sign(np.sin(np.arange(width) * 0.9))).astype(np.float32)[:, None]
-        )
+        canvas[top:] = color * (0.85 + 0.15 * np.sign(np.sin(np.arange(width) * 0.9))).astype(np.float32)[:, None]
 
 
 def _cast_shade(canvas: np.ndarray, rng: np.random.Generator) -> None:
     """The shadow of a building or a tree over a part of the picture."""
     height, width = canvas.shape[:2]
     x, y = np.arange(width) / width, np.arange(height) / height
-    edge = (y[:, None] - rng.uniform(0.2, 0.8)) * rng.choice((-1, 1)) + rng.normal(0, 0.5) * (
-        x[None, :] - 0.5
-    )
+    edge = (y[:, None] - rng.uniform(0.2, 0.8)) * rng.choice((-1, 1)) + rng.normal(0, 0.5) * (x[None, :] - 0.5)
     canvas *= (1 - rng.uniform(0.25, 0.5) * np.clip(edge * 12 + 0.5, 0, 1))[..., None].astype(np.float32)
