@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from reid.engine.device import pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
 from tools.jobs.experiment import DEFAULT_CONFIG, Experiment
+
+
+CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
+"""What the machine says of a folder that cannot be written; anything else is a fault of ours and keeps its
+traceback."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,14 @@ def run_tool(main: Callable[[list[str] | None], None], arguments: list[str] | No
         main(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        print(
+            f"error: {error.filename or 'the output'}: {error.strerror}; give a folder to write with --out",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command with --resume goes on from the last checkpoint", file=sys.stderr)

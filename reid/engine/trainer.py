@@ -86,15 +86,12 @@ def fit(
     keep_metrics_until(run, done)
     if done >= recipe.epochs:
         return
-    writer = SummaryWriter(str(run / "tensorboard"), purge_step=done + 1)
     estimate = _Estimate(on_estimate, (recipe.epochs - done) * batches.per_epoch)
-    with tqdm(
-        total=recipe.epochs * batches.per_epoch,
-        initial=done * batches.per_epoch,
-        desc=title,
-        unit="step",
-        mininterval=1.0,
-    ) as bar:
+    steps, before = recipe.epochs * batches.per_epoch, done * batches.per_epoch
+    with (
+        SummaryWriter(str(run / "tensorboard"), purge_step=done + 1) as writer,
+        tqdm(total=steps, initial=before, desc=title, unit="step", mininterval=1.0) as bar,
+    ):
         for epoch in range(done + 1, recipe.epochs + 1):
             record = _run_epoch(step, batches, epoch, bar, estimate)
             if monitor and recipe.evaluate_every and (epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs):
@@ -104,7 +101,6 @@ def fit(
                 if name != "epoch":
                     writer.add_scalar(name, value, epoch)
             save_state(run / STATE, step.state() | {"epoch": epoch})
-    writer.close()
 
 
 class TrainingStep:

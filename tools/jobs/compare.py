@@ -18,7 +18,7 @@ from search.latency import measure_latency
 from supernet.catalog import NamedArch, build, input_size_of, spec_from_dict
 from supernet.files import load_arch
 from tools.jobs.opening import shown
-from tools.jobs.retrain import WEIGHTS
+from tools.jobs.result import WEIGHTS
 
 
 def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool = True) -> Path:

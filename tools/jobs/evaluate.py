@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluation.comparison import RESULT
-from reid.engine.checkpoint import load_weights, read_about
+from reid.engine.checkpoint import load_weights, read_about, save_weights
 from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from search.evaluator import calibration_batches
 from supernet.calibration import calibrate
-from supernet.catalog import NamedArch, Spec, build, find_network, input_size_of, spec_from_dict
+from supernet.catalog import NamedArch, Spec, build, find_network, input_size_of, spec_from_dict, spec_to_dict
 from supernet.checkpoint import load_supernet
 from supernet.space import Space, encode, largest, smallest
 from tools.cli import Job
 from tools.jobs.data import Source, open_source, search_data, train_set_words
 from tools.jobs.opening import announce, shown
-from tools.jobs.result import score_on_test
+from tools.jobs.result import WEIGHTS, score_on_test
 
 
 def evaluate(job: Job, checkpoint: Path, arch: str | None, search: Path) -> Path:
@@ -49,6 +49,7 @@ def evaluate(job: Job, checkpoint: Path, arch: str | None, search: Path) -> Path
     else:
         network, spec, train_set = _inherited(job, checkpoint, arch, search, source)
         kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
+        save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
     score_on_test(
         network, spec, source, job.device, job.out,
         kind=kind, name=spec.name, epochs=0, seed=job.seed, train_set=train_set, notes=notes,

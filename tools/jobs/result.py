@@ -17,6 +17,9 @@ from supernet.catalog import Spec, input_size_of
 from tools.jobs.data import Source, test_data
 from tools.jobs.provenance import command, commit
 
+WEIGHTS = "last.safetensors"
+"""A run's network: weights, and in the header what network they are of."""
+
 
 def score_on_test(
     network: ReidNetwork,

@@ -21,9 +21,7 @@ from tools.cli import Job
 from tools.jobs.data import Source, open_source, retrain_data, search_data, train_set_words
 from tools.jobs.opening import announce, recipe_line, shown, tell_estimate
 from tools.jobs.provenance import run_config
-from tools.jobs.result import score_on_test
-
-WEIGHTS = "last.safetensors"
+from tools.jobs.result import WEIGHTS, score_on_test
 
 
 def retrain(job: Job, arch: str, search: Path) -> Path:

@@ -1,0 +1,104 @@
+"""Weights and states on disk, and what is said of files that are not what they should be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from reid.engine.checkpoint import load_state, load_weights, read_about, save_state, save_weights
+from reid.errors import UserError
+
+
+def _network(width: int = 3) -> nn.Module:
+    return nn.Sequential(nn.Linear(2, width), nn.BatchNorm1d(width))
+
+
+def test_round_trip(tmp_path):
+    network, other = _network(), _network()
+    about = {"kind": "test", "name": "ä", "sizes": [1, None]}
+    path = save_weights(tmp_path / "w.safetensors", network, about)
+    assert read_about(path) == about
+    load_weights(path, other)
+    state = other.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())
+
+
+def test_channels_last_weights_round_trip(tmp_path):
+    network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    other = nn.Conv2d(3, 4, 3)
+    load_weights(save_weights(tmp_path / "w.safetensors", network, {}), other)
+    assert torch.equal(network.weight, other.weight)
+
+
+def _one_line(caught) -> bool:
+    return "\n" not in str(caught.value)
+
+
+def test_another_network(tmp_path):
+    path = save_weights(tmp_path / "w.safetensors", _network(3), {})
+    other = _network(4)
+    before = {key: value.clone() for key, value in other.state_dict().items()}
+    with pytest.raises(UserError, match=r"another network: 0.bias is \(3,\) there and \(4,\) here") as caught:
+        load_weights(path, other)
+    assert _one_line(caught)
+    assert all(torch.equal(before[key], value) for key, value in other.state_dict().items())
+    with pytest.raises(UserError, match="0.bias is .* there and nothing here"):
+        load_weights(path, nn.Sequential())
+
+
+def test_file_that_is_cut_short(tmp_path):
+    path = save_weights(tmp_path / "w.safetensors", _network(), {})
+    whole = path.read_bytes()
+    for size in (0, 4, 100, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        for read in (read_about, lambda p: load_weights(p, _network())):
+            with pytest.raises(UserError, match="w.safetensors is no readable safetensors file") as caught:
+                read(path)
+            assert _one_line(caught)
+
+
+def test_missing_and_foreign_files(tmp_path):
+    with pytest.raises(UserError, match="none.safetensors does not exist"):
+        read_about(tmp_path / "none.safetensors")
+    with pytest.raises(UserError, match="no readable safetensors file"):
+        read_about(tmp_path)
+    save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(UserError, match="does not say what network it is"):
+        read_about(tmp_path / "foreign.safetensors")
+
+
+def test_state_round_trip(tmp_path):
+    state = {"epoch": 3, "weights": {"w": torch.arange(3.0)}, "list": [1, 2.5, None]}
+    path = save_state(tmp_path / "state.pt", state)
+    loaded = load_state(path, torch.device("cpu"))
+    assert torch.equal(loaded["weights"].pop("w"), state["weights"].pop("w")) and loaded == state
+
+
+def test_state_executes_nothing(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "made"), "w"))
+
+    torch.save({"x": Evil()}, tmp_path / "state.pt")
+    with pytest.raises(UserError, match="state.pt"):
+        load_state(tmp_path / "state.pt", torch.device("cpu"))
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", bytes(np.arange(200, dtype=np.uint8))])
+def test_state_that_is_none(tmp_path, content):
+    (tmp_path / "state.pt").write_bytes(content)
+    with pytest.raises(UserError, match="state.pt is no readable checkpoint") as caught:
+        load_state(tmp_path / "state.pt", torch.device("cpu"))
+    assert _one_line(caught)
+
+
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = save_weights(tmp_path / "w.safetensors", _network(), {"first": True})
+    monkeypatch.setattr("reid.engine.checkpoint.save_file", lambda *arguments: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        save_weights(path, _network(), {"first": False})
+    assert read_about(path) == {"first": True} and [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]

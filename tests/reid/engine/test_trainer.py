@@ -1,0 +1,230 @@
+"""The training loop: it learns, steps by the formula, and stops where the loss is no number."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from reid.data.augment import AugmentConfig, prepare
+from reid.data.records import ImageSet
+from reid.engine.batches import training_batches
+from reid.engine.identity_task import identity_losses
+from reid.engine.optimizers import build_optimizer
+from reid.engine.recipe import LossConfig, OptimizerConfig, Recipe, ScheduleConfig
+from reid.engine.run_folder import read_metrics
+from reid.engine.trainer import STATE, Monitor, fit
+from reid.errors import UserError
+from reid.losses.triplet import batch_hard_triplet
+from reid.models.heads import HeadOutput
+
+
+def test_learns_a_learnable_set(make_task, make_batches, recipe, cpu, tmp_path):
+    recipe = replace(
+        recipe,
+        epochs=16,
+        identities=6,  # all of them: each batch has the same statistics
+        optimizer=OptimizerConfig(name="adam", lr=0.01),
+        augment=AugmentConfig(pad=0, erase=0.0),
+        losses=LossConfig(smoothing=0.0),
+    )
+    fit(make_task(recipe), make_batches(recipe), recipe, tmp_path, cpu)
+    first, *_, last = read_metrics(tmp_path)
+    assert last["loss"] < 0.5 * first["loss"]
+    assert last["accuracy"] > 0.9 > first["accuracy"]
+    assert last["distance_gap"] > first["distance_gap"] and last["active_triplets"] <= first["active_triplets"]
+
+
+class _Line(nn.Module):
+    """A task with one weight ``w`` and the loss ``slope * w``: its gradient is known."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor([[2.0]]))
+        self.slope, self.seen = slope, []
+
+    def backward(self, images, labels, step, autocast, backward):
+        self.seen.append(step)
+        loss = self.slope * self.w.sum()
+        backward(loss)
+        return {"loss": loss.detach()}
+
+
+def _plain(epochs: int, **change) -> Recipe:
+    return Recipe(
+        epochs=epochs,
+        identities=3,
+        instances=2,
+        optimizer=OptimizerConfig(lr=0.1, momentum=0.0, weight_decay=0.0),
+        schedule=ScheduleConfig(name="constant"),
+        **change,
+    )
+
+
+def test_steps_follow_sgd(make_batches, cpu, tmp_path):
+    recipe, task = _plain(2), _Line(3.0)
+    batches = make_batches(recipe)
+    fit(task, batches, recipe, tmp_path, cpu)
+    steps = 2 * batches.per_epoch
+    assert task.seen == list(range(steps))
+    assert float(task.w.detach()) == pytest.approx(2.0 - steps * 0.1 * 3.0, rel=1e-5)
+    # The mean of the losses before each step of the first epoch.
+    wanted = sum(3.0 * (2.0 - 0.3 * step) for step in range(batches.per_epoch)) / batches.per_epoch
+    assert read_metrics(tmp_path)[0]["loss"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_rate_follows_the_schedule_step_by_step(make_batches, cpu, tmp_path):
+    recipe = replace(_plain(2), schedule=ScheduleConfig(name="multistep", warmup=1, warmup_start=0.5, milestones=(1,)))
+    task = _Line(1.0)
+    batches = make_batches(recipe)
+    fit(task, batches, recipe, tmp_path, cpu)
+    count = batches.per_epoch
+    rates = [0.1 * (0.5 + 0.5 * step / count) for step in range(count)] + [0.01] * count
+    assert float(task.w.detach()) == pytest.approx(2.0 - sum(rates), rel=1e-5)
+    assert [record["lr"] for record in read_metrics(tmp_path)] == pytest.approx([rates[count - 1], 0.01])
+
+
+def test_clipping_bounds_the_step(make_batches, cpu, tmp_path):
+    recipe, task = _plain(1, clip_gradient=0.25), _Line(-40.0)
+    batches = make_batches(recipe)
+    fit(task, batches, recipe, tmp_path, cpu)
+    assert float(task.w.detach()) == pytest.approx(2.0 + batches.per_epoch * 0.1 * 0.25, rel=1e-5)
+    assert read_metrics(tmp_path)[0]["gradient_norm"] == pytest.approx(40.0)
+
+
+@pytest.mark.parametrize("slope", [float("nan"), float("inf")])
+def test_loss_that_is_no_number(make_batches, cpu, tmp_path, slope):
+    recipe = _plain(3)
+    with pytest.raises(UserError, match="loss is not finite in epoch 1; lower optimizer.lr") as caught:
+        fit(_Line(slope), make_batches(recipe), recipe, tmp_path, cpu)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / STATE).exists() and read_metrics(tmp_path) == []
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision(make_task, make_batches, recipe, cpu, tmp_path, precision):
+    """Close to fp32 after one epoch at a low rate, and not the same: autocast did run."""
+    losses = {}
+    for name in ("fp32", precision):
+        (tmp_path / name).mkdir()
+        own = replace(recipe, epochs=1, precision=name, optimizer=OptimizerConfig(lr=1e-4))
+        task = make_task(own)
+        fit(task, make_batches(own), own, tmp_path / name, cpu)
+        losses[name] = read_metrics(tmp_path / name)[0]["loss"]
+        assert all(parameter.dtype == torch.float32 for parameter in task.parameters())
+    assert losses[precision] == pytest.approx(losses["fp32"], rel=0.03)
+    assert losses[precision] != losses["fp32"]
+
+
+def test_monitor_is_asked_at_its_epochs(make_identity_task, make_batches, recipe, cpu, tmp_path):
+    recipe = replace(recipe, epochs=5, evaluate_every=2)
+    task = make_identity_task(recipe)
+
+    def evaluate():
+        task.eval()  # as an evaluation does; the next epoch must train all the same
+        return {"holdout_mAP": 0.25}
+
+    fit(task, make_batches(recipe), recipe, tmp_path, cpu, monitor=Monitor(evaluate))
+    assert [r["epoch"] for r in read_metrics(tmp_path) if "holdout_mAP" in r] == [2, 4, 5]
+    assert task.training is False  # the last look came after the last step
+    counted = task.network.backbone.stem.bn.num_batches_tracked
+    assert counted == 5 * make_batches(recipe).per_epoch
+
+
+def test_records_and_estimate(make_identity_task, make_batches, recipe, cpu, tmp_path):
+    told = []
+    recipe = replace(recipe, epochs=4)
+    fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu, on_estimate=told.append)
+    records = read_metrics(tmp_path)
+    wanted = {"loss", "loss_ce", "loss_triplet", "active_triplets", "distance_gap", "accuracy"}
+    assert all(record.keys() == wanted | {"epoch", "lr", "images_per_second"} for record in records)
+    assert len(told) == 1 and told[0] > 0
+    assert all(json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
+
+
+def test_frozen_parameters_stay(make_identity_task, make_batches, recipe, cpu, tmp_path):
+    task = make_identity_task(recipe)
+    fit(task, make_batches(recipe), recipe, tmp_path, cpu)
+    assert torch.equal(task.network.head.neck.bias, torch.zeros(task.network.feature_dim))
+
+
+def test_identity_losses_are_the_weighted_sum():
+    generator = torch.Generator().manual_seed(0)
+    feature, embedding, logits = (torch.randn(6, width, generator=generator) for width in (4, 4, 3))
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    config = LossConfig(cross_entropy=0.25, smoothing=0.2, triplet=3.0, margin=0.4)
+    total, log = identity_losses(HeadOutput(feature, embedding), logits, labels, config)
+    entropy = F.cross_entropy(logits, labels, label_smoothing=0.2)
+    triplet = batch_hard_triplet(feature, labels, 0.4).loss  # on the feature, not on the embedding
+    torch.testing.assert_close(total, 0.25 * entropy + 3.0 * triplet)
+    assert float(log["accuracy"]) == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_optimizers_against_torch(name):
+    config = OptimizerConfig(name=name, lr=0.02, weight_decay=0.1, momentum=0.5, nesterov=True)
+    ours, theirs = (nn.Linear(3, 2) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    ours.bias.requires_grad_(False)
+    theirs.bias.requires_grad_(False)
+    made = build_optimizer(ours, config)
+    reference = {
+        "sgd": lambda p: torch.optim.SGD(p, 0.02, momentum=0.5, weight_decay=0.1, nesterov=True),
+        "adam": lambda p: torch.optim.Adam(p, 0.02, weight_decay=0.1),
+        "adamw": lambda p: torch.optim.AdamW(p, 0.02, weight_decay=0.1),
+    }[name]([theirs.weight])
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    for _ in range(3):
+        for module, optimizer in ((ours, made), (theirs, reference)):
+            optimizer.zero_grad()
+            module(x).square().sum().backward()
+            optimizer.step()
+    assert torch.equal(ours.weight, theirs.weight) and torch.equal(ours.bias, theirs.bias)
+
+
+def test_batches_are_a_function_of_the_epoch(make_batches, recipe, image_set):
+    batches = make_batches(recipe)
+    first, again = list(batches.epoch(2)), list(make_batches(recipe).epoch(2))
+    assert len(first) == batches.per_epoch
+    for (images, labels), (same, same_labels) in zip(first, again, strict=True):
+        assert torch.equal(images, same) and torch.equal(labels, same_labels)
+        assert images.shape == (6, 3, 32, 16) and images.dtype == torch.float32
+        assert labels.bincount(minlength=6).sort().values.tolist() == [0, 0, 0, 2, 2, 2]
+    assert not all(torch.equal(a[0], b[0]) for a, b in zip(first, batches.epoch(3), strict=True))
+
+
+def test_batches_are_the_sets_own_images(make_batches, recipe, image_set):
+    plain = replace(recipe, augment=AugmentConfig(flip=0, pad=0, erase=0))
+    known = prepare(image_set.images, (32, 16))
+    for images, labels in make_batches(plain).epoch(1):
+        for image, label in zip(images, labels, strict=True):
+            (index,) = (known == image).flatten(1).all(1).nonzero()
+            assert image_set.pids[index] == label
+
+
+@pytest.mark.parametrize("seed", [0, 2026112103, 2**31 - 1])
+def test_any_seed_will_do(image_set, recipe, cpu, seed):
+    batches = training_batches(image_set, 3, 2, (32, 16), recipe.augment, seed, cpu)
+    images, _ = next(batches.epoch(350))
+    assert images.isfinite().all()
+
+
+def test_augmentation_is_another_one_at_every_step_of_every_epoch_and_for_every_seed(recipe, cpu):
+    """Of images that are all the same, only the augmentation differs."""
+    gradient = torch.arange(32 * 16 * 3).remainder(251).to(torch.uint8).view(1, 32, 16, 3)
+    pids = torch.arange(3).repeat_interleave(4)
+    alike = ImageSet(gradient.repeat(12, 1, 1, 1), pids, torch.ones(12, dtype=torch.int64))
+    config = AugmentConfig(pad=4)
+    seen = [
+        images
+        for seed in (0, 1)
+        for epoch in (1, 2)
+        for images, _ in training_batches(alike, 3, 2, (32, 16), config, seed, cpu).epoch(epoch)
+    ]
+    assert len(seen) == 8
+    assert not any(torch.equal(a, b) for a, b in combinations(seen, 2))

@@ -1,0 +1,78 @@
+"""Atomic writes, and what is said of files that cannot be read."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from reid.errors import UserError, nearest
+from reid.files import read_json, read_yaml, write_atomic, write_json, write_text
+
+
+def test_write_makes_folders_and_leaves_one_file(tmp_path):
+    path = write_text(tmp_path / "a" / "b" / "x.txt", "ä\n")
+    assert path.read_text(encoding="utf-8") == "ä\n"
+    assert list(path.parent.iterdir()) == [path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt(), ValueError("x")])
+def test_failed_write_leaves_the_old_file(tmp_path, error):
+    path = write_text(tmp_path / "x.json", "old")
+
+    def write(temporary):
+        assert temporary.parent == tmp_path and temporary.suffix == ".json" and temporary != path
+        temporary.write_text("half of the new")
+        raise error
+
+    with pytest.raises(type(error)):
+        write_atomic(path, write)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_old_file_is_whole_while_the_new_one_is_written(tmp_path):
+    path = write_text(tmp_path / "x", "old")
+    seen = []
+    write_atomic(path, lambda temporary: (temporary.write_text("new"), seen.append(path.read_text())) and None)
+    assert seen == ["old"] and path.read_text() == "new"
+
+
+def test_json_round_trip_and_no_nan(tmp_path):
+    data = {"a": [1, 2.5, None], "b": "ä"}
+    path = write_json(tmp_path / "x.json", data)
+    assert read_json(path) == data
+    with pytest.raises(ValueError):
+        write_json(path, {"a": float("nan")})
+    assert read_json(path) == data
+
+
+@pytest.mark.parametrize("read", [read_json, read_yaml])
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\x00", b'{"a": }x'])
+def test_damaged_files_are_named_in_one_line(tmp_path, read, content):
+    path = tmp_path / "x.file"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="x.file is not valid") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_json, read_yaml])
+def test_missing_files_and_folders_are_named(tmp_path, read):
+    with pytest.raises(UserError, match="none does not exist"):
+        read(tmp_path / "none")
+    with pytest.raises(UserError, match="cannot be read"):
+        read(tmp_path)
+
+
+def test_yaml_error_names_the_line(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("a: 1\nb: [1\nc: 2\n")
+    with pytest.raises(UserError, match="at line 3"):
+        read_yaml(path)
+
+
+def test_nearest_words():
+    assert nearest("resnet19", ["resnet18", "zebra"]) == "; nearest: resnet18"
+    assert nearest("zzz", ["resnet18", "mobilenet"]) == ""
+    assert nearest("abcd", ["abce", "abcf", "abcg", "abch"], count=2).count(",") == 1

@@ -1,0 +1,19 @@
+"""Spaces that the tests of the supernet share."""
+
+from __future__ import annotations
+
+import pytest
+
+from supernet.space import Space, StageSpace
+
+
+@pytest.fixture(scope="session")
+def toy_space() -> Space:
+    """A space of 40,320 archs in which every kind of choice is made: a mixed expansion of 1, a kernel of 1, no last
+    convolution, an embedding."""
+    stages = (
+        StageSpace(stride=1, widths=(4, 6), depths=(1,), kernels=(3,), expands=(1,)),
+        StageSpace(stride=2, widths=(6, 8), depths=(1, 2), kernels=(1, 3, 5), expands=(1, 3)),
+        StageSpace(stride=2, widths=(8, 12, 16), depths=(1, 2), kernels=(3, 5), expands=(2, 3)),
+    )
+    return Space("toy", (32, 16), (4, 6), stages, (0, 10), embedding=None)

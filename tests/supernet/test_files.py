@@ -1,0 +1,212 @@
+"""Space and arch files, and the names they are found by."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reid.engine.checkpoint import save_weights
+from reid.errors import UserError
+from supernet.arch import arch_to_dict, mobilenet_v2
+from supernet.catalog import (
+    ResNetSpec,
+    build,
+    find_network,
+    input_size_of,
+    spec_from_dict,
+    spec_to_dict,
+)
+from supernet.checkpoint import load_supernet, save_supernet
+from supernet.files import (
+    NamedArch,
+    known_archs,
+    load_arch,
+    load_space,
+    save_arch,
+    space_from_dict,
+    space_to_dict,
+)
+from supernet.space import Space, StageSpace, largest
+from supernet.supernet import Supernet
+
+
+def _ascending(low: int, high: int, step: int = 1):
+    values = st.integers(low, high).map(lambda value: value * step)
+    return st.sets(values, min_size=1, max_size=3).map(lambda chosen: tuple(sorted(chosen)))
+
+
+ODD = st.sets(st.sampled_from([1, 3, 5, 7]), min_size=1).map(lambda chosen: tuple(sorted(chosen)))
+STAGES = st.builds(StageSpace, st.sampled_from([1, 2]), _ascending(1, 9, 8), _ascending(1, 3), ODD, _ascending(1, 6))
+SPACES = st.builds(
+    Space,
+    st.sampled_from(["a", "space-9"]),
+    st.tuples(st.integers(16, 256), st.integers(16, 256)),
+    _ascending(1, 8, 4),
+    st.lists(STAGES, min_size=1, max_size=3).map(tuple),
+    _ascending(0, 5, 64),
+    st.none() | st.integers(1, 512),
+)
+
+
+@given(SPACES)
+@settings(max_examples=60, deadline=None)
+def test_space_round_trip(space):
+    assert space_from_dict(yaml.safe_load(yaml.safe_dump(space_to_dict(space)))) == space
+
+
+def test_space_file_round_trip(tmp_path):
+    space = load_space("tiny")
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(space_to_dict(space)))
+    assert load_space(str(path)) == space
+    assert load_space("TINY") == space
+
+
+def test_space_takes_its_files_name(tmp_path):
+    data = space_to_dict(load_space("tiny"))
+    del data["name"]
+    (tmp_path / "nameless.yaml").write_text(yaml.safe_dump(data))
+    assert load_space(str(tmp_path / "nameless.yaml")).name == "nameless"
+
+
+def test_unknown_space_lists_the_nearest():
+    with pytest.raises(UserError, match="no space is called 'tinny'; nearest: tiny"):
+        load_space("tinny")
+    with pytest.raises(UserError, match="known: mlr-210m, tiny"):
+        load_space("zzzz")
+    with pytest.raises(UserError, match="none.yaml does not exist"):
+        load_space("none.yaml")
+
+
+SPACE = space_to_dict(load_space("tiny"))
+STAGE = SPACE["stages"][0]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({key: value for key, value in SPACE.items() if key != "stems"}, "key 'stems' is missing"),
+        (SPACE | {"stemms": [8]}, "unknown key 'stemms'; nearest: stems"),
+        (SPACE | {3: [8]}, "unknown key '3'"),
+        (SPACE | {"stems": "wide"}, "stems"),
+        (SPACE | {"stems": 8}, "stems"),
+        (SPACE | {"stems": [16, 8]}, "stem must be ascending"),
+        (SPACE | {"input_size": [64]}, "input_size"),
+        (SPACE | {"embedding": "many"}, "embedding"),
+        (SPACE | {"stages": []}, "stage"),
+        (SPACE | {"stages": 3}, "stages"),
+        (SPACE | {"stages": [3]}, "stages"),
+        (SPACE | {"stages": [STAGE | {"depths": []}]}, "depth"),
+        (SPACE | {"stages": [STAGE | {"depths": ["two"]}]}, "depths"),
+        (SPACE | {"stages": [STAGE | {"stride": 3}]}, "stride 3"),
+        (SPACE | {"stages": [STAGE | {"kernal": [3]}]}, "unknown key 'kernal' in a stage; nearest: kernels"),
+        (SPACE | {"stages": [{"stride": 1, "widths": [8], "depths": [1], "kernels": [3]}]}, "key 'expands' is missing"),
+        ([1, 2], "must be a mapping"),
+        (None, "must be a mapping"),
+    ],
+)
+def test_bad_space_files_name_file_and_key(tmp_path, data, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(UserError, match=message) as caught:
+        load_space(str(path))
+    assert "bad.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_arch_file_round_trip(tmp_path):
+    named = NamedArch("mine", largest(load_space("tiny")), {"score": 0.25, "seed": 3, "space": "tiny"})
+    assert load_arch(save_arch(tmp_path / "mine.yaml", named)) == named
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("input_size: [64, 32]\nrow: []\n", "unknown key 'row'"),
+        ("- 1\n", "must be a mapping"),
+        ("", "must be a mapping"),
+        ("stages: [\n", "not valid YAML at line 2"),
+    ],
+)
+def test_bad_arch_files_name_the_file(tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        load_arch(path)
+    assert "bad.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_missing_arch_file(tmp_path):
+    with pytest.raises(UserError, match="none.yaml does not exist"):
+        load_arch(tmp_path / "none.yaml")
+
+
+def test_archs_of_earlier_folders_come_first(tmp_path):
+    mine = save_arch(tmp_path / "MobileNetV2.yaml", NamedArch("m", largest(load_space("tiny"))))
+    assert known_archs([tmp_path])["mobilenetv2"] == mine
+    spec, path = find_network("mobilenetv2", [tmp_path], None, (9, 9), 2)
+    assert path == mine and spec.name == "m"
+    spec, path = find_network("mobilenetv2", [], (128, 64), (9, 9), 2)
+    assert spec.arch == mobilenet_v2((128, 64)) and input_size_of(spec) == (128, 64)
+    spec, path = find_network(str(mine), [], None, (9, 9), 2)
+    assert path == mine and input_size_of(spec) == (64, 32)
+
+
+def test_resnets_are_found_by_name():
+    spec, path = find_network("ResNet18", [], None, (128, 64), 1)
+    assert spec == ResNetSpec("resnet18", (128, 64), 1) and path is None
+    assert find_network("resnet50", [], (64, 32), (128, 64), 2)[0].input_size == (64, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mobilenet", "no network is called 'mobilenet'; nearest: mobilenetv2"),
+        ("resnet19", "nearest: resnet18"),
+        ("qqqq", "known: .*mobilenetv2.*resnet50"),
+        ("lost.yaml", "no network is called 'lost.yaml'"),
+    ],
+)
+def test_unknown_network_lists_the_nearest(name, message):
+    with pytest.raises(UserError, match=message):
+        find_network(name, [], None, (64, 32), 2)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NamedArch("tiny largest", largest(load_space("tiny")), {"seed": 1}),
+        ResNetSpec("resnet18", (64, 32), 1, embedding=16),
+    ],
+)
+def test_spec_round_trip(spec):
+    assert spec_from_dict(spec_to_dict(spec)) == spec
+    assert build(spec).feature_dim == (16 if isinstance(spec, ResNetSpec) else spec.arch.feature_dim)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({}, "key 'kind' is missing"),
+        ({"kind": "supernet"}, "kind 'supernet' is no network"),
+        ({"kind": "arch", "name": "x"}, "key 'arch' is missing"),
+        ({"kind": "arch", "name": "x", "arch": {**arch_to_dict(mobilenet_v2()), "q": 1}}, "unknown key 'q'"),
+    ],
+)
+def test_headers_of_other_files_are_refused(header, message):
+    with pytest.raises(UserError, match=message):
+        spec_from_dict(header)
+
+
+def test_supernet_checkpoint(tmp_path, toy_space):
+    supernet = Supernet(toy_space)
+    loaded = load_supernet(save_supernet(tmp_path / "s.safetensors", supernet), torch.device("cpu"))
+    assert loaded.space == toy_space
+    state = loaded.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in supernet.state_dict().items())
+    spec = NamedArch("x", largest(toy_space))
+    other = save_weights(tmp_path / "other.safetensors", build(spec), spec_to_dict(spec))
+    with pytest.raises(UserError, match="kind 'arch', not a supernet"):
+        load_supernet(other, torch.device("cpu"))

@@ -1,0 +1,116 @@
+"""Sandwich rule, the supernet's training step, and BN calibration, each against the formula."""
+
+from __future__ import annotations
+
+import contextlib
+from itertools import product
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from reid.engine.recipe import LossConfig, Recipe
+from reid.losses.triplet import batch_hard_triplet
+from supernet.calibration import calibrate
+from supernet.files import load_space
+from supernet.network import build_network
+from supernet.sampling import sandwich
+from supernet.space import contains, largest, smallest
+from supernet.supernet import Supernet
+from supernet.training import SupernetRecipe, SupernetTask
+
+TINY = load_space("tiny")
+
+
+def test_sandwich_order_and_purity():
+    for step, seed in product(range(5), range(3)):
+        archs = sandwich(TINY, step, seed, 3)
+        assert archs[0] == largest(TINY) and archs[1] == smallest(TINY) and len(archs) == 5
+        assert all(contains(TINY, arch) for arch in archs)
+        assert sandwich(TINY, step, seed, 3) == archs
+    drawn = {sandwich(TINY, step, seed, 1)[2] for step in range(20) for seed in range(2)}
+    assert len(drawn) > 35, "steps and seeds should draw different archs"
+    assert sandwich(TINY, 0, 0, 0) == (largest(TINY), smallest(TINY))
+
+
+def test_sandwich_draws_uniformly():
+    drawn = [sandwich(TINY, step, 0, 2)[2:] for step in range(600)]
+    stems = [arch.stem for pair in drawn for arch in pair]
+    assert stems.count(8) / len(stems) == pytest.approx(0.5, abs=0.06)
+
+
+def test_training_step_is_the_sum_over_the_archs(toy_space):
+    """One graph of everything at once gives the gradient that the step adds up arch by arch."""
+    losses = LossConfig(cross_entropy=0.7, smoothing=0.1, triplet=1.3, margin=0.3)
+    config = SupernetRecipe(
+        Recipe(losses=losses), random_archs=2, label_weight=0.4, logit_weight=0.9, similarity_weight=3.0
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        task = SupernetTask(Supernet(toy_space), 5, config, seed=4).double()
+        images = torch.randn(10, 3, *toy_space.input_size).double()
+    task.classifier.weight.data *= 300  # so that logits matter
+    labels = torch.arange(5).repeat_interleave(2)
+
+    seen = []
+    log = task.backward(images, labels, 7, contextlib.nullcontext, lambda loss: (seen.append(loss), loss.backward()))
+    got = {name: p.grad.clone() for name, p in task.named_parameters() if p.grad is not None}
+    assert len(seen) == 4
+
+    task.zero_grad()
+    archs = sandwich(toy_space, 7, 4, 2)
+    runs = [task.supernet.outputs(images, arch) for arch in archs]
+    logits = [run.embedding @ task.classifier.weight[:, : run.embedding.shape[1]].T for run in runs]
+    labelled = [
+        0.7 * F.cross_entropy(logit, labels, label_smoothing=0.1)
+        + 1.3 * batch_hard_triplet(run.feature, labels, 0.3).loss
+        for run, logit in zip(runs, logits, strict=True)
+    ]
+    teacher = logits[0].detach().softmax(1)
+
+    def similarity(x):
+        return F.cosine_similarity(x[:, None], x[None], dim=2)
+
+    total = labelled[0]
+    for run, logit, own in zip(runs[1:], logits[1:], labelled[1:], strict=True):
+        divergence = (teacher * (teacher.log() - logit.log_softmax(1))).sum(1).mean()
+        likeness = (similarity(run.embedding) - similarity(runs[0].embedding.detach())).square().mean()
+        total = total + 0.4 * own + 0.9 * divergence + 3.0 * likeness
+    (total / 4).backward()
+    assert float(sum(seen).detach()) == pytest.approx(float(total.detach()) / 4, rel=1e-5)
+    assert float(log["loss"]) == pytest.approx(float(labelled[0].detach()), rel=1e-5)
+    assert float(log["smallest_loss"]) == pytest.approx(float(labelled[1].detach()), rel=1e-5)
+    scale = max(float(gradient.abs().max()) for gradient in got.values())
+    for name, parameter in task.named_parameters():
+        if parameter.grad is not None:  # the losses are computed in float32
+            torch.testing.assert_close(got[name], parameter.grad, rtol=1e-3, atol=1e-6 * scale)
+    assert got.keys() == {name for name, p in task.named_parameters() if p.grad is not None}
+
+
+def test_calibration_is_the_mean_of_batch_statistics():
+    network = build_network(smallest(TINY)).train()
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(n, 3, 64, 32, generator=generator) * (1 + n) + n for n in (2, 5, 3)]
+    with torch.no_grad():
+        maps = [network.backbone.stem.conv(batch).transpose(0, 1).flatten(1) for batch in batches]
+    weights = {name: parameter.clone() for name, parameter in network.named_parameters()}
+    momentum = network.backbone.stem.bn.momentum
+    network.backbone.stem.bn.running_mean += 9  # what was there before does not count
+
+    assert calibrate(network, iter(batches)) is network
+    bn = network.backbone.stem.bn
+    torch.testing.assert_close(bn.running_mean, torch.stack([m.mean(1) for m in maps]).mean(0))
+    torch.testing.assert_close(bn.running_var, torch.stack([m.var(1, unbiased=True) for m in maps]).mean(0))
+    assert not network.training and bn.momentum == momentum
+    assert all(torch.equal(weights[name], parameter) for name, parameter in network.named_parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_calibrated_on_one_batch_eval_equals_train():
+    """One batch's own statistics: eval mode then gives what train mode gives, but for Bessel's correction."""
+    network = build_network(smallest(TINY))
+    images = torch.randn(48, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        trained = network.train()(images)
+        evaluated = calibrate(network, [images])(images)
+    assert F.cosine_similarity(trained, evaluated).min() > 0.999

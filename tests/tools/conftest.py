@@ -1,0 +1,91 @@
+"""The command line tools inside this process, and a synthetic set small enough for tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import tools.cli
+import tools.jobs.data
+from reid.config import load_config
+from tools.cli import Job
+from tools.jobs.experiment import CONFIGS, Experiment
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = (
+    "data.holdout_identities=6",
+    "data.synthetic={train_identities: 20, test_identities: 8, distractors: 4, junk: 2, images_per_camera: 2}",
+    "supernet.recipe={epochs: 1, identities: 4, instances: 2, evaluate_every: 1, schedule: {warmup: 0}}",
+    "supernet.random_archs=1",
+    "search={trials: 6, population: 4, sample_size: 2, calibration_batches: 1, calibration_batch_size: 16}",
+    "retrain={epochs: 1, identities: 4, instances: 2, schedule: {warmup: 0}}",
+)
+OPTIONS = [argument for text in TINY for argument in ("--set", text)]
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory) -> Path:
+    """What stands for the checkout's root where data are looked for and made."""
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def data_below_the_tests_own_folder(data_root):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tools.jobs.data, "ROOT", data_root)
+        patch.delenv("REID_DATA", raising=False)
+        # The setting would stay with the test process.
+        patch.setattr(tools.cli, "keep_freed_memory", lambda: False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def make_job() -> Callable[..., Job]:
+    def make(out: Path, *overrides: str, resume: bool = False, seed: int = 0) -> Job:
+        experiment = load_config(Experiment, CONFIGS / "demo.yaml", [*TINY, *overrides])
+        return Job(experiment, None, out, resume, seed, torch.device("cpu"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def load_tool() -> Callable[[str], Callable]:
+    """A tool's ``main``, loaded as Python loads a program: with ``tools/`` first on the import path."""
+
+    def load(name: str) -> Callable:
+        spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        path = list(sys.path)
+        sys.modules.pop("_root", None)
+        sys.path.insert(0, str(ROOT / "tools"))
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            sys.path[:] = path
+        return module.main
+
+    return load
+
+
+@pytest.fixture
+def call(load_tool, capsys):
+    """Runs a tool with the tiny configuration; gives its exit code and what it printed."""
+
+    def run(name: str, *arguments: object, tiny: bool = True) -> SimpleNamespace:
+        config = ["--config", str(CONFIGS / "demo.yaml"), "--device", "cpu", *OPTIONS] if tiny else []
+        capsys.readouterr()
+        code = 0
+        try:
+            tools.cli.run_tool(load_tool(name), [*config, *map(str, arguments)])
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return SimpleNamespace(code=code, out=printed.out, err=printed.err)
+
+    return run

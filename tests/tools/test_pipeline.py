@@ -1,0 +1,255 @@
+"""The whole way at a tiny scale: images to a searched, retrained and compared network."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from evaluation.comparison import read_result
+from reid.engine.checkpoint import load_weights, read_about
+from reid.engine.run_folder import read_metrics
+from reid.errors import UserError
+from reid.models.network import count_parameters
+from search.cost import whole_network_flops
+from search.history import read_candidates
+from supernet.catalog import build, spec_from_dict
+from supernet.checkpoint import load_supernet
+from supernet.files import load_arch, load_space
+from supernet.space import contains, largest
+from tools.jobs.evaluate import evaluate
+from tools.jobs.pipeline import pipeline
+
+BEST = "MLR-6M-A"
+RUNS = (f"retrain-{BEST}", "retrain-mobilenetv2", "retrain-resnet18", f"inherited-{BEST}", "inherited-largest")
+
+
+@pytest.fixture(scope="module")
+def run(make_job, tmp_path_factory):
+    out = tmp_path_factory.mktemp("pipeline") / "run"
+    page = pipeline(make_job(out), None, ["mobilenetv2", "resnet18"])
+    assert page.resolve() == (out / "compare" / "report.html").resolve()
+    return out
+
+
+def _files(folder, without: tuple[str, ...] = ()):
+    """Every file's time and content, so that a rewrite shows even where it writes the same."""
+    found = [path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in without]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in found}
+
+
+def test_every_network_has_a_result(run, data_root):
+    rows = {name: read_result(run / name) for name in RUNS}
+    assert [row.kind for row in rows.values()] == ["searched", "baseline", "baseline", "supernet", "supernet"]
+    assert [row.epochs for row in rows.values()] == [1, 1, 1, 0, 0]
+    (folder,) = (data_root / "data").glob("synthetic-*")
+    queries, gallery = (len(list((folder / part).glob("*.jpg"))) for part in ("query", "bounding_box_test"))
+    for row in rows.values():
+        assert row.test_set == f"synthetic: {queries} queries, {gallery} gallery images"
+        assert row.input_size == (64, 32) and row.seed == 0
+        assert 0 < row.mAP <= 1 and 0 <= row.rank1 <= 1 and row.latency_ms > 0
+    images = len(list((folder / "bounding_box_train").glob("*.jpg")))
+    assert rows["retrain-resnet18"].train_set == f"synthetic: 20 identities, {images} images"
+    assert rows["inherited-largest"].train_set.startswith("synthetic: 14 identities")
+
+
+def test_results_count_the_networks_as_they_are(run):
+    for name in (f"retrain-{BEST}", "retrain-mobilenetv2"):
+        row = read_result(run / name)
+        spec = spec_from_dict(read_about(run / name / "last.safetensors"))
+        assert row.flops == whole_network_flops(spec.arch)
+        assert row.parameters == count_parameters(build(spec))
+    row = read_result(run / "inherited-largest")
+    assert row.flops == whole_network_flops(largest(load_space("tiny")))
+
+
+def test_search_kept_to_its_limit(run):
+    space, summary = load_space("tiny"), json.loads((run / "search" / "search.json").read_text())
+    candidates = read_candidates(run / "search" / "candidates.jsonl")
+    assert summary["finished"] and len(candidates) == 6
+    paths = sorted((run / "search" / "archs").glob("*.yaml"))
+    assert [path.stem for path in paths] == [BEST, "MLR-6M-B"]
+    for path in paths:
+        named = load_arch(path)
+        assert contains(space, named.arch) and named.origin["space"] == "tiny"
+        assert named.origin["flops"] == whole_network_flops(named.arch) <= 6_000_000
+    assert all(whole_network_flops(candidate.arch) <= 6_000_000 for candidate in candidates)
+    best = max(candidate.score for candidate in candidates)
+    assert load_arch(paths[0]).origin["score"] == best
+    assert (run / "search" / "search_progress.png").exists() and (run / "search" / "front.json").exists()
+
+
+def test_supernet_is_of_the_space(run):
+    supernet = load_supernet(run / "supernet" / "supernet.safetensors", torch.device("cpu"))
+    assert supernet.space == load_space("tiny")
+    (record,) = read_metrics(run / "supernet")
+    assert {"loss", "smallest_loss", "largest_mAP", "smallest_mAP"} <= record.keys()
+
+
+def test_report_and_table(run):
+    page, table = (run / "compare" / "report.html").read_text(), (run / "compare" / "table.md").read_text()
+    for name in (BEST, "mobilenetv2", "resnet18", f"{BEST} inherited", "tiny largest"):
+        assert name in page and name in table
+    assert len(re.findall(r"data:image/png;base64,", page)) >= 2
+    row = read_result(run / "retrain-resnet18")
+    assert f"| {100 * row.mAP:.1f} |" in table.replace("**", "")
+    assert f"| {row.flops / 1e6:.1f} |" in table.replace("**", "")
+    for name in RUNS[:3]:
+        with Image.open(run / name / "curves.png") as picture:
+            assert picture.size > (300, 200)
+
+
+@pytest.mark.parametrize("name", [f"retrain-{BEST}", "retrain-resnet18"])
+def test_weights_score_the_same_again(run, make_job, tmp_path, name):
+    checkpoint = run / name / "last.safetensors"
+    evaluate(make_job(tmp_path / "again"), checkpoint, None, run / "search")
+    again, row = read_result(tmp_path / "again"), read_result(run / name)
+    assert (again.mAP, again.rank1, again.flops) == (row.mAP, row.rank1, row.flops)
+    first, second = (json.loads((folder / "score.json").read_text()) for folder in (run / name, tmp_path / "again"))
+    assert all(first[key] == second[key] for key in ("mAP", "rank1", "rank5", "mINP", "queries"))
+
+
+def test_inherited_weights_score_the_same_again(run, make_job, tmp_path):
+    supernet = run / "supernet" / "supernet.safetensors"
+    evaluate(make_job(tmp_path / "again"), supernet, BEST, run / "search")
+    again, row = read_result(tmp_path / "again"), read_result(run / f"inherited-{BEST}")
+    assert dataclasses.replace(again, latency_ms=None, run="") == dataclasses.replace(row, latency_ms=None, run="")
+
+
+def test_evaluation_runs_where_the_job_says(run, make_job, tmp_path, monkeypatch):
+    """The network must be carried to the job's device; "meta" stands for one that is not the CPU."""
+    seen = []
+    monkeypatch.setattr("tools.jobs.evaluate.score_on_test", lambda network, *rest, **named: seen.append(network))
+    job = dataclasses.replace(make_job(tmp_path / "out"), device=torch.device("meta"))
+    evaluate(job, run / "retrain-mobilenetv2" / "last.safetensors", None, run / "search")
+    assert {parameter.device.type for parameter in seen[0].parameters()} == {"meta"}
+
+
+def test_resumed_when_finished_does_nothing_new(run, make_job, capsys):
+    before = _files(run, without=("compare",))
+    pipeline(make_job(run, resume=True), None, ["mobilenetv2", "resnet18"])
+    assert _files(run, without=("compare",)) == before
+    assert "training a supernet" not in capsys.readouterr().out
+
+
+def test_lost_steps_are_made_again_alike(run, make_job, tmp_path):
+    """A pipeline that was killed after the search: the steps that are there stay, the others follow."""
+    copy = tmp_path / "copy"
+    for name in ("config.yaml", "supernet", "search"):
+        (shutil.copytree if (run / name).is_dir() else shutil.copy)(run / name, _made(copy) / name)
+    before = _files(copy)
+    pipeline(make_job(copy, resume=True), None, [])
+    assert {path: state for path, state in _files(copy).items() if path in before} == before
+    again = copy / f"retrain-{BEST}" / "last.safetensors"
+    networks = []
+    for path in (again, run / f"retrain-{BEST}" / "last.safetensors"):
+        networks.append(build(spec_from_dict(read_about(path))))
+        load_weights(path, networks[-1])
+    first, second = (network.state_dict() for network in networks)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert read_result(copy / f"retrain-{BEST}").mAP == read_result(run / f"retrain-{BEST}").mAP
+
+
+def _made(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("resume", "seed", "overrides", "flops", "message"),
+    [
+        (False, 0, (), None, "already holds a run"),
+        (True, 1, (), None, "seed: 0 then, 1 now"),
+        (True, 0, ("retrain.epochs=2",), None, "experiment.retrain.epochs: 1 then, 2 now"),
+        (True, 0, (), "7M", "flops: 6000000 then, 7000000 now"),
+    ],
+)
+def test_another_pipeline_is_not_mixed_in(run, make_job, resume, seed, overrides, flops, message):
+    before = _files(run)
+    with pytest.raises(UserError, match=message):
+        pipeline(make_job(run, *overrides, resume=resume, seed=seed), flops, [])
+    assert _files(run) == before
+
+
+@pytest.mark.parametrize(
+    ("flops", "baselines", "message"),
+    [
+        ("1K", [], r"FLOPs limit .* is below the smallest arch: space tiny spans [\d.]+M to [\d.]+M at 64x32"),
+        ("six", [], "FLOPs 'six'"),
+        (None, ["resnet19"], "no network is called 'resnet19'; nearest: resnet18"),
+    ],
+)
+def test_what_a_later_step_would_refuse_is_refused_first(make_job, tmp_path, flops, baselines, message):
+    with pytest.raises(UserError, match=message):
+        pipeline(make_job(tmp_path / "run"), flops, baselines)
+    assert not (tmp_path / "run").exists()
+
+
+# Single tools on what the pipeline left; see test_errors.py for those that need nothing.
+
+
+def test_compare_tool(run, call, tmp_path):
+    done = call("compare", *(run / name for name in RUNS[:2]), "--out", tmp_path, "--no-latency", tiny=False)
+    assert done.code == 0 and f"report: {tmp_path}/report.html" in done.out
+    assert BEST in done.out and "mobilenetv2" in done.out
+    rows = [read_result(run / name) for name in RUNS[:2]]
+    assert all(f"{row.latency_ms:.2f}" in done.out for row in rows)
+
+
+def _refused(done, message: str) -> None:
+    lines = [line for line in done.err.replace("\r", "\n").splitlines() if line.strip()]
+    assert done.code == 2 and lines[-1].startswith("error: "), done.err
+    assert sum(line.startswith("error: ") for line in lines) == 1 and "Traceback" not in done.err
+    assert re.search(message, lines[-1]), lines[-1]
+
+
+@pytest.mark.parametrize("step", ["supernet", f"retrain-{BEST}", "search", "inherited-largest"])
+def test_tools_leave_finished_runs_alone(run, call, step):
+    before = _files(run)
+    out, supernet = ("--out", run / step), run / "supernet"
+    calls = {
+        "supernet": ("train_supernet", *out),
+        f"retrain-{BEST}": ("retrain", "--arch", BEST, "--search", run / "search", *out),
+        "search": ("search", "--supernet", supernet, *out),
+        "inherited-largest": ("evaluate", supernet / "supernet.safetensors", "--arch", "largest", *out),
+    }
+    _refused(call(*calls[step]), "already")
+    assert _files(run) == before
+
+
+def test_resume_with_another_configuration_is_refused(run, call):
+    before = _files(run)
+    done = call("train_supernet", "--out", run / "supernet", "--resume", "--set", "supernet.recipe.optimizer.lr=0.2")
+    _refused(done, "supernet.recipe.optimizer.lr: 0.05 then, 0.2 now")
+    done = call("retrain", "--arch", "resnet18", "--out", run / "retrain-mobilenetv2", "--resume")
+    _refused(done, "network")
+    assert _files(run) == before
+
+
+def test_supernet_of_another_space_is_refused(run, call, tmp_path):
+    out = tmp_path / "out"
+    done = call("search", "--supernet", run / "supernet", "--set", "space=mlr-210m", "--out", out, "--flops", "100M")
+    _refused(done, "supernet of another space: name is tiny there and mlr-210m in space mlr-210m")
+    done = call("search", "--supernet", run / "supernet", "--set", "input_size=[96, 48]", "--out", out)
+    _refused(done, r"another space: input_size is \[64, 32\] there and \[96, 48\]")
+    assert not out.exists()
+
+
+def test_wrong_kinds_of_checkpoint_are_refused(run, call, tmp_path):
+    network, supernet = run / "retrain-mobilenetv2" / "last.safetensors", run / "supernet" / "supernet.safetensors"
+    out = ("--out", tmp_path / "out")
+    _refused(call("evaluate", network, "--arch", BEST, *out), "--arch is for supernets: leave it out")
+    _refused(call("evaluate", supernet, *out), "which arch. add --arch NAME")
+    _refused(call("evaluate", supernet, "--arch", "mobilenetv2", *out), "not in space tiny")
+    _refused(call("evaluate", supernet, "--arch", "resnet18", *out), "a supernet holds no ResNet")
+    _refused(call("evaluate", supernet, "--arch", "MLR-6M-C", "--search", run / "search", *out), "nearest: MLR-6M-")
+    (tmp_path / "supernet.safetensors").write_bytes(network.read_bytes())
+    _refused(call("search", "--supernet", tmp_path, *out), "kind 'arch', not a supernet")
+    (tmp_path / "supernet.safetensors").write_bytes(supernet.read_bytes()[:2000])
+    _refused(call("search", "--supernet", tmp_path, *out), "no readable safetensors file")
+    assert not (tmp_path / "out").exists()
