@@ -17,7 +17,6 @@ from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
 from tools.jobs.experiment import DEFAULT_CONFIG, Experiment
 
-
 CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
 """What the machine says of a folder that cannot be written; anything else is a fault of ours and keeps its
 traceback."""
