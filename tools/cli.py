@@ -64,6 +64,17 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """The ``--search`` option of tools that look archs up by name."""
+    parser.add_argument(
+        "--search",
+        type=Path,
+        default=Path("runs/search"),
+        metavar="FOLDER",
+        help="search run whose archs are looked up before configs/archs (default: runs/search)",
+    )
+
+
 def read_job(arguments: argparse.Namespace, out: str) -> Job:
     """The common options as values; raises UserError for a bad config, override, device or output folder."""
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():

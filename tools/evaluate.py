@@ -10,7 +10,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from tools.cli import job_parser, read_job, run_tool
+from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.evaluate import evaluate
 
 OUT = "runs/evaluate-<name>"
@@ -22,13 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
         "checkpoint", type=Path, help="last.safetensors of a retrained network, or supernet.safetensors"
     )
     parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, or largest, smallest")
-    parser.add_argument(
-        "--search",
-        type=Path,
-        default=Path("runs/search"),
-        metavar="FOLDER",
-        help="search run whose archs are looked up first",
-    )
+    add_search(parser)
     read = parser.parse_args(arguments)
     name = read.checkpoint.parent.name
     if read.arch:

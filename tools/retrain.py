@@ -10,7 +10,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from tools.cli import job_parser, read_job, run_tool
+from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.retrain import retrain
 
 OUT = "runs/retrain-<arch>"
@@ -21,13 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--arch", required=True, metavar="NAME", help="which network, for example MLR-210M-A or resnet18"
     )
-    parser.add_argument(
-        "--search",
-        type=Path,
-        default=Path("runs/search"),
-        metavar="FOLDER",
-        help="search run whose archs are looked up first",
-    )
+    add_search(parser)
     read = parser.parse_args(arguments)
     name = Path(read.arch).stem if read.arch.endswith((".yaml", ".yml")) else read.arch
     run = retrain(read_job(read, f"runs/retrain-{name}"), read.arch, read.search)

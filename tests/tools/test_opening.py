@@ -11,7 +11,14 @@ from tools.jobs.opening import LONG, announce, format_time, recipe_line, tell_es
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(4.4, "4 s"), (89.0, "89 s"), (90.0, "2 min"), (1500.0, "25 min"), (12000.0, "3 h 20 min"), (5400.0, "1 h 30 min")],
+    [
+        (4.4, "4 s"),
+        (89.0, "89 s"),
+        (90.0, "2 min"),
+        (1500.0, "25 min"),
+        (12000.0, "3 h 20 min"),
+        (5400.0, "1 h 30 min"),
+    ],
 )
 def test_format_time(seconds, text):
     assert format_time(seconds) == text
