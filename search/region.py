@@ -49,27 +49,25 @@ def make_region(
     cost_size: tuple[int, int] | None = None,
     table: CostTable | None = None,
 ) -> Region:
-    """The archs of ``space`` with ``min_fraction * limit`` to ``limit`` FLOPs, counted at ``cost_size``.
+    """The archs of ``space`` of at most ``limit`` FLOPs, counted at ``cost_size``, and at least ``min_fraction`` of it.
 
-    ``table`` may be given to share what it has counted already.
+    A limit above the largest arch is taken down to that arch's FLOPs first. ``table`` may be given to share what it has
+    counted already.
 
     Raises:
-        UserError: no arch of the space can be within the limits; the message names the space's smallest and
-            largest.
+        UserError: the limit is below the smallest arch; the message names the space's smallest and largest.
     """
     space, table = space.at(cost_size), CostTable() if table is None else table
     least, most = flops_range(space, table)
-    lower = max(least, round(min_fraction * limit))
+    upper = min(limit, most)
+    lower = max(least, round(min_fraction * upper))
     size = "{}x{}".format(*space.input_size)
     spans = f"space {space.name} spans {format_flops(least)} to {format_flops(most)} at {size}"
     if limit < least:
         given = format_flops(limit)
         raise UserError(f"FLOPs limit {given} is below the smallest arch: {spans}; give a higher limit")
-    if lower > most:
-        given = format_flops(lower)
-        raise UserError(f"lower FLOPs limit {given} is above the largest arch: {spans}; lower min_flops_fraction")
     note = f"FLOPs limit {format_flops(limit)} is above the largest arch: {spans}" if limit > most else ""
-    return Region(space, table, lower, min(limit, most), note)
+    return Region(space, table, lower, upper, note)
 
 
 def sample_near(region: Region, low: float, high: float, random: Random) -> Genome | None:

@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = (
     # Not the demo's own size and limit: those may change, and small images are quick.
     "input_size=[64, 32]",
-    "data.holdout_identities=6",
+    "data={holdout_identities: 6, retrain_on_holdout: true}",
     "data.synthetic={train_identities: 20, test_identities: 8, distractors: 4, junk: 2, images_per_camera: 2}",
     "supernet.recipe={epochs: 1, identities: 4, instances: 2, evaluate_every: 1, schedule: {warmup: 0}}",
     "supernet.random_archs=1",
-    "search={flops: 6M, trials: 6, population: 4, sample_size: 2, calibration_batches: 1, calibration_batch_size: 16}",
+    "search={flops: 6M, min_flops_fraction: 0}",
+    "search={trials: 6, population: 4, sample_size: 2, calibration_batches: 1, calibration_batch_size: 16}",
     "retrain={epochs: 1, identities: 4, instances: 2, schedule: {warmup: 0}}",
 )
 OPTIONS = [argument for text in TINY for argument in ("--set", text)]
