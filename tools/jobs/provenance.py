@@ -25,15 +25,6 @@ def run_config(job: Job, source: Source, **parts: Any) -> dict[str, Any]:
     }
 
 
-def commit() -> str:
-    """The checkout's git commit, with ``+`` where files are changed; ``"unknown"`` outside a checkout."""
-    try:
-        head = _git("rev-parse", "--short=12", "HEAD")
-        return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def command() -> str:
     """The command line of this process, as a user would type it."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
@@ -51,3 +42,20 @@ def sha256(path: Path) -> str:
 def _git(*arguments: str) -> str:
     result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
     return result.stdout.strip()
+
+
+def _read_commit() -> str:
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+_AT_START = _read_commit()  # the checkout may move on while a long job runs the code it began with
+
+
+def commit() -> str:
+    """The checkout's git commit when this process began, with ``+`` where files were changed; ``"unknown"`` outside
+    of one."""
+    return _AT_START
