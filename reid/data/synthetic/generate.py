@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +21,6 @@ FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 DESCRIPTION = "synthetic.json"
 FORMAT = 1
 """Goes up when the same config would give other pictures, so that old folders are not taken for new ones."""
-
-POOL_FROM = 6000
-"""From this many images on, several processes pay for their start."""
 
 _STRANGERS = 500_000  # identities of distractors; far from those of training and testing
 
@@ -109,10 +102,9 @@ def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -
     for folder in FOLDERS:
         (root / folder).mkdir(parents=True)
     jobs = list(_jobs(config))
-    with _mapper(len(jobs)) as run:
-        done = run(partial(_write_image, root, config.seed, config.size), jobs)
-        for _ in tqdm(done, total=len(jobs), desc="synthetic pedestrians", unit="image", disable=not progress):
-            pass
+    # In this process: spawned workers would run the caller's script again, and a few thousand images take seconds.
+    for job in tqdm(jobs, desc="synthetic pedestrians", unit="image", disable=not progress):
+        _write_image(root, config.seed, config.size, job)
     _write_description(root, description)
     return root
 
@@ -185,17 +177,6 @@ def _name(pid: int, camera: int, shot: int) -> str:
 def _write_image(root: Path, seed: int, size: tuple[int, int], job: _Job) -> None:
     image = render_person(seed, job.identity, job.camera, job.shot, size=size, junk=job.junk)
     Image.fromarray(image).save(root / job.path, "JPEG", quality=90)
-
-
-@contextmanager
-def _mapper(jobs: int) -> Iterator[partial[Iterable[None]] | type[map]]:
-    """``map``, over processes where they pay. Spawned, not forked: the caller may hold threads or a GPU."""
-    workers = os.cpu_count() or 1
-    if jobs < POOL_FROM or workers == 1:
-        yield map
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield partial(pool.map, chunksize=64)
 
 
 def _write_description(root: Path, description: dict[str, object]) -> None:

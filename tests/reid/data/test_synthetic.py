@@ -70,12 +70,6 @@ def test_same_config_gives_same_bytes(small: Path, tmp_path: Path) -> None:
     assert digests(make_synthetic(tmp_path / "again", SMALL, progress=False)) == digests(small)
 
 
-def test_pool_writes_the_same_bytes(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reid.data.synthetic.generate.POOL_FROM", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert digests(make_synthetic(tmp_path / "pool", SMALL, progress=False)) == digests(small)
-
-
 def test_other_seed_gives_other_pictures() -> None:
     assert not np.array_equal(render_person(0, 1, 1, 0), render_person(1, 1, 1, 0))
 
