@@ -45,8 +45,9 @@ def load_images(
     Args:
         records: at least one; labels are taken from here, never from the cache.
         cache_dir: made where missing; many lists may share it.
-        size: height and width to store; None stores the size of the first image. Images of another size are
-            resized bilinearly, with antialiasing.
+        size: height and width to store; None stores the size of the first image, which suits data sets whose
+            images are all of one size (``Dataset.image_size``). Images of another size are resized bilinearly,
+            with antialiasing.
         progress: show a progress bar while decoding.
         workers: threads that decode; None takes one for each core.
 
@@ -72,6 +73,7 @@ def load_images(
         images=torch.from_numpy(images),
         pids=torch.tensor([record.pid for record in records], dtype=torch.int64),
         camids=torch.tensor([record.camid for record in records], dtype=torch.int64),
+        sources=torch.tensor([record.source for record in records], dtype=torch.int64),
     )
 
 

@@ -1,62 +1,83 @@
-"""Where Market-1501 lies on this machine."""
+"""Where data sets lie on this machine."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from reid.errors import UserError
-
-MARKET_FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
-"""The three folders of the official archive that are read."""
-
-CANDIDATES = (
-    ".",
-    "Market-1501-v15.09.15",
-    "Market-1501",
-    "market-1501",
-    "Market1501",
-    "market1501",
-    "market1501/Market-1501-v15.09.15",
-)
-"""Where below a given folder the three folders are looked for: itself, the archive's own name, and the names
-that ReID toolboxes use (torchreid unpacks into the last one)."""
 
 DATA_VARIABLE = "REID_DATA"
 """Environment variable that names the folder with the data sets."""
 
 
-def find_market1501(given: Path | None, root: Path) -> Path | None:
-    """The folder that holds ``bounding_box_train``, ``query`` and ``bounding_box_test``, or None.
+@dataclass(frozen=True)
+class Place:
+    """How a data set's folder is known.
 
-    Looked at: ``given`` if it is not None, else the folder ``$REID_DATA`` if that is set, else ``root /
-        "data"``; in
-    each of them every entry of ``CANDIDATES``. A folder with all three is preferred; one with only some of
+    Attributes:
+        title: what people call the data set.
+        folders: names below the folder with the data sets: ``"."`` for that folder itself, the archive's own name, and
+            the names that ReID toolboxes use.
+        parts: files or folders below the data set's folder; it is known by them.
+        advice: how to get it there, said where it is missing.
+    """
+
+    title: str
+    folders: tuple[str, ...]
+    parts: tuple[str, ...]
+    advice: str
+
+
+def locate(place: Place, given: Path | None, root: Path) -> Path | None:
+    """The folder of a data set, or None where there is none and none was ``given``.
+
+    Looked at: ``given`` if it is not None, else the folder ``$REID_DATA`` if that is set, else ``root / "data"``; in
+    each of them every entry of ``place.folders``. The one with most of ``place.parts`` is taken; one with only some of
     them is returned all the same, so that the reader can say what is missing. Archives are not extracted.
 
     Raises:
-        UserError: ``given`` or ``$REID_DATA`` does not exist, or ``given`` holds nothing of Market-1501.
+        UserError: ``given`` or ``$REID_DATA`` does not exist, or ``given`` holds nothing of the data set.
     """
     if given is not None:
         if not given.is_dir():
-            raise UserError(f"data folder {given} does not exist; give the folder that holds Market-1501")
-        found = market_folder(given)
+            raise UserError(f"data folder {given} does not exist; give the folder that holds {place.title}")
+        found = folder_below(place, given)
         if found is None:
-            raise UserError(
-                f"data folder {given} holds no Market-1501; give the folder with {', '.join(MARKET_FOLDERS)}"
-            )
+            raise UserError(f"data folder {given} holds no {place.title}; {place.advice}")
         return found
+    return folder_below(place, data_folder(root))
+
+
+def locate_or_fail(place: Place, given: Path | None, root: Path) -> Path:
+    """``locate``, but a data set that is nowhere is an error, which says where it was looked for."""
+    found = locate(place, given, root)
+    if found is None:
+        where = data_folder(root)
+        raise UserError(
+            f"no {place.title} under {where}; {place.advice}; --data or ${DATA_VARIABLE} names another folder"
+        )
+    return found
+
+
+def data_folder(root: Path) -> Path:
+    """The folder with the data sets: ``$REID_DATA`` if that is set, else ``root / "data"``.
+
+    Raises:
+        UserError: ``$REID_DATA`` is no folder.
+    """
     variable = os.environ.get(DATA_VARIABLE)
     if variable and not Path(variable).is_dir():
         raise UserError(f"${DATA_VARIABLE} is {variable}, which is no folder; set it to the folder with the data sets")
-    return market_folder(Path(variable) if variable else root / "data")
+    return Path(variable) if variable else root / "data"
 
 
-def market_folder(folder: Path) -> Path | None:
-    """The first of ``CANDIDATES`` below ``folder`` with most of the three folders, or None without any."""
-    best = max((folder / name for name in CANDIDATES), key=_parts)
-    return best if _parts(best) else None
+def folder_below(place: Place, folder: Path) -> Path | None:
+    """The first of ``place.folders`` below ``folder`` with most of ``place.parts``, or None without any."""
 
+    def parts(name: str) -> int:
+        return sum((folder / name / part).exists() for part in place.parts)
 
-def _parts(folder: Path) -> int:
-    return sum((folder / part).is_dir() for part in MARKET_FOLDERS)
+    best = max(place.folders, key=parts)
+    return folder / best if parts(best) else None

@@ -28,7 +28,7 @@ def take_identities(images: ImageSet, first: int, count: int | None) -> ImageSet
     return images.select(torch.isin(images.pids, chosen))
 
 
-def query_gallery_split(images: ImageSet) -> tuple[ImageSet, ImageSet]:
+def query_gallery_split(images: ImageSet, cameras: bool = True) -> tuple[ImageSet, ImageSet]:
     """Queries and gallery in the manner of Market-1501's test set, from images of any identities.
 
     As there, each pair (identity, camera) offers one image as query: here its first in the order of
@@ -37,17 +37,24 @@ def query_gallery_split(images: ImageSet) -> tuple[ImageSet, ImageSet]:
     other images, junk and distractors among them, are the gallery. Both keep the order of ``images``; nothing
     is drawn at random.
 
+    Args:
+        cameras: False where cameras are not known (``Dataset.has_cameras``): then the first image of each identity
+            that has more is its query.
+
     Raises:
         UserError: not a single query comes out.
     """
-    is_query = query_mask(images.pids, images.camids)
+    is_query = query_mask(images.pids, images.camids, cameras)
     if not is_query.any():
-        raise UserError("no identity has images enough from two cameras for a query; take more identities")
+        wanted = "images enough from two cameras" if cameras else "two images"
+        raise UserError(f"no identity has {wanted} for a query; take more identities")
     return images.select(is_query), images.select(~is_query)
 
 
-def query_mask(pids: torch.Tensor, camids: torch.Tensor) -> torch.Tensor:
-    """``(N,) bool``: which images ``query_gallery_split`` makes queries."""
+def query_mask(pids: torch.Tensor, camids: torch.Tensor, cameras: bool = True) -> torch.Tensor:
+    """``(N,) bool``: which images ``query_gallery_split`` makes queries, from ``(N,) int64`` labels."""
+    if not cameras:
+        camids = torch.zeros_like(camids)
     pairs, pair_of = torch.unique(torch.stack([pids, camids]), dim=1, return_inverse=True)
     count = torch.bincount(pair_of, minlength=pairs.shape[1])
     position = torch.arange(len(pids))
@@ -56,7 +63,8 @@ def query_mask(pids: torch.Tensor, camids: torch.Tensor) -> torch.Tensor:
     _, identity_of = torch.unique(pairs[0], return_inverse=True)
     spare = count - 1
     spare_of_identity = torch.zeros_like(spare).scatter_add(0, identity_of, spare)[identity_of]
-    has_answer = (spare_of_identity > spare) & (pairs[0] > DISTRACTOR_PID)
+    has_answer = (spare_of_identity > spare) if cameras else (spare > 0)
+    has_answer &= pairs[0] > DISTRACTOR_PID
     mask = torch.zeros(len(pids), dtype=torch.bool)
     mask[first[has_answer]] = True
     return mask

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reid.data.locate import MARKET_FOLDERS, find_market1501
+from reid.data.datasets.market1501 import FOLDERS, find_market1501
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "market1501"
@@ -40,7 +40,7 @@ def extract(archives: tuple[Path, ...], data: Path) -> Path:
         try:
             (temporary / FOLDER).rename(data / FOLDER)
         except OSError:  # another test process was faster
-            if not all((data / FOLDER / part).is_dir() for part in MARKET_FOLDERS):
+            if not all((data / FOLDER / part).is_dir() for part in FOLDERS):
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from reid.data.cache import load_images
-from reid.data.market1501 import OFFICIAL_COUNTS, count_records, read_market1501
+from reid.data.datasets.counts import count_records
+from reid.data.datasets.market1501 import OFFICIAL_COUNTS, read_market1501
 from reid.data.records import Dataset
-from reid.data.sampler import PKSampler
+from reid.data.samplers import PKSampler
 from reid.data.split import query_gallery_split, take_identities
 
 pytestmark = pytest.mark.real

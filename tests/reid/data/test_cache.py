@@ -4,6 +4,7 @@ import json
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -69,6 +70,13 @@ def test_labels_come_from_the_records(records, tmp_path):
     relabelled = [ImageRecord(record.path, 5, 6) for record in records]
     images = load(relabelled, tmp_path)
     assert set(images.pids.tolist()) == {5} and set(images.camids.tolist()) == {6}
+
+
+def test_sources_come_from_the_records_and_are_selected(records, tmp_path):
+    merged = [replace(record, source=number % 3) for number, record in enumerate(records)]
+    images = load(merged, tmp_path)
+    assert images.sources.tolist() == [number % 3 for number in range(150)]
+    assert images.select(torch.tensor([4, 3, 8])).sources.tolist() == [1, 0, 2]
 
 
 def test_writing_to_the_images_never_reaches_the_cache(records, tmp_path):

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from reid.data.locate import CANDIDATES, MARKET_FOLDERS, find_market1501
+from reid.data.datasets.cuhk03 import classic_place, new_protocol_place
+from reid.data.datasets.market1501 import PLACE, find_market1501
+from reid.data.datasets.msmt17 import PLACE as MSMT17
+from reid.data.locate import Place, locate, locate_or_fail
 from reid.errors import UserError
+
+PLACES = (PLACE, MSMT17, classic_place(), new_protocol_place("detected"), new_protocol_place("labeled"))
 
 
 @pytest.fixture(autouse=True)
@@ -13,19 +18,23 @@ def no_variable(monkeypatch):
     monkeypatch.delenv("REID_DATA", raising=False)
 
 
-def make(folder: Path, parts: tuple[str, ...] = MARKET_FOLDERS) -> Path:
+def make(folder: Path, parts: tuple[str, ...] = PLACE.parts) -> Path:
     for part in parts:
         (folder / part).mkdir(parents=True)
     return folder
 
 
-@pytest.mark.parametrize("name", CANDIDATES)
-def test_every_candidate_is_found_in_every_place(tmp_path, monkeypatch, name):
-    made = make(tmp_path / "data" / name)
-    assert find_market1501(None, tmp_path).samefile(made)
-    assert find_market1501(tmp_path / "data", tmp_path / "elsewhere").samefile(made)
+CASES = [pytest.param(place, name, id=f"{place.title}-{name}") for place in PLACES for name in place.folders]
+
+
+@pytest.mark.parametrize(("place", "name"), CASES)
+def test_every_folder_is_found_in_every_place(tmp_path, monkeypatch, place: Place, name: str):
+    made = make(tmp_path / "data" / name, place.parts)
+    assert locate(place, None, tmp_path).samefile(made)
+    assert locate(place, tmp_path / "data", tmp_path / "elsewhere").samefile(made)
     monkeypatch.setenv("REID_DATA", str(tmp_path / "data"))
-    assert find_market1501(None, tmp_path / "elsewhere").samefile(made)
+    assert locate(place, None, tmp_path / "elsewhere").samefile(made)
+    assert locate_or_fail(place, None, tmp_path / "elsewhere").samefile(made)
 
 
 def test_order_given_then_variable_then_root(tmp_path, monkeypatch):
@@ -41,6 +50,8 @@ def test_variable_without_market_does_not_fall_back(tmp_path, monkeypatch):
     (tmp_path / "other").mkdir()
     monkeypatch.setenv("REID_DATA", str(tmp_path / "other"))
     assert find_market1501(None, tmp_path) is None
+    with pytest.raises(UserError, match="no Market-1501 under .*other; extract Market-1501-v15.09.15.zip"):
+        locate_or_fail(PLACE, None, tmp_path)
 
 
 def test_complete_folder_goes_before_a_partial_one(tmp_path):

@@ -78,3 +78,18 @@ def test_split_by_hand():
 def test_split_without_any_query():
     with pytest.raises(UserError, match="two cameras"):
         query_gallery_split(image_set([1, 1, 2, 2], [1, 1, 2, 2]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 4)), max_size=20))
+def test_without_cameras_the_first_of_several_images_is_the_query(rows):
+    pids, camids = [p for p, _ in rows], [c for _, c in rows]
+    mask = query_mask(torch.tensor(pids, dtype=torch.int64), torch.tensor(camids, dtype=torch.int64), cameras=False)
+    assert mask.tolist() == [p > 0 and pids.count(p) > 1 and p not in pids[:i] for i, p in enumerate(pids)]
+
+
+def test_split_without_cameras():
+    query, gallery = query_gallery_split(image_set([1, 1, 2, 0, 3, 3], [0] * 6), cameras=False)
+    assert numbers_of(query) == [0, 4] and numbers_of(gallery) == [1, 2, 3, 5]
+    with pytest.raises(UserError, match="has two images for a query"):
+        query_gallery_split(image_set([1, 2, 0, 0]), cameras=False)

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reid.data.market1501 import OFFICIAL_COUNTS, count_records, parse_name, read_market1501
+from reid.data.datasets import market1501
+from reid.data.datasets.counts import Counts, count_records
+from reid.data.datasets.market1501 import OFFICIAL_COUNTS, parse_name, read_market1501, read_market_layout
 from reid.data.records import ImageRecord
 from reid.errors import UserError
 
@@ -106,13 +108,16 @@ def test_counts_that_differ_name_folder_found_and_expected(market):
     with pytest.raises(UserError) as caught:
         read_market1501(market)
     message = str(caught.value)
-    assert str(market / "bounding_box_train") in message and "\n" not in message
-    assert "3 images, 2 identities, 0 distractors, 1 junk" in message
-    assert "12936 images, 751 identities" in message and "extract it again" in message
+    assert str(market) in message and "\n" not in message
+    assert "bounding_box_train: found 3 images, 2 identities, 0 distractors, 1 junk, expected 12936 images" in message
+    assert "query: found 2 images, 1 identities, 1 distractors" in message and "bounding_box_test: found 4" in message
+    assert "extract it again" in message
 
 
-def test_one_image_less_than_official_is_noticed(tmp_path):
-    """A full set of empty files passes; without its last gallery image it does not."""
+def test_one_image_less_than_official_is_noticed(tmp_path, monkeypatch):
+    """A full list of names passes; without its last gallery image it does not."""
+    names: dict[str, list[str]] = {}
+    monkeypatch.setattr(market1501, "image_names", lambda folder: names[folder.name])
     pids = {
         "bounding_box_train": range(1, 752),
         "query": range(1, 751),
@@ -121,11 +126,41 @@ def test_one_image_less_than_official_is_noticed(tmp_path):
     for folder, needed in pids.items():
         (tmp_path / folder).mkdir()
         every = list(needed)
-        every += [every[-1]] * (OFFICIAL_COUNTS[folder]["images"] - len(every))
-        for number, pid in enumerate(every):
-            (tmp_path / folder / f"{pid if pid < 0 else f'{pid:04d}'}_c1s1_{number:06d}_00.jpg").touch()
+        every += [every[-1]] * (OFFICIAL_COUNTS[folder].images - len(every))
+        names[folder] = [f"{'-1' if pid < 0 else f'{pid:04d}'}_c1s1_{n:06d}_00.jpg" for n, pid in enumerate(every)]
     data = read_market1501(tmp_path)
     assert count_records(data.gallery) == OFFICIAL_COUNTS["bounding_box_test"]
-    Path(data.gallery[-1].path).unlink()
+    names["bounding_box_test"].pop()
     with pytest.raises(UserError, match="found 19731 images.*expected 19732 images"):
         read_market1501(tmp_path)
+
+
+KIN = {
+    "with frames": ("0005_c2_f0046985.jpg", "0002_c8_f0044158.jpg"),
+    "with numbers": ("0005_c2_31.png", "0002_c8_1.png"),
+    "own": ("0005_c2s3_070952_01.jpg", "0002_c8s1_000451_03.jpg"),
+}
+
+
+@pytest.mark.parametrize("names", KIN.values(), ids=KIN)
+def test_layout_of_other_data_sets(tmp_path, names):
+    for folder in FILES:
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).touch()
+    (tmp_path / "bounding_box_test" / "-1_c3_f1.jpg").touch()
+    data = read_market_layout(tmp_path, "kin", "Kin", counts={})
+    assert data.name == "kin" and data.image_size is None
+    assert [(record.pid, record.camid) for record in data.query] == [(2, 8), (5, 2)]
+    assert [(record.pid, record.camid) for record in data.gallery] == [(-1, 3), (2, 8), (5, 2)]
+    with pytest.raises(UserError, match="Kin at .*query: found 2 images, 2 identities, expected 3 images, 2"):
+        read_market_layout(tmp_path, "kin", "Kin", counts={"query": Counts(3, 2)})
+
+
+@pytest.mark.parametrize("name", ["0005c2_1.png", "0005_2_1.png", "0005_c2_1 (2).png", "a_c2_1.png"])
+def test_layout_refuses_other_names(tmp_path, name):
+    for folder in FILES:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    with pytest.raises(UserError, match="is not named like"):
+        read_market_layout(tmp_path, "kin", "Kin", counts={})

@@ -1,0 +1,68 @@
+"""Reader of any folder with one folder for each identity, or with names that tell identity and camera."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from reid.data.datasets.listing import image_paths
+from reid.data.datasets.own import PARTS, OwnImage, own_dataset
+from reid.data.records import Dataset
+from reid.errors import UserError
+
+GROUPS = ("pid", "camid")
+
+
+def read_folder(root: Path, pattern: str | None = None, test_share: float = 0.5, seed: int = 0) -> Dataset:
+    """``root/{train,query,gallery}/<identity>/*.jpg``, or ``root/<identity>/*.jpg`` with identities drawn for the test.
+
+    Of the three parts ``train`` alone and ``query`` with ``gallery`` do too. Images may lie deeper below their
+    identity's folder.
+
+    Args:
+        pattern: regular expression that is searched in each path below ``root`` or the part's folder (with ``/``);
+            its group ``(?P<camid>...)`` is the camera, its group ``(?P<pid>...)`` the identity in place of the
+            folder's name. Without ``camid`` there are no cameras.
+        test_share: share of the identities that are tested, where the parts are not given.
+        seed: of that draw.
+
+    Raises:
+        UserError: no folder or no images there, a pattern that is no regular expression or fits some image's path
+            not, an image outside the identities' folders, or as ``own_dataset`` says.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"data folder {root} does not exist; give the folder that holds the identities' folders")
+    expression = _compile(pattern)
+    parts = [part for part in PARTS if (root / part).is_dir()] or [None]
+    images = [
+        _describe(root / (part or "."), path, part, expression)
+        for part in parts
+        for path in image_paths(root / (part or "."))
+    ]
+    return own_dataset(root.resolve().name, images, test_share, seed)
+
+
+def _compile(pattern: str | None) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"pattern '{pattern}' is no regular expression: {error}") from None
+    if not expression.groupindex or set(expression.groupindex) - set(GROUPS):
+        raise UserError(f"pattern '{pattern}' must have the group (?P<camid>...), (?P<pid>...) or both, and no others")
+    return expression
+
+
+def _describe(folder: Path, path: str, part: str | None, expression: re.Pattern[str] | None) -> OwnImage:
+    found = expression.search(path) if expression else None
+    where = f"image {folder / path}"
+    labels = found.groupdict() if found else {}
+    if expression and (found is None or None in labels.values()):
+        raise UserError(f"{where} does not fit the pattern '{expression.pattern}'; correct the pattern or remove it")
+    if "pid" not in labels and "/" not in path:
+        raise UserError(f"{where} is in no identity's folder; move it, or give a pattern with (?P<pid>...)")
+    identity = labels.get("pid", path.split("/")[0])
+    return OwnImage(os.path.join(os.path.abspath(folder), path), identity, labels.get("camid"), part, where)

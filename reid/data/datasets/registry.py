@@ -1,0 +1,171 @@
+"""Data sets by name: what there is, what each is configured by, and ``open_dataset``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
+
+from reid.config import STRICT
+from reid.data.datasets import cuhk01, cuhk03, market1501, msmt17
+from reid.data.datasets.folder import read_folder
+from reid.data.datasets.table import read_csv
+from reid.data.locate import Place, locate_or_fail
+from reid.data.records import Dataset
+from reid.errors import UserError, nearest
+
+
+def _known(name: str) -> str:
+    if name not in READERS:
+        raise ValueError(f"unknown data set{nearest(name, READERS)}; known: {', '.join(READERS)}")
+    return name
+
+
+@dataclass(frozen=True, config=STRICT)
+class DatasetConfig:
+    """Which data set, and how it is read. An option that the data set has no use for must stay as it is.
+
+    Attributes:
+        name: one of ``dataset_names()``.
+        root: its folder, or a folder above it; for ``csv`` the file. None looks where ``reid.data.locate`` says.
+        split: number of the split, from 0, where there are several (``split_count``).
+        check_counts: compare with the official counts.
+        validation: train on MSMT17's validation images too.
+        pattern: of ``folder``: regular expression with the groups ``camid``, ``pid`` or both.
+        test_share: of ``folder`` and ``csv`` without parts: share of the identities that are tested.
+        seed: of that draw.
+    """
+
+    name: Annotated[str, AfterValidator(_known)]
+    root: Path | None = None
+    split: Annotated[int, Field(ge=0)] = 0
+    check_counts: bool = True
+    validation: bool = True
+    pattern: str | None = None
+    test_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+@plain_dataclass(frozen=True)
+class Reader:
+    """How one data set is opened.
+
+    Attributes:
+        read: takes its folder (or file), the configuration, and a folder for what must be extracted.
+        place: how its folder is known; None where the configuration must name it.
+        options: fields of ``DatasetConfig``, besides name and root, that it reads.
+        splits: how many there are.
+    """
+
+    read: Callable[[Path, DatasetConfig, Path], Dataset]
+    place: Place | None
+    options: tuple[str, ...]
+    splits: int = 1
+
+
+def open_dataset(config: DatasetConfig, given: Path | None, root: Path, cache_dir: Path) -> Dataset:
+    """Finds and reads a data set.
+
+    Args:
+        config: which.
+        given: folder to look in before all others (``--data``), unless ``config.root`` names one.
+        root: the checkout; data sets are looked for in ``root / "data"`` last.
+        cache_dir: folder for images that must be extracted from an archive (CUHK03).
+
+    Raises:
+        UserError: the data set is not found (with where it was looked for and what to extract there) or not
+            complete, an option is not for it, or the split does not exist.
+    """
+    reader = READERS[config.name]
+    _check_options(config, reader)
+    named = config.root.expanduser() if config.root is not None else None
+    if reader.place is not None:
+        folder = locate_or_fail(reader.place, named or given, root)
+    elif named is not None:
+        folder = named
+    else:
+        raise UserError(f"data set '{config.name}' needs root: the folder or file with the data")
+    return reader.read(folder, config, cache_dir)
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Names that ``DatasetConfig`` takes."""
+    return tuple(READERS)
+
+
+def split_count(name: str) -> int:
+    """Splits of a data set; a published figure is the mean over them where there are several."""
+    return READERS[name].splits
+
+
+def _check_options(config: DatasetConfig, reader: Reader) -> None:
+    for field in fields(DatasetConfig):
+        if field.name in ("name", "root", *reader.options) or getattr(config, field.name) == field.default:
+            continue
+        options = ", ".join(("root", *reader.options))
+        raise UserError(f"data set '{config.name}' has no option '{field.name}'; its options: {options}")
+    if config.split >= reader.splits:
+        raise UserError(f"data set '{config.name}' has no split {config.split}; the last is {reader.splits - 1}")
+
+
+def _read_market_layout(root: Path, config: DatasetConfig, cache_dir: Path) -> Dataset:
+    return market1501.read_market_layout(root, root.resolve().name, root.name, counts={})
+
+
+def _new_cuhk03(kind: cuhk03.Kind) -> Reader:
+    return Reader(
+        read=lambda root, config, cache_dir: cuhk03.read_cuhk03_new(root, kind, cache_dir, config.check_counts),
+        place=cuhk03.new_protocol_place(kind),
+        options=("check_counts",),
+    )
+
+
+def _classic_cuhk03(kind: cuhk03.Kind) -> Reader:
+    return Reader(
+        read=lambda root, config, cache_dir: cuhk03.read_cuhk03_classic(
+            root, kind, config.split, cache_dir, config.check_counts
+        ),
+        place=cuhk03.classic_place(),
+        options=("split", "check_counts"),
+        splits=cuhk03.CLASSIC_SPLITS,
+    )
+
+
+READERS: dict[str, Reader] = {
+    "market1501": Reader(
+        read=lambda root, config, cache_dir: market1501.read_market1501(root, config.check_counts),
+        place=market1501.PLACE,
+        options=("check_counts",),
+    ),
+    "cuhk03-np-detected": _new_cuhk03("detected"),
+    "cuhk03-np-labeled": _new_cuhk03("labeled"),
+    "cuhk03-classic-detected": _classic_cuhk03("detected"),
+    "cuhk03-classic-labeled": _classic_cuhk03("labeled"),
+    "cuhk01": Reader(
+        read=lambda root, config, cache_dir: cuhk01.read_cuhk01(root, config.split, config.check_counts),
+        place=cuhk01.PLACE,
+        options=("split", "check_counts"),
+        splits=cuhk01.SPLITS,
+    ),
+    "msmt17": Reader(
+        read=lambda root, config, cache_dir: msmt17.read_msmt17(root, config.validation, config.check_counts),
+        place=msmt17.PLACE,
+        options=("validation", "check_counts"),
+    ),
+    "market-layout": Reader(read=_read_market_layout, place=None, options=()),
+    "folder": Reader(
+        read=lambda root, config, cache_dir: read_folder(root, config.pattern, config.test_share, config.seed),
+        place=None,
+        options=("pattern", "test_share", "seed"),
+    ),
+    "csv": Reader(
+        read=lambda root, config, cache_dir: read_csv(root, config.test_share, config.seed),
+        place=None,
+        options=("test_share", "seed"),
+    ),
+}

@@ -1,0 +1,81 @@
+"""Reader of a CSV file with one image in each row."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from reid.data.datasets.own import PARTS, OwnImage, own_dataset
+from reid.data.records import Dataset
+from reid.errors import UserError, nearest
+
+COLUMNS = ("path", "pid", "camid", "split")
+"""The first two are needed."""
+
+
+def read_csv(path: Path, test_share: float = 0.5, seed: int = 0) -> Dataset:
+    """A data set from a UTF-8 file with a header and the columns ``path``, ``pid`` and, where known, ``camid`` and
+    ``split``, in any order.
+
+    ``path`` is relative to the file's folder, or absolute; ``pid`` and ``camid`` are any texts; ``split`` is
+    ``train``, ``query`` or ``gallery``. Without ``split`` identities are drawn for the test.
+
+    Args:
+        test_share: share of the identities that are tested, where there is no column ``split``.
+        seed: of that draw.
+
+    Raises:
+        UserError: the file is missing, a column is missing or unknown, a row is wrong (named by its line), or as
+            ``own_dataset`` says.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            images = list(_rows(path, csv.reader(file, strict=True)))
+    except FileNotFoundError:
+        raise UserError(f"file {path} does not exist; give the CSV file of the data set") from None
+    except OSError as error:
+        raise UserError(f"file {path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"file {path} is no UTF-8 CSV file: {error}") from None
+    return own_dataset(path.stem, images, test_share, seed)
+
+
+def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[OwnImage]:
+    header = [name.strip() for name in next(reader, [])]
+    _check_header(path, header)
+    lines: dict[str, int] = {}
+    for row in reader:
+        if not row:
+            continue
+        where = f"{path}, line {reader.line_num}"
+        if len(row) != len(header):
+            raise UserError(f"{where}: {len(row)} values, but the header has {len(header)} columns")
+        values = {name: value.strip() for name, value in zip(header, row, strict=True)}
+        if not values["path"] or not values["pid"]:
+            raise UserError(f"{where}: path or pid is empty")
+        part = values.get("split") or None
+        if part is not None and part not in PARTS:
+            raise UserError(f"{where}: split is '{part}'; must be one of {', '.join(PARTS)}")
+        image = os.path.abspath(path.parent / values["path"])
+        if not os.path.isfile(image):
+            raise UserError(f"{where}: image {image} does not exist; paths are relative to the CSV file's folder")
+        if image in lines:
+            raise UserError(f"{where}: image {values['path']} is in line {lines[image]} already; remove one")
+        lines[image] = reader.line_num
+        yield OwnImage(image, values["pid"], values.get("camid") or None, part, where)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    for name in header:
+        if name not in COLUMNS:
+            raise UserError(
+                f"{path}, line 1: unknown column '{name}'{nearest(name, COLUMNS)}; known: {', '.join(COLUMNS)}"
+            )
+        if header.count(name) > 1:
+            raise UserError(f"{path}, line 1: column '{name}' is there twice")
+    for name in COLUMNS[:2]:
+        if name not in header:
+            raise UserError(f"{path}, line 1: column '{name}' is missing; the first line must name the columns")

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reid.data.datasets.folder import read_folder
+from reid.data.records import NO_CAMERA
+from reid.errors import UserError
+
+CAMERA = r"cam(?P<camid>\w+?)_"
+
+
+def labels(data, records) -> list[tuple[str, str, str | None]]:
+    """File name, and what identity and camera are called in the data."""
+    return [
+        (
+            Path(record.path).name,
+            data.identity_names[record.pid - 1],
+            None if record.camid == NO_CAMERA else data.camera_names[record.camid - 1],
+        )
+        for record in records
+    ]
+
+
+def test_three_parts(tmp_path, make_images):
+    make_images(tmp_path / "shop" / "train", "anna/cam1_0.jpg", "anna/late/cam2_0.png", "bea/cam1_0.jpg")
+    make_images(tmp_path / "shop" / "query", "carl/cam1_9.jpg")
+    make_images(tmp_path / "shop" / "gallery", "carl/cam2_1.jpg", "junk/cam2_2.jpg", ".hidden/cam1_0.jpg")
+    (tmp_path / "shop" / "query" / "carl" / "notes.txt").touch()
+    data = read_folder(tmp_path / "shop", CAMERA)
+    assert data.name == "shop" and data.has_cameras
+    train = [("cam1_0.jpg", "anna", "1"), ("cam2_0.png", "anna", "2"), ("cam1_0.jpg", "bea", "1")]
+    assert labels(data, data.train) == train
+    assert labels(data, data.query) == [("cam1_9.jpg", "carl", "1")]
+    assert [(record.pid, record.camid) for record in data.gallery] == [(3, 2), (-1, 2)]
+    assert all(Path(record.path).is_file() for record in data.train + data.query + data.gallery)
+    without = read_folder(tmp_path / "shop")
+    assert not without.has_cameras and without.camera_names == ()
+    assert {record.camid for record in without.train} == {NO_CAMERA}
+
+
+def test_identities_without_parts(tmp_path, make_images):
+    for person in ("1", "2", "10", "11"):
+        make_images(tmp_path / person, "a.jpg", "b.jpg", "c.jpg")
+    data = read_folder(tmp_path, test_share=0.5, seed=1)
+    assert data.identity_names == ("1", "2", "10", "11")
+    assert len(data.train) == 6 and len(data.query) == 2 and len(data.gallery) == 4
+    assert {name for name, _, _ in labels(data, data.query)} == {"a.jpg"}
+
+
+def test_identity_and_camera_from_names(tmp_path, make_images):
+    make_images(tmp_path, "p7-c1-0.jpg", "p7-c2-0.jpg", "p12-c1-0.jpg", "p12-c1-1.jpg")
+    data = read_folder(tmp_path, r"p(?P<pid>\d+)-c(?P<camid>\d)", test_share=0)
+    expected = [
+        ("p12-c1-0.jpg", "12", "1"),
+        ("p12-c1-1.jpg", "12", "1"),
+        ("p7-c1-0.jpg", "7", "1"),
+        ("p7-c2-0.jpg", "7", "2"),
+    ]
+    assert labels(data, data.train) == expected
+
+
+def test_only_test_parts_and_only_train(tmp_path, make_images):
+    make_images(tmp_path / "a" / "train", "anna/0.jpg")
+    assert len(read_folder(tmp_path / "a").train) == 1
+    make_images(tmp_path / "b" / "query", "anna/0.jpg")
+    with pytest.raises(UserError, match="has query images but no gallery"):
+        read_folder(tmp_path / "b")
+    make_images(tmp_path / "b" / "gallery", "anna/1.jpg")
+    data = read_folder(tmp_path / "b")
+    assert data.train == () and len(data.query) == len(data.gallery) == 1
+
+
+def test_mistakes(tmp_path, make_images):
+    with pytest.raises(UserError, match="does not exist"):
+        read_folder(tmp_path / "nowhere")
+    (tmp_path / "set").mkdir()
+    with pytest.raises(UserError, match="holds no image"):
+        read_folder(tmp_path / "set")
+    make_images(tmp_path / "set", "anna/cam1_0.jpg", "anna/other.jpg")
+    with pytest.raises(UserError, match="anna/other.jpg does not fit the pattern"):
+        read_folder(tmp_path / "set", CAMERA)
+    with pytest.raises(UserError, match="cam1_0.jpg does not fit the pattern"):  # the group took no part in the match
+        read_folder(tmp_path / "set", r"anna(?P<camid>x)?")
+    make_images(tmp_path / "set", "lost.jpg")
+    with pytest.raises(UserError, match="lost.jpg is in no identity's folder"):
+        read_folder(tmp_path / "set")
+    with pytest.raises(UserError, match="is no regular expression"):
+        read_folder(tmp_path / "set", "(")
+    for pattern in ("cam", r"(?P<camera>\d)", r"(?P<camid>\d)(?P<frame>\d)"):
+        with pytest.raises(UserError, match="must have the group"):
+            read_folder(tmp_path / "set", pattern)
