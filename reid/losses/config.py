@@ -1,0 +1,132 @@
+"""Which losses a training sums, and how each is set; a weight of 0 leaves a loss out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic.dataclasses import dataclass
+
+from reid.config import STRICT
+from reid.numbers import NonNegative, Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class ClassificationConfig:
+    """Cross-entropy over the training identities.
+
+    Attributes:
+        kind: ``linear`` takes the classifier's logits as they are; ``am_softmax`` and ``circle`` take cosines with
+            ``scale`` and ``margin`` (``reid/losses/angular.py``).
+        smoothing: label smoothing, of every kind (fast-reid's recipes also smooth its circle softmax).
+        smoothing_over: ``all`` classes share it, the label too, or the ``others`` (``smoothed_cross_entropy``).
+        margin_start, margin_warmup: the margin rises in a straight line from ``margin_start`` to ``margin`` over this
+            many epochs (may be a fraction; 0: ``margin`` from the start).
+    """
+
+    weight: NonNegative = 1.0
+    kind: Literal["linear", "am_softmax", "circle"] = "linear"
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    smoothing_over: Literal["all", "others"] = "all"
+    scale: Positive = 30.0
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.35
+    margin_start: NonNegative = 0.0
+    margin_warmup: NonNegative = 0.0
+
+    @field_validator("margin_start")
+    @classmethod
+    def _rises(cls, value: float, info: ValidationInfo) -> float:
+        if value > info.data.get("margin", value):
+            raise ValueError(f"must not exceed the margin of {info.data['margin']:g}")
+        return value
+
+
+@dataclass(frozen=True, config=STRICT)
+class TripletConfig:
+    """``margin`` null is the soft margin; ``normalize`` takes distances of L2-normalised features (then 0..2); for
+    ``selection`` see ``triplet_loss``."""
+
+    weight: NonNegative = 1.0
+    margin: NonNegative | None = 0.3
+    selection: Literal["batch_hard", "semi_hard", "random_negative"] = "batch_hard"
+    normalize: bool = False
+
+
+@dataclass(frozen=True, config=STRICT)
+class CircleConfig:
+    """``circle_loss``, over pairs of the batch."""
+
+    weight: NonNegative = 0.0
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    scale: Positive = 64.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class CenterConfig:
+    """``CenterLoss``; ``rate`` is that of the centers' own SGD. The bag of tricks has weight 5e-4 and rate 0.5."""
+
+    weight: NonNegative = 0.0
+    rate: Positive = 0.5
+
+
+@dataclass(frozen=True, config=STRICT)
+class CentroidTripletConfig:
+    """``centroid_triplet_loss``."""
+
+    weight: NonNegative = 0.0
+    margin: NonNegative = 0.3
+
+
+@dataclass(frozen=True, config=STRICT)
+class DistillationConfig:
+    """What a trained teacher adds to the losses.
+
+    Attributes:
+        teacher: its checkpoint.
+        logits, embedding, similarity: weights of the three distillations (``reid/losses/distillation.py``).
+        temperature: of the logits.
+    """
+
+    teacher: Annotated[str, Field(min_length=1)] | None = None
+    logits: NonNegative = 0.0
+    temperature: Positive = 1.0
+    embedding: NonNegative = 0.0
+    similarity: NonNegative = 0.0
+
+    @field_validator("logits", "embedding", "similarity")
+    @classmethod
+    def _has_a_teacher(cls, value: float, info: ValidationInfo) -> float:
+        if value > 0 and info.data.get("teacher", "") is None:
+            raise ValueError("needs a teacher; set distillation.teacher to a checkpoint")
+        return value
+
+    @model_validator(mode="after")
+    def _teacher_is_heard(self) -> Self:
+        if self.teacher is not None and not self.enabled:
+            raise ValueError("the teacher has no weight; set logits, embedding or similarity above 0")
+        return self
+
+    @property
+    def enabled(self) -> bool:
+        """Whether a teacher is asked anything."""
+        return max(self.logits, self.embedding, self.similarity) > 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class LossConfig:
+    """The weighted sum that a training minimises; by default that of the bag of tricks without its center loss."""
+
+    classification: ClassificationConfig = ClassificationConfig()
+    triplet: TripletConfig = TripletConfig()
+    circle: CircleConfig = CircleConfig()
+    center: CenterConfig = CenterConfig()
+    centroid: CentroidTripletConfig = CentroidTripletConfig()
+    distillation: DistillationConfig = DistillationConfig()
+
+    @model_validator(mode="after")
+    def _tells_identities_apart(self) -> Self:
+        # The center loss alone pulls everything into one point.
+        apart = (self.classification.weight, self.triplet.weight, self.circle.weight, self.centroid.weight)
+        if not any(apart) and not self.distillation.enabled:
+            raise ValueError("every weight that tells identities apart is 0; give classification or triplet one")
+        return self
