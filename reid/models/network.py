@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from reid.models.heads import BNNeckHead, HeadOutput
+from reid.models.heads import HeadOutput
 
 
 class ReidNetwork(nn.Module):
@@ -13,10 +13,10 @@ class ReidNetwork(nn.Module):
 
     Args:
         backbone: ``(N, 3, H, W)`` to ``(N, C, h, w)``.
-        head: ``(N, C, h, w)`` to a ``HeadOutput``.
+        head: ``(N, C, h, w)`` to a ``HeadOutput``; see ``reid.models.heads.build_head``.
     """
 
-    def __init__(self, backbone: nn.Module, head: BNNeckHead) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head

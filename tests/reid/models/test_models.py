@@ -65,7 +65,7 @@ def test_bad_resnets():
 def test_head_is_pooling_then_batch_norm():
     head = BNNeckHead(5).train()
     maps = torch.randn(6, 5, 4, 3, generator=torch.Generator().manual_seed(0))
-    feature, embedding = head(maps)
+    feature, embedding, _ = head(maps)
     mean = maps.mean((2, 3))
     torch.testing.assert_close(feature, mean)
     wanted = (mean - mean.mean(0)) / (mean.var(0, unbiased=False) + head.neck.eps).sqrt()

@@ -1,0 +1,23 @@
+"""``HeadOutput``: what every head gives."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+
+class HeadOutput(NamedTuple):
+    """What a head gives for ``N`` images.
+
+    Attributes:
+        feature: ``(N, Df)`` before the neck; metric losses (triplet) see this one.
+        embedding: ``(N, D)`` that persons are compared by.
+        parts: vectors ``(N, Di)`` that are classified, each after dropout; vector ``i`` is for the classifier number
+            ``head.part_classifiers[i]``. In eval mode it holds those that inference computes anyway, which are a
+            leading part of the training's. Empty means that the embedding itself is what is classified.
+    """
+
+    feature: torch.Tensor
+    embedding: torch.Tensor
+    parts: tuple[torch.Tensor, ...] = ()
