@@ -18,6 +18,7 @@ RESULT = "result.json"
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
+Spread = Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -40,6 +41,8 @@ class ResultRow:
         run: path of the run's folder.
         test_set: what it was scored on, in words.
         notes: anything else a reader of the table must know, one line each.
+        mAP_spread, rank1_spread: standard deviation over ``seeds``, where the row is a mean of several trainings.
+        seeds: of those trainings.
     """
 
     name: str
@@ -56,6 +59,9 @@ class ResultRow:
     run: str
     test_set: str = ""
     notes: tuple[str, ...] = ()
+    mAP_spread: Spread = None
+    rank1_spread: Spread = None
+    seeds: tuple[int, ...] = ()
 
 
 def write_result(run_dir: Path, row: ResultRow) -> Path:
@@ -90,10 +96,14 @@ class Column:
     better: int
 
 
+def _percent(value: float, spread: float | None) -> str:
+    return f"{100 * value:.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
+
+
 COLUMNS = (
     Column("Name", lambda row: row.name, lambda row: None, 0),
-    Column("mAP %", lambda row: f"{100 * row.mAP:.1f}", lambda row: row.mAP, 1),
-    Column("Rank-1 %", lambda row: f"{100 * row.rank1:.1f}", lambda row: row.rank1, 1),
+    Column("mAP %", lambda row: _percent(row.mAP, row.mAP_spread), lambda row: row.mAP, 1),
+    Column("Rank-1 %", lambda row: _percent(row.rank1, row.rank1_spread), lambda row: row.rank1, 1),
     Column("FLOPs (M)", lambda row: f"{row.flops / 1e6:.1f}", lambda row: row.flops, -1),
     Column("Params (M)", lambda row: f"{row.parameters / 1e6:.2f}", lambda row: row.parameters, -1),
     Column(
@@ -125,6 +135,7 @@ def compare(rows: Sequence[ResultRow]) -> Table:
     notes = _differences(rows)
     cells = tuple(tuple(column.text(row) for column in COLUMNS) for row in rows)
     best = set() if notes or len(rows) < 2 else _best_cells(rows, cells)
+    notes += [f"{row.name}: mean ± standard deviation over {len(row.seeds)} seeds" for row in rows if row.seeds]
     notes += [f"{row.name}: {note}" for row in rows for note in row.notes]
     return Table(tuple(column.header for column in COLUMNS), cells, frozenset(best), tuple(notes))
 

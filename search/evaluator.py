@@ -8,10 +8,10 @@ from evaluation.features import extract_features
 from evaluation.metrics import score_features
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
+from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
 from search.config import SearchConfig
 from supernet.arch import Arch
-from supernet.calibration import calibrate
 from supernet.supernet import Supernet
 
 

@@ -1,37 +1,56 @@
-"""Which network a name or a checkpoint stands for: an arch, or one of the ResNet baselines."""
+"""Which network a name or a checkpoint stands for: an arch or another backbone, and the head on it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reid.config import build_config, config_to_dict
 from reid.errors import UserError, nearest
+from reid.models.backbones import BACKBONES, build_backbone
+from reid.models.heads import DEFAULT_HEAD, HeadConfig, build_head
 from reid.models.network import ReidNetwork
-from reid.models.resnet import RESNETS, build_resnet
-from supernet.arch import arch_from_dict, arch_to_dict
-from supernet.files import NamedArch, known_archs, load_arch
+from supernet.arch import Arch, arch_from_dict, arch_to_dict
+from supernet.files import known_archs, load_arch
 from supernet.network import build_network
 
 
 @dataclass(frozen=True)
-class ResNetSpec:
-    """A ResNet baseline.
+class Backbone:
+    """A backbone that is no arch.
 
     Attributes:
-        name: a name in ``RESNETS``.
-        input_size: ``(height, width)`` in pixels.
-        last_stride: 1 or 2.
-        embedding: outputs of a linear layer after pooling, or ``None``.
+        name: a name in ``reid.models.backbones.BACKBONES``.
+        last_stride: 1 or 2 where the backbone leaves that open, else ``None``.
     """
 
     name: str
+    last_stride: int | None = None
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network as a value: what ``build`` makes and a checkpoint's header says.
+
+    Attributes:
+        name: what tables call it.
+        backbone: gives the feature map.
+        input_size: ``(height, width)`` in pixels.
+        head: makes a vector of the feature map.
+        origin: how an arch was found, or the paper it is from.
+    """
+
+    name: str
+    backbone: Arch | Backbone
     input_size: tuple[int, int]
-    last_stride: int = 2
-    embedding: int | None = None
+    head: HeadConfig = DEFAULT_HEAD
+    origin: Mapping = field(default_factory=dict)
 
-
-Spec = NamedArch | ResNetSpec
+    @property
+    def searched(self) -> bool:
+        """Whether a search found it."""
+        return "space" in self.origin
 
 
 def find_network(
@@ -40,62 +59,78 @@ def find_network(
     input_size: tuple[int, int] | None,
     default_size: tuple[int, int],
     last_stride: int,
-) -> tuple[Spec, Path | None]:
-    """The network called ``name``, and the arch file it was read from (``None`` for a ResNet).
+    head: HeadConfig = DEFAULT_HEAD,
+) -> tuple[NetworkSpec, Path | None]:
+    """The network called ``name``, and the arch file it was read from (``None`` for other backbones).
 
     Args:
-        name: a ResNet's name, a path to an arch file, or the name of an arch in ``folders`` or ``configs/archs``.
+        name: a backbone's name, a path to an arch file, or the name of an arch in ``folders`` or ``configs/archs``.
         folders: where arch files are looked for first.
         input_size: overrides an arch's own; ``None`` keeps it.
-        default_size: for networks that have no size of their own (ResNets) where ``input_size`` is ``None``.
-        last_stride: of ResNets.
+        default_size: for backbones that have no size of their own where ``input_size`` is ``None``.
+        last_stride: of backbones that leave it open; an arch says itself.
+        head: the head on it.
 
     Raises:
         UserError: nothing is called so; the nearest names are listed.
     """
-    if name.lower() in RESNETS:
-        return ResNetSpec(name.lower(), input_size or default_size, last_stride), None
+    if name.lower() in BACKBONES:
+        stride = last_stride if len(BACKBONES[name.lower()].last_strides) > 1 else None
+        return NetworkSpec(name.lower(), Backbone(name.lower(), stride), input_size or default_size, head), None
     known = known_archs(folders)
     path = Path(name) if name.endswith((".yaml", ".yml")) else known.get(name.lower())
     if path is None or not path.is_file():
-        names = [*sorted(file.stem for file in known.values()), *RESNETS]
+        names = [*sorted(file.stem for file in known.values()), *BACKBONES]
         raise UserError(f"no network is called '{name}'{nearest(name, names) or '; known: ' + ', '.join(names)}")
     named = load_arch(path)
-    return replace(named, arch=named.arch.at(input_size)), path
+    arch = named.arch.at(input_size)
+    return NetworkSpec(named.name, arch, arch.input_size, head, named.origin), path
 
 
-def input_size_of(spec: Spec) -> tuple[int, int]:
-    """``(height, width)`` in pixels of the images the network takes."""
-    return spec.arch.input_size if isinstance(spec, NamedArch) else spec.input_size
-
-
-def build(spec: Spec) -> ReidNetwork:
+def build(spec: NetworkSpec) -> ReidNetwork:
     """The network with fresh weights (from torch's global generator)."""
-    if isinstance(spec, NamedArch):
-        return build_network(spec.arch)
-    return build_resnet(spec.name, spec.last_stride, spec.embedding)
+    if isinstance(spec.backbone, Arch):
+        return build_network(spec.backbone, spec.head)
+    backbone = build_backbone(spec.backbone.name, spec.backbone.last_stride)
+    return ReidNetwork(backbone, build_head(spec.head, backbone.feature_width))
 
 
-def spec_to_dict(spec: Spec) -> dict:
+def for_inference(network: ReidNetwork, spec: NetworkSpec) -> tuple[ReidNetwork, NetworkSpec]:
+    """The network less what served its training only (stripes that do not retrieve, erasing), and its spec."""
+    head = network.head.inference_head()
+    parts = spec.head.parts if head is network.head else None
+    lean = replace(spec.head, parts=parts, erase=None, spectral=None)
+    return ReidNetwork(network.backbone, head), replace(spec, head=lean)
+
+
+def spec_to_dict(spec: NetworkSpec) -> dict:
     """What a checkpoint's header says of its network; ``spec_from_dict`` reads it back equal."""
-    if isinstance(spec, NamedArch):
-        return {"kind": "arch", "name": spec.name, "arch": arch_to_dict(spec.arch), "origin": spec.origin}
+    head = {"head": config_to_dict(spec.head)}
+    if isinstance(spec.backbone, Arch):
+        arch = arch_to_dict(spec.backbone)
+        return {"kind": "arch", "name": spec.name, "arch": arch, **head, "origin": dict(spec.origin)}
     return {
-        "kind": "resnet",
+        "kind": "backbone",
         "name": spec.name,
+        "backbone": spec.backbone.name,
         "input_size": list(spec.input_size),
-        "last_stride": spec.last_stride,
-        "embedding": spec.embedding,
+        "last_stride": spec.backbone.last_stride,
+        **head,
+        "origin": dict(spec.origin),
     }
 
 
-def spec_from_dict(data: Mapping) -> Spec:
+def spec_from_dict(data: Mapping) -> NetworkSpec:
     """Raises UserError where the mapping does not describe a network."""
     try:
+        if data["kind"] not in ("arch", "backbone"):
+            raise UserError(f"a checkpoint of kind '{data['kind']}' is no network; give the weights of a network")
+        head = build_config(HeadConfig, data["head"], "checkpoint header: head")
+        origin = dict(data.get("origin") or {})
         if data["kind"] == "arch":
-            return NamedArch(data["name"], arch_from_dict(data["arch"]), dict(data.get("origin") or {}))
-        if data["kind"] == "resnet":
-            return ResNetSpec(data["name"], tuple(data["input_size"]), data["last_stride"], data["embedding"])
+            arch = arch_from_dict(data["arch"])
+            return NetworkSpec(data["name"], arch, arch.input_size, head, origin)
+        backbone = Backbone(data["backbone"], data["last_stride"])
+        return NetworkSpec(data["name"], backbone, tuple(data["input_size"]), head, origin)
     except KeyError as missing:
         raise UserError(f"checkpoint header: key {missing} is missing") from None
-    raise UserError(f"a checkpoint of kind '{data['kind']}' is no network; give the weights of a retrained network")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
-from reid.models.heads import BNNeckHead
+from reid.models.heads import DEFAULT_HEAD, HeadConfig, build_head
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
 from supernet.blocks import ConvBNAct, InvertedResidual
 
 
 class ArchBackbone(nn.Module):
-    """Stem, stages and last convolution of an arch: images to a feature map."""
+    """Stem, stages and last convolution of an arch: images to a feature map of ``feature_width`` channels."""
 
     def __init__(self, arch: Arch) -> None:
         super().__init__()
+        self.feature_width = arch.feature_width
         self.stem = ConvBNAct(3, arch.stem, 3, 2)
         self.stages = nn.ModuleList()
         width = arch.stem
@@ -36,12 +39,15 @@ class ArchBackbone(nn.Module):
         return self.last(x)
 
 
-def build_network(arch: Arch) -> ReidNetwork:
-    """The network of ``arch`` with fresh weights from torch's global generator: ``(N, 3, H, W)`` to ``(N,
-    feature_dim)``."""
+def build_network(arch: Arch, head: HeadConfig = DEFAULT_HEAD) -> ReidNetwork:
+    """The network of ``arch`` with fresh weights from torch's global generator: ``(N, 3, H, W)`` to ``(N, D)``.
+
+    An embedding that ``head`` does not ask for is the arch's own.
+    """
     backbone = ArchBackbone(arch)
     initialise(backbone)
-    return ReidNetwork(backbone, BNNeckHead(arch.feature_width, arch.embedding))
+    head = replace(head, embedding=head.embedding or arch.embedding)
+    return ReidNetwork(backbone, build_head(head, arch.feature_width))
 
 
 def initialise(module: nn.Module) -> None:

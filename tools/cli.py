@@ -11,11 +11,10 @@ from pathlib import Path
 
 import torch
 
-from reid.config import load_config
 from reid.engine.device import pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
-from tools.jobs.experiment import DEFAULT_CONFIG, Experiment
+from tools.jobs.experiment import DEFAULT_CONFIG, Experiment, load_experiment
 
 CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
 """What the machine says of a folder that cannot be written; anything else is a fault of ours and keeps its
@@ -80,7 +79,9 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
         raise UserError(f"--out {arguments.out}: is a file; name a folder")
     return Job(
-        experiment=load_config(Experiment, arguments.config, arguments.set),
+        experiment=load_experiment(
+            arguments.config, arguments.set, getattr(arguments, "recipe", None), getattr(arguments, "epochs", None)
+        ),
         data=arguments.data,
         out=arguments.out or Path(out),
         resume=arguments.resume,

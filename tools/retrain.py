@@ -1,7 +1,9 @@
-"""Trains a network from scratch: a found arch, MobileNetV2, or a ResNet baseline; all by the same recipe.
+"""Trains a network: a found arch, MobileNetV2, or another backbone; all by the same recipe, from scratch unless told.
 
---arch takes the name of an arch file (looked up in the search's archs, then in configs/archs), the path of one, or
-resnet18, resnet34, resnet50. mobilenetv2 is an arch file too.
+--arch takes the name of an arch file (looked up in the search's archs, then in configs/archs), the path of one, or a
+backbone: resnet18, resnet50_ibn_a, osnet_x0_25, ... (docs/recipes.md lists them). mobilenetv2 is an arch file too.
+
+On several GPUs: torchrun --nproc_per_node 4 tools/retrain.py --arch ...
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
-from tools.jobs.retrain import retrain
+from tools.jobs.repeats import retrain_repeatedly
+from tools.jobs.retrain import Retraining, retrain
 
 OUT = "runs/retrain-<arch>"
 
@@ -21,11 +25,32 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--arch", required=True, metavar="NAME", help="which network, for example MLR-210M-A or resnet18"
     )
+    parser.add_argument(
+        "--recipe", metavar="NAME", help="a file under configs/recipes, or its path (default: the config's recipe)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="train so many epochs, the recipe's schedule scaled to them"
+    )
+    parser.add_argument(
+        "--weights", metavar="SOURCE", help="start from weights: imagenet, or a local .safetensors or .pth file"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=1, metavar="N", help="train N times, with N seeds from --seed on (default: 1)"
+    )
     add_search(parser)
     read = parser.parse_args(arguments)
+    if read.repeats < 1:
+        raise UserError(f"--repeats {read.repeats}: must be at least 1")
+    recipe = Path(read.recipe).stem if read.recipe else ""
     name = Path(read.arch).stem if read.arch.endswith((".yaml", ".yml")) else read.arch
-    run = retrain(read_job(read, f"runs/retrain-{name}"), read.arch, read.search)
-    print(f"weights: {run}/last.safetensors; next: python tools/compare.py {run} ...")
+    job = read_job(read, f"runs/retrain-{name}" + (f"-{recipe}" if recipe else ""))
+    what = Retraining(read.arch, read.search, read.weights, recipe)
+    if read.repeats > 1:
+        run = retrain_repeatedly(job, what, read.repeats)
+        print(f"mean and spread: {run}/result.json; next: python tools/compare.py {run} ...")
+    else:
+        run = retrain(job, what)
+        print(f"weights: {run}/last.safetensors; next: python tools/compare.py {run} ...")
 
 
 if __name__ == "__main__":

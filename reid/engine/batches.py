@@ -1,4 +1,4 @@
-"""Training batches: decoded images on the training device, drawn by the PK sampler, augmented there."""
+"""Training batches: decoded images on the training device, drawn by a sampler, augmented there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
-from reid.data.augment import AugmentConfig, augment
+from reid.data.augment import AugmentConfig, augment, prepare
 from reid.data.records import ImageSet
-from reid.data.sampler import PKSampler
+from reid.data.samplers import Sampler, build_sampler
+from reid.engine.distributed import SINGLE, Processes
+from reid.engine.recipe import Recipe
+from reid.engine.seeds import step_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,19 +24,21 @@ class TrainingBatches:
         images: ``(N, H, W, 3) uint8``, on the training device.
         labels: ``(N,) int64`` class labels, on the training device.
         classes: number of identities.
-        sampler: draws the indices.
+        sampler: draws the indices of this process's share of each batch.
         size: ``(height, width)`` the network sees.
         config: the augmentation.
         seed: of the augmentation.
+        rank: of this process; each augments its own share by other numbers.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     classes: int
-    sampler: PKSampler
+    sampler: Sampler
     size: tuple[int, int]
     config: AugmentConfig
     seed: int
+    rank: int = 0
 
     @property
     def per_epoch(self) -> int:
@@ -41,26 +46,50 @@ class TrainingBatches:
         return self.sampler.batches_per_epoch
 
     def epoch(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """``(images (P*K, 3, h, w) float32, labels (P*K,) int64)`` for every step of the epoch."""
+        """``(images (n, 3, h, w) float32, labels (n,) int64)`` for every step of the epoch."""
         generator = torch.Generator()
         for step, index in enumerate(self.sampler.epoch(number)):
             # One seed a step: the same numbers follow whether or not the steps before were run in this process.
-            generator.manual_seed(((self.seed * 1_000_003 + number) * 100_003 + step) % 2**63)
+            generator.manual_seed(step_seed(self.seed, number, step, self.rank))
             index = index.to(self.images.device)
             yield augment(self.images[index], self.size, self.config, generator), self.labels[index]
+
+    def calibration(self, count: int = 2048, batch: int = 64) -> Iterator[torch.Tensor]:
+        """``(batch, 3, h, w)`` images without augmentation, at most ``count``, drawn by the seed, to measure BN
+        statistics on."""
+        generator = torch.Generator().manual_seed(self.seed)
+        chosen = torch.randperm(len(self.labels), generator=generator)[:count]
+        for index in chosen.split(batch):
+            if len(index) > 1:  # one image has no variance
+                yield prepare(self.images[index.to(self.images.device)], self.size)
 
 
 def training_batches(
     data: ImageSet,
-    identities: int,
-    instances: int,
+    recipe: Recipe,
     size: tuple[int, int],
-    config: AugmentConfig,
     seed: int,
     device: torch.device,
+    processes: Processes = SINGLE,
 ) -> TrainingBatches:
-    """PK batches (``identities`` x ``instances``) of ``data`` on ``device``. On the CPU the pixels stay where they
-    are."""
+    """Batches of ``data`` on ``device`` as ``recipe`` draws and augments them. On the CPU the pixels stay where they
+    are.
+
+    Raises:
+        UserError: the batches cannot be drawn from these identities, or not be split over the processes.
+    """
     labels, classes = data.labels()
-    sampler = PKSampler(labels, identities, instances, seed)
-    return TrainingBatches(data.images.to(device), labels.to(device), classes, sampler, size, config, seed)
+    sampler = build_sampler(
+        recipe.sampler,
+        labels,
+        recipe.identities,
+        recipe.instances,
+        seed,
+        camids=data.camids,
+        sources=data.sources,
+        rank=processes.rank,
+        world_size=processes.world_size,
+    )
+    return TrainingBatches(
+        data.images.to(device), labels.to(device), classes, sampler, size, recipe.augment, seed, processes.rank
+    )

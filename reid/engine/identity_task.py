@@ -1,73 +1,80 @@
-"""Training a stand-alone network to tell identities apart: cross-entropy on the embedding, triplet on the feature."""
+"""Training a stand-alone network to tell identities apart: classification of its parts, metric losses, a teacher."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import functools
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 
-from reid.engine.recipe import LossConfig
-from reid.losses.cross_entropy import smoothed_cross_entropy
-from reid.losses.triplet import batch_hard_triplet
-from reid.models.heads import Classifier, HeadOutput
+from reid.engine.bn_calibration import calibrate
+from reid.engine.distributed import gather_batch
+from reid.engine.objective import classifiers_of, identity_losses
+from reid.engine.task import StepContext
+from reid.engine.teacher import Teacher, check_teacher, distillation_losses
+from reid.losses.center import CenterLoss
+from reid.losses.config import LossConfig
+from reid.models.classifiers import Classifier, CosineClassifier
+from reid.models.heads import HeadOutput
 from reid.models.network import ReidNetwork
-
-Backward = Callable[[torch.Tensor], None]
-
-
-def identity_losses(
-    output: HeadOutput, logits: torch.Tensor, labels: torch.Tensor, config: LossConfig
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The weighted sum of the recipe's losses, and each of them (and the triplet's signs) without gradient, for the
-    log.
-
-    Args:
-        output: ``(N, D)`` feature and embedding; logits: ``(N, C)``; labels: ``(N,) int64``.
-    """
-    cross_entropy = smoothed_cross_entropy(logits, labels, config.smoothing)
-    triplet = batch_hard_triplet(output.feature, labels, config.margin)
-    total = config.cross_entropy * cross_entropy + config.triplet * triplet.loss
-    log = {
-        "loss": total.detach(),
-        "loss_ce": cross_entropy.detach(),
-        "loss_triplet": triplet.loss.detach(),
-        "active_triplets": triplet.active,
-        "distance_gap": triplet.gap,
-        "accuracy": (logits.argmax(1) == labels).float().mean(),
-    }
-    return total, log
 
 
 class IdentityTask(nn.Module):
-    """A network with its training classifier; what the training loop calls once a step.
+    """A network with its training classifiers; what the training loop calls once a step.
 
     Args:
         network: what is trained.
         classes: number of training identities.
         losses: their weights.
+        teacher: what the network learns from beside the labels; it is no part of the task's state.
+
+    Raises:
+        UserError: the losses ask for what the teacher does not have.
     """
 
-    def __init__(self, network: ReidNetwork, classes: int, losses: LossConfig) -> None:
+    def __init__(self, network: ReidNetwork, classes: int, losses: LossConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
-        self.network = network
-        self.classifier = Classifier(network.feature_dim, classes)
-        self.losses = losses
+        self.network, self.losses = network, losses
+        kind = Classifier if losses.classification.kind == "linear" else CosineClassifier
+        self.classifiers = classifiers_of(network.head, classes, kind)
+        self.center = CenterLoss(classes, network.head.metric_dim) if losses.center.weight else None
+        if teacher is not None:
+            check_teacher(losses.distillation, teacher, classes, network.feature_dim)
+        self._teacher = (teacher,)  # in a tuple, so that torch does not take it for a part of this module
 
-    def backward(
-        self,
-        images: torch.Tensor,
-        labels: torch.Tensor,
-        step: int,
-        autocast: Callable[[], AbstractContextManager],
-        backward: Backward,
-    ) -> dict[str, torch.Tensor]:
-        """Adds the gradient of one batch to ``.grad`` through ``backward`` and returns the log's scalars (on the
-        device)."""
-        with autocast():
+    def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
+        """Adds the gradient of one batch through ``context.backward``; returns the log's scalars, on the device."""
+        head = self.network.head
+        with context.autocast():
             output = self.network.outputs(images)
-            logits = self.classifier(output.embedding)
-        total, log = identity_losses(output, logits, labels, self.losses)
-        backward(total)
+            parts = output.parts or (output.embedding,)
+            logits = [self.classifiers[index](part) for index, part in zip(head.part_classifiers, parts, strict=True)]
+        told = self._teacher[0](images, context.autocast) if self._teacher[0] is not None else None
+        if context.processes.several:
+            gather = functools.partial(gather_batch, context.processes)
+            output = HeadOutput(gather(output.feature), gather(output.embedding))
+            logits, labels = [gather(each) for each in logits], gather(labels)
+            told = told and tuple(each if each is None else gather(each) for each in told)
+        total, log = identity_losses(
+            output,
+            logits,
+            labels,
+            self.losses,
+            epoch=context.epoch,
+            generator=context.generator,
+            center=self.center,
+            rule=head.rule,
+        )
+        if told is not None:
+            distilled = distillation_losses(output.embedding, logits[0], *told, self.losses.distillation)
+            total = total + distilled
+            log |= {"loss": total.detach(), "loss_distillation": distilled.detach()}
+        context.backward(total)
+        if self.center is not None:
+            self.center.follow(output.feature.detach(), labels, self.losses.center.rate)
         return log
+
+    def recalibrate(self, images: Iterable[torch.Tensor]) -> None:
+        """Measures the BN statistics of the network anew on prepared images."""
+        calibrate(self.network, images)

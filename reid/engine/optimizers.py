@@ -1,29 +1,133 @@
-"""Optimizers by name."""
+"""The optimizer of a task: parameter groups with rates of their own, weight decay by choice, parts that stay fixed."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Annotated, Literal, get_args
+
 import torch
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
 from torch import nn
 
-from reid.engine.recipe import OptimizerConfig
+from reid.config import STRICT
+from reid.numbers import NonNegative, Positive, Whole
+
+Group = Literal["backbone", "head", "classifier"]
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 
-def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The optimizer of every trainable parameter of ``module``; weight decay is on all of them."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    if config.name == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=config.lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.nesterov and config.momentum > 0,
+@dataclass(frozen=True, config=STRICT)
+class GroupRates:
+    """What the rate is multiplied by for each part of a task; 0 keeps the part as it is."""
+
+    backbone: NonNegative = 1.0
+    head: NonNegative = 1.0
+    classifier: NonNegative = 1.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class GroupEpochs:
+    """For each part of a task the epochs at the start in which it is kept as it is (staged fine-tuning)."""
+
+    backbone: Whole = 0
+    head: Whole = 0
+    classifier: Whole = 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class OptimizerConfig:
+    """How gradients become steps.
+
+    Attributes:
+        name: ``sgd``; ``adam`` and ``amsgrad`` (Reddi et al. 2018) with weight decay as an L2 term of the gradient;
+            ``adamw`` with decoupled weight decay (Loshchilov and Hutter 2019).
+        lr: the rate after the warm-up, of a part whose factor in ``rates`` is 1.
+        momentum, nesterov: of ``sgd`` alone.
+        decay_norm_and_bias: whether weight decay is also on vectors and scalars, that is, biases and BN's scales and
+            shifts.
+        rates: the factor of each part.
+        freeze_epochs: first epochs in which a part is fixed.
+    """
+
+    name: Literal["sgd", "adam", "amsgrad", "adamw"] = "sgd"
+    lr: Positive = 0.05
+    weight_decay: NonNegative = 5e-4
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = True
+    decay_norm_and_bias: bool = True
+    rates: GroupRates = GroupRates()
+    freeze_epochs: GroupEpochs = GroupEpochs()
+
+    @model_validator(mode="after")
+    def _something_is_trained(self):
+        if len(frozen_groups(self, 1)) == len(GROUPS):
+            raise ValueError("every part is fixed in the first epoch; leave one with a rate > 0 and freeze_epochs 0")
+        return self
+
+
+def group_of(name: str) -> Group:
+    """The part that a parameter or module of a task belongs to, by its name in the task (``named_parameters()``).
+
+    ``network.head.*`` and ``supernet.head.*`` are the head, the rest of the network the backbone. Whatever else a task
+    holds (classifiers, learned proxies of a loss) is per identity and goes with the classifier.
+    """
+    owner, _, rest = name.partition(".")
+    if owner in ("network", "supernet"):
+        return "head" if rest.partition(".")[0] == "head" else "backbone"
+    return "classifier"
+
+
+def build_optimizer(task: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """The optimizer of every trainable parameter of ``task``.
+
+    Each parameter group has, beside torch's keys, ``group`` (a part: ``backbone``, ``head``, ``classifier``) and
+    ``rate`` (its factor). Call ``set_rate`` before each step and ``freeze`` at the start of each epoch.
+    """
+    members: dict[tuple[Group, bool], list[nn.Parameter]] = {}
+    for name, parameter in task.named_parameters():
+        if parameter.requires_grad:
+            decayed = config.decay_norm_and_bias or (parameter.ndim > 1 and not name.endswith(".bias"))
+            members.setdefault((group_of(name), decayed), []).append(parameter)
+    groups = []
+    for (group, decayed), parameters in members.items():
+        rate = getattr(config.rates, group)
+        weight_decay = config.weight_decay if decayed else 0.0
+        groups.append(
+            {"params": parameters, "group": group, "rate": rate, "lr": config.lr * rate, "weight_decay": weight_decay}
         )
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
-    return kind(parameters, lr=config.lr, weight_decay=config.weight_decay)
+    if config.name == "sgd":
+        nesterov = config.nesterov and config.momentum > 0
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov)
+    if config.name == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr)
+    return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.name == "amsgrad")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the rate of every parameter group."""
+    """Sets the rate of every parameter group to ``rate`` times the group's own factor."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["rate"]
+
+
+def frozen_groups(config: OptimizerConfig, epoch: int) -> frozenset[Group]:
+    """The parts that are fixed in ``epoch`` (counted from 1): those with rate 0, and those whose time has not come."""
+    return frozenset(
+        group for group in GROUPS if getattr(config.rates, group) == 0 or epoch <= getattr(config.freeze_epochs, group)
+    )
+
+
+def freeze(task: nn.Module, optimizer: torch.optim.Optimizer, groups: Collection[Group]) -> None:
+    """Fixes the parts ``groups`` of ``task`` and lets the others learn; call it after each ``task.train()``.
+
+    Fixed parameters need no gradient, so the optimizer passes them over and a fixed backbone costs no backward pass.
+    The modules of a fixed part run in eval mode: otherwise BN's running statistics would go on moving, and dropout
+    would disturb features that nothing learns from.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.requires_grad_(group["group"] not in groups)
+    for name, module in task.named_modules():
+        inside = [parameter for parameter, _ in module.named_parameters(prefix=name)] or [name]
+        if all(group_of(member) in groups for member in inside):
+            module.training = False

@@ -3,23 +3,69 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
-from reid.engine.recipe import ScheduleConfig
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from reid.config import STRICT
+from reid.numbers import Count, NonNegative, Positive, Whole
 
 
-def rate_factor(schedule: ScheduleConfig, epoch: float, epochs: int) -> float:
-    """What the base rate is multiplied by at ``epoch`` (a fraction counts the steps within it) of ``epochs``.
+@dataclass(frozen=True, config=STRICT)
+class ScheduleConfig:
+    """Rate over time, in epochs.
 
-    The warm-up multiplies the schedule's own value, so that multi-step and cosine keep their shape whatever the
-    warm-up.
+    Attributes:
+        name: ``multistep`` multiplies by ``gamma`` at each milestone, ``step`` after every ``step_size`` epochs;
+            ``cosine`` falls to ``final`` times the rate at the end (Loshchilov and Hutter 2017, without restarts).
+        warmup: epochs (may be a fraction) of linear rise from ``warmup_start`` times the rate.
+        warmup_steps: the same in iterations; only one of the two may be given.
+        milestones: epochs after which ``multistep`` falls.
+        flat: share of the epochs at the full rate before the cosine falls (fast-reid's delayed cosine).
     """
-    if schedule.name == "multistep":
-        factor = schedule.gamma ** sum(epoch >= milestone for milestone in schedule.milestones)
-    elif schedule.name == "cosine":
-        cosine = 0.5 * (1.0 + math.cos(math.pi * min(epoch / epochs, 1.0)))
-        factor = schedule.final + (1.0 - schedule.final) * cosine
-    else:
-        factor = 1.0
-    if epoch < schedule.warmup:
-        factor *= schedule.warmup_start + (1.0 - schedule.warmup_start) * epoch / schedule.warmup
+
+    name: Literal["constant", "multistep", "step", "cosine"] = "cosine"
+    warmup: NonNegative = 0.0
+    warmup_steps: Whole = 0
+    warmup_start: Annotated[float, Field(gt=0, le=1)] = 0.01
+    milestones: tuple[Count, ...] = ()
+    step_size: Count = 20
+    gamma: Positive = 0.1
+    final: NonNegative = 0.0
+    flat: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_warmup(self):
+        if self.warmup and self.warmup_steps:
+            raise ValueError("warmup (epochs) and warmup_steps (iterations) are both given; leave one at 0")
+        return self
+
+
+def rate_factor(schedule: ScheduleConfig, epoch: float, epochs: int, per_epoch: int) -> float:
+    """What the base rate is multiplied by at a moment of the training.
+
+    The warm-up multiplies the schedule's own value, so that every schedule keeps its shape whatever the warm-up.
+
+    Args:
+        epoch: epochs done, in fractions: steps done over ``per_epoch``.
+        epochs: of the whole training.
+        per_epoch: steps in an epoch.
+    """
+    warmup = schedule.warmup_steps / per_epoch if schedule.warmup_steps else schedule.warmup
+    factor = _without_warmup(schedule, epoch, epochs)
+    if epoch < warmup:
+        factor *= schedule.warmup_start + (1.0 - schedule.warmup_start) * epoch / warmup
     return factor
+
+
+def _without_warmup(schedule: ScheduleConfig, epoch: float, epochs: int) -> float:
+    if schedule.name == "multistep":
+        return schedule.gamma ** sum(epoch >= milestone for milestone in schedule.milestones)
+    if schedule.name == "step":
+        return schedule.gamma ** (epoch // schedule.step_size)
+    if schedule.name == "cosine":
+        start = schedule.flat * epochs
+        done = min(max(epoch - start, 0.0) / (epochs - start), 1.0)
+        return schedule.final + (1.0 - schedule.final) * 0.5 * (1.0 + math.cos(math.pi * done))
+    return 1.0

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from reid.engine.batches import TrainingBatches
 from reid.engine.checkpoint import load_state, save_state
-from reid.engine.device import autocast
-from reid.engine.optimizers import build_optimizer, set_rate
+from reid.engine.distributed import SINGLE, Processes, barrier, broadcast_parameters, gather_batch
+from reid.engine.doctor import TrainingFacts
+from reid.engine.journal import Journal
+from reid.engine.optimizers import freeze, frozen_groups
+from reid.engine.process_memory import peak_memory_mib
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import append_metrics, keep_metrics_until
-from reid.engine.schedule import rate_factor
+from reid.engine.stopping import best_epoch, should_stop
+from reid.engine.sync_batch_norm import sync_batch_norm
+from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 
 STATE = "checkpoint.pt"
@@ -30,27 +32,19 @@ READ_EVERY = 20
 """Steps between looks at the loss: each look waits for the device."""
 
 
-class Task(Protocol):
-    """What is trained: an ``nn.Module`` of everything with parameters, and how one batch gives it a gradient."""
-
-    def backward(
-        self,
-        images: torch.Tensor,
-        labels: torch.Tensor,
-        step: int,
-        autocast: Callable[[], AbstractContextManager],
-        backward: Callable[[torch.Tensor], None],
-    ) -> dict[str, torch.Tensor]: ...
-
-
 @dataclass(frozen=True)
 class Monitor:
-    """A look at the network while it trains: ``evaluate()`` gives named fractions for the log.
+    """A look at the network while it trains. It must not touch test data.
 
-    It must not touch test data.
+    Attributes:
+        evaluate: gives named fractions of a task for the log.
+        metric: the one that the best weights and early stopping go by.
+        keep: told the task whenever ``metric`` is the best so far.
     """
 
-    evaluate: Callable[[], dict[str, float]]
+    evaluate: Callable[[nn.Module], dict[str, float]]
+    metric: str = "holdout_mAP"
+    keep: Callable[[nn.Module], None] = lambda task: None
 
 
 def fit(
@@ -61,9 +55,11 @@ def fit(
     device: torch.device,
     *,
     monitor: Monitor | None = None,
+    facts: TrainingFacts | None = None,
+    processes: Processes = SINGLE,
     on_estimate: Callable[[float], None] = lambda seconds: None,
     title: str = "training",
-) -> None:
+) -> nn.Module:
     """Trains ``task`` by ``recipe``; goes on from the run's checkpoint where there is one.
 
     After every epoch the run folder holds a checkpoint (atomic), a line in ``metrics.jsonl`` and TensorBoard's events.
@@ -72,81 +68,83 @@ def fit(
 
     Args:
         task: a module that follows ``Task``, with fresh weights; moved to ``device``.
-        batches: its training data.
-        run: the run folder (``open_run``).
+        batches: its training data, this process's share.
+        run: the run folder (``open_run``); with several processes a folder that all of them see.
+        monitor: looked at every ``recipe.evaluate_every`` epochs.
+        facts: what the training doctor must know; without them it is not asked.
+        processes: those that train together; the first one alone writes.
         on_estimate: told the seconds the whole training will take, once, after the first steps.
         title: for the progress bar.
+
+    Returns:
+        The task with the weights that are kept: ``task`` itself, or a copy with the averaged weights.
 
     Raises:
         UserError: the loss is no longer a finite number.
     """
     task.to(device=device, memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
-    step = TrainingStep(task, recipe, device, batches.per_epoch)
+    broadcast_parameters(processes, task)
+    step = TrainingStep(task, recipe, device, batches.per_epoch, batches.seed, processes)
+    if recipe.sync_batch_norm:
+        sync_batch_norm(processes, task)  # after the step has made its copy for averages, which one process evaluates
     done = _restore(run, step)
-    keep_metrics_until(run, done)
-    if done >= recipe.epochs:
-        return
-    estimate = _Estimate(on_estimate, (recipe.epochs - done) * batches.per_epoch)
-    steps, before = recipe.epochs * batches.per_epoch, done * batches.per_epoch
-    with (
-        SummaryWriter(str(run / "tensorboard"), purge_step=done + 1) as writer,
-        tqdm(total=steps, initial=before, desc=title, unit="step", mininterval=1.0) as bar,
-    ):
-        for epoch in range(done + 1, recipe.epochs + 1):
-            record = _run_epoch(step, batches, epoch, bar, estimate)
-            if monitor and recipe.evaluate_every and (epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs):
-                record |= monitor.evaluate()
-            append_metrics(run, record)
-            for name, value in record.items():
-                if name != "epoch":
-                    writer.add_scalar(name, value, epoch)
-            save_state(run / STATE, step.state() | {"epoch": epoch})
+    if done < recipe.epochs:
+        estimate = _Estimate(on_estimate, (recipe.epochs - done) * batches.per_epoch)
+        with contextlib.ExitStack() as stack:
+            bar = stack.enter_context(_progress(title, batches.per_epoch, done, recipe.epochs, processes))
+            journal = stack.enter_context(Journal(run, done, facts, tqdm.write)) if processes.is_main else None
+            for epoch in range(done + 1, recipe.epochs + 1):
+                if _is_over(journal, recipe, monitor, processes):
+                    break
+                record = _run_epoch(step, batches, epoch, bar, estimate)
+                if journal is not None:
+                    record |= _look(step, batches, epoch, monitor)
+                    journal.write(record)
+                    _keep_best(step, journal.records, monitor)
+                    save_state(run / STATE, step.state() | {"epoch": epoch})
+                barrier(processes)
+    _settle(step, batches)
+    return step.result
 
 
-class TrainingStep:
-    """One optimizer step, and the state that it changes.
+def _progress(title: str, per_epoch: int, done: int, epochs: int, processes: Processes) -> tqdm:
+    return tqdm(
+        total=epochs * per_epoch,
+        initial=done * per_epoch,
+        desc=title,
+        unit="step",
+        mininterval=1.0,
+        disable=not processes.is_main,
+    )
 
-    Args:
-        task: see ``fit``; lies on ``device``.
-        recipe: how it is trained.
-        device: where it is trained.
-        per_epoch: steps in an epoch, by which the schedule counts.
-    """
 
-    def __init__(self, task: nn.Module, recipe: Recipe, device: torch.device, per_epoch: int) -> None:
-        self.task, self.recipe, self.device, self.per_epoch = task, recipe, device, per_epoch
-        self.optimizer = build_optimizer(task, recipe.optimizer)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
-        self.autocast = functools.partial(autocast, device, recipe.precision)
+def _is_over(journal: Journal | None, recipe: Recipe, monitor: Monitor | None, processes: Processes) -> bool:
+    """Whether the training stops early; the first process decides for all."""
+    if recipe.early_stopping is None or monitor is None:
+        return False
+    over = journal is not None and should_stop(journal.records, recipe.early_stopping)
+    return bool(gather_batch(processes, torch.tensor([over], device=processes.device))[0])
 
-    def __call__(
-        self, images: torch.Tensor, labels: torch.Tensor, number: int
-    ) -> tuple[dict[str, torch.Tensor], float]:
-        """Step ``number`` of the whole training (from 0); returns the log's scalars on the device, and the rate."""
-        recipe = self.recipe
-        factor = rate_factor(recipe.schedule, number / self.per_epoch, recipe.epochs)
-        set_rate(self.optimizer, recipe.optimizer.lr * factor)
-        self.optimizer.zero_grad(set_to_none=True)
-        log = self.task.backward(images, labels, number, self.autocast, lambda loss: self.scaler.scale(loss).backward())
-        if recipe.clip_gradient is not None:
-            self.scaler.unscale_(self.optimizer)
-            log["gradient_norm"] = nn.utils.clip_grad_norm_(self.task.parameters(), recipe.clip_gradient).detach()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        return log, recipe.optimizer.lr * factor
 
-    def state(self) -> dict:
-        return {
-            "task": self.task.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-        }
+def _settle(step: TrainingStep, batches: TrainingBatches) -> None:
+    """Averaged weights have BN statistics of no network: they are measured anew."""
+    if step.average is not None and step.average.needs_calibration and step.average.started:
+        step.result.recalibrate(batches.calibration())
 
-    def load_state(self, state: dict) -> None:
-        """Puts back what ``state`` gave; raises RuntimeError where it is of another network."""
-        self.task.load_state_dict(state["task"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+
+def _look(step: TrainingStep, batches: TrainingBatches, epoch: int, monitor: Monitor | None) -> dict[str, float]:
+    """What the monitor says of the weights as they would be kept now, on the epochs when it is asked."""
+    every = step.recipe.evaluate_every
+    if monitor is None or not every or (epoch % every and epoch != step.recipe.epochs):
+        return {}
+    _settle(step, batches)
+    return monitor.evaluate(step.result)
+
+
+def _keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monitor | None) -> None:
+    if step.recipe.keep_best and monitor is not None and monitor.metric in records[-1]:
+        if best_epoch(records, monitor.metric) == records[-1]["epoch"]:
+            monitor.keep(step.result)
 
 
 class _Estimate:
@@ -168,14 +166,15 @@ class _Estimate:
 def _run_epoch(
     step: TrainingStep, batches: TrainingBatches, epoch: int, bar: tqdm, estimate: _Estimate
 ) -> dict[str, float]:
-    """One epoch; returns its record: means of the log's scalars, rate, images/s, peak memory on CUDA."""
+    """One epoch; returns its record: means of the log's scalars, rate, images/s of all processes, peak memory."""
     step.task.train()
+    freeze(step.task, step.optimizer, frozen_groups(step.recipe.optimizer, epoch))
     sums: dict[str, torch.Tensor] = {}
     start, count, rate, images_seen = time.perf_counter(), 0, 0.0, 0
     for count, (images, labels) in enumerate(batches.epoch(epoch), start=1):
         log, rate = step(images, labels, (epoch - 1) * batches.per_epoch + count - 1)
         sums = {name: sums[name] + value if sums else value for name, value in log.items()}
-        images_seen += len(labels)
+        images_seen += len(labels) * step.processes.world_size
         estimate.step()
         if count % READ_EVERY == 0 or count == batches.per_epoch:
             mean = float(sums["loss"]) / count
@@ -185,9 +184,7 @@ def _run_epoch(
         bar.update()
     record = {name: float(total) / count for name, total in sums.items()}
     record |= {"epoch": epoch, "lr": rate, "images_per_second": images_seen / (time.perf_counter() - start)}
-    if step.device.type == "cuda":
-        record["peak_memory_mib"] = torch.cuda.max_memory_allocated(step.device) / 2**20
-    return record
+    return record | {"peak_memory_mib": peak_memory_mib(step.device)}
 
 
 def _restore(run: Path, step: TrainingStep) -> int:
@@ -197,7 +194,7 @@ def _restore(run: Path, step: TrainingStep) -> int:
     state = load_state(run / STATE, step.device)
     try:
         step.load_state(state)
-    except RuntimeError as error:  # the configuration is the same (open_run), the data need not be
+    except (RuntimeError, KeyError) as error:  # the configuration is the same (open_run), the data need not be
         what = str(error).splitlines()[-1].strip()
         raise UserError(f"{run / STATE} is of another network or other data ({what}); use another --out") from None
     return state["epoch"]

@@ -182,10 +182,11 @@ def test_demo_inherits_what_it_does_not_change():
         ("data.synthetic.cameras=1", "cameras=1"),
         ("data.name=mars", "data.name: .*'auto'.*given: 'mars'"),
         ("retrain.epochs=0", "retrain.epochs: .*greater than or equal to 1"),
-        ("retrain.losses.smoothing=1", "retrain.losses.smoothing: .*less than 1"),
+        ("retrain.losses.classification.smoothing=1", "retrain.losses.classification.smoothing: .*less than 1"),
+        ("retrain.losses.smoothing=0.1", "unknown key 'retrain.losses.smoothing'"),
         ("search.sample_size=1000", "sample_size 1000 must not exceed population"),
         ("input_size=[64]", "input_size"),
-        ("resnet_last_stride=3", "resnet_last_stride"),
+        ("last_stride=3", "last_stride"),
     ],
 )
 def test_experiment_errors(override, message):

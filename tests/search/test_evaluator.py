@@ -10,10 +10,10 @@ import torch
 from evaluation.features import evaluate_network
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
+from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
 from search.config import SearchConfig
 from search.evaluator import SupernetEvaluator
-from supernet.calibration import calibrate
 from supernet.files import load_space
 from supernet.space import decode, sample
 from supernet.supernet import Supernet

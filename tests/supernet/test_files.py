@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
+from reid.models.heads import HeadConfig
 from supernet.arch import arch_to_dict, mobilenet_v2
 from supernet.catalog import (
-    ResNetSpec,
+    Backbone,
+    NetworkSpec,
     build,
     find_network,
-    input_size_of,
     spec_from_dict,
     spec_to_dict,
 )
@@ -149,14 +150,16 @@ def test_archs_of_earlier_folders_come_first(tmp_path):
     spec, path = find_network("mobilenetv2", [tmp_path], None, (9, 9), 2)
     assert path == mine and spec.name == "m"
     spec, path = find_network("mobilenetv2", [], (128, 64), (9, 9), 2)
-    assert spec.arch == mobilenet_v2((128, 64)) and input_size_of(spec) == (128, 64)
+    assert spec.backbone == mobilenet_v2((128, 64)) and spec.input_size == (128, 64)
     spec, path = find_network(str(mine), [], None, (9, 9), 2)
-    assert path == mine and input_size_of(spec) == (64, 32)
+    assert path == mine and spec.input_size == (64, 32)
 
 
-def test_resnets_are_found_by_name():
+def test_other_backbones_are_found_by_name():
     spec, path = find_network("ResNet18", [], None, (128, 64), 1)
-    assert spec == ResNetSpec("resnet18", (128, 64), 1) and path is None
+    assert spec == NetworkSpec("resnet18", Backbone("resnet18", 1), (128, 64)) and path is None
+    osnet, _ = find_network("osnet_x0_25", [], None, (128, 64), 1)
+    assert osnet.backbone == Backbone("osnet_x0_25", None)
     assert find_network("resnet50", [], (64, 32), (128, 64), 2)[0].input_size == (64, 32)
 
 
@@ -177,13 +180,16 @@ def test_unknown_network_lists_the_nearest(name, message):
 @pytest.mark.parametrize(
     "spec",
     [
-        NamedArch("tiny largest", largest(load_space("tiny")), {"seed": 1}),
-        ResNetSpec("resnet18", (64, 32), 1, embedding=16),
+        NetworkSpec("tiny largest", largest(load_space("tiny")), (64, 32), HeadConfig(pool="gem"), {"seed": 1}),
+        NetworkSpec("resnet18", Backbone("resnet18", 1), (64, 32), HeadConfig(embedding=16)),
     ],
 )
 def test_spec_round_trip(spec):
     assert spec_from_dict(spec_to_dict(spec)) == spec
-    assert build(spec).feature_dim == (16 if isinstance(spec, ResNetSpec) else spec.arch.feature_dim)
+    assert build(spec).feature_dim == (spec.head.embedding or spec.backbone.feature_dim)
+
+
+HEADER = {"kind": "arch", "name": "x", "head": {}}
 
 
 @pytest.mark.parametrize(
@@ -191,8 +197,10 @@ def test_spec_round_trip(spec):
     [
         ({}, "key 'kind' is missing"),
         ({"kind": "supernet"}, "kind 'supernet' is no network"),
-        ({"kind": "arch", "name": "x"}, "key 'arch' is missing"),
-        ({"kind": "arch", "name": "x", "arch": {**arch_to_dict(mobilenet_v2()), "q": 1}}, "unknown key 'q'"),
+        ({"kind": "arch", "name": "x"}, "key 'head' is missing"),
+        (HEADER, "key 'arch' is missing"),
+        (HEADER | {"head": {"neck": "x"}}, "header: head: neck: .*given: 'x'"),
+        (HEADER | {"arch": {**arch_to_dict(mobilenet_v2()), "q": 1}}, "unknown key 'q'"),
     ],
 )
 def test_headers_of_other_files_are_refused(header, message):
@@ -206,7 +214,7 @@ def test_supernet_checkpoint(tmp_path, toy_space):
     assert loaded.space == toy_space
     state = loaded.state_dict()
     assert all(torch.equal(state[key], value) for key, value in supernet.state_dict().items())
-    spec = NamedArch("x", largest(toy_space))
+    spec = NetworkSpec("x", largest(toy_space), toy_space.input_size)
     other = save_weights(tmp_path / "other.safetensors", build(spec), spec_to_dict(spec))
     with pytest.raises(UserError, match="kind 'arch', not a supernet"):
         load_supernet(other, torch.device("cpu"))

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
 from supernet.arch import mobilenet_v2
-from supernet.calibration import calibrate
 from supernet.elastic import ElasticBatchNorm
 from supernet.files import load_space
 from supernet.network import build_network

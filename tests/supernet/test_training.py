@@ -1,4 +1,4 @@
-"""Sandwich rule, the supernet's training step, and BN calibration, each against the formula."""
+"""Sandwich rule and the supernet's training step, each against the formula."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from reid.engine.recipe import LossConfig, Recipe
+from reid.engine.recipe import Recipe
+from reid.engine.task import StepContext
+from reid.losses.config import LossConfig
 from reid.losses.triplet import batch_hard_triplet
-from supernet.calibration import calibrate
 from supernet.files import load_space
-from supernet.network import build_network
 from supernet.sampling import sandwich
 from supernet.space import contains, largest, smallest
 from supernet.supernet import Supernet
@@ -41,7 +41,7 @@ def test_sandwich_draws_uniformly():
 
 def test_training_step_is_the_sum_over_the_archs(toy_space):
     """One graph of everything at once gives the gradient that the step adds up arch by arch."""
-    losses = LossConfig(cross_entropy=0.7, smoothing=0.1, triplet=1.3, margin=0.3)
+    losses = LossConfig(classification={"weight": 0.7, "smoothing": 0.1}, triplet={"weight": 1.3, "margin": 0.3})
     config = SupernetRecipe(
         Recipe(losses=losses), random_archs=2, label_weight=0.4, logit_weight=0.9, similarity_weight=3.0
     )
@@ -53,7 +53,10 @@ def test_training_step_is_the_sum_over_the_archs(toy_space):
     labels = torch.arange(5).repeat_interleave(2)
 
     seen = []
-    log = task.backward(images, labels, 7, contextlib.nullcontext, lambda loss: (seen.append(loss), loss.backward()))
+    context = StepContext(
+        7, 0.5, torch.Generator(), contextlib.nullcontext, lambda loss: (seen.append(loss), loss.backward())
+    )
+    log = task.backward(images, labels, context)
     got = {name: p.grad.clone() for name, p in task.named_parameters() if p.grad is not None}
     assert len(seen) == 4
 
@@ -85,32 +88,3 @@ def test_training_step_is_the_sum_over_the_archs(toy_space):
         if parameter.grad is not None:  # the losses are computed in float32
             torch.testing.assert_close(got[name], parameter.grad, rtol=1e-3, atol=1e-6 * scale)
     assert got.keys() == {name for name, p in task.named_parameters() if p.grad is not None}
-
-
-def test_calibration_is_the_mean_of_batch_statistics():
-    network = build_network(smallest(TINY)).train()
-    generator = torch.Generator().manual_seed(0)
-    batches = [torch.randn(n, 3, 64, 32, generator=generator) * (1 + n) + n for n in (2, 5, 3)]
-    with torch.no_grad():
-        maps = [network.backbone.stem.conv(batch).transpose(0, 1).flatten(1) for batch in batches]
-    weights = {name: parameter.clone() for name, parameter in network.named_parameters()}
-    momentum = network.backbone.stem.bn.momentum
-    network.backbone.stem.bn.running_mean += 9  # what was there before does not count
-
-    assert calibrate(network, iter(batches)) is network
-    bn = network.backbone.stem.bn
-    torch.testing.assert_close(bn.running_mean, torch.stack([m.mean(1) for m in maps]).mean(0))
-    torch.testing.assert_close(bn.running_var, torch.stack([m.var(1, unbiased=True) for m in maps]).mean(0))
-    assert not network.training and bn.momentum == momentum
-    assert all(torch.equal(weights[name], parameter) for name, parameter in network.named_parameters())
-    assert all(parameter.grad is None for parameter in network.parameters())
-
-
-def test_calibrated_on_one_batch_eval_equals_train():
-    """One batch's own statistics: eval mode then gives what train mode gives, but for Bessel's correction."""
-    network = build_network(smallest(TINY))
-    images = torch.randn(48, 3, 64, 32, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        trained = network.train()(images)
-        evaluated = calibrate(network, [images])(images)
-    assert F.cosine_similarity(trained, evaluated).min() > 0.999

@@ -62,7 +62,7 @@ def test_results_count_the_networks_as_they_are(run):
     for name in (f"retrain-{BEST}", "retrain-mobilenetv2"):
         row = read_result(run / name)
         spec = spec_from_dict(read_about(run / name / "last.safetensors"))
-        assert row.flops == whole_network_flops(spec.arch)
+        assert row.flops == whole_network_flops(spec.backbone)
         assert row.parameters == count_parameters(build(spec))
     row = read_result(run / "inherited-largest")
     assert row.flops == whole_network_flops(largest(load_space("tiny")))
@@ -246,7 +246,7 @@ def test_wrong_kinds_of_checkpoint_are_refused(run, call, tmp_path):
     _refused(call("evaluate", network, "--arch", BEST, *out), "--arch is for supernets: leave it out")
     _refused(call("evaluate", supernet, *out), "which arch. add --arch NAME")
     _refused(call("evaluate", supernet, "--arch", "mobilenetv2", *out), "not in space tiny")
-    _refused(call("evaluate", supernet, "--arch", "resnet18", *out), "a supernet holds no ResNet")
+    _refused(call("evaluate", supernet, "--arch", "resnet18", *out), "a supernet holds archs only")
     _refused(call("evaluate", supernet, "--arch", "MLR-6M-C", "--search", run / "search", *out), "nearest: MLR-6M-")
     (tmp_path / "supernet.safetensors").write_bytes(network.read_bytes())
     _refused(call("search", "--supernet", tmp_path, *out), "kind 'arch', not a supernet")

@@ -15,8 +15,8 @@ from reid.engine.checkpoint import read_about
 from reid.files import read_json, write_text
 from search.history import read_candidates
 from search.latency import measure_latency
-from supernet.catalog import NamedArch, build, input_size_of, spec_from_dict
-from supernet.files import load_arch
+from supernet.catalog import build, spec_from_dict
+from supernet.files import NamedArch, load_arch
 from tools.jobs.opening import shown
 from tools.jobs.result import WEIGHTS
 
@@ -50,7 +50,7 @@ def _with_fresh_latency(rows: list[ResultRow], runs: Sequence[Path]) -> list[Res
     found = [index for index, run in enumerate(runs) if (run / WEIGHTS).exists()]
     specs = [spec_from_dict(read_about(runs[index] / WEIGHTS)) for index in found]
     # Weights do not change the time, so fresh ones do.
-    networks = [(build(spec), input_size_of(spec)) for spec in tqdm(specs, desc="latency", unit="network")]
+    networks = [(build(spec), spec.input_size) for spec in tqdm(specs, desc="latency", unit="network")]
     rows = list(rows)
     for index, latency in zip(found, measure_latency(networks, torch.device("cpu")), strict=True):
         rows[index] = dataclasses.replace(rows[index], latency_ms=latency)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reid.config import config_to_dict
 from reid.data.cache import load_images
-from reid.data.locate import find_market1501
-from reid.data.market1501 import read_market1501
-from reid.data.records import Dataset, ImageSet
+from reid.data.datasets.market1501 import find_market1501, read_market1501
+from reid.data.datasets.registry import open_dataset
+from reid.data.merge import merge_for_training
+from reid.data.records import Dataset, ImageRecord, ImageSet
 from reid.data.split import query_gallery_split, take_identities
 from reid.data.synthetic import make_synthetic
 from reid.errors import UserError
@@ -23,11 +25,30 @@ MADE_BY_US = "synthetic.json"
 
 @dataclass(frozen=True)
 class Source:
-    """A data set at hand: its records, the folder of its decoded cache, and what to say of it."""
+    """A data set at hand.
+
+    Attributes:
+        dataset: its records.
+        cache: folder of the decoded images.
+        notice: what to say of it.
+        also_train: data sets whose training images are trained on besides.
+        size: ``(height, width)`` that images are stored at; ``None`` for the size that they have.
+    """
 
     dataset: Dataset
     cache: Path
     notice: str | None = None
+    also_train: tuple[Dataset, ...] = ()
+    size: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """The data sets that are trained on."""
+        return " + ".join(dataset.name for dataset in (self.dataset, *self.also_train))
+
+    def decode(self, records: Sequence[ImageRecord]) -> ImageSet:
+        """The images of ``records``, from the cache where they are in it."""
+        return load_images(records, self.cache, self.size)
 
 
 @dataclass(frozen=True)
@@ -39,14 +60,29 @@ class SearchData:
     gallery: ImageSet
 
 
-def open_source(config: DataConfig, given: Path | None) -> Source:
+def open_source(config: DataConfig, given: Path | None, size: tuple[int, int] | None = None) -> Source:
     """The data set that ``config`` names, at ``given`` or where it is found; the synthetic set is made where it is
     not there.
 
+    Args:
+        config: which data set, and which others are trained on besides.
+        given: folder to look in first.
+        size: ``(height, width)`` that images are stored at where the data sets have none in common; the network's.
+
     Raises:
-        UserError: the data set is missing, half extracted, or not where ``given`` says.
+        UserError: a data set is missing, half extracted, or not where ``given`` says.
     """
+    source = _open_main(config, given)
+    others = tuple(open_dataset(each, None, ROOT, source.cache) for each in config.also_train)
+    sizes = {dataset.image_size for dataset in (source.dataset, *others)}
+    stored = size if None in sizes or len(sizes) > 1 else None
+    return replace(source, also_train=others, size=stored)
+
+
+def _open_main(config: DataConfig, given: Path | None) -> Source:
     cache = ROOT / "data" / "cache"
+    if config.dataset is not None:
+        return Source(open_dataset(config.dataset, given, ROOT, cache), cache)
     if config.name != "synthetic":
         found = find_market1501(given, ROOT)
         if found is not None:
@@ -66,12 +102,12 @@ def open_source(config: DataConfig, given: Path | None) -> Source:
             "no Market-1501 under data/ or $REID_DATA: using the SYNTHETIC set; its scores say nothing of real cameras"
         )
     dataset = read_market1501(folder, check_counts=False)
-    return Source(Dataset("synthetic", dataset.train, dataset.query, dataset.gallery), cache, notice)
+    return Source(replace(dataset, name="synthetic"), cache, notice)
 
 
 def search_data(source: Source, config: DataConfig) -> SearchData:
     """Training and held-out identities, decoded. The test set is not touched."""
-    images = load_images(source.dataset.train, source.cache)
+    images = source.decode(source.dataset.train)
     identities = len(images.pids.unique())
     held = config.holdout_identities
     train = config.train_identities or identities - held
@@ -80,25 +116,30 @@ def search_data(source: Source, config: DataConfig) -> SearchData:
             f"data: {train} training and {held} held-out identities, but {source.dataset.name} has {identities}; "
             "lower data.train_identities or data.holdout_identities"
         )
-    query, gallery = query_gallery_split(take_identities(images, train, held))
+    query, gallery = query_gallery_split(take_identities(images, train, held), source.dataset.has_cameras)
     return SearchData(take_identities(images, 0, train), query, gallery)
 
 
 def retrain_data(source: Source, config: DataConfig) -> ImageSet:
-    """The identities that stand-alone networks are trained on, decoded."""
-    images = load_images(source.dataset.train, source.cache)
+    """The identities that stand-alone networks are trained on, decoded; those of further data sets behind them."""
+    identities = sorted({record.pid for record in source.dataset.train})
     count = config.train_identities
     if count is None:
-        held = 0 if config.retrain_on_holdout else config.holdout_identities
-        count = len(images.pids.unique()) - held
+        count = len(identities) - (0 if config.retrain_on_holdout else config.holdout_identities)
     elif config.retrain_on_holdout:
         count += config.holdout_identities
-    return take_identities(images, 0, count)
+    if not source.also_train:
+        return take_identities(source.decode(source.dataset.train), 0, count)
+    if not 0 < count <= len(identities):
+        raise UserError(f"data.train_identities: {source.dataset.name} has {len(identities)}, not {count}")
+    taken = set(identities[:count])
+    own = replace(source.dataset, train=tuple(each for each in source.dataset.train if each.pid in taken))
+    return source.decode(merge_for_training((own, *source.also_train)))
 
 
 def test_data(source: Source) -> tuple[ImageSet, ImageSet]:
     """The official query and gallery, decoded; for the final evaluation only."""
-    return load_images(source.dataset.query, source.cache), load_images(source.dataset.gallery, source.cache)
+    return source.decode(source.dataset.query), source.decode(source.dataset.gallery)
 
 
 def describe(images: ImageSet) -> str:
@@ -108,4 +149,4 @@ def describe(images: ImageSet) -> str:
 
 def train_set_words(source: Source, images: ImageSet) -> str:
     """``"Market-1501: 200 identities, 3402 images"``."""
-    return f"{source.dataset.name}: {describe(images)}"
+    return f"{source.name}: {describe(images)}"

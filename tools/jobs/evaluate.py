@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from evaluation.comparison import RESULT
+from reid.engine.bn_calibration import calibrate
 from reid.engine.checkpoint import load_weights, read_about, save_weights
 from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from search.evaluator import calibration_batches
-from supernet.calibration import calibrate
-from supernet.catalog import NamedArch, Spec, build, find_network, input_size_of, spec_from_dict, spec_to_dict
+from supernet.arch import Arch
+from supernet.catalog import NetworkSpec, build, find_network, spec_from_dict, spec_to_dict
 from supernet.checkpoint import load_supernet
 from supernet.space import Space, encode, largest, smallest
 from tools.cli import Job
@@ -57,23 +59,26 @@ def evaluate(job: Job, checkpoint: Path, arch: str | None, search: Path) -> Path
     return job.out
 
 
-def _inherited(job: Job, checkpoint: Path, arch: str, search: Path, source: Source) -> tuple[ReidNetwork, Spec, str]:
+def _inherited(
+    job: Job, checkpoint: Path, arch: str, search: Path, source: Source
+) -> tuple[ReidNetwork, NetworkSpec, str]:
     """The stand-alone network of an arch with the supernet's weights, calibrated as the search does it."""
     supernet = load_supernet(checkpoint, job.device)
     spec = _arch_of(supernet.space, arch, search)
     images = search_data(source, job.experiment.data).train
     network = calibrate(
-        supernet.extract(spec.arch),
-        calibration_batches(images, input_size_of(spec), job.device, job.experiment.search, job.seed),
+        supernet.extract(spec.backbone),
+        calibration_batches(images, spec.input_size, job.device, job.experiment.search, job.seed),
     )
     return network, spec, train_set_words(source, images)
 
 
-def _arch_of(space: Space, arch: str, search: Path) -> NamedArch:
+def _arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
     if arch in ("largest", "smallest"):
-        return NamedArch(f"{space.name} {arch}", {"largest": largest, "smallest": smallest}[arch](space))
+        named = {"largest": largest, "smallest": smallest}[arch](space)
+        return NetworkSpec(f"{space.name} {arch}", named, named.input_size)
     spec, _ = find_network(arch, [search / "archs"], space.input_size, space.input_size, 2)
-    if not isinstance(spec, NamedArch):
-        raise UserError(f"--arch {arch}: a supernet holds no ResNet; name an arch of space {space.name}")
-    encode(space, spec.arch)
-    return NamedArch(f"{spec.name} inherited", spec.arch, spec.origin)
+    if not isinstance(spec.backbone, Arch):
+        raise UserError(f"--arch {arch}: a supernet holds archs only; name one of space {space.name}")
+    encode(space, spec.backbone)
+    return dataclasses.replace(spec, name=f"{spec.name} inherited")

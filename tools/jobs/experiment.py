@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from reid.config import STRICT
+from reid.config import STRICT, build_config, merge, parse_override, read_merged
+from reid.data.datasets.registry import DatasetConfig
 from reid.data.synthetic import SyntheticConfig
 from reid.engine.recipe import Recipe
+from reid.engine.scaling import at_epochs
+from reid.errors import UserError, nearest
 from search.config import SearchConfig
 from supernet.training import SupernetRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
+RECIPES = CONFIGS / "recipes"
 DEFAULT_CONFIG = CONFIGS / "market1501.yaml"
 CPU_CONFIGS = "configs/market1501-cpu.yaml (Market-1501, about two hours) or configs/demo.yaml (synthetic, minutes)"
 
@@ -32,12 +37,17 @@ class DataConfig:
 
     Attributes:
         name: ``auto`` takes Market-1501 where it is found and else the synthetic set.
+        dataset: any other data set, by its own configuration; ``name`` is of no account then (docs/data.md).
+        also_train: data sets whose training images stand-alone networks are trained on besides; tested and searched is
+            on the one above alone.
         synthetic: how the synthetic set is made.
         train_identities: ``None`` for all but the held-out ones.
         retrain_on_holdout: whether retraining uses the held-out identities too (the search is over by then).
     """
 
     name: Literal["auto", "market1501", "synthetic"] = "auto"
+    dataset: DatasetConfig | None = None
+    also_train: tuple[DatasetConfig, ...] = ()
     synthetic: SyntheticConfig = dataclasses.field(default_factory=SyntheticConfig)
     train_identities: Annotated[int, Field(ge=2)] | None = None
     holdout_identities: Annotated[int, Field(ge=2)] = 100
@@ -55,7 +65,7 @@ class Experiment:
         supernet: how the supernet is trained.
         search: how it is searched.
         retrain: the recipe that found archs and baselines alike are trained by.
-        resnet_last_stride: of the ResNet baselines.
+        last_stride: of backbones that are no archs and leave it open.
     """
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -64,4 +74,41 @@ class Experiment:
     supernet: SupernetRecipe = dataclasses.field(default_factory=SupernetRecipe)
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     retrain: Recipe = dataclasses.field(default_factory=Recipe)
-    resnet_last_stride: Literal[1, 2] = 2
+    last_stride: Literal[1, 2] = 2
+
+
+def load_experiment(
+    path: Path, overrides: Sequence[str] = (), recipe: str | None = None, epochs: int | None = None
+) -> Experiment:
+    """The experiment in a config file.
+
+    Args:
+        path: the file.
+        overrides: ``"a.b=value"`` each; they have the last word.
+        recipe: takes the place of the file's ``retrain``: a name under ``configs/recipes``, or a path.
+        epochs: the retraining's, its schedule scaled to them.
+
+    Raises:
+        UserError: a file is missing, has an unknown key or a bad value, or there is no such recipe.
+    """
+    data = read_merged(path)
+    if recipe is not None:
+        data["retrain"] = read_merged(find_recipe(recipe))
+    for text in overrides:
+        data = merge(data, parse_override(text))
+    experiment = build_config(Experiment, data, str(path))
+    if epochs is None:
+        return experiment
+    if epochs < 1:
+        raise UserError(f"--epochs {epochs}: must be at least 1")
+    return dataclasses.replace(experiment, retrain=at_epochs(experiment.retrain, epochs))
+
+
+def find_recipe(name: str) -> Path:
+    """The file of the recipe called ``name`` (or that ``name`` is the path of)."""
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    known = {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
+    if name not in known:
+        raise UserError(f"no recipe is called '{name}'{nearest(name, known) or '; known: ' + ', '.join(known)}")
+    return known[name]

@@ -20,7 +20,7 @@ from tools.jobs.compare import compare
 from tools.jobs.evaluate import evaluate
 from tools.jobs.experiment import Experiment
 from tools.jobs.opening import format_time
-from tools.jobs.retrain import retrain
+from tools.jobs.retrain import Retraining, retrain
 from tools.jobs.search import search
 from tools.jobs.train_supernet import WEIGHTS, train_supernet
 
@@ -53,7 +53,7 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     for name in (best, *baselines):
         run = out / f"retrain-{name}"
         if not (run / RESULT).exists():
-            retrain(_step(job, run), name, out / "search")
+            retrain(_step(job, run), Retraining(name, out / "search"))
         rows.append(run)
     for name in (best, "largest"):
         run = out / f"inherited-{name}"
@@ -71,7 +71,7 @@ def _check(experiment: Experiment, flops: str | None, baselines: Sequence[str]) 
     limit = parse_flops(flops or experiment.search.flops)
     make_region(space, limit, experiment.search.min_flops_fraction, experiment.search.cost_input_size)
     for name in baselines:
-        find_network(name, [], experiment.input_size, space.input_size, experiment.resnet_last_stride)
+        find_network(name, [], experiment.input_size, space.input_size, experiment.last_stride)
     return limit
 
 

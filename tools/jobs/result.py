@@ -13,7 +13,7 @@ from reid.files import write_json
 from reid.models.network import ReidNetwork, count_parameters
 from search.cost import network_flops
 from search.latency import measure_latency
-from supernet.catalog import Spec, input_size_of
+from supernet.catalog import NetworkSpec
 from tools.jobs.data import Source, test_data
 from tools.jobs.provenance import command, commit
 
@@ -23,7 +23,7 @@ WEIGHTS = "last.safetensors"
 
 def score_on_test(
     network: ReidNetwork,
-    spec: Spec,
+    spec: NetworkSpec,
     source: Source,
     device: torch.device,
     run: Path,
@@ -37,7 +37,7 @@ def score_on_test(
 ) -> ResultRow:
     """Scores ``network``, writes ``result.json`` and ``score.json`` into ``run``, prints the table of one row."""
     query, gallery = test_data(source)
-    size = input_size_of(spec)
+    size = spec.input_size
     score = evaluate_network(network, query, gallery, size, device, progress=True)
     row = ResultRow(
         name=name,

@@ -2,115 +2,200 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
+
+import torch
+from torch import nn
 
 from evaluation.comparison import ResultRow
 from evaluation.features import evaluate_network
 from evaluation.pictures.curves import draw_curves
-from reid.engine.batches import training_batches
+from reid.data.records import ImageSet
+from reid.engine.batches import TrainingBatches, training_batches
 from reid.engine.checkpoint import save_weights
 from reid.engine.device import describe_device, seeded
+from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.identity_task import IdentityTask
+from reid.engine.recipe import Recipe
 from reid.engine.run_folder import open_run, read_metrics
 from reid.engine.trainer import Monitor, fit
+from reid.models.backbones.weights import load_pretrained
 from reid.models.network import ReidNetwork, count_parameters
 from search.cost import format_flops, network_flops
-from supernet.catalog import NamedArch, Spec, build, find_network, input_size_of, spec_to_dict
+from supernet.catalog import NetworkSpec, build, find_network, for_inference, spec_to_dict
 from supernet.files import ARCHS, load_space
 from tools.cli import Job
 from tools.jobs.data import Source, open_source, retrain_data, search_data, train_set_words
-from tools.jobs.opening import announce, recipe_line, shown, tell_estimate
+from tools.jobs.facts import training_facts
+from tools.jobs.opening import announce, recipe_lines, shown, tell_estimate
 from tools.jobs.provenance import run_config
 from tools.jobs.result import WEIGHTS, score_on_test
+from tools.jobs.teacher import load_teacher, save_classifier
+
+BEST = "best.safetensors"
 
 
-def retrain(job: Job, arch: str, search: Path) -> Path:
-    """Trains the network called ``arch`` from scratch and scores the last weights on the test set; returns the run
-    folder.
+@dataclass(frozen=True)
+class Retraining:
+    """What to train.
 
-    Args:
-        job: the common options.
-        arch: name or path; see ``find_network``.
+    Attributes:
+        network: name or path; see ``find_network``.
         search: a search's run folder, whose archs are looked up before ``configs/archs``.
+        weights: where the backbone's weights come from (see ``load_pretrained``), or None for from scratch.
+        label: set beside the network's name in tables, to tell recipes apart.
     """
+
+    network: str
+    search: Path
+    weights: str | None = None
+    label: str = ""
+
+
+def retrain(job: Job, what: Retraining) -> Path:
+    """Trains a network and scores the weights that it ends with on the test set; returns the run folder.
+
+    Under ``torchrun`` its processes train one network together.
+    """
+    with process_group(from_environment(job.device)) as processes:
+        return _retrain(dataclasses.replace(job, device=processes.device), what, processes)
+
+
+def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
     experiment, recipe = job.experiment, job.experiment.retrain
-    space_size = load_space(experiment.space).input_size
     spec, path = find_network(
-        arch, [search / "archs"], experiment.input_size, space_size, experiment.resnet_last_stride
+        what.network,
+        [what.search / "archs"],
+        experiment.input_size,
+        load_space(experiment.space).input_size,
+        experiment.last_stride,
+        recipe.head,
     )
-    source = open_source(experiment.data, job.data)
+    if not processes.is_main:
+        barrier(processes)  # the first process makes the synthetic set and the decoded cache for all
+    source = open_source(experiment.data, job.data, spec.input_size)
     images = retrain_data(source, experiment.data)
-    size = input_size_of(spec)
     with seeded(job.seed):
-        batches = training_batches(
-            images, recipe.identities, recipe.instances, size, recipe.augment, job.seed, job.device
-        )
+        batches = training_batches(images, recipe, spec.input_size, job.seed, job.device, processes)
         network = build(spec)
-        task = IdentityTask(network, batches.classes, recipe.losses)
-    train_set = train_set_words(source, images)
+        pretrained = load_pretrained(network.backbone, what.weights) if what.weights else None
+        teacher = load_teacher(recipe.losses.distillation, images, job)
+        task = IdentityTask(network, batches.classes, recipe.losses, teacher)
+    trained_on = _trained_on(source, images, what.weights, recipe)
     # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
-    about = run_config(job, source, data=experiment.data, recipe=recipe) | {"network": spec_to_dict(spec)}
-    run = open_run(job.out, about, job.resume)
-    _announce(job, spec, path, network, source, train_set)
-    fit(
+    if processes.is_main:
+        about = run_config(job, source, data=experiment.data, recipe=recipe) | {
+            "network": spec_to_dict(spec),
+            "weights": what.weights,
+        }
+        open_run(job.out, about, job.resume)
+        _announce(job, spec, path, network, source, trained_on, batches, pretrained, processes)
+        barrier(processes)
+    held = _held_out(job, source)
+    trained = fit(
         task,
         batches,
         recipe,
-        run,
+        job.out,
         job.device,
-        monitor=_monitor(job, network, source, size),
+        monitor=held and _monitor(job, spec, held),
+        facts=training_facts(recipe, images, batches.per_epoch, held, source),
+        processes=processes,
         on_estimate=tell_estimate(job.device),
         title=spec.name,
     )
-    draw_curves(read_metrics(run), run / "curves.png")
-    save_weights(run / WEIGHTS, network, spec_to_dict(spec))
-    finish(job, network, spec, source, run, train_set)
-    return run
+    if processes.is_main:
+        _finish(job, trained, spec, source, images, trained_on, what.label)
+    barrier(processes)
+    return job.out
 
 
-def finish(job: Job, network: ReidNetwork, spec: Spec, source: Source, run: Path, train_set: str) -> ResultRow:
-    """Scores a trained network on the official query and gallery and writes its result."""
+def _finish(
+    job: Job, trained: nn.Module, spec: NetworkSpec, source: Source, images: ImageSet, trained_on: str, label: str
+) -> ResultRow:
+    """Keeps the weights, and scores them on the official query and gallery."""
+    records = read_metrics(job.out)
+    draw_curves(records, job.out / "curves.png")
+    network, spec = for_inference(trained.network, spec)
+    save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
+    save_classifier(job.out, trained.classifiers[0], images)
     return score_on_test(
         network,
         spec,
         source,
         job.device,
-        run,
-        kind="searched" if isinstance(spec, NamedArch) and "space" in spec.origin else "baseline",
-        name=spec.name,
-        epochs=job.experiment.retrain.epochs,
+        job.out,
+        kind="searched" if spec.searched else "baseline",
+        name=f"{spec.name} ({label})" if label else spec.name,
+        epochs=records[-1]["epoch"],
         seed=job.seed,
-        train_set=train_set,
+        train_set=trained_on,
     )
 
 
-def _monitor(job: Job, network: ReidNetwork, source: Source, size: tuple[int, int]) -> Monitor | None:
-    """mAP on the held-out identities, where those are not trained on; test data are never looked at while training."""
+def _trained_on(source: Source, images: ImageSet, weights: str | None, recipe: Recipe) -> str:
+    """What a table says of the data that made the network; rows that differ in it are not compared."""
+    words = train_set_words(source, images)
+    if weights:
+        words = f"{'ImageNet' if weights == 'imagenet' else weights} weights, then {words}"
+    if recipe.losses.distillation.teacher:
+        words += f", taught by {recipe.losses.distillation.teacher}"
+    return words
+
+
+def _held_out(job: Job, source: Source) -> tuple[ImageSet, ImageSet] | None:
+    """The held-out identities as query and gallery, where those are not trained on; test data are never looked at while
+    training."""
     if job.experiment.data.retrain_on_holdout or not job.experiment.retrain.evaluate_every:
         return None
     held = search_data(source, job.experiment.data)
+    return held.query, held.gallery
 
-    def evaluate() -> dict[str, float]:
-        score = evaluate_network(network, held.query, held.gallery, size, job.device)
+
+def _monitor(job: Job, spec: NetworkSpec, held: tuple[ImageSet, ImageSet]) -> Monitor:
+    """mAP on the held-out identities."""
+
+    def evaluate(task: nn.Module) -> dict[str, float]:
+        score = evaluate_network(task.network, *held, spec.input_size, job.device)
         return {"holdout_mAP": score.mAP, "holdout_rank1": score.rank1}
 
-    return Monitor(evaluate)
+    def keep(task: nn.Module) -> None:
+        network, kept = for_inference(task.network, spec)
+        save_weights(job.out / BEST, network, spec_to_dict(kept))
+
+    return Monitor(evaluate, keep=keep)
 
 
-def _announce(job: Job, spec: Spec, path: Path | None, network: ReidNetwork, source: Source, train_set: str) -> None:
-    size = input_size_of(spec)
-    flops = format_flops(network_flops(network.eval(), size))
+def _announce(
+    job: Job,
+    spec: NetworkSpec,
+    path: Path | None,
+    network: ReidNetwork,
+    source: Source,
+    trained_on: str,
+    batches: TrainingBatches,
+    pretrained: object | None,
+    processes: Processes,
+) -> None:
+    height, width = spec.input_size
+    with torch.no_grad():
+        flops = format_flops(network_flops(network.eval(), spec.input_size))
     shadowed = path is not None and path.parent != ARCHS and (ARCHS / path.name).exists()
+    together = f", one of {processes.world_size} processes" if processes.several else ""
     announce(
-        f"retraining {spec.name} from scratch in {shown(job.out)}",
+        f"training {spec.name} {'from its weights' if pretrained else 'from scratch'} in {shown(job.out)}",
         [
             ("note", source.notice),
-            ("data", train_set),
-            ("network", f"{spec.name}, {size[0]}x{size[1]}, {count_parameters(network) / 1e6:.2f}M parameters"),
+            ("data", trained_on),
+            ("network", f"{spec.name}, {height}x{width}, {count_parameters(network) / 1e6:.2f}M parameters"),
             ("arch file", path and shown(path)),
             ("note", f"{shown(ARCHS / path.name)} has the same name and is not the one used" if shadowed else None),
+            ("weights", pretrained and str(pretrained)),
             ("FLOPs", flops),
-            ("recipe", recipe_line(job.experiment.retrain)),
-            ("device", describe_device(job.device)),
+            *recipe_lines(job.experiment.retrain),
+            ("batches", f"{batches.per_epoch} an epoch"),
+            ("device", describe_device(job.device) + together),
         ],
     )

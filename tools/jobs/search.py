@@ -43,7 +43,7 @@ def search(job: Job, supernet_run: Path, flops: str | None, strategy: str) -> Se
         )
     supernet = load_supernet(weights, job.device)
     _check_space(supernet.space, space, weights)
-    source = open_source(experiment.data, job.data)
+    source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
     held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
     cost_size = config.cost_input_size or space.input_size

@@ -20,7 +20,8 @@ from supernet.training import SupernetTask
 from tools.cli import Job
 from tools.jobs.data import SearchData, open_source, search_data
 from tools.jobs.data import describe as describe_images
-from tools.jobs.opening import announce, recipe_line, shown, tell_estimate
+from tools.jobs.facts import training_facts
+from tools.jobs.opening import announce, recipe_lines, shown, tell_estimate
 from tools.jobs.provenance import run_config
 
 WEIGHTS = "supernet.safetensors"
@@ -34,33 +35,30 @@ def train_supernet(job: Job) -> Path:
     """
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
-    source = open_source(experiment.data, job.data)
+    source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
     recipe = experiment.supernet.recipe
-    batches = training_batches(
-        images.train, recipe.identities, recipe.instances, space.input_size, recipe.augment, job.seed, job.device
-    )
+    batches = training_batches(images.train, recipe, space.input_size, job.seed, job.device)
     # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
     parts = {"data": experiment.data, "supernet": experiment.supernet}
     run = open_run(job.out, run_config(job, source, **parts) | {"space": space_to_dict(space)}, job.resume)
     _announce(job, space, images, source)
 
     with seeded(job.seed):
-        supernet = Supernet(space)
-        task = SupernetTask(supernet, batches.classes, experiment.supernet, job.seed)
-    monitor = Monitor(_monitor(job, space, supernet, images))
-    fit(
+        task = SupernetTask(Supernet(space), batches.classes, experiment.supernet, job.seed)
+    trained = fit(
         task,
         batches,
         recipe,
         run,
         job.device,
-        monitor=monitor,
+        monitor=Monitor(_monitor(job, space, images), "largest_mAP"),
+        facts=training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source),
         on_estimate=tell_estimate(job.device),
         title="supernet",
     )
     draw_curves(read_metrics(run), run / "curves.png")
-    save_supernet(run / WEIGHTS, supernet)
+    save_supernet(run / WEIGHTS, trained.supernet)
     return run
 
 
@@ -74,18 +72,24 @@ def _announce(job: Job, space: Space, images: SearchData, source) -> None:
             ("data", f"{source.dataset.name}: {describe_images(images.train)}; held out for the search: {held}"),
             ("network", describe(space)),
             ("FLOPs", f"{format_flops(low)} to {format_flops(high)}"),
-            ("recipe", recipe_line(job.experiment.supernet.recipe)),
+            *recipe_lines(job.experiment.supernet.recipe),
             ("device", describe_device(job.device)),
         ],
     )
 
 
-def _monitor(job: Job, space: Space, supernet: Supernet, images: SearchData) -> Callable[[], dict[str, float]]:
+def _monitor(job: Job, space: Space, images: SearchData) -> Callable[[SupernetTask], dict[str, float]]:
     """mAP of the largest and the smallest arch on the held-out identities."""
 
-    def evaluate() -> dict[str, float]:
+    def evaluate(task: SupernetTask) -> dict[str, float]:
         evaluator = SupernetEvaluator(
-            supernet, images.train, images.query, images.gallery, space.input_size, job.device, job.experiment.search
+            task.supernet,
+            images.train,
+            images.query,
+            images.gallery,
+            space.input_size,
+            job.device,
+            job.experiment.search,
         )
         return {
             f"{name}_mAP": evaluator(arch)["default"]

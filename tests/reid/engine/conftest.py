@@ -63,7 +63,7 @@ def recipe() -> Recipe:
 @pytest.fixture(scope="session")
 def make_batches(image_set) -> Callable[[Recipe], TrainingBatches]:
     def make(recipe: Recipe) -> TrainingBatches:
-        return training_batches(image_set, recipe.identities, recipe.instances, SIZE, recipe.augment, 3, CPU)
+        return training_batches(image_set, recipe, SIZE, 3, CPU)
 
     return make
 

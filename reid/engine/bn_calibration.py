@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-_BN = (nn.BatchNorm1d, nn.BatchNorm2d)
+_BN = nn.modules.batchnorm._BatchNorm
 
 
 @torch.no_grad()
@@ -16,15 +16,18 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> nn.Module:
     ``network``.
 
     The average of per-batch means and of per-batch Bessel-corrected variances, as in the BN paper (Ioffe and Szegedy
-    2015, section 3.1) and fvcore's ``update_bn_stats`` with its default estimator. The network ends in eval mode.
-    ``batches`` are ``(N, 3, H, W)`` images prepared as in evaluation (no augmentation); N must be at least 2.
+    2015, section 3.1) and fvcore's ``update_bn_stats`` with its default estimator. Everything but BN runs in eval mode
+    (no dropout), and the network ends in it. ``batches`` are ``(N, 3, H, W)`` images prepared as in evaluation (no
+    augmentation); N must be at least 2.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, _BN)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # torch: the cumulative average over the batches seen since the reset
-    network.train()
+    network.eval()
+    for layer in layers:
+        layer.train()
     for images in batches:
         network(images)
     for layer, momentum in zip(layers, momenta, strict=True):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
+from reid.data.samplers.schedule import deal_identities
 from reid.errors import UserError
+
+Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From identities ``(M,)`` and the number of chunks each has given before, ``(M,)``, to image indices ``(M, K)``."""
 
 
 class PKSampler:
@@ -20,9 +26,7 @@ class PKSampler:
       replacement, but balanced);
     - an epoch has ``B = ceil(chunks / P)`` batches, known beforehand; the fewer than P places left over go to
       one more chunk of identities drawn at random;
-    - an identity with as many chunks left as there are batches left is taken into the batch; the other places
-      are drawn, with better chances for identities with more chunks left. Then the chunks always fit into the
-      B batches.
+    - identities are dealt to batches so that the chunks always fit (``deal_identities``).
 
     So every image is shown in every epoch. The one exception is an identity with more than ``B`` chunks, that
     is, more than the P-th part of all: it gives ``B`` of them, another random choice in each epoch, and the
@@ -56,6 +60,7 @@ class PKSampler:
                 f"a batch of p={p} identities cannot be drawn from {len(self._counts)}; lower p or add some"
             )
         self._identity_of = identity_of
+        self._first = np.cumsum(self._counts) - self._counts
         self._p, self._k, self._seed, self._rank, self._world_size = p, k, seed, rank, world_size
         self._chunks = -(-self._counts // k)
         self.batches_per_epoch = int(-(-self._chunks.sum() // p))
@@ -67,41 +72,28 @@ class PKSampler:
         """
         # Only uniform numbers, comparisons and divisions are used: the same on every platform.
         rng = np.random.default_rng([self._seed, e])
-        shuffled = np.lexsort((rng.random(len(self._identity_of)), self._identity_of))
-        start = np.cumsum(self._counts) - self._counts
+        draw = self._cut_chunks(rng)
         given = np.zeros_like(self._counts)
         share = self._p // self._world_size
         mine = slice(self._rank * share, (self._rank + 1) * share)
         batches = []
-        for chosen in self._schedule(rng):
-            position = given[chosen, None] * self._k + np.arange(self._k)
+        for chosen in self._deal(rng):
+            index = draw(chosen, given[chosen])[mine]
             given[chosen] += 1
-            # Modulo: the last chunk goes on with the identity's first images, others than its own if n >= K.
-            index = shuffled[start[chosen, None] + position % self._counts[chosen, None]]
-            batches.append(torch.from_numpy(index[mine].reshape(-1).astype(np.int64)))
+            batches.append(torch.from_numpy(index.reshape(-1).astype(np.int64)))
         return batches
 
-    def _schedule(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """The identities of each batch, ``(p,)`` different ones each, in random order."""
-        left = self._quotas(rng)
-        schedule = []
-        for batches_left in range(self.batches_per_epoch, 0, -1):
-            candidates = np.flatnonzero(left)
-            # Kept true by this loop: no identity has more chunks left than there are batches, and together
-            # they have p for each batch. So at least p identities have some, and at most p must be taken now.
-            key = rng.random(len(candidates)) / left[candidates]
-            key[left[candidates] == batches_left] = -1.0
-            chosen = candidates[np.argsort(key, kind="stable")[: self._p]]
-            chosen = chosen[np.argsort(rng.random(self._p), kind="stable")]
-            left[chosen] -= 1
-            schedule.append(chosen)
-        return schedule
+    def _cut_chunks(self, rng: np.random.Generator) -> Draw:
+        """This epoch's chunks of K images of each identity."""
+        shuffled = np.lexsort((rng.random(len(self._identity_of)), self._identity_of))
 
-    def _quotas(self, rng: np.random.Generator) -> np.ndarray:
-        """Chunks that each identity gives in this epoch: at most one per batch, and p per batch together."""
-        quotas = np.minimum(self._chunks, self.batches_per_epoch)
-        while missing := self._p * self.batches_per_epoch - int(quotas.sum()):
-            open_to_more = np.flatnonzero(quotas < self.batches_per_epoch)
-            order = np.argsort(rng.random(len(open_to_more)), kind="stable")
-            quotas[open_to_more[order[:missing]]] += 1
-        return quotas
+        def draw(chosen: np.ndarray, given: np.ndarray) -> np.ndarray:
+            position = given[:, None] * self._k + np.arange(self._k)
+            # Modulo: the last chunk goes on with the identity's first images, others than its own if n >= K.
+            return shuffled[self._first[chosen, None] + position % self._counts[chosen, None]]
+
+        return draw
+
+    def _deal(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """The identities of each batch, ``(p,)`` different ones each, in random order."""
+        return deal_identities(self._chunks, np.full(self.batches_per_epoch, self._p), rng)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from reid.data.sampler import PKSampler
+from reid.data.samplers import PKSampler
 from reid.errors import UserError
 
 counts_lists = st.lists(st.integers(1, 40), min_size=2, max_size=25)
@@ -117,3 +117,9 @@ def test_refuses():
         PKSampler(labels, 3, 2, seed=0, rank=0, world_size=2)
     with pytest.raises(UserError, match="k=0"):
         PKSampler(labels, 2, 0, seed=0)
+
+
+def test_draws_are_the_same_in_every_version():
+    """A run that is resumed with a later version must draw what the one that began it would have drawn."""
+    sampler = PKSampler(torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 1]), 2, 2, seed=1)
+    assert [batch.tolist() for batch in sampler.epoch(3)] == [[1, 8, 0, 6], [4, 1, 7, 3], [5, 2, 0, 6]]

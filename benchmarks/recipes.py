@@ -1,0 +1,82 @@
+"""Every recipe on one network, one data set and one budget: scores, images/s and peak memory, as a Markdown table.
+
+    python benchmarks/recipes.py --arch osnet_x0_25 --epochs 14 --config configs/demo.yaml --set input_size=[96,48]
+
+Each recipe is trained by tools/retrain.py in a process of its own, its schedule scaled to the budget, and goes on where it
+was interrupted. What a recipe says of the augmentation's padding is left to the config: it depends on the image size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from reid.engine.run_folder import read_metrics
+from tools.jobs.experiment import RECIPES, ROOT
+
+HEADERS = ("recipe", "mAP %", "Rank-1 %", "held-out mAP %", "epochs", "images/s", "peak memory (MiB)", "doctor")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", default="osnet_x0_25", help="the network (default: osnet_x0_25)")
+    parser.add_argument(
+        "--config", type=Path, default=ROOT / "configs" / "demo.yaml", help="experiment (default: demo)"
+    )
+    parser.add_argument("--epochs", type=int, default=14, help="epochs for every recipe (default: 14)")
+    parser.add_argument("--recipes", nargs="*", default=sorted(path.stem for path in RECIPES.glob("*.yaml")))
+    parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help="as for tools/retrain.py")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/recipes"), help="where the runs go (default: runs/recipes)"
+    )
+    read = parser.parse_args(arguments)
+    rows = []
+    for recipe in read.recipes:
+        run = read.out / recipe
+        if not (run / "result.json").exists():
+            _train(read, recipe, run)
+        rows.append(_row(recipe, run))
+    print(_markdown(rows))
+
+
+def _train(read: argparse.Namespace, recipe: str, run: Path) -> None:
+    command = [sys.executable, str(ROOT / "tools" / "retrain.py"), "--arch", read.arch, "--recipe", recipe]
+    command += ["--config", str(read.config), "--epochs", str(read.epochs), "--seed", str(read.seed)]
+    command += ["--out", str(run), *(["--resume"] if (run / "config.yaml").exists() else [])]
+    command += [part for text in read.set for part in ("--set", text)]
+    print(f"\n== {recipe} ==", flush=True)
+    subprocess.run(command, check=True)
+
+
+def _row(recipe: str, run: Path) -> tuple[str, ...]:
+    result = json.loads((run / "result.json").read_text())
+    records = read_metrics(run)
+    held = [record["holdout_mAP"] for record in records if "holdout_mAP" in record]
+    # The first epoch warms caches up.
+    speeds = sorted(record["images_per_second"] for record in records[1:] or records)
+    troubles = [each["trouble"] for each in json.loads((run / "doctor.json").read_text())]
+    return (
+        recipe,
+        f"{100 * result['mAP']:.1f}",
+        f"{100 * result['rank1']:.1f}",
+        f"{100 * held[-1]:.1f}" if held else "-",
+        str(result["epochs"]),
+        f"{speeds[len(speeds) // 2]:.0f}",
+        f"{records[-1]['peak_memory_mib']:.0f}",
+        ", ".join(troubles) or "-",
+    )
+
+
+def _markdown(rows: list[tuple[str, ...]]) -> str:
+    lines = [HEADERS, ("---", *["---:"] * (len(HEADERS) - 2), "---"), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Several seeds of one training as one row."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+
+from evaluation.comparison import ResultRow
+from reid.errors import UserError
+
+
+def mean_row(rows: Sequence[ResultRow]) -> ResultRow:
+    """The mean of ``rows``, which differ in their seed alone, with the standard deviation between them (of the sample:
+    ``n - 1``).
+
+    Raises:
+        UserError: there are fewer than two rows, two of one seed, or they are of different networks or data.
+    """
+    if len(rows) < 2:
+        raise UserError("a mean over seeds needs at least two runs")
+    first, seeds = rows[0], tuple(row.seed for row in rows)
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"runs of the seeds {', '.join(map(str, seeds))}: each seed must be there once")
+    for row in rows[1:]:
+        for key in ("name", "flops", "parameters", "input_size", "train_set", "test_set"):
+            if getattr(row, key) != getattr(first, key):
+                raise UserError(f"{row.run} and {first.run} are no repeats of one training: {key} differs")
+    mAPs, rank1s = [row.mAP for row in rows], [row.rank1 for row in rows]
+    times = [row.latency_ms for row in rows if row.latency_ms is not None]
+    return dataclasses.replace(
+        first,
+        mAP=statistics.fmean(mAPs),
+        rank1=statistics.fmean(rank1s),
+        mAP_spread=statistics.stdev(mAPs),
+        rank1_spread=statistics.stdev(rank1s),
+        latency_ms=statistics.median(times) if times else None,
+        seeds=seeds,
+    )

@@ -1,0 +1,108 @@
+"""Averages of the weights along the training: EMA over steps, SWA over epochs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from reid.config import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class AveragingConfig:
+    """Which average of the weights is evaluated and kept beside the last weights.
+
+    Attributes:
+        kind: ``ema`` is an exponential moving average over steps, ``swa`` the plain mean over the ends of the last
+            epochs (Izmailov et al. 2018).
+        decay: of ``ema``, per step.
+        start: of ``swa``: the share of the epochs that are over before the first is averaged.
+    """
+
+    kind: Literal["none", "ema", "swa"] = "none"
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    start: Annotated[float, Field(ge=0, lt=1)] = 0.75
+
+
+def ema_decay(decay: float, updates: int) -> float:
+    """The share of the old average that is kept after ``updates`` updates: ``min(decay, (1 + n) / (10 + n))``.
+
+    Early on the average is short, so that it is not held back by the initial weights (TensorFlow's ``num_updates``).
+    """
+    return min(decay, (1 + updates) / (10 + updates))
+
+
+class WeightAverage:
+    """A copy of a network that holds an average of its weights.
+
+    Make it before BN is synchronised over processes (``sync_batch_norm``): the copy then has plain BN and can be run by
+    one process alone. It costs one more set of weights, and for ``ema`` one pass over them a step.
+
+    Args:
+        network: what is averaged, on its device; the average begins with its weights.
+        config: which average; ``kind`` is not ``none``.
+
+    Attributes:
+        module: the copy, in eval mode and without gradients, for evaluation.
+    """
+
+    def __init__(self, network: nn.Module, config: AveragingConfig) -> None:
+        if config.kind == "none":
+            raise ValueError("averaging.kind is none: there is nothing to average")
+        self.config = config
+        self.module = copy.deepcopy(network).requires_grad_(False).eval()
+        self._updates = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether any weights have been averaged yet; before that ``module`` is the network as it was at first."""
+        return self._updates > 0
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether BN's running statistics have to be measured anew (``bn_calibration.calibrate``) before ``module`` is
+        evaluated: the mean of weights from far apart has other activations than any of them."""
+        return self.config.kind == "swa"
+
+    def after_step(self, network: nn.Module) -> None:
+        """To be called after every optimizer step; moves an EMA."""
+        if self.config.kind == "ema":
+            self._move(network, 1.0 - ema_decay(self.config.decay, self._updates))
+
+    def after_epoch(self, network: nn.Module, epoch: int, epochs: int) -> None:
+        """To be called after every epoch (counted from 1) of ``epochs``; from its start on an SWA takes the weights
+        in."""
+        if self.config.kind == "swa" and epoch > self.config.start * epochs:
+            self._move(network, 1.0 / (self._updates + 1))
+
+    @torch.no_grad()
+    def _move(self, network: nn.Module, share: float) -> None:
+        """``average += share * (network - average)``; BN's statistics too in an EMA, where they belong to the average.
+
+        Counters, and an SWA's statistics (measured anew before use), are copied.
+        """
+        theirs = network.state_dict()
+        lerped, copied = [], []
+        parameters = {name for name, _ in self.module.named_parameters()}
+        for name, own in self.module.state_dict().items():
+            averaged = name in parameters or (self.config.kind == "ema" and own.is_floating_point())
+            (lerped if averaged else copied).append((own, theirs[name]))
+        get_ema_multi_avg_fn(1.0 - share)(*map(list, zip(*lerped, strict=True)), None)
+        for own, their in copied:
+            own.copy_(their)
+        self._updates += 1
+
+    def state(self) -> dict[str, Any]:
+        """What ``load_state`` goes on from, bit by bit."""
+        return {"updates": self._updates, "module": self.module.state_dict()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Puts back what ``state`` gave; raises RuntimeError where it is of another network."""
+        self.module.load_state_dict(state["module"])
+        self._updates = state["updates"]

@@ -1,0 +1,189 @@
+"""Training on several processes with the gradient of one: the batch is split, the loss is over the whole of it.
+
+Every process runs its share of the batch through its copy of the network, gathers everybody's features, logits and
+labels, and computes the same loss over the whole batch (a triplet is mined in all of it). Its backward pass gives the
+part of the gradient that flows through its own share, so the sum over the processes is exactly the gradient that one
+process would have had. With ``sync_batch_norm`` that holds for a network with BN, too.
+
+``DistributedDataParallel`` is not used: it averages gradients of losses that each process computes on its own share,
+and expects one backward pass a step, where the supernet has several.
+
+All functions do nothing, or return what they were given, where there is one process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from reid.errors import UserError
+
+_BUCKET = 2**23
+"""Elements that are reduced in one call: 32 MiB of float32, beyond which a call's overhead no longer matters."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train together.
+
+    Attributes:
+        rank: 0 .. world_size - 1; rank 0 writes the files.
+        world_size: number of processes.
+        device: the device of this process.
+    """
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    @property
+    def several(self) -> bool:
+        return self.world_size > 1
+
+
+SINGLE = Processes(0, 1, torch.device("cpu"))
+"""A process that trains alone; its device is of no account."""
+
+
+def from_environment(device: torch.device, environment: Mapping[str, str] = os.environ) -> Processes:
+    """What ``torchrun`` says of this process in RANK, LOCAL_RANK and WORLD_SIZE; one process where it says nothing.
+
+    On CUDA each process of a machine gets the GPU of its LOCAL_RANK.
+
+    Raises:
+        UserError: only some of the variables are set, or a machine has more processes than GPUs.
+    """
+    if "WORLD_SIZE" not in environment:
+        return Processes(0, 1, device)
+    try:
+        rank, local, world_size = (int(environment[name]) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+    except (KeyError, ValueError):
+        raise UserError("WORLD_SIZE is set but RANK or LOCAL_RANK is no number; start the job by torchrun") from None
+    if device.type == "cuda" and world_size > 1:
+        if local >= torch.cuda.device_count():
+            count = torch.cuda.device_count()
+            raise UserError(f"torchrun starts more processes than the {count} GPUs here; lower --nproc_per_node")
+        device = torch.device("cuda", local)
+    return Processes(rank, world_size, device)
+
+
+@contextlib.contextmanager
+def process_group(processes: Processes, init_method: str = "env://") -> Iterator[Processes]:
+    """Connects the processes for the length of the block: gloo between CPUs, NCCL between GPUs.
+
+    Args:
+        init_method: how they find each other: by torchrun's environment, or a ``file://`` that all of them see.
+    """
+    if not processes.several:
+        yield processes
+        return
+    on_gpu = processes.device.type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(processes.device)
+    dist.init_process_group(
+        "nccl" if on_gpu else "gloo",
+        init_method=init_method,
+        rank=processes.rank,
+        world_size=processes.world_size,
+        device_id=processes.device if on_gpu else None,
+    )
+    try:
+        yield processes
+    finally:
+        dist.destroy_process_group()
+
+
+def gather_batch(processes: Processes, tensor: torch.Tensor) -> torch.Tensor:
+    """``(N, ...)`` of every process, the same shape everywhere, as ``(world_size * N, ...)`` in the order of the ranks.
+
+    This process's own rows keep their gradient, the others are constants.
+    """
+    if not processes.several:
+        return tensor
+    own = tensor.detach().contiguous()
+    shares = [torch.empty_like(own) for _ in range(processes.world_size)]
+    dist.all_gather(shares, own)
+    shares[processes.rank] = tensor
+    return torch.cat(shares)
+
+
+@torch.no_grad()
+def sum_gradients(
+    processes: Processes, parameters: Iterable[nn.Parameter], replicated: Iterable[nn.Parameter] = ()
+) -> None:
+    """Makes every process's ``.grad`` the gradient of the whole batch; to be called once a step, before the gradient is
+    clipped or unscaled.
+
+    Parameters without a gradient are passed over; they must be the same ones on every process.
+
+    Args:
+        parameters: those that only saw this process's share of the batch; summed over the processes.
+        replicated: those used behind ``gather_batch`` (a loss's own proxies), of which every process already has the
+            whole gradient; averaged, so that rounding cannot drive the copies apart.
+    """
+    if not processes.several:
+        return
+    replicated = {id(parameter): parameter for parameter in replicated}
+    own = [p.grad for p in parameters if p.grad is not None and id(p) not in replicated]
+    _reduce(own)
+    whole = [p.grad for p in replicated.values() if p.grad is not None]
+    _reduce(whole)
+    for gradient in whole:
+        gradient.div_(processes.world_size)
+
+
+@torch.no_grad()
+def broadcast_parameters(processes: Processes, module: nn.Module) -> None:
+    """Gives every process the parameters and buffers of rank 0."""
+    if processes.several:
+        for bucket in _buckets(list(module.state_dict().values())):
+            flat = _flatten(bucket)
+            dist.broadcast(flat, src=0)
+            _unflatten(flat, bucket)
+
+
+def barrier(processes: Processes) -> None:
+    """Waits for all processes."""
+    if processes.several:
+        dist.barrier(device_ids=[processes.device.index] if processes.device.type == "cuda" else None)
+
+
+def _reduce(tensors: list[torch.Tensor]) -> None:
+    for bucket in _buckets(tensors):
+        flat = _flatten(bucket)
+        dist.all_reduce(flat)
+        _unflatten(flat, bucket)
+
+
+def _buckets(tensors: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """Neighbours of one dtype, up to ``_BUCKET`` elements together: a call for each small tensor would cost more than
+    what it carries."""
+    bucket: list[torch.Tensor] = []
+    size = 0
+    for tensor in tensors:
+        if bucket and (tensor.dtype != bucket[0].dtype or size + tensor.numel() > _BUCKET):
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(tensor)
+        size += tensor.numel()
+    if bucket:
+        yield bucket
+
+
+def _flatten(tensors: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def _unflatten(flat: torch.Tensor, tensors: list[torch.Tensor]) -> None:
+    for part, tensor in zip(flat.split([tensor.numel() for tensor in tensors]), tensors, strict=True):
+        tensor.copy_(part.view(tensor.shape))

@@ -1,0 +1,33 @@
+"""The training doctor: reads a run's records and facts, names what is wrong in a line, and what helps.
+
+``examine`` is a pure function; everything it knows of a training is in its records (``metrics.jsonl``) and its
+``TrainingFacts``. ``embedding_signs`` makes the records' signs, ``random_level`` and ``identity_overlap`` some of the
+facts.
+"""
+
+from reid.engine.doctor.diagnosis import Diagnosis, Severity, Trouble
+from reid.engine.doctor.examine import examine, news
+from reid.engine.doctor.facts import TrainingFacts
+from reid.engine.doctor.from_recipe import facts_of
+from reid.engine.doctor.overlap import Overlap, identity_overlap
+from reid.engine.doctor.random_level import RandomLevel, random_level
+from reid.engine.doctor.signs import embedding_signs
+from reid.engine.doctor.words import COLUMNS, line, rows
+
+__all__ = [
+    "COLUMNS",
+    "Diagnosis",
+    "Overlap",
+    "RandomLevel",
+    "Severity",
+    "TrainingFacts",
+    "Trouble",
+    "embedding_signs",
+    "examine",
+    "facts_of",
+    "identity_overlap",
+    "line",
+    "news",
+    "random_level",
+    "rows",
+]

@@ -1,0 +1,72 @@
+"""What the doctor says: a trouble, when it was seen, by what, and what helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Trouble(StrEnum):
+    """The troubles that are known; the value is what they are called in log and report."""
+
+    COLLAPSE = "collapse"
+    STUCK_AT_MARGIN = "stuck at the margin"
+    DIVERGENCE = "divergence"
+    EXPLODING_GRADIENTS = "exploding gradients"
+    VANISHING_GRADIENTS = "vanishing gradients"
+    NOT_LEARNING = "not learning"
+    RANDOM_LEVEL = "mAP at random level"
+    OVERFITTING = "overfitting"
+    PK_STARVATION = "PK starvation"
+    IDENTITY_OVERLAP = "train/test identity overlap"
+
+
+class Severity(IntEnum):
+    """``NOTE``: the result is still good, and could be better; ``WARNING``: part of the training does not work;
+    ``CRITICAL``: the result is worth nothing."""
+
+    NOTE = 1
+    WARNING = 2
+    CRITICAL = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule sees at the end of a history.
+
+    Attributes:
+        severity: see ``Severity``.
+        since: the epoch from which on it is so, without a break; 0: a fact of data and recipe.
+        evidence: the figures that say so.
+        cure: what to try, by recipe key.
+    """
+
+    severity: Severity
+    since: int
+    evidence: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A trouble of a training, as of its last epoch.
+
+    Attributes:
+        trouble, severity: which, and how bad where it was worst.
+        since: the first epoch it was seen in; 0: before the training.
+        until: the last epoch it was seen in, where it has gone since; ``None`` while it lasts.
+        evidence: the figures when it was last seen.
+        cure: what to try.
+    """
+
+    trouble: Trouble
+    severity: Severity
+    since: int
+    until: int | None
+    evidence: str
+    cure: str
+
+    @property
+    def gone(self) -> bool:
+        """Whether the last epoch does not show it any more."""
+        return self.until is not None

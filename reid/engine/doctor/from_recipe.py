@@ -1,0 +1,58 @@
+"""A training's facts, from its recipe and its data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from reid.engine.doctor.facts import TrainingFacts
+from reid.engine.doctor.overlap import Overlap
+
+if TYPE_CHECKING:
+    from reid.engine.recipe import Recipe
+
+
+def facts_of(
+    recipe: Recipe,
+    labels: torch.Tensor,
+    steps_per_epoch: int,
+    *,
+    fills_identities: bool = True,
+    random_mAP: float | None = None,
+    overlap: Overlap | None = None,
+) -> TrainingFacts:
+    """What ``examine`` should know of a training.
+
+    Args:
+        recipe: how it is trained.
+        labels: ``(N,) int64``, the identity of each training image.
+        steps_per_epoch: optimizer steps in an epoch.
+        fills_identities: whether batches hold K images of an identity (all samplers but ``random``).
+        random_mAP: ``random_level`` of the held-out queries and gallery, where it is monitored.
+        overlap: ``identity_overlap`` of training and test images, where it was looked for.
+    """
+    triplet, schedule, spectral = recipe.losses.triplet, recipe.schedule, recipe.head.spectral
+    sizes = torch.unique(labels, return_counts=True)[1]
+    return TrainingFacts(
+        epochs=recipe.epochs,
+        steps_per_epoch=steps_per_epoch,
+        classes=len(sizes),
+        identities=recipe.identities,
+        instances=recipe.instances if fills_identities else 0,
+        identities_below_k=int((sizes < recipe.instances).sum()),
+        single_image_identities=int((sizes == 1).sum()),
+        margin=triplet.margin,
+        normalize=triplet.normalize,
+        selection=triplet.selection,
+        triplet_weight=triplet.weight,
+        plain_softmax=recipe.losses.classification.kind == "linear" and recipe.losses.classification.weight > 0,
+        classifier_weight=1.0 + (spectral.weight if spectral else 0.0),
+        warmup=schedule.warmup or schedule.warmup_steps / steps_per_epoch,
+        learning_rate=recipe.optimizer.lr,
+        clip_gradient=recipe.clip_gradient,
+        precision=recipe.precision,
+        random_mAP=random_mAP,
+        shared_identities=len(overlap.identities) if overlap else 0,
+        shared_images=len(overlap.images) if overlap else 0,
+    )

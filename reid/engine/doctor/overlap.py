@@ -1,0 +1,48 @@
+"""Persons and pictures that are both trained on and tested on: scores of such a test say nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from reid.data.records import DISTRACTOR_PID, JUNK_PID, ImageSet
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What training and test images share.
+
+    Attributes:
+        identities: person numbers on both sides, ascending; junk and distractors are no persons.
+        images: test images whose pixels are those of a training image, as ``("query" or "gallery", index, index of
+            the training image)``. Such a person may have another number on the other side.
+    """
+
+    identities: tuple[int, ...]
+    images: tuple[tuple[str, int, int], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.identities or self.images)
+
+
+def identity_overlap(train: ImageSet, query: ImageSet, gallery: ImageSet) -> Overlap:
+    """Compares person numbers and decoded pixels (by a 128-bit hash of shape and bytes; about a second per GB).
+
+    Images are the same here only if every pixel is; a copy that was resized or compressed anew is not found. Junk
+    images of the gallery are left out: they touch no score.
+    """
+    trained = set(train.pids.tolist())
+    tested = set(query.pids.tolist()) | set(gallery.pids.tolist())
+    seen = {digest: index for index, digest in reversed(list(enumerate(_digests(train))))}
+    images = [
+        (name, index, seen[digest])
+        for name, part in (("query", query), ("gallery", gallery))
+        for index, (digest, pid) in enumerate(zip(_digests(part), part.pids.tolist(), strict=True))
+        if pid != JUNK_PID and digest in seen
+    ]
+    return Overlap(tuple(sorted((trained & tested) - {JUNK_PID, DISTRACTOR_PID})), tuple(images))
+
+
+def _digests(part: ImageSet) -> list[bytes]:
+    shape = str(tuple(part.images.shape[1:])).encode()
+    return [hashlib.blake2b(shape + image.cpu().numpy().tobytes(), digest_size=16).digest() for image in part.images]

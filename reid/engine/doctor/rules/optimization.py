@@ -1,0 +1,127 @@
+"""Optimization: losses and gradients that go the wrong way, or none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from reid.engine.doctor.diagnosis import Finding, Severity
+from reid.engine.doctor.facts import TrainingFacts
+from reid.engine.doctor.rules.cures import calm, feed_gradients, learn
+from reid.engine.doctor.rules.history import Record, epoch_of, number, stretch
+
+WORSE_THAN_GUESSING = 1.25
+"""Times ``log(classes)`` that a classification loss may reach. The first epochs of a sound training stay below 1.15; a
+classifier that is wrong and sure of it costs more."""
+
+RISEN = 2.0
+"""Times its lowest mean so far that the loss of an epoch may reach."""
+
+RISEN_BY = 0.5
+"""What it must also have risen by: small losses double by chance."""
+
+EXPLODED = 20.0
+"""Times the median of the epochs before that the gradient norm of an epoch may reach; a loss that falls to zero
+raises it some two to five times."""
+
+EXPLODED_AFTER = 3
+"""Epochs whose norms must be known to have a median."""
+
+VANISHED = 1e-4
+"""Global gradient norm of a network that does not learn. Sound trainings had 1 to 100 here, and 0.1 at the end."""
+
+VANISHED_FOR = 2
+"""Epochs without a gradient before it is named."""
+
+STILL_GUESSING = 0.97
+"""Share of ``log(classes)`` that counts as having learnt nothing."""
+
+LEARNS_WITHIN = 0.3
+"""Share of the epochs after the warm-up in which the classification loss must leave that level, at least two epochs.
+Trainings of 14 epochs that went well left it up to a fifth of them after the warm-up."""
+
+
+def divergence(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
+    """A loss that is no number, has risen far above its lowest, or is far above that of guessing."""
+    seen = stretch(records, lambda record: bool(_not_finite(record, facts)))
+    if seen:
+        names = ", ".join(_not_finite(seen[-1], facts))
+        return Finding(Severity.CRITICAL, epoch_of(seen[0]), f"no longer a finite number: {names}", calm(facts))
+    guessing = facts.guessing_loss
+    if guessing is None or not records:
+        return None
+    loss = number(records[-1], "loss_ce")
+    if loss is not None and loss > WORSE_THAN_GUESSING * guessing:
+        seen = stretch(records, lambda record: (number(record, "loss_ce") or 0) > WORSE_THAN_GUESSING * guessing)
+        evidence = f"classification loss {loss:.3g}, guessing among {facts.classes} costs {guessing:.3g}"
+        return Finding(Severity.WARNING, epoch_of(seen[0]), evidence, calm(facts))
+    return _risen(records, facts)
+
+
+def _not_finite(record: Record, facts: TrainingFacts) -> list[str]:
+    # Under fp16 an infinite norm is routine: the gradient scaler leaves such a step out and takes a smaller scale.
+    norm = "gradient_norm" if facts.precision != "fp16" else None
+    watched = [key for key in record if key.startswith("loss") or key == norm]
+    return [key for key in watched if isinstance(record[key], float) and not math.isfinite(record[key])]
+
+
+def _risen(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
+    losses = [number(record, "loss") for record in records]
+    known = [value for value in losses if value is not None]
+    if losses[-1] is None:
+        return None
+    lowest = min(known)
+    limit = max(RISEN * lowest, lowest + RISEN_BY)
+    if losses[-1] <= limit:
+        return None
+    after_lowest = records[len(losses) - losses[::-1].index(lowest) :]
+    seen = stretch(after_lowest, lambda record: (number(record, "loss") or 0) > limit)
+    evidence = f"loss {losses[-1]:.3g}, its lowest was {lowest:.3g}"
+    return Finding(Severity.CRITICAL, epoch_of(seen[0]), evidence, calm(facts))
+
+
+def exploding_gradients(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
+    """A gradient norm far above those of the epochs before."""
+    norms = [(number(record, "gradient_norm"), epoch_of(record)) for record in records]
+    known = [(norm, epoch) for norm, epoch in norms if norm is not None]
+    if len(known) <= EXPLODED_AFTER or norms[-1][0] is None:
+        return None
+    *before, (last, epoch) = known
+    usual = median(norm for norm, _ in before)
+    if last <= EXPLODED * usual or last <= VANISHED:
+        return None
+    evidence = f"gradient norm {last:.3g}, {usual:.3g} in the epochs before"
+    return Finding(Severity.WARNING, epoch, evidence, calm(facts))
+
+
+def vanishing_gradients(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
+    """No gradient though there is a loss to lower."""
+
+    def none_left(record: Record) -> bool:
+        norm, loss, accuracy = (number(record, key) for key in ("gradient_norm", "loss", "accuracy"))
+        fitted = loss is not None and loss < RISEN_BY or accuracy is not None and accuracy > 0.99
+        return norm is not None and norm < VANISHED and not fitted
+
+    seen = stretch(records, none_left)
+    if len(seen) < VANISHED_FOR:
+        return None
+    evidence = f"gradient norm {number(seen[-1], 'gradient_norm'):.1e}"
+    loss = number(seen[-1], "loss")
+    if loss is not None:
+        evidence += f" at a loss of {loss:.3g}"
+    return Finding(Severity.CRITICAL, epoch_of(seen[0]), evidence, feed_gradients(facts))
+
+
+def not_learning(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
+    """A classification loss that has never been below that of guessing when it should have left it."""
+    guessing, patience = facts.guessing_loss, facts.warmup + max(2.0, LEARNS_WITHIN * facts.epochs)
+    if guessing is None or not records or epoch_of(records[-1]) <= patience:
+        return None
+    known = [(loss, epoch_of(record)) for record in records if (loss := number(record, "loss_ce")) is not None]
+    if not known or min(loss for loss, _ in known) <= STILL_GUESSING * guessing:
+        return None
+    loss, epoch = known[-1]
+    evidence = f"classification loss {loss:.3g} after {epoch} epochs, guessing costs {guessing:.3g}"
+    was_worse = max(loss for loss, _ in known) > WORSE_THAN_GUESSING * guessing
+    return Finding(Severity.CRITICAL, known[0][1], evidence, calm(facts) if was_worse else learn(facts))

@@ -1,0 +1,36 @@
+"""Signs of health that are read off a batch of features while a network trains."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+
+@torch.no_grad()
+def embedding_signs(features: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Scalars on the features' device, without gradient; nothing here waits for it.
+
+    - ``embedding_spread``: standard deviation of the L2-normalised features in each dimension, mean over the
+      dimensions, times ``sqrt(D)``. 1 where they point in all directions alike, 0 where they are one vector.
+    - ``feature_norm``: mean L2 norm before that.
+    - ``identity_variance``: share of the features' variance (not normalised, summed over the dimensions) that lies
+      between the identities' means, the eta squared of an analysis of variance. It depends neither on the features'
+      scale nor on a vector common to all. ``(P - 1) / (P K - 1)`` is expected of features that know nothing of
+      identities, 1 where each identity is a point; 0 where all features are the same.
+
+    Args:
+        features: ``(N, D)`` float.
+        labels: ``(N,) int64``, numbered in any way.
+    """
+    features = features.float()
+    unit = F.normalize(features, dim=1)
+    same = (labels[:, None] == labels[None, :]).float()
+    means = same @ features / same.sum(1, keepdim=True)
+    center = features.mean(0)
+    total = (features - center).square().sum()
+    between = (means - center).square().sum()
+    return {
+        "embedding_spread": unit.std(0, correction=0).mean() * features.shape[1] ** 0.5,
+        "feature_norm": features.norm(dim=1).mean(),
+        "identity_variance": between / total.clamp_min(torch.finfo(torch.float32).tiny),
+    }

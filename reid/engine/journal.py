@@ -1,0 +1,53 @@
+"""What a training leaves behind after every epoch: its record, TensorBoard's events, and what the doctor says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from reid.engine.doctor import TrainingFacts, examine, line, news
+from reid.engine.run_folder import append_metrics, keep_metrics_until, read_metrics
+from reid.files import write_json
+
+DOCTOR = "doctor.json"
+
+
+class Journal:
+    """Writes a run's records.
+
+    Args:
+        run: the run folder.
+        done: epochs that the run goes on from; what was written of later ones is dropped.
+        facts: what the doctor must know of the training, or None to do without.
+        say: prints a line between those of the progress bar.
+    """
+
+    def __init__(self, run: Path, done: int, facts: TrainingFacts | None, say: Callable[[str], None]) -> None:
+        self.run, self.facts, self.say = run, facts, say
+        keep_metrics_until(run, done)
+        self.records: list[dict[str, Any]] = read_metrics(run)
+
+    def __enter__(self) -> Journal:
+        done = self.records[-1]["epoch"] if self.records else 0
+        self._writer = SummaryWriter(str(self.run / "tensorboard"), purge_step=done + 1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Adds an epoch's record and says what trouble came, or has gone, with it."""
+        self.records.append(record)
+        append_metrics(self.run, record)
+        for name, value in record.items():
+            if name != "epoch":
+                self._writer.add_scalar(name, value, record["epoch"])
+        if self.facts is None:
+            return
+        for diagnosis in news(self.records, self.facts):
+            self.say(f"  {line(diagnosis)}")
+        write_json(self.run / DOCTOR, [dataclasses.asdict(each) for each in examine(self.records, self.facts)])

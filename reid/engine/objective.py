@@ -1,0 +1,108 @@
+"""The loss of a batch: a recipe's weighted sum of what is said of the identities, and the signs that are logged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from reid.engine.doctor import embedding_signs
+from reid.losses.angular import am_softmax_logits, circle_softmax_logits, margin_at
+from reid.losses.center import CenterLoss
+from reid.losses.centroid import centroid_triplet_loss
+from reid.losses.circle import circle_loss
+from reid.losses.config import ClassificationConfig, LossConfig
+from reid.losses.cross_entropy import smoothed_cross_entropy
+from reid.losses.triplet import triplet_loss
+from reid.models.heads import HeadOutput
+from reid.models.heads.branch_update import ALL_BRANCHES, BranchRule, select_parts
+
+Log = dict[str, torch.Tensor]
+
+
+def identity_losses(
+    output: HeadOutput,
+    logits: Sequence[torch.Tensor],
+    labels: torch.Tensor,
+    config: LossConfig,
+    *,
+    epoch: float,
+    generator: torch.Generator,
+    center: CenterLoss | None = None,
+    rule: BranchRule = ALL_BRANCHES,
+) -> tuple[torch.Tensor, Log]:
+    """The weighted sum of the recipe's losses, and each of them (and signs of the embedding) without gradient, for the
+    log.
+
+    The classification loss is the mean over the branches of the head that learn in this step, so that its weight means
+    the same for any head. The triplet's signs are logged even where its weight is 0.
+
+    Args:
+        output: of the head; metric losses see ``output.feature (N, Df)``.
+        logits: ``(N, C)`` for each part; cosines where the classification is by angle.
+        labels: ``(N,) int64``.
+        epoch: with its fraction; margins may grow with it.
+        generator: for losses that draw.
+        center: the class centers, where that loss has a weight.
+        rule: which of the head's branches learn in this step.
+    """
+    classification = _classification(logits, labels, config.classification, epoch, generator, rule)
+    triplet = _triplet(output.feature, labels, config, generator)
+    losses = {"loss_ce": (config.classification.weight, classification)}
+    losses["loss_triplet"] = (config.triplet.weight, triplet.loss)
+    if config.circle.weight:
+        circle = circle_loss(output.feature, labels, config.circle.margin, config.circle.scale)
+        losses["loss_circle"] = (config.circle.weight, circle)
+    if config.centroid.weight:
+        centroid = centroid_triplet_loss(output.feature, labels, config.centroid.margin)
+        losses["loss_centroid"] = (config.centroid.weight, centroid)
+    if center is not None:
+        losses["loss_center"] = (config.center.weight, center(output.feature, labels))
+    total = sum(weight * loss for weight, loss in losses.values() if weight)
+    log = {"loss": total.detach()} | {name: loss.detach() for name, (_, loss) in losses.items()}
+    log |= {
+        "active_triplets": triplet.active,
+        "distance_positive": triplet.positive,
+        "distance_negative": triplet.negative,
+        "distance_gap": triplet.gap,
+        "accuracy": (logits[0].argmax(1) == labels).float().mean(),
+    }
+    return total, log | embedding_signs(output.feature.detach(), labels)
+
+
+def _classification(
+    logits: Sequence[torch.Tensor],
+    labels: torch.Tensor,
+    config: ClassificationConfig,
+    epoch: float,
+    generator: torch.Generator,
+    rule: BranchRule,
+) -> torch.Tensor:
+    losses = []
+    for part in logits:
+        if config.kind == "am_softmax":
+            part = am_softmax_logits(part, labels, config.scale, margin_at(config, epoch))
+        elif config.kind == "circle":
+            part = circle_softmax_logits(part, labels, config.scale, margin_at(config, epoch))
+        losses.append(smoothed_cross_entropy(part, labels, config.smoothing, config.smoothing_over))
+    branches = len(losses) - len(rule.extras)
+    stacked = torch.stack(losses[:branches])
+    chosen = select_parts(stacked, rule.update, rule.drop, generator) if branches > 1 else torch.ones_like(stacked)
+    extras = zip(rule.extras, losses[branches:], strict=True)
+    return (chosen * stacked).sum() / chosen.sum() + sum(weight * loss for weight, loss in extras)
+
+
+def _triplet(features: torch.Tensor, labels: torch.Tensor, config: LossConfig, generator: torch.Generator):
+    if config.triplet.weight:
+        return triplet_loss(features, labels, config.triplet, generator)
+    with torch.no_grad():  # only looked at
+        return triplet_loss(features, labels, config.triplet, generator)
+
+
+def classifiers_of(head: nn.Module, classes: int, make: type[nn.Module]) -> nn.ModuleList:
+    """A classifier for each part of ``head``, less those that share one."""
+    dims: dict[int, int] = {}
+    for index, dim in zip(head.part_classifiers, head.part_dims, strict=True):
+        dims.setdefault(index, dim)
+    return nn.ModuleList(make(dims[index], classes) for index in sorted(dims))

@@ -1,0 +1,33 @@
+"""The most memory that a job has held, for its records."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+_STATUS = Path("/proc/self/status")
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """MiB (2**20 bytes): on CUDA the most that torch has had allocated on ``device``, else the most resident memory of
+    this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return peak_resident_mib()
+
+
+def peak_resident_mib() -> float:
+    """The most resident memory of this process since its start, in MiB.
+
+    On Linux it is ``VmHWM``. ``ru_maxrss`` is not: the kernel hands the peak of the starting process down to the
+    program that it starts, so that a small job of a large parent would seem large. Elsewhere it is ``ru_maxrss``, in
+    bytes on macOS and in KiB on the BSDs.
+    """
+    if _STATUS.exists():
+        return int(re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text(), re.MULTILINE)[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 1024

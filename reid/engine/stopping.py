@@ -1,0 +1,62 @@
+"""Early stopping and the best epoch, as functions of a run's records: a resumed run needs no state for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from reid.config import STRICT
+from reid.numbers import Count, NonNegative
+
+Record = Mapping[str, float]
+"""What is known of one epoch: ``epoch`` (from 1) and, where they were measured, metrics by name."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class EarlyStopping:
+    """When a training ends before its last epoch.
+
+    Attributes:
+        patience: epochs that may pass without a gain. A metric is only seen in the epochs that are evaluated, so a
+            patience below the epochs between evaluations acts at the first evaluation without a gain.
+        metric: a name in the records, such as ``holdout_mAP`` or ``loss``.
+        mode: whether greater or smaller values are better.
+        minimum_gain: only a value better than the best so far by more than this counts.
+    """
+
+    patience: Count = 10
+    metric: str = "holdout_mAP"
+    mode: Literal["max", "min"] = "max"
+    minimum_gain: NonNegative = 0.0
+
+
+def best_epoch(
+    records: Sequence[Record], metric: str, mode: Literal["max", "min"] = "max", minimum_gain: float = 0.0
+) -> int | None:
+    """The epoch with the best value of ``metric``, the earliest of equals; None where none has a finite value.
+
+    With a ``minimum_gain`` it is the last epoch that was better by more than that than the best before it.
+    """
+    best, epoch = None, None
+    for record in records:
+        value = record.get(metric, math.nan) * (1 if mode == "max" else -1)
+        if math.isfinite(value) and (best is None or value > best + minimum_gain):
+            best, epoch = value, int(record["epoch"])
+    return epoch
+
+
+def should_stop(records: Sequence[Record], stopping: EarlyStopping) -> bool:
+    """Whether ``patience`` epochs have passed since the last gain, as of the last record that has the metric.
+
+    Args:
+        records: all epochs so far, in order.
+    """
+    evaluated = [record for record in records if stopping.metric in record]
+    if not evaluated:
+        return False
+    best = best_epoch(evaluated, stopping.metric, stopping.mode, stopping.minimum_gain)
+    # A metric that was never finite has had no gain since before the first epoch.
+    return int(evaluated[-1]["epoch"]) - (best or 0) >= stopping.patience

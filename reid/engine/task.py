@@ -1,0 +1,49 @@
+"""What the training loop and the tasks that it trains agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from reid.engine.distributed import SINGLE, Processes
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a task may use of the training loop in one step.
+
+    Attributes:
+        number: of the step in the whole training, from 0.
+        epoch: the same in epochs, with the fraction: 1.5 is the middle of the second epoch.
+        generator: a CPU generator that is a function of seed, epoch and step alone; for draws of the losses.
+        autocast: makes the context that the network's forward pass runs in.
+        backward: adds the gradient of a loss to ``.grad`` (with the scale that fp16 needs).
+        processes: the processes that train together, each with its share of the batch.
+    """
+
+    number: int
+    epoch: float
+    generator: torch.Generator
+    autocast: Callable[[], AbstractContextManager]
+    backward: Callable[[torch.Tensor], None]
+    processes: Processes = SINGLE
+
+
+class Task(Protocol):
+    """What is trained: an ``nn.Module`` of everything with parameters, and how one batch gives it a gradient."""
+
+    def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
+        """Adds the gradient of one batch through ``context.backward``; returns scalars for the log, on the device.
+
+        With several processes the loss is that of the whole batch, computed alike by all; each process adds the
+        gradient that flows through its own share, and the loop sums them.
+        """
+        ...
+
+    def recalibrate(self, images: Iterable[torch.Tensor]) -> None:
+        """Measures the BN statistics anew on prepared images, after weights were averaged."""
+        ...

@@ -1,0 +1,78 @@
+"""A trained, fixed network that a smaller one learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from reid.errors import UserError
+from reid.losses.config import DistillationConfig
+from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
+from reid.models.network import ReidNetwork
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A trained network, and the classifier of its training identities where the student learns logits.
+
+    Attributes:
+        network: in eval mode, on the training device; never trained.
+        classifier: ``(N, D)`` embeddings to ``(N, C)`` logits over the same identities as the student's, or None.
+    """
+
+    network: ReidNetwork
+    classifier: nn.Module | None = None
+
+    @torch.no_grad()
+    def __call__(
+        self, images: torch.Tensor, autocast: Callable[[], AbstractContextManager]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Embeddings ``(N, D)`` and logits ``(N, C)`` (or None) of a batch, without gradient."""
+        with autocast():
+            embedding = self.network(images)
+            return embedding, self.classifier(embedding) if self.classifier is not None else None
+
+
+def check_teacher(config: DistillationConfig, teacher: Teacher, classes: int, dim: int) -> None:
+    """Ends before the training what could not be distilled.
+
+    Raises:
+        UserError: logits are asked for and the teacher has none or those of other identities; embeddings are asked for
+            and have another length.
+    """
+    if config.logits:
+        if teacher.classifier is None:
+            raise UserError(
+                f"teacher {config.teacher}: has no classifier.safetensors beside its weights, so its logits cannot be "
+                "distilled; set losses.distillation.logits=0, or train the teacher again"
+            )
+        theirs = teacher.classifier.weight.shape[0]
+        if theirs != classes:
+            raise UserError(f"teacher {config.teacher}: was trained on {theirs} identities, the student on {classes}")
+    if config.embedding and teacher.network.feature_dim != dim:
+        raise UserError(
+            f"teacher {config.teacher}: its embedding has {teacher.network.feature_dim} numbers, the student's {dim}; "
+            "use losses.distillation.similarity, or give both the same head.embedding"
+        )
+
+
+def distillation_losses(
+    embedding: torch.Tensor,
+    logits: torch.Tensor,
+    teacher_embedding: torch.Tensor,
+    teacher_logits: torch.Tensor | None,
+    config: DistillationConfig,
+) -> torch.Tensor:
+    """The weighted sum of what the student is told: ``(N, D)`` embeddings and ``(N, C)`` logits of both."""
+    total = embedding.new_zeros((), dtype=torch.float32)
+    if config.logits:
+        total = total + config.logits * logit_distillation(logits, teacher_logits, config.temperature)
+    if config.embedding:
+        total = total + config.embedding * embedding_distillation(embedding, teacher_embedding)
+    if config.similarity:
+        total = total + config.similarity * similarity_distillation(embedding, teacher_embedding)
+    return total

@@ -1,0 +1,105 @@
+"""One optimizer step, and the state that it changes."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import nn
+
+from reid.engine.averaging import WeightAverage
+from reid.engine.device import autocast
+from reid.engine.distributed import SINGLE, Processes, sum_gradients
+from reid.engine.optimizers import build_optimizer, set_rate
+from reid.engine.recipe import Recipe
+from reid.engine.schedule import rate_factor
+from reid.engine.seeds import seeded_step, step_seed
+from reid.engine.task import StepContext
+
+
+class TrainingStep:
+    """One optimizer step, and the state that it changes.
+
+    Args:
+        task: see ``reid.engine.task.Task``; lies on ``device``.
+        recipe: how it is trained.
+        device: where it is trained.
+        per_epoch: steps in an epoch, by which the schedule counts.
+        seed: of what is drawn in the step, beside the images.
+        processes: those that train together.
+    """
+
+    def __init__(
+        self,
+        task: nn.Module,
+        recipe: Recipe,
+        device: torch.device,
+        per_epoch: int,
+        seed: int = 0,
+        processes: Processes = SINGLE,
+    ) -> None:
+        self.task, self.recipe, self.device, self.per_epoch = task, recipe, device, per_epoch
+        self.seed, self.processes = seed, processes
+        self.optimizer = build_optimizer(task, recipe.optimizer)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
+        self.average = WeightAverage(task, recipe.averaging) if recipe.averaging.kind != "none" else None
+        self.autocast = functools.partial(autocast, device, recipe.precision)
+        self._trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def __call__(
+        self, images: torch.Tensor, labels: torch.Tensor, number: int
+    ) -> tuple[dict[str, torch.Tensor], float]:
+        """Step ``number`` of the whole training (from 0); returns the log's scalars on the device, and the rate."""
+        recipe = self.recipe
+        epoch, within = divmod(number, self.per_epoch)
+        rate = recipe.optimizer.lr * rate_factor(
+            recipe.schedule, number / self.per_epoch, recipe.epochs, self.per_epoch
+        )
+        set_rate(self.optimizer, rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        context = StepContext(
+            number=number,
+            epoch=number / self.per_epoch,
+            # Alike in all processes: the losses see the whole batch.
+            generator=torch.Generator().manual_seed(step_seed(self.seed, epoch + 1, within)),
+            autocast=self.autocast,
+            backward=lambda loss: self.scaler.scale(loss).backward(),
+            processes=self.processes,
+        )
+        with seeded_step(step_seed(self.seed, epoch + 1, within, self.processes.rank), self.device):
+            log = self.task.backward(images, labels, context)
+        sum_gradients(self.processes, self._trained)
+        self.scaler.unscale_(self.optimizer)
+        log["gradient_norm"] = self._clip()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.after_step(self.task)
+            if number % self.per_epoch == self.per_epoch - 1:
+                self.average.after_epoch(self.task, epoch + 1, recipe.epochs)
+        return log, rate
+
+    def _clip(self) -> torch.Tensor:
+        """Clips the gradient where the recipe says so; the norm that it had."""
+        limit = self.recipe.clip_gradient
+        return nn.utils.clip_grad_norm_(self._trained, float("inf") if limit is None else limit).detach()
+
+    @property
+    def result(self) -> nn.Module:
+        """The task with the weights that are kept: the averaged ones where the recipe averages."""
+        return self.average.module if self.average is not None and self.average.started else self.task
+
+    def state(self) -> dict:
+        return {
+            "task": self.task.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        } | ({} if self.average is None else {"average": self.average.state()})
+
+    def load_state(self, state: dict) -> None:
+        """Puts back what ``state`` gave; raises RuntimeError where it is of another network."""
+        self.task.load_state_dict(state["task"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state(state["average"])

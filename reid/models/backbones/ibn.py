@@ -1,0 +1,39 @@
+"""IBN-a: instance and batch normalisation side by side (Pan et al. 2018, "Two at Once", IBN-Net)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class IBN(nn.Module):
+    """Instance normalisation of the first half of the channels, BN of the rest.
+
+    Instance normalisation takes away what is an image's own (brightness, colour cast of a camera), BN keeps what
+    tells contents apart. The two layers are called ``IN`` and ``BN`` as in the published weights.
+
+    Args:
+        channels: channels ``C``; where it is odd, BN has one more.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.half = channels // 2
+        self.IN = nn.InstanceNorm2d(self.half, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.half)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(N, C, h, w)`` to the same shape; in training ``h * w`` must be more than 1."""
+        instance, batch = x[:, : self.half], x[:, self.half :]
+        return torch.cat((self.IN(instance), self.BN(batch)), dim=1)
+
+
+def use_ibn_a(stages: list[nn.Sequential]) -> None:
+    """Puts ``IBN`` in place of the first BN of every residual block of torchvision's ResNet ``stages``.
+
+    IBN-Net's code does so in ``layer1`` to ``layer3``; ``layer4`` keeps BN, since its features are to tell
+    contents apart.
+    """
+    for stage in stages:
+        for block in stage:
+            block.bn1 = IBN(block.bn1.num_features)

@@ -1,0 +1,71 @@
+"""OSNet (Zhou et al. 2019) up to its last feature map, at the four widths that are published."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from reid.errors import UserError
+from reid.models.backbones.osnet_blocks import ConvBN, OSBlock
+
+OSNET_CHANNELS = {
+    "osnet_x0_25": (16, 64, 96, 128),
+    "osnet_x0_5": (32, 128, 192, 256),
+    "osnet_x0_75": (48, 192, 288, 384),
+    "osnet_x1_0": (64, 256, 384, 512),
+}
+"""Channels of the stem and of the three stages."""
+
+
+class OSNet(nn.Module):
+    """Stem, three stages of two ``OSBlock`` each, and a 1x1 convolution; the map has 1/16 of the image's sides.
+
+    Keys of the weights are those of torchreid. Its ``fc`` (a linear layer to 512 outputs, BN and ReLU after pooling)
+    is a head's work here: a head with an embedding of 512 stands in its place, and ``fc.*`` and ``classifier.*`` of
+    torchreid's files are left unused.
+
+    Args:
+        name: a name in ``OSNET_CHANNELS``.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        stem, *widths = OSNET_CHANNELS[name]
+        self.feature_width: int = widths[-1]
+        self.conv1 = ConvBN(3, stem, kernel=7, stride=2)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.conv2 = _stage(stem, widths[0], halve=True)
+        self.conv3 = _stage(widths[0], widths[1], halve=True)
+        self.conv4 = _stage(widths[1], widths[2], halve=False)
+        self.conv5 = ConvBN(widths[2], widths[2])
+        _initialise(self)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """``(N, 3, H, W)`` to ``(N, feature_width, H / 16, W / 16)``."""
+        x = self.maxpool(self.conv1(images))
+        return self.conv5(self.conv4(self.conv3(self.conv2(x))))
+
+
+def _stage(in_channels: int, out_channels: int, halve: bool) -> nn.Sequential:
+    stage = nn.Sequential(OSBlock(in_channels, out_channels), OSBlock(out_channels, out_channels))
+    if halve:
+        stage.append(nn.Sequential(ConvBN(out_channels, out_channels), nn.AvgPool2d(2)))
+    return stage
+
+
+def _initialise(network: nn.Module) -> None:
+    """As torchreid: Kaiming normal (fan out) for convolutions, their biases 0; BN stays at 1 and 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def osnet_imagenet_url(name: str) -> str:
+    """Always raises UserError: torchreid's weights are published where no program can fetch them by address."""
+    raise UserError(
+        f"ImageNet weights of {name} cannot be fetched by a program: take {name}_imagenet.pth from torchreid's model"
+        " zoo (https://kaiyangzhou.github.io/deep-person-reid/MODEL_ZOO) and give the file's path"
+    )

@@ -1,0 +1,51 @@
+"""Weights from a local file, whatever tool wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from reid.errors import UserError
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors by name of a ``.safetensors`` file or of one that ``torch.save`` wrote; nothing in it is executed.
+
+    Raises:
+        UserError: the file is missing, damaged, holds more than tensors and plain values, or no state dict.
+    """
+    if not path.is_file():
+        raise UserError(f"weights {path}: there is no such file; give 'imagenet', a .safetensors or a .pth file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what the readers raise for damaged bytes is anything from KeyError to AssertionError
+        if "GLOBAL" in str(error):  # torch's word for a class or function that the file wants to call
+            raise UserError(
+                f"weights {path} hold Python objects beside tensors; save the state dict alone:"
+                " torch.save(network.state_dict(), path)"
+            ) from None
+        raise UserError(
+            f"weights {path} are no readable file of tensors; it may be cut short or of another kind"
+        ) from None
+    return _state_of(data, path)
+
+
+def _state_of(data: Any, path: Path) -> dict[str, Tensor]:
+    for key in ("state_dict", "model"):
+        if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
+            data = data[key]
+    tensors = {}
+    if isinstance(data, Mapping):
+        tensors = {name: value for name, value in data.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    if not tensors:
+        raise UserError(
+            f"weights {path}: there is no state dict in it, neither at the top nor as 'state_dict' or 'model'"
+        )
+    return tensors

@@ -1,0 +1,129 @@
+"""Pretrained weights for a backbone: published ones, or a local file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from reid.errors import UserError
+from reid.models.backbones.fetch import fetch_state
+from reid.models.backbones.matching import COUNTER, match_by_name, match_in_order, mobilenet_v2_features
+from reid.models.backbones.registry import BACKBONES
+from reid.models.backbones.state_files import read_state
+
+LEAST_FILLED = 0.9
+"""Share of the backbone's tensors that a file must fill."""
+
+MOST_UNUSED = 0.25
+"""Share of a file's tensors that may be left over: heads and classifiers are; more, and it is of a deeper network."""
+
+
+@dataclass(frozen=True)
+class PretrainedReport:
+    """What became of the tensors; BN's batch counters are not among them.
+
+    Attributes:
+        loaded: names in the backbone that were filled.
+        skipped: names in the source that nothing in the backbone is called like, or that have another shape there.
+        missing: names in the backbone that were not filled and kept their values.
+    """
+
+    loaded: tuple[str, ...]
+    skipped: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        text = f"{len(self.loaded)} of {len(self.loaded) + len(self.missing)} tensors loaded"
+        for what, names in (("not in the source", self.missing), ("unused", self.skipped)):
+            if names:
+                text += f"; {what}: {', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
+        return text
+
+
+def load_pretrained(backbone: nn.Module, source: str | Path) -> PretrainedReport:
+    """Fills ``backbone`` with pretrained weights, in place; where it is refused, nothing is changed.
+
+    Names are compared without the prefixes that tools put before them (``module.``, ``backbone.``, ``base.`` ...), so
+    files of torchvision, timm, torchreid, IBN-Net and of this product's own trainings load. torchvision's MobileNetV2
+    loads into any backbone that has its layers in its order, as the arch ``mobilenetv2`` does.
+
+    Args:
+        backbone: a backbone that ``build_backbone`` made, or any module for a file with its names.
+        source: ``"imagenet"`` for published ImageNet weights from the network or torch's cache, or the path of a
+            ``.safetensors`` file or of a file that ``torch.save`` wrote (a state dict, or a dict that holds one as
+            ``state_dict`` or ``model``).
+
+    Raises:
+        UserError: the weights cannot be fetched or read, fill less than ``LEAST_FILLED`` of the backbone's tensors, or
+            more than ``MOST_UNUSED`` of theirs are left over.
+    """
+    if str(source) == "imagenet":
+        name, url = _published(backbone)
+        state, where = fetch_state(url, name), f"ImageNet weights of {name}"
+    else:
+        state, where = read_state(Path(source)), f"weights {source}"
+    own = backbone.state_dict()
+    pairs = _pairs(own, state)
+    report = _report(own, state, pairs)
+    _refuse_others(where, own, state, pairs, report)
+    filling = {name: state[theirs] for name, theirs in pairs.items() if state[theirs].shape == own[name].shape}
+    backbone.load_state_dict(filling, strict=False)
+    return report
+
+
+def _published(backbone: nn.Module) -> tuple[str, str]:
+    """Name and address of the ImageNet weights of a backbone."""
+    name = getattr(backbone, "name", None)
+    if name in BACKBONES:
+        return name, BACKBONES[name].imagenet_url(name)
+    with torch.device("meta"):
+        mobilenet = torchvision.models.mobilenet_v2(weights=None)
+    if match_in_order(backbone.state_dict(), mobilenet_v2_features(mobilenet.state_dict())):
+        return "mobilenetv2", torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1.url
+    raise UserError(
+        "no ImageNet weights are published for this backbone; give the path of a file with its weights, or train it"
+        f" from scratch (there are some for mobilenetv2, {', '.join(BACKBONES)})"
+    )
+
+
+def _pairs(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, str]:
+    """From names in the backbone to names in the source; BN's counters too where both have them."""
+    return match_by_name(own, state) or match_in_order(own, mobilenet_v2_features(state))
+
+
+def _report(own: Mapping[str, Tensor], state: Mapping[str, Tensor], pairs: Mapping[str, str]) -> PretrainedReport:
+    fits = {name: theirs for name, theirs in pairs.items() if own[name].shape == state[theirs].shape}
+    used = set(fits.values())
+    return PretrainedReport(
+        loaded=tuple(name for name in own if name in fits and not name.endswith(COUNTER)),
+        skipped=tuple(name for name in state if name not in used and not name.endswith(COUNTER)),
+        missing=tuple(name for name in own if name not in fits and not name.endswith(COUNTER)),
+    )
+
+
+def _refuse_others(
+    where: str,
+    own: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    pairs: Mapping[str, str],
+    report: PretrainedReport,
+) -> None:
+    loaded, wanted = len(report.loaded), len(report.loaded) + len(report.missing)
+    if loaded < LEAST_FILLED * wanted:
+        first = report.missing[0]
+        ours, theirs = tuple(own[first].shape), tuple(state[pairs[first]].shape) if first in pairs else "not there"
+        raise UserError(
+            f"{where} are of another network: they fill {loaded} of the backbone's {wanted} tensors; the first that"
+            f" they do not is {first}: {ours} here, {theirs} there"
+        )
+    given = loaded + len(report.skipped)
+    if len(report.skipped) > MOST_UNUSED * given:
+        raise UserError(
+            f"{where} are of another network: {len(report.skipped)} of their {given} tensors have no place in the"
+            f" backbone, {report.skipped[0]} the first"
+        )

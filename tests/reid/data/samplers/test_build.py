@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from reid.data.samplers import SAMPLERS, build_sampler
+from reid.errors import UserError
+
+LABELS = torch.arange(8).repeat_interleave(torch.tensor([5, 9, 4, 7, 8, 3, 6, 6]))
+CAMIDS = torch.arange(len(LABELS)) % 3
+SOURCES = LABELS // 4
+
+
+def build(kind: str, seed: int = 2, rank: int = 0, world_size: int = 1):
+    return build_sampler(kind, LABELS, 4, 3, seed, camids=CAMIDS, sources=SOURCES, rank=rank, world_size=world_size)
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_ranks_share_the_batch_of_one_process(kind, world_size):
+    whole = build(kind).epoch(1)
+    ranks = [build(kind, rank=rank, world_size=world_size).epoch(1) for rank in range(world_size)]
+    for batch, *shares in zip(whole, *ranks, strict=True):
+        assert torch.equal(batch, torch.cat(shares))
+        assert all(len(share) == 12 // world_size for share in shares)
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_an_epoch_is_a_function_of_seed_and_number(kind):
+    sampler = build(kind)
+    first = torch.cat(sampler.epoch(4))
+    other = torch.cat(sampler.epoch(5))
+    assert torch.equal(first, torch.cat(build(kind).epoch(4)))
+    assert not torch.equal(first, other)
+    assert not torch.equal(first, torch.cat(build(kind, seed=3).epoch(4)))
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_shows_every_image(kind):
+    assert set(torch.cat(build(kind).epoch(0)).tolist()) == set(range(len(LABELS)))
+
+
+def test_refuses():
+    with pytest.raises(UserError, match="sampler 'camera-aware' is unknown; nearest: camera_aware"):
+        build_sampler("camera-aware", LABELS, 4, 3, 0)
+    with pytest.raises(UserError, match="needs the camera of each image"):
+        build_sampler("camera_aware", LABELS, 4, 3, 0)
+    with pytest.raises(UserError, match="needs the data set of each image"):
+        build_sampler("balanced", LABELS, 4, 3, 0)

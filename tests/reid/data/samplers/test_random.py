@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from reid.data.samplers import RandomSampler
+from reid.errors import UserError
+
+
+@settings(max_examples=150, deadline=None)
+@given(images=st.integers(1, 80), batch=st.integers(1, 20), seed=st.integers(0, 2**40), drop=st.booleans())
+def test_every_image_once_and_whole_batches(images, batch, seed, drop):
+    assume(not drop or images >= batch)
+    sampler = RandomSampler(images, batch, seed, drop_last=drop)
+    epoch = sampler.epoch(4)
+    assert len(epoch) == sampler.batches_per_epoch
+    assert all(part.shape == (batch,) and part.dtype == torch.int64 for part in epoch)
+    shown = Counter(torch.cat(epoch).tolist())
+    assert set(shown) <= set(range(images))
+    if drop:
+        assert set(shown.values()) == {1} and len(shown) == images - images % batch
+    else:
+        # None is missed, and the places that are left over repeat images evenly.
+        assert len(shown) == images and max(shown.values()) == -(-len(epoch) * batch // images)
+
+
+def test_order_is_uniform():
+    """First places over many epochs: each image as often as any other, within five standard deviations."""
+    sampler, epochs = RandomSampler(5, 5, seed=0), 2000
+    first = Counter(int(sampler.epoch(e)[0][0]) for e in range(epochs))
+    deviation = (epochs * 0.2 * 0.8) ** 0.5
+    assert all(abs(first[image] - epochs / 5) < 5 * deviation for image in range(5))
+
+
+def test_refuses():
+    with pytest.raises(UserError, match="3 images fill no batch of 4"):
+        RandomSampler(3, 4, seed=0, drop_last=True)
+    with pytest.raises(UserError, match="batch of 6 images cannot be split over 4"):
+        RandomSampler(30, 6, seed=0, rank=0, world_size=4)
+    with pytest.raises(UserError, match="batches of 0 from 3 images"):
+        RandomSampler(3, 0, seed=0)

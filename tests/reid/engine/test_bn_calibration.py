@@ -1,0 +1,59 @@
+"""BN calibration against the batches' own statistics."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from reid.engine.bn_calibration import calibrate
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2, bias=False),
+            nn.BatchNorm2d(8, momentum=0.3),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.5),  # statistics are those of inference, without dropout
+            nn.BatchNorm1d(16),
+        )
+
+
+def _batches(sizes) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(n, 3, 16, 8, generator=generator) * (1 + n) + n for n in sizes]
+
+
+def test_statistics_are_the_mean_of_the_batches_own(network):
+    batches = _batches((2, 5, 3))
+    with torch.no_grad():
+        maps = [network[0](batch).transpose(0, 1).flatten(1) for batch in batches]
+        vectors = [network.train()[:6](batch) for batch in batches]
+    weights = {name: parameter.clone() for name, parameter in network.named_parameters()}
+    network[1].running_mean += 9  # what was there before does not count
+
+    assert calibrate(network, iter(batches)) is network
+    torch.testing.assert_close(network[1].running_mean, torch.stack([m.mean(1) for m in maps]).mean(0))
+    torch.testing.assert_close(network[1].running_var, torch.stack([m.var(1, unbiased=True) for m in maps]).mean(0))
+    torch.testing.assert_close(network[7].running_mean, torch.stack([v.mean(0) for v in vectors]).mean(0))
+    torch.testing.assert_close(network[7].running_var, torch.stack([v.var(0) for v in vectors]).mean(0))
+    assert not network.training and (network[1].momentum, network[7].momentum) == (0.3, 0.1)
+    assert all(torch.equal(weights[name], parameter) for name, parameter in network.named_parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_calibrated_on_one_batch_eval_equals_train(network):
+    """One batch's own statistics: eval mode then gives what train mode gives, but for Bessel's correction."""
+    (images,) = _batches((48,))
+    with torch.no_grad():
+        network.train()[6].eval()
+        trained = network(images)
+        evaluated = calibrate(network, [images])(images)
+    assert F.cosine_similarity(trained, evaluated).min() > 0.999

@@ -1,0 +1,66 @@
+"""Early stopping against a plain loop that carries its state along."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reid.config import build_config
+from reid.engine.stopping import EarlyStopping, best_epoch, should_stop
+from reid.errors import UserError
+
+
+def _records(values):
+    """One record an epoch; None is an epoch that was not evaluated."""
+    return [
+        {"epoch": epoch, "loss": 1.0} | ({} if value is None else {"score": value})
+        for epoch, value in enumerate(values, start=1)
+    ]
+
+
+values = st.lists(
+    st.one_of(st.none(), st.integers(0, 20).map(lambda n: n / 20), st.just(math.nan)), min_size=0, max_size=25
+)
+
+
+@given(values, st.integers(1, 6), st.sampled_from([0.0, 0.04, 0.051]), st.sampled_from(["max", "min"]))
+def test_beside_a_loop_with_state(values, patience, gain, mode):
+    best, best_at, stopped = None, 0, False
+    for epoch, value in enumerate(values, start=1):
+        if value is not None:
+            better = best is None or (value > best + gain if mode == "max" else value < best - gain)
+            if not math.isnan(value) and better:
+                best, best_at = value, epoch
+            stopped = epoch - best_at >= patience
+        records = _records(values[:epoch])
+        assert should_stop(records, EarlyStopping(patience, "score", mode, gain)) == stopped
+        assert best_epoch(records, "score", mode, gain) == (best_at or None)
+
+
+@given(values)
+def test_best_is_the_first_greatest(values):
+    finite = [(value, -epoch) for epoch, value in enumerate(values, 1) if value is not None and not math.isnan(value)]
+    expected = -max(finite)[1] if finite else None
+    assert best_epoch(_records(values), "score") == expected
+
+
+def test_epochs_between_evaluations_do_not_stop():
+    values = [0.1, None, None, None, None, 0.2, None, None, None, None, 0.15]
+    stopping = EarlyStopping(patience=5, metric="score")
+    stops = [should_stop(_records(values[:n]), stopping) for n in range(len(values) + 1)]
+    assert stops == [False] * 11 + [True]
+
+
+def test_smaller_is_better_for_a_loss():
+    records = [{"epoch": epoch, "loss": loss} for epoch, loss in enumerate([3.0, 2.0, 2.5, 2.0], start=1)]
+    assert best_epoch(records, "loss", "min") == 2 and best_epoch(records, "loss") == 1
+    assert should_stop(records, EarlyStopping(2, "loss", "min"))
+    assert not should_stop(records, EarlyStopping(3, "loss", "min"))
+
+
+def test_refuses():
+    with pytest.raises(UserError, match="patience"):
+        build_config(EarlyStopping, {"patience": 0}, "test")

@@ -1,0 +1,116 @@
+"""OSNet against the published counts, and against its equations written out as plain functions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from reid.models.backbones import build_backbone
+from reid.models.backbones.osnet import OSNET_CHANNELS
+from reid.models.backbones.osnet_blocks import ChannelGate
+from reid.models.network import count_parameters
+from search.cost import network_counts
+
+PUBLISHED = {"osnet_x0_25": 82.3e6, "osnet_x0_5": 272.9e6, "osnet_x0_75": 571.8e6, "osnet_x1_0": 978.9e6}
+"""Multiply-adds at 256x128 with the linear layer to 512 outputs (Zhou et al. 2019)."""
+
+ALL = [
+    pytest.param(name, marks=() if name in ("osnet_x0_25", "osnet_x1_0") else pytest.mark.slow) for name in PUBLISHED
+]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_multiply_adds_are_the_published_ones(name):
+    backbone = build_backbone(name)
+    macs = network_counts(backbone, (256, 128)).conv_linear + 512 * backbone.feature_width
+    assert macs == pytest.approx(PUBLISHED[name], abs=0.08e6)  # the paper rounds to 0.1M and counts biases
+
+
+def test_parameters_are_the_published_ones():
+    """torchreid reports 2,193,616 for x1.0: with the linear layer and its BN, and with the gate that four streams
+    share counted four times."""
+    backbone = build_backbone("osnet_x1_0")
+    gates = sum(count_parameters(layer) for layer in backbone.modules() if isinstance(layer, ChannelGate))
+    linear = 512 * 512 + 512 + 2 * 512
+    assert count_parameters(backbone) + linear + 3 * gates == 2_193_616
+
+
+def conv_bn(state, name, x, **options):
+    x = F.conv2d(x, state[f"{name}.conv.weight"], **options)
+    return batch_norm(state, f"{name}.bn", x)
+
+
+def batch_norm(state, name, x):
+    mean, variance, weight, bias = (
+        state[f"{name}.{key}"].view(-1, 1, 1) for key in ("running_mean", "running_var", "weight", "bias")
+    )
+    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
+
+
+def light_conv(state, name, x):
+    x = F.conv2d(
+        F.conv2d(x, state[f"{name}.conv1.weight"]), state[f"{name}.conv2.weight"], padding=1, groups=x.shape[1]
+    )
+    return batch_norm(state, f"{name}.bn", x).relu()
+
+
+def gate(state, name, x):
+    weights = x.mean((2, 3))
+    for layer, activation in (("fc1", torch.relu), ("fc2", torch.sigmoid)):
+        weight, bias = state[f"{name}.{layer}.weight"][:, :, 0, 0], state[f"{name}.{layer}.bias"]
+        weights = activation(weights @ weight.T + bias)
+    return x * weights[:, :, None, None]
+
+
+def os_block(state, name, x):
+    y = conv_bn(state, f"{name}.conv1", x).relu()
+    total = 0
+    for stream, depth in (("conv2a", 1), ("conv2b", 2), ("conv2c", 3), ("conv2d", 4)):
+        z = y
+        for step in range(depth):
+            z = light_conv(state, f"{name}.{stream}" if depth == 1 else f"{name}.{stream}.{step}", z)
+        total = total + gate(state, f"{name}.gate", z)
+    shortcut = conv_bn(state, f"{name}.downsample", x) if f"{name}.downsample.conv.weight" in state else x
+    return (conv_bn(state, f"{name}.conv3", total) + shortcut).relu()
+
+
+def osnet(state, x):
+    x = F.max_pool2d(conv_bn(state, "conv1", x, stride=2, padding=3).relu(), 3, stride=2, padding=1)
+    for stage in ("conv2", "conv3", "conv4"):
+        x = os_block(state, f"{stage}.1", os_block(state, f"{stage}.0", x))
+        if stage != "conv4":
+            x = F.avg_pool2d(conv_bn(state, f"{stage}.2.0", x).relu(), 2)
+    return conv_bn(state, "conv5", x).relu()
+
+
+@pytest.mark.parametrize("name", ["osnet_x0_25", "osnet_x0_5"])
+def test_it_is_the_papers_equations_with_torchreids_names(name):
+    torch.manual_seed(0)
+    backbone = build_backbone(name).eval()
+    for key, value in backbone.state_dict().items():
+        if key.endswith(("bias", "running_mean")):
+            value.normal_(std=0.1)
+        elif key.endswith("running_var"):
+            value.uniform_(0.5, 1.5)
+    images = torch.randn(2, 3, 64, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(backbone(images), osnet(backbone.state_dict(), images), rtol=1e-4, atol=1e-5)
+
+
+def test_initialisation_is_torchreids():
+    torch.manual_seed(0)
+    for name, weight in build_backbone("osnet_x1_0").named_parameters():
+        if weight.dim() == 4:
+            fan_out = weight.shape[0] * weight.shape[2] * weight.shape[3]
+            tolerance = 4 / math.sqrt(2 * weight.numel())  # four deviations of a sample's standard deviation
+            assert float(weight.detach().std()) == pytest.approx(math.sqrt(2 / fan_out), rel=tolerance), name
+        else:
+            assert torch.equal(weight, torch.full_like(weight, float(name.endswith("weight")))), name
+
+
+def test_widths_are_multiples_of_the_standard_ones():
+    for name, factor in (("osnet_x0_25", 0.25), ("osnet_x0_5", 0.5), ("osnet_x0_75", 0.75), ("osnet_x1_0", 1)):
+        assert OSNET_CHANNELS[name] == tuple(int(factor * width) for width in (64, 256, 384, 512))
