@@ -19,12 +19,27 @@ setup(
         "tqdm>=4.66",
         "tensorboard>=2.16",
         "matplotlib>=3.8",
+        "scipy>=1.11",  # sparse matrices of the re-ranking
         "nni==3.0",
         "filelock<3.12",  # nni 3.0 hangs with newer ones
         "fvcore==0.1.5.post20221221",
     ],
     extras_require={
-        "dev": ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.6"],
+        # What the tests compare with, and what some of them need: without one of these, its tests skip.
+        "dev": [
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "hypothesis>=6.100",
+            "ruff>=0.6",
+            "scikit-learn>=1.4",
+            "pytorch-metric-learning>=2.9",
+            "timm>=1.0",
+            "h5py>=3.10",
+            "onnx>=1.16",
+            "onnxruntime>=1.18",
+        ],
+        "backbones": ["timm>=1.0"],  # MobileNetV3 and EfficientNetV2
+        "cuhk03": ["h5py>=3.10"],  # its archive is HDF5
         "export": ["onnx>=1.16", "onnxruntime>=1.18"],
     },
 )

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from reid.models.backbones import build_backbone
 from reid.models.heads import BNNeckHead, HeadConfig, HeadOutput, PartsConfig, build_head
 from reid.models.network import ReidNetwork
-from reid.models.resnet import build_resnet
 from supernet.arch import mobilenet_v2
 from supernet.network import build_network
 from supernet.supernet import ElasticHead
@@ -177,7 +177,7 @@ def backbones() -> dict[str, tuple[nn.Module, int]]:
     """Backbones with the widths of their feature maps: a ResNet and an arch."""
     arch = mobilenet_v2((192, 32))
     return {
-        "resnet18": (build_resnet("resnet18").backbone, 512),
+        "resnet18": (build_backbone("resnet18"), 512),
         "mobilenetv2": (build_network(arch).backbone, arch.feature_width),
     }
 
