@@ -38,6 +38,8 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self._writer.close()
+        if self.facts is not None:  # at the end, not every epoch: it looks at every epoch's view of the history
+            write_json(self.run / DOCTOR, [dataclasses.asdict(each) for each in examine(self.records, self.facts)])
 
     def write(self, record: dict[str, Any]) -> None:
         """Adds an epoch's record and says what trouble came, or has gone, with it."""
@@ -50,4 +52,3 @@ class Journal:
             return
         for diagnosis in news(self.records, self.facts):
             self.say(f"  {line(diagnosis)}")
-        write_json(self.run / DOCTOR, [dataclasses.asdict(each) for each in examine(self.records, self.facts)])
