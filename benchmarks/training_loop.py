@@ -15,14 +15,13 @@ import time
 import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
-from reid.data.augment import AugmentConfig
 from reid.data.records import ImageSet
 from reid.engine.batches import training_batches
 from reid.engine.device import pick_device
 from reid.engine.identity_task import IdentityTask
 from reid.engine.memory import keep_freed_memory
 from reid.engine.recipe import Recipe
-from reid.engine.trainer import TrainingStep
+from reid.engine.training_step import TrainingStep
 from supernet.arch import mobilenet_v2
 from supernet.network import build_network
 
@@ -41,7 +40,7 @@ def main() -> None:
     pids = torch.arange(64).repeat_interleave(16)
     pixels = torch.randint(0, 256, (len(pids), *size, 3), dtype=torch.uint8, generator=generator)
     data = ImageSet(pixels, pids, torch.zeros_like(pids))
-    batches = training_batches(data, recipe.identities, recipe.instances, size, AugmentConfig(), 0, device)
+    batches = training_batches(data, recipe, size, 0, device)
     task = IdentityTask(build_network(mobilenet_v2(size)), batches.classes, recipe.losses)
     task.to(device, memory_format=torch.channels_last).train()
     step = TrainingStep(task, recipe, device, batches.per_epoch)
