@@ -25,6 +25,8 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/flops_table.py
+	$(BIN)/python benchmarks/backbones.py
+	$(BIN)/python benchmarks/evaluation.py
 
 $(STAMP): setup.py constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or later is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11")'

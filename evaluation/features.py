@@ -7,6 +7,7 @@ from torch import nn
 from tqdm import tqdm
 
 from evaluation.metrics import ReidScore, score_features
+from evaluation.rules import RECORDS
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
 from reid.errors import UserError
@@ -99,13 +100,13 @@ def evaluate_network(
     """The score of ``network`` when each query is looked up in the gallery; arguments as
     ``extract_features``'s.
 
-    Features of both sets are held at once (20 MB for 10,000 images of 512 numbers), distances a block at a
-    time.
+    Labels are the readers' (``evaluation.rules.RECORDS``), with cameras or without. Features of both sets are held at
+    once (20 MB for 10,000 images of 512 numbers), distances a block at a time.
     """
     features = [
         extract_features(network, images, size, device, batch_size, flip, precision, progress).to(device)
         for images in (query, gallery)
     ]
     return score_features(
-        features[0], query.pids, query.camids, features[1], gallery.pids, gallery.camids, metric=metric
+        features[0], query.pids, query.camids, features[1], gallery.pids, gallery.camids, metric=metric, rule=RECORDS
     )

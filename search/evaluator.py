@@ -6,6 +6,7 @@ import torch
 
 from evaluation.features import extract_features
 from evaluation.metrics import score_features
+from evaluation.rules import RECORDS
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
@@ -70,7 +71,7 @@ class SupernetEvaluator:
             return {"default": float("nan"), "rank1": float("nan")}
         query, gallery = features.to(self.device).split([len(self.query), len(self.gallery)])
         score = score_features(
-            query, self.query.pids, self.query.camids, gallery, self.gallery.pids, self.gallery.camids
+            query, self.query.pids, self.query.camids, gallery, self.gallery.pids, self.gallery.camids, rule=RECORDS
         )
         return {"default": score.mAP, "rank1": score.rank1}
 

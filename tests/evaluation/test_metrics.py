@@ -10,23 +10,29 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.metrics import ReidScore, score_distances, score_features
+from evaluation.metrics import ReidScore, score_blocks, score_distances, score_features
+from evaluation.rules import CUHK03, MARKET1501, MSMT17, NO_CAMERAS, RECORDS, MatchRule
 from reid.errors import UserError
 
 
-def walk(distances, query_pids, query_camids, gallery_pids, gallery_camids) -> dict[str, float] | None:
+def walk(
+    distances, query_pids, query_camids, gallery_pids, gallery_camids, rule=MARKET1501, query_ids=None, gallery_ids=None
+) -> dict[str, float] | None:
     """The score by plain loops over the sorted gallery; None where no query counts."""
+    if query_ids is None:
+        query_ids, gallery_ids = [None] * len(query_pids), range(len(gallery_pids))
     total = dict.fromkeys(("mAP", "mAP_trapezoid", "rank1", "rank5", "rank10", "rank20", "mINP"), 0.0)
     counted = 0
-    for row, pid, camid in zip(distances, query_pids, query_camids, strict=True):
+    for row, pid, camid, image in zip(distances, query_pids, query_camids, query_ids, strict=True):
+        camera = camid if rule.same_camera_is_junk and camid not in rule.unknown_camids else None
         order = sorted(range(len(row)), key=lambda place: (row[place], place))
         ranking = []
         for place in order:
-            if gallery_pids[place] == -1:
+            if gallery_pids[place] in rule.junk_pids:
                 continue
-            if gallery_pids[place] == pid and gallery_camids[place] == camid:
+            if gallery_pids[place] == pid and (gallery_camids[place] == camera or gallery_ids[place] == image):
                 continue
-            ranking.append(gallery_pids[place] == pid and pid != 0)
+            ranking.append(gallery_pids[place] == pid and pid not in rule.distractor_pids)
         right = sum(ranking)
         if right == 0:
             continue
@@ -86,8 +92,45 @@ def test_ties_go_by_the_gallerys_order():
     assert score_distances(zeros, [1], [1], [2, 2, 1], [2, 2, 2]).mAP == pytest.approx(1 / 3)
 
 
+def test_queries_without_a_match_are_left_out_and_counted():
+    # Pid 5 is not in the gallery, pid 6 only on the query's own camera, pid 0 is nobody; pid 1 is found second.
+    pids, camids = np.array([2, 1, 6, 0]), np.array([2, 2, 1, 2])
+    score = score_distances(np.tile(np.arange(4.0), (4, 1)), [5, 6, 0, 1], [1, 1, 1, 1], pids, camids)
+    assert (score.queries, score.skipped_queries) == (1, 3)
+    assert (score.mAP, score.mAP_trapezoid, score.rank1, score.rank5, score.mINP) == (0.5, 0.25, 0, 1, 0.5)
+
+
+def test_each_data_sets_rule():
+    # By distance: pid -1, pid 0, the query's pid by its camera 1, then by camera 0, by camera 2.
+    pids, camids = np.array([-1, 0, 3, 3, 3]), np.array([2, 2, 1, 0, 2])
+
+    def ap(rule, pid=3, camid=1):
+        return score_distances(np.arange(5.0)[None], [pid], [camid], pids, camids, rule=rule).mAP
+
+    assert ap(MARKET1501) == pytest.approx((1 / 2 + 2 / 3) / 2)  # wrong, passed over, right, right
+    assert ap(CUHK03) == ap(MSMT17) == pytest.approx((1 / 3 + 2 / 4) / 2)  # wrong, wrong, passed over, right, right
+    assert ap(MSMT17, pid=0) == 1 / 2 and ap(MSMT17, pid=-1) == 1  # persons like others
+    assert ap(NO_CAMERAS) == pytest.approx((1 / 2 + 2 / 3 + 3 / 4) / 3)  # wrong, right, right, right
+    assert ap(RECORDS, camid=0) == ap(NO_CAMERAS)  # camera 0 is not known there,
+    assert ap(MARKET1501, camid=0) == pytest.approx((1 / 2 + 2 / 3) / 2)  # and camera 0 here
+
+
+def test_the_query_itself_is_passed_over_by_its_image_id():
+    """Leave-one-out on a line: images at 0, 1, 3, 7 of persons 1, 1, 2, 1."""
+    places, pids = torch.tensor([[0.0], [1.0], [3.0], [7.0]]), [1, 1, 2, 1]
+    names = ["a", "b", "c", "d"]
+    arguments = (places, pids, None, places, pids, None)
+    options = dict(metric="euclidean", rule=NO_CAMERAS, query_ids=names, gallery_ids=names)
+    # a: b right, c wrong, d right. b: a right, c wrong, d right. d: c wrong, b right, a right. c: no other image.
+    score = score_features(*arguments, **options)
+    assert score.mAP == pytest.approx((2 * (1 + 2 / 3) / 2 + (1 / 2 + 2 / 3) / 2) / 3)
+    assert (score.rank1, score.queries, score.skipped_queries) == (pytest.approx(2 / 3), 3, 1)
+    with pytest.raises(UserError, match="would find itself"):
+        score_features(*arguments, metric="euclidean", rule=NO_CAMERAS)
+
+
 LABEL = st.integers(-1, 3)
-CAMID = st.integers(1, 2)
+CAMID = st.integers(0, 2)
 
 
 @st.composite
@@ -107,30 +150,77 @@ def retrievals(draw):
     return np.array(rows, dtype=draw(st.sampled_from((np.float32, np.float64)))), *labels
 
 
+RULE = st.builds(
+    MatchRule,
+    st.booleans(),
+    st.sampled_from(((), (-1,), (1, 2))),
+    st.sampled_from(((), (0,), (2,))),
+    st.sampled_from(((), (0,))),
+)
+
+
 @settings(max_examples=200, deadline=None)
-@given(retrievals(), st.integers(1, 6))
-def test_equals_the_loop(retrieval, block):
-    expected = walk(*retrieval)
+@given(retrievals(), st.integers(1, 6), RULE, st.data())
+def test_equals_the_loop(retrieval, block, rule, data):
+    distances, query_pids, _, gallery_pids, _ = retrieval
+    ids = {}
+    if data.draw(st.booleans()):  # a query is some gallery image of its identity, or none of them
+        ids["gallery_ids"] = [f"image {place}" for place in range(len(gallery_pids))]
+        own = [[f"image {place}" for place in np.flatnonzero(gallery_pids == pid)] for pid in query_pids]
+        ids["query_ids"] = [data.draw(st.sampled_from([f"query {n}", *images])) for n, images in enumerate(own)]
+    expected = walk(*retrieval, rule, **ids)
+    blocks = [distances[start : start + block] for start in range(0, len(distances), block)]
     if expected is None:
         with pytest.raises(UserError, match="no query has a right answer"):
-            score_distances(*retrieval, block=block)
+            score_distances(*retrieval, block=block, rule=rule, **ids)
     else:
-        assert score_distances(*retrieval, block=block).as_dict() == pytest.approx(expected, abs=1e-12)
+        for score in (
+            score_distances(*retrieval, block=block, rule=rule, **ids),
+            score_blocks(map(torch.from_numpy, blocks), *retrieval[1:], rule=rule, **ids),
+        ):
+            assert score.as_dict() == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("spread", [0.0, 3.0])
-def test_equals_the_loop_on_a_larger_gallery(spread):
-    """Spread 3 puts the right answers first, so that most of each row is cut away before ranks are counted."""
+@settings(max_examples=50, deadline=None)
+@given(retrievals())
+def test_with_every_gallery_image_twice(retrieval):
+    """What stood at rank r stands at 2r - 1 and 2r then."""
+    distances, *labels = retrieval
+    if walk(*retrieval) is None:
+        return
+    one = score_distances(distances, *labels)
+    two = score_distances(np.repeat(distances, 2, axis=1), *labels[:2], *(np.repeat(label, 2) for label in labels[2:]))
+    assert (two.rank1, two.rank10, two.rank20, two.mINP) == (one.rank1, one.rank5, one.rank10, one.mINP)
+    assert (two.queries, two.skipped_queries) == (one.queries, one.skipped_queries)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.5, 3.0])
+@pytest.mark.parametrize("size, identities", [(700, 12), (3000, 300)])
+def test_equals_the_loop_on_a_larger_gallery(spread, size, identities):
+    """Some 60 right answers are ranked by sorting, 10 by counting; with the spread, the right
+    answers come first and most of each row is cut away in between.
+    """
     random = np.random.default_rng(5)
-    query_pids, gallery_pids = random.integers(0, 12, 40), random.integers(-1, 12, 700)
-    query_camids, gallery_camids = random.integers(1, 7, 40), random.integers(1, 7, 700)
-    distances = random.normal(size=(40, 700)).round(2)  # rounded: plenty of ties
+    query_pids, gallery_pids = random.integers(0, identities, 40), random.integers(-1, identities, size)
+    query_camids, gallery_camids = random.integers(1, 7, 40), random.integers(1, 7, size)
+    distances = random.normal(size=(40, size)).round(2)  # rounded: plenty of ties
     distances += spread * (query_pids[:, None] != gallery_pids)
     labels = query_pids, query_camids, gallery_pids, gallery_camids
     expected = walk(distances, *labels)
     assert score_distances(distances, *labels).as_dict() == pytest.approx(expected, abs=1e-12)
     tensors = [torch.from_numpy(label) for label in labels]
     assert score_distances(torch.from_numpy(distances), *tensors).as_dict() == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_large_identity_costs_no_loop_over_its_images():
+    """Two identities of 20,000 images each: ranks by sorting; the oracle is the order of a sorted row."""
+    random = np.random.default_rng(2)
+    distances = random.random((2, 40_000), dtype=np.float32)
+    pids, camids = random.integers(1, 3, 40_000), np.full(40_000, 2)
+    hits = (pids[np.argsort(distances, axis=1, kind="stable")] == np.array([[1], [2]])).astype(float)
+    precision = hits.cumsum(axis=1) / np.arange(1, 40_001)
+    expected = ((precision * hits).sum(axis=1) / hits.sum(axis=1)).mean()
+    assert score_distances(distances, [1, 2], [1, 1], pids, camids).mAP == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
@@ -171,11 +261,38 @@ def test_cosine_and_euclidean_differ_where_lengths_do():
         (np.zeros((1, 2)), ([5], [1], [-1, -1], [2, 2]), "no query has a right answer"),
         (np.zeros((0, 2)), ([], [], [1, 2], [2, 2]), "query is empty"),
         (np.zeros((1, 0)), ([1], [1], [], []), "gallery is empty"),
+        (np.zeros((1, 2)), ([9], [1], [1, 2], [2, 2]), "no query's identity is there"),
+        (np.zeros((1, 2)), ([1], [1], [1, 2], [1, 2]), "take the rule NO_CAMERAS"),
     ],
 )
 def test_unusable_input_is_named(distances, labels, message):
     with pytest.raises(UserError, match=message):
         score_distances(distances, *labels)
+
+
+@pytest.mark.parametrize(
+    "blocks, message",
+    [
+        ([], "distances of 0 queries, but labels of 2"),
+        ([np.zeros((1, 3))], "distances of 1 queries, but labels of 2"),
+        ([np.zeros((1, 3)), np.zeros((2, 3))], "distances of 3 queries or more, but labels of 2"),
+        ([np.zeros((2, 4))], r"shape \(2, 4\), but a row must have 3"),
+        ([np.zeros(3)], r"shape \(3,\), but a row"),
+        ([np.zeros((1, 3)), np.array([[0, np.nan, 0]])], "NaN"),
+        ([np.zeros((1, 3)), np.array([[0, 0, np.nan]])], "NaN"),  # in a column that is not ranked
+    ],
+)
+def test_unusable_blocks_are_named(blocks, message):
+    with pytest.raises(UserError, match=message):
+        score_blocks(blocks, [1, 1], [1, 1], [1, 2, -1], [2, 2, 2])
+
+
+@pytest.mark.parametrize("block", [0, -1])
+def test_blocks_of_no_query_are_refused(block):
+    with pytest.raises(UserError, match="block must be 1"):
+        score_distances(np.zeros((1, 1)), [1], [1], [1], [2], block=block)
+    with pytest.raises(UserError, match="block must be 1"):
+        score_features(torch.zeros(1, 2), [1], [1], torch.ones(1, 2), [1], [2], block=block)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""Distances against float64 formulas over the differences of single pairs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from evaluation.distances import METRICS, distance_blocks, pairwise_distances, ranking_blocks
+from reid.errors import UserError
+
+
+def features(count: int, dim: int, seed: int, shift: float = 0.0) -> torch.Tensor:
+    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)) + shift
+
+
+def pair_by_pair(query: torch.Tensor, gallery: torch.Tensor, metric: str) -> torch.Tensor:
+    query, gallery = query.double()[:, None], gallery.double()[None]
+    if metric == "euclidean":
+        return (query - gallery).square().sum(dim=2).sqrt()
+    return 1 - (query * gallery).sum(dim=2) / (query.norm(dim=2) * gallery.norm(dim=2))
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+@pytest.mark.parametrize("metric", METRICS)
+def test_equal_the_formula(metric, shift):
+    query, gallery = features(9, 64, 0, shift), features(40, 64, 1, shift)
+    distances = pairwise_distances(query, gallery, metric)
+    assert distances.dtype == torch.float32 and distances.shape == (9, 40)
+    assert torch.allclose(distances.double(), pair_by_pair(query, gallery, metric), atol=1e-6, rtol=1e-6)
+
+
+def test_worked_by_hand():
+    query, gallery = torch.tensor([[3.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 2.0], [-1.0, 0.0], [0.0, 0.0]])
+    assert pairwise_distances(query, gallery, "euclidean").tolist()[0] == pytest.approx([4, 13**0.5, 4, 3])
+    assert pairwise_distances(query, gallery, "cosine").tolist()[0] == pytest.approx([0.4, 1, 2, 1])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_duplicates_are_at_zero_and_nothing_is_below(metric):
+    query = features(200, 256, 3)
+    own = pairwise_distances(query, query.clone(), metric)
+    assert own.diagonal().abs().max() < 1e-5 and own.min() >= 0
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("block", [1, 4, 9, 100])
+def test_blocks_are_the_rows_in_order(metric, block):
+    query, gallery = features(9, 8, 4), features(30, 8, 5)
+    whole, blocks = pairwise_distances(query, gallery, metric), list(distance_blocks(query, gallery, metric, block))
+    assert [len(rows) for rows in blocks[:-1]] == [block] * (len(blocks) - 1)
+    assert torch.allclose(torch.cat(blocks), whole, atol=1e-6)
+    ranking = torch.cat(list(ranking_blocks(query, gallery, metric, block)))
+    assert torch.equal(ranking.argsort(dim=1), whole.argsort(dim=1))
+
+
+def test_no_query_gives_no_rows():
+    assert pairwise_distances(torch.zeros(0, 3), torch.ones(4, 3)).shape == (0, 4)
+
+
+def test_blocks_may_be_changed_by_their_reader():
+    """Also where features were made with gradients or in inference mode."""
+    with torch.inference_mode():
+        query = features(3, 4, 6)
+    for rows in distance_blocks(query.clone(), features(5, 4, 7).requires_grad_(), "euclidean", 2):
+        rows.add_(1)
+        assert not rows.requires_grad
+
+
+@pytest.mark.parametrize("function", [pairwise_distances, distance_blocks, ranking_blocks])
+@pytest.mark.parametrize(
+    "query, gallery, metric, message",
+    [
+        (torch.zeros(1, 4), torch.zeros(2, 5), "cosine", "features must be"),
+        (torch.zeros(4), torch.zeros(2, 4), "cosine", "features must be"),
+        (torch.zeros(1, 4), torch.zeros(2, 4), "euclid", "metric 'euclid' is unknown; .* nearest: euclidean"),
+        (torch.full((1, 4), torch.inf), torch.zeros(2, 4), "cosine", "query features hold NaN or infinite"),
+        (torch.zeros(1, 4), torch.zeros(2, 4, device="meta"), "cosine", "query features lie on cpu"),
+    ],
+)
+def test_unusable_features_are_named_at_the_call(function, query, gallery, metric, message):
+    with pytest.raises(UserError, match=message):
+        function(query, gallery, metric)
