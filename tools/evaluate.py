@@ -1,35 +1,67 @@
-"""Scores a checkpoint on a data set's official query and gallery.
+"""Scores a network, or saved features, on a data set's query and gallery: mAP, CMC, mINP, ROC, a threshold.
 
-Give the weights of a retrained network, or a supernet's weights with --arch: the arch then runs on the weights that it
-inherits, its BN calibrated on training images.
+SOURCE is a run folder or its last.safetensors; an .onnx file; a feature file (.npz); or a supernet's weights with
+--arch: the arch then runs on the weights that it inherits, its BN calibrated on training images.
+
+Features are kept under data/cache/features: another evaluation of the same network does not run it again.
+docs/evaluation.md says how everything is computed.
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
 from tools.cli import add_search, job_parser, read_job, run_tool
-from tools.jobs.evaluate import evaluate
+from tools.jobs.evaluate import Request, evaluate
+from tools.jobs.protocol_options import add_protocol, read_protocol
 
 OUT = "runs/evaluate-<name>"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT)
-    parser.add_argument(
-        "checkpoint", type=Path, help="last.safetensors of a retrained network, or supernet.safetensors"
-    )
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="what to evaluate: see above")
     parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, or largest, smallest")
     add_search(parser)
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="evaluate on another data set than the config's: NAME or NAME=FOLDER"
+    )
+    parser.add_argument("--split", metavar="N", help="of a data set with several splits: number N, or all for the mean")
+    add_protocol(parser)
+    parser.add_argument(
+        "--calibrate",
+        default="auto",
+        metavar="ON",
+        help="set the threshold on: holdout (identities held out of the training), test-half (every other test "
+        "identity), a feature file, none; auto takes holdout where the run says that it was not trained on "
+        "(default: auto)",
+    )
+    parser.add_argument("--save-features", type=Path, metavar="FILE", help="write the features too, as .npz")
+    parser.add_argument(
+        "--projector", action="store_true", help="put gallery features into TensorBoard's projector, without images"
+    )
     read = parser.parse_args(arguments)
-    name = read.checkpoint.parent.name
+    request = Request(read_protocol(read), read.dataset, read.split, read.calibrate, read.save_features, read.projector)
+    job = read_job(read, f"runs/evaluate-{_name(read)}")
+    run = evaluate(job, read.source, read.arch, read.search, request)
+    row = f"{run}/result.json, " if (run / "result.json").exists() else ""
+    print(f"result: {row}every score in {run}/score.json")
+
+
+def _name(read: argparse.Namespace) -> str:
+    """Of the run folder: the source's, the arch's and the data set's."""
+    source = read.source
+    name = source.parent.name if source.suffix == ".safetensors" else source.name
+    name = source.stem if source.suffix in (".npz", ".onnx") else name
     if read.arch:
         # Not Path.stem at once: the name of an arch may have a dot (MLR-6.5M-A).
         name += f"-{Path(read.arch).stem if read.arch.endswith(('.yaml', '.yml')) else read.arch}"
-    run = evaluate(read_job(read, f"runs/evaluate-{name}"), read.checkpoint, read.arch, read.search)
-    print(f"result: {run}/result.json, every score in {run}/score.json")
+    if read.dataset:
+        name += f"-{read.dataset.partition('=')[0]}"
+    return name
 
 
 if __name__ == "__main__":

@@ -3,74 +3,174 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.comparison import RESULT
+import torch
+
+from evaluation.comparison import RESULT, read_result
+from evaluation.feature_file import load_features
+from evaluation.protocols import Protocol, evaluate_features
 from reid.engine.bn_calibration import calibrate
-from reid.engine.checkpoint import load_weights, read_about, save_weights
+from reid.engine.checkpoint import read_about, save_weights
 from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from search.evaluator import calibration_batches
 from supernet.arch import Arch
-from supernet.catalog import NetworkSpec, build, find_network, spec_from_dict, spec_to_dict
+from supernet.catalog import NetworkSpec, find_network, spec_to_dict
 from supernet.checkpoint import load_supernet
 from supernet.space import Space, encode, largest, smallest
+from supernet.supernet import Supernet
 from tools.cli import Job
+from tools.jobs.calibration import calibration, never_trained_on
 from tools.jobs.data import Source, open_source, search_data, train_set_words
+from tools.jobs.datasets import open_test_sets
 from tools.jobs.opening import announce, shown
-from tools.jobs.result import WEIGHTS, score_on_test
+from tools.jobs.provenance import sha256
+from tools.jobs.result import SCORE, WEIGHTS, Wanted, measure, score_on_test, write_scores
+from tools.jobs.subject import load_network, onnx_subject
 
 
-def evaluate(job: Job, checkpoint: Path, arch: str | None, search: Path) -> Path:
-    """Scores the network in ``checkpoint`` (or ``arch`` of the supernet in it) on the test set; returns the run folder.
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate on, and how.
+
+    Attributes:
+        protocol: see there.
+        dataset: name of another data set than the config's; see ``tools.jobs.datasets``.
+        split: of that data set: a number or ``all``.
+        calibrate: what a threshold is set on; see ``tools.jobs.calibration``.
+        save_features: a feature file to write.
+        projector: write the gallery for TensorBoard's embedding projector.
+    """
+
+    protocol: Protocol = Protocol()
+    dataset: str | None = None
+    split: str | None = None
+    calibrate: str = "auto"
+    save_features: Path | None = None
+    projector: bool = False
+
+
+def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: Request = Request()) -> Path:
+    """Scores what ``subject`` holds: a network (or ``arch`` of a supernet) in a checkpoint or a run folder, an
+    ``.onnx`` network, or saved features (``.npz``). Returns the run folder.
 
     Raises:
-        UserError: the checkpoint is unreadable or of another kind, or there is a result in the run folder already.
+        UserError: the file is unreadable or of another kind, or there is a result in the run folder already.
     """
-    if (job.out / RESULT).exists() and not job.resume:
-        raise UserError(
-            f"{job.out} already holds a result; give another folder with --out, or --resume to write it again"
-        )
-    about = read_about(checkpoint)
-    if (about.get("kind") == "supernet") != (arch is not None):
-        hint = "which arch? add --arch NAME" if arch is None else "--arch is for supernets: leave it out"
-        raise UserError(f"{checkpoint} holds a network of kind '{about.get('kind')}': {hint}")
-    source = open_source(job.experiment.data, job.data)
-    announce(
-        f"evaluating {shown(checkpoint)}",
-        [("note", source.notice), ("data", source.dataset.name), ("device", describe_device(job.device))],
-    )
-    if arch is None:
-        spec = spec_from_dict(about)
-        network = build(spec)
-        load_weights(checkpoint, network)
-        network.to(job.device)
-        # What it was trained on is the business of the run that trained it.
-        kind, train_set, notes = "checkpoint", f"see {checkpoint.parent}", ()
+    for name in (RESULT, SCORE):
+        if (job.out / name).exists() and not job.resume:
+            raise UserError(
+                f"{job.out} already holds a result; give another folder with --out, or --resume to write it again"
+            )
+    if request.save_features is not None and request.save_features.suffix != ".npz":
+        raise UserError(f"--save-features {request.save_features}: must end in .npz")
+    subject = subject / WEIGHTS if subject.is_dir() else subject
+    if arch is not None and subject.suffix in (".npz", ".onnx"):
+        raise UserError(f"{subject}: --arch is for supernets: leave it out")
+    if subject.suffix == ".npz":
+        _saved_features(job, subject, request)
+    elif subject.suffix == ".onnx":
+        _onnx(job, subject, request)
     else:
-        network, spec, train_set = _inherited(job, checkpoint, arch, search, source)
-        kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
-        save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
-    score_on_test(
-        network, spec, source, job.device, job.out,
-        kind=kind, name=spec.name, epochs=0, seed=job.seed, train_set=train_set, notes=notes,
-    )  # fmt: skip
+        _checkpoint(job, subject, arch, search, request)
     return job.out
 
 
-def _inherited(
-    job: Job, checkpoint: Path, arch: str, search: Path, source: Source
-) -> tuple[ReidNetwork, NetworkSpec, str]:
-    """The stand-alone network of an arch with the supernet's weights, calibrated as the search does it."""
-    supernet = load_supernet(checkpoint, job.device)
-    spec = _arch_of(supernet.space, arch, search)
+def _saved_features(job: Job, path: Path, request: Request) -> None:
+    for option, given in (
+        ("--dataset", request.dataset is not None),
+        ("--split", request.split is not None),
+        ("--flip", request.protocol.flip),
+        ("--precision", request.protocol.precision != "fp32"),
+    ):
+        if given:
+            raise UserError(f"{option}: the features in {path} are there already; leave the option out")
+    features, wanted = load_features(path), _wanted(job, request, unseen=False)
+    made = {key: features.about[key] for key in ("flip", "precision") if key in features.about}
+    try:
+        protocol = dataclasses.replace(request.protocol, **made)
+    except ValueError:
+        raise UserError(f"feature file {path}: about has an unknown flip or precision: {made}") from None
+    held = calibration(request.calibrate, features, None, None, wanted.config, protocol, unseen=False)
+    counts = f"{len(features.query)} queries, {len(features.gallery)} gallery images"
+    data = features.about.get("data", "not told")
+    announce(f"evaluating {shown(path)}", [("data", f"{data}: {counts}"), ("network", features.about.get("network"))])
+    write_scores(job.out, evaluate_features(features, protocol, held, progress=True), features, wanted)
+
+
+def _onnx(job: Job, path: Path, request: Request) -> None:
+    subject = onnx_subject(path, job.device, job.experiment.input_size, request.protocol)
+    sources = _open(job, request, subject.input_size)
+    _announce(path, sources, job.device, request)
+    wanted = _wanted(job, request, unseen=False)
+    evaluation, features = measure(subject, sources, wanted)
+    write_scores(job.out, evaluation, features, wanted)
+
+
+def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: Request) -> None:
+    about = read_about(path)
+    if (about.get("kind") == "supernet") != (arch is not None):
+        hint = "which arch? add --arch NAME" if arch is None else "--arch is for supernets: leave it out"
+        raise UserError(f"{path} holds a network of kind '{about.get('kind')}': {hint}")
+    if arch is None:
+        network, spec = load_network(path, job.device)
+        sources = _open(job, request, spec.input_size)
+        _announce(path, sources, job.device, request)
+        kind, train_set, notes = "checkpoint", _train_set(path.parent), ()
+    else:
+        supernet = load_supernet(path, job.device)
+        spec = _arch_of(supernet.space, arch, search)
+        sources = _open(job, request, spec.input_size)
+        _announce(path, sources, job.device, request)
+        network, train_set = _inherited(job, supernet, spec)
+        kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
+        save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
+    wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
+    score_on_test(
+        network, spec, sources[0], job.device, job.out,
+        kind=kind, name=spec.name, epochs=0, seed=job.seed, train_set=train_set, notes=notes,
+        wanted=wanted, splits=sources[1:], about={"weights": shown(path), "weights_sha256": sha256(path)},
+    )  # fmt: skip
+
+
+def _wanted(job: Job, request: Request, unseen: bool) -> Wanted:
+    return Wanted(
+        request.protocol, request.calibrate, job.experiment.data, unseen, request.save_features, request.projector
+    )
+
+
+def _open(job: Job, request: Request, size: tuple[int, int]) -> list[Source]:
+    return open_test_sets(request.dataset, request.split, job.experiment.data, job.data, size)
+
+
+def _announce(path: Path, sources: Sequence[Source], device: torch.device, request: Request) -> None:
+    source = sources[0]
+    words = source.dataset.name if len(sources) == 1 else f"{source.dataset.name} and {len(sources) - 1} more splits"
+    announce(
+        f"evaluating {shown(path)}",
+        [("note", source.notice), ("data", words), ("device", describe_device(device))],
+    )
+
+
+def _train_set(run: Path) -> str:
+    """What the run that trained the network says that it was trained on."""
+    return read_result(run).train_set if (run / RESULT).is_file() else f"see {run}"
+
+
+def _inherited(job: Job, supernet: Supernet, spec: NetworkSpec) -> tuple[ReidNetwork, str]:
+    """The stand-alone network of an arch with the supernet's weights, calibrated as the search does it: on training
+    images of the config's data set, whatever it is evaluated on."""
+    source = open_source(job.experiment.data, job.data, spec.input_size)
     images = search_data(source, job.experiment.data).train
     network = calibrate(
         supernet.extract(spec.backbone),
         calibration_batches(images, spec.input_size, job.device, job.experiment.search, job.seed),
     )
-    return network, spec, train_set_words(source, images)
+    return network, train_set_words(source, images)
 
 
 def _arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:

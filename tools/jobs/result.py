@@ -1,24 +1,57 @@
-"""The final evaluation of a network on the official query and gallery, and the row that is kept of it."""
+"""The final evaluation of a network on the official query and gallery, and what is kept of it."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from evaluation.comparison import ResultRow, comparison_table, write_result
-from evaluation.features import evaluate_network
-from evaluation.metrics import ReidScore
+from evaluation.feature_file import RetrievalFeatures, save_features
+from evaluation.pictures.roc import draw_roc
+from evaluation.protocols import Calibration, Evaluation, Protocol, evaluate_features
+from evaluation.score_table import score_table
+from evaluation.splits import mean_evaluation
 from reid.files import write_json
 from reid.models.network import ReidNetwork, count_parameters
 from search.cost import network_flops
 from search.latency import measure_latency
 from supernet.catalog import NetworkSpec
-from tools.jobs.data import Source, test_data
+from tools.jobs.calibration import calibration
+from tools.jobs.data import Source
+from tools.jobs.experiment import DataConfig
 from tools.jobs.provenance import command, commit
+from tools.jobs.subject import Subject, features_on_test, network_subject
+from tools.jobs.tensorboard import show_gallery, write_scalars
 
 WEIGHTS = "last.safetensors"
 """A run's network: weights, and in the header what network they are of."""
+
+SCORE = "score.json"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an evaluation is asked for.
+
+    Attributes:
+        protocol: see there.
+        calibrate: see ``tools.jobs.calibration.calibration``.
+        config: of the held-out identities that a threshold is set on.
+        unseen: whether the network is known not to have been trained on them.
+        save_features: a feature file to write.
+        projector: write the gallery for TensorBoard's embedding projector.
+    """
+
+    protocol: Protocol = Protocol(verification=False)
+    calibrate: str = "none"
+    config: DataConfig = DataConfig()
+    unseen: bool = False
+    save_features: Path | None = None
+    projector: bool = False
 
 
 def score_on_test(
@@ -34,16 +67,22 @@ def score_on_test(
     seed: int,
     train_set: str,
     notes: tuple[str, ...] = (),
+    wanted: Wanted = Wanted(),
+    splits: Sequence[Source] = (),
+    about: dict | None = None,
 ) -> ResultRow:
-    """Scores ``network``, writes ``result.json`` and ``score.json`` into ``run``, prints the table of one row."""
-    query, gallery = test_data(source)
+    """Scores ``network``, writes ``result.json`` and ``score.json`` into ``run``, prints scores and the row.
+
+    ``splits`` are further ones that the mean is taken over; ``about`` travels with features.
+    """
+    subject = network_subject(network, spec, device, about)
+    evaluation, features = measure(subject, [source, *splits], wanted)
     size = spec.input_size
-    score = evaluate_network(network, query, gallery, size, device, progress=True)
     row = ResultRow(
         name=name,
         kind=kind,
-        mAP=score.mAP,
-        rank1=score.rank1,
+        mAP=evaluation.score.mAP,
+        rank1=evaluation.score.rank1,
         # fvcore traces on the CPU; the count does not depend on the weights.
         flops=network_flops(network.cpu().eval(), size),
         parameters=count_parameters(network),
@@ -53,14 +92,62 @@ def score_on_test(
         input_size=size,
         train_set=train_set,
         run=str(run),
-        test_set=f"{source.dataset.name}: {len(query)} queries, {len(gallery)} gallery images",
+        test_set=_test_set(source, features, evaluation.protocol, 1 + len(splits)),
         notes=notes,
     )
-    _write(run, row, score)
+    write_scores(run, evaluation, features, wanted, epochs)
+    write_result(run, row)
+    print(comparison_table([row]))
     return row
 
 
-def _write(run: Path, row: ResultRow, score: ReidScore) -> None:
-    write_json(run / "score.json", {**score.as_dict(), "command": command(), "commit": commit()})
-    write_result(run, row)
-    print(comparison_table([row]))
+def measure(subject: Subject, sources: Sequence[Source], wanted: Wanted) -> tuple[Evaluation, RetrievalFeatures]:
+    """The evaluation of a network (the mean over several splits) and its features of the first split.
+
+    Raises:
+        UserError: as ``evaluation.protocols.evaluate_features``.
+    """
+    protocol, several = wanted.protocol, len(sources) > 1
+    if several:
+        protocol = dataclasses.replace(protocol, verification=False)
+    first, evaluations = None, []
+    for source in sources:
+        features = features_on_test(subject, source, protocol)
+        first = first or features
+        choice = "none" if several else wanted.calibrate
+        held = calibration(choice, features, subject, source, wanted.config, protocol, wanted.unseen)
+        evaluations.append(evaluate_features(features.to(subject.device), protocol, _on(held, subject.device), True))
+    return mean_evaluation(evaluations), first
+
+
+def write_scores(run: Path, evaluation: Evaluation, features: RetrievalFeatures, wanted: Wanted, step: int = 0) -> None:
+    """Prints the scores; writes ``score.json``, TensorBoard's events and what else is ``wanted``."""
+    print(score_table(evaluation))
+    data = {**evaluation.as_dict(), "about": dict(features.about), "command": command(), "commit": commit()}
+    write_json(run / SCORE, data)
+    write_scalars(run, evaluation, step)
+    if evaluation.roc is not None:
+        draw_roc(evaluation.roc, run / "roc.png")
+    if wanted.save_features is not None:
+        save_features(wanted.save_features, features)
+    if wanted.projector:
+        show_gallery(run, features)
+
+
+def _test_set(source: Source, features: RetrievalFeatures, protocol: Protocol, splits: int) -> str:
+    """What tells results apart that must not be compared."""
+    words = f"{source.dataset.name}: {len(features.query)} queries, {len(features.gallery)} gallery images"
+    if splits > 1:
+        words = f"{source.dataset.name} and its other splits, {splits} together"
+    if protocol.flip:
+        words += ", mean with the mirror image"
+    if protocol.metric != "cosine":
+        words += f", {protocol.metric} distance"
+    return words
+
+
+def _on(held: Calibration | None, device: torch.device) -> Calibration | None:
+    if held is None:
+        return None
+    test = held.test and held.test.to(device)
+    return dataclasses.replace(held, features=held.features.to(device), test=test)

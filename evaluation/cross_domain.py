@@ -1,0 +1,115 @@
+"""Networks against data sets: trained on one, evaluated on every other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evaluation.scores import ReidScore
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network on one data set.
+
+    Attributes:
+        score: None where it could not be had.
+        reason: why not.
+    """
+
+    score: ReidScore | None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """``"16.3 / 15.2 / 34.8"``: mAP (step), mAP (trapezoid) and Rank-1 in percent."""
+        if self.score is None:
+            return "-"
+        shares = (self.score.mAP, self.score.mAP_trapezoid, self.score.rank1)
+        return " / ".join(f"{100 * share:.1f}" for share in shares)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network.
+
+    Attributes:
+        name: of the network or its run.
+        train_set: what it was trained on, in words.
+        cells: one for each data set.
+    """
+
+    name: str
+    train_set: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Attributes:
+    datasets: names of the columns.
+    rows: one for each network.
+    rules: how scores were computed, a line each.
+    """
+
+    datasets: tuple[str, ...]
+    rows: tuple[Row, ...]
+    rules: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; a cell is a score's fields, or ``{"skipped": reason}``."""
+        rows = [
+            {
+                "name": row.name,
+                "train_set": row.train_set,
+                "scores": {
+                    dataset: {"skipped": cell.reason} if cell.score is None else cell.score.as_dict()
+                    for dataset, cell in zip(self.datasets, row.cells, strict=True)
+                },
+            }
+            for row in self.rows
+        ]
+        return {"datasets": list(self.datasets), "rows": rows, "rules": list(self.rules)}
+
+
+HEADING = "mAP (step) / mAP (trapezoid) / Rank-1 in %; rows: trained on, columns: evaluated on"
+
+
+def matrix_table(matrix: Matrix) -> str:
+    """The matrix for a terminal, what was left out and the rules below it."""
+    lines = _cells(matrix)
+    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
+    lines.insert(1, ["-" * width for width in widths])
+    aligned = (
+        "  ".join(
+            text.ljust(width) if place < 2 else text.rjust(width)
+            for place, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+    return "\n".join([HEADING, *aligned, *_notes(matrix)])
+
+
+def matrix_markdown(matrix: Matrix) -> str:
+    """Likewise in Markdown."""
+    head, *body = ([text.replace("|", "\\|") for text in line] for line in _cells(matrix))
+    ruler = ["---", "---", *["---:"] * len(matrix.datasets)]
+    lines = ["| " + " | ".join(line) + " |" for line in (head, ruler, *body)]
+    notes = [f"- {note}" for note in _notes(matrix)]
+    return "\n".join([f"{HEADING}:", "", *lines, *([""] if notes else []), *notes])
+
+
+def _cells(matrix: Matrix) -> list[list[str]]:
+    head = ["network", "trained on", *matrix.datasets]
+    return [head, *([row.name, row.train_set, *map(str, row.cells)] for row in matrix.rows)]
+
+
+def _notes(matrix: Matrix) -> Sequence[str]:
+    """A reason that is the same in a whole column is said once."""
+    notes = []
+    for place, dataset in enumerate(matrix.datasets):
+        reasons = [(row.name, row.cells[place].reason) for row in matrix.rows if row.cells[place].score is None]
+        if len(reasons) == len(matrix.rows) and len({reason for _, reason in reasons}) == 1:
+            reasons = [("", reasons[0][1])]
+        notes += [f"{dataset}{f', {name}' if name else ''}: left out, {reason}" for name, reason in reasons]
+    return [*notes, *matrix.rules]

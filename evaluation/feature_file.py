@@ -1,0 +1,184 @@
+"""Features of a query and a gallery with their labels, and the ``.npz`` file that keeps them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from evaluation.rules import MARKET1501, MatchRule
+from reid.config import build_config, config_to_dict
+from reid.data.records import NO_CAMERA
+from reid.errors import UserError
+from reid.files import write_atomic
+
+SIDES = ("query", "gallery")
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledFeatures:
+    """Features of images with their labels.
+
+    Attributes:
+        features: ``(N, D) float32``.
+        pids: ``(N,) int64`` identities.
+        camids: ``(N,) int64`` cameras.
+        ids: ``(N,)`` strings, what image it is; None where no image is on both sides.
+    """
+
+    features: torch.Tensor
+    pids: torch.Tensor
+    camids: torch.Tensor
+    ids: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.pids)
+
+    def select(self, index: torch.Tensor) -> LabeledFeatures:
+        """Those at ``index``, a ``(M,) int64`` or ``(N,) bool`` tensor."""
+        ids = None if self.ids is None else self.ids[index.cpu().numpy()]
+        return LabeledFeatures(self.features[index], self.pids[index], self.camids[index], ids)
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalFeatures:
+    """Everything that a score is computed from.
+
+    Attributes:
+        query, gallery: both sides, of one D.
+        rule: what junk, distractors and unknown cameras are numbered as in these labels.
+        single_gallery_shot: as ``reid.data.records.Dataset``'s.
+        about: what the features are of, as JSON: network, weights, data set, size, flip, ...
+    """
+
+    query: LabeledFeatures
+    gallery: LabeledFeatures
+    rule: MatchRule
+    single_gallery_shot: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def to(self, device: torch.device | str) -> RetrievalFeatures:
+        """The same with features on ``device``; labels stay on the CPU."""
+        sides = (replace(side, features=side.features.to(device)) for side in (self.query, self.gallery))
+        return replace(self, query=next(sides), gallery=next(sides))
+
+
+def save_features(path: Path, features: RetrievalFeatures) -> Path:
+    """Writes a feature file (``docs/evaluation.md`` describes it), atomically.
+
+    Raises:
+        UserError: ``path`` does not end in ``.npz``.
+    """
+    if path.suffix != ".npz":
+        raise UserError(f"feature file {path}: must end in .npz")
+    about = {
+        **features.about,
+        "rule": config_to_dict(features.rule),
+        "single_gallery_shot": features.single_gallery_shot,
+    }
+    arrays = {"about": np.array(json.dumps(about))}
+    for name in SIDES:
+        side: LabeledFeatures = getattr(features, name)
+        arrays[f"{name}_features"] = side.features.detach().cpu().numpy()
+        arrays[f"{name}_pids"] = side.pids.numpy()
+        arrays[f"{name}_camids"] = side.camids.numpy()
+        if side.ids is not None:
+            arrays[f"{name}_ids"] = np.asarray(side.ids)
+    return write_atomic(path, lambda temporary: np.savez(temporary, **arrays))
+
+
+def load_features(path: Path) -> RetrievalFeatures:
+    """Reads a feature file; nothing in it is executed.
+
+    Of a file whose ``about`` names no rule (another program's) labels are read as Market-1501 has them: -1 is junk,
+    0 a distractor, every camera number a camera. Without ``camids`` there are no cameras.
+
+    Raises:
+        UserError: the file is missing or no such file, or an array is missing, of a wrong shape or kind, or holds NaN.
+    """
+    arrays = _read(path)
+    about = _about(path, arrays)
+    rule = about.pop("rule", None)
+    single = about.pop("single_gallery_shot", False)
+    sides = [_side(path, arrays, name) for name in SIDES]
+    widths = [side.features.shape[1] for side in sides]
+    if widths[0] != widths[1]:
+        raise UserError(f"feature file {path}: query features have {widths[0]} numbers, gallery features {widths[1]}")
+    if (sides[0].ids is None) != (sides[1].ids is None):
+        raise UserError(f"feature file {path}: give the ids of both sides or of none")
+    if rule is not None:
+        rule = build_config(MatchRule, _mapping(path, rule), f"feature file {path}: rule")
+    else:
+        rule = MARKET1501
+    cameras = [f"{name}_camids" in arrays for name in SIDES]
+    if cameras[0] != cameras[1]:
+        raise UserError(f"feature file {path}: give the camids of both sides or of none")
+    if not cameras[0]:
+        rule = replace(rule, same_camera_is_junk=False)
+    return RetrievalFeatures(*sides, rule, bool(single), about)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise UserError(f"{path} is a single array, no feature file; see docs/evaluation.md for the format")
+        with file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise UserError(f"feature file {path} does not exist") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is no readable feature file ({error}); save the features again") from None
+
+
+def _about(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    if "about" not in arrays:
+        return {}
+    try:
+        return dict(_mapping(path, json.loads(str(arrays["about"]))))
+    except json.JSONDecodeError:
+        raise UserError(f"feature file {path}: about is no JSON") from None
+
+
+def _mapping(path: Path, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UserError(f"feature file {path}: about must be a JSON object, and its rule too")
+    return value
+
+
+def _side(path: Path, arrays: Mapping[str, np.ndarray], name: str) -> LabeledFeatures:
+    for key in (f"{name}_features", f"{name}_pids"):
+        if key not in arrays:
+            found = ", ".join(arrays) or "nothing"
+            raise UserError(f"feature file {path} has no {key}; it holds {found}")
+    features = arrays[f"{name}_features"]
+    if features.ndim != 2 or features.dtype.kind != "f" or not features.size:
+        raise UserError(
+            f"feature file {path}: {name}_features must be (images, numbers) of floats, got {features.dtype} of shape "
+            f"{features.shape}"
+        )
+    features = features.astype(np.float32)
+    if not np.isfinite(features).all():
+        raise UserError(f"feature file {path}: {name}_features hold NaN or infinite values; their network diverged")
+    count = len(features)
+    pids = _labels(path, f"{name}_pids", arrays[f"{name}_pids"], count)
+    camids = arrays.get(f"{name}_camids")
+    camids = torch.full_like(pids, NO_CAMERA) if camids is None else _labels(path, f"{name}_camids", camids, count)
+    ids = arrays.get(f"{name}_ids")
+    if ids is not None and ids.shape != (count,):
+        raise UserError(f"feature file {path}: {name}_ids has shape {ids.shape}, but there are {count} features")
+    return LabeledFeatures(torch.from_numpy(features), pids, camids, ids)
+
+
+def _labels(path: Path, key: str, values: np.ndarray, count: int) -> torch.Tensor:
+    if values.shape != (count,):
+        raise UserError(f"feature file {path}: {key} has shape {values.shape}, but there are {count} features")
+    if values.dtype.kind not in "iu":
+        raise UserError(f"feature file {path}: {key} must be whole numbers, got {values.dtype}")
+    return torch.from_numpy(values.astype(np.int64))

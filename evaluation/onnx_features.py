@@ -1,0 +1,85 @@
+"""A network in an ``.onnx`` file, run by onnxruntime, in the place of a PyTorch one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import nn
+
+from reid.errors import UserError
+
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+class OnnxNetwork(nn.Module):
+    """``network(images)``: ``(N, 3, h, w)`` images, normalised as in training, to ``(N, D) float32`` features on the
+    images' device.
+
+    The file must have one input ``(batch, 3, h, w)`` of floats; its first output is taken. A fixed batch is kept to:
+    the last one is filled up with zeros and cut off again.
+
+    Attributes:
+        input_size: ``(h, w)`` that the file asks for, or None where it takes any.
+        providers: what onnxruntime runs it on.
+
+    Args:
+        path: the file.
+        device: ``cuda`` takes onnxruntime's CUDA provider where it has one.
+
+    Raises:
+        UserError: onnxruntime is not installed, or the file is missing, damaged or of another kind of network.
+    """
+
+    def __init__(self, path: Path, device: torch.device | str = "cpu") -> None:
+        super().__init__()
+        runtime = _onnxruntime()
+        if not path.is_file():
+            raise UserError(f"network file {path} does not exist")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        wanted = ["CUDAExecutionProvider"] if torch.device(device).type == "cuda" else []
+        there = [name for name in wanted if name in runtime.get_available_providers()]
+        try:
+            self._session = runtime.InferenceSession(str(path), options, providers=[*there, "CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no common base
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path} cannot be opened as an ONNX network ({reason}); export it again") from None
+        self.providers = tuple(self._session.get_providers())
+        inputs = self._session.get_inputs()
+        shape = inputs[0].shape if len(inputs) == 1 else None
+        if shape is None or len(shape) != 4 or shape[1] not in (3, None) or inputs[0].type not in _TYPES:
+            found = "; ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
+            raise UserError(f"{path}: must have one input (batch, 3, height, width) of floats, it has {found}")
+        self._input, self._type = inputs[0].name, _TYPES[inputs[0].type]
+        self._batch = shape[0] if isinstance(shape[0], int) else None
+        sized = isinstance(shape[2], int) and isinstance(shape[3], int)
+        self.input_size: tuple[int, int] | None = (shape[2], shape[3]) if sized else None
+        self._output = self._session.get_outputs()[0].name
+        self.path = path
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pixels = np.ascontiguousarray(images.detach().cpu().numpy(), dtype=self._type)
+        step = self._batch or max(len(pixels), 1)
+        parts = [self._run(pixels[start : start + step]) for start in range(0, len(pixels), step)]
+        return torch.from_numpy(np.concatenate(parts)).to(images.device)
+
+    def _run(self, pixels: np.ndarray) -> np.ndarray:
+        count = len(pixels)
+        if self._batch and count < self._batch:
+            pixels = np.concatenate([pixels, np.zeros((self._batch - count, *pixels.shape[1:]), pixels.dtype)])
+        (output,) = self._session.run([self._output], {self._input: pixels})
+        if output.ndim != 2 or len(output) != len(pixels):
+            raise UserError(f"{self.path} gives {output.shape} for {len(pixels)} images, not (images, features)")
+        return output[:count].astype(np.float32)
+
+
+def _onnxruntime() -> ModuleType:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError("running .onnx files needs onnxruntime: pip install onnxruntime") from None
+    return onnxruntime

@@ -1,0 +1,69 @@
+"""An evaluation as text for a terminal: scores, the rules they were computed by, ROC and threshold."""
+
+from __future__ import annotations
+
+from evaluation.protocols import Evaluation
+from evaluation.scores import ReidScore
+from evaluation.single_shot import SingleShotScore
+from evaluation.verification import VerificationScore
+
+ROWS = {
+    "mAP (step)": "mAP",
+    "mAP (trapezoid)": "mAP_trapezoid",
+    "Rank-1": "rank1",
+    "Rank-5": "rank5",
+    "Rank-10": "rank10",
+    "Rank-20": "rank20",
+    "mINP": "mINP",
+}
+"""What a score's fields are called wherever they are shown, in the order they are shown in."""
+
+
+def score_table(evaluation: Evaluation) -> str:
+    """The whole evaluation, in percent."""
+    columns: dict[str, ReidScore | SingleShotScore] = {"retrieval": evaluation.score}
+    if evaluation.reranked is not None:
+        columns["re-ranked"] = evaluation.reranked
+    if evaluation.single_shot is not None:
+        columns["single shot"] = evaluation.single_shot
+    lines = ["".ljust(16) + "".join(name.rjust(14) for name in columns)]
+    for name, field in ROWS.items():
+        values = (getattr(score, field, None) for score in columns.values())
+        lines.append(name.ljust(16) + "".join(("-" if v is None else percent(v)).rjust(14) for v in values))
+    for name, field in (("queries counted", "queries"), ("left out", "skipped_queries")):
+        lines.append(name.ljust(16) + "".join(f"{getattr(score, field):,}".rjust(14) for score in columns.values()))
+    lines += [f"  {rule}" for rule in evaluation.rules]
+    if evaluation.verification is not None:
+        lines += ["", *verification_lines(evaluation.verification)]
+    if evaluation.threshold is not None:
+        lines += ["", *_threshold_lines(evaluation)]
+    return "\n".join([*lines, *(f"note: {note}" for note in evaluation.notes)])
+
+
+def verification_lines(score: VerificationScore) -> list[str]:
+    """AUC, EER, and the true-positive rate at each false-match rate."""
+    lines = [
+        f"same person or not, {score.genuine:,} genuine and {score.impostors:,} impostor pairs: "
+        f"AUC {percent(score.auc)}, EER {percent(score.eer)}"
+    ]
+    if score.tpr_at_fmr:
+        rates = ", ".join(f"{percent(tpr)} at {rate:g}" for rate, tpr in score.tpr_at_fmr.items())
+        lines.append(f"  TPR at a false-match rate: {rates}")
+    return lines
+
+
+def _threshold_lines(evaluation: Evaluation) -> list[str]:
+    threshold, rates = evaluation.threshold, evaluation.threshold_rates
+    return [
+        f"same person up to a {threshold.metric} distance of {threshold.distance:.4f}, set for a false-match rate of "
+        f"{threshold.false_match_rate:g}",
+        f"  where it was set: FMR {threshold.fmr:.2e}, TPR {percent(threshold.tpr)} "
+        f"({threshold.genuine:,} genuine, {threshold.impostors:,} impostor pairs)",
+        f"  on the test set:  FMR {rates.fmr:.2e}, TPR {percent(rates.tpr)} "
+        f"({rates.genuine:,} genuine, {rates.impostors:,} impostor pairs)",
+    ]
+
+
+def percent(share: float) -> str:
+    """``"16.3 %"``."""
+    return f"{100 * share:.1f} %"

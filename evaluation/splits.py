@@ -1,0 +1,43 @@
+"""Several splits of one protocol as one evaluation."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import TypeVar
+
+from evaluation.protocols import Evaluation
+from evaluation.scores import ReidScore
+from evaluation.single_shot import SingleShotScore
+
+Score = TypeVar("Score", ReidScore, SingleShotScore)
+
+
+def mean_evaluation(splits: Sequence[Evaluation]) -> Evaluation:
+    """The mean of the scores of at least one split; queries are added up.
+
+    ROC and threshold are left out: splits share persons, and their pairs are not independent.
+    """
+    if len(splits) == 1:
+        return splits[0]
+    first = splits[0]
+    spread = statistics.stdev(each.score.mAP for each in splits)
+    note = f"mean over {len(splits)} splits; standard deviation of mAP (step) between them {100 * spread:.1f} %"
+    nothing = dict.fromkeys(("roc", "verification", "threshold", "threshold_rates"))
+    return replace(
+        first,
+        **nothing,
+        score=_mean([each.score for each in splits]),
+        reranked=None if first.reranked is None else _mean([each.reranked for each in splits]),
+        single_shot=None if first.single_shot is None else _mean([each.single_shot for each in splits]),
+        notes=(note,),
+    )
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    values = {}
+    for field in fields(scores[0]):
+        each = [getattr(score, field.name) for score in scores]
+        values[field.name] = sum(each) if field.name in ("queries", "skipped_queries") else statistics.fmean(each)
+    return type(scores[0])(**values)

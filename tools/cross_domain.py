@@ -1,0 +1,37 @@
+"""Trained on A, evaluated on B: several runs against several data sets, as one matrix.
+
+RUN is a run folder with last.safetensors, such a file, or an .onnx file. Data sets that are not at hand are left out,
+and the matrix says why. Features are kept under data/cache/features.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from tools.cli import job_parser, read_job, run_tool
+from tools.jobs.cross_domain import cross_domain
+from tools.jobs.protocol_options import add_comparison, read_comparison
+
+OUT = "runs/cross-domain"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = job_parser(__doc__, OUT)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="networks, the rows")
+    parser.add_argument(
+        "--datasets",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help="data sets, the columns: NAME or NAME=FOLDER, for example market1501 msmt17 market-layout=/data/other",
+    )
+    add_comparison(parser)
+    read = parser.parse_args(arguments)
+    page = cross_domain(read_job(read, OUT), read.runs, read.datasets, read_comparison(read))
+    print(f"matrix: {page}, every score in {page.parent}/matrix.json")
+
+
+if __name__ == "__main__":
+    run_tool(main)

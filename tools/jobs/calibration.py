@@ -1,0 +1,75 @@
+"""Which identities a same-person threshold is set on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evaluation.feature_file import RetrievalFeatures, load_features
+from evaluation.protocols import Calibration, Protocol
+from evaluation.threshold import halve_identities
+from reid.engine.run_folder import CONFIG
+from reid.errors import UserError
+from reid.files import read_yaml
+from tools.jobs.data import Source
+from tools.jobs.experiment import DataConfig
+from tools.jobs.opening import shown
+from tools.jobs.subject import Subject, features_on_holdout
+
+CHOICES = ("auto", "holdout", "test-half", "none")
+
+
+def calibration(
+    choice: str,
+    features: RetrievalFeatures,
+    subject: Subject | None,
+    source: Source | None,
+    config: DataConfig,
+    protocol: Protocol,
+    unseen: bool,
+) -> Calibration | None:
+    """What ``choice`` names: one of ``CHOICES``, or a feature file of held-out identities.
+
+    ``auto`` takes the config's held-out identities where the network is known not to have been trained on them
+    (``unseen``), else every other test identity; the threshold is then measured on the rest.
+
+    Raises:
+        UserError: the file is no feature file, its features are of another length, or there are no held-out identities.
+    """
+    if choice == "none":
+        return None
+    if choice.endswith(".npz"):
+        held = load_features(Path(choice))
+        wanted, found = (each.query.features.shape[1] for each in (features, held))
+        if wanted != found:
+            raise UserError(f"--calibrate {choice}: its features have {found} numbers, those to evaluate {wanted}")
+        return Calibration(held, f"the features in {shown(Path(choice))}")
+    if choice not in CHOICES:
+        raise UserError(f"--calibrate {choice}: must be one of {', '.join(CHOICES)}, or a feature file (.npz)")
+    if choice == "holdout" and (subject is None or source is None):
+        raise UserError("--calibrate holdout: saved features have no network to run; name a feature file or test-half")
+    if choice == "holdout" or (choice == "auto" and unseen):
+        try:
+            held = features_on_holdout(subject, source, config, protocol)
+            count = len(held.query.pids.unique())
+            return Calibration(held, f"{count} held-out identities of {source.dataset.name}")
+        except UserError:
+            if choice == "holdout":
+                raise
+    half, rest = halve_identities(features)
+    return Calibration(half, "every other test identity, and measured on the others", rest)
+
+
+def never_trained_on(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
+    """Whether the config's held-out identities are known to be strangers to the network in ``run``: its own
+    configuration says so, or it was trained on other data sets. Variants of one data set (``cuhk03-...``) are one."""
+    if not (run / CONFIG).is_file():
+        return False
+    saved = read_yaml(run / CONFIG)
+    data = saved.get("data") if isinstance(saved, dict) else None
+    if not isinstance(data, dict):
+        return False
+    trained = [saved.get("dataset"), *(each.get("name") for each in data.get("also_train") or ())]
+    if source.dataset.name.split("-")[0] not in {str(name).split("-")[0] for name in trained}:
+        return True
+    alike = all(data.get(key) == getattr(config, key) for key in ("train_identities", "holdout_identities"))
+    return alike and (supernet or not data.get("retrain_on_holdout", True))

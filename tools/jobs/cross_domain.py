@@ -1,0 +1,102 @@
+"""The job of ``tools/cross_domain.py``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.comparison import RESULT, read_result
+from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_table
+from evaluation.protocols import Protocol
+from reid.engine.device import describe_device
+from reid.errors import UserError
+from reid.files import write_json, write_text
+from tools.cli import Job
+from tools.jobs.datasets import named, open_test_sets
+from tools.jobs.opening import announce, shown
+from tools.jobs.provenance import command, commit
+from tools.jobs.result import WEIGHTS, Wanted, measure
+from tools.jobs.subject import Subject, load_network, network_subject, onnx_subject
+
+MATRIX = "matrix.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A network of the matrix; ``subject`` is None where it could not be opened, for ``reason``."""
+
+    name: str
+    train_set: str
+    subject: Subject | None
+    reason: str = ""
+
+
+def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protocol: Protocol) -> Path:
+    """Evaluates each run's network on each data set; prints the matrix, writes it into ``job.out`` as ``matrix.json``
+    and ``matrix.md``, and returns the latter's path.
+
+    What is not at hand is left out and said. Features are kept: a second call, or one with more runs, computes what is
+    new.
+
+    Raises:
+        UserError: a data set's name is unknown or is given twice, or nothing at all could be evaluated.
+    """
+    if len(set(datasets)) < len(datasets):
+        raise UserError("--datasets: name each data set only once")
+    for name in datasets:
+        named(name, job.experiment.data)
+    protocol = dataclasses.replace(protocol, verification=False, rerank=None)
+    announce(
+        f"{len(runs)} networks on {len(datasets)} data sets, in {shown(job.out)}",
+        [("runs", ", ".join(map(shown, runs))), ("data", ", ".join(datasets)), ("device", describe_device(job.device))],
+    )
+    entries = [_entry(job, run, protocol) for run in runs]
+    rules: tuple[str, ...] = ()
+    rows = []
+    for entry in entries:
+        cells = []
+        for name in datasets:
+            cell, found = _cell(job, entry, name, protocol)
+            cells.append(cell)
+            rules = rules or found
+        rows.append(Row(entry.name, entry.train_set, tuple(cells)))
+    if all(cell.score is None for row in rows for cell in row.cells):
+        raise UserError(f"nothing could be evaluated; {rows[0].name}: {rows[0].cells[0].reason}")
+    matrix = Matrix(_columns(datasets), tuple(rows), rules)
+    print(matrix_table(matrix))
+    write_json(job.out / MATRIX, {**matrix.as_dict(), "command": command(), "commit": commit()})
+    return Path(shown(write_text(job.out / "matrix.md", matrix_markdown(matrix) + "\n")))
+
+
+def _entry(job: Job, run: Path, protocol: Protocol) -> Entry:
+    path = run / WEIGHTS if run.is_dir() else run
+    name = run.name if run.is_dir() or run.suffix != ".safetensors" else run.parent.name
+    result = path.parent / RESULT
+    train_set = "not told"
+    try:
+        train_set = read_result(path.parent).train_set if result.is_file() else train_set
+        if path.suffix == ".onnx":
+            return Entry(name, train_set, onnx_subject(path, job.device, job.experiment.input_size, protocol))
+        network, spec = load_network(path, job.device)
+        return Entry(name, train_set, network_subject(network, spec, job.device))
+    except UserError as error:
+        return Entry(name, train_set, None, str(error))
+
+
+def _cell(job: Job, entry: Entry, name: str, protocol: Protocol) -> tuple[Cell, tuple[str, ...]]:
+    if entry.subject is None:
+        return Cell(None, entry.reason), ()
+    try:
+        sources = open_test_sets(name, None, job.experiment.data, job.data, entry.subject.input_size)
+        evaluation, _ = measure(entry.subject, sources, Wanted(protocol))
+    except UserError as error:
+        return Cell(None, str(error)), ()
+    return Cell(evaluation.score), evaluation.rules
+
+
+def _columns(datasets: Sequence[str]) -> tuple[str, ...]:
+    """Names without folders, where those tell the data sets apart."""
+    names = tuple(name.partition("=")[0] for name in datasets)
+    return names if len(set(names)) == len(names) else tuple(datasets)

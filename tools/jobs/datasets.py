@@ -1,0 +1,66 @@
+"""Data sets that are evaluated on, by what a user calls them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from reid.data.datasets.registry import DatasetConfig, dataset_names, split_count
+from reid.errors import UserError, nearest
+from tools.jobs.data import Source, open_source
+from tools.jobs.experiment import DataConfig
+
+OWN = ("auto", "synthetic")
+"""Names of ``DataConfig`` that are in no registry."""
+
+
+def open_test_sets(
+    name: str | None, split: str | None, config: DataConfig, given: Path | None, size: tuple[int, int]
+) -> list[Source]:
+    """The splits to evaluate on, one where there is but one.
+
+    Args:
+        name: ``NAME`` or ``NAME=FOLDER``; None for the config's own data set.
+        split: a number, or ``all``; None for the config's.
+        config: the experiment's data.
+        given: ``--data``.
+        size: that images are stored at where they differ.
+
+    Raises:
+        UserError: the name or the split is unknown, or the data are not at hand.
+    """
+    config = config if name is None else named(name, config)
+    if split is None:
+        sources = [open_source(config, given, size)]
+    else:
+        if config.dataset is None:
+            raise UserError(f"--split {split}: data set '{config.name}' has one split only")
+        count = split_count(config.dataset.name)
+        chosen = range(count) if split == "all" else [_number(split)]
+        sources = [
+            open_source(replace(config, dataset=replace(config.dataset, split=number)), given, size)
+            for number in chosen
+        ]
+    for source in sources:
+        if not source.dataset.query:
+            raise UserError(f"data set '{source.dataset.name}' has no query and gallery: nothing to evaluate on")
+    return sources
+
+
+def named(text: str, config: DataConfig) -> DataConfig:
+    """``config`` with the data set that ``NAME`` or ``NAME=FOLDER`` stands for in the place of its own."""
+    name, _, folder = text.partition("=")
+    known = (*dataset_names(), *OWN)
+    if name not in known:
+        raise UserError(f"no data set is called '{name}'{nearest(name, known) or '; known: ' + ', '.join(known)}")
+    if name in OWN:
+        if folder:
+            raise UserError(f"data set '{text}': {name} takes no folder")
+        return replace(config, name=name, dataset=None, also_train=())
+    return replace(config, dataset=DatasetConfig(name, root=Path(folder) if folder else None), also_train=())
+
+
+def _number(split: str) -> int:
+    if not split.isdecimal():
+        raise UserError(f"--split {split}: must be a number or 'all'")
+    return int(split)

@@ -1,0 +1,63 @@
+"""The options that say how features are made and compared."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from evaluation.distances import METRICS
+from evaluation.features import PRECISIONS
+from evaluation.protocols import Protocol
+from evaluation.reranking import ReRanking
+from reid.config import build_config
+from reid.errors import UserError
+
+DEFAULT = "20,6,0.3"
+
+
+def add_comparison(parser: argparse.ArgumentParser) -> None:
+    """``--metric``, ``--flip`` and ``--precision``."""
+    parser.add_argument("--metric", choices=METRICS, default="cosine", help="distance of features (default: cosine)")
+    parser.add_argument("--flip", action="store_true", help="average features with those of the mirror image")
+    parser.add_argument(
+        "--precision", choices=tuple(PRECISIONS), default="fp32", help="of the network's forward pass (default: fp32)"
+    )
+
+
+def add_protocol(parser: argparse.ArgumentParser) -> None:
+    """Those, ``--rerank`` and ``--fmr``."""
+    add_comparison(parser)
+    parser.add_argument(
+        "--rerank",
+        nargs="?",
+        const=DEFAULT,
+        metavar="K1,K2,LAMBDA",
+        help=f"k-reciprocal re-ranking besides (without values: {DEFAULT})",
+    )
+    parser.add_argument(
+        "--fmr",
+        type=float,
+        default=1e-3,
+        metavar="RATE",
+        help="false-match rate that the threshold is set for (default: 0.001)",
+    )
+
+
+def read_comparison(read: argparse.Namespace) -> Protocol:
+    """The options of ``add_comparison``; nothing but the retrieval is scored."""
+    return Protocol(read.metric, read.flip, read.precision, verification=False)
+
+
+def read_protocol(read: argparse.Namespace) -> Protocol:
+    """The options of ``add_protocol``; raises UserError for one out of its range."""
+    if not 0 < read.fmr < 1:
+        raise UserError(f"--fmr {read.fmr:g}: must lie between 0 and 1, for example 0.001")
+    rerank = None if read.rerank is None else _reranking(read.rerank)
+    return dataclasses.replace(read_comparison(read), rerank=rerank, verification=True, false_match_rate=read.fmr)
+
+
+def _reranking(text: str) -> ReRanking:
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise UserError(f"--rerank {text}: must be K1,K2,LAMBDA such as {DEFAULT}")
+    return build_config(ReRanking, dict(zip(("k1", "k2", "weight"), parts, strict=True)), f"--rerank {text}")

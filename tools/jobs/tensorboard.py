@@ -1,0 +1,39 @@
+"""An evaluation in TensorBoard: scores as scalars, the gallery in the embedding projector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from evaluation.feature_file import RetrievalFeatures
+from evaluation.projector import write_projector
+from evaluation.protocols import Evaluation
+from evaluation.score_table import ROWS
+
+FOLDER = "tensorboard"
+
+
+def write_scalars(run: Path, evaluation: Evaluation, step: int) -> None:
+    """Writes the scores as ``test/...`` at ``step``; those of other rankings as ``reranked/...`` and
+    ``single_shot/...``."""
+    scores = {"test": evaluation.score, "reranked": evaluation.reranked, "single_shot": evaluation.single_shot}
+    with SummaryWriter(str(run / FOLDER)) as writer:
+        for group, score in scores.items():
+            for name, field in ROWS.items():
+                if hasattr(score, field):
+                    writer.add_scalar(f"{group}/{name}", getattr(score, field), step)
+        if evaluation.verification is not None:
+            writer.add_scalar("verification/AUC", evaluation.verification.auc, step)
+            writer.add_scalar("verification/EER", evaluation.verification.eer, step)
+            for rate, tpr in evaluation.verification.tpr_at_fmr.items():
+                writer.add_scalar(f"verification/TPR at FMR {rate:g}", tpr, step)
+        if evaluation.threshold_rates is not None:
+            writer.add_scalar("threshold/FMR", evaluation.threshold_rates.fmr, step)
+            writer.add_scalar("threshold/TPR", evaluation.threshold_rates.tpr, step)
+
+
+def show_gallery(run: Path, features: RetrievalFeatures) -> None:
+    """Puts gallery features with identity and camera into the projector, no images."""
+    gallery = features.gallery
+    write_projector(run / FOLDER, gallery.features, gallery.pids, gallery.camids)
