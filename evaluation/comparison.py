@@ -96,13 +96,17 @@ class Column:
     better: int
 
 
+SPREAD = " ± "
+"""Stands between a mean and its standard deviation."""
+
+
 def _percent(value: float, spread: float | None) -> str:
-    return f"{100 * value:.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
+    return f"{100 * value:.1f}" + (f"{SPREAD}{100 * spread:.1f}" if spread is not None else "")
 
 
 COLUMNS = (
     Column("Name", lambda row: row.name, lambda row: None, 0),
-    Column("mAP %", lambda row: _percent(row.mAP, row.mAP_spread), lambda row: row.mAP, 1),
+    Column("mAP (step) %", lambda row: _percent(row.mAP, row.mAP_spread), lambda row: row.mAP, 1),
     Column("Rank-1 %", lambda row: _percent(row.rank1, row.rank1_spread), lambda row: row.rank1, 1),
     Column("FLOPs (M)", lambda row: f"{row.flops / 1e6:.1f}", lambda row: row.flops, -1),
     Column("Params (M)", lambda row: f"{row.parameters / 1e6:.2f}", lambda row: row.parameters, -1),
@@ -128,49 +132,59 @@ class Table:
 def compare(rows: Sequence[ResultRow]) -> Table:
     """The table of ``rows`` in the order given.
 
-    The best value of a column is marked, and all that print the same; nothing is marked where rows cannot be
-    compared because they were trained or tested on different data or at different input sizes: a note says so
-    instead.
+    The best value of a column is marked, and all that print the same. Rows that were trained or tested on different
+    data or at different input sizes cannot be compared: the best is then marked within each group of rows that can,
+    and a note lists the groups.
     """
-    notes = _differences(rows)
     cells = tuple(tuple(column.text(row) for column in COLUMNS) for row in rows)
-    best = set() if notes or len(rows) < 2 else _best_cells(rows, cells)
+    groups = comparable_groups(rows)
+    best = set().union(*(_best_cells(rows, cells, members) for members in groups))
+    notes = _group_notes(rows, groups)
     notes += [f"{row.name}: mean ± standard deviation over {len(row.seeds)} seeds" for row in rows if row.seeds]
     notes += [f"{row.name}: {note}" for row in rows for note in row.notes]
     return Table(tuple(column.header for column in COLUMNS), cells, frozenset(best), tuple(notes))
 
 
-def _best_cells(rows: Sequence[ResultRow], cells: Sequence[Sequence[str]]) -> set[tuple[int, int]]:
+def _best_cells(
+    rows: Sequence[ResultRow], cells: Sequence[Sequence[str]], members: Sequence[int]
+) -> set[tuple[int, int]]:
+    """Cells of the rows ``members`` that no other of them beats; a row by itself has none."""
     best = set()
     for place, column in enumerate(COLUMNS):
-        values = {index: column.value(row) for index, row in enumerate(rows) if column.value(row) is not None}
+        values = {index: value for index in members if (value := column.value(rows[index])) is not None}
         if column.better and values:
+            shown = {index: cells[index][place].partition(SPREAD)[0] for index in values}
             winner = max(values, key=lambda index: column.better * values[index])
-            winners = {index for index in values if cells[index][place] == cells[winner][place]}
-            if len(winners) < len(rows):  # a mark on every row would say nothing
+            winners = {index for index in values if shown[index] == shown[winner]}
+            if len(winners) < len(members):  # a mark on every row would say nothing
                 best |= {(index, place) for index in winners}
     return best
 
 
+def comparable_groups(rows: Sequence[ResultRow]) -> list[list[int]]:
+    """Indices of ``rows``, put together where trained and tested on the same data at the same input size."""
+    groups: dict[tuple[str, str, tuple[int, int]], list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault((row.train_set, row.test_set, row.input_size), []).append(index)
+    return list(groups.values())
+
+
 def comparable(rows: Sequence[ResultRow]) -> bool:
     """Whether all rows were trained and tested on the same data at the same input size."""
-    return len({_conditions(row) for row in rows}) < 2
+    return len(comparable_groups(rows)) < 2
 
 
-def _conditions(row: ResultRow) -> tuple[str, str, tuple[int, int]]:
-    return row.train_set, row.test_set, row.input_size
-
-
-def _differences(rows: Sequence[ResultRow]) -> list[str]:
-    if comparable(rows):
+def _group_notes(rows: Sequence[ResultRow], groups: Sequence[Sequence[int]]) -> list[str]:
+    if len(groups) < 2:
         return []
-    groups: dict[tuple[str, str, tuple[int, int]], list[str]] = {}
-    for row in rows:
-        groups.setdefault(_conditions(row), []).append(row.name)
-    lines = ["These rows cannot all be compared; compare only within a group:"]
-    for (train_set, test_set, (height, width)), names in groups.items():
-        tested = f", tested on {test_set}" if test_set else ""
-        lines.append(f"  {', '.join(names)}: trained on {train_set} at {height}x{width}{tested}")
+    marked = "; the best of each group is marked" if any(len(members) > 1 for members in groups) else ""
+    lines = [f"These rows cannot all be compared; compare only within a group{marked}:"]
+    for members in groups:
+        first = rows[members[0]]
+        names = ", ".join(rows[index].name for index in members)
+        height, width = first.input_size
+        tested = f", tested on {first.test_set}" if first.test_set else ""
+        lines.append(f"  {names}: trained on {first.train_set} at {height}x{width}{tested}")
     return lines
 
 

@@ -19,8 +19,8 @@ LOG_FROM = 6
 
 
 def draw_front(rows: Sequence[ResultRow], path: Path, candidates: Sequence[Mapping[str, Any]] = ()) -> Path:
-    """A PNG of mAP against FLOPs for ``rows``, coloured by kind; with ``candidates`` a second panel shows the
-    search.
+    """A PNG of mAP against FLOPs for ``rows``, coloured by kind, with a bar where there is a spread over seeds; with
+    ``candidates`` a second panel shows the search.
 
     Candidates are mappings with ``score`` (a fraction, on the search's own held-out identities: not the panel
     of ``rows``' scale) and ``flops``; those without a score are left out.
@@ -63,11 +63,20 @@ def _draw_rows(axes: Axes, rows: Sequence[ResultRow]) -> None:
         own = [point for point, row in zip(points, rows, strict=True) if row.kind == kind]
         colour = KINDS.get(kind) or next(spare)
         axes.scatter(*zip(*own, strict=True), s=62, color=colour, edgecolor="white", linewidth=1, label=kind, zorder=4)
+    _draw_spreads(axes, rows)
     _scale_cost(axes, [cost for cost, _ in points])
     axes.margins(x=0.16, y=0.16)
     if len({row.kind for row in rows}) > 1:
         axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=4)
     place_labels(axes, points, [row.name for row in rows])
+
+
+def _draw_spreads(axes: Axes, rows: Sequence[ResultRow]) -> None:
+    """A bar of one standard deviation up and down where a row is a mean over seeds, over its dot: most are shorter."""
+    for row in rows:
+        if row.mAP_spread is not None:
+            bar = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
+            axes.errorbar(row.flops / 1e6, 100 * row.mAP, yerr=100 * row.mAP_spread, **bar)
 
 
 def _draw_candidates(axes: Axes, candidates: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,9 @@ from evaluation.comparison import ResultRow, comparable, compare
 from evaluation.pictures.architecture import draw_architecture
 from evaluation.pictures.front import draw_front, scored_candidates
 from evaluation.pictures.search_progress import draw_search_progress
+from evaluation.report.history import read_histories
 from evaluation.report.html import Picture, Section, write_report
+from evaluation.report.training import training_section
 from supernet.files import NamedArch
 
 PICTURES = "pictures"
@@ -26,6 +28,7 @@ def write_comparison_report(
     config: str = "",
     title: str = "Comparison of person re-identification backbones",
     about: Sequence[str] = (),
+    runs: Sequence[Path] = (),
 ) -> Path:
     """Draws the pictures into ``pictures/`` beside ``path``, writes the page that embeds them, and returns
     ``path``.
@@ -38,15 +41,19 @@ def write_comparison_report(
         commands: the commands that made these results, one a line.
         config: the resolved configuration, as text.
         about: paragraphs in front of the table: the data, the protocol, what the figures do not show.
+        runs: the folder of each row's run, in their order; where something was trained in it the page shows how it
+            went. None: the page has no trainings.
 
     Raises:
-        UserError: there is no row.
+        UserError: there is no row, or a run's ``doctor.json`` is damaged.
     """
     path = Path(path)
     folder = path.parent / PICTURES
     scored = scored_candidates(candidates or ())
     front = draw_front(rows, folder / "front.png", scored)
     text = "mAP on the test set against FLOPs of one image."
+    if any(row.mAP_spread is not None for row in rows):
+        text += " Bars: standard deviation over seeds, up and down."
     if scored:
         text += (
             " Right: what the search saw, scored with the supernet's weights on held-out identities;"
@@ -64,6 +71,10 @@ def write_comparison_report(
         drawing = draw_architecture(arch.arch, folder / "architecture.png", arch.name)
         caption = "Height of a box: square root of its channels. Colour: kernel. Number in it: expansion."
         sections.append(Section("The network found", pictures=(Picture(drawing, caption),)))
+    for number, (row, run) in enumerate(zip(rows, runs, strict=bool(runs)), start=1):
+        histories = read_histories(run)
+        if histories:
+            sections.append(training_section(f"Training of {row.name}", histories, folder / f"training-{number}.png"))
     if commands:
         sections.append(Section("Commands", code="\n".join(commands)))
     if config:

@@ -14,26 +14,37 @@ from reid.files import write_text
 
 CSS = """
 :root { color-scheme: light dark; --ink: #24292f; --soft: #5d666f; --line: #dde1e6; --page: #ffffff;
-        --card: #f5f7f9; --accent: #1f6fb2; }
+        --card: #f5f7f9; --accent: #1f6fb2; --warning: #9a6700; --critical: #b3261e; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e3e7eb; --soft: #9aa5b0; --line: #343b43; --page: #16191d; --card: #1f242a; --accent:
-  #6fb3e8; } }
+  :root { --ink: #e3e7eb; --soft: #9aa5b0; --line: #343b43; --page: #16191d; --card: #1f242a;
+          --accent: #6fb3e8; --warning: #e0b04a; --critical: #f0857d; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.25rem 4rem; background: var(--page); color:
-var(--ink);
-       font: 16px/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 1.25rem; }
+body { margin: 0 auto; max-width: 68rem; padding: 2.5rem 1.25rem 4rem; background: var(--page);
+       color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 1.25rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line);
-} p { margin: .6rem 0; max-width: 46rem; } dl { display: grid; grid-template-columns: repeat(auto-fit,
-minmax(11rem, 1fr)); gap: .75rem; margin: 0; } dl div { background: var(--card); border: 1px solid
-var(--line); border-radius: .5rem; padding: .6rem .85rem; } dt { color: var(--soft); font-size: .8rem; } dd {
-margin: 0; font-size: 1.05rem; font-weight: 600; overflow-wrap: anywhere; } .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; } th, td { padding:
-.38rem 1rem .38rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; } td.best {
-color: var(--accent); font-weight: 700; } .note { color: var(--soft); font-size: .88rem; white-space:
-pre-wrap; margin: .3rem 0; } figure { margin: 1rem 0; } figure img { display: block; max-width: 100%; height:
-auto; background: #fff; border: 1px solid var(--line);
+     overflow-wrap: anywhere; }
+p { margin: .6rem 0; max-width: 46rem; }
+dl { display: flex; flex-wrap: wrap; gap: .75rem; margin: 0; }
+dl div { flex: 1 1 9.5rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
+         padding: .6rem .85rem; }
+dt { color: var(--soft); font-size: .8rem; }
+dd { margin: 0; font-size: 1.05rem; font-weight: 600; overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .38rem 1rem .38rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+th { color: var(--soft); font-weight: 600; }
+td.best { color: var(--accent); font-weight: 700; }
+table.words { width: 100%; line-height: 1.4; }
+table.words th, table.words td { text-align: left; vertical-align: top; white-space: normal; min-width: 6rem; }
+.mark { display: inline-block; margin-right: .5rem; padding: 0 .4rem; border: 1px solid currentColor;
+        border-radius: .3rem; font-size: .78rem; font-weight: 600; color: var(--soft); }
+.mark.is-warning { color: var(--warning); }
+.mark.is-critical { color: var(--critical); }
+.note { color: var(--soft); font-size: .88rem; white-space: pre-wrap; margin: .3rem 0; }
+figure { margin: 1rem 0; }
+figure img { display: block; max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
              border-radius: .5rem; }
 figcaption { color: var(--soft); font-size: .88rem; margin-top: .4rem; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .8rem 1rem;
@@ -50,9 +61,26 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Words:
+    """A table of text, whose lines may break.
+
+    Attributes:
+        headers: of the columns.
+        rows: cells as text.
+        marks: a word for each row, shown in a frame before the cell in column ``marked``; ``warning`` and ``critical``
+            have a colour of their own. None where empty.
+    """
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    marks: tuple[str, ...] = ()
+    marked: int = 0
+
+
+@dataclass(frozen=True)
 class Section:
-    """A part of the page, in this order: heading, paragraphs, table, pictures, block of commands or
-    configuration.
+    """A part of the page, in this order: heading, paragraphs, tables of numbers and of text, pictures, block of
+    commands or configuration.
     """
 
     heading: str
@@ -60,6 +88,7 @@ class Section:
     table: Table | None = None
     pictures: tuple[Picture, ...] = ()
     code: str = ""
+    words: Words | None = None
 
 
 def write_report(path: Path, title: str, summary: Sequence[tuple[str, str]], sections: Sequence[Section]) -> Path:
@@ -88,6 +117,8 @@ def _section(section: Section) -> str:
     parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.paragraphs]
     if section.table:
         parts.append(_table(section.table))
+    if section.words:
+        parts.append(_words(section.words))
     parts += [_picture(picture) for picture in section.pictures]
     if section.code:
         parts.append(f"<pre><code>{escape(section.code)}</code></pre>")
@@ -95,7 +126,6 @@ def _section(section: Section) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(header)}</th>' for header in table.headers)
     lines = []
     for index, cells in enumerate(table.cells):
         marks = (' class="best"' if (index, place) in table.best else "" for place in range(len(cells)))
@@ -103,8 +133,25 @@ def _table(table: Table) -> str:
         lines.append(f"<tr>{row}</tr>")
     notes = "".join(f'\n<p class="note">{escape(note)}</p>' for note in table.notes)
     rows = "\n".join(lines)
-    head = f"<thead><tr>{head}</tr></thead>"
-    return f'<div class="scroll"><table>\n{head}\n<tbody>\n{rows}\n</tbody>\n</table></div>{notes}'
+    return f'<div class="scroll"><table>\n{_head(table.headers)}\n<tbody>\n{rows}\n</tbody>\n</table></div>{notes}'
+
+
+def _words(words: Words) -> str:
+    lines = []
+    for index, row in enumerate(words.rows):
+        cells = [escape(cell) for cell in row]
+        if words.marks:
+            mark = escape(words.marks[index])
+            cells[words.marked] = f'<span class="mark is-{mark}">{mark}</span>{cells[words.marked]}'
+        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    rows = "\n".join(lines)
+    head = _head(words.headers)
+    return f'<div class="scroll"><table class="words">\n{head}\n<tbody>\n{rows}\n</tbody>\n</table></div>'
+
+
+def _head(headers: Sequence[str]) -> str:
+    cells = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)
+    return f"<thead><tr>{cells}</tr></thead>"
 
 
 def _picture(picture: Picture) -> str:

@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from reid.engine.doctor import TrainingFacts, examine, line, news
 from reid.engine.run_folder import append_metrics, keep_metrics_until, read_metrics
+from reid.engine.tags import tag_of
 from reid.files import write_json
 
 DOCTOR = "doctor.json"
@@ -47,7 +48,7 @@ class Journal:
         append_metrics(self.run, record)
         for name, value in record.items():
             if name != "epoch":
-                self._writer.add_scalar(name, value, record["epoch"])
+                self._writer.add_scalar(tag_of(name), value, record["epoch"])
         if self.facts is None:
             return
         for diagnosis in news(self.records, self.facts):

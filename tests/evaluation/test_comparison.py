@@ -107,16 +107,16 @@ def test_a_missing_folder_and_wrong_values_are_named(tmp_path):
 
 def test_the_terminal_table():
     assert comparison_table([SEARCHED, BASELINE]).splitlines() == [
-        "Name       mAP %   Rank-1 %  FLOPs (M)   Params (M)   ms/image",
-        "---------  ------  --------  ----------  -----------  ---------",
-        "found       61.2       80.0      204.3*        2.22*      3.14*",
-        "ResNet-18   70.0*      80.0     1000.0        11.00          -",
+        "Name       mAP (step) %   Rank-1 %  FLOPs (M)   Params (M)   ms/image",
+        "---------  -------------  --------  ----------  -----------  ---------",
+        "found              61.2       80.0      204.3*        2.22*      3.14*",
+        "ResNet-18          70.0*      80.0     1000.0        11.00          -",
     ]
 
 
 def test_the_markdown_table():
     assert markdown_table([BASELINE, replace(SEARCHED, name="a|b", notes=("measured once",))]).splitlines() == [
-        "| Name | mAP % | Rank-1 % | FLOPs (M) | Params (M) | ms/image |",
+        "| Name | mAP (step) % | Rank-1 % | FLOPs (M) | Params (M) | ms/image |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
         "| ResNet-18 | **70.0** | 80.0 | 1000.0 | 11.00 | - |",
         "| a\\|b | 61.2 | 80.0 | **204.3** | **2.22** | **3.14** |",
@@ -136,12 +136,57 @@ def test_the_markdown_table():
 def test_rows_that_cannot_be_compared_are_said_to_be_so(change, said):
     rows = [SEARCHED, replace(SEARCHED, name="twin", mAP=0.5), replace(BASELINE, **change)]
     table = compare(rows)
-    assert not table.best  # no winner is declared
-    assert "cannot all be compared" in table.notes[0]
+    assert table.best == {(0, 1)}  # of found and twin; the higher mAP of the third row is of another kind
+    assert table.notes[0] == (
+        "These rows cannot all be compared; compare only within a group; the best of each group is marked:"
+    )
     assert table.notes[1] == "  found, twin: trained on pedestrians (200 identities) at 256x128"
     assert table.notes[2].startswith("  ResNet-18:") and said in table.notes[2]
-    for text in (comparison_table(rows), markdown_table(rows)):
-        assert said in text and "*" not in text
+    assert said in markdown_table(rows) and "| found | **61.2** | 80.0 |" in markdown_table(rows)
+    assert said in comparison_table(rows) and comparison_table(rows).count("*") == 1
+
+
+def test_each_row_of_a_kind_of_its_own_has_no_mark():
+    table = compare([SEARCHED, replace(SEARCHED, name="elsewhere", mAP=0.5, test_set="another")])
+    assert not table.best
+    assert table.notes[0] == "These rows cannot all be compared; compare only within a group:"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            lambda row, data, test, size: replace(row, train_set=data, test_set=test, input_size=size),
+            ROWS,
+            st.sampled_from("ab"),
+            st.sampled_from("cd"),
+            st.sampled_from([(2, 1), (4, 2)]),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_marks_are_those_of_each_group_by_itself(rows):
+    """Oracle: the table of the comparable rows alone."""
+    expected = set()
+    for row in rows:
+        members = [i for i, other in enumerate(rows) if compare_key(other) == compare_key(row)]
+        alone = compare([rows[index] for index in members])
+        expected |= {(members[index], column) for index, column in alone.best}
+    assert compare(rows).best == expected
+
+
+def compare_key(row: ResultRow):
+    return row.train_set, row.test_set, row.input_size
+
+
+def test_a_mean_over_seeds_shows_its_spread():
+    row = replace(SEARCHED, mAP_spread=0.0123, rank1_spread=0.0, seeds=(0, 1, 2))
+    table = compare([row])
+    assert table.cells[0][1:3] == ("61.2 ± 1.2", "80.0 ± 0.0")
+    assert table.notes == ("found: mean ± standard deviation over 3 seeds",)
+    # A spread is no part of the value: the means print the same, so no Rank-1 is the best.
+    assert {place for _, place in compare([row, replace(SEARCHED, mAP=0.5)]).best} == {1}
 
 
 def test_epochs_and_seeds_do_not_bar_a_comparison():

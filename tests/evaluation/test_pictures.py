@@ -18,11 +18,12 @@ from matplotlib.image import imread
 
 from evaluation.comparison import ResultRow
 from evaluation.pictures.architecture import KERNELS, boxes_of, draw_architecture
-from evaluation.pictures.curves import draw_curves, group_curves
+from evaluation.pictures.curves import APART, MIXED, draw_curves, draw_repeated_curves
 from evaluation.pictures.front import draw_front, pareto_front
 from evaluation.pictures.labels import place_labels
+from evaluation.pictures.panels import PANELS, panel_of, panels_of
 from evaluation.pictures.search_progress import draw_search_progress
-from evaluation.pictures.style import ACCENT, KINDS, SERIES, new_figure, style_axes
+from evaluation.pictures.style import ACCENT, INK, KINDS, SERIES, new_figure, style_axes
 from reid.errors import UserError
 from supernet.arch import Arch, Block, Stage, mobilenet_v2
 
@@ -117,11 +118,22 @@ def test_labels_keep_clear_of_each_other(points, lengths):
     assert np.allclose([box.extents for box in boxes], [box.extents for box in drawn], atol=1.5)
 
 
+def test_a_spread_over_seeds_is_a_bar(tmp_path):
+    """The bar is drawn in ink over the dot, which has none itself; a wider spread has more of it."""
+    inked = []
+    for spread in (None, 0.02, 0.06):
+        path = draw_front([replace(ROW, name="", mAP_spread=spread), ROWS[1]], tmp_path / f"{spread}.png")
+        pixels = np.rint(imread(path)[..., :3] * 255)
+        inked.append(int((np.abs(pixels - np.array(to_rgb(INK)) * 255).max(axis=2) <= 1).sum()))
+    assert inked[0] < inked[1] < inked[2]
+
+
 def test_curves_are_grouped_and_gaps_left_out():
     records = [
         {
             "epoch": 1,
             "loss": 3.0,
+            "loss_triplet": 0.5,
             "loss_ce": 2.0,
             "smallest_loss": 4.0,
             "lr": 0.1,
@@ -133,23 +145,119 @@ def test_curves_are_grouped_and_gaps_left_out():
             "loss": float("nan"),
             "loss_ce": 1.0,
             "lr": 0.1,
-            "mAP": 0.25,
+            "holdout_mAP": 0.25,
             "queries": 9,
             "peak_memory_mib": 7,
+            "seconds": 5,
         },
+        {"loss": 9.0},
     ]
-    assert group_curves(records) == {
-        "Losses": {"loss": ([1], [3.0]), "loss_ce": ([1, 2], [2.0, 1.0]), "smallest_loss": ([1], [4.0])},
-        "Scores": {"mAP": ([2], [25.0])},
+    found = {panel.title: curves for panel, curves in panels_of(records).items()}
+    assert found == {
+        "Losses": {
+            "loss": ([1], [3.0]),
+            "smallest_loss": ([1], [4.0]),
+            "loss_ce": ([1, 2], [2.0, 1.0]),
+            "loss_triplet": ([1], [0.5]),
+        },
+        "Retrieval": {"holdout_mAP": ([2], [25.0])},
         "Learning rate": {"lr": ([1, 2], [0.1, 0.1])},
-        "peak memory mib": {"peak_memory_mib": ([2], [7])},
+        "Peak memory": {"peak_memory_mib": ([2], [7])},
+        "seconds": {"seconds": ([2], [5])},
     }
+    assert list(found) == ["Losses", "Retrieval", "Learning rate", "Peak memory", "seconds"]
 
 
-def test_curves_have_a_colour_each(tmp_path):
-    record = {"loss": 2.0, "loss_ce": 1.5, "loss_triplet": 0.2}
-    path = draw_curves([{"epoch": 1, **record}, {"epoch": 2, **record}], tmp_path / "curves.png")
-    assert [has_colour(path, colour) for colour in SERIES[:4]] == [True, True, True, False]
+def test_every_field_of_a_training_has_a_panel(make_records):
+    """None of what the loop records is left to a panel of its own, and nine panels are enough for it."""
+    panels = panels_of(make_records(2))
+    assert set(panels) <= set(PANELS) and len(panels) == 9
+    drawn = {name for curves in panels.values() for name in curves}
+    assert drawn == set(make_records(2)[1]) - {"epoch", "distance_gap"}  # the gap is between two curves
+    only_gap = [{"epoch": 1, "distance_gap": 0.5}]
+    assert [panel.title for panel in panels_of(only_gap)] == ["Distance gap"]
+
+
+@pytest.mark.parametrize(
+    "name, title",
+    [
+        ("largest_mAP", "Retrieval"),
+        ("holdout_rank1", "Retrieval"),
+        ("smallest_loss_triplet", "Losses"),
+        ("smallest_accuracy", "Training batches"),
+        ("loss_that_is_new", "Losses"),
+        ("new_field", "new field"),
+    ],
+)
+def test_fields_of_other_tasks_find_their_panel(name, title):
+    assert panel_of(name).title == title
+
+
+@pytest.fixture
+def make_records():
+    """What the training loop writes, with every loss, for ``count`` epochs; the gap turns after the first half."""
+
+    def make(count: int, gap: float = 1.0):
+        losses = ("ce", "triplet", "circle", "center", "centroid", "distillation")
+        return [
+            {
+                "epoch": epoch,
+                "loss": 3.0 / epoch,
+                **{f"loss_{name}": 1.0 / epoch for name in losses},
+                "active_triplets": 0.9,
+                "distance_positive": 2.0,
+                "distance_negative": 2.0 + gap * (epoch - (count + 1) / 2),
+                "distance_gap": gap * (epoch - (count + 1) / 2),
+                "accuracy": 0.5,
+                "embedding_spread": 0.4,
+                "feature_norm": 5.0,
+                "identity_variance": 0.5,
+                "gradient_norm": 3.0,
+                "lr": 0.1 / epoch,
+                "images_per_second": 90.0,
+                "peak_memory_mib": 800.0,
+                "holdout_mAP": 0.4,
+                "holdout_rank1": 0.6,
+            }
+            for epoch in range(1, count + 1)
+        ]
+
+    return make
+
+
+def test_curves_have_a_colour_each_that_stays_theirs(tmp_path):
+    both = {"loss_ce": 1.5, "loss_triplet": 0.2}
+    path = draw_curves([{"epoch": 1, **both}, {"epoch": 2, **both}], tmp_path / "both.png")
+    assert [has_colour(path, colour) for colour in SERIES[:3]] == [True, True, False]
+    alone = [{"epoch": epoch, "loss_triplet": 0.2} for epoch in (1, 2)]
+    path = draw_curves(alone, tmp_path / "alone.png")
+    assert [has_colour(path, colour) for colour in SERIES[:3]] == [False, True, False]
+
+
+def test_the_gap_is_coloured_by_its_sign(tmp_path, make_records):
+    def shades(gap: float) -> list[bool]:
+        from_the_crossing_on = make_records(5, gap)[2:]
+        keys = ("epoch", "distance_positive", "distance_negative")
+        pairs = [{key: record[key] for key in keys} for record in from_the_crossing_on]
+        path = draw_curves(pairs, tmp_path / f"{gap}.png")
+        return [has_colour(path, 1 - 0.13 * (1 - np.array(to_rgb(colour)))) for colour in (APART, MIXED)]
+
+    assert shades(1.0) == [True, False]
+    assert shades(-0.5) == [False, True]
+
+
+def test_curves_of_several_seeds_are_all_drawn(tmp_path):
+    """Between two flat curves of different height nothing is drawn: the darkest pixel of each row tells of a line."""
+    flat = [[{"epoch": epoch, "accuracy": height} for epoch in range(30)] for height in (0.25, 0.75)]
+
+    def lines(path) -> int:
+        pixels = imread(path)[..., :3]
+        middle = pixels[:, pixels.shape[1] // 2 - 20 : pixels.shape[1] // 2 + 20]
+        blue = (np.abs(middle - np.array(to_rgb(SERIES[0]))).max(axis=2) < 0.35).all(axis=1)
+        return int((np.diff(blue.astype(int)) == 1).sum())
+
+    assert lines(draw_repeated_curves(flat, tmp_path / "two.png")) == 2
+    assert lines(draw_repeated_curves(flat[:1], tmp_path / "one.png")) == 1
 
 
 @pytest.mark.parametrize("records", [[], [{"epoch": 1}], [{"loss": 1.0}]])

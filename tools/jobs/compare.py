@@ -11,6 +11,8 @@ from tqdm import tqdm
 
 from evaluation.comparison import ResultRow, comparison_table, markdown_table, read_result
 from evaluation.report.comparison import write_comparison_report
+from evaluation.report.history import training_folders
+from evaluation.report.training import command_of, config_of
 from reid.engine.checkpoint import read_about
 from reid.files import read_json, write_text
 from search.history import read_candidates
@@ -38,7 +40,8 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
         candidates=candidates,
         arch=arch,
         commands=_commands(runs),
-        config=_config(runs[0]),
+        config=config_of(runs[0]),
+        runs=runs,
     )
     write_text(out / "table.md", markdown_table(rows) + "\n")
     print(comparison_table(rows))
@@ -47,8 +50,9 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
 
 def _with_fresh_latency(rows: list[ResultRow], runs: Sequence[Path]) -> list[ResultRow]:
     """The rows with latencies measured now, one thread, all networks in turn; a run without weights keeps its own."""
-    found = [index for index, run in enumerate(runs) if (run / WEIGHTS).exists()]
-    specs = [spec_from_dict(read_about(runs[index] / WEIGHTS)) for index in found]
+    weights = [training_folders(run)[0] / WEIGHTS for run in runs]  # all seeds are of one network
+    found = [index for index, path in enumerate(weights) if path.exists()]
+    specs = [spec_from_dict(read_about(weights[index])) for index in found]
     # Weights do not change the time, so fresh ones do.
     networks = [(build(spec), spec.input_size) for spec in tqdm(specs, desc="latency", unit="network")]
     rows = list(rows)
@@ -66,9 +70,5 @@ def _search_results(search: Path | None) -> tuple[list[dict] | None, NamedArch |
 
 
 def _commands(runs: Sequence[Path]) -> list[str]:
-    return [read_json(run / "score.json")["command"] for run in runs if (run / "score.json").exists()]
-
-
-def _config(run: Path) -> str:
-    config = run / "config.yaml"
-    return config.read_text(encoding="utf-8") if config.exists() else ""
+    """What made the runs, each once: a pipeline made several."""
+    return list(dict.fromkeys(command for run in runs if (command := command_of(run))))

@@ -138,6 +138,6 @@ def test_events_of_an_interrupted_run_are_kept(make_identity_task, make_batches,
     with pytest.raises(KeyboardInterrupt):
         fit(task, batches, recipe, tmp_path, cpu)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    losses = {event.step: event.value for event in events.Scalars("loss")}
+    losses = {event.step: event.value for event in events.Scalars("loss/total")}
     assert losses == {record["epoch"]: pytest.approx(record["loss"]) for record in read_metrics(tmp_path)}
     assert list(losses) == [1, 2, 3]

@@ -1,0 +1,128 @@
+"""The page of one run: what came out, by which recipe, how the training went."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluation.comparison import RESULT, ResultRow, Table, compare, read_result
+from evaluation.pictures.curves import draw_repeated_curves
+from evaluation.report.doctor import doctor_lines, doctor_summary, doctor_table
+from evaluation.report.history import History, best_score, read_histories, training_folders
+from evaluation.report.html import Picture, Section, write_report
+from reid.engine.run_folder import CONFIG
+from reid.errors import UserError
+from reid.files import read_json
+
+REPORT = "report.html"
+CURVES = "curves.png"
+CAPTION = (
+    "Losses: the total is weighted, its parts are not. Hardest pairs: green where the nearest negative is farther than "
+    "the farthest positive. Spread: 1 where features point in all directions alike, 0 where they are one vector."
+)
+SCORES = {
+    "mAP": "mAP (step) %",
+    "mAP_trapezoid": "mAP (trapezoid) %",
+    "mINP": "mINP %",
+    "rank1": "Rank-1 %",
+    "rank5": "Rank-5 %",
+    "rank10": "Rank-10 %",
+    "rank20": "Rank-20 %",
+}
+
+
+def write_training_report(run: Path) -> Path:
+    """Writes ``report.html`` and ``curves.png`` into a run folder and returns the page's path.
+
+    The page has the result, where the run is scored, the curves, the doctor's findings, the command and the
+    configuration. The folder of a repeated training (``seed-*`` in it) gets one page for all of its seeds.
+
+    Raises:
+        UserError: nothing was trained in ``run``, or a file in it is damaged.
+    """
+    run = Path(run)
+    histories = read_histories(run)
+    if not histories:
+        raise UserError(f"run folder {run} holds no training to report: it has no epoch in metrics.jsonl")
+    row = read_result(run) if (run / RESULT).exists() else None
+    sections = [_result(run, row)] if row else []
+    sections.append(training_section("Training", histories, run / CURVES))
+    for heading, text in (("Command", command_of(run)), ("Recipe and configuration", config_of(run))):
+        if text:
+            sections.append(Section(heading, code=text))
+    name = row.name if row else run.resolve().name
+    return write_report(run / REPORT, f"Training of {name}", _summary(row, histories), sections)
+
+
+def training_section(heading: str, histories: Sequence[History], picture: Path) -> Section:
+    """What the doctor found and the curves, which are drawn into ``picture``."""
+    drawn = draw_repeated_curves([history.records for history in histories], picture)
+    caption = CAPTION + (" One line for each seed." if len(histories) > 1 else "")
+    return Section(
+        heading,
+        tuple(doctor_lines(histories)),
+        words=doctor_table(histories),
+        pictures=(Picture(drawn, caption),),
+    )
+
+
+def command_of(run: Path) -> str:
+    """The command that made a run, and the commit it was run at."""
+    score = training_folders(run)[0] / "score.json"
+    if not score.exists():
+        return ""
+    about = read_json(score)
+    commit = about.get("commit")
+    return about.get("command", "") + (f"\n# at commit {commit}" if commit else "")
+
+
+def config_of(run: Path) -> str:
+    """The resolved configuration of a run; of a repeated one that of its first seed."""
+    config = training_folders(run)[0] / CONFIG
+    return config.read_text(encoding="utf-8").rstrip() if config.exists() else ""
+
+
+def _result(run: Path, row: ResultRow) -> Section:
+    height, width = row.input_size
+    words = [f"Trained on {row.train_set}, at {height}x{width}."]
+    if row.test_set:
+        words.append(f"Tested on {row.test_set}.")
+    if row.seeds:
+        rows = [read_result(folder) for folder in training_folders(run) if (folder / RESULT).exists()]
+        named = [dataclasses.replace(each, name=f"seed {each.seed}", notes=()) for each in rows]
+        table = compare([dataclasses.replace(row, name="mean"), *named])
+        table = dataclasses.replace(table, best=frozenset())  # the better seed is no winner
+    else:
+        table = _scores(run, row)
+    return Section("Result", tuple(words), table=table)
+
+
+def _scores(run: Path, row: ResultRow) -> Table:
+    """The scores of ``score.json``, or the row's two where there is none; what the network costs is above, in cards."""
+    path = run / "score.json"
+    scores = read_json(path) if path.exists() else {"mAP": row.mAP, "rank1": row.rank1}
+    known = {SCORES[key]: f"{100 * scores[key]:.1f}" for key in SCORES if isinstance(scores.get(key), float)}
+    return Table(("Name", *known), ((row.name, *known.values()),), frozenset(), row.notes)
+
+
+def _summary(row: ResultRow | None, histories: Sequence[History]) -> list[tuple[str, str]]:
+    cards = []
+    if row:
+        table = compare([row])
+        shown = dict(zip(table.headers, table.cells[0], strict=True))
+        cards += [
+            ("mAP", f"{shown['mAP (step) %']} %"),
+            ("Rank-1", f"{shown['Rank-1 %']} %"),
+            ("FLOPs", f"{shown['FLOPs (M)']} M"),
+            ("Parameters", f"{shown['Params (M)']} M"),
+        ]
+        if row.latency_ms is not None:
+            cards.append(("One image on a CPU", f"{shown['ms/image']} ms"))
+    epochs = max(history.records[-1]["epoch"] for history in histories)
+    cards.append(("Epochs", f"{epochs}, {len(histories)} seeds" if len(histories) > 1 else str(epochs)))
+    best = best_score(histories[0].records) if len(histories) == 1 else None
+    if best:
+        cards.append(("Best mAP held out", f"{100 * best[1]:.1f} %, epoch {best[2]}"))
+    cards.append(("Doctor", doctor_summary(histories)))
+    return cards
