@@ -10,7 +10,7 @@ from torch import nn
 
 from reid.engine.bn_calibration import calibrate
 from reid.engine.distributed import gather_batch
-from reid.engine.objective import classifiers_of, identity_losses
+from reid.engine.objective import classifiers_of, identity_losses, logit_scale
 from reid.engine.task import StepContext
 from reid.engine.teacher import Teacher, check_teacher, distillation_losses
 from reid.losses.center import CenterLoss
@@ -67,7 +67,8 @@ class IdentityTask(nn.Module):
             rule=head.rule,
         )
         if told is not None:
-            distilled = distillation_losses(output.embedding, logits[0], *told, self.losses.distillation)
+            own = logit_scale(self.losses.classification) * logits[0]
+            distilled = distillation_losses(output.embedding, own, *told, self.losses.distillation)
             total = total + distilled
             log |= {"loss": total.detach(), "loss_distillation": distilled.detach()}
         context.backward(total)

@@ -59,7 +59,8 @@ def identity_losses(
         losses["loss_centroid"] = (config.centroid.weight, centroid)
     if center is not None:
         losses["loss_center"] = (config.center.weight, center(output.feature, labels))
-    total = sum(weight * loss for weight, loss in losses.values() if weight)
+    none = output.feature.new_zeros((), dtype=torch.float32)  # where a teacher alone is listened to
+    total = sum((weight * loss for weight, loss in losses.values() if weight), none)
     log = {"loss": total.detach()} | {name: loss.detach() for name, (_, loss) in losses.items()}
     log |= {
         "active_triplets": triplet.active,
@@ -98,6 +99,11 @@ def _triplet(features: torch.Tensor, labels: torch.Tensor, config: LossConfig, g
         return triplet_loss(features, labels, config.triplet, generator)
     with torch.no_grad():  # only looked at
         return triplet_loss(features, labels, config.triplet, generator)
+
+
+def logit_scale(config: ClassificationConfig) -> float:
+    """What a classifier's outputs are multiplied by to be logits: cosines by their scale."""
+    return 1.0 if config.kind == "linear" else config.scale
 
 
 def classifiers_of(head: nn.Module, classes: int, make: type[nn.Module]) -> nn.ModuleList:

@@ -21,11 +21,18 @@ class Teacher:
 
     Attributes:
         network: in eval mode, on the training device; never trained.
-        classifier: ``(N, D)`` embeddings to ``(N, C)`` logits over the same identities as the student's, or None.
+        classifier: of the first vector that its head classifies, ``(N, D1)`` to ``(N, C)`` logits over the same
+            identities as the student's, or None.
+        scale: what the classifier's outputs are multiplied by; of one that gives cosines its loss's.
     """
 
     network: ReidNetwork
     classifier: nn.Module | None = None
+    scale: float = 1.0
+
+    def __deepcopy__(self, memo: dict) -> Teacher:
+        """Itself: it never changes, so a copy of its student (an average of weights) can share it."""
+        return self
 
     @torch.no_grad()
     def __call__(
@@ -33,8 +40,12 @@ class Teacher:
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Embeddings ``(N, D)`` and logits ``(N, C)`` (or None) of a batch, without gradient."""
         with autocast():
-            embedding = self.network(images)
-            return embedding, self.classifier(embedding) if self.classifier is not None else None
+            output = self.network.outputs(images)
+            if self.classifier is None:
+                return output.embedding, None
+            # Not the embedding: that may be normalised, or a row of several branches' vectors.
+            parts = output.parts or (output.embedding,)
+            return output.embedding, self.scale * self.classifier(parts[0])
 
 
 def check_teacher(config: DistillationConfig, teacher: Teacher, classes: int, dim: int) -> None:

@@ -94,7 +94,7 @@ def fit(
             bar = stack.enter_context(_progress(title, batches.per_epoch, done, recipe.epochs, processes))
             journal = stack.enter_context(Journal(run, done, facts, tqdm.write)) if processes.is_main else None
             for epoch in range(done + 1, recipe.epochs + 1):
-                if _is_over(journal, recipe, monitor, processes):
+                if _is_over(journal, recipe, processes):
                     break
                 record = _run_epoch(step, batches, epoch, bar, estimate)
                 if journal is not None:
@@ -118,9 +118,9 @@ def _progress(title: str, per_epoch: int, done: int, epochs: int, processes: Pro
     )
 
 
-def _is_over(journal: Journal | None, recipe: Recipe, monitor: Monitor | None, processes: Processes) -> bool:
+def _is_over(journal: Journal | None, recipe: Recipe, processes: Processes) -> bool:
     """Whether the training stops early; the first process decides for all."""
-    if recipe.early_stopping is None or monitor is None:
+    if recipe.early_stopping is None:
         return False
     over = journal is not None and should_stop(journal.records, recipe.early_stopping)
     return bool(gather_batch(processes, torch.tensor([over], device=processes.device))[0])

@@ -16,6 +16,10 @@ from reid.engine.schedule import rate_factor
 from reid.engine.seeds import seeded_step, step_seed
 from reid.engine.task import StepContext
 
+_LOSSES, _LAYERS = 2**20, 2**21
+"""Stand beside the ranks in the seeds of a step: losses and layers must not draw the very numbers that the augmentation
+of the same step drew."""
+
 
 class TrainingStep:
     """One optimizer step, and the state that it changes.
@@ -61,12 +65,12 @@ class TrainingStep:
             number=number,
             epoch=number / self.per_epoch,
             # Alike in all processes: the losses see the whole batch.
-            generator=torch.Generator().manual_seed(step_seed(self.seed, epoch + 1, within)),
+            generator=torch.Generator().manual_seed(step_seed(self.seed, epoch + 1, within, _LOSSES)),
             autocast=self.autocast,
             backward=lambda loss: self.scaler.scale(loss).backward(),
             processes=self.processes,
         )
-        with seeded_step(step_seed(self.seed, epoch + 1, within, self.processes.rank), self.device):
+        with seeded_step(step_seed(self.seed, epoch + 1, within, _LAYERS + self.processes.rank), self.device):
             log = self.task.backward(images, labels, context)
         sum_gradients(self.processes, self._trained)
         self.scaler.unscale_(self.optimizer)

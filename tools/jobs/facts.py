@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reid.data.records import ImageSet
 from reid.engine.doctor import TrainingFacts, facts_of, identity_overlap, random_level
 from reid.engine.recipe import Recipe
@@ -18,6 +20,9 @@ def training_facts(
     Args:
         held: query and gallery that the training is monitored on, where it is.
     """
+    overlap = identity_overlap(images, *test_data(source))
+    if source.also_train:  # merging numbers persons anew; the readers keep those of one data set apart
+        overlap = replace(overlap, identities=())
     level = held and random_level(held[0].pids, held[0].camids, held[1].pids, held[1].camids)
     return facts_of(
         recipe,
@@ -25,5 +30,5 @@ def training_facts(
         steps_per_epoch,
         fills_identities=recipe.sampler != "random",
         random_mAP=level.mAP if level else None,
-        overlap=identity_overlap(images, *test_data(source)),
+        overlap=overlap,
     )

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from evaluation.comparison import RESULT, comparison_table, read_result, write_result
 from evaluation.repeats import mean_row
+from evaluation.report.training import write_training_report
+from reid.config import config_to_dict
+from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
+from reid.files import read_yaml
 from tools.cli import Job
 from tools.jobs.retrain import Retraining, retrain
 
@@ -19,7 +23,8 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
     With ``job.resume`` finished seeds are kept and an interrupted one goes on.
 
     Raises:
-        UserError: there are runs in the folder already and ``job.resume`` is not set.
+        UserError: there are runs in the folder already and ``job.resume`` is not set, or they are of another
+            configuration.
     """
     runs = []
     for seed in range(job.seed, job.seed + repeats):
@@ -27,11 +32,28 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
         begun = (run / CONFIG).exists()
         if begun and not job.resume:
             raise UserError(f"{run} already holds a run; go on with --resume, or give another folder with --out")
-        if not (run / RESULT).exists():
+        if (run / RESULT).exists():
+            _check_same(run, job, what)
+        else:
             retrain(dataclasses.replace(job, out=run, seed=seed, resume=begun), what)
         runs.append(run)
     rows = [read_result(run) for run in runs]
     row = dataclasses.replace(mean_row(rows), run=str(job.out))
-    write_result(job.out, row)
-    print(comparison_table([row]))
+    if from_environment(job.device).is_main:
+        write_result(job.out, row)
+        write_training_report(job.out)
+        print(comparison_table([row]))
     return job.out
+
+
+def _check_same(run: Path, job: Job, what: Retraining) -> None:
+    """A finished run is not opened again, so it is compared here."""
+    then = read_yaml(run / CONFIG)
+    now = {
+        "data": config_to_dict(job.experiment.data),
+        "recipe": config_to_dict(job.experiment.retrain),
+        "weights": what.weights,
+    }
+    for key, value in now.items():
+        if then.get(key) != value:
+            raise UserError(f"{run} was trained with another configuration ({key} differs); give another --out")

@@ -11,7 +11,7 @@ from torch import nn
 
 from evaluation.comparison import ResultRow
 from evaluation.features import evaluate_network
-from evaluation.pictures.curves import draw_curves
+from evaluation.report.training import write_training_report
 from reid.data.records import ImageSet
 from reid.engine.batches import TrainingBatches, training_batches
 from reid.engine.checkpoint import save_weights
@@ -21,6 +21,7 @@ from reid.engine.identity_task import IdentityTask
 from reid.engine.recipe import Recipe
 from reid.engine.run_folder import open_run, read_metrics
 from reid.engine.trainer import Monitor, fit
+from reid.errors import UserError
 from reid.models.backbones.weights import load_pretrained
 from reid.models.network import ReidNetwork, count_parameters
 from search.cost import format_flops, network_flops
@@ -81,8 +82,10 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         batches = training_batches(images, recipe, spec.input_size, job.seed, job.device, processes)
         network = build(spec)
         pretrained = load_pretrained(network.backbone, what.weights) if what.weights else None
-        teacher = load_teacher(recipe.losses.distillation, images, job)
+        teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
         task = IdentityTask(network, batches.classes, recipe.losses, teacher)
+    held = _held_out(job, source)
+    facts = training_facts(recipe, images, batches.per_epoch, held, source)
     trained_on = _trained_on(source, images, what.weights, recipe)
     # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
     if processes.is_main:
@@ -93,7 +96,6 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         open_run(job.out, about, job.resume)
         _announce(job, spec, path, network, source, trained_on, batches, pretrained, processes)
         barrier(processes)
-    held = _held_out(job, source)
     trained = fit(
         task,
         batches,
@@ -101,7 +103,7 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         job.out,
         job.device,
         monitor=held and _monitor(job, spec, held),
-        facts=training_facts(recipe, images, batches.per_epoch, held, source),
+        facts=facts,
         processes=processes,
         on_estimate=tell_estimate(job.device),
         title=spec.name,
@@ -116,12 +118,10 @@ def _finish(
     job: Job, trained: nn.Module, spec: NetworkSpec, source: Source, images: ImageSet, trained_on: str, label: str
 ) -> ResultRow:
     """Keeps the weights, and scores them on the official query and gallery."""
-    records = read_metrics(job.out)
-    draw_curves(records, job.out / "curves.png")
     network, spec = for_inference(trained.network, spec)
     save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
-    save_classifier(job.out, trained.classifiers[0], images)
-    return score_on_test(
+    save_classifier(job.out, trained.classifiers[0], job.experiment.retrain.losses.classification, images)
+    row = score_on_test(
         network,
         spec,
         source,
@@ -129,10 +129,12 @@ def _finish(
         job.out,
         kind="searched" if spec.searched else "baseline",
         name=f"{spec.name} ({label})" if label else spec.name,
-        epochs=records[-1]["epoch"],
+        epochs=read_metrics(job.out)[-1]["epoch"],
         seed=job.seed,
         train_set=trained_on,
     )
+    write_training_report(job.out)
+    return row
 
 
 def _trained_on(source: Source, images: ImageSet, weights: str | None, recipe: Recipe) -> str:
@@ -147,8 +149,19 @@ def _trained_on(source: Source, images: ImageSet, weights: str | None, recipe: R
 
 def _held_out(job: Job, source: Source) -> tuple[ImageSet, ImageSet] | None:
     """The held-out identities as query and gallery, where those are not trained on; test data are never looked at while
-    training."""
-    if job.experiment.data.retrain_on_holdout or not job.experiment.retrain.evaluate_every:
+    training.
+
+    Raises:
+        UserError: the recipe goes by their score, and they are not held out or never looked at.
+    """
+    recipe, data = job.experiment.retrain, job.experiment.data
+    if data.retrain_on_holdout or not recipe.evaluate_every:
+        stops = recipe.early_stopping is not None and recipe.early_stopping.metric.startswith("holdout_")
+        if recipe.keep_best or stops:
+            raise UserError(
+                f"retrain.{'keep_best' if recipe.keep_best else 'early_stopping'} goes by held-out identities; set "
+                "data.retrain_on_holdout=false and retrain.evaluate_every above 0"
+            )
         return None
     held = search_data(source, job.experiment.data)
     return held.query, held.gallery

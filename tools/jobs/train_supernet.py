@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from evaluation.pictures.curves import draw_curves
+from evaluation.report.training import write_training_report
 from reid.engine.batches import training_batches
 from reid.engine.device import describe_device, seeded
-from reid.engine.run_folder import open_run, read_metrics
+from reid.engine.distributed import from_environment
+from reid.engine.run_folder import open_run
 from reid.engine.trainer import Monitor, fit
+from reid.errors import UserError
 from search.cost import CostTable, flops_range, format_flops
 from search.evaluator import SupernetEvaluator
 from supernet.checkpoint import save_supernet
@@ -32,7 +34,12 @@ def train_supernet(job: Job) -> Path:
 
     The run folder gets ``supernet.safetensors``, whose header holds the space, so that a search of another space is
     refused.
+
+    Raises:
+        UserError: it was started by torchrun; data and settings do not fit; the run folder holds another run.
     """
+    if from_environment(job.device).several:
+        raise UserError("tools/train_supernet.py: a supernet is trained by one process; start it without torchrun")
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
     source = open_source(experiment.data, job.data, space.input_size)
@@ -57,8 +64,8 @@ def train_supernet(job: Job) -> Path:
         on_estimate=tell_estimate(job.device),
         title="supernet",
     )
-    draw_curves(read_metrics(run), run / "curves.png")
     save_supernet(run / WEIGHTS, trained.supernet)
+    write_training_report(run)
     return run
 
 

@@ -1,0 +1,129 @@
+"""The training loop on two gloo processes against one: losses, weights, averages, and who writes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from reid.engine.checkpoint import load_state
+from reid.engine.distributed import SINGLE
+from reid.engine.run_folder import read_metrics
+from reid.engine.trainer import STATE
+
+HERE = Path(__file__).parent
+PROGRAM = HERE / "fit_program.py"
+
+
+def _load_program():
+    spec = importlib.util.spec_from_file_location("fit_program", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two real processes, one training interrupted after its first epoch; they talk over the loopback device alone."""
+    folder = tmp_path_factory.mktemp("fit")
+    (folder / "run").mkdir()
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    environment = os.environ | {
+        "WORLD_SIZE": "2",
+        "GLOO_SOCKET_IFNAME": loopback,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(HERE.parents[2]),
+    }
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(folder)],
+            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        printed = [job.communicate(timeout=150) for job in jobs]
+    finally:
+        for job in jobs:
+            job.kill()
+    assert [job.returncode for job in jobs] == [0, 0], "\n".join(errors for _, errors in printed)
+    for rank, said in enumerate(printed):
+        (folder / f"said{rank}").write_text("".join(said))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ranks(folder) -> list[dict]:
+    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The same training in this process, without a break: its folder and what it ends with."""
+    run = tmp_path_factory.mktemp("alone")
+    return run, _load_program().train(SINGLE, run, 5, seed=7)
+
+
+def _close(first: dict, second: dict, tolerance: float = 1e-5) -> None:
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        torch.testing.assert_close(
+            second[name], value, rtol=1e-4, atol=tolerance, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def test_gradients_are_those_of_one_process(ranks, tmp_path):
+    """Of the last step of the first epoch, of every loss at once."""
+    one = _load_program().train(SINGLE, tmp_path, 1, seed=7)["gradients"]
+    assert max(float(gradient.abs().max()) for gradient in one.values()) > 0.05
+    for rank in ranks:
+        _close(one, rank["first"]["gradients"])
+
+
+def test_weights_and_averages_are_those_of_one_process(ranks, alone):
+    _, result = alone
+    for rank in ranks:
+        _close(result["task"], rank["second"]["task"])
+        _close(result["kept"], rank["second"]["kept"])
+    assert not all(torch.equal(value, result["kept"][name]) for name, value in result["task"].items())
+
+
+def test_processes_end_with_the_same_weights_bit_by_bit(ranks):
+    first, second = (rank["second"] for rank in ranks)
+    for what in ("task", "kept"):
+        assert all(torch.equal(value, second[what][name]) for name, value in first[what].items())
+
+
+def test_records_are_those_of_one_process(folder, alone):
+    records, wanted = read_metrics(folder / "run"), read_metrics(alone[0])
+    assert [record["epoch"] for record in wanted] == [1, 2, 3]  # patience 1: epoch 3 is the first without a gain
+    for own, one in zip(records, wanted, strict=True):
+        assert own.keys() == one.keys() >= {"loss", "loss_distillation", "loss_center", "gradient_norm", "look"}
+        for key, value in one.items():
+            if key not in ("images_per_second", "peak_memory_mib"):
+                assert own[key] == pytest.approx(value, rel=1e-5 if key.startswith("loss") else 1e-4, abs=1e-5), key
+
+
+def test_the_doctor_says_the_same(folder, alone):
+    said, wanted = (json.loads((run / "doctor.json").read_text()) for run in (folder / "run", alone[0]))
+    assert [each["trouble"] for each in said] == [each["trouble"] for each in wanted]
+
+
+def test_the_first_process_alone_looks_writes_and_speaks(folder, ranks):
+    run = folder / "run"
+    assert [rank["second"]["looks"] for rank in ranks] == [2, 0] and ranks[1]["first"]["looks"] == 0
+    # Two trainings one after another, one events file each.
+    assert len(list((run / "tensorboard").iterdir())) == 2
+    assert load_state(run / STATE, torch.device("cpu"))["epoch"] == 3
+    assert "training" in (folder / "said0").read_text() and "training" not in (folder / "said1").read_text()
+    assert {path.name for path in run.iterdir()} == {"checkpoint.pt", "doctor.json", "metrics.jsonl", "tensorboard"}

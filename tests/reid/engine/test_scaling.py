@@ -1,0 +1,68 @@
+"""A recipe at another length: its rate, margin and fixed parts at the same share of the training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reid.engine.optimizers import GroupEpochs, OptimizerConfig, frozen_groups
+from reid.engine.recipe import LossConfig, Recipe, ScheduleConfig
+from reid.engine.scaling import at_epochs
+from reid.engine.schedule import rate_factor
+from reid.losses.angular import margin_at
+
+STEPS = 10
+"""A multiple of it, so that no milestone is rounded."""
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        ScheduleConfig(name="multistep", warmup=20, milestones=(40, 80), gamma=0.1),
+        ScheduleConfig(name="multistep", warmup_steps=200, milestones=(40, 80)),
+        ScheduleConfig(name="step", step_size=20, gamma=0.5),
+        ScheduleConfig(name="cosine", warmup=10, flat=0.3, final=0.01),
+        ScheduleConfig(name="constant", warmup=20),
+    ],
+    ids=lambda schedule: schedule.name,
+)
+@pytest.mark.parametrize("epochs", [50, 25, 200])
+def test_rate_at_the_same_share(schedule, epochs):
+    recipe = Recipe(epochs=100, schedule=schedule)
+    scaled = at_epochs(recipe, epochs)
+    assert scaled.epochs == epochs
+    for percent in range(0, 100, 4):
+        own = rate_factor(scaled.schedule, percent * epochs / 100, epochs, STEPS)
+        assert own == pytest.approx(rate_factor(schedule, percent, 100, STEPS), rel=1e-9), percent
+
+
+def test_margin_at_the_same_share():
+    losses = LossConfig(
+        classification={"kind": "am_softmax", "margin": 0.4, "margin_start": 0.1, "margin_warmup": 30.0}
+    )
+    scaled = at_epochs(Recipe(epochs=100, losses=losses), 10)
+    for percent in range(0, 100, 5):
+        wanted = margin_at(losses.classification, percent)
+        assert margin_at(scaled.losses.classification, percent / 10) == pytest.approx(wanted)
+
+
+def test_parts_are_fixed_for_the_same_share():
+    recipe = Recipe(epochs=100, optimizer=OptimizerConfig(freeze_epochs=GroupEpochs(backbone=20, head=10)))
+    scaled = at_epochs(recipe, 10)
+    for epoch in range(1, 11):
+        assert frozen_groups(scaled.optimizer, epoch) == frozen_groups(recipe.optimizer, 10 * epoch)
+
+
+def test_nothing_else_changes():
+    recipe = Recipe(epochs=100, identities=7, evaluate_every=5, schedule=ScheduleConfig(step_size=1, flat=0.5))
+    assert at_epochs(recipe, 100) == recipe
+    assert replace(at_epochs(recipe, 10), epochs=100) == recipe
+
+
+def test_very_short():
+    """Steps never fall on epoch 0, so that the first epoch has the full rate."""
+    schedule = ScheduleConfig(name="multistep", milestones=(150, 250, 320), warmup_steps=2000)
+    scaled = at_epochs(Recipe(epochs=380, schedule=schedule), 2).schedule
+    assert scaled.milestones == (1, 1, 2) and scaled.warmup_steps == 11
+    assert at_epochs(Recipe(epochs=380, schedule=ScheduleConfig(name="step", step_size=40)), 1).schedule.step_size == 1
