@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from reid.config import STRICT, build_config, merge, parse_override, read_merged
+from reid.config import STRICT, build_config, config_to_dict, merge, parse_override, read_merged
 from reid.data.datasets.registry import DatasetConfig
 from reid.data.synthetic import SyntheticConfig
 from reid.engine.recipe import Recipe
@@ -94,14 +94,14 @@ def load_experiment(
     data = read_merged(path)
     if recipe is not None:
         data["retrain"] = read_merged(find_recipe(recipe))
+    if epochs is not None:
+        if epochs < 1:
+            raise UserError(f"--epochs {epochs}: must be at least 1")
+        whole = build_config(Recipe, data.get("retrain", {}), str(path))
+        data["retrain"] = config_to_dict(at_epochs(whole, epochs))
     for text in overrides:
         data = merge(data, parse_override(text))
-    experiment = build_config(Experiment, data, str(path))
-    if epochs is None:
-        return experiment
-    if epochs < 1:
-        raise UserError(f"--epochs {epochs}: must be at least 1")
-    return dataclasses.replace(experiment, retrain=at_epochs(experiment.retrain, epochs))
+    return build_config(Experiment, data, str(path))
 
 
 def find_recipe(name: str) -> Path:
