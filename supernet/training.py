@@ -130,3 +130,8 @@ def _check(recipe: Recipe) -> None:
         raise UserError("supernet.recipe.losses.center: archs have features of different lengths, so no common centers")
     if recipe.losses.distillation.teacher:
         raise UserError("supernet.recipe.losses.distillation: the supernet's teacher is its largest arch; leave it out")
+    if recipe.keep_best:
+        raise UserError("supernet.recipe.keep_best: a search runs on a supernet's last weights; leave it out")
+    stopping = recipe.early_stopping
+    if stopping is not None and stopping.metric.startswith("holdout_"):
+        raise UserError("supernet.recipe.early_stopping.metric: a supernet's are largest_mAP and smallest_mAP")

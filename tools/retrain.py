@@ -12,6 +12,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from reid.engine.distributed import from_environment
 from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.repeats import retrain_repeatedly
@@ -47,10 +48,12 @@ def main(arguments: list[str] | None = None) -> None:
     what = Retraining(read.arch, read.search, read.weights, recipe)
     if read.repeats > 1:
         run = retrain_repeatedly(job, what, read.repeats)
-        print(f"mean and spread: {run}/result.json; next: python tools/compare.py {run} ...")
+        result = f"mean and spread: {run}/result.json"
     else:
         run = retrain(job, what)
-        print(f"weights: {run}/last.safetensors; next: python tools/compare.py {run} ...")
+        result = f"weights: {run}/last.safetensors"
+    if from_environment(job.device).is_main:
+        print(f"{result}; next: python tools/compare.py {run} ...")
 
 
 if __name__ == "__main__":

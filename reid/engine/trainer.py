@@ -89,7 +89,8 @@ def fit(
         sync_batch_norm(processes, task)  # after the step has made its copy for averages, which one process evaluates
     done = _restore(run, step)
     if done < recipe.epochs:
-        estimate = _Estimate(on_estimate, (recipe.epochs - done) * batches.per_epoch)
+        tell = on_estimate if processes.is_main else lambda seconds: None
+        estimate = _Estimate(tell, (recipe.epochs - done) * batches.per_epoch)
         with contextlib.ExitStack() as stack:
             bar = stack.enter_context(_progress(title, batches.per_epoch, done, recipe.epochs, processes))
             journal = stack.enter_context(Journal(run, done, facts, tqdm.write)) if processes.is_main else None

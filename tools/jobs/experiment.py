@@ -93,7 +93,9 @@ def load_experiment(
     """
     data = read_merged(path)
     if recipe is not None:
-        data["retrain"] = read_merged(find_recipe(recipe))
+        file = find_recipe(recipe)
+        data["retrain"] = read_merged(file)
+        build_config(Recipe, data["retrain"], str(file))  # what is wrong in it bears its name
     if epochs is not None:
         if epochs < 1:
             raise UserError(f"--epochs {epochs}: must be at least 1")

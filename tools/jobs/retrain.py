@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,7 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         pretrained = load_pretrained(network.backbone, what.weights) if what.weights else None
         teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
         task = IdentityTask(network, batches.classes, recipe.losses, teacher)
+        _try(network, spec.input_size)
     held = _held_out(job, source)
     facts = training_facts(recipe, images, batches.per_epoch, held, source)
     trained_on = _trained_on(source, images, what.weights, recipe)
@@ -112,6 +114,12 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         _finish(job, trained, spec, source, images, trained_on, what.label)
     barrier(processes)
     return job.out
+
+
+def _try(network: ReidNetwork, size: tuple[int, int]) -> None:
+    """Raises what a head has against the map of this input size; on a copy, whose BN may move."""
+    with torch.no_grad():
+        copy.deepcopy(network).train().outputs(torch.zeros(2, 3, *size))
 
 
 def _finish(

@@ -46,13 +46,13 @@ def train_supernet(job: Job) -> Path:
     images = search_data(source, experiment.data)
     recipe = experiment.supernet.recipe
     batches = training_batches(images.train, recipe, space.input_size, job.seed, job.device)
+    with seeded(job.seed):
+        task = SupernetTask(Supernet(space), batches.classes, experiment.supernet, job.seed)
+    facts = training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source)
     # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
     parts = {"data": experiment.data, "supernet": experiment.supernet}
     run = open_run(job.out, run_config(job, source, **parts) | {"space": space_to_dict(space)}, job.resume)
     _announce(job, space, images, source)
-
-    with seeded(job.seed):
-        task = SupernetTask(Supernet(space), batches.classes, experiment.supernet, job.seed)
     trained = fit(
         task,
         batches,
@@ -60,7 +60,7 @@ def train_supernet(job: Job) -> Path:
         run,
         job.device,
         monitor=Monitor(_monitor(job, space, images), "largest_mAP"),
-        facts=training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source),
+        facts=facts,
         on_estimate=tell_estimate(job.device),
         title="supernet",
     )

@@ -27,7 +27,7 @@ from reid.models.heads import HeadConfig, PartsConfig
 from supernet.arch import arch_from_rows
 from supernet.network import build_network
 
-CLASSES, EACH, SIZE = 8, 4, (32, 16)
+CLASSES, EACH, SIZE = 8, 8, (32, 16)
 ARCH = arch_from_rows(((1, 4, 1, 1), (2, 8, 1, 2)), input_size=SIZE, stem=4, last_width=12)
 HEAD = HeadConfig(parts=PartsConfig(stripes=2, embedding=4, update="random"))
 
@@ -39,7 +39,7 @@ def recipe(epochs: int) -> Recipe:
         identities=4,
         instances=2,
         head=HEAD,
-        optimizer=OptimizerConfig(lr=0.02),
+        optimizer=OptimizerConfig(lr=0.005),
         schedule=ScheduleConfig(name="constant"),
         augment=AugmentConfig(flip=0.0, pad=0, erase=0.0),
         losses=LossConfig(
@@ -84,7 +84,17 @@ def train(processes: Processes, run: Path, epochs: int, seed: int) -> dict:
         return {"holdout_mAP": 0.2 * min(epoch, 2) - 0.1 * (epoch > 2), "look": looks[-1]}
 
     facts = facts_of(own, images().pids, batches.per_epoch)
-    kept = fit(task, batches, own, run, processes.device, monitor=Monitor(evaluate), facts=facts, processes=processes)
+    kept = fit(
+        task,
+        batches,
+        own,
+        run,
+        processes.device,
+        monitor=Monitor(evaluate),
+        facts=facts,
+        processes=processes,
+        on_estimate=lambda seconds: print("estimated"),
+    )
     gradients = {name: p.grad for name, p in task.named_parameters() if p.grad is not None}
     return {"task": task.state_dict(), "kept": kept.state_dict(), "gradients": gradients, "looks": len(looks)}
 

@@ -1,0 +1,50 @@
+"""What a recipe may ask of a stand-alone network and not of a supernet: refused in a line, whatever else it asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from reid.config import build_config
+from reid.errors import UserError
+from supernet.supernet import Supernet
+from supernet.training import SupernetRecipe, SupernetTask
+
+
+def _task(space, recipe: dict) -> SupernetTask:
+    return SupernetTask(Supernet(space), 4, build_config(SupernetRecipe, {"recipe": recipe}, "test"), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"head": {"parts": {"stripes": 2}}}, "supernet.recipe.head: a supernet has the plain BNNeck head"),
+        ({"head": {"embedding": 16}}, "supernet.recipe.head"),
+        ({"losses": {"classification": {"kind": "circle"}}}, "classification.kind: .*linear classifier only"),
+        ({"losses": {"center": {"weight": 5e-4}}}, "losses.center: .*no common centers"),
+        (
+            {"losses": {"distillation": {"teacher": "a/run", "similarity": 1.0}}},
+            "losses.distillation: the supernet's teacher is its largest arch",
+        ),
+        ({"optimizer": {"rates": {"backbone": 0.0}}}, "optimizer: no part of a supernet can be fixed"),
+        ({"keep_best": True}, "keep_best: a search runs on a supernet's last weights"),
+        ({"early_stopping": {"patience": 3}}, "early_stopping.metric: a supernet's are largest_mAP and smallest_mAP"),
+        ({"optimizer": {"freeze_epochs": {"head": 3}}}, "optimizer: no part of a supernet can be fixed"),
+    ],
+)
+def test_refused(toy_space, recipe, message):
+    with pytest.raises(UserError, match=message) as caught:
+        _task(toy_space, recipe)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"head": {"neck": "bnneck"}},  # what it has anyway, written out
+        {"losses": {"circle": {"weight": 0.1}, "centroid": {"weight": 0.1}, "triplet": {"selection": "semi_hard"}}},
+        {"optimizer": {"rates": {"backbone": 0.1}}, "averaging": {"kind": "ema"}, "sampler": "random"},
+        {"early_stopping": {"patience": 3, "metric": "largest_mAP"}},
+    ],
+)
+def test_everything_else_is_taken(toy_space, recipe):
+    assert _task(toy_space, recipe).config.recipe.losses is not None

@@ -1,0 +1,165 @@
+"""Training and testing on folders of one's own, alone and merged."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from evaluation.comparison import read_result
+from reid.engine.batches import training_batches
+from reid.engine.run_folder import read_metrics
+from tools.jobs.data import open_source, retrain_data, search_data
+from tools.jobs.facts import training_facts
+
+SIZE = (64, 32)
+CAMERAS = r"c(?P<camid>\d)_"
+
+
+def _make(folder: Path, identities: int, sizes, blue: int, each: int = 4) -> Path:
+    """``identities`` folders of ``each`` images by two cameras, in a colour of each identity's own."""
+    for number in range(identities):
+        for image in range(each):
+            height, width = sizes[image % len(sizes)]
+            path = folder / f"person{number}" / f"c{image % 2 + 1}_{image}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            colour = (30 * number % 250, 90 + 10 * image, blue)
+            Image.new("RGB", (width, height), colour).save(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shops(tmp_path_factory) -> Path:
+    """Two folders: ``north`` with 8 persons, ``south`` with 6, all in colour."""
+    folder = tmp_path_factory.mktemp("own")
+    _make(folder / "north", 8, ((60, 30), (72, 40)), blue=40)
+    _make(folder / "south", 6, ((50, 50),), blue=200)
+    return folder
+
+
+def _folder(root: Path, **options) -> str:
+    """As it is written on the command line."""
+    return json.dumps({"name": "folder", "root": str(root)} | options)
+
+
+@pytest.fixture
+def arch(tmp_path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text("name: small\ninput_size: [64, 32]\nstem: 8\nrows: [[1, 8, 1, 1], [2, 16, 1, 2]]\nlast_width: 24\n")
+    return path
+
+
+def _both(shops: Path, **options) -> tuple[str, str]:
+    return (
+        f"data.dataset={_folder(shops / 'north', pattern=CAMERAS, **options)}",
+        f"data.also_train=[{_folder(shops / 'south', test_share=0)}]",
+    )
+
+
+WITHOUT = ("data.holdout_identities=2", "data.retrain_on_holdout=true", "retrain.identities=3")
+
+
+@pytest.mark.parametrize("pattern", [CAMERAS, None], ids=["cameras", "no cameras"])
+def test_a_folder_of_ones_own(call, shops, arch, tmp_path, pattern):
+    """4 of 8 persons are drawn for the test; images of two sizes are stored at the network's."""
+    options = {"pattern": pattern} if pattern else {}
+    settings = [f"data.dataset={_folder(shops / 'north', **options)}", *WITHOUT]
+    settings = [part for setting in settings for part in ("--set", setting)]
+    done = call("retrain", "--arch", arch, "--out", tmp_path / "run", *settings)
+    assert done.code == 0, done.err
+    row = read_result(tmp_path / "run")
+    assert row.train_set == "north: 4 identities, 16 images"
+    # With cameras the first image of each person and camera is a query, without them the first of each person.
+    queries = 8 if pattern else 4
+    assert row.test_set == f"north: {queries} queries, {16 - queries} gallery images"
+    assert 0 < row.mAP <= 1 and "SYNTHETIC" not in done.out
+    assert len(read_metrics(tmp_path / "run")) == 1
+
+
+def test_merged_data(call, shops, arch, tmp_path):
+    """Both are trained on, the first alone is tested; numbering them anew makes no person known to the test."""
+    settings = [*_both(shops), *WITHOUT, "retrain.sampler=balanced", "retrain.identities=4"]
+    settings = [part for setting in settings for part in ("--set", setting)]
+    done = call("retrain", "--arch", arch, "--out", tmp_path / "run", *settings)
+    assert done.code == 0, done.err
+    row = read_result(tmp_path / "run")
+    assert row.train_set == "north + south: 10 identities, 40 images"
+    assert row.test_set == "north: 8 queries, 8 gallery images"
+    assert load_file(tmp_path / "run" / "classifier.safetensors")["weight"].shape == (10, 24)
+    troubles = [each["trouble"] for each in json.loads((tmp_path / "run" / "doctor.json").read_text())]
+    assert "train/test identity overlap" not in troubles and "identity overlap" not in done.out
+
+
+def test_balanced_batches_hold_both_sources_alike(make_job, shops, tmp_path):
+    job = make_job(tmp_path, *_both(shops), *WITHOUT, "retrain.sampler=balanced", "retrain.identities=4")
+    source = open_source(job.experiment.data, None, SIZE)
+    images = retrain_data(source, job.experiment.data)
+    assert images.images.shape == (40, *SIZE, 3) and sorted(images.pids.unique().tolist()) == list(range(1, 11))
+    assert Counter(images.sources.tolist()) == {0: 16, 1: 24}
+    source_of = dict(zip(images.labels()[0].tolist(), images.sources.tolist(), strict=True))
+    batches = training_batches(images, job.experiment.retrain, SIZE, 0, torch.device("cpu"))
+    for _, labels in batches.epoch(1):
+        drawn = {label: source_of[label] for label in labels.tolist()}
+        assert Counter(drawn.values()) == {0: 2, 1: 2}
+
+
+def test_persons_on_both_sides_are_still_found_by_their_pictures(make_job, shops, tmp_path):
+    """Merged data sets are compared by pixels; a single one by its own numbers too."""
+    job = make_job(tmp_path, *_both(shops), *WITHOUT)
+    source = open_source(job.experiment.data, None, SIZE)
+    images, recipe = retrain_data(source, job.experiment.data), job.experiment.retrain
+    facts = training_facts(recipe, images, 5, None, source)
+    assert facts.classes == 10 and facts.shared_identities == facts.shared_images == 0
+    tested = source.dataset.query[0].pid
+    trained_too = tuple(record for record in source.dataset.gallery if record.pid == tested)
+    wrong = replace(source, dataset=replace(source.dataset, train=source.dataset.train + trained_too))
+    merged = training_facts(recipe, retrain_data(wrong, _with(job, 5)), 5, None, wrong)
+    assert merged.shared_images == len(trained_too) > 0
+    alone = replace(wrong, also_train=())
+    by_number = training_facts(recipe, retrain_data(alone, _with(job, 5)), 5, None, alone)
+    assert (by_number.shared_identities, by_number.shared_images) == (1, len(trained_too))
+
+
+def _with(job, identities: int):
+    """All of them are trained on."""
+    return replace(job.experiment.data, train_identities=identities - 2, holdout_identities=2)
+
+
+def test_held_out_persons_are_the_first_sets_own(make_job, shops, tmp_path):
+    """Searched and monitored is on the first data set alone, which the others' training images leave as it is."""
+    job = make_job(tmp_path, *_both(shops), "data.holdout_identities=2", "data.retrain_on_holdout=false")
+    source = open_source(job.experiment.data, None, SIZE)
+    images, held = retrain_data(source, job.experiment.data), search_data(source, job.experiment.data)
+    assert Counter(images.sources.tolist()) == {0: 8, 1: 24}
+    own = {record.path: record.pid for record in source.dataset.train}
+    identities = sorted(set(own.values()))
+    assert set(held.query.pids.tolist()) == set(identities[2:]) and len(held.train) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("data.also_train=[{name: folder, root: NORTH}]",), "data set 'north' would be merged with itself"),
+        (("data.dataset={name: foldr, root: NORTH}",), "unknown data set; nearest: folder"),
+        (("data.dataset={name: folder, root: none}",), "data folder none does not exist"),
+        (("data.holdout_identities=9", "data.train_identities=2"), "data.train_identities: north has 4, not 11"),
+        (("retrain.sampler=balanced", "retrain.identities=11"), "identities"),
+        (("data.dataset={name: folder, root: NORTH, test_share: 0}",), "north.* no .*query|no images"),
+    ],
+)
+def test_what_is_refused(call, shops, arch, tmp_path, change, message):
+    """In one line, before anything is written."""
+    settings = [*_both(shops), *WITHOUT, *(each.replace("NORTH", str(shops / "north")) for each in change)]
+    settings = [part for setting in settings for part in ("--set", setting)]
+    done = call("retrain", "--arch", arch, "--out", tmp_path / "run", *settings)
+    lines = [line for line in done.err.replace("\r", "\n").splitlines() if line.strip()]
+    assert done.code == 2 and sum(line.startswith("error: ") for line in lines) == 1, done.err
+    assert re.search(message, lines[-1]), lines[-1]
+    assert not (tmp_path / "run").exists()
