@@ -1,0 +1,201 @@
+"""Squared distances among queries and gallery together, by blocks of rows and by pairs.
+
+Re-ranking needs all ``N = Q + G`` images against each other. Image ``i`` is query ``i`` for ``i < Q`` and gallery
+image ``i - Q`` otherwise. Nothing here holds ``(N, N)`` numbers that the caller has not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from reid.errors import UserError
+
+GATHERED = 1 << 17  # float64 numbers of features that are gathered at once: 1 MiB stays in the cache
+UNIT_ROUNDOFF = 2.0**-24  # of float32
+
+
+class Distances(Protocol):
+    """Squared distances; how ``nearest_neighbours`` and the blending see them.
+
+    Attributes:
+        queries: Q.
+        images: N = Q + G.
+    """
+
+    queries: int
+    images: int
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """``(stop - start, N)`` squared distances of these images to all, each off by ``slack`` at most."""
+
+    def slack(self, start: int, stop: int) -> np.ndarray:
+        """``(stop - start,)`` bounds on the error of ``rows``."""
+
+    def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """``(P,) float64`` squared distances of image ``first[p]`` to ``second[p]``, without that error."""
+
+
+class FeatureDistances:
+    """Squared Euclidean distances of ``(Q, D)`` and ``(G, D)`` features; for ``"cosine"`` of the features at length 1,
+    which is ``2 (1 - cos)``.
+
+    Rows are float32 matrix products, on the features' device. Pairs are float64 sums of squared differences of the
+    features as given, on the CPU: two equal features are at distance 0 and at the same distance to any third.
+    """
+
+    def __init__(self, query: torch.Tensor, gallery: torch.Tensor, metric: str) -> None:
+        features = torch.cat([query.detach(), gallery.detach()])
+        if features.dtype not in (torch.float32, torch.float64):
+            features = features.float() if features.is_floating_point() else features.double()
+        self.queries, self.images = len(query), len(features)
+        self._features = features.cpu().numpy()
+        self._factor = np.ones(self.images)
+        self._step = max(1, GATHERED // features.shape[1])
+        parts = [np.arange(start, min(start + self._step, self.images)) for start in range(0, self.images, self._step)]
+        if metric == "cosine":
+            lengths = np.sqrt(np.concatenate([_sums(np.square(self._exact(part))) for part in parts]))
+            self._factor = 1 / np.where(lengths > 0, lengths, 1)  # a feature of zeros stays
+
+        # A row's greatest distance is no less than that to the origin, where the origin is one of the images. So
+        # errors relative to the squared lengths below are as small relative to the row maximum, wherever the
+        # features lie. The image next to the mean keeps the lengths short.
+        mean = sum(self._exact(part).sum(axis=0) / self.images for part in parts)
+        offsets = np.concatenate([_sums(np.square(self._exact(part) - mean)) for part in parts])
+        origin = self._exact(offsets.argmin(keepdims=True))
+        largest = max(float(np.abs(self._exact(part) - origin).max()) for part in parts)
+        scale = 2.0 ** -max(math.frexp(largest)[1], -1000)  # a power of 2 scales without rounding
+        self._factor *= scale
+        origin *= scale
+        # Where the program lets a GPU take TF32 for float32, its products are not exact enough for ``slack``.
+        exact = features.is_cpu or torch.get_float32_matmul_precision() == "highest"
+        dtype = np.float32 if exact else np.float64
+        centred = np.concatenate([(self._exact(part) - origin).astype(dtype) for part in parts])
+        squares = np.square(centred).sum(axis=1, keepdims=True)
+        # [-2 x, 1, |x|^2] times [y, |y|^2, 1] is the whole distance: one product, no pass over the block after it.
+        self._points = np.concatenate([centred, squares, np.ones_like(squares)], axis=1)
+        self._lengths = np.sqrt(squares[:, 0])
+        self._times_points = multiplier(self._points.T, features.device)
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        centred, squares, ones = np.split(self._points[start:stop], [-2, -1], axis=1)
+        return self._times_points(np.concatenate([-2 * centred, ones, squares], axis=1))
+
+    def slack(self, start: int, stop: int) -> np.ndarray:
+        # |fl(x.y) - x.y| <= gamma_n |x|.|y| for n products in any order (Higham, Accuracy and Stability, 3.1); the
+        # few further roundings, centring among them, are in the 16.
+        gamma = (self._points.shape[1] + 16) * UNIT_ROUNDOFF
+        return gamma / (1 - gamma) * np.square(self._lengths[start:stop] + self._lengths.max())
+
+    def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        distances = np.empty(len(first))
+        for start in range(0, len(first), self._step):
+            part = slice(start, start + self._step)
+            difference = self._exact(first[part])
+            difference -= self._exact(second[part])
+            distances[part] = _sums(np.square(difference, out=difference))
+        return distances
+
+    def _exact(self, index: np.ndarray) -> np.ndarray:
+        """The features of these images, scaled, in float64."""
+        return np.multiply(self._features[index], self._factor[index, None], dtype=np.float64)
+
+
+class MatrixDistances:
+    """Distances given as ``(Q, Q)``, ``(Q, G)`` and ``(G, G)`` matrices, squared unless they are already.
+
+    Rows are read as they stand: a row of ``query_query`` or ``gallery_gallery`` holds the distances of its image.
+    """
+
+    def __init__(
+        self, query_query: np.ndarray, query_gallery: np.ndarray, gallery_gallery: np.ndarray, squared: bool
+    ) -> None:
+        self.queries = len(query_gallery)
+        self.images = self.queries + query_gallery.shape[1]
+        self._matrices = query_query, query_gallery, gallery_gallery
+        self._squared = squared
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        query_query, query_gallery, gallery_gallery = self._matrices
+        split = min(max(start, self.queries), stop)  # queries up to here, gallery images from here
+        above, below = slice(start, split), slice(split - self.queries, stop - self.queries)
+        of_queries = np.concatenate([query_query[above], query_gallery[above]], axis=1)
+        of_gallery = np.concatenate([query_gallery.T[below], gallery_gallery[below]], axis=1)
+        return self._square(np.concatenate([of_queries, of_gallery]))
+
+    def slack(self, start: int, stop: int) -> np.ndarray:
+        return np.zeros(stop - start)
+
+    def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        query_query, query_gallery, gallery_gallery = self._matrices
+        distances = np.empty(len(first), dtype=query_gallery.dtype)
+        first_queries, second_queries = first < self.queries, second < self.queries
+        for matrix, rows, columns, chosen in (
+            (query_query, first, second, first_queries & second_queries),
+            (query_gallery, first, second - self.queries, first_queries & ~second_queries),
+            (query_gallery, second, first - self.queries, ~first_queries & second_queries),
+            (gallery_gallery, first - self.queries, second - self.queries, ~first_queries & ~second_queries),
+        ):
+            distances[chosen] = matrix[rows[chosen], columns[chosen]]
+        return self._square(distances)
+
+    def _square(self, distances: np.ndarray) -> np.ndarray:
+        # float64: squaring in float32 would make new ties. Rounding leaves distances a little below 0.
+        distances = np.maximum(distances, 0, dtype=np.float64)
+        return distances if self._squared else np.square(distances, out=distances)
+
+
+def multiplier(right: np.ndarray, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
+    """The function that multiplies an array by ``right``, by torch on ``device`` or by numpy on the CPU.
+
+    numpy's product (OpenBLAS) is 1.7 times as fast as torch's (MKL) on an AMD CPU.
+    """
+    if device.type == "cpu":
+        return lambda left: left @ right
+    there = torch.from_numpy(right).to(device)
+
+    def multiply(left: np.ndarray) -> np.ndarray:
+        with torch.autocast(device.type, enabled=False):
+            return (torch.from_numpy(left).to(device) @ there).cpu().numpy()
+
+    return multiply
+
+
+def check_matrices(query_query: torch.Tensor, query_gallery: torch.Tensor, gallery_gallery: torch.Tensor) -> None:
+    """Raises the ``UserError`` that names the matrix that cannot be used, if one cannot."""
+    if query_gallery.ndim != 2 or not query_gallery.numel():
+        raise UserError(f"query_gallery must be (Q, G) with a query and a gallery, got {tuple(query_gallery.shape)}")
+    queries, gallery = query_gallery.shape
+    named = {
+        "query_query": (query_query, (queries, queries)),
+        "query_gallery": (query_gallery, (queries, gallery)),
+        "gallery_gallery": (gallery_gallery, (gallery, gallery)),
+    }
+    for name, (matrix, shape) in named.items():
+        if tuple(matrix.shape) != shape:
+            raise UserError(f"{name} has shape {tuple(matrix.shape)}, query_gallery asks for {shape}")
+        if matrix.device != query_gallery.device:
+            raise UserError(f"{name} lies on {matrix.device}, query_gallery on {query_gallery.device}; use one device")
+        low, high = (float(end) for end in torch.aminmax(matrix))
+        if not (abs(low) < float("inf") and abs(high) < float("inf")):  # NaN compares false
+            raise UserError(f"{name} holds NaN or infinite values; the network that made the features diverged")
+        if low < -1e-3 * max(high, 1):
+            raise UserError(f"{name} holds {low:.3g}: re-ranking needs distances from 0 (for similarities: 1 - cos)")
+
+
+def _sums(rows: np.ndarray) -> np.ndarray:
+    """``(P,)`` sums of the rows of ``(P, D)``, which are overwritten.
+
+    Halves are added until one column is left: unlike ``sum``, this adds in the same order wherever a row stands, so
+    that equal rows have equal sums.
+    """
+    width = rows.shape[1]
+    while width > 1:
+        half = width // 2
+        rows[:, :half] += rows[:, width - half : width]
+        width -= half
+    return rows[:, 0]
