@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import resource
 import statistics
 import subprocess
 import sys
@@ -183,7 +182,7 @@ def memory(size: Size) -> None:
     retrieval = synthetic(size, KINDS["untrained"])
     pids, camids, *labels = retrieval.labels
     walls, _ = timed(lambda: score_features(retrieval.query, pids, camids, retrieval.gallery, *labels), 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_resident_mib()
     shape = f"{size.queries} x {size.gallery}"
     print(f"{size.name}'s size, {shape}: {walls[0]:.1f} s, peak memory {peak:.0f} MiB (limit 4096 MiB)")
 
