@@ -36,6 +36,7 @@ import torch
 from evaluation.distances import METRICS, pairwise_distances
 from evaluation.metrics import score_distances, score_features
 from evaluation.scores import ReidScore
+from reid.engine.process_memory import peak_resident_mib
 
 RANKS = (1, 5, 10, 20)
 

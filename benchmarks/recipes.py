@@ -2,8 +2,8 @@
 
     python benchmarks/recipes.py --arch osnet_x0_25 --epochs 14 --config configs/demo.yaml --set input_size=[96,48]
 
-Each recipe is trained by tools/retrain.py in a process of its own, its schedule scaled to the budget. A recipe that is done
-is not trained again, and one that was interrupted goes on.
+Each recipe is trained by tools/retrain.py in a process of its own, its schedule scaled to the budget. A recipe that is
+done is not trained again, and one that was interrupted goes on.
 """
 
 from __future__ import annotations
