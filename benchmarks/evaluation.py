@@ -33,9 +33,9 @@ import _root  # noqa: F401  (first: it mends the import path)
 import numpy as np
 import torch
 
-from evaluation.distances import METRICS, pairwise_distances
-from evaluation.metrics import score_distances, score_features
-from evaluation.scores import ReidScore
+from evaluation.retrieval.distances import METRICS, pairwise_distances
+from evaluation.retrieval.metrics import score_distances, score_features
+from evaluation.retrieval.scores import ReidScore
 from reid.engine.process_memory import peak_resident_mib
 
 RANKS = (1, 5, 10, 20)

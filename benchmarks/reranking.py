@@ -34,8 +34,8 @@ import numpy as np
 import torch
 
 from benchmarks.reranking_variants import plain_reranking, synthetic_retrieval
-from evaluation.distances import pairwise_distances
 from evaluation.reranking import ReRanking, rerank_blocks, rerank_distances
+from evaluation.retrieval.distances import pairwise_distances
 from reid.engine.process_memory import peak_resident_mib
 from reid.errors import UserError
 

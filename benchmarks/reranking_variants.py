@@ -15,8 +15,8 @@ import _root  # noqa: F401  (first: it mends the import path)
 import numpy as np
 import torch
 
-from evaluation.metrics import ReidScore, score_distances
 from evaluation.reranking import ReRanking
+from evaluation.retrieval.metrics import ReidScore, score_distances
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from evaluation.metrics import score_features
+from evaluation.retrieval.metrics import score_features
 from reid.data.synthetic import SyntheticConfig, make_synthetic
 
 NAME = re.compile(r"(-?\d+)_c(\d)s")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.scores import ReidScore
+from evaluation.retrieval.scores import ReidScore
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from evaluation.feature_file import LabeledFeatures, RetrievalFeatures
-from evaluation.metrics import score_blocks, score_features
+from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.reranking import ReRanking, rerank_blocks
-from evaluation.rules import RECORDS
-from evaluation.scores import ReidScore
-from evaluation.single_shot import SingleShotScore, single_shot_score
+from evaluation.retrieval.metrics import score_blocks, score_features
+from evaluation.retrieval.rules import RECORDS
+from evaluation.retrieval.scores import ReidScore
+from evaluation.retrieval.single_shot import SingleShotScore, single_shot_score
 from evaluation.threshold import Threshold, ThresholdRates, apply_threshold, calibrate_threshold
 from evaluation.verification import Roc, VerificationScore, receiver_curve, verification_score
 from reid.config import STRICT, config_to_dict
@@ -121,7 +121,7 @@ def evaluate_features(
     Junk is taken out of the gallery before re-ranking, as by programs that never read it (torchreid, fast-reid).
 
     Raises:
-        UserError: as ``evaluation.metrics.score_features``.
+        UserError: as ``evaluation.retrieval.metrics.score_features``.
     """
     query, gallery, rule, metric = features.query, features.gallery, features.rule, protocol.metric
     labels = (query.pids, query.camids, gallery.pids, gallery.camids)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from evaluation.protocols import Evaluation
-from evaluation.scores import ReidScore
-from evaluation.single_shot import SingleShotScore
+from evaluation.retrieval.scores import ReidScore
+from evaluation.retrieval.single_shot import SingleShotScore
 from evaluation.verification import VerificationScore
 
 ROWS = {

@@ -8,8 +8,8 @@ from dataclasses import fields, replace
 from typing import TypeVar
 
 from evaluation.protocols import Evaluation
-from evaluation.scores import ReidScore
-from evaluation.single_shot import SingleShotScore
+from evaluation.retrieval.scores import ReidScore
+from evaluation.retrieval.single_shot import SingleShotScore
 
 Score = TypeVar("Score", ReidScore, SingleShotScore)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from evaluation.feature_file import RetrievalFeatures
+from evaluation.features.files import RetrievalFeatures
 from evaluation.verification import Pairs
 from reid.errors import UserError
 

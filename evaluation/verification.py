@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from evaluation.distances import distance_blocks
-from evaluation.feature_file import RetrievalFeatures
-from evaluation.matching import Matching, match
+from evaluation.features.files import RetrievalFeatures
+from evaluation.retrieval.distances import distance_blocks
+from evaluation.retrieval.matching import Matching, match
 from reid.errors import UserError
 
 RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -36,7 +36,7 @@ class Pairs:
         impostors: number of impostor pairs.
 
     Raises:
-        UserError: as ``evaluation.metrics.score_features``; or there are no genuine or no impostor pairs.
+        UserError: as ``evaluation.retrieval.metrics.score_features``; or there are no genuine or no impostor pairs.
     """
 
     def __init__(self, features: RetrievalFeatures, metric: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from evaluation.features import extract_features
-from evaluation.metrics import score_features
-from evaluation.rules import RECORDS
+from evaluation.features.extraction import extract_features
+from evaluation.retrieval.metrics import score_features
+from evaluation.retrieval.rules import RECORDS
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate

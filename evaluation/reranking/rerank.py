@@ -11,11 +11,11 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
-from evaluation.distances import check_features
 from evaluation.reranking.encoding import encode
 from evaluation.reranking.jaccard import jaccard_blocks
 from evaluation.reranking.neighbours import nearest_neighbours
 from evaluation.reranking.sources import Distances, FeatureDistances, MatrixDistances, check_matrices
+from evaluation.retrieval.distances import check_features
 from reid.config import STRICT
 from reid.errors import UserError
 

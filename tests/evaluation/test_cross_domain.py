@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_table
-from evaluation.scores import ReidScore
+from evaluation.retrieval.scores import ReidScore
 
 
 def score(mAP: float) -> ReidScore:

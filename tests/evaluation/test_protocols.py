@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.feature_file import LabeledFeatures, RetrievalFeatures
-from evaluation.metrics import score_distances, score_features
+from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Protocol, evaluate_features, retrieval_features
 from evaluation.reranking import ReRanking, rerank_distances
-from evaluation.rules import RECORDS
+from evaluation.retrieval.metrics import score_distances, score_features
+from evaluation.retrieval.rules import RECORDS
 from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation
 from evaluation.threshold import apply_threshold, calibrate_threshold

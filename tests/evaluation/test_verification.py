@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import auc, roc_curve
 
 import evaluation.verification
-from evaluation.distances import distance_blocks
-from evaluation.feature_file import LabeledFeatures, RetrievalFeatures
-from evaluation.rules import MARKET1501, NO_CAMERAS, RECORDS
+from evaluation.features.files import LabeledFeatures, RetrievalFeatures
+from evaluation.retrieval.distances import distance_blocks
+from evaluation.retrieval.rules import MARKET1501, NO_CAMERAS, RECORDS
 from evaluation.threshold import apply_threshold, calibrate_threshold, halve_identities
 from evaluation.verification import receiver_curve, verification_score
 from reid.errors import UserError

@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.metrics import score_features
+from evaluation.retrieval.metrics import score_features
 from reid.data.datasets.market1501 import read_market1501
 from reid.data.records import ImageRecord
 

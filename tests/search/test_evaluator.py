@@ -7,7 +7,7 @@ from random import Random
 import pytest
 import torch
 
-from evaluation.features import evaluate_network
+from evaluation.features.extraction import evaluate_network
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate

@@ -13,13 +13,13 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import evaluation.feature_cache
+import evaluation.features.cache
 from evaluation.comparison import ResultRow, read_result, write_result
-from evaluation.distances import pairwise_distances
-from evaluation.feature_file import load_features
-from evaluation.metrics import score_distances
+from evaluation.features.files import load_features
 from evaluation.reranking import ReRanking, rerank_distances
-from evaluation.rules import RECORDS
+from evaluation.retrieval.distances import pairwise_distances
+from evaluation.retrieval.metrics import score_distances
+from evaluation.retrieval.rules import RECORDS
 from reid.data.synthetic import SyntheticConfig, make_synthetic
 from reid.engine.checkpoint import load_weights, read_about, save_weights
 from reid.models.network import ReidNetwork
@@ -136,7 +136,7 @@ def test_the_network_rests_the_second_time(call, saved, runs, sets, tmp_path, mo
     def asked(*arguments, **named):
         raise AssertionError("the network was run again")
 
-    monkeypatch.setattr(evaluation.feature_cache, "extract_features", asked)
+    monkeypatch.setattr(evaluation.features.cache, "extract_features", asked)
     done = call("evaluate", *arguments(runs["first"] / "last.safetensors", sets["north"], tmp_path / "out")[4:])
     assert done.code == 0 and all(score_of(tmp_path / "out")[key] == score_of(saved)[key] for key in SCORES)
     with pytest.raises(AssertionError, match="run again"):

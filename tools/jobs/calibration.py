@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluation.feature_file import RetrievalFeatures, load_features
+from evaluation.features.files import RetrievalFeatures, load_features
 from evaluation.protocols import Calibration, Protocol
 from evaluation.threshold import halve_identities
 from reid.engine.run_folder import CONFIG

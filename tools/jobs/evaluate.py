@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from evaluation.comparison import RESULT, read_result
-from evaluation.feature_file import load_features
+from evaluation.features.files import load_features
 from evaluation.protocols import Protocol, evaluate_features
 from reid.engine.bn_calibration import calibrate
 from reid.engine.checkpoint import read_about, save_weights

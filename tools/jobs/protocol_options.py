@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from evaluation.distances import METRICS
-from evaluation.features import PRECISIONS
+from evaluation.features.extraction import PRECISIONS
 from evaluation.protocols import Protocol
 from evaluation.reranking import ReRanking
+from evaluation.retrieval.distances import METRICS
 from reid.config import build_config
 from reid.errors import UserError
 

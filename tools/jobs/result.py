@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from evaluation.comparison import ResultRow, comparison_table, write_result
-from evaluation.feature_file import RetrievalFeatures, save_features
+from evaluation.features.files import RetrievalFeatures, save_features
 from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Evaluation, Protocol, evaluate_features
 from evaluation.score_table import score_table

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from evaluation.comparison import ResultRow
-from evaluation.features import evaluate_network
+from evaluation.features.extraction import evaluate_network
 from evaluation.report.training import write_training_report
 from reid.data.records import ImageSet
 from reid.engine.batches import TrainingBatches, training_batches

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from evaluation.feature_cache import cached_features, network_fingerprint
-from evaluation.feature_file import LabeledFeatures, RetrievalFeatures
-from evaluation.onnx_features import OnnxNetwork
+from evaluation.features.cache import cached_features, network_fingerprint
+from evaluation.features.files import LabeledFeatures, RetrievalFeatures
+from evaluation.features.onnx_network import OnnxNetwork
 from evaluation.protocols import Protocol, retrieval_features
-from evaluation.rules import RECORDS
+from evaluation.retrieval.rules import RECORDS
 from reid.data.records import ImageSet
 from reid.engine.checkpoint import load_weights, read_about
 from reid.errors import UserError

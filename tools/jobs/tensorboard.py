@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from evaluation.feature_file import RetrievalFeatures
+from evaluation.features.files import RetrievalFeatures
 from evaluation.projector import write_projector
 from evaluation.protocols import Evaluation
 from evaluation.score_table import ROWS
@@ -17,7 +17,11 @@ FOLDER = "tensorboard"
 def write_scalars(run: Path, evaluation: Evaluation, step: int) -> None:
     """Writes the scores as ``test/...`` at ``step``; those of other rankings as ``reranked/...`` and
     ``single_shot/...``."""
-    scores = {"test": evaluation.score, "reranked": evaluation.reranked, "single_shot": evaluation.single_shot}
+    scores = {
+        "test": evaluation.score,
+        "reranked": evaluation.reranked,
+        "single_shot": evaluation.single_shot,
+    }
     with SummaryWriter(str(run / FOLDER)) as writer:
         for group, score in scores.items():
             for name, field in ROWS.items():

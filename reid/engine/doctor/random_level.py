@@ -48,7 +48,7 @@ def expected_average_precision(right: np.ndarray, ranked: np.ndarray) -> np.ndar
 def random_level(
     query_pids: torch.Tensor, query_camids: torch.Tensor, gallery_pids: torch.Tensor, gallery_camids: torch.Tensor
 ) -> RandomLevel:
-    """The level of labels ``(Q,)`` and ``(G,) int64``, by Market-1501's rule (``evaluation/metrics.py``): junk is no
+    """The level of labels ``(Q,)`` and ``(G,) int64``, by Market-1501's rule (``evaluation/retrieval``): junk is no
     part of the gallery, the query's own identity at its own camera is passed over, distractors are wrong, a query
     without a right answer is not counted. Where no camera is known nothing is passed over.
 

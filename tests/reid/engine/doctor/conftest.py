@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from evaluation.metrics import score_features
+from evaluation.retrieval.metrics import score_features
 from reid.data.samplers import PKSampler
 from reid.engine.doctor import TrainingFacts, embedding_signs, random_level
 from reid.losses.triplet import batch_hard_triplet

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.metrics import score_distances
+from evaluation.retrieval.metrics import score_distances
 from reid.engine.doctor import random_level
 from reid.engine.doctor.random_level import expected_average_precision
 from reid.errors import UserError

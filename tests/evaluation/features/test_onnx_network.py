@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from evaluation.features import evaluate_network, extract_features
-from evaluation.onnx_features import OnnxNetwork
+from evaluation.features.extraction import evaluate_network, extract_features
+from evaluation.features.onnx_network import OnnxNetwork
 from reid.data.records import ImageSet
 from reid.errors import UserError
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from evaluation.metrics import ReidScore, score_features
-from evaluation.rules import RECORDS
+from evaluation.retrieval.metrics import ReidScore, score_features
+from evaluation.retrieval.rules import RECORDS
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
 from reid.errors import UserError
@@ -100,8 +100,8 @@ def evaluate_network(
     """The score of ``network`` when each query is looked up in the gallery; arguments as
     ``extract_features``'s.
 
-    Labels are the readers' (``evaluation.rules.RECORDS``), with cameras or without. Features of both sets are held at
-    once (20 MB for 10,000 images of 512 numbers), distances a block at a time.
+    Labels are the readers' (``RECORDS`` of ``evaluation.retrieval.rules``), with cameras or without. Features of both
+    sets are held at once (20 MB for 10,000 images of 512 numbers), distances a block at a time.
     """
     features = [
         extract_features(network, images, size, device, batch_size, flip, precision, progress).to(device)

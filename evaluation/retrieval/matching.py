@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from evaluation.rules import MARKET1501, MatchRule
+from evaluation.retrieval.rules import MARKET1501, MatchRule
 from reid.errors import UserError
 
 Labels = np.ndarray | torch.Tensor | Sequence[int]

@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from evaluation.distances import pairwise_distances
-from evaluation.metrics import score_blocks, score_features
 from evaluation.reranking import (
     ReRanking,
     encoding,
@@ -22,6 +20,8 @@ from evaluation.reranking import (
     rerank_distances,
     rerank_from_distances,
 )
+from evaluation.retrieval.distances import pairwise_distances
+from evaluation.retrieval.metrics import score_blocks, score_features
 from reid.config import build_config
 from reid.errors import UserError
 

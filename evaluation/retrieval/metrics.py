@@ -1,7 +1,7 @@
 """mAP, CMC and mINP of a retrieval from features, from a distance matrix, or from blocks of its rows.
 
-The rule for junk, distractors and cameras is an argument (``evaluation/rules.py``); Market-1501's is the default. A
-query without a right answer in the gallery is left out of every mean, as in torchreid and fast-reid, and counted in
+The rule for junk, distractors and cameras is an argument (``rules.py``); Market-1501's is the default. A query without a
+right answer in the gallery is left out of every mean, as in torchreid and fast-reid, and counted in
 ``skipped_queries``. Ties are broken by the gallery's order, as a stable sort of each row would.
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
-from evaluation.distances import METRICS, check_features, ranking_blocks
-from evaluation.matching import ImageIds, Labels, Matching, match
-from evaluation.ranks import hit_ranks
-from evaluation.rules import MARKET1501, MatchRule
-from evaluation.scores import ReidScore, mean_score, score_queries
+from evaluation.retrieval.distances import METRICS, check_features, ranking_blocks
+from evaluation.retrieval.matching import ImageIds, Labels, Matching, match
+from evaluation.retrieval.ranks import hit_ranks
+from evaluation.retrieval.rules import MARKET1501, MatchRule
+from evaluation.retrieval.scores import ReidScore, mean_score, score_queries
 from reid.errors import UserError
 
 __all__ = ["METRICS", "ReidScore", "score_blocks", "score_distances", "score_features"]
@@ -35,7 +35,7 @@ def score_distances(
     gallery_ids: ImageIds | None = None,
 ) -> ReidScore:
     """Scores a ``(Q, G)`` matrix of distances (smaller is more alike; any sign) against ``(Q,)`` and ``(G,)``
-    labels, which ``evaluation.matching.match`` describes.
+    labels, which ``evaluation.retrieval.matching.match`` describes.
 
     Ranks are exact in the matrix's own precision, scores are computed in float64. ``block`` queries are
     looked at at a time; it bounds the memory and does not change the result.
@@ -94,7 +94,7 @@ def score_features(
 ) -> ReidScore:
     """Scores ``(Q, D)`` query features against ``(G, D)`` gallery features, both on one device.
 
-    Distances (``evaluation.distances.ranking_blocks``: ``"cosine"`` or ``"euclidean"``) are made for ``block`` queries
+    Distances (``ranking_blocks``: ``"cosine"`` or ``"euclidean"``) are made for ``block`` queries
     at a time, so that ``block * G`` of them are held at once.
 
     Raises:

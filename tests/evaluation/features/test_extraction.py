@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluation.features import evaluate_network, extract_features
+from evaluation.features.extraction import evaluate_network, extract_features
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
 from reid.errors import UserError

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from evaluation.feature_cache import cached_features, network_fingerprint
-from evaluation.features import extract_features
+from evaluation.features.cache import cached_features, network_fingerprint
+from evaluation.features.extraction import extract_features
 from reid.data.records import ImageSet
 
 SIZE = (12, 8)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from evaluation.ranks import HitRanks
+from evaluation.retrieval.ranks import HitRanks
 
 
 @dataclass(frozen=True)

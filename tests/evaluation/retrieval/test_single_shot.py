@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.distances import pairwise_distances
-from evaluation.feature_file import LabeledFeatures, RetrievalFeatures
-from evaluation.metrics import score_features
-from evaluation.rules import RECORDS
-from evaluation.single_shot import single_shot_score
+from evaluation.features.files import LabeledFeatures, RetrievalFeatures
+from evaluation.retrieval.distances import pairwise_distances
+from evaluation.retrieval.metrics import score_features
+from evaluation.retrieval.rules import RECORDS
+from evaluation.retrieval.single_shot import single_shot_score
 from reid.errors import UserError
 
 

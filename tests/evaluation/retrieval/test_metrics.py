@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.metrics import ReidScore, score_blocks, score_distances, score_features
-from evaluation.rules import CUHK03, MARKET1501, MSMT17, NO_CAMERAS, RECORDS, MatchRule
+from evaluation.retrieval.metrics import ReidScore, score_blocks, score_distances, score_features
+from evaluation.retrieval.rules import CUHK03, MARKET1501, MSMT17, NO_CAMERAS, RECORDS, MatchRule
 from reid.errors import UserError
 
 

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.matching import match
-from evaluation.rules import NO_CAMERAS, RECORDS, MatchRule
+from evaluation.retrieval.matching import match
+from evaluation.retrieval.rules import NO_CAMERAS, RECORDS, MatchRule
 from reid.errors import UserError
 
 

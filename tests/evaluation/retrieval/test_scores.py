@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.ranks import HitRanks
-from evaluation.scores import mean_score, score_queries
+from evaluation.retrieval.ranks import HitRanks
+from evaluation.retrieval.scores import mean_score, score_queries
 
 HITS = HitRanks(queries=4, counted=np.array([0, 2]), counts=np.array([2, 1]), ranks=np.array([1, 4, 2]))
 """Query 0 has right answers at ranks 1 and 4, query 2 at rank 2; queries 1 and 3 have none."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from evaluation.features import extract_features
+from evaluation.features.extraction import extract_features
 from reid.data.records import ImageSet
 from reid.files import write_atomic
 

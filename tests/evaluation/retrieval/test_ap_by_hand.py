@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.metrics import score_features
-from evaluation.rules import RECORDS
+from evaluation.retrieval.metrics import score_features
+from evaluation.retrieval.rules import RECORDS
 
-PAGE = Path(__file__).parents[2] / "docs" / "evaluation.md"
+PAGE = Path(__file__).parents[3] / "docs" / "evaluation.md"
 
 GALLERY = (  # in the order of their distance to the query, person 7 at camera 1
     (7, 2),  # right

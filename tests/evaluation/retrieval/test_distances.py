@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluation.distances import METRICS, distance_blocks, pairwise_distances, ranking_blocks
+from evaluation.retrieval.distances import METRICS, distance_blocks, pairwise_distances, ranking_blocks
 from reid.errors import UserError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from evaluation.rules import MARKET1501, MatchRule
+from evaluation.retrieval.rules import MARKET1501, MatchRule
 from reid.config import build_config, config_to_dict
 from reid.data.records import NO_CAMERA
 from reid.errors import UserError

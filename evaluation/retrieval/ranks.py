@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.matching import Matching
+from evaluation.retrieval.matching import Matching
 from reid.errors import UserError
 
 _ROWS = 16

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from evaluation.distances import ranking_blocks
-from evaluation.feature_file import RetrievalFeatures
-from evaluation.matching import match
+from evaluation.features.files import RetrievalFeatures
+from evaluation.retrieval.distances import ranking_blocks
+from evaluation.retrieval.matching import match
 from reid.errors import UserError
 
 DEPTH = 20
@@ -44,7 +44,7 @@ def single_shot_score(features: RetrievalFeatures, metric: str = "cosine", block
     keep the gallery's order.
 
     Raises:
-        UserError: as ``evaluation.metrics.score_features``.
+        UserError: as ``evaluation.retrieval.metrics.score_features``.
     """
     query, gallery, rule = features.query, features.gallery, features.rule
     matching = match(query.pids, query.camids, gallery.pids, gallery.camids, rule, query.ids, gallery.ids)

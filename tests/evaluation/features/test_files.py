@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.feature_file import LabeledFeatures, RetrievalFeatures, load_features, save_features
-from evaluation.rules import MARKET1501, RECORDS
+from evaluation.features.files import LabeledFeatures, RetrievalFeatures, load_features, save_features
+from evaluation.retrieval.rules import MARKET1501, RECORDS
 from reid.errors import UserError
 
 
