@@ -1,7 +1,7 @@
 """mAP, CMC and mINP of a retrieval from features, from a distance matrix, or from blocks of its rows.
 
-The rule for junk, distractors and cameras is an argument (``rules.py``); Market-1501's is the default. A query without a
-right answer in the gallery is left out of every mean, as in torchreid and fast-reid, and counted in
+The rule for junk, distractors and cameras is an argument (``rules.py``); Market-1501's is the default. A query without
+a right answer in the gallery is left out of every mean, as in torchreid and fast-reid, and counted in
 ``skipped_queries``. Ties are broken by the gallery's order, as a stable sort of each row would.
 """
 

@@ -168,7 +168,7 @@ def test_demo_inherits_what_it_does_not_change():
     standard = load_config(Recipe, CONFIGS / "recipes" / "standard.yaml")
     assert demo.supernet.recipe.optimizer == full.supernet.recipe.optimizer == standard.optimizer
     assert demo.supernet.recipe.clip_gradient == full.supernet.recipe.clip_gradient == 5.0
-    assert demo.supernet.recipe.schedule == dataclasses.replace(standard.schedule, warmup=1)
+    assert demo.supernet.recipe.schedule == dataclasses.replace(standard.schedule, warmup=3)
     assert full.retrain == standard and demo.data.name == "synthetic" and demo.search.flops != full.search.flops
 
 

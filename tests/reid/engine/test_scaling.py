@@ -37,6 +37,15 @@ def test_rate_at_the_same_share(schedule, epochs):
         assert own == pytest.approx(rate_factor(schedule, percent, 100, STEPS), rel=1e-9), percent
 
 
+def test_a_tenth_is_left_to_the_warmup():
+    """10 of 350 epochs become 2.8 of 28, not 0.8: the first steps need it however long the rest is."""
+    recipe = Recipe(epochs=350, schedule=ScheduleConfig(warmup=10))
+    assert at_epochs(recipe, 28).schedule.warmup == pytest.approx(2.8)
+    assert at_epochs(recipe, 70).schedule.warmup == pytest.approx(7.0)
+    assert at_epochs(recipe, 300).schedule.warmup == pytest.approx(10.0)
+    assert at_epochs(replace(recipe, schedule=ScheduleConfig(warmup=0.5)), 28).schedule.warmup == pytest.approx(0.5)
+
+
 def test_margin_at_the_same_share():
     losses = LossConfig(
         classification={"kind": "am_softmax", "margin": 0.4, "margin_start": 0.1, "margin_warmup": 30.0}
