@@ -13,7 +13,7 @@ from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import smallest
 from tools.cli import Job
 from tools.jobs.experiment import CONFIGS, Experiment
-from tools.jobs.retrain import retrain
+from tools.jobs.retrain import Retraining, retrain
 
 OVERRIDES = (
     "data.name=market1501",
@@ -32,7 +32,7 @@ def test_short_training_scores_above_chance(market1501_root, tmp_path, monkeypat
     experiment = load_config(Experiment, CONFIGS / "market1501-cpu.yaml", OVERRIDES)
     arch = save_arch(tmp_path / "small.yaml", NamedArch("small", smallest(load_space("tiny"))))
     job = Job(experiment, market1501_root, tmp_path / "run", False, 0, torch.device("cpu"))
-    run = retrain(job, str(arch), tmp_path)
+    run = retrain(job, Retraining(str(arch), tmp_path))
 
     row, score = read_result(run), read_json(run / "score.json")
     assert score["queries"] == 3368 and score["skipped_queries"] == 0
