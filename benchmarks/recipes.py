@@ -19,7 +19,16 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.engine.run_folder import read_metrics
 from tools.jobs.experiment import RECIPES, ROOT
 
-HEADERS = ("recipe", "mAP %", "Rank-1 %", "held-out mAP %", "epochs", "images/s", "peak memory (MiB)", "doctor")
+HEADERS = (
+    "recipe",
+    "mAP (step) %",
+    "Rank-1 %",
+    "held-out mAP (step) %",
+    "epochs",
+    "images/s",
+    "peak memory (MiB)",
+    "doctor",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -118,28 +118,16 @@ def gather_batch(processes: Processes, tensor: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def sum_gradients(
-    processes: Processes, parameters: Iterable[nn.Parameter], replicated: Iterable[nn.Parameter] = ()
-) -> None:
+def sum_gradients(processes: Processes, parameters: Iterable[nn.Parameter]) -> None:
     """Makes every process's ``.grad`` the gradient of the whole batch; to be called once a step, before the gradient is
     clipped or unscaled.
 
-    Parameters without a gradient are passed over; they must be the same ones on every process.
-
     Args:
-        parameters: those that only saw this process's share of the batch; summed over the processes.
-        replicated: those used behind ``gather_batch`` (a loss's own proxies), of which every process already has the
-            whole gradient; averaged, so that rounding cannot drive the copies apart.
+        parameters: used before ``gather_batch``, so that each process's gradient is that of its share. Those without a
+            gradient are passed over; they must be the same ones on every process.
     """
-    if not processes.several:
-        return
-    replicated = {id(parameter): parameter for parameter in replicated}
-    own = [p.grad for p in parameters if p.grad is not None and id(p) not in replicated]
-    _reduce(own)
-    whole = [p.grad for p in replicated.values() if p.grad is not None]
-    _reduce(whole)
-    for gradient in whole:
-        gradient.div_(processes.world_size)
+    if processes.several:
+        _reduce([parameter.grad for parameter in parameters if parameter.grad is not None])
 
 
 @torch.no_grad()

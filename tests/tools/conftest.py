@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,3 +93,16 @@ def call(load_tool, capsys):
         return SimpleNamespace(code=code, out=printed.out, err=printed.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[[SimpleNamespace, str], None]:
+    """Checks that a tool ended as bad input ends it: code 2 and one error line, whatever progress bars came before."""
+
+    def check(done: SimpleNamespace, message: str) -> None:
+        lines = [line for line in done.err.replace("\r", "\n").splitlines() if line.strip()]
+        assert done.code == 2 and lines[-1].startswith("error: "), done.err
+        assert sum(line.startswith("error: ") for line in lines) == 1 and "Traceback" not in done.err
+        assert re.search(message, lines[-1]), lines[-1]
+
+    return check

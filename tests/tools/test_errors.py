@@ -23,14 +23,6 @@ TOOLS = ("train_supernet", "search", "retrain", "evaluate", "compare", "pipeline
 COMMON = ("--config", "--data", "--out", "--resume", "--seed", "--device", "--set")
 
 
-def _refused(done, message: str) -> None:
-    """Progress bars may come before; the error is the one last line."""
-    lines = [line for line in done.err.replace("\r", "\n").splitlines() if line.strip()]
-    assert done.code == 2 and lines[-1].startswith("error: "), done.err
-    assert sum(line.startswith("error: ") for line in lines) == 1 and "Traceback" not in done.err
-    assert re.search(message, lines[-1]), lines[-1]
-
-
 @pytest.mark.parametrize("name", TOOLS)
 def test_help_explains_every_option(call, name, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
@@ -76,16 +68,16 @@ TRAINING = ("train_supernet", ("retrain", "--arch", "resnet18"), "pipeline", "se
         (("--out", __file__), "is a file; name a folder"),
     ],
 )
-def test_bad_options(call, tmp_path, tool, arguments, message):
+def test_bad_options(call, tmp_path, tool, arguments, message, refused):
     name, *more = [tool] if isinstance(tool, str) else tool
-    _refused(call(name, *more, "--out", tmp_path / "out", *arguments), message)
+    refused(call(name, *more, "--out", tmp_path / "out", *arguments), message)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["search", "pipeline"])
-def test_limit_outside_the_space(call, tmp_path, name):
+def test_limit_outside_the_space(call, tmp_path, name, refused):
     done = call(name, "--flops", "100K", "--out", tmp_path / "out")
-    _refused(done, r"FLOPs limit 0.1M is below the smallest arch: space tiny spans [\d.]+M to [\d.]+M at 64x32")
+    refused(done, r"FLOPs limit 0.1M is below the smallest arch: space tiny spans [\d.]+M to [\d.]+M at 64x32")
     low, high = map(float, re.search(r"spans ([\d.]+)M to ([\d.]+)M", done.err).groups())
     space = load_space("tiny")
     assert low == pytest.approx(whole_network_flops(smallest(space)) / 1e6, abs=0.05)
@@ -93,9 +85,9 @@ def test_limit_outside_the_space(call, tmp_path, name):
     assert not (tmp_path / "out").exists()
 
 
-def test_search_without_a_supernet(call, tmp_path):
+def test_search_without_a_supernet(call, tmp_path, refused):
     done = call("search", "--supernet", tmp_path / "none", "--out", tmp_path / "out")
-    _refused(done, "no trained supernet at .*none/supernet.safetensors; run python tools/train_supernet.py first")
+    refused(done, "no trained supernet at .*none/supernet.safetensors; run python tools/train_supernet.py first")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -106,21 +98,21 @@ def test_search_without_a_supernet(call, tmp_path):
         ("none.yaml", "no network is called 'none.yaml'"),
     ],
 )
-def test_unknown_arch(call, tmp_path, arch, message):
-    _refused(call("retrain", "--arch", arch, "--search", tmp_path, "--out", tmp_path / "out"), message)
+def test_unknown_arch(call, tmp_path, arch, message, refused):
+    refused(call("retrain", "--arch", arch, "--search", tmp_path, "--out", tmp_path / "out"), message)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damaged_arch_file(call, tmp_path):
+def test_damaged_arch_file(call, tmp_path, refused):
     (tmp_path / "mine.yaml").write_text("input_size: [64, 32]\nstem: wide\nstages: []\nlast_width: 8\n")
     done = call("retrain", "--arch", tmp_path / "mine.yaml", "--out", tmp_path / "out")
-    _refused(done, "arch file .*mine.yaml: .*stage|stem")
+    refused(done, "arch file .*mine.yaml: .*stage|stem")
     assert not (tmp_path / "out").exists()
 
 
-def test_checkpoint_that_is_not_there(call, tmp_path):
+def test_checkpoint_that_is_not_there(call, tmp_path, refused):
     done = call("evaluate", tmp_path / "none.safetensors", "--out", tmp_path / "out")
-    _refused(done, "none.safetensors does not exist")
+    refused(done, "none.safetensors does not exist")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,11 +131,11 @@ def test_default_folder_of_an_evaluation(load_tool, monkeypatch, arch, folder):
     assert jobs[0].out == Path(folder)
 
 
-def test_compare_without_results(call, tmp_path):
-    _refused(call("compare", tmp_path / "none", "--out", tmp_path / "out", tiny=False), "none does not exist")
-    _refused(call("compare", tmp_path, "--out", tmp_path / "out", tiny=False), "has no result.json")
+def test_compare_without_results(call, tmp_path, refused):
+    refused(call("compare", tmp_path / "none", "--out", tmp_path / "out", tiny=False), "none does not exist")
+    refused(call("compare", tmp_path, "--out", tmp_path / "out", tiny=False), "has no result.json")
     (tmp_path / "result.json").write_text("{")
-    _refused(call("compare", tmp_path, "--out", tmp_path / "out", tiny=False), "result.json is not valid JSON")
+    refused(call("compare", tmp_path, "--out", tmp_path / "out", tiny=False), "result.json is not valid JSON")
     assert not (tmp_path / "out").exists()
 
 
@@ -160,39 +152,39 @@ def market(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("tool", TRAINING[:2], ids=["train_supernet", "retrain"])
-def test_missing_data(call, tmp_path, tool):
+def test_missing_data(call, tmp_path, tool, refused):
     name, *more = [tool] if isinstance(tool, str) else tool
     out, market = ("--out", tmp_path / "out"), ("--set", "data.name=market1501")
-    _refused(call(name, *more, *out, *market), "Market-1501 was not found .*--data")
-    _refused(call(name, *more, *out, *market, "--data", tmp_path / "none"), "data folder .*none does not exist")
-    _refused(call(name, *more, *out, *market, "--data", tmp_path), "holds no Market-1501")
-    _refused(call(name, *more, *out, "--data", tmp_path), "--data .*asks for the synthetic set.*data.name=auto")
+    refused(call(name, *more, *out, *market), "Market-1501 was not found .*--data")
+    refused(call(name, *more, *out, *market, "--data", tmp_path / "none"), "data folder .*none does not exist")
+    refused(call(name, *more, *out, *market, "--data", tmp_path), "holds no Market-1501")
+    refused(call(name, *more, *out, "--data", tmp_path), "--data .*asks for the synthetic set.*data.name=auto")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_extracted_data(call, tmp_path):
+def test_half_extracted_data(call, tmp_path, refused):
     data = tmp_path / "data" / "Market-1501-v15.09.15"
     (data / "bounding_box_train").mkdir(parents=True)
     for number in range(3):
         picture = Image.new("RGB", (64, 128))
         picture.save(data / "bounding_box_train" / f"000{number + 1}_c1s1_00000{number}_00.jpg")
     arguments = ("--data", tmp_path / "data", "--set", "data.name=auto", "--out", tmp_path / "out")
-    _refused(call("train_supernet", *arguments), "folder .*query is missing; extract the whole Market-1501 archive")
+    refused(call("train_supernet", *arguments), "folder .*query is missing; extract the whole Market-1501 archive")
     for folder in ("query", "bounding_box_test"):
         shutil.copytree(data / "bounding_box_train", data / folder)
     done = call("train_supernet", *arguments)
-    _refused(done, "bounding_box_train: found 3 images.*expected 12936 images")
+    refused(done, "bounding_box_train: found 3 images.*expected 12936 images")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"x" * 900])
-def test_unreadable_image(call, market, tmp_path, damage):
+def test_unreadable_image(call, market, tmp_path, damage, refused):
     data = shutil.copytree(market, tmp_path / "data")
     image = sorted((data / "bounding_box_train").iterdir())[5]
     image.write_bytes(damage(image.read_bytes()))
     arguments = ("--data", data, "--set", "data.name=auto", "--out", tmp_path / "out")
-    _refused(call("train_supernet", *arguments), f"image .*{image.name} is unreadable or cut off")
-    _refused(call("retrain", "--arch", "resnet18", *arguments), f"image .*{image.name} is unreadable or cut off")
+    refused(call("train_supernet", *arguments), f"image .*{image.name} is unreadable or cut off")
+    refused(call("retrain", "--arch", "resnet18", *arguments), f"image .*{image.name} is unreadable or cut off")
     assert not (tmp_path / "out").exists(), "a run that cannot begin leaves no folder behind"
 
 
@@ -204,11 +196,11 @@ def test_unreadable_image(call, market, tmp_path, damage):
         ("supernet.recipe.identities=11", "a batch of p=11 identities cannot be drawn from 10"),
     ],
 )
-def test_more_identities_than_there_are(call, market, tmp_path, setting, message):
+def test_more_identities_than_there_are(call, market, tmp_path, setting, message, refused):
     """After the error the same folder can be used with a better setting."""
     data = ("--data", market, "--set", "data.name=auto")
     done = call("train_supernet", *data, "--set", setting, "--out", tmp_path / "out")
-    _refused(done, message)
+    refused(done, message)
     assert not (tmp_path / "out").exists()
 
 

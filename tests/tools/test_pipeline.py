@@ -201,15 +201,8 @@ def test_compare_tool(run, call, tmp_path):
     assert all(f"{row.latency_ms:.2f}" in done.out for row in rows)
 
 
-def _refused(done, message: str) -> None:
-    lines = [line for line in done.err.replace("\r", "\n").splitlines() if line.strip()]
-    assert done.code == 2 and lines[-1].startswith("error: "), done.err
-    assert sum(line.startswith("error: ") for line in lines) == 1 and "Traceback" not in done.err
-    assert re.search(message, lines[-1]), lines[-1]
-
-
 @pytest.mark.parametrize("step", ["supernet", f"retrain-{BEST}", "search", "inherited-largest"])
-def test_tools_leave_finished_runs_alone(run, call, step):
+def test_tools_leave_finished_runs_alone(run, call, step, refused):
     before = _files(run)
     out, supernet = ("--out", run / step), run / "supernet"
     calls = {
@@ -218,38 +211,38 @@ def test_tools_leave_finished_runs_alone(run, call, step):
         "search": ("search", "--supernet", supernet, *out),
         "inherited-largest": ("evaluate", supernet / "supernet.safetensors", "--arch", "largest", *out),
     }
-    _refused(call(*calls[step]), "already")
+    refused(call(*calls[step]), "already")
     assert _files(run) == before
 
 
-def test_resume_with_another_configuration_is_refused(run, call):
+def test_resume_with_another_configuration_isrefused(run, call, refused):
     before = _files(run)
     done = call("train_supernet", "--out", run / "supernet", "--resume", "--set", "supernet.recipe.optimizer.lr=0.2")
-    _refused(done, "supernet.recipe.optimizer.lr: 0.05 then, 0.2 now")
+    refused(done, "supernet.recipe.optimizer.lr: 0.05 then, 0.2 now")
     done = call("retrain", "--arch", "resnet18", "--out", run / "retrain-mobilenetv2", "--resume")
-    _refused(done, "network")
+    refused(done, "network")
     assert _files(run) == before
 
 
-def test_supernet_of_another_space_is_refused(run, call, tmp_path):
+def test_supernet_of_another_space_isrefused(run, call, tmp_path, refused):
     out = tmp_path / "out"
     done = call("search", "--supernet", run / "supernet", "--set", "space=mlr-210m", "--out", out, "--flops", "100M")
-    _refused(done, "supernet of another space: name is tiny there and mlr-210m in space mlr-210m")
+    refused(done, "supernet of another space: name is tiny there and mlr-210m in space mlr-210m")
     done = call("search", "--supernet", run / "supernet", "--set", "input_size=[96, 48]", "--out", out)
-    _refused(done, r"another space: input_size is \[64, 32\] there and \[96, 48\]")
+    refused(done, r"another space: input_size is \[64, 32\] there and \[96, 48\]")
     assert not out.exists()
 
 
-def test_wrong_kinds_of_checkpoint_are_refused(run, call, tmp_path):
+def test_wrong_kinds_of_checkpoint_arerefused(run, call, tmp_path, refused):
     network, supernet = run / "retrain-mobilenetv2" / "last.safetensors", run / "supernet" / "supernet.safetensors"
     out = ("--out", tmp_path / "out")
-    _refused(call("evaluate", network, "--arch", BEST, *out), "--arch is for supernets: leave it out")
-    _refused(call("evaluate", supernet, *out), "which arch. add --arch NAME")
-    _refused(call("evaluate", supernet, "--arch", "mobilenetv2", *out), "not in space tiny")
-    _refused(call("evaluate", supernet, "--arch", "resnet18", *out), "a supernet holds archs only")
-    _refused(call("evaluate", supernet, "--arch", "MLR-6M-C", "--search", run / "search", *out), "nearest: MLR-6M-")
+    refused(call("evaluate", network, "--arch", BEST, *out), "--arch is for supernets: leave it out")
+    refused(call("evaluate", supernet, *out), "which arch. add --arch NAME")
+    refused(call("evaluate", supernet, "--arch", "mobilenetv2", *out), "not in space tiny")
+    refused(call("evaluate", supernet, "--arch", "resnet18", *out), "a supernet holds archs only")
+    refused(call("evaluate", supernet, "--arch", "MLR-6M-C", "--search", run / "search", *out), "nearest: MLR-6M-")
     (tmp_path / "supernet.safetensors").write_bytes(network.read_bytes())
-    _refused(call("search", "--supernet", tmp_path, *out), "kind 'arch', not a supernet")
+    refused(call("search", "--supernet", tmp_path, *out), "kind 'arch', not a supernet")
     (tmp_path / "supernet.safetensors").write_bytes(supernet.read_bytes()[:2000])
-    _refused(call("search", "--supernet", tmp_path, *out), "no readable safetensors file")
+    refused(call("search", "--supernet", tmp_path, *out), "no readable safetensors file")
     assert not (tmp_path / "out").exists()

@@ -201,8 +201,8 @@ def _announce(
     processes: Processes,
 ) -> None:
     height, width = spec.input_size
-    with torch.no_grad():
-        flops = format_flops(network_flops(network.eval(), spec.input_size))
+    network, _ = for_inference(network, spec)
+    flops = format_flops(network_flops(network.eval(), spec.input_size))
     shadowed = path is not None and path.parent != ARCHS and (ARCHS / path.name).exists()
     together = f", one of {processes.world_size} processes" if processes.several else ""
     announce(

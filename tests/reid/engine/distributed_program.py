@@ -31,7 +31,7 @@ CLASSES, EACH, P, K = 7, 5, 4, 3
 
 
 class Task(nn.Module):
-    """A small convolutional network with BN of both kinds, a classifier, and proxies that a loss of its own uses."""
+    """A small convolutional network with BN of both kinds, and a classifier."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,23 +44,21 @@ class Task(nn.Module):
             nn.Hardswish(),
             nn.Conv2d(8, 12, 1, bias=False),
             nn.BatchNorm2d(12, momentum=None),
+            nn.Hardswish(),  # or the shift of the BN before it would be undone by the neck, and have no gradient
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
         self.neck = nn.BatchNorm1d(12, affine=False)
         self.classifier = nn.Linear(12, CLASSES, bias=False)
-        self.proxies = nn.Parameter(torch.randn(CLASSES, 12))
 
     def outputs(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         features = self.network(images)
         return features, self.classifier(self.neck(features))
 
 
-def loss_of(features, logits, proxies, labels) -> torch.Tensor:
-    """Cross-entropy, batch-hard triplet, and cross-entropy of the cosines to the proxies, over a batch."""
-    cosines = F.normalize(features, dim=1) @ F.normalize(proxies, dim=1).T
-    triplet = batch_hard_triplet(features, labels, 0.3).loss
-    return F.cross_entropy(logits, labels) + triplet + F.cross_entropy(4 * cosines, labels)
+def loss_of(features, logits, labels) -> torch.Tensor:
+    """Cross-entropy and batch-hard triplet over a batch."""
+    return F.cross_entropy(logits, labels) + batch_hard_triplet(features, labels, 0.3).loss
 
 
 def fresh_task(seed: int, dtype: torch.dtype) -> Task:
@@ -84,9 +82,9 @@ def train(processes: Processes, task: Task, batches: list[torch.Tensor], dtype: 
     for index in batches:
         task.zero_grad()
         features, logits = (gather_batch(processes, output) for output in task.outputs(images[index]))
-        loss = loss_of(features, logits, task.proxies, gather_batch(processes, labels[index]))
+        loss = loss_of(features, logits, gather_batch(processes, labels[index]))
         loss.backward()
-        sum_gradients(processes, task.parameters(), replicated=[task.proxies])
+        sum_gradients(processes, task.parameters())
         gradients = {name: parameter.grad.clone() for name, parameter in task.named_parameters()}
         steps.append({"loss": loss.detach(), "gradients": gradients})
         descend(task)

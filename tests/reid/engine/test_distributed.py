@@ -3,11 +3,6 @@ batch."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,56 +23,29 @@ from reid.engine.sync_batch_norm import sync_batch_norm
 from reid.errors import UserError
 
 CPU = torch.device("cpu")
-HERE = Path(__file__).parent
-PROGRAM = HERE / "distributed_program.py"
-
-
-def _load_program():
-    spec = importlib.util.spec_from_file_location("distributed_program", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-program = _load_program()
+PROGRAM = Path(__file__).with_name("distributed_program.py")
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory) -> list[dict]:
-    """What each of two real processes got. They meet in a file and talk over the loopback device alone."""
+def program(load_program):
+    return load_program(PROGRAM)
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory, run_twice) -> list[dict]:
+    """What each of two real processes got."""
     folder = tmp_path_factory.mktemp("processes")
-    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-    environment = os.environ | {
-        "WORLD_SIZE": "2",
-        "GLOO_SOCKET_IFNAME": loopback,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(HERE.parents[2]),
-    }
-    jobs = [
-        subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(folder)],
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        errors = [job.communicate(timeout=120)[1] for job in jobs]
-    finally:
-        for job in jobs:
-            job.kill()
-    assert [job.returncode for job in jobs] == [0, 0], "\n".join(errors)
+    run_twice(PROGRAM, folder)
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
 
 
-def _single_process(dtype: torch.dtype):
+def _single_process(program, dtype: torch.dtype):
     """The same training written plainly: torch's own BN, the whole batch, no gathering."""
     task, (images, labels) = program.fresh_task(0, dtype), program.data(dtype)
     steps = []
     for index in PKSampler(labels, program.P, program.K, 1).epoch(1)[:3]:
         task.zero_grad()
-        loss = program.loss_of(*task.outputs(images[index]), task.proxies, labels[index])
+        loss = program.loss_of(*task.outputs(images[index]), labels[index])
         loss.backward()
         steps.append((loss.detach(), {name: p.grad.clone() for name, p in task.named_parameters()}))
         program.descend(task)
@@ -87,8 +55,8 @@ def _single_process(dtype: torch.dtype):
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)], ids=["float32", "float64"]
 )
-def test_two_processes_train_as_one(ranks, dtype, tolerance):
-    steps, state = _single_process(dtype)
+def test_two_processes_train_as_one(program, ranks, dtype, tolerance):
+    steps, state = _single_process(program, dtype)
     assert len(steps) == 3
     for rank in ranks:
         got = rank["trainings"][str(dtype)]
@@ -96,7 +64,7 @@ def test_two_processes_train_as_one(ranks, dtype, tolerance):
             torch.testing.assert_close(own["loss"], loss, rtol=tolerance, atol=tolerance)
             assert own["gradients"].keys() == gradients.keys()
             for name, gradient in gradients.items():
-                assert gradient.abs().max() > 1e-4  # or it would be equal to nothing
+                assert gradient.abs().max() > 1e-5  # or it would be equal to nothing
                 torch.testing.assert_close(own["gradients"][name], gradient, rtol=tolerance, atol=tolerance)
         assert got["state"].keys() == state.keys()  # BN's running statistics and counters are among them
         for name, value in state.items():
@@ -137,7 +105,7 @@ def test_batches_are_gathered_in_the_order_of_the_ranks(ranks):
         assert all(torch.equal(t.long(), expected) for t in gathered)
 
 
-def test_batch_norm_of_uneven_shares(ranks):
+def test_batch_norm_of_uneven_shares(program, ranks):
     """3 and 5 images with a mean a thousand times their spread, beside torch's BN of all 8 in float64."""
     (x, dy), layer = program.uneven(), nn.BatchNorm2d(4).double()
     x = x.double().requires_grad_()

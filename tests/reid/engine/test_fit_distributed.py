@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,47 +13,16 @@ from reid.engine.distributed import SINGLE
 from reid.engine.run_folder import read_metrics
 from reid.engine.trainer import STATE
 
-HERE = Path(__file__).parent
-PROGRAM = HERE / "fit_program.py"
-
-
-def _load_program():
-    spec = importlib.util.spec_from_file_location("fit_program", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+PROGRAM = Path(__file__).with_name("fit_program.py")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Two real processes, one training interrupted after its first epoch; they talk over the loopback device alone."""
+def folder(tmp_path_factory, run_twice) -> Path:
+    """What two real processes leave, of a training that was interrupted after its first epoch."""
     folder = tmp_path_factory.mktemp("fit")
     (folder / "run").mkdir()
-    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-    environment = os.environ | {
-        "WORLD_SIZE": "2",
-        "GLOO_SOCKET_IFNAME": loopback,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(HERE.parents[2]),
-    }
-    jobs = [
-        subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(folder)],
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        printed = [job.communicate(timeout=150) for job in jobs]
-    finally:
-        for job in jobs:
-            job.kill()
-    assert [job.returncode for job in jobs] == [0, 0], "\n".join(errors for _, errors in printed)
-    for rank, said in enumerate(printed):
-        (folder / f"said{rank}").write_text("".join(said))
+    for rank, said in enumerate(run_twice(PROGRAM, folder)):
+        (folder / f"said{rank}").write_text(said)
     return folder
 
 
@@ -68,10 +32,10 @@ def ranks(folder) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def alone(tmp_path_factory, load_program):
     """The same training in this process, without a break: its folder and what it ends with."""
     run = tmp_path_factory.mktemp("alone")
-    return run, _load_program().train(SINGLE, run, 5, seed=7)
+    return run, load_program(PROGRAM).train(SINGLE, run, 5, seed=7)
 
 
 def _close(first: dict, second: dict, tolerance: float = 1e-5) -> None:
@@ -82,9 +46,9 @@ def _close(first: dict, second: dict, tolerance: float = 1e-5) -> None:
         )
 
 
-def test_gradients_are_those_of_one_process(ranks, tmp_path):
+def test_gradients_are_those_of_one_process(ranks, tmp_path, load_program):
     """Of the last step of the first epoch, of every loss at once."""
-    one = _load_program().train(SINGLE, tmp_path, 1, seed=7)["gradients"]
+    one = load_program(PROGRAM).train(SINGLE, tmp_path, 1, seed=7)["gradients"]
     assert max(float(gradient.abs().max()) for gradient in one.values()) > 0.05
     for rank in ranks:
         _close(one, rank["first"]["gradients"])

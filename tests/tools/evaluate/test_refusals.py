@@ -1,0 +1,66 @@
+"""What ``tools/evaluate.py`` refuses, in a line and with nothing lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+def change(path: Path, source: Path, **arrays: np.ndarray) -> Path:
+    with np.load(source) as file:
+        np.savez(path, **{**{name: file[name] for name in file.files}, **arrays})
+    return path
+
+
+def test_bad_feature_files(call, saved, tmp_path, refused):
+    source, out = saved / "features.npz", ("--out", tmp_path / "out")
+    with np.load(source) as file:
+        broken = file["gallery_features"].copy()
+        strangers = file["gallery_pids"] + 5000
+    broken[1, 2] = np.nan
+    path = change(tmp_path / "nan.npz", source, gallery_features=broken)
+    refused(call("evaluate", path, *out), "nan.npz: gallery_features hold NaN or infinite values")
+    path = change(tmp_path / "shape.npz", source, gallery_features=broken[:, :3])
+    refused(
+        call("evaluate", path, *out), "shape.npz: gallery_features hold NaN|query features have .* gallery features 3"
+    )
+    path = change(tmp_path / "ids.npz", source, gallery_pids=strangers)
+    refused(call("evaluate", path, *out), "no query has a right answer in the gallery: no query's identity is there")
+    (tmp_path / "text.npz").write_text("no features")
+    refused(call("evaluate", tmp_path / "text.npz", *out), "text.npz is no readable feature file")
+    refused(call("evaluate", tmp_path / "none.npz", *out), "none.npz does not exist")
+    (tmp_path / "text.safetensors").write_text("no weights")
+    refused(call("evaluate", tmp_path / "text.safetensors", *out), "text.safetensors is no readable safetensors file")
+    refused(call("evaluate", source, "--flip", *out), "--flip: the features in .* are there already")
+    refused(call("evaluate", source, "--dataset", "msmt17", *out), "--dataset: the features in .* are there already")
+    refused(call("evaluate", source, "--arch", "smallest", *out), "--arch is for supernets")
+    refused(call("evaluate", source, "--calibrate", "holdout", *out), "saved features have no network to run")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--dataset", "market1510"), "no data set is called 'market1510'; nearest: market1501"),
+        (("--dataset", "msmt17"), "no MSMT17"),
+        (("--dataset", "market-layout"), "needs root"),
+        (("--split", "3"), "data set 'synthetic' has one split only"),
+        (("--rerank", "20,6"), "--rerank 20,6: must be K1,K2,LAMBDA such as 20,6,0.3"),
+        (("--rerank", "0,6,0.3"), "--rerank 0,6,0.3: k1: input should be greater than or equal to 1"),
+        (("--rerank", "20,6,much"), "--rerank 20,6,much: weight: "),
+        (("--fmr", "2"), "--fmr 2: must lie between 0 and 1"),
+        (("--calibrate", "sometimes"), "--calibrate sometimes: must be one of auto, holdout, test-half, none"),
+        (("--save-features", "f.npy"), "f.npy: must end in .npz"),
+    ],
+)
+def test_bad_options(call, runs, tmp_path, options, message, refused):
+    refused(call("evaluate", runs["first"], "--out", tmp_path / "out", *options), message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_result_is_not_written_over(call, saved, runs, sets, refused, arguments):
+    before = {path: path.read_bytes() for path in saved.iterdir() if path.is_file()}
+    refused(call("evaluate", *arguments(runs["second"], sets["north"], saved)[4:]), "already holds a result")
+    assert {path: path.read_bytes() for path in saved.iterdir() if path.is_file()} == before
