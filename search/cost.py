@@ -2,8 +2,8 @@
 
 One "FLOP" is what ``fvcore.nn.FlopCountAnalysis`` counts with its default handles, on the inference network
 (backbone and embedding, no classifier) in eval mode, for one image: a multiply-add counts once, BN counts 2
-for each element of its output, pooling 1 for each of its input; activations and residual additions count
-nothing.
+for each element of its output, instance normalisation 5 (it has to look at its input), pooling 1 for each of its
+input; activations, residual additions, biases and the product of squeeze-and-excite count nothing.
 """
 
 from __future__ import annotations
@@ -86,12 +86,13 @@ def _part_keys(arch: Arch) -> list[tuple]:
     keys: list[tuple] = [("conv", height, width, 3, arch.stem, 3, 2)]
     height, width, channels = (height + 1) // 2, (width + 1) // 2, arch.stem
     for stage in arch.stages:
-        out, stride = stage.width, stage.stride
-        for block in stage.blocks:
-            keys.append(("block", height, width, channels, out, block.kernel, block.expand, stride))
+        for block, stride in stage.strided_blocks():
+            shape = (channels, stage.width, block.kernel, block.expand, stride)
+            # The activation is left out: it costs nothing, and blocks that differ in it share their entry.
+            keys.append(("block", height, width, *shape, stage.se, stage.ibn and block.expand > 1))
             if stride == 2:
                 height, width = (height + 1) // 2, (width + 1) // 2
-            channels, stride = out, 1
+            channels = stage.width
     if arch.last_width:
         keys.append(("conv", height, width, channels, arch.last_width, 1, 1))
     keys.append(("head", height, width, arch.feature_width, arch.embedding))

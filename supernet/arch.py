@@ -6,10 +6,12 @@ all of them take the same path through building, counting, training and export.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reid.errors import UserError
+from reid.errors import UserError, nearest
+from supernet.activations import ACTIVATIONS, RELU6
+from supernet.reading import is_whole, list_of, whole_number, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -33,22 +35,45 @@ class Block:
 
 @dataclass(frozen=True)
 class Stage:
-    """Blocks of one width; the first block has the stage's stride, the others stride 1 and a residual."""
+    """Blocks of one width; the first block has the stage's stride, the others stride 1 and a residual.
+
+    Attributes:
+        se: whether squeeze-and-excite gates the hidden channels of every block.
+        ibn: whether every expansion convolution is followed by IBN-a in place of BN. Blocks with expand 1 have none, so
+            at least one block must have a larger one: two archs are never the same network.
+        act: the activation inside its blocks, one of ``supernet.activations.ACTIVATIONS``.
+    """
 
     width: int
     stride: int
     blocks: tuple[Block, ...]
+    se: bool = False
+    ibn: bool = False
+    act: str = RELU6
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.stride not in (1, 2):
             raise UserError(f"stage of width {self.width} and stride {self.stride}: width must be >= 1, stride 1 or 2")
         if not self.blocks:
             raise UserError(f"stage of width {self.width}: needs at least one block")
+        if not isinstance(self.se, bool) or not isinstance(self.ibn, bool):
+            raise UserError(f"stage of width {self.width}: se and ibn must be true or false: {self.se}, {self.ibn}")
+        if self.act not in ACTIVATIONS:
+            raise UserError(f"stage of width {self.width}: act {self.act}: must be one of {', '.join(ACTIVATIONS)}")
+        if self.ibn and not any(block.expand > 1 for block in self.blocks):
+            raise UserError(f"stage of width {self.width}: ibn needs a block with expand above 1; leave it out")
+
+    def strided_blocks(self) -> Iterator[tuple[Block, int]]:
+        """Each block with its stride."""
+        for position, block in enumerate(self.blocks):
+            yield block, self.stride if position == 0 else 1
 
 
 @dataclass(frozen=True)
 class Arch:
     """A network: 3x3 stem (stride 2), stages, 1x1 convolution to ``last_width``, pooling, embedding, BNNeck.
+
+    The stem has the activation of the first stage, the last convolution that of the last one.
 
     Attributes:
         input_size: ``(height, width)`` in pixels that the network is meant for; FLOPs are counted at it.
@@ -71,6 +96,28 @@ class Arch:
             raise UserError("arch: stem must be >= 1, last_width >= 0, and at least one stage is needed")
         if self.embedding is not None and self.embedding < 1:
             raise UserError(f"arch: embedding {self.embedding}: must be at least 1, or null for none")
+        if any(stage.ibn for stage in self.stages):
+            self._check_maps()
+
+    def _check_maps(self) -> None:
+        """One pixel has no spread that instance normalisation could divide by."""
+        height, width = ((side + 1) // 2 for side in self.input_size)
+        for number, stage in enumerate(self.stages, start=1):
+            for block, stride in stage.strided_blocks():
+                if stage.ibn and block.expand > 1 and height * width == 1:
+                    size = "{}x{}".format(*self.input_size)
+                    raise UserError(f"arch: stage {number} has ibn on a map of one pixel at {size}; take larger images")
+                height, width = -(-height // stride), -(-width // stride)
+
+    @property
+    def stem_act(self) -> str:
+        """The stem's activation."""
+        return self.stages[0].act
+
+    @property
+    def last_act(self) -> str:
+        """The last convolution's activation."""
+        return self.stages[-1].act
 
     @property
     def feature_width(self) -> int:
@@ -104,7 +151,7 @@ def arch_from_rows(
     """An arch from ``[expand, channels, blocks, stride]`` rows, the form of the MobileNetV2 paper's table 2 and of
     MLR."""
     for row in rows:
-        if not isinstance(row, list | tuple) or len(row) != 4 or not all(map(_is_whole, row)) or row[2] < 1:
+        if not isinstance(row, list | tuple) or len(row) != 4 or not all(map(is_whole, row)) or row[2] < 1:
             raise UserError(f"arch row {row}: must be [expand, channels, blocks, stride] with blocks >= 1")
     stages = tuple(
         Stage(width=channels, stride=stride, blocks=(Block(kernel, expand),) * blocks)
@@ -130,12 +177,19 @@ def arch_to_dict(arch: Arch) -> dict:
                 "stride": stage.stride,
                 "kernels": [block.kernel for block in stage.blocks],
                 "expands": [block.expand for block in stage.blocks],
+                **_extras(stage),
             }
             for stage in arch.stages
         ],
         "last_width": arch.last_width,
         "embedding": arch.embedding,
     }
+
+
+def _extras(stage: Stage) -> dict:
+    """What is not at its default; left out otherwise, as in files from before it could be chosen."""
+    values = {"se": stage.se, "ibn": stage.ibn, "act": stage.act}
+    return {key: value for key, value in values.items() if value not in (False, RELU6)}
 
 
 def arch_from_dict(data: Mapping) -> Arch:
@@ -165,33 +219,13 @@ def arch_from_dict(data: Mapping) -> Arch:
 def _stage_from_dict(data: Mapping) -> Stage:
     if not isinstance(data, Mapping):
         raise UserError(f"stages: each must be a mapping: {data}")
+    known = {"width", "stride", "kernels", "expands", "se", "ibn", "act"}
+    unknown = sorted(str(key) for key in set(data) - known)
+    if unknown:
+        raise UserError(f"arch: unknown key '{unknown[0]}' in a stage{nearest(unknown[0], known)}")
     kernels, expands = whole_numbers(data, "kernels"), whole_numbers(data, "expands")
     if len(kernels) != len(expands):
         raise UserError(f"arch stage of width {data['width']}: {len(kernels)} kernels but {len(expands)} expands")
     blocks = tuple(Block(kernel, expand) for kernel, expand in zip(kernels, expands, strict=True))
-    return Stage(whole_number(data, "width"), whole_number(data, "stride"), blocks)
-
-
-def list_of(data: Mapping, key: str) -> Sequence:
-    """``data[key]``; raises UserError naming the key where it is no list, KeyError where it is missing."""
-    if not isinstance(data[key], list | tuple):
-        raise UserError(f"{key}: must be a list: {data[key]}")
-    return data[key]
-
-
-def whole_numbers(data: Mapping, key: str) -> tuple[int, ...]:
-    """The list ``data[key]``; raises UserError naming the key where it holds anything but whole numbers."""
-    if not all(map(_is_whole, list_of(data, key))):
-        raise UserError(f"{key}: must be a list of whole numbers: {data[key]}")
-    return tuple(data[key])
-
-
-def whole_number(data: Mapping, key: str) -> int:
-    """``data[key]``; raises UserError naming the key where it is no whole number."""
-    if not _is_whole(data[key]):
-        raise UserError(f"{key}: must be a whole number: {data[key]}")
-    return data[key]
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    extras = {key: data[key] for key in ("se", "ibn", "act") if key in data}
+    return Stage(whole_number(data, "width"), whole_number(data, "stride"), blocks, **extras)

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from reid.engine.sync_batch_norm import batch_normalise
+
 
 class ElasticConv2d(nn.Module):
     """A dense or depthwise convolution of which any leading channels and any centred kernel can be used.
@@ -20,17 +22,18 @@ class ElasticConv2d(nn.Module):
     Args:
         in_channels, out_channels: the greatest numbers of channels (equal for a depthwise convolution).
         kernel: the greatest kernel side.
-        stride: 1 or 2.
         depthwise: one filter a channel; the output then has the input's channels.
+        bias: whether each output channel has one; it starts at 0.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, depthwise: bool = False
+        self, in_channels: int, out_channels: int, kernel: int, depthwise: bool = False, bias: bool = False
     ) -> None:
         super().__init__()
-        self.stride, self.kernel, self.depthwise = stride, kernel, depthwise
+        self.kernel, self.depthwise = kernel, depthwise
         self.weight = nn.Parameter(torch.empty(out_channels, 1 if depthwise else in_channels, kernel, kernel))
         nn.init.kaiming_normal_(self.weight, mode="fan_out")
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def active_weight(self, in_channels: int, out_channels: int, kernel: int) -> torch.Tensor:
         """The ``(out_channels, in_channels or 1, kernel, kernel)`` part in use: leading channels, centre of the
@@ -39,16 +42,19 @@ class ElasticConv2d(nn.Module):
         inputs = 1 if self.depthwise else in_channels
         return self.weight[:out_channels, :inputs, border : border + kernel, border : border + kernel]
 
-    def forward(self, x: torch.Tensor, out_channels: int, kernel: int) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, out_channels: int, kernel: int, stride: int = 1) -> torch.Tensor:
         """``(N, C, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``."""
         weight = self.active_weight(x.shape[1], out_channels, kernel)
+        bias = None if self.bias is None else self.bias[:out_channels]
         groups = x.shape[1] if self.depthwise else 1
-        return F.conv2d(x, weight, None, self.stride, kernel // 2, groups=groups)
+        return F.conv2d(x, weight, bias, stride, kernel // 2, groups=groups)
 
     @torch.no_grad()
     def copy_to(self, plain: nn.Conv2d) -> None:
         """Writes the part that ``plain``'s shape asks for into ``plain``."""
         plain.weight.copy_(self.active_weight(plain.in_channels, plain.out_channels, plain.kernel_size[0]))
+        if self.bias is not None:
+            plain.bias.copy_(self.bias[: plain.out_channels])
 
 
 class ElasticBatchNorm(nn.Module):
@@ -70,12 +76,19 @@ class ElasticBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.eps = 1e-5
+        self.batch_normalise = batch_normalise  # of all processes' batches after ``sync_batch_norm``
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Same shape as ``x``."""
-        c = x.shape[1]
-        mean, var = (None, None) if self.training else (self.running_mean[:c], self.running_var[:c])
-        return F.batch_norm(x, mean, var, self.weight[:c], self.bias[:c], self.training, 0.0, self.eps)
+        return self.normalise(x, slice(0, x.shape[1]))
+
+    def normalise(self, x: torch.Tensor, part: slice) -> torch.Tensor:
+        """BN of ``x``, whose channels are the channels ``part`` of this layer."""
+        weight, bias = self.weight[part], self.bias[part]
+        if self.training:
+            return self.batch_normalise(x, weight, bias, self.eps)
+        mean, var = self.running_mean[part], self.running_var[part]
+        return F.batch_norm(x, mean, var, weight, bias, False, 0.0, self.eps)
 
     @torch.no_grad()
     def copy_to(self, plain: nn.BatchNorm1d | nn.BatchNorm2d) -> None:

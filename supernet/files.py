@@ -11,13 +11,16 @@ import yaml
 
 from reid.errors import UserError, nearest
 from reid.files import read_yaml, write_text
-from supernet.arch import Arch, arch_from_dict, arch_to_dict, list_of, whole_number, whole_numbers
+from supernet.arch import Arch, arch_from_dict, arch_to_dict
+from supernet.reading import booleans, list_of, texts, whole_number, whole_numbers
 from supernet.space import Space, StageSpace
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACES = ROOT / "configs" / "spaces"
 ARCHS = ROOT / "configs" / "archs"
 _STAGE_CHOICES = ("widths", "depths", "kernels", "expands")
+_STAGE_EXTRAS = {"se": booleans, "ibn": booleans, "acts": texts}
+"""Keys that a stage may leave out, and how they are read."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,27 @@ def load_space(name: str) -> Space:
 
 
 def space_to_dict(space: Space) -> dict:
-    """Plain lists and numbers, the form of a space file; ``space_from_dict`` reads it back equal."""
+    """Plain lists and numbers, the form of a space file; ``space_from_dict`` reads it back equal.
+
+    Choices that stand at their default are left out, as in files from before they were there.
+    """
+    several = [list(size) for size in space.input_sizes]
+    sizes = {"input_sizes": several} if space.smaller_sizes else {"input_size": several[0]}
+    last_strides = {} if space.last_strides == (2,) else {"last_strides": list(space.last_strides)}
     return {
         "name": space.name,
-        "input_size": list(space.input_size),
+        **sizes,
         "stems": list(space.stems),
-        "stages": [
-            {"stride": stage.stride, **{key: list(getattr(stage, key)) for key in _STAGE_CHOICES}}
-            for stage in space.stages
-        ],
+        "stages": [_stage_to_dict(stage) for stage in space.stages],
         "last_widths": list(space.last_widths),
+        **last_strides,
         "embedding": space.embedding,
     }
+
+
+def _stage_to_dict(stage: StageSpace) -> dict:
+    extras = [key for key in _STAGE_EXTRAS if getattr(stage, key) != getattr(StageSpace, key)]
+    return {"stride": stage.stride, **{key: list(getattr(stage, key)) for key in (*_STAGE_CHOICES, *extras)}}
 
 
 def space_from_dict(data: Mapping) -> Space:
@@ -73,30 +85,45 @@ def space_from_dict(data: Mapping) -> Space:
     Raises:
         UserError: a key is missing, unknown, or of the wrong form.
     """
-    known = {"name", "input_size", "stems", "stages", "last_widths", "embedding"}
+    known = {"name", "input_size", "input_sizes", "stems", "stages", "last_widths", "last_strides", "embedding"}
     unknown = sorted(str(key) for key in set(data) - known)
     if unknown:
         raise UserError(f"unknown key '{unknown[0]}'{nearest(unknown[0], known)}")
+    if "input_size" in data and "input_sizes" in data:
+        raise UserError("give either 'input_size' or 'input_sizes'")
     try:
+        *smaller, largest = _sizes(data) if "input_sizes" in data else [whole_numbers(data, "input_size")]
         return Space(
             name=str(data["name"]),
-            input_size=whole_numbers(data, "input_size"),
+            input_size=largest,
             stems=whole_numbers(data, "stems"),
             stages=tuple(_stage_space(stage) for stage in list_of(data, "stages")),
             last_widths=whole_numbers(data, "last_widths"),
             embedding=None if data.get("embedding") is None else whole_number(data, "embedding"),
+            last_strides=whole_numbers(data, "last_strides") if "last_strides" in data else Space.last_strides,
+            smaller_sizes=tuple(smaller),
         )
     except KeyError as missing:
         raise UserError(f"key {missing} is missing") from None
 
 
+def _sizes(data: Mapping) -> list[tuple[int, ...]]:
+    sizes = list_of(data, "input_sizes")
+    if not sizes:
+        raise UserError("input_sizes: must be a list of [height, width] with at least one of them")
+    return [whole_numbers({"input_sizes": size}, "input_sizes") for size in sizes]
+
+
 def _stage_space(data: Mapping) -> StageSpace:
     if not isinstance(data, Mapping):
         raise UserError(f"stages: each must be a mapping: {data}")
-    unknown = sorted(set(data) - {"stride", *_STAGE_CHOICES})
+    unknown = sorted(str(key) for key in set(data) - {"stride", *_STAGE_CHOICES, *_STAGE_EXTRAS})
     if unknown:
-        raise UserError(f"unknown key '{unknown[0]}' in a stage{nearest(unknown[0], _STAGE_CHOICES)}")
-    return StageSpace(whole_number(data, "stride"), *(whole_numbers(data, key) for key in _STAGE_CHOICES))
+        raise UserError(
+            f"unknown key '{unknown[0]}' in a stage{nearest(unknown[0], (*_STAGE_CHOICES, *_STAGE_EXTRAS))}"
+        )
+    extras = {key: read(data, key) for key, read in _STAGE_EXTRAS.items() if key in data}
+    return StageSpace(whole_number(data, "stride"), *(whole_numbers(data, key) for key in _STAGE_CHOICES), **extras)
 
 
 def load_arch(path: Path) -> NamedArch:

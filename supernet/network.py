@@ -19,17 +19,17 @@ class ArchBackbone(nn.Module):
     def __init__(self, arch: Arch) -> None:
         super().__init__()
         self.feature_width = arch.feature_width
-        self.stem = ConvBNAct(3, arch.stem, 3, 2)
+        self.stem = ConvBNAct(3, arch.stem, 3, 2, arch.stem_act)
         self.stages = nn.ModuleList()
         width = arch.stem
         for stage in arch.stages:
             blocks = nn.Sequential()
-            for position, block in enumerate(stage.blocks):
-                stride = stage.stride if position == 0 else 1
-                blocks.append(InvertedResidual(width, stage.width, block.kernel, block.expand, stride))
+            for block, stride in stage.strided_blocks():
+                shape = (width, stage.width, block.kernel, block.expand, stride)
+                blocks.append(InvertedResidual(*shape, se=stage.se, ibn=stage.ibn, act=stage.act))
                 width = stage.width
             self.stages.append(blocks)
-        self.last = ConvBNAct(width, arch.last_width, 1, 1) if arch.last_width else nn.Identity()
+        self.last = ConvBNAct(width, arch.last_width, 1, 1, arch.last_act) if arch.last_width else nn.Identity()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """``(N, 3, H, W)`` to ``(N, feature_width, h, w)``."""
@@ -51,10 +51,13 @@ def build_network(arch: Arch, head: HeadConfig = DEFAULT_HEAD) -> ReidNetwork:
 
 
 def initialise(module: nn.Module) -> None:
-    """MobileNetV2's initialisation as torchvision has it: Kaiming normal (fan out) for convolutions, BN at 1 and 0."""
+    """MobileNetV2's and V3's initialisation as torchvision has it: Kaiming normal (fan out) for convolutions, their
+    biases at 0, BN and instance normalisation at 1 and 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out")
-        elif isinstance(layer, nn.BatchNorm2d):
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d | nn.InstanceNorm2d):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)

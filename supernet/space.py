@@ -1,44 +1,63 @@
 """``Space``: which archs a search may choose from, and the moves a search makes in it.
 
-A choice vector ("genome") names an option for every dimension of the space, also for the blocks that a shallow stage
-leaves out. Different vectors can therefore be the same network: compare archs, not vectors.
+Options go from cheap to dear. A choice vector ("genome") names an option for every dimension of the space, also for the
+blocks that a shallow stage leaves out. Different vectors can therefore be the same network: compare archs, not vectors.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from reid.errors import UserError
+from supernet.activations import RELU6
 from supernet.arch import Arch, Block, Stage
+from supernet.options import Option, check_options, check_sizes, size_words
 
-Genome = dict[str, int]
+Genome = dict[str, Option]
 """Value chosen for each dimension, by the dimension's name, in the order of ``Space.dimensions``."""
+
+
+_UNLISTED_ALONE = ("se", "ibn", "act", "last_stride", "input_size")
+"""Kinds of choice that are no dimension where there is one option: genomes are then those of spaces without them."""
 
 
 @dataclass(frozen=True)
 class StageSpace:
-    """Choices of one stage. ``kernels`` and ``expands`` are chosen for each block apart."""
+    """Choices of one stage.
+
+    Attributes:
+        stride: of its first block.
+        widths, depths: for the stage.
+        kernels, expands: chosen for each block apart.
+        se, ibn, acts: for the stage; see ``Stage``. IBN needs a choice of ``expands`` above 1.
+    """
 
     stride: int
     widths: tuple[int, ...]
     depths: tuple[int, ...]
     kernels: tuple[int, ...]
     expands: tuple[int, ...]
+    se: tuple[bool, ...] = (False,)
+    ibn: tuple[bool, ...] = (False,)
+    acts: tuple[str, ...] = (RELU6,)
 
 
 @dataclass(frozen=True)
 class Space:
-    """A search space around MobileNetV2; every tuple is ascending and without repeats.
+    """A search space around MobileNetV2; every tuple goes from cheap to dear, without repeats.
 
     Attributes:
         name: what files and messages call it.
-        input_size: ``(height, width)`` of every arch in it.
+        input_size: ``(height, width)`` of every arch in it, or the largest of several.
         stems, last_widths: choices for the stem's and the last convolution's channels.
         stages: choices per stage.
         embedding: see ``Arch.embedding``; the same for every arch.
+        last_strides: choices for the stride of the last stage that has stride 2, from 2 down.
+        smaller_sizes: where input sizes are a choice, all but the largest. An arch says its own; whoever runs it
+            resizes the images to it.
     """
 
     name: str
@@ -47,74 +66,127 @@ class Space:
     stages: tuple[StageSpace, ...]
     last_widths: tuple[int, ...]
     embedding: int | None = None
+    last_strides: tuple[int, ...] = (2,)
+    smaller_sizes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        for name, choices in self.dimensions().items():
-            if not choices or list(choices) != sorted(set(choices)):
-                raise UserError(
-                    f"space {self.name}: choices of {name} must be ascending without repeats: {list(choices)}"
-                )
-            lowest = 0 if name == "last_width" else 1
-            if choices[0] < lowest or (name.endswith("kernel") and any(choice % 2 == 0 for choice in choices)):
-                raise UserError(f"space {self.name}: {list(choices)} is no valid choice of {name}")
-        largest(self)  # what is no choice (strides, sizes, embedding) is checked by the archs themselves
-
-    def dimensions(self) -> dict[str, tuple[int, ...]]:
-        """Every choice to make, by name: ``stem``, ``s2.width``, ``s2.depth``, ``s2.b1.kernel``, ... and its
-        options."""
-        dims: dict[str, tuple[int, ...]] = {"stem": self.stems}
+        check_sizes(self.name, self.input_sizes)
+        choices = self.all_choices()
+        for name, options in choices.items():
+            if name != "input_size":
+                check_options(self.name, name, options)
         for number, stage in enumerate(self.stages, start=1):
-            dims[f"s{number}.width"] = stage.widths
-            dims[f"s{number}.depth"] = stage.depths
+            if True in stage.ibn and stage.expands[-1] == 1:
+                raise UserError(f"space {self.name}: s{number}.ibn: there is no choice of expand above 1 for it")
+        if self.last_strides != (2,) and self.last_strided is None:
+            raise UserError(f"space {self.name}: last_stride: no stage has stride 2")
+        # What is no choice (strides, embedding) is checked by the archs themselves, as are the maps that IBN needs.
+        greatest = {name: options[-1] for name, options in choices.items()}
+        decode(self, greatest)
+        decode(self, greatest | {name: choices[name][0] for name in ("last_stride", "input_size")})
+
+    @property
+    def input_sizes(self) -> tuple[tuple[int, int], ...]:
+        """Every ``(height, width)`` that an arch may have, ascending."""
+        return (*self.smaller_sizes, self.input_size)
+
+    @property
+    def last_strided(self) -> int | None:
+        """Index of the stage whose stride ``last_strides`` is about; ``None`` where no stage has stride 2."""
+        return max((index for index, stage in enumerate(self.stages) if stage.stride == 2), default=None)
+
+    def dimensions(self) -> dict[str, tuple[Option, ...]]:
+        """Every choice to make, by name, and its options: ``stem``, ``s2.width``, ``s2.depth``, ``s2.b1.kernel``, ...,
+        and where there are several options ``s2.se``, ``s2.ibn``, ``s2.act``, ``last_stride``, ``input_size``."""
+        choices = self.all_choices()
+        return {
+            name: options
+            for name, options in choices.items()
+            if len(options) > 1 or name.rpartition(".")[2] not in _UNLISTED_ALONE
+        }
+
+    def all_choices(self) -> dict[str, tuple[Option, ...]]:
+        """``dimensions`` and the choices that are none, since there is one option only."""
+        choices: dict[str, tuple[Option, ...]] = {"stem": self.stems}
+        for number, stage in enumerate(self.stages, start=1):
+            choices[f"s{number}.width"] = stage.widths
+            choices[f"s{number}.depth"] = stage.depths
+            choices |= {f"s{number}.se": stage.se, f"s{number}.ibn": stage.ibn, f"s{number}.act": stage.acts}
             for block in range(1, max(stage.depths, default=0) + 1):
-                dims[f"s{number}.b{block}.kernel"] = stage.kernels
-                dims[f"s{number}.b{block}.expand"] = stage.expands
-        dims["last_width"] = self.last_widths
-        return dims
+                choices[f"s{number}.b{block}.kernel"] = stage.kernels
+                choices[f"s{number}.b{block}.expand"] = stage.expands
+        choices["last_width"] = self.last_widths
+        choices["last_stride"] = self.last_strides
+        choices["input_size"] = tuple(map(size_words, self.input_sizes))
+        return choices
 
     def at(self, input_size: tuple[int, int] | None) -> Space:
-        """The same choices at another input size (``None``: as it is)."""
-        return replace(self, input_size=tuple(input_size)) if input_size else self
+        """The same choices at one other input size (``None``: as it is)."""
+        return replace(self, input_size=tuple(input_size), smaller_sizes=()) if input_size else self
 
 
-def decode(space: Space, genome: Mapping[str, int]) -> Arch:
-    """The arch that a genome stands for; choices of blocks beyond a stage's depth do not count."""
-    stages = []
+def decode(space: Space, genome: Mapping[str, Option]) -> Arch:
+    """The arch that a genome stands for.
+
+    Choices of blocks beyond a stage's depth do not count, nor does IBN where no block has an expansion.
+    """
+    stages, last_strided = [], space.last_strided
     for number, stage in enumerate(space.stages, start=1):
         blocks = tuple(
             Block(genome[f"s{number}.b{block}.kernel"], genome[f"s{number}.b{block}.expand"])
             for block in range(1, genome[f"s{number}.depth"] + 1)
         )
-        stages.append(Stage(genome[f"s{number}.width"], stage.stride, blocks))
-    return Arch(space.input_size, genome["stem"], tuple(stages), genome["last_width"], space.embedding)
+        last = number - 1 == last_strided
+        stride = _chosen(genome, "last_stride", space.last_strides) if last else stage.stride
+        ibn = _chosen(genome, f"s{number}.ibn", stage.ibn) and any(block.expand > 1 for block in blocks)
+        se, act = _chosen(genome, f"s{number}.se", stage.se), _chosen(genome, f"s{number}.act", stage.acts)
+        stages.append(Stage(genome[f"s{number}.width"], stride, blocks, se, ibn, act))
+    size = space.input_size
+    if space.smaller_sizes:
+        size = {size_words(each): each for each in space.input_sizes}[genome["input_size"]]
+    return Arch(size, genome["stem"], tuple(stages), genome["last_width"], space.embedding)
+
+
+def _chosen(genome: Mapping[str, Option], name: str, options: Sequence[Option]) -> Option:
+    """The genome's option, or the only one there is, which a genome does not name."""
+    return genome[name] if len(options) > 1 else options[0]
 
 
 def encode(space: Space, arch: Arch) -> Genome:
     """A genome that decodes to ``arch``; inactive blocks take their first option.
+
+    Where input sizes are a choice the arch must have one of them; otherwise any does.
 
     Raises:
         UserError: the arch is not in the space; the message names the first choice that is not.
     """
     if len(arch.stages) != len(space.stages) or arch.embedding != space.embedding:
         raise UserError(f"the arch is not in space {space.name}: it has other stages or another embedding")
-    genome: Genome = {name: options[0] for name, options in space.dimensions().items()}
+    choices = space.all_choices()
+    genome: Genome = {name: options[0] for name, options in choices.items()}
     genome["stem"], genome["last_width"] = arch.stem, arch.last_width
     for number, stage in enumerate(arch.stages, start=1):
         genome[f"s{number}.width"], genome[f"s{number}.depth"] = stage.width, len(stage.blocks)
+        genome[f"s{number}.se"], genome[f"s{number}.act"] = stage.se, stage.act
+        if any(block.expand > 1 for block in stage.blocks):  # otherwise there is no IBN, whatever is chosen
+            genome[f"s{number}.ibn"] = stage.ibn
         for position, block in enumerate(stage.blocks, start=1):
             genome[f"s{number}.b{position}.kernel"] = block.kernel
             genome[f"s{number}.b{position}.expand"] = block.expand
-    options = space.dimensions()
+    if space.last_strided is not None:
+        genome["last_stride"] = arch.stages[space.last_strided].stride
+    if space.smaller_sizes:
+        genome["input_size"] = size_words(arch.input_size)
     for name, value in genome.items():
-        if value not in options.get(name, ()):
+        if value not in choices.get(name, ()):
             raise UserError(f"the arch is not in space {space.name}: {name} is {value}")
-    if decode(space, genome) != arch.at(space.input_size):
+    if decode(space, genome) != arch.at(None if space.smaller_sizes else space.input_size):
         raise UserError(f"the arch is not in space {space.name}: a stage has another stride")
-    return genome
+    return {name: genome[name] for name in space.dimensions()}
 
 
 def contains(space: Space, arch: Arch) -> bool:
-    """Whether ``arch`` (at any input size) is one of the space's."""
+    """Whether ``arch`` (at any input size, unless sizes are a choice) is one of the space's."""
     try:
         encode(space, arch)
     except UserError:
@@ -123,12 +195,12 @@ def contains(space: Space, arch: Arch) -> bool:
 
 
 def largest(space: Space) -> Arch:
-    """Every choice at its greatest option."""
+    """Every choice at its last, dearest option."""
     return decode(space, {name: options[-1] for name, options in space.dimensions().items()})
 
 
 def smallest(space: Space) -> Arch:
-    """Every choice at its least option."""
+    """Every choice at its first, cheapest option."""
     return decode(space, {name: options[0] for name, options in space.dimensions().items()})
 
 
@@ -137,7 +209,7 @@ def sample(space: Space, random: Random) -> Genome:
     return {name: random.choice(options) for name, options in space.dimensions().items()}
 
 
-def mutate(space: Space, genome: Mapping[str, int], probability: float, random: Random) -> Genome:
+def mutate(space: Space, genome: Mapping[str, Option], probability: float, random: Random) -> Genome:
     """A copy with each choice redrawn (uniformly, maybe to the same option) with ``probability``; at least one is
     redrawn."""
     dims = space.dimensions()
@@ -145,22 +217,25 @@ def mutate(space: Space, genome: Mapping[str, int], probability: float, random: 
     return {**genome, **{name: random.choice(dims[name]) for name in redrawn}}
 
 
-def crossover(space: Space, first: Mapping[str, int], second: Mapping[str, int], random: Random) -> Genome:
+def crossover(space: Space, first: Mapping[str, Option], second: Mapping[str, Option], random: Random) -> Genome:
     """Each choice from one of two parents, by a fair coin."""
     return {name: random.choice((first, second))[name] for name in space.dimensions()}
 
 
 def count_archs(space: Space) -> int:
-    """How many different archs the space holds (choices of inactive blocks do not count)."""
-    total = len(space.stems) * len(space.last_widths)
+    """How many different archs the space holds (choices of inactive blocks do not count, nor IBN without
+    expansion)."""
+    total = len(space.stems) * len(space.last_widths) * len(space.last_strides) * len(space.input_sizes)
     for stage in space.stages:
         per_block = len(stage.kernels) * len(stage.expands)
-        total *= len(stage.widths) * sum(per_block**depth for depth in stage.depths)
+        bare = len(stage.kernels) if 1 in stage.expands else 0  # kinds of block that IBN says nothing to
+        blocks = sum(len(stage.ibn) * (per_block**depth - bare**depth) + bare**depth for depth in stage.depths)
+        total *= len(stage.widths) * len(stage.se) * len(stage.acts) * blocks
     return total
 
 
 def describe(space: Space) -> str:
-    """One line for a job's opening: name, input size, number of archs."""
-    height, width = space.input_size
+    """One line for a job's opening: name, input sizes, number of archs."""
+    sizes = " or ".join(map(size_words, space.input_sizes))
     archs = math.log10(count_archs(space))
-    return f"space {space.name}: {height}x{width}, {len(space.dimensions())} choices, 10^{archs:.1f} archs"
+    return f"space {space.name}: {sizes}, {len(space.dimensions())} choices, 10^{archs:.1f} archs"

@@ -8,62 +8,11 @@ from torch.nn import functional as F
 
 from reid.models.heads import HeadOutput
 from reid.models.network import ReidNetwork
-from supernet.arch import Arch, Block
-from supernet.blocks import ConvBNAct, InvertedResidual
-from supernet.elastic import ElasticBatchNorm, ElasticConv2d, ElasticLinear
+from supernet.arch import Arch
+from supernet.elastic import ElasticBatchNorm, ElasticLinear
+from supernet.elastic_blocks import ElasticConvBNAct, ElasticInvertedResidual
 from supernet.network import build_network
-from supernet.space import Space, StageSpace, encode
-
-
-class ElasticConvBNAct(nn.Module):
-    """Elastic twin of ``ConvBNAct`` (fixed kernel)."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.conv = ElasticConv2d(in_channels, out_channels, kernel, stride)
-        self.bn = ElasticBatchNorm(out_channels)
-
-    def forward(self, x: torch.Tensor, out_channels: int) -> torch.Tensor:
-        """``(N, C, H, W)`` to ``(N, out_channels, H / stride, W / stride)``."""
-        return F.relu6(self.bn(self.conv(x, out_channels, self.conv.kernel)), inplace=True)
-
-    def copy_to(self, plain: ConvBNAct) -> None:
-        self.conv.copy_to(plain.conv)
-        self.bn.copy_to(plain.bn)
-
-
-class ElasticInvertedResidual(nn.Module):
-    """Elastic twin of ``InvertedResidual``: input width from the tensor, the rest by argument.
-
-    Args:
-        in_channels, stage: the greatest input width and the choices of the stage that the block stands in.
-        stride: 1 or 2.
-    """
-
-    def __init__(self, in_channels: int, stage: StageSpace, stride: int) -> None:
-        super().__init__()
-        hidden, out_channels = in_channels * stage.expands[-1], stage.widths[-1]
-        self.stride = stride
-        # Where every choice is expand = 1 the expansion can never be used, and so is not held.
-        self.conv_pw = ElasticConvBNAct(in_channels, hidden, 1, 1) if stage.expands[-1] > 1 else None
-        self.conv_dw = ElasticConv2d(hidden, hidden, stage.kernels[-1], stride, depthwise=True)
-        self.bn_dw = ElasticBatchNorm(hidden)
-        self.conv_pwl = ElasticConv2d(hidden, out_channels, 1)
-        self.bn_pwl = ElasticBatchNorm(out_channels)
-
-    def forward(self, x: torch.Tensor, out_channels: int, block: Block) -> torch.Tensor:
-        """``(N, C, H, W)`` to ``(N, out_channels, H / stride, W / stride)``."""
-        hidden = x.shape[1] * block.expand
-        y = self.conv_pw(x, hidden) if block.expand > 1 else x
-        y = F.relu6(self.bn_dw(self.conv_dw(y, hidden, block.kernel)), inplace=True)
-        y = self.bn_pwl(self.conv_pwl(y, out_channels, 1))
-        return x + y if self.stride == 1 and x.shape[1] == out_channels else y
-
-    def copy_to(self, plain: InvertedResidual) -> None:
-        if isinstance(plain.conv_pw, ConvBNAct):
-            self.conv_pw.copy_to(plain.conv_pw)
-        for name in ("conv_dw", "bn_dw", "conv_pwl", "bn_pwl"):
-            getattr(self, name).copy_to(getattr(plain, name))
+from supernet.space import Space, encode
 
 
 class ElasticHead(nn.Module):
@@ -101,8 +50,8 @@ class Supernet(nn.Module):
         width = space.stems[-1]
         for stage in space.stages:
             blocks = nn.ModuleList()
-            for position in range(stage.depths[-1]):
-                blocks.append(ElasticInvertedResidual(width, stage, stage.stride if position == 0 else 1))
+            for _ in range(stage.depths[-1]):
+                blocks.append(ElasticInvertedResidual(width, stage))
                 width = stage.widths[-1]
             self.stages.append(blocks)
         last = space.last_widths[-1]
@@ -113,17 +62,21 @@ class Supernet(nn.Module):
         self.feature_dim = space.embedding or pooled
 
     def outputs(self, images: torch.Tensor, arch: Arch) -> HeadOutput:
-        """Both vectors of ``arch``'s head: ``(N, 3, H, W)`` to ``(N, D)`` twice. ``arch`` must be of the space."""
-        x = self.stem(images, arch.stem)
+        """Both vectors of ``arch``'s head: ``(N, 3, H, W)`` to ``(N, D)`` twice. ``arch`` must be of the space.
+
+        ``images`` are run at the size that they have: it is the caller who resizes them to ``arch.input_size``.
+        """
+        x = self.stem(images, arch.stem, arch.stem_act)
         for blocks, stage in zip(self.stages, arch.stages, strict=True):
-            for elastic, block in zip(blocks, stage.blocks, strict=False):  # a shallow stage leaves the last ones out
-                x = elastic(x, stage.width, block)
+            # A shallow stage leaves the last blocks out.
+            for elastic, (block, stride) in zip(blocks, stage.strided_blocks(), strict=False):
+                x = elastic(x, stage, block, stride)
         if arch.last_width:
-            x = self.last(x, arch.last_width)
+            x = self.last(x, arch.last_width, arch.last_act)
         return self.head(x)
 
     def forward(self, images: torch.Tensor, arch: Arch) -> torch.Tensor:
-        """The embedding of ``arch``: ``(N, 3, H, W)`` to ``(N, D)``."""
+        """The embedding of ``arch``: ``(N, 3, H, W)`` to ``(N, D)``; see ``outputs``."""
         return self.outputs(images, arch).embedding
 
     @torch.no_grad()

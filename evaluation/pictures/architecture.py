@@ -9,10 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Patch
 
 from evaluation.pictures.style import INK, MUTED, SCALE, new_figure, save_figure
-from supernet.arch import Arch
+from supernet.activations import RELU6
+from supernet.arch import Arch, Stage
 
 FIXED = "#d5d9de"
 """Colour of what a search does not choose: stem, last convolution, embedding."""
+
+FLOOR, CEILING, LINE = 0.98, 0.72, 0.1
+"""Room below and above the middle of the boxes, and what one more line of a caption takes of it."""
 
 KERNELS = {3: SCALE(0.12), 5: SCALE(0.45), 7: SCALE(0.75)}
 
@@ -31,13 +35,15 @@ class Box:
 
 def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     """A PNG of ``arch`` from the image on the left to the feature on the right; below each stage its width,
-    stride and map.
+    stride and map, and what it has beside plain MobileNetV2 blocks.
 
     A box's height goes with the square root of its channels, its number is the expansion, its colour the
     kernel.
     """
     boxes = boxes_of(arch)
-    figure = new_figure(max(7.0, 1.6 + 0.42 * len(boxes) + 0.2 * len(arch.stages)), 3.9)
+    further = LINE * max(len(_extras(stage)) for stage in arch.stages)
+    height = FLOOR + CEILING + further
+    figure = new_figure(max(7.0, 1.6 + 0.42 * len(boxes) + 0.2 * len(arch.stages)), 3.9 * height / (FLOOR + CEILING))
     axes = figure.subplots()
     axes.axis("off")
     tallest = max(box.channels for box in boxes) ** 0.5
@@ -52,7 +58,7 @@ def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     _draw_captions(axes, arch, boxes, places)
     _draw_legend(axes, boxes)
     axes.set_xlim(-0.6, x + 0.4)
-    axes.set_ylim(-0.98, 0.72)
+    axes.set_ylim(-FLOOR - further, CEILING)
     height, width = arch.input_size
     blocks = "1 block" if arch.depth == 1 else f"{arch.depth} blocks"
     axes.set_title(title or "Architecture", loc="left", fontsize=11, fontweight="bold", color=INK, pad=6)
@@ -107,8 +113,15 @@ def _draw_captions(axes: Axes, arch: Arch, boxes: list[Box], places: list[float]
         elif box.stage != boxes[index - 1].stage:
             stage = arch.stages[box.stage]
             height, width = (-(-side // stage.stride) for side in (height, width))
-            stride = f"\nstride {stage.stride}" if stage.stride > 1 else ""
-            _caption(axes, x, places[index + len(stage.blocks) - 1], f"{stage.width}\n{height}x{width}{stride}")
+            lines = [str(stage.width), f"{height}x{width}", f"stride {stage.stride}" if stage.stride > 1 else ""]
+            text = "\n".join((*lines, *_extras(stage)))
+            _caption(axes, x, places[index + len(stage.blocks) - 1], text)
+
+
+def _extras(stage: Stage) -> list[str]:
+    """What a stage has beside plain MobileNetV2 blocks, a line each."""
+    chosen = {"SE": stage.se, "IBN": stage.ibn, stage.act: stage.act != RELU6}
+    return [name for name, there in chosen.items() if there]
 
 
 def _caption(axes: Axes, left: float, right: float, text: str) -> None:

@@ -281,6 +281,18 @@ def test_an_arch_is_coloured_by_its_kernels(tmp_path):
     assert [has_colour(path, KERNELS[kernel]) for kernel in (3, 5, 7)] == [True, False, True]
 
 
+def test_an_archs_extras_are_told_below_their_stage(tmp_path):
+    """A line each below the stage, for which the picture grows; it is as before where there are none."""
+    bare = Stage(8, 1, (Block(3, 2),))
+    pictures = [
+        imread(draw_architecture(Arch((64, 32), 8, (bare, stage), last_width=0), tmp_path / "arch.png"))
+        for stage in (bare, replace(bare, se=True), replace(bare, act="h-swish"), replace(bare, se=True, ibn=True))
+    ]
+    heights = [picture.shape[0] for picture in pictures]
+    assert heights[0] < heights[1] == heights[2] < heights[3]
+    assert not (pictures[1] == pictures[2]).all()
+
+
 def test_search_progress_goes_by_trial_and_leaves_failures_out(tmp_path):
     ordered = draw_search_progress(CANDIDATES, tmp_path / "ordered.png").read_bytes()
     shuffled = draw_search_progress([FAILED, *CANDIDATES[::-1]], tmp_path / "shuffled.png").read_bytes()

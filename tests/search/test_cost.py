@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from random import Random
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from reid.errors import UserError
@@ -16,9 +19,10 @@ from search import cost
 from supernet.arch import Arch, Block, Stage, arch_from_rows, mobilenet_v2
 from supernet.files import load_space
 from supernet.network import build_network
-from supernet.space import decode, sample
+from supernet.space import contains, decode, encode, largest, sample, smallest
 
 SIZE = (256, 128)
+PLUS = load_space("tiny-plus")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +69,51 @@ def test_one_network_by_hand(table):
     assert table.flops(arch) == stem + expand + depthwise + project + last + head
 
 
+def test_squeeze_excite_and_ibn_by_hand(table):
+    """The gate: pooling reads the map once, then there are two 1x1 convolutions on one pixel; their biases and the
+    product count nothing. Instance normalisation counts 5 for each element where BN counts 2.
+    """
+    plain = Arch((16, 8), stem=8, stages=(Stage(12, 2, (Block(5, 3), Block(3, 1))),), last_width=0)
+    base, (stage,) = table.flops(plain), plain.stages
+    hidden, squeezed = (24, 12), (8, 8)  # a quarter, at least 8; both depthwise convolutions give 4x2
+    gates = sum(8 * h + 2 * h * s for h, s in zip(hidden, squeezed, strict=True))
+    assert table.flops(replace(plain, stages=(replace(stage, se=True),))) == base + gates
+    assert table.flops(replace(plain, stages=(replace(stage, ibn=True),))) == base + 3 * 32 * 12  # half of 24, on 8x4
+    assert table.flops(replace(plain, stages=(replace(stage, act="h-swish"),))) == base
+    biases = sum(h + s for h, s in zip(hidden, squeezed, strict=True))
+    weights = sum(2 * h * s for h, s in zip(hidden, squeezed, strict=True))
+    gated = replace(plain, stages=(replace(stage, se=True),))
+    assert table.parameters(gated) == table.parameters(plain) + weights + biases
+
+
+def _genomes(space):
+    return st.fixed_dictionaries({name: st.sampled_from(options) for name, options in space.dimensions().items()})
+
+
+@given(_genomes(PLUS))
+@settings(max_examples=15, deadline=None)
+def test_table_equals_fvcore_with_every_choice(table, genome):
+    arch = decode(PLUS, genome)
+    network = build_network(arch)
+    assert table.cost(arch) == (cost.network_flops(network, arch.input_size), count_parameters(network))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_flops_grow_or_stay_with_every_choice(table, seed):
+    """What lists of archs by FLOPs rely on. From the smallest arch to the largest, one option of one choice a step."""
+    options, random = PLUS.dimensions(), Random(seed)
+    genome, met, free = encode(PLUS, smallest(PLUS)), [table.flops(smallest(PLUS))], set()
+    while growing := [name for name in options if genome[name] != options[name][-1]]:
+        name = random.choice(growing)
+        genome[name] = options[name][options[name].index(genome[name]) + 1]
+        arch = decode(PLUS, genome)
+        met.append(table.flops(arch))
+        free |= {name} if met[-1] == met[-2] else set()
+    assert arch == largest(PLUS) and met == sorted(met)
+    acts = {name for name in options if name.endswith(".act")}
+    assert acts <= free and all(".b2." in name for name in free - acts), "no choice but these may cost nothing"
+
+
 def test_mobilenet_v2_published_figures(table, mobilenet):
     backbone = mobilenet.backbone
     assert cost.conv_linear_macs(backbone, SIZE) == 195_588_096
@@ -94,6 +143,12 @@ def test_flops_range_bounds_every_arch(table):
     space, random = load_space("tiny"), Random(1)
     low, high = cost.flops_range(space, table)
     assert all(low <= table.flops(decode(space, sample(space, random))) <= high for _ in range(300))
+
+
+def test_comment_of_the_mlr_210m_plus_space(table):
+    space = load_space("mlr-210m-plus")
+    assert [cost.format_flops(flops) for flops in cost.flops_range(space, table)] == ["72.7M", "750.6M"]
+    assert contains(space, mobilenet_v2(SIZE)) and contains(space, largest(load_space("mlr-210m")))
 
 
 def test_mlr_210m_space_holds_100m_to_450m(table):

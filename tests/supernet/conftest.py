@@ -17,3 +17,16 @@ def toy_space() -> Space:
         StageSpace(stride=2, widths=(8, 12, 16), depths=(1, 2), kernels=(3, 5), expands=(2, 3)),
     )
     return Space("toy", (32, 16), (4, 6), stages, (0, 10), embedding=None)
+
+
+@pytest.fixture(scope="session")
+def plus_space() -> Space:
+    """``toy_space`` with every further choice: odd hidden widths, blocks with and without expansion in one stage, two
+    input sizes."""
+    off_on, acts = (False, True), ("relu6", "h-swish")
+    stages = (
+        StageSpace(1, (4, 7), (1,), (3,), (1,), se=off_on, acts=acts),
+        StageSpace(2, (5, 8), (1, 2), (1, 3, 5), (1, 3), se=off_on, ibn=off_on, acts=acts),
+        StageSpace(2, (8, 13, 16), (1, 2), (3, 5), (2, 3), se=off_on, ibn=off_on, acts=acts),
+    )
+    return Space("plus", (32, 24), (4, 6), stages, (0, 10), last_strides=(2, 1), smaller_sizes=((32, 16),))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torchvision
@@ -14,14 +16,21 @@ from supernet.files import ARCHS, load_arch
 from supernet.network import build_network
 
 BLOCKS = st.builds(Block, st.sampled_from([1, 3, 5, 7]), st.integers(1, 6))
-STAGES = st.builds(
-    Stage, st.integers(1, 64), st.sampled_from([1, 2]), st.lists(BLOCKS, min_size=1, max_size=3).map(tuple)
-)
+
+
+@st.composite
+def _stages(draw) -> Stage:
+    blocks = tuple(draw(st.lists(BLOCKS, min_size=1, max_size=3)))
+    ibn = draw(st.booleans()) and any(block.expand > 1 for block in blocks)
+    width, stride = draw(st.integers(1, 64)), draw(st.sampled_from([1, 2]))
+    return Stage(width, stride, blocks, draw(st.booleans()), ibn, draw(st.sampled_from(["relu6", "h-swish"])))
+
+
 ARCHS_OF_ANY_KIND = st.builds(
     Arch,
-    st.tuples(st.integers(16, 256), st.integers(16, 256)),
+    st.tuples(st.integers(64, 256), st.integers(64, 256)),
     st.integers(1, 64),
-    st.lists(STAGES, min_size=1, max_size=4).map(tuple),
+    st.lists(_stages(), min_size=1, max_size=4).map(tuple),
     st.integers(0, 512),
     st.none() | st.integers(1, 512),
 )
@@ -53,6 +62,33 @@ def test_rows_form():
     data = {"input_size": [64, 32], "stem": 8, "rows": [[1, 8, 1, 1], [4, 16, 2, 2]], "last_width": 32, "kernel": 5}
     stages = (Stage(8, 1, (Block(5, 1),)), Stage(16, 2, (Block(5, 4), Block(5, 4))))
     assert arch_from_dict(data) == Arch((64, 32), 8, stages, 32)
+
+
+def test_extras_are_written_where_they_are_chosen():
+    """Files from before they were there read and print as they did."""
+    plain = Stage(16, 2, (Block(5, 4),))
+    extra = replace(plain, se=True, ibn=True, act="h-swish")
+    first, second = arch_to_dict(Arch((64, 32), 8, (plain, extra), 32))["stages"]
+    assert first == {"width": 16, "stride": 2, "kernels": [5], "expands": [4]}
+    assert second == first | {"se": True, "ibn": True, "act": "h-swish"}
+    off = {"se": False, "ibn": False, "act": "relu6"}
+    assert arch_from_dict(GOOD | {"stages": [STAGE | off]}) == arch_from_dict(GOOD)
+
+
+def test_stem_and_last_convolution_follow_their_neighbours():
+    stages = (Stage(8, 2, (Block(3, 2),)), Stage(8, 1, (Block(3, 2),), act="h-swish"))
+    backbone = build_network(Arch((64, 32), 8, stages, 32)).backbone
+    assert isinstance(backbone.stem.act, torch.nn.ReLU6) and isinstance(backbone.last.act, torch.nn.Hardswish)
+
+
+@pytest.mark.parametrize("expand", [1, 2])
+def test_ibn_on_a_map_of_one_pixel_is_refused(expand):
+    """The stem leaves 2x2 pixels of 4x4; the stride-2 block's expansion sees them, that of the block behind it one."""
+    one, two = (Block(3, 2),), (Block(3, expand), Block(3, 2))
+    with pytest.raises(UserError, match="stage 1 has ibn on a map of one pixel at 4x4; take larger"):
+        Arch((4, 4), 8, (Stage(8, 2, two, ibn=True),), 0)
+    network = build_network(Arch((4, 4), 8, (Stage(8, 2, one, ibn=True), Stage(8, 1, one)), 0))
+    assert network(torch.zeros(2, 3, 4, 4)).shape == (2, 8)
 
 
 def test_mobilenetv2_file_is_mobilenetv2():
@@ -100,6 +136,10 @@ STAGE = GOOD["stages"][0]
         (GOOD | {"stages": 3}, "stages"),
         (GOOD | {"stages": [3]}, "stages"),
         (GOOD | {"stages": []}, "stage"),
+        (GOOD | {"stages": [STAGE | {"sse": True}]}, "unknown key 'sse' in a stage; nearest: se"),
+        (GOOD | {"stages": [STAGE | {"se": 1}]}, "se and ibn must be true or false"),
+        (GOOD | {"stages": [STAGE | {"act": "h-swiss"}]}, "act h-swiss: must be one of relu6, h-swish"),
+        (GOOD | {"stages": [STAGE | {"ibn": True, "expands": [1]}]}, "ibn needs a block with expand above 1"),
         (GOOD | {"stages": [STAGE | {"kernels": [3, 5]}]}, "2 kernels but 1 expands"),
         (GOOD | {"stages": [STAGE | {"kernels": ["x"]}]}, "kernels"),
         (GOOD | {"stages": [STAGE | {"kernels": [4]}]}, "kernel 4"),

@@ -23,17 +23,20 @@ def _random(*shape: int) -> torch.Tensor:
     kernel=st.sampled_from([1, 3, 5, 7]),
     stride=st.sampled_from([1, 2]),
     depthwise=st.booleans(),
+    bias=st.booleans(),
     height=st.integers(3, 9),
 )
-def test_convolution(inputs, outputs, kernel, stride, depthwise, height):
+def test_convolution(inputs, outputs, kernel, stride, depthwise, bias, height):
     outputs = inputs if depthwise else outputs
-    elastic = ElasticConv2d(8, 8 if depthwise else 10, 7, stride, depthwise).double()
-    plain = nn.Conv2d(
-        inputs, outputs, kernel, stride, kernel // 2, groups=inputs if depthwise else 1, bias=False
-    ).double()
+    elastic = ElasticConv2d(8, 8 if depthwise else 10, 7, depthwise, bias).double()
+    groups = inputs if depthwise else 1
+    plain = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias).double()
+    if bias:
+        assert not elastic.bias.any()
+        elastic.bias.data = _random(len(elastic.bias))
     elastic.copy_to(plain)
     x = _random(2, inputs, height, height + 1)
-    y = elastic(x, outputs, kernel)
+    y = elastic(x, outputs, kernel, stride)
     torch.testing.assert_close(y, plain(x), rtol=1e-12, atol=1e-12)
     assert y.shape == (2, outputs, -(-height // stride), -(-(height + 1) // stride))
 
@@ -41,13 +44,13 @@ def test_convolution(inputs, outputs, kernel, stride, depthwise, height):
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_small_kernel_is_the_large_one_with_its_border_at_zero(kernel, stride):
-    elastic = ElasticConv2d(3, 4, 7, stride).double()
+    elastic = ElasticConv2d(3, 4, 7).double()
     border = (7 - kernel) // 2
     weight = elastic.weight.detach().clone()
     weight[:, :, :border] = weight[:, :, 7 - border :] = 0
     weight[:, :, :, :border] = weight[:, :, :, 7 - border :] = 0
     x = _random(2, 3, 8, 6)
-    torch.testing.assert_close(elastic(x, 4, kernel), F.conv2d(x, weight, None, stride, 3))
+    torch.testing.assert_close(elastic(x, 4, kernel, stride), F.conv2d(x, weight, None, stride, 3))
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (4, 5, 3, 2)])

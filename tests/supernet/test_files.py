@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import yaml
@@ -40,22 +42,46 @@ def _ascending(low: int, high: int, step: int = 1):
 
 
 ODD = st.sets(st.sampled_from([1, 3, 5, 7]), min_size=1).map(lambda chosen: tuple(sorted(chosen)))
-STAGES = st.builds(StageSpace, st.sampled_from([1, 2]), _ascending(1, 9, 8), _ascending(1, 3), ODD, _ascending(1, 6))
-SPACES = st.builds(
+OFF_ON = st.sampled_from([(False,), (True,), (False, True)])
+
+
+@st.composite
+def _stages(draw) -> StageSpace:
+    expands = draw(_ascending(1, 6))
+    ibn = draw(OFF_ON) if expands[-1] > 1 else (False,)
+    acts = draw(st.sampled_from([("relu6",), ("h-swish",), ("relu6", "h-swish")]))
+    widths, depths, kernels = draw(_ascending(1, 9, 8)), draw(_ascending(1, 3)), draw(ODD)
+    return StageSpace(draw(st.sampled_from([1, 2])), widths, depths, kernels, expands, draw(OFF_ON), ibn, acts)
+
+
+@st.composite
+def _spaces(draw) -> Space:
+    space = draw(PLAIN_SPACES)
+    strides = draw(st.sampled_from([(2,), (1,), (2, 1)])) if space.last_strided is not None else (2,)
+    sides = draw(st.lists(st.integers(32, space.input_size[1] - 1), max_size=2, unique=True).map(sorted))
+    return replace(space, last_strides=strides, smaller_sizes=tuple((space.input_size[0], side) for side in sides))
+
+
+PLAIN_SPACES = st.builds(
     Space,
     st.sampled_from(["a", "space-9"]),
-    st.tuples(st.integers(16, 256), st.integers(16, 256)),
+    st.tuples(st.integers(64, 256), st.integers(64, 256)),
     _ascending(1, 8, 4),
-    st.lists(STAGES, min_size=1, max_size=3).map(tuple),
+    st.lists(_stages(), min_size=1, max_size=3).map(tuple),
     _ascending(0, 5, 64),
     st.none() | st.integers(1, 512),
 )
 
 
-@given(SPACES)
+@given(_spaces())
 @settings(max_examples=60, deadline=None)
 def test_space_round_trip(space):
     assert space_from_dict(yaml.safe_load(yaml.safe_dump(space_to_dict(space)))) == space
+
+
+def test_a_file_from_before_the_further_choices_prints_as_it_did():
+    assert list(SPACE) == ["name", "input_size", "stems", "stages", "last_widths", "embedding"]
+    assert list(STAGE) == ["stride", "widths", "depths", "kernels", "expands"]
 
 
 def test_space_file_round_trip(tmp_path):
@@ -74,15 +100,16 @@ def test_space_takes_its_files_name(tmp_path):
 
 
 def test_unknown_space_lists_the_nearest():
-    with pytest.raises(UserError, match="no space is called 'tinny'; nearest: tiny"):
+    with pytest.raises(UserError, match="no space is called 'tinny'; nearest: tiny, tiny-plus"):
         load_space("tinny")
-    with pytest.raises(UserError, match="known: mlr-210m, tiny"):
+    with pytest.raises(UserError, match="known: mlr-210m, mlr-210m-plus, tiny, tiny-plus"):
         load_space("zzzz")
     with pytest.raises(UserError, match="none.yaml does not exist"):
         load_space("none.yaml")
 
 
 SPACE = space_to_dict(load_space("tiny"))
+SIZELESS = {key: value for key, value in SPACE.items() if key != "input_size"}
 STAGE = SPACE["stages"][0]
 
 
@@ -105,6 +132,18 @@ STAGE = SPACE["stages"][0]
         (SPACE | {"stages": [STAGE | {"stride": 3}]}, "stride 3"),
         (SPACE | {"stages": [STAGE | {"kernal": [3]}]}, "unknown key 'kernal' in a stage; nearest: kernels"),
         (SPACE | {"stages": [{"stride": 1, "widths": [8], "depths": [1], "kernels": [3]}]}, "key 'expands' is missing"),
+        (SPACE | {"input_sizes": [[64, 32]]}, "either 'input_size' or 'input_sizes'"),
+        (SIZELESS | {"input_sizes": []}, "input_sizes: must be a list"),
+        (SIZELESS | {"input_sizes": [64, 32]}, "input_sizes: must be a list"),
+        (SIZELESS | {"input_sizes": [[64, 32], [128]]}, "input_size"),
+        (SIZELESS | {"input_sizes": [[64, 32], [48, 40]]}, "must ascend in height and width"),
+        (SIZELESS, "key 'input_size' is missing"),
+        (SPACE | {"last_strides": [1, 2]}, r"choices of last_stride must be some of \[2, 1\] in this order: \[1, 2\]"),
+        (SPACE | {"stages": [STAGE | {"se": [0, 1]}]}, "se: must be a list of true and false"),
+        (SPACE | {"stages": [STAGE | {"se": [True, False]}]}, r"s1.se must be some of \[false, true\] in this order"),
+        (SPACE | {"stages": [STAGE | {"acts": [1]}]}, "acts: must be a list of words"),
+        (SPACE | {"stages": [STAGE | {"acts": ["relu"]}]}, r"s1.act must be some of \[relu6, h-swish\]"),
+        (SPACE | {"stages": [STAGE | {"ibn": [False, True]}]}, "s1.ibn: there is no choice of expand above 1"),
         ([1, 2], "must be a mapping"),
         (None, "must be a mapping"),
     ],
@@ -208,12 +247,13 @@ def test_headers_of_other_files_are_refused(header, message):
         spec_from_dict(header)
 
 
-def test_supernet_checkpoint(tmp_path, toy_space):
-    supernet = Supernet(toy_space)
-    loaded = load_supernet(save_supernet(tmp_path / "s.safetensors", supernet), torch.device("cpu"))
-    assert loaded.space == toy_space
-    state = loaded.state_dict()
-    assert all(torch.equal(state[key], value) for key, value in supernet.state_dict().items())
+def test_supernet_checkpoint(tmp_path, toy_space, plus_space):
+    for space in (plus_space, toy_space):
+        supernet = Supernet(space)
+        loaded = load_supernet(save_supernet(tmp_path / "s.safetensors", supernet), torch.device("cpu"))
+        assert loaded.space == space
+        state = loaded.state_dict()
+        assert all(torch.equal(state[key], value) for key, value in supernet.state_dict().items())
     spec = NetworkSpec("x", largest(toy_space), toy_space.input_size)
     other = save_weights(tmp_path / "other.safetensors", build(spec), spec_to_dict(spec))
     with pytest.raises(UserError, match="kind 'arch', not a supernet"):

@@ -8,12 +8,14 @@ from random import Random
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
 from supernet.arch import mobilenet_v2
-from supernet.elastic import ElasticBatchNorm
+from supernet.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.files import load_space
 from supernet.network import build_network
 from supernet.space import decode, largest, sample, smallest
@@ -21,18 +23,20 @@ from supernet.supernet import Supernet
 
 
 @pytest.fixture(scope="module")
-def supernets(toy_space) -> dict[str, Supernet]:
+def supernets(toy_space, plus_space) -> dict[str, Supernet]:
     spaces = {
         "tiny": load_space("tiny"),
         "mlr-210m": load_space("mlr-210m").at((64, 32)),
         "toy": toy_space,
         "toy with embedding": replace(toy_space, embedding=7),
+        "plus": plus_space,
+        "tiny-plus": load_space("tiny-plus"),
     }
     return {name: _supernet(space) for name, space in spaces.items()}
 
 
 def _supernet(space) -> Supernet:
-    """A supernet whose BN parameters and statistics are all different, so that a wrong slice shows."""
+    """A supernet whose biases and BN's parameters and statistics are all different, so that a wrong slice shows."""
     generator = torch.Generator().manual_seed(5)
     with torch.random.fork_rng():
         torch.manual_seed(5)
@@ -43,6 +47,8 @@ def _supernet(space) -> Supernet:
             layer.bias.data.normal_(0, 0.2, generator=generator)
             layer.running_mean.normal_(0, 0.2, generator=generator)
             layer.running_var.uniform_(0.5, 1.5, generator=generator)
+        elif isinstance(layer, ElasticConv2d) and layer.bias is not None:
+            layer.bias.data.normal_(0, 0.5, generator=generator)
     return supernet
 
 
@@ -61,7 +67,7 @@ def _differs(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(((a - b).abs().max() / b.abs().max().clamp_min(1.0)).detach())
 
 
-NAMES = ["tiny", "mlr-210m", "toy", "toy with embedding"]
+NAMES = ["tiny", "mlr-210m", "toy", "toy with embedding", "plus"]
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
@@ -79,6 +85,25 @@ def test_output_equals_extracted_network(supernets, name, training):
             assert _differs(shared.embedding, alone.embedding) < 1e-5
             if not training:  # a second run in train mode would not differ: a plain BN's statistics move there
                 assert _differs(supernet(images, arch), network(images)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["plus", "tiny-plus"])
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_every_choice_gives_the_extracted_networks_output(supernets, name, data):
+    """Drawn archs of spaces with every dimension, images at the arch's own size, both modes.
+
+    In double precision: in train mode the BNNeck divides by the spread of a few features, which may be small.
+    """
+    space = supernets[name].space
+    options = {key: st.sampled_from(values) for key, values in space.dimensions().items()}
+    arch = decode(space, data.draw(st.fixed_dictionaries(options)))
+    supernet = copy.deepcopy(supernets[name]).double().train(data.draw(st.booleans()))
+    images = torch.randn(4, 3, *arch.input_size, generator=torch.Generator().manual_seed(1)).double()
+    with torch.no_grad():
+        shared, alone = supernet.outputs(images, arch), supernet.extract(arch).double().outputs(images)
+    assert _differs(shared.feature, alone.feature) < 1e-10
+    assert _differs(shared.embedding, alone.embedding) < 1e-9
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -171,3 +196,21 @@ def test_arch_outside_the_space_is_refused(supernets):
         supernet.extract(replace(arch, stages=(*arch.stages[:-1], deeper)))
     with pytest.raises(UserError, match="not in space tiny"):
         supernet.extract(mobilenet_v2((64, 32)))
+    gated = replace(arch.stages[0], se=True)
+    with pytest.raises(UserError, match="not in space tiny: s1.se is True"):
+        supernet.extract(replace(arch, stages=(gated, *arch.stages[1:])))
+
+
+def test_no_choice_is_without_effect(supernets):
+    """The wrong way for a test of equality to pass is that a choice is heard by neither side."""
+    supernet = supernets["plus"].eval()
+    images, base = _images(supernet.space, 2), largest(supernet.space)
+    seen = [supernet(images, base)]
+    for number, stage in enumerate(base.stages):
+        for change in ({"se": False}, {"ibn": False}, {"act": "relu6"}, {"stride": 2}):
+            other = replace(stage, **change)
+            if other != stage and not (number == 0 and "stride" in change):
+                stages = (*base.stages[:number], other, *base.stages[number + 1 :])
+                seen.append(supernet(images, replace(base, stages=stages)))
+    assert len(seen) == 1 + 3 * 3 - 1 + 1
+    assert all(_differs(a, b) > 1e-4 for i, a in enumerate(seen) for b in seen[:i])

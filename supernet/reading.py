@@ -1,0 +1,47 @@
+"""Values out of a mapping that a YAML file or a header held; what has the wrong form is refused by its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reid.errors import UserError
+
+
+def list_of(data: Mapping, key: str) -> Sequence:
+    """``data[key]``; raises UserError naming the key where it is no list, KeyError where it is missing."""
+    if not isinstance(data[key], list | tuple):
+        raise UserError(f"{key}: must be a list: {data[key]}")
+    return data[key]
+
+
+def whole_numbers(data: Mapping, key: str) -> tuple[int, ...]:
+    """The list ``data[key]``; raises UserError naming the key where it holds anything but whole numbers."""
+    if not all(map(is_whole, list_of(data, key))):
+        raise UserError(f"{key}: must be a list of whole numbers: {data[key]}")
+    return tuple(data[key])
+
+
+def whole_number(data: Mapping, key: str) -> int:
+    """``data[key]``; raises UserError naming the key where it is no whole number."""
+    if not is_whole(data[key]):
+        raise UserError(f"{key}: must be a whole number: {data[key]}")
+    return data[key]
+
+
+def booleans(data: Mapping, key: str) -> tuple[bool, ...]:
+    """The list ``data[key]``; raises UserError naming the key where it holds anything but true and false."""
+    if not all(isinstance(value, bool) for value in list_of(data, key)):
+        raise UserError(f"{key}: must be a list of true and false: {data[key]}")
+    return tuple(data[key])
+
+
+def texts(data: Mapping, key: str) -> tuple[str, ...]:
+    """The list ``data[key]``; raises UserError naming the key where it holds anything but words."""
+    if not all(isinstance(value, str) for value in list_of(data, key)):
+        raise UserError(f"{key}: must be a list of words: {data[key]}")
+    return tuple(data[key])
+
+
+def is_whole(value: object) -> bool:
+    """Whether ``value`` is a whole number; ``True`` is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
