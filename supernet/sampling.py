@@ -2,17 +2,74 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
 from random import Random
+from typing import Annotated, Literal
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from reid.config import STRICT
+from reid.numbers import NonNegative
 from supernet.arch import Arch
 from supernet.space import Space, decode, largest, sample, smallest
 
+Draw = Callable[[Random, float], Iterator[Arch]]
+"""``draw(random, share)``: random archs without end, ``share`` (0 to 1) of the way from the least FLOPs to the most."""
 
-def sandwich(space: Space, step: int, seed: int, count: int) -> tuple[Arch, ...]:
-    """The sandwich rule (Yu and Huang 2019): the largest arch first, then the smallest, then ``count`` uniform ones.
 
-    A pure function of ``(seed, step)``, so that a resumed training draws what an unbroken one would.
+@dataclass(frozen=True, config=STRICT)
+class SamplingConfig:
+    """The archs of a step, beside the largest one, which teaches the others.
+
+    Attributes:
+        archs: random archs a step.
+        spread: ``uniform`` draws every choice alike, which gives archs of middling FLOPs nearly always; ``flops``
+            spreads them evenly over the space's FLOPs, so that large and small ones are trained as much.
+        smallest: whether the smallest arch is in every step (the sandwich rule) or has to be drawn like any other. What
+            is trained every step is scored too well, and so are the archs near it.
+        attentive: ``best`` or ``worst`` of ``attentive_of`` archs that were drawn for a place is trained, by its own
+            loss on the batch (AttentiveNAS, Wang et al. 2021); ``none`` draws one.
+        attentive_of: how many are compared; each of them costs a forward pass.
+        warmup_epochs: epochs at the start in which the largest arch is trained alone.
     """
+
+    archs: Annotated[int, Field(ge=0)] = 2
+    spread: Literal["uniform", "flops"] = "flops"
+    smallest: bool = True
+    attentive: Literal["none", "best", "worst"] = "none"
+    attentive_of: Annotated[int, Field(ge=2)] = 3
+    warmup_epochs: NonNegative = 0.0
+
+
+def uniform(space: Space) -> Draw:
+    """Every choice alike, at whatever FLOPs that gives."""
+
+    def draw(random: Random, share: float) -> Iterator[Arch]:
+        while True:
+            yield decode(space, sample(space, random))
+
+    return draw
+
+
+def sandwich(
+    space: Space, config: SamplingConfig, draw: Draw, seed: int, step: int, epoch: float
+) -> tuple[tuple[Arch, ...], ...]:
+    """The places of a step: the largest arch, the smallest (Yu and Huang 2019), and the random ones.
+
+    A place has one arch, or those of which the attentive sampling takes one. The random places share the range of FLOPs
+    among them, so that every step has small and large ones. A pure function of its arguments: a
+    resumed training draws what an unbroken one would.
+    """
+    if epoch < config.warmup_epochs:
+        return ((largest(space),),)
+    each = 1 if config.attentive == "none" else config.attentive_of
     random = Random(f"{seed}/{step}")
-    drawn = tuple(decode(space, sample(space, random)) for _ in range(count))
-    return (largest(space), smallest(space), *drawn)
+    places = []
+    for place in range(config.archs):
+        # One share for all archs of a place: archs of different size would be compared by size alone.
+        share = (place + random.random()) / config.archs
+        places.append(tuple(itertools.islice(draw(random, share), each)))
+    fixed = ((largest(space),), (smallest(space),)) if config.smallest else ((largest(space),),)
+    return (*fixed, *places)

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Sequence
 
 import torch
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import nn
+from torch.nn import functional as F
 
 from reid.config import STRICT
 from reid.engine.distributed import gather_batch
@@ -20,11 +19,13 @@ from reid.engine.optimizers import frozen_groups
 from reid.engine.recipe import Recipe
 from reid.engine.task import StepContext
 from reid.errors import UserError
-from reid.losses.distillation import logit_distillation, similarity_distillation
+from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
 from reid.models.heads import HeadConfig, HeadOutput
 from reid.numbers import NonNegative
+from supernet.arch import Arch
 from supernet.elastic import ElasticLinear
-from supernet.sampling import sandwich
+from supernet.sampling import Draw, SamplingConfig, sandwich, uniform
+from supernet.space import Space
 from supernet.supernet import Supernet
 
 
@@ -33,18 +34,21 @@ class SupernetRecipe:
     """A recipe, and what the supernet adds to it.
 
     Attributes:
-        random_archs: uniform archs a step, beside the largest and the smallest.
+        sampling: which archs a step trains.
         label_weight: weight of the recipe's own losses for every arch but the largest (which has weight 1).
         logit_weight: weight of the distillation of the largest arch's class probabilities.
         similarity_weight: weight of the distillation of its similarity matrix; the identities that the search scores
             on are unseen, and there class probabilities say nothing.
+        embedding_weight: weight of the distillation of its embeddings, image by image; for spaces whose archs all have
+            embeddings of one length.
     """
 
     recipe: Recipe = Recipe()
-    random_archs: Annotated[int, Field(ge=0)] = 2
+    sampling: SamplingConfig = SamplingConfig()
     label_weight: NonNegative = 0.5
     logit_weight: NonNegative = 1.0
     similarity_weight: NonNegative = 10.0
+    embedding_weight: NonNegative = 0.0
 
 
 class SupernetTask(nn.Module):
@@ -55,17 +59,22 @@ class SupernetTask(nn.Module):
         classes: number of training identities.
         config: weights and number of archs a step.
         seed: of the archs that are drawn.
+        draw: draws the random ones; ``None`` for ``supernet.sampling.uniform``. What ``sampling.spread`` asks for is
+            the caller's to bring, since FLOPs are not known here.
 
     Raises:
         UserError: the recipe asks for a head or a loss that a supernet does not have.
     """
 
-    def __init__(self, supernet: Supernet, classes: int, config: SupernetRecipe, seed: int) -> None:
+    def __init__(
+        self, supernet: Supernet, classes: int, config: SupernetRecipe, seed: int, draw: Draw | None = None
+    ) -> None:
         super().__init__()
-        _check(config.recipe)
+        _check(config, supernet.space)
         self.supernet = supernet
         self.classifier = ElasticLinear(supernet.feature_dim, classes, std=0.001)
         self.config, self.seed = config, seed
+        self._draw = draw or uniform(supernet.space)
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
         """Adds the gradients of one batch through every arch of the step; returns the largest arch's log, on the
@@ -74,26 +83,43 @@ class SupernetTask(nn.Module):
         Each arch's graph is freed before the next one runs, so memory is that of the largest arch alone.
         """
         labels = gather_batch(context.processes, labels)
-        largest, *others = sandwich(self.supernet.space, context.number, self.seed, self.config.random_archs)
-        share = 1.0 / (1 + len(others))
+        sampling, space = self.config.sampling, self.supernet.space
+        places = sandwich(space, sampling, self._draw, self.seed, context.number, context.epoch)
+        (largest,), *others = places
+        share = 1.0 / len(places)
         output, logits = self._run(images, largest, context)
         total, log = self._labelled(output, logits, labels, context)
         context.backward(share * total)
         teacher = HeadOutput(output.feature.detach(), output.embedding.detach()), logits.detach()
-        for position, arch in enumerate(others):
+        for archs in others:
+            arch = self._attended(archs, images, labels, context)
             output, logits = self._run(images, arch, context)
             own, own_log = self._labelled(output, logits, labels, context)
             context.backward(share * self._taught(own, output, logits, *teacher))
-            if position == 0:
-                log |= {f"smallest_{name}": own_log[name] for name in ("loss", "loss_triplet", "accuracy")}
+            if archs is others[0]:
+                name = "smallest" if sampling.smallest else "random"
+                log |= {f"{name}_{what}": own_log[what] for what in ("loss", "loss_triplet", "accuracy")}
         return log
+
+    @torch.no_grad()
+    def _attended(
+        self, archs: Sequence[Arch], images: torch.Tensor, labels: torch.Tensor, context: StepContext
+    ) -> Arch:
+        """The arch of a place that is trained: the one with the least loss, or with the greatest."""
+        if len(archs) == 1:
+            return archs[0]
+        losses = torch.stack(
+            [self._labelled(*self._run(images, arch, context), labels, context)[0].float() for arch in archs]
+        )
+        best = self.config.sampling.attentive == "best"
+        return archs[int(losses.argmin() if best else losses.argmax())]
 
     def recalibrate(self, images: Iterable[torch.Tensor]) -> None:
         """Nothing to do: every arch's BN is calibrated after it is extracted."""
 
-    def _run(self, images: torch.Tensor, arch, context: StepContext) -> tuple[HeadOutput, torch.Tensor]:
+    def _run(self, images: torch.Tensor, arch: Arch, context: StepContext) -> tuple[HeadOutput, torch.Tensor]:
         with context.autocast():
-            output = self.supernet.outputs(images, arch)
+            output = self.supernet.outputs(resized(images, arch.input_size), arch)
             logits = self.classifier(output.embedding)
         gather = functools.partial(gather_batch, context.processes)
         return HeadOutput(gather(output.feature), gather(output.embedding)), gather(logits)
@@ -111,14 +137,31 @@ class SupernetTask(nn.Module):
         teacher_logits: torch.Tensor,
     ) -> torch.Tensor:
         config = self.config
-        return (
+        taught = (
             config.label_weight * own
             + config.logit_weight * logit_distillation(logits, teacher_logits)
             + config.similarity_weight * similarity_distillation(output.embedding, teacher.embedding)
         )
+        if config.embedding_weight:
+            taught = taught + config.embedding_weight * embedding_distillation(output.embedding, teacher.embedding)
+        return taught
 
 
-def _check(recipe: Recipe) -> None:
+def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """``(N, 3, H, W)`` to ``(N, 3, *size)``, where an arch sees smaller images than the space's largest."""
+    if images.shape[2:] == size:
+        return images
+    return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def _check(config: SupernetRecipe, space: Space) -> None:
+    recipe = config.recipe
+    pooled = {width or last for width in space.last_widths for last in space.stages[-1].widths}
+    if config.embedding_weight and space.embedding is None and len(pooled) > 1:
+        raise UserError(
+            "supernet.embedding_weight: archs of this space have embeddings of different lengths; set it to 0, or give "
+            "the space an embedding"
+        )
     if recipe.head != HeadConfig():
         raise UserError("supernet.recipe.head: a supernet has the plain BNNeck head; leave the key out")
     if recipe.losses.classification.kind != "linear":

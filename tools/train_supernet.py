@@ -1,9 +1,13 @@
-"""Trains the weight-sharing supernet of a search space."""
+"""Trains the weight-sharing supernet of a search space.
+
+On several GPUs: torchrun --nproc_per_node 4 tools/train_supernet.py
+"""
 
 from __future__ import annotations
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from reid.engine.distributed import from_environment
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.train_supernet import train_supernet
 
@@ -12,8 +16,10 @@ OUT = "runs/supernet"
 
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT)
-    run = train_supernet(read_job(parser.parse_args(arguments), OUT))
-    print(f"supernet: {run}/supernet.safetensors; next: python tools/search.py --flops 210M")
+    job = read_job(parser.parse_args(arguments), OUT)
+    run = train_supernet(job)
+    if from_environment(job.device).is_main:
+        print(f"supernet: {run}/supernet.safetensors; next: python tools/search.py --flops 210M")
 
 
 if __name__ == "__main__":

@@ -33,8 +33,7 @@ class Journal:
         self.records: list[dict[str, Any]] = read_metrics(run)
 
     def __enter__(self) -> Journal:
-        done = self.records[-1]["epoch"] if self.records else 0
-        self._writer = SummaryWriter(str(self.run / "tensorboard"), purge_step=done + 1)
+        self._open(self.records[-1]["epoch"] if self.records else 0)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,12 +41,23 @@ class Journal:
         if self.facts is not None:  # at the end, not every epoch: it looks at every epoch's view of the history
             write_json(self.run / DOCTOR, [dataclasses.asdict(each) for each in examine(self.records, self.facts)])
 
+    def go_back(self, done: int, why: str) -> None:
+        """Drops what was written of epochs after ``done``, and says why."""
+        keep_metrics_until(self.run, done)
+        self.records = read_metrics(self.run)
+        self._writer.close()
+        self._open(done)
+        self.say(f"  {why}")
+
+    def _open(self, done: int) -> None:
+        self._writer = SummaryWriter(str(self.run / "tensorboard"), purge_step=done + 1)
+
     def write(self, record: dict[str, Any]) -> None:
         """Adds an epoch's record and says what trouble came, or has gone, with it."""
         self.records.append(record)
         append_metrics(self.run, record)
         for name, value in record.items():
-            if name != "epoch":
+            if name != "epoch" and isinstance(value, int | float):
                 self._writer.add_scalar(tag_of(name), value, record["epoch"])
         if self.facts is None:
             return

@@ -11,6 +11,7 @@ from reid.config import STRICT
 from reid.data.augment import AugmentConfig
 from reid.data.samplers import SamplerKind
 from reid.engine.averaging import AveragingConfig
+from reid.engine.guard import GuardConfig
 from reid.engine.optimizers import OptimizerConfig
 from reid.engine.schedule import ScheduleConfig
 from reid.engine.stopping import EarlyStopping
@@ -37,6 +38,7 @@ class Recipe:
         evaluate_every: epochs between looks at the monitor set, where there is one; 0 for never.
         keep_best: also write the weights of the best look at the monitor set.
         early_stopping: ends the training when the monitor set no longer gains; null for never.
+        guard: what is done about a training that blows up.
         sync_batch_norm: BN statistics over the batches of all processes, as in a single one.
     """
 
@@ -57,4 +59,5 @@ class Recipe:
     evaluate_every: Annotated[int, Field(ge=0)] = 0
     keep_best: bool = False
     early_stopping: EarlyStopping | None = None
+    guard: GuardConfig = GuardConfig()
     sync_batch_norm: bool = True

@@ -15,17 +15,38 @@ def sync_batch_norm(processes: Processes, module: nn.Module) -> nn.Module:
     """``module`` with every ``BatchNorm1d`` and ``BatchNorm2d`` in it replaced by one that normalises over all
     processes while training.
 
+    A layer of another kind that has a function under ``batch_normalise``, with the arguments of the one here, gets
+    ``batch_normalise_together`` in its place: that is how an elastic BN takes part.
+
     Parameters, buffers and their names stay; optimizers and checkpoints see no difference. Where there is one process
     nothing is replaced. From then on all processes must run ``module`` in training mode together.
     """
     if not processes.several:
         return module
+    for layer in module.modules():
+        if hasattr(layer, "batch_normalise"):
+            layer.batch_normalise = batch_normalise_together
     if processes.device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(module)
+    return _replaced(module)
+
+
+def batch_normalise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float) -> torch.Tensor:
+    """BN of ``(N, C, ...)`` by the statistics of this batch, to the same shape; ``weight``, ``bias`` are ``(C,)``."""
+    return F.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
+
+
+def batch_normalise_together(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float) -> torch.Tensor:
+    """The same by the statistics of the whole batch of the default process group, of any ``N`` on each process; all of
+    them call it together."""
+    return _Normalise.apply(x, weight, bias, eps)[0]
+
+
+def _replaced(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         return SyncBatchNorm(module)
     for name, child in module.named_children():
-        setattr(module, name, sync_batch_norm(processes, child))
+        setattr(module, name, _replaced(child))
     return module
 
 

@@ -31,6 +31,9 @@ class TrainingStep:
         per_epoch: steps in an epoch, by which the schedule counts.
         seed: of what is drawn in the step, beside the images.
         processes: those that train together.
+
+    Attributes:
+        rate_scale: what the recipe's rate is multiplied by; below 1 after a training has blown up.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class TrainingStep:
         processes: Processes = SINGLE,
     ) -> None:
         self.task, self.recipe, self.device, self.per_epoch = task, recipe, device, per_epoch
-        self.seed, self.processes = seed, processes
+        self.seed, self.processes, self.rate_scale = seed, processes, 1.0
         self.optimizer = build_optimizer(task, recipe.optimizer)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.average = WeightAverage(task, recipe.averaging) if recipe.averaging.kind != "none" else None
@@ -56,9 +59,8 @@ class TrainingStep:
         """Step ``number`` of the whole training (from 0); returns the log's scalars on the device, and the rate."""
         recipe = self.recipe
         epoch, within = divmod(number, self.per_epoch)
-        rate = recipe.optimizer.lr * rate_factor(
-            recipe.schedule, number / self.per_epoch, recipe.epochs, self.per_epoch
-        )
+        factor = rate_factor(recipe.schedule, number / self.per_epoch, recipe.epochs, self.per_epoch)
+        rate = self.rate_scale * recipe.optimizer.lr * factor
         set_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         context = StepContext(

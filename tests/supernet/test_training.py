@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from itertools import product
 
 import pytest
 import torch
@@ -14,36 +13,22 @@ from reid.engine.task import StepContext
 from reid.losses.config import LossConfig
 from reid.losses.triplet import batch_hard_triplet
 from supernet.files import load_space
-from supernet.sampling import sandwich
-from supernet.space import contains, largest, smallest
+from supernet.sampling import SamplingConfig, sandwich, uniform
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
 
 TINY = load_space("tiny")
 
 
-def test_sandwich_order_and_purity():
-    for step, seed in product(range(5), range(3)):
-        archs = sandwich(TINY, step, seed, 3)
-        assert archs[0] == largest(TINY) and archs[1] == smallest(TINY) and len(archs) == 5
-        assert all(contains(TINY, arch) for arch in archs)
-        assert sandwich(TINY, step, seed, 3) == archs
-    drawn = {sandwich(TINY, step, seed, 1)[2] for step in range(20) for seed in range(2)}
-    assert len(drawn) > 35, "steps and seeds should draw different archs"
-    assert sandwich(TINY, 0, 0, 0) == (largest(TINY), smallest(TINY))
-
-
-def test_sandwich_draws_uniformly():
-    drawn = [sandwich(TINY, step, 0, 2)[2:] for step in range(600)]
-    stems = [arch.stem for pair in drawn for arch in pair]
-    assert stems.count(8) / len(stems) == pytest.approx(0.5, abs=0.06)
-
-
 def test_training_step_is_the_sum_over_the_archs(toy_space):
     """One graph of everything at once gives the gradient that the step adds up arch by arch."""
     losses = LossConfig(classification={"weight": 0.7, "smoothing": 0.1}, triplet={"weight": 1.3, "margin": 0.3})
     config = SupernetRecipe(
-        Recipe(losses=losses), random_archs=2, label_weight=0.4, logit_weight=0.9, similarity_weight=3.0
+        Recipe(losses=losses),
+        sampling=SamplingConfig(archs=2),
+        label_weight=0.4,
+        logit_weight=0.9,
+        similarity_weight=3.0,
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -61,7 +46,7 @@ def test_training_step_is_the_sum_over_the_archs(toy_space):
     assert len(seen) == 4
 
     task.zero_grad()
-    archs = sandwich(toy_space, 7, 4, 2)
+    archs = [arch for (arch,) in sandwich(toy_space, config.sampling, uniform(toy_space), 4, 7, 0.5)]
     runs = [task.supernet.outputs(images, arch) for arch in archs]
     logits = [run.embedding @ task.classifier.weight[:, : run.embedding.shape[1]].T for run in runs]
     labelled = [

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 from dataclasses import replace
+from random import Random
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from reid.models.heads import HeadConfig, PartsConfig, SpectralConfig, build_hea
 from reid.models.network import count_parameters
 from supernet.catalog import Backbone, NetworkSpec, build, find_network, for_inference, spec_from_dict, spec_to_dict
 from supernet.files import load_space
-from supernet.sampling import sandwich
+from supernet.space import decode, sample
 from tools.jobs.data import open_source
 from tools.jobs.data import test_data as official_test
 from tools.jobs.experiment import RECIPES
@@ -150,7 +151,7 @@ BACKBONES = ("osnet_x0_25", "resnet18", "mobilenetv2", "tiny", pytest.param("MLR
 
 def _spec(backbone: str, head: HeadConfig, tmp_path) -> NetworkSpec:
     if backbone == "tiny":  # what a search of the space could find
-        arch = sandwich(load_space("tiny"), 0, 0, 1)[2].at((64, 32))
+        arch = decode(load_space("tiny"), sample(load_space("tiny"), Random(0))).at((64, 32))
         return NetworkSpec("found", arch, (64, 32), head, {"space": "tiny"})
     return find_network(backbone, [tmp_path], (64, 32), (64, 32), 1, head)[0]
 

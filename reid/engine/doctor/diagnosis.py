@@ -12,6 +12,7 @@ class Trouble(StrEnum):
     COLLAPSE = "collapse"
     STUCK_AT_MARGIN = "stuck at the margin"
     DIVERGENCE = "divergence"
+    TAKEN_BACK = "taken back"
     EXPLODING_GRADIENTS = "exploding gradients"
     VANISHING_GRADIENTS = "vanishing gradients"
     NOT_LEARNING = "not learning"

@@ -12,11 +12,13 @@ from reid.engine.doctor.rules.embedding import collapse, stuck_at_margin
 from reid.engine.doctor.rules.history import Record, Rule, epoch_of
 from reid.engine.doctor.rules.optimization import divergence, exploding_gradients, not_learning, vanishing_gradients
 from reid.engine.doctor.rules.retrieval import overfitting, random_level_score
+from reid.engine.doctor.rules.rollback import taken_back
 
 RULES: dict[Trouble, Rule] = {
     Trouble.COLLAPSE: collapse,
     Trouble.STUCK_AT_MARGIN: stuck_at_margin,
     Trouble.DIVERGENCE: divergence,
+    Trouble.TAKEN_BACK: taken_back,
     Trouble.EXPLODING_GRADIENTS: exploding_gradients,
     Trouble.VANISHING_GRADIENTS: vanishing_gradients,
     Trouble.NOT_LEARNING: not_learning,

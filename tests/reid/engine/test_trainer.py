@@ -146,6 +146,19 @@ def test_records_and_estimate(make_identity_task, make_batches, recipe, cpu, tmp
     assert all(json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
 
 
+def test_a_field_that_comes_in_the_middle_of_an_epoch_is_a_mean_of_its_own_steps(make_batches, cpu, tmp_path):
+    recipe, task = _plain(1), _Line(1.0)
+    backward = task.backward
+
+    def later(images, labels, context):
+        log = backward(images, labels, context)
+        return log | {"late": torch.tensor(float(context.number))} if context.number else log
+
+    task.backward, batches = later, make_batches(recipe)
+    fit(task, batches, recipe, tmp_path, cpu)
+    assert read_metrics(tmp_path)[0]["late"] == pytest.approx(batches.per_epoch / 2)
+
+
 def test_frozen_parameters_stay(make_identity_task, make_batches, recipe, cpu, tmp_path):
     task = make_identity_task(recipe)
     fit(task, make_batches(recipe), recipe, tmp_path, cpu)

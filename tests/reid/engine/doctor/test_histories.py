@@ -156,6 +156,20 @@ def test_scaled_logits_are_not_compared_with_guessing():
     assert examine(history(20, loss_ce=12.0, loss=13.0), replace(FACTS, plain_softmax=False)) == ()
 
 
+def test_taken_back_for_the_rest_of_the_training():
+    """What follows is trained at another rate than the recipe's; the record of the first epoch after it says so."""
+    back = [{"epoch": 5, "to": 3, "seen": "the loss is not finite", "rate": 0.5}]
+    records = history(8)
+    records[3] = records[3] | {"rolled_back": back}
+    (found,) = examine(records, FACTS)
+    assert (found.trouble, found.severity, found.since, found.until) == (Trouble.TAKEN_BACK, Severity.WARNING, 4, None)
+    assert found.evidence == "taken back once, at 0.5 times the rate since; the loss is not finite in epoch 5"
+    records[6] = records[6] | {"rolled_back": [back[0] | {"epoch": 7, "to": 6, "rate": 0.125}]}
+    (again,) = examine(records, FACTS)
+    assert again.since == 4 and again.evidence.startswith("taken back 2 times, at 0.125 times")
+    assert news(records[:4], FACTS) and news(records[:5], FACTS) == ()
+
+
 def test_exploding_gradients():
     found = only(history(20, since=12, until=12, gradient_norm=500.0))
     assert (found.trouble, found.since, found.until) == (Trouble.EXPLODING_GRADIENTS, 12, 12)

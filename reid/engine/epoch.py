@@ -1,0 +1,101 @@
+"""One epoch of a training, and how long all of them will take."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import torch
+from tqdm import tqdm
+
+from reid.engine.batches import TrainingBatches
+from reid.engine.distributed import gather_batch
+from reid.engine.guard import Look
+from reid.engine.optimizers import freeze, frozen_groups
+from reid.engine.process_memory import peak_memory_mib
+from reid.engine.rollback import Guard
+from reid.engine.training_step import TrainingStep
+
+READ_EVERY = 20
+"""Steps between looks at the loss: each look waits for the device."""
+
+_LOOKED_AT = ("loss", "gradient_norm", "accuracy")
+
+
+class Estimate:
+    """Tells once how long the whole training will take, from the steps after the first few (those warm up caches)."""
+
+    SKIP, COUNT = 3, 10
+
+    def __init__(self, tell: Callable[[float], None], steps: int) -> None:
+        self.tell, self.steps, self.seen, self.start = tell, steps, 0, 0.0
+
+    def step(self) -> None:
+        self.seen += 1
+        if self.seen == self.SKIP:
+            self.start = time.perf_counter()
+        elif self.seen == self.SKIP + self.COUNT:
+            self.tell((time.perf_counter() - self.start) / self.COUNT * self.steps)
+
+
+def run_epoch(
+    step: TrainingStep, batches: TrainingBatches, epoch: int, guard: Guard, bar: tqdm, estimate: Estimate
+) -> dict[str, float]:
+    """One epoch; returns its record: means of the log's scalars, rate, images/s of all processes, peak memory.
+
+    Raises:
+        BlownUp: the guard has seen enough.
+    """
+    step.task.train()
+    freeze(step.task, step.optimizer, frozen_groups(step.recipe.optimizer, epoch))
+    sums: dict[str, torch.Tensor] = {}
+    counts: Counter[str] = Counter()  # a field need not be in every step's log
+    looks = _Looks(guard, epoch, batches.per_epoch)
+    start, count, rate, images_seen = time.perf_counter(), 0, 0.0, 0
+    for count, (images, labels) in enumerate(batches.epoch(epoch), start=1):
+        log, rate = step(images, labels, (epoch - 1) * batches.per_epoch + count - 1)
+        sums |= {name: sums[name] + value if name in sums else value for name, value in log.items()}
+        counts.update(log.keys())
+        images_seen += len(labels) * step.processes.world_size
+        estimate.step()
+        if count == 1:
+            looks.first = sums["loss"]
+        if count % READ_EVERY == 0 or count == batches.per_epoch:
+            mean = looks.look(sums, count)
+            bar.set_postfix(epoch=epoch, loss=f"{mean:.3f}", lr=f"{rate:.1e}", refresh=False)
+        bar.update()
+    guard.check_weights()
+    record = {name: float(total) / counts[name] for name, total in sums.items()}
+    record |= {"epoch": epoch, "lr": rate, "images_per_second": images_seen / (time.perf_counter() - start)}
+    return record | {"peak_memory_mib": peak_memory_mib(step.device)}
+
+
+class _Looks:
+    """The looks of an epoch: each shows the guard what came since the one before.
+
+    Attributes:
+        first: the loss of the epoch's first step.
+    """
+
+    def __init__(self, guard: Guard, epoch: int, per_epoch: int) -> None:
+        self.guard, self.epoch, self.least = guard, epoch, min(READ_EVERY, per_epoch) / 2
+        self.first: torch.Tensor | None = None
+        self._before, self._count = [0.0] * len(_LOOKED_AT), 0
+
+    def look(self, sums: dict[str, torch.Tensor], count: int) -> float:
+        """Shows the guard the sums over the epoch's first ``count`` steps; returns the mean of their losses.
+
+        Raises:
+            BlownUp: the guard has seen enough.
+        """
+        known = [sums.get(name, self.first.new_zeros(())) for name in _LOOKED_AT]
+        values = torch.stack([each.float() for each in (*known, self.first)])
+        # The first process's numbers are judged by all, so that all decide alike.
+        *now, first = gather_batch(self.guard.step.processes, values[None])[0].tolist()
+        steps = count - self._count
+        means = [(total - before) / steps for total, before in zip(now, self._before, strict=True)]
+        self._before, self._count = now, count
+        look = Look(*means) if "accuracy" in sums else Look(*means[:2])
+        self.guard.look(look, first, self.epoch, short=steps < self.least)
+        return now[0] / count

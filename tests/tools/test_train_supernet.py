@@ -1,0 +1,35 @@
+"""``tools/train_supernet.py`` as torchrun starts it: two processes, one supernet, one run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import tools.jobs.data
+from reid.engine.run_folder import read_metrics
+from supernet.checkpoint import load_supernet
+from supernet.space import largest
+
+PROGRAM = Path(__file__).with_name("train_supernet_program.py")
+
+
+def test_two_processes_train_one_supernet(tmp_path, run_twice, load_program, monkeypatch):
+    said = run_twice(PROGRAM, tmp_path)
+    assert "training a supernet" in said[0] and "one of 2 processes" in said[0] and "training" not in said[1]
+    monkeypatch.setattr(tools.jobs.data, "ROOT", tmp_path)
+    load_program(PROGRAM).train(tmp_path / "alone")
+    names = [{path.name for path in (tmp_path / run).iterdir()} for run in ("run", "alone")]
+    assert names[0] == names[1] >= {"supernet.safetensors", "metrics.jsonl", "report.html", "doctor.json"}
+    (record,), (wanted,) = read_metrics(tmp_path / "run"), read_metrics(tmp_path / "alone")
+    assert record.keys() == wanted.keys() >= {"largest_mAP", "smallest_mAP"}
+    for key in ("loss", "loss_triplet", "smallest_loss", "feature_norm"):
+        assert record[key] == pytest.approx(wanted[key], rel=1e-3), key
+    first, second = (
+        load_supernet(tmp_path / run / "supernet.safetensors", torch.device("cpu")) for run in ("run", "alone")
+    )
+    images = torch.rand(8, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        a, b = (supernet.train()(images, largest(supernet.space)) for supernet in (first, second))
+    torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-2)
