@@ -92,6 +92,7 @@ def test_every_chart_is_there():
             ),
         ),
         (Trouble.DIVERGENCE, (f"{optimization.RISEN_BY} above", f"{optimization.WORSE_THAN_GUESSING} times")),
+        (Trouble.TAKEN_BACK, ("rolled_back",)),
         (
             Trouble.EXPLODING_GRADIENTS,
             (f"{optimization.EXPLODED:g} times", f"at least {optimization.EXPLODED_AFTER}"),
