@@ -71,7 +71,7 @@ class CostTable:
         """FLOPs and parameters of ``build_network(arch)``; for another input size pass ``arch.at(size)``."""
         parts = self._parts
         flops = parameters = 0
-        for key in _part_keys(arch):
+        for key in part_keys(arch):
             part = parts.get(key)
             if part is None:
                 part = parts[key] = _count_part(key)
@@ -80,7 +80,7 @@ class CostTable:
         return Cost(flops, parameters)
 
 
-def _part_keys(arch: Arch) -> list[tuple]:
+def part_keys(arch: Arch) -> list[tuple]:
     """``(kind, input height, input width, *constructor arguments)`` of each part of backbone and head."""
     height, width = arch.input_size
     keys: list[tuple] = [("conv", height, width, 3, arch.stem, 3, 2)]
@@ -99,7 +99,7 @@ def _part_keys(arch: Arch) -> list[tuple]:
     return keys
 
 
-_PARTS: dict[str, Callable[..., nn.Module]] = {
+PARTS: dict[str, Callable[..., nn.Module]] = {
     "conv": ConvBNAct,
     "block": InvertedResidual,
     "head": BNNeckHead,
@@ -109,7 +109,7 @@ _PARTS: dict[str, Callable[..., nn.Module]] = {
 def _count_part(key: tuple) -> Cost:
     kind, height, width, channels, *rest = key
     with torch.random.fork_rng(devices=[]):  # weights are drawn, but not from anybody's numbers
-        module = _PARTS[kind](channels, *rest).eval()
+        module = PARTS[kind](channels, *rest).eval()
     return Cost(_count(module, (channels, height, width)).total(), count_parameters(module))
 
 

@@ -1,93 +1,150 @@
-"""``Region``: the archs of a space that a FLOPs limit admits, and ways to draw or list them."""
+"""``Region``: the archs of a space within limits on FLOPs, latency and parameters, and ways to draw or list them."""
 
 from __future__ import annotations
 
+import functools
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from random import Random
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range, format_flops
+from search.cost import CostTable
+from search.feasibility import NAMES, Costs, check_feasible, most_flops, span
+from search.limits import ArchCost, Limits, arch_cost, describe, format_value
 from supernet.arch import Arch
-from supernet.space import Genome, Space, decode, sample, smallest
+from supernet.space import Genome, Space, decode, largest, sample, smallest
 
 MOVES = 200
 """Choices changed on the way from a random sample to a wanted number of FLOPs, then the nearest is taken."""
 
 BARREN = 2000
-"""Archs below the lower limit that ``archs_downwards`` looks at in a row before it gives up."""
+"""Archs outside the region that ``archs_downwards`` looks at in a row before it gives up."""
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Archs of ``space`` whose FLOPs lie in ``lower..upper`` (both included).
+    """Archs of ``space`` that meet all of ``limits`` and cost no less than ``floor``.
 
     Attributes:
-        space: at the input size that FLOPs are counted at.
-        table: where costs are looked up.
-        lower, upper: never outside the space's own smallest and largest FLOPs.
-        note: a line for the user where the limit does not bind, else empty.
+        space: at the input size that costs are counted at.
+        table: where FLOPs and parameters are looked up.
+        limits: what an arch may cost at most.
+        floor: what it must cost at least; zeros where nothing is asked for.
+        lower, upper: the band of FLOPs that samples are spread over. ``upper`` is never more than the limit on FLOPs or
+            than the largest arch's; where another limit binds first, it is the most that was found under all of them.
+        latency: predicted ms of an arch on the target; ``None`` where there is no target.
+        note: a line for the user where a limit does not bind, else empty.
     """
 
     space: Space
     table: CostTable
+    limits: Limits
+    floor: ArchCost
     lower: int
     upper: int
+    latency: Callable[[Arch], float] | None = None
     note: str = ""
 
+    def cost(self, arch: Arch) -> ArchCost:
+        """What the arch costs, by every measure that limits can be set on."""
+        return arch_cost(arch, self.table, self.latency)
+
     def holds(self, arch: Arch) -> bool:
-        """Whether the arch's FLOPs are within the limits."""
-        return self.lower <= self.table.flops(arch) <= self.upper
+        """Whether the arch meets all limits together, and the floor."""
+        return self.admits(self.cost(arch))
+
+    def admits(self, cost: ArchCost) -> bool:
+        """``holds`` for an arch whose cost is known."""
+        floor = self.floor
+        return (
+            self.limits.met_by(cost)
+            and cost.flops >= floor.flops
+            and cost.parameters >= floor.parameters
+            and (not floor.latency_ms or cost.latency_ms >= floor.latency_ms)
+        )
 
 
 def make_region(
     space: Space,
-    limit: int,
+    limits: Limits,
     min_fraction: float = 0.0,
     cost_size: tuple[int, int] | None = None,
     table: CostTable | None = None,
+    latency: Callable[[Arch], float] | None = None,
 ) -> Region:
-    """The archs of ``space`` of at most ``limit`` FLOPs, counted at ``cost_size``, and at least ``min_fraction`` of it.
+    """The archs of ``space`` that meet ``limits`` at the input size ``cost_size``, all of them together.
 
-    A limit above the largest arch is taken down to that arch's FLOPs first. ``table`` may be given to share what it has
-    counted already.
+    Args:
+        min_fraction: the least cost as a fraction of the limit on FLOPs or, where FLOPs are not limited, of the first
+            limit that is set (latency before parameters). A limit above the largest arch is taken down to that arch's
+            cost first.
+        cost_size: ``(height, width)``; ``None`` for the space's own.
+        table: may be given to share what it has counted already.
+        latency: predicted ms of an arch at the input size that it has; its costs name it even without a limit on it.
 
     Raises:
-        UserError: the limit is below the smallest arch; the message names the space's smallest and largest.
+        UserError: latency is limited and there is no ``latency``, a limit is below what the space has, the limits
+            together leave nothing, or ``min_fraction`` asks for more than they admit.
     """
+    if limits.latency_ms is not None and latency is None:
+        raise UserError("a latency limit needs a latency target to predict it for, such as onnx-cpu-1t")
     space, table = space.at(cost_size), CostTable() if table is None else table
-    least, most = flops_range(space, table)
-    upper = min(limit, most)
-    lower = max(least, round(min_fraction * upper))
-    size = "{}x{}".format(*space.input_size)
-    spans = f"space {space.name} spans {format_flops(least)} to {format_flops(most)} at {size}"
-    if limit < least:
-        given = format_flops(limit)
-        raise UserError(f"FLOPs limit {given} is below the smallest arch: {spans}; give a higher limit")
-    note = f"FLOPs limit {format_flops(limit)} is above the largest arch: {spans}" if limit > most else ""
-    return Region(space, table, lower, upper, note)
+    costs = functools.partial(arch_cost, table=table, latency=latency)
+    start = check_feasible(space, costs, limits)
+    given, most = limits.given(), costs(largest(space))
+    least = costs(smallest(space)).flops
+    upper = min(limits.flops or most.flops, most.flops)
+    if set(given) != {"flops"}:
+        upper = min(upper, most_flops(space, costs, limits, start))
+    name, limit = next(iter(given.items()))
+    floor = _floor(name, min_fraction * min(limit, getattr(most, name)))
+    lower = max(least, floor.flops)
+    if lower > upper:
+        raise UserError(
+            f"min_flops_fraction {min_fraction:g} asks for {format_value('flops', lower)} FLOPs, and limits of "
+            f"{describe(limits)} leave {format_value('flops', upper)} in space {space.name}; give a lower fraction"
+        )
+    return Region(space, table, limits, floor, lower, upper, latency, _note(space, costs, given))
+
+
+def _floor(name: str, value: float) -> ArchCost:
+    return ArchCost(0, 0, 0.0)._replace(**{name: value if name == "latency_ms" else round(value)})
+
+
+def _note(space: Space, costs: Costs, given: dict[str, float]) -> str:
+    """What is to be said of limits that the largest arch meets."""
+    least, most = costs(smallest(space)), costs(largest(space))
+    lines = [
+        f"{NAMES[name]} {format_value(name, limit)} is above the largest arch: "
+        + span(space, costs, name, getattr(least, name))
+        for name, limit in given.items()
+        if limit > getattr(most, name)
+    ]
+    return "; ".join(lines)
 
 
 def sample_near(region: Region, low: float, high: float, random: Random) -> Genome | None:
     """A random genome with ``low`` to ``high`` FLOPs, or the nearest one met that the region holds.
 
-    A uniform sample is moved towards the wanted FLOPs by one option of one random choice at a time: uniform
-    samples of most spaces lie in a narrow band of FLOPs, so that drawing until one fits could take forever.
-    ``None``: none was met.
+    A uniform sample is moved by one option of one random choice at a time: down while it exceeds a limit, else towards
+    the wanted FLOPs. Uniform samples of most spaces lie in a narrow band of FLOPs, so that drawing until one fits could
+    take forever. ``None``: none was met.
     """
     genome, nearest, distance = sample(region.space, random), None, float("inf")
     options = region.space.dimensions()
     for _ in range(MOVES):
-        arch = decode(region.space, genome)
-        flops = region.table.flops(arch)
-        miss = max(low - flops, flops - high, 0)
-        if region.lower <= flops <= region.upper and miss < distance:
+        cost = region.cost(decode(region.space, genome))
+        miss = max(low - cost.flops, cost.flops - high, 0)
+        held = region.admits(cost)
+        if held and miss < distance:
             nearest, distance = genome, miss
-        if miss == 0:
+        if held and miss == 0:
             break
-        genome = _move(options, genome, -1 if flops > high else 1, random)
+        # What is not held though it meets the limits is below the floor.
+        down = cost.flops > high if held else not region.limits.met_by(cost)
+        genome = _move(options, genome, -1 if down else 1, random)
     return nearest
 
 
@@ -105,29 +162,43 @@ def _move(options: dict[str, tuple[int, ...]], genome: Genome, step: int, random
 def archs_downwards(region: Region) -> Iterator[tuple[Genome, Arch]]:
     """Every arch of the region once, those with most FLOPs among the known ones first.
 
-    Starts at the smallest arch and grows single choices. FLOPs grow with every choice, so each arch under the
-    upper limit can be reached through archs under it; the first of them costs a few dozen table look-ups.
-    Stops early after ``BARREN`` archs in a row below the lower limit.
+    Starts at the smallest arch and grows single choices. FLOPs and parameters grow with every choice, so each arch
+    under their limits can be reached through archs under them; the first costs a few dozen table look-ups. Latency need
+    not grow: archs above its limit are grown too, the fastest first, once no other is known. Stops early after
+    ``BARREN`` archs in a row outside the region.
     """
-    options = region.space.dimensions()
+    space = region.space
+    options = space.dimensions()
     start = {name: values[0] for name, values in options.items()}
-    met, order, barren = {smallest(region.space)}, count(), 0
-    heap = [(-region.table.flops(smallest(region.space)), next(order), start)]
+    arch = decode(space, start)
+    met, order, barren = {arch}, count(), 0
+    heap = [(*_rank(region, region.cost(arch)), next(order), start)]
     while heap and barren < BARREN:
-        flops, _, genome = heapq.heappop(heap)
-        if -flops >= region.lower:
+        *_, genome = heapq.heappop(heap)
+        arch = decode(space, genome)
+        if region.holds(arch):
             barren = 0
-            yield genome, decode(region.space, genome)
+            yield genome, arch
         else:
             barren += 1
-        for name, values in options.items():
-            place = values.index(genome[name])
-            if place + 1 == len(values):
-                continue
-            grown = {**genome, name: values[place + 1]}
-            arch = decode(region.space, grown)
+        for grown in _grown(options, genome):
+            arch = decode(space, grown)
             if arch in met:
                 continue
             met.add(arch)
-            if (larger := region.table.flops(arch)) <= region.upper:
-                heapq.heappush(heap, (-larger, next(order), grown))
+            if region.limits.met_but_for_latency(cost := region.cost(arch)):
+                heapq.heappush(heap, (*_rank(region, cost), next(order), grown))
+
+
+def _rank(region: Region, cost: ArchCost) -> tuple[bool, float]:
+    """Where an arch stands in ``archs_downwards``."""
+    slow = not region.limits.met_by(cost)
+    return slow, cost.latency_ms if slow else -cost.flops
+
+
+def _grown(options: dict[str, tuple[int, ...]], genome: Genome) -> Iterator[Genome]:
+    """The genome with one choice at its next greater option, for every choice that has one."""
+    for name, values in options.items():
+        place = values.index(genome[name]) + 1
+        if place < len(values):
+            yield {**genome, name: values[place]}

@@ -1,7 +1,8 @@
-"""Drawing and listing archs under a FLOPs limit, against brute force."""
+"""Drawing and listing archs within limits, against brute force."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from random import Random
 
@@ -9,9 +10,11 @@ import pytest
 
 from reid.errors import UserError
 from search.cost import CostTable, flops_range
-from search.region import Region, archs_downwards, make_region, sample_near
+from search.feasibility import fastest
+from search.limits import Limits, arch_cost
+from search.region import archs_downwards, make_region, sample_near
 from supernet.files import load_space
-from supernet.space import Space, StageSpace, count_archs, decode
+from supernet.space import Space, StageSpace, count_archs, decode, largest
 
 TABLE = CostTable()
 SPACE = Space(
@@ -26,85 +29,177 @@ SPACE = Space(
 )
 
 
-def _all_archs(space: Space) -> set:
+def latency(arch) -> float:
+    """Grows with most choices, but a stem of 8 channels is quicker than one of 4, as on a machine with wide vectors."""
+    return 1 + TABLE.flops(arch) / 1e5 - 0.4 * (arch.stem == 8) + 0.1 * arch.depth
+
+
+def all_archs(space: Space) -> set:
     dims = space.dimensions()
     return {decode(space, dict(zip(dims, values, strict=True))) for values in product(*dims.values())}
 
 
-@pytest.fixture(scope="module")
-def archs():
-    return _all_archs(SPACE)
+ARCHS = all_archs(SPACE)
+COSTS = {arch: arch_cost(arch, TABLE, latency) for arch in ARCHS}
 
 
-def test_brute_force_lists_the_whole_space(archs):
-    assert len(archs) == count_archs(SPACE)
+def quantile(name: str, share: float):
+    """The cost that about ``share`` of the archs do not exceed."""
+    values = sorted(getattr(cost, name) for cost in COSTS.values())
+    return values[round(share * (len(values) - 1))]
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.35, 0.8, 1.0])
-def test_listing_is_complete_and_without_repeats(archs, share):
-    least, most = flops_range(SPACE, TABLE)
-    upper = round(least + share * (most - least))
-    listed = [arch for _, arch in archs_downwards(Region(SPACE, TABLE, least, upper))]
+def some_limits(share: float) -> list[Limits]:
+    """Each limit alone, then all together."""
+    figures = {name: quantile(name, share) for name in ("flops", "latency_ms", "parameters")}
+    return [*(Limits(**{name: figure}) for name, figure in figures.items()), Limits(**figures)]
+
+
+def within(limits: Limits) -> set:
+    """The archs that exceed none of the limits, one by one."""
+    given = limits.given().items()
+    return {arch for arch, cost in COSTS.items() if all(getattr(cost, name) <= limit for name, limit in given)}
+
+
+def test_brute_force_lists_the_whole_space():
+    assert len(ARCHS) == count_archs(SPACE)
+
+
+@pytest.mark.parametrize("share", [0.15, 0.35, 0.8, 1.0])
+@pytest.mark.parametrize("which", range(4))
+def test_listing_is_complete_and_without_repeats(which, share):
+    limits = some_limits(share)[which]
+    region = make_region(SPACE, limits, table=TABLE, latency=latency)
+    listed = [arch for _, arch in archs_downwards(region)]
     assert len(listed) == len(set(listed))
-    assert set(listed) == {arch for arch in archs if TABLE.flops(arch) <= upper}
+    assert set(listed) == within(limits) == {arch for arch in ARCHS if region.holds(arch)}
 
 
-def test_listing_with_a_lower_limit(archs):
-    least, most = flops_range(SPACE, TABLE)
-    lower, upper = (2 * least + most) // 3, (least + most) // 2
-    listed = {arch for _, arch in archs_downwards(Region(SPACE, TABLE, lower, upper))}
-    assert listed == {arch for arch in archs if lower <= TABLE.flops(arch) <= upper}
+@pytest.mark.parametrize(("name", "which"), [("flops", 0), ("latency_ms", 1), ("parameters", 2), ("flops", 3)])
+def test_lower_limit_is_of_the_first_limit_that_is_set(name, which):
+    limits = some_limits(0.7)[which]
+    region = make_region(SPACE, limits, 0.8, table=TABLE, latency=latency)
+    least = 0.8 * min(getattr(limits, name), getattr(COSTS[largest(SPACE)], name))
+    wanted = {arch for arch in within(limits) if getattr(COSTS[arch], name) >= least - 0.5 * (name != "latency_ms")}
+    assert {arch for _, arch in archs_downwards(region)} == wanted != within(limits)
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_no_sample_of_10000_exceeds_a_limit(which):
+    """2,500 for each of the four kinds of limits, tight ones; nearly all that they admit is drawn."""
+    limits, random = some_limits(0.45)[which], Random(which)
+    region = make_region(SPACE, limits, table=TABLE, latency=latency)
+    step, drawn = (region.upper - region.lower) / 20, set()
+    for number in range(2500):  # those far from what is wanted take long
+        low, high = region.lower, region.upper
+        if number % 25 == 0:
+            low, high = low + number // 25 % 20 * step, low + (number // 25 % 20 + 1) * step
+        genome = sample_near(region, low, high, random)
+        drawn |= {decode(SPACE, genome)} if genome else set()
+    assert drawn <= within(limits)
+    assert len(drawn) > 0.9 * len(within(limits))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_band_reaches_the_most_flops_under_other_limits(share):
+    for limits in some_limits(share):
+        region = make_region(SPACE, limits, table=TABLE, latency=latency)
+        most = max(COSTS[arch].flops for arch in within(limits))
+        assert region.lower == min(cost.flops for cost in COSTS.values()) and 0.7 * most <= region.upper <= most
 
 
 def test_listing_an_empty_band_of_a_huge_space_ends():
     space = load_space("mlr-210m").at((16, 8))
-    upper = flops_range(space, TABLE)[1] - 1
-    assert list(archs_downwards(Region(space, TABLE, upper, upper))) == []
+    most = flops_range(space, TABLE)[1]
+    region = make_region(space, Limits(most - 1), 1 - 1e-9, table=TABLE)
+    assert region.lower == region.upper == most - 1
+    assert list(archs_downwards(region)) == []
 
 
-def test_samples_reach_every_part_of_the_band():
-    region = make_region(load_space("tiny"), 10**9)
-    step, random = (region.upper - region.lower) / 10, Random(0)
+@pytest.mark.parametrize("limits", [Limits(10**9), Limits(9_000_000, 2.9, 150_000)])
+def test_samples_reach_every_part_of_the_band(limits):
+    space = load_space("tiny")
+    region = make_region(space, limits, latency=lambda arch: 2 + arch.depth / 10)
+    step, random, missed = (region.upper - region.lower) / 10, Random(0), 0
     for part in range(10):
         low = region.lower + part * step
         for _ in range(10):
             arch = decode(region.space, sample_near(region, low, low + step, random))
-            assert low <= region.table.flops(arch) <= low + step
+            assert region.holds(arch)
+            missed += not low <= region.table.flops(arch) <= low + step
+    assert missed <= (0 if set(limits.given()) == {"flops"} else 10)
 
 
 def test_sample_is_found_where_only_the_smallest_arch_is_allowed():
     least, _ = flops_range(SPACE, TABLE)
-    region = Region(SPACE, TABLE, least, least)
+    region = make_region(SPACE, Limits(least), table=TABLE)
     for seed in range(20):
         genome = sample_near(region, least, least, Random(seed))
         assert genome is not None and TABLE.flops(decode(SPACE, genome)) == least
 
 
-def test_impossible_limits_name_the_range():
-    space = load_space("tiny")
-    least, most = make_region(space, 10**9).lower, make_region(space, 10**9).upper
-    assert make_region(space, least).upper == least
-    with pytest.raises(UserError, match=r"below the smallest.*tiny spans \S+[KM] to \S+M at 64x32"):
-        make_region(space, least - 1)
-    capped = make_region(space, 10 * most, min_fraction=0.5)
-    assert (capped.lower, capped.upper) == (round(0.5 * most), most)
+def test_fastest_is_the_fastest_of_all():
+    genome = fastest(SPACE, COSTS.__getitem__, lambda cost: True)
+    assert latency(decode(SPACE, genome)) == min(cost.latency_ms for cost in COSTS.values())
 
 
-def test_limit_above_the_largest_arch_is_noted():
-    space = load_space("tiny")
-    most = make_region(space, 10**9).upper
-    assert "above the largest" in make_region(space, most + 1).note
-    assert not make_region(space, most).note
+def test_impossible_limits_name_the_range_and_the_cure():
+    floors = {
+        name: min(getattr(cost, name) for cost in COSTS.values()) for name in ("flops", "latency_ms", "parameters")
+    }
+    spans = r"arch: space small spans \S+{0} to \S+{0}{1} at 16x8; give a higher limit"
+    lines = {
+        "flops": r"FLOPs limit \S+ is below the smallest " + spans.format("", ""),
+        "latency_ms": r"latency limit \S+ ms is below the fastest " + spans.format(" ms", r" \(predicted\)"),
+        "parameters": r"parameter limit \S+ is below the smallest " + spans.format("", " parameters"),
+    }
+    for name, least in floors.items():
+        assert make_region(SPACE, Limits(**{name: least}), table=TABLE, latency=latency).limits.given() == {name: least}
+        below = least - 0.01 if name == "latency_ms" else least - 1
+        with pytest.raises(UserError, match=lines[name]):
+            make_region(SPACE, Limits(**{name: below}), table=TABLE, latency=latency)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("loose", ["flops", "latency_ms", "parameters"])
+def test_limits_are_refused_together_where_brute_force_finds_nothing(share, loose):
+    """One limit is less tight than the others; each of them alone leaves something."""
+    limits = replace(some_limits(share)[3], **{loose: quantile(loose, 2 * share)})
+    if within(limits):
+        assert make_region(SPACE, limits, table=TABLE, latency=latency).limits == limits
+        return
+    with pytest.raises(UserError, match=r"together leave no arch of space small.*takes \S+ ms .*raise one"):
+        make_region(SPACE, limits, table=TABLE, latency=latency)
+
+
+def test_lower_limit_above_what_other_limits_leave_is_refused():
+    with pytest.raises(UserError, match="min_flops_fraction 0.9 .* give a lower fraction"):
+        make_region(SPACE, Limits(quantile("flops", 1), quantile("latency_ms", 0.1)), 0.9, table=TABLE, latency=latency)
+
+
+def test_latency_limit_needs_a_target():
+    with pytest.raises(UserError, match="target"):
+        make_region(SPACE, Limits(latency_ms=5.0), table=TABLE)
+
+
+def test_cost_names_latency_where_there_is_a_target():
+    arch = next(iter(ARCHS))
+    assert make_region(SPACE, Limits(10**9), table=TABLE, latency=latency).cost(arch) == COSTS[arch]
+    assert make_region(SPACE, Limits(10**9), table=TABLE).cost(arch).latency_ms is None
+
+
+def test_limits_above_the_largest_arch_are_noted_and_taken_down():
+    most = {name: quantile(name, 1) for name in ("flops", "parameters")}
+    for name, figure in most.items():
+        assert "above the largest" in make_region(SPACE, Limits(**{name: figure + 1}), table=TABLE).note
+        assert not make_region(SPACE, Limits(**{name: figure}), table=TABLE).note
+    capped = make_region(SPACE, Limits(10 * most["flops"]), 0.5, table=TABLE)
+    assert (capped.lower, capped.upper) == (round(0.5 * most["flops"]), most["flops"])
 
 
 def test_limits_count_at_the_size_asked_for():
     space = load_space("tiny")
-    region = make_region(space, 10**9, cost_size=(128, 64))
-    assert region.upper == CostTable().flops(max(_corner(space), key=CostTable().flops))
+    region = make_region(space, Limits(10**9), cost_size=(128, 64))
+    least, most = flops_range(space.at((128, 64)), CostTable())
+    assert (region.lower, region.upper) == (least, most)
     assert region.space.input_size == (128, 64) and space.input_size == (64, 32)
-
-
-def _corner(space: Space):
-    dims = space.at((128, 64)).dimensions()
-    for end in (0, -1):
-        yield decode(space.at((128, 64)), {name: options[end] for name, options in dims.items()})

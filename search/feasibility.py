@@ -1,0 +1,106 @@
+"""Whether limits leave anything of a space, and how far up its FLOPs they reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+from reid.errors import UserError
+from search.limits import ArchCost, Limits, describe, format_latency, format_value
+from supernet.arch import Arch
+from supernet.space import Genome, Space, decode, largest, smallest
+
+Costs = Callable[[Arch], ArchCost]
+
+NAMES = {"flops": "FLOPs limit", "latency_ms": "latency limit", "parameters": "parameter limit"}
+"""What messages call the fields of ``Limits``."""
+
+ASCENTS = 16
+"""Ways up from a cheap arch that ``most_flops`` tries, each in another order of the choices."""
+
+
+def check_feasible(space: Space, costs: Costs, limits: Limits) -> Genome:
+    """A genome whose arch meets all ``limits``; what ``most_flops`` may start from.
+
+    FLOPs and parameters grow with every choice, so that the smallest arch decides about them. Latency need not: the
+    fastest arch that ``fastest`` finds decides.
+
+    Raises:
+        UserError: a limit alone is below what the space has, or all together leave nothing.
+    """
+    least = costs(smallest(space))
+    for name in ("flops", "parameters"):
+        limit = getattr(limits, name)
+        if limit is not None and getattr(least, name) > limit:
+            raise _too_low(space, costs, name, limit, getattr(least, name))
+    if limits.latency_ms is None:
+        return _least(space)
+    quickest = fastest(space, costs, lambda cost: True)
+    if (latency := costs(decode(space, quickest)).latency_ms) > limits.latency_ms:
+        raise _too_low(space, costs, "latency_ms", limits.latency_ms, latency)
+    if limits.met_by(costs(decode(space, quickest))):
+        return quickest
+    within = fastest(space, costs, limits.met_but_for_latency)
+    if (latency := costs(decode(space, within)).latency_ms) > limits.latency_ms:
+        raise UserError(
+            f"limits of {describe(limits)} together leave no arch of space {space.name}: the fastest one found within "
+            f"the others takes {format_latency(latency)} (predicted); raise one of them"
+        )
+    return within
+
+
+def span(space: Space, costs: Costs, name: str, least: float) -> str:
+    """``"space tiny spans 0.9M to 12.1M at 64x32"``: from ``least`` to the largest arch, by a measure's name."""
+    low, high = (format_value(name, value) for value in (least, getattr(costs(largest(space)), name)))
+    how = {"flops": "", "latency_ms": " (predicted)", "parameters": " parameters"}[name]
+    return f"space {space.name} spans {low} to {high}{how} at {space.input_size[0]}x{space.input_size[1]}"
+
+
+def fastest(space: Space, costs: Costs, admitted: Callable[[ArchCost], bool]) -> Genome:
+    """The genome of least predicted latency among ``admitted`` archs that single choices lead to from the smallest
+    arch, each time the best of all choices."""
+    genome = _least(space)
+    latency = costs(decode(space, genome)).latency_ms
+    while True:
+        moved = [(costs(decode(space, other)), other) for other in _neighbours(space, genome)]
+        faster = [(cost.latency_ms, other) for cost, other in moved if admitted(cost) and cost.latency_ms < latency]
+        if not faster:
+            return genome
+        latency, genome = min(faster, key=lambda each: each[0])
+
+
+def most_flops(space: Space, costs: Costs, limits: Limits, start: Genome) -> int:
+    """The most FLOPs met under ``limits`` where choices are raised in random orders until no more can be: a lower bound
+    of the true maximum, the same every time. Ways up begin at ``start`` and, if it meets the limits, at the smallest
+    arch in turn."""
+    options, most = space.dimensions(), 0
+    starts = [start, _least(space) if limits.met_by(costs(smallest(space))) else start]
+    for ascent in range(ASCENTS):
+        random, genome, left = Random(f"most flops/{ascent}"), starts[ascent % 2], list(options)
+        cost = costs(decode(space, genome))
+        while left:
+            name = random.choice(left)
+            place = options[name].index(genome[name]) + 1
+            raised = {**genome, name: options[name][place]} if place < len(options[name]) else None
+            if raised is not None and limits.met_by(above := costs(decode(space, raised))):
+                genome, cost = raised, above
+            else:
+                left.remove(name)
+        most = max(most, cost.flops)
+    return most
+
+
+def _least(space: Space) -> Genome:
+    return {name: options[0] for name, options in space.dimensions().items()}
+
+
+def _neighbours(space: Space, genome: Genome) -> Iterator[Genome]:
+    """Genomes that differ in one choice."""
+    for name, options in space.dimensions().items():
+        yield from ({**genome, name: value} for value in options if value != genome[name])
+
+
+def _too_low(space: Space, costs: Costs, name: str, limit: float, least: float) -> UserError:
+    arch = "fastest" if name == "latency_ms" else "smallest"
+    given = f"{NAMES[name]} {format_value(name, limit)}"
+    return UserError(f"{given} is below the {arch} arch: {span(space, costs, name, least)}; give a higher limit")

@@ -1,0 +1,108 @@
+"""How far predicted latencies are off, on whole networks that the table has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from search.cost import CostTable
+from search.latency.draws import spread_archs
+from search.latency.measure import ROUNDS, SECONDS, measure_archs
+from search.latency.table import LatencyTable
+from supernet.arch import Arch
+from supernet.space import Space
+
+ANCHORS = 8
+"""Networks of the table's fit that are measured again to see how fast the machine is now."""
+
+TOLD_DRIFT = 0.03
+"""Drift that ``describe_error`` names."""
+
+
+@dataclass(frozen=True)
+class LatencyRow:
+    """One network: what was predicted of it, and the least ms that it took, at the table's speed of the machine."""
+
+    arch: Arch
+    flops: int
+    predicted_ms: float
+    measured_ms: float
+
+    @property
+    def error(self) -> float:
+        """Relative to the measured one; above 0 where too much was predicted."""
+        return self.predicted_ms / self.measured_ms - 1
+
+
+@dataclass(frozen=True)
+class LatencyError:
+    """Relative errors (fractions) of predictions, and Spearman's rank correlation with what was measured.
+
+    Attributes:
+        drift: how many times as long networks took as when the table was measured; taken out of every row.
+    """
+
+    median: float
+    worst: float
+    spearman: float
+    drift: float
+    rows: tuple[LatencyRow, ...]
+
+
+def prediction_error(
+    table: LatencyTable,
+    space: Space,
+    n: int = 30,
+    seed: int = 0,
+    *,
+    costs: CostTable | None = None,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+    progress: bool = True,
+) -> LatencyError:
+    """Measures ``n`` archs whole, drawn all over the FLOPs of ``space``, none of them among those fitted on.
+
+    A busy machine is slower at one time than at another. Some of the networks that the table was fitted on therefore
+    take turns with the others, and tell how fast it is now.
+
+    Args:
+        space: the table's, at its input size.
+        costs: what has been counted already.
+        rounds, seconds: see ``take_turns``.
+    """
+    costs = CostTable() if costs is None else costs
+    drawn = spread_archs(space, n + len(table.fitted), f"check/{seed}", costs)
+    archs = [arch for arch in drawn if arch not in table.fitted]
+    archs = [archs[place * len(archs) // n] for place in range(n)] if len(archs) > n else archs
+    anchors = list(table.fitted.items())[:: max(1, len(table.fitted) // ANCHORS)]
+    everything = [*archs, *(arch for arch, _ in anchors)]
+    timings = measure_archs(everything, table.target, rounds=rounds, seconds=seconds, progress=progress)
+    now = [timing.least_ms for timing in timings]
+    drift = float(np.median([ms / before for ms, (_, before) in zip(now[len(archs) :], anchors, strict=True)]))
+    rows = [
+        LatencyRow(arch, costs.flops(arch), table.latency(arch), ms / drift)
+        for arch, ms in zip(archs, now, strict=False)
+    ]
+    return error_of(tuple(rows), drift)
+
+
+def error_of(rows: tuple[LatencyRow, ...], drift: float = 1.0) -> LatencyError:
+    """The figures of at least two rows."""
+    errors = np.abs([row.error for row in rows])
+    rank = spearmanr([row.predicted_ms for row in rows], [row.measured_ms for row in rows]).statistic
+    return LatencyError(float(np.median(errors)), float(errors.max()), float(rank), drift, rows)
+
+
+def describe_error(error: LatencyError) -> str:
+    """``"off by 2.1 % (median) and 7.0 % (worst) on 30 whole networks, rank correlation 0.983"``, and the drift where
+    there is one."""
+    line = (
+        f"off by {100 * error.median:.1f} % (median) and {100 * error.worst:.1f} % (worst) on {len(error.rows)} whole "
+        f"networks, rank correlation {error.spearman:.3f}"
+    )
+    if abs(error.drift - 1) > TOLD_DRIFT:
+        slower = "slower" if error.drift > 1 else "faster"
+        line += f"; the machine is {100 * abs(error.drift - 1):.0f} % {slower} now, which is taken out"
+    return line

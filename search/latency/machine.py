@@ -1,0 +1,39 @@
+"""What a measured time depends on beside the network: the processor and the versions of what runs on it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from search.latency.targets import Target
+
+
+def describe_machine(target: Target) -> dict[str, str]:
+    """Processor and library versions that times on ``target`` hold for."""
+    if target.device == "cuda":
+        return {"processor": torch.cuda.get_device_name(), "torch": torch.__version__, "cuda": torch.version.cuda or ""}
+    libraries = {"onnx": ("torch", "onnxruntime"), "torch": ("torch",)}[target.runtime]
+    versions = {name: importlib.metadata.version(name) for name in libraries}
+    return {"processor": f"{_processor()}, {os.cpu_count()} cores", **versions}
+
+
+def difference(old: dict[str, str], new: dict[str, str]) -> str:
+    """The first thing in which two descriptions differ, as ``"torch 2.11.0, now 2.12.0"``; empty where they agree."""
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            return f"{name} {old.get(name, 'none')}, now {new.get(name, 'none')}"
+    return ""
+
+
+def _processor() -> str:
+    """The processor's model name."""
+    facts = Path("/proc/cpuinfo")  # the platform module gives no more than the architecture on Linux
+    if facts.exists():
+        for line in facts.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

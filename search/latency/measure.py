@@ -1,0 +1,107 @@
+"""Whole networks measured in turn, so that a machine's moods hit all alike.
+
+What other programs on the machine take is only ever added to a time. The least of many rounds is therefore what a call
+takes where it is not disturbed, and what predictions are about. On a busy machine every call of more than a few ms is
+interrupted: on one CPU thread the clock is therefore that thread's own time, the same as the wall's where nothing else
+runs.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from search.latency.runners import Call, cpu_threads, prepare, torch_call
+from search.latency.targets import Target, check_available
+from supernet.arch import Arch
+from supernet.network import build_network
+
+WARM_UP = 5
+
+ROUNDS = 40
+"""Least number of rounds that a time is taken from."""
+
+SECONDS = 4.0
+"""Rounds go on that long at least: on a busy machine those of small networks could all fall into one bad moment."""
+
+
+class Timing(NamedTuple):
+    """Milliseconds a call: the median over the rounds and the least of them."""
+
+    median_ms: float
+    least_ms: float
+
+
+def clock_of(target: Target) -> Callable[[], float]:
+    """Seconds that a call on ``target`` is measured by; see the module."""
+    return time.thread_time if target.device == "cpu" and target.threads == 1 else time.perf_counter
+
+
+def take_turns(
+    calls: Sequence[Call], rounds: int, seconds: float = 0.0, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[list[float]]:
+    """Calls each of ``calls`` twice a round; yields every round's ms of the second calls, the warm-up's left out.
+
+    The first call brings weights back into the cache, where they are when a network is called again and again; how many
+    others take turns with it is of no account then. Ends after ``rounds`` rounds and ``seconds`` seconds, whichever
+    comes later.
+    """
+    end = time.perf_counter() + seconds
+    for number in count():
+        if number >= WARM_UP + rounds and time.perf_counter() >= end:
+            break
+        times = []
+        for call in calls:
+            call()
+            start = clock()
+            call()
+            times.append((clock() - start) * 1e3)
+        if number >= WARM_UP:
+            yield times
+
+
+def measure_archs(
+    archs: Sequence[Arch], target: Target, *, rounds: int = ROUNDS, seconds: float = SECONDS, progress: bool = False
+) -> list[Timing]:
+    """The latency of each whole network on ``target``, at its arch's own input size.
+
+    Args:
+        rounds, seconds: see ``take_turns``.
+
+    Raises:
+        UserError: the machine cannot run the target.
+    """
+    check_available(target)
+    calls = []
+    for arch in tqdm(archs, desc=f"networks on {target.name}", unit="network", disable=not progress):
+        with torch.random.fork_rng(devices=[]):  # weights do not change the time
+            calls.append(prepare(build_network(arch), (3, *arch.input_size), target))
+    with cpu_threads(target.threads):
+        seen = list(take_turns(calls, rounds, seconds, clock_of(target)))
+    return [Timing(statistics.median(own), min(own)) for own in zip(*seen, strict=True)]
+
+
+def measure_latency(
+    networks: Sequence[tuple[nn.Module, tuple[int, int]]], device: torch.device, *, threads: int = 1, rounds: int = 40
+) -> list[float]:
+    """Median ms of one image (batch 1, fp32, channels-last, eval mode, torch eager) for each ``(network, (height,
+    width))``.
+
+    The networks run in turn, ``rounds`` times, so that a ratio of two results holds on a noisy machine better than
+    either.
+
+    Args:
+        networks: moved to ``device`` and put in eval mode.
+        threads: CPU threads while measuring; a tracker has seldom more than one to spare.
+    """
+    calls = [torch_call(network, torch.zeros(1, 3, *size), device) for network, size in networks]
+    with cpu_threads(threads):
+        seen = list(take_turns(calls, rounds))
+    return [statistics.median(own) for own in zip(*seen, strict=True)]

@@ -1,0 +1,71 @@
+"""The parts that archs are measured by: the table of FLOPs' parts, told apart by their activations too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from random import Random
+
+import torch
+from torch import nn
+
+from search.cost import PARTS, part_keys
+from supernet.arch import Arch
+from supernet.space import Genome, Option, Space, decode, sample
+
+Part = tuple
+"""``(kind, input height, input width, *constructor arguments, activation or None)``."""
+
+_BASES = 6
+"""Random archs in which every choice is changed to see which parts it is about."""
+
+
+def parts_of(arch: Arch) -> list[Part]:
+    """The parts that an input goes through, in order: stem, blocks, last convolution, head."""
+    acts = [arch.stem_act, *(stage.act for stage in arch.stages for _ in stage.blocks)]
+    acts += [arch.last_act] * bool(arch.last_width) + [None]
+    return [(*key, act) for key, act in zip(part_keys(arch), acts, strict=True)]
+
+
+def build_part(part: Part) -> tuple[nn.Module, tuple[int, int, int]]:
+    """A part with fresh weights, and the shape ``(C, H, W)`` of its input."""
+    kind, height, width, channels, *rest, act = part
+    with torch.random.fork_rng(devices=[]):
+        module = PARTS[kind](channels, *rest, **({"act": act} if act else {}))
+    return module, (channels, height, width)
+
+
+def space_parts(space: Space) -> list[Part]:
+    """Every part that an arch of ``space`` may have, each once.
+
+    A part depends on few choices. Which ones is found by changing each choice of some random archs; then all
+    combinations of these are gone through. Deep archs have the parts of shallow ones, so depths stay at their greatest.
+    """
+    options = space.dimensions()
+    deep = {name: values[-1] for name, values in options.items() if name.endswith(".depth")}
+    parts: dict[Part, None] = {}
+    for last_width in options["last_width"]:  # 0 leaves a part out, and the places of the others move
+        fixed = {**deep, "last_width": last_width}
+        free = {name: values for name, values in options.items() if name not in fixed}
+        for place, names in enumerate(_choices_by_place(space, free, fixed)):
+            base = {**sample(space, Random("parts")), **fixed}
+            for values in product(*(free[name] for name in names)):
+                arch = decode(space, {**base, **dict(zip(names, values, strict=True))})
+                parts[parts_of(arch)[place]] = None
+    return list(parts)
+
+
+def _choices_by_place(space: Space, free: dict[str, Sequence[Option]], fixed: Genome) -> list[list[str]]:
+    """For each place in ``parts_of`` the ``free`` choices that its part depends on."""
+    found: list[dict[str, None]] = []
+    for number in range(_BASES):
+        genome = {**sample(space, Random(f"parts/{number}")), **fixed}
+        before = parts_of(decode(space, genome))
+        found = found or [{} for _ in before]
+        for name, values in free.items():
+            for value in values:
+                after = parts_of(decode(space, {**genome, name: value}))
+                for names, old, new in zip(found, before, after, strict=True):
+                    if old != new:
+                        names[name] = None
+    return [list(names) for names in found]

@@ -1,0 +1,82 @@
+"""The file that measured times are kept in, so that they are measured once and an interrupted measurement goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reid.errors import UserError
+from reid.files import read_json, write_json
+from search.latency.machine import describe_machine, difference
+from search.latency.targets import Target
+from supernet.arch import Arch, arch_to_dict
+from supernet.space import Space
+
+FORM = 1
+"""Number of the file's form; files of another are measured again."""
+
+
+@dataclass
+class Measured:
+    """The least ms of a call, and the rounds that it is the least of."""
+
+    least_ms: float
+    rounds: int
+
+    def take(self, ms: float) -> None:
+        """Another round."""
+        self.least_ms, self.rounds = min(self.least_ms, ms), self.rounds + 1
+
+
+@dataclass
+class Store:
+    """Times of parts and of whole networks on one target and machine, by ``name_of``.
+
+    Attributes:
+        path: the file; see ``store_path``.
+        about: target and machine.
+        times: in the order in which they were measured.
+        note: a line for the user where times in the file were of no use, else empty.
+    """
+
+    path: Path
+    about: dict[str, Any]
+    times: dict[str, Measured] = field(default_factory=dict)
+    note: str = ""
+
+    def save(self, extra: Mapping[str, Any]) -> None:
+        """Writes the file, atomically; ``extra`` is for the reader and not read back."""
+        times = {name: [round(each.least_ms, 6), each.rounds] for name, each in self.times.items()}
+        write_json(self.path, {"form": FORM, **self.about, **extra, "times": times})
+
+
+def name_of(what: tuple | Arch) -> str:
+    """What a part or a whole network is called in the file."""
+    return json.dumps(arch_to_dict(what) if isinstance(what, Arch) else what)
+
+
+def store_path(folder: Path, space: Space, target: Target) -> Path:
+    """The file under ``folder`` for archs of ``space``, at its input size, on ``target``."""
+    height, width = space.input_size
+    return folder / f"{space.name}-{height}x{width}-{target.name}.json"
+
+
+def open_store(path: Path, target: Target) -> Store:
+    """The times in the file; none where there is no file, or where it is of another machine or damaged."""
+    about = {"target": target.name, "machine": describe_machine(target)}
+    if not path.exists():
+        return Store(path, about)
+    try:
+        data = read_json(path)
+        if data["form"] != FORM or data["target"] != target.name:
+            raise ValueError("of another form or target")
+        times = {name: Measured(float(ms), int(rounds)) for name, (ms, rounds) in data["times"].items()}
+        other = difference(dict(data["machine"]), about["machine"])
+    except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
+        return Store(path, about, note=f"latency table {path} cannot be used ({error}); it is measured again")
+    if other:
+        return Store(path, about, note=f"latency table {path} is of another machine ({other}); it is measured again")
+    return Store(path, about, times)

@@ -1,0 +1,173 @@
+"""``LatencyTable``: the latency of every arch of a space, predicted from measured times of its parts.
+
+A part is measured as a network of its own, as in the tables of ProxylessNAS (Cai et al. 2019). What a call costs by
+itself is measured with a network of one activation on one number, taken off every part and added once. Sums of parts
+differ from whole networks all the same: a runtime changes layouts at both ends of a network, and data stay in the cache
+from one part to the next. A scale and an offset, fitted on a few whole networks of the space, make up for that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from reid.errors import UserError
+from search.cost import CostTable
+from search.latency.draws import spread_archs
+from search.latency.measure import ROUNDS, SECONDS, clock_of, take_turns
+from search.latency.parts import Part, build_part, parts_of, space_parts
+from search.latency.runners import Call, cpu_threads, prepare
+from search.latency.store import Measured, Store, name_of, open_store, store_path
+from search.latency.targets import Target, check_available
+from supernet.arch import Arch
+from supernet.network import build_network
+from supernet.space import Space
+
+GROUP = 1024
+"""Parts that are measured in turn. Many, so that a busy spell of the machine is short against their rounds, and that
+each finds its weights out of the cache as within a network; no more, since all are held in memory."""
+
+FITTED = 16
+"""Whole networks that scale and offset are fitted on."""
+
+SAVE_SECONDS = 5.0
+"""An interrupted measurement loses no more; longer than ``SECONDS``, so that what is saved was measured that long."""
+
+NULL: Part = ("null", 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """``scale`` times the sum plus ``offset_ms``; ``error`` is the median relative one on the networks fitted on."""
+
+    scale: float
+    offset_ms: float
+    error: float
+
+
+@dataclass(frozen=True, eq=False)
+class LatencyTable:
+    """Times of parts on a target.
+
+    Attributes:
+        target: where they were measured.
+        parts: ms of each part, a call's own ms taken off.
+        call_ms: what a call costs by itself.
+        correction: see the module.
+        fitted: the whole networks that the correction was fitted on, and the ms that they took.
+        path: the file that holds the times.
+        note: a line for the user where the file's old times were of no use, else empty.
+    """
+
+    target: Target
+    parts: Mapping[Part, float]
+    call_ms: float
+    correction: Correction
+    fitted: Mapping[Arch, float]
+    path: Path
+    note: str = ""
+
+    def latency(self, arch: Arch) -> float:
+        """Predicted ms of a call of ``build_network(arch)``, one batch of the target's size.
+
+        Raises:
+            UserError: the arch has a part that no arch of the table's space has.
+        """
+        try:
+            whole = sum(map(self.parts.__getitem__, parts_of(arch)), self.call_ms)
+        except KeyError as part:
+            raise UserError(f"latency table {self.path} has no part {part}: build one for this arch's space") from None
+        return self.correction.scale * whole + self.correction.offset_ms
+
+
+def build_table(
+    space: Space,
+    target: Target,
+    folder: Path,
+    *,
+    costs: CostTable | None = None,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+    progress: bool = True,
+) -> LatencyTable:
+    """The table of ``space``, at its input size, on ``target``; what ``folder`` does not hold yet is measured.
+
+    Times are written every few seconds: a measurement that was interrupted goes on where it was.
+
+    Args:
+        costs: what has been counted already; networks to fit on are spread over the FLOPs.
+        rounds, seconds: how long each group is measured; see ``take_turns``.
+
+    Raises:
+        UserError: the machine cannot run the target.
+    """
+    check_available(target)
+    store = open_store(store_path(folder, space, target), target)
+    parts, networks = [NULL, *space_parts(space)], spread_archs(space, FITTED, "fit", costs)
+    with tqdm(total=len(parts) + len(networks), desc=f"latency on {target.name}", disable=not progress) as bar:
+        _measure(store, parts, target, rounds, seconds, bar)
+        _measure(store, networks, target, rounds, seconds, bar)
+    call = store.times[name_of(NULL)].least_ms
+    times = {part: max(store.times[name_of(part)].least_ms - call, 0.0) for part in parts[1:]}
+    sums = [call + sum(times[part] for part in parts_of(arch)) for arch in networks]
+    fitted = {arch: store.times[name_of(arch)].least_ms for arch in networks}
+    correction = fit_correction(sums, list(fitted.values()))
+    store.save({"space": space.name, "input_size": list(space.input_size), "correction": vars(correction)})
+    return LatencyTable(target, times, call, correction, fitted, store.path, store.note)
+
+
+def fit_correction(sums: Sequence[float], measured: Sequence[float]) -> Correction:
+    """Least squares of the relative error of ``scale * sum + offset`` over whole networks.
+
+    A scale alone where the sums do not differ, or where the line would not rise.
+    """
+    x, y = np.asarray(sums, dtype=float), np.asarray(measured, dtype=float)
+    scale, offset = np.linalg.lstsq(np.stack([x, np.ones_like(x)], axis=1) / y[:, None], np.ones_like(y))[0]
+    if np.ptp(x) <= 1e-9 * x.max() or scale <= 0:
+        ratio = x / y
+        scale, offset = ratio.sum() / (ratio**2).sum(), 0.0
+    error = np.median(np.abs(scale * x + offset - y) / y)
+    return Correction(float(scale), float(offset), float(error))
+
+
+def _measure(
+    store: Store, wanted: Sequence[Part | Arch], target: Target, rounds: int, seconds: float, bar: tqdm
+) -> None:
+    """Brings each of ``wanted`` to ``rounds`` rounds in the store."""
+    left = [each for each in wanted if (known := store.times.get(name_of(each))) is None or known.rounds < rounds]
+    bar.update(len(wanted) - len(left))
+    Random("groups").shuffle(left)  # so that what sets one group apart from another averages out in an arch
+    for start in range(0, len(left), GROUP):
+        group = left[start : start + GROUP]
+        calls = []
+        for each in group:
+            calls.append(_prepare(each, target))
+            bar.update()
+        times = [store.times.setdefault(name_of(each), Measured(float("inf"), 0)) for each in group]
+        saved = time.monotonic()
+        with cpu_threads(target.threads):
+            missing = rounds - min(each.rounds for each in times)
+            for round_ in take_turns(calls, missing, seconds, clock_of(target)):
+                for known, ms in zip(times, round_, strict=True):
+                    known.take(ms)
+                if time.monotonic() > saved + SAVE_SECONDS:
+                    store.save({})
+                    saved = time.monotonic()
+        store.save({})
+
+
+def _prepare(what: Part | Arch, target: Target) -> Call:
+    if what == NULL:
+        return prepare(nn.ReLU6(), (1, 1, 1), target)
+    if isinstance(what, Arch):
+        with torch.random.fork_rng(devices=[]):
+            return prepare(build_network(what), (3, *what.input_size), target)
+    return prepare(*build_part(what), target)

@@ -1,0 +1,122 @@
+"""``Limits``: what an arch may cost at most, by one or several measures, and how such limits are written."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from reid.errors import UserError
+from search.cost import CostTable, format_flops, parse_flops
+from supernet.arch import Arch
+
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+_LATENCY = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)\s*(us|ms|s)?", re.IGNORECASE)
+
+
+class ArchCost(NamedTuple):
+    """What an arch costs: FLOPs by fvcore's count, parameters, and predicted ms a call where a target is given."""
+
+    flops: int
+    parameters: int
+    latency_ms: float | None = None
+
+
+def arch_cost(arch: Arch, table: CostTable, latency: Callable[[Arch], float] | None = None) -> ArchCost:
+    """The cost of ``arch`` at its input size, from ``table`` and the prediction ``latency``."""
+    cost = table.cost(arch)
+    return ArchCost(cost.flops, cost.parameters, None if latency is None else latency(arch))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper limits that hold together; ``None`` where a measure is not limited.
+
+    Attributes:
+        flops: fvcore's count.
+        latency_ms: predicted milliseconds a call on the latency target.
+        parameters: weights and biases, BN included.
+
+    Raises:
+        UserError: none is set, or one is not positive.
+    """
+
+    flops: int | None = None
+    latency_ms: float | None = None
+    parameters: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.given():
+            raise UserError("no limit is set: give FLOPs, latency or parameters")
+        for name, limit in self.given().items():
+            if not limit > 0 or not math.isfinite(limit):
+                raise UserError(f"limit of {name} {limit}: must be positive")
+
+    def given(self) -> dict[str, float]:
+        """The limits that are set by the names of ``ArchCost``'s fields; FLOPs first, then latency, then parameters."""
+        return {name: limit for name, limit in vars(self).items() if limit is not None}
+
+    def met_by(self, cost: ArchCost) -> bool:
+        """Whether ``cost`` exceeds none of the limits."""
+        return self.met_but_for_latency(cost) and (self.latency_ms is None or cost.latency_ms <= self.latency_ms)
+
+    def met_but_for_latency(self, cost: ArchCost) -> bool:
+        """Whether ``cost`` exceeds neither of the limits that grow with every choice."""
+        return (self.flops is None or cost.flops <= self.flops) and (
+            self.parameters is None or cost.parameters <= self.parameters
+        )
+
+
+def describe(limits: Limits) -> str:
+    """``"at most 210M FLOPs, 5 ms, 2.2M parameters"``."""
+    units = {"flops": " FLOPs", "latency_ms": " ms", "parameters": " parameters"}
+    return "at most " + ", ".join(f"{_as_written(limit)}{units[name]}" for name, limit in limits.given().items())
+
+
+def format_value(name: str, value: float) -> str:
+    """A cost by the name of its field, rounded: ``"204.4M"`` for FLOPs and parameters, ``"0.834 ms"`` for latency."""
+    return format_latency(value) if name == "latency_ms" else format_flops(value)
+
+
+def format_latency(latency_ms: float) -> str:
+    """Milliseconds with three digits: ``"0.834 ms"``, ``"5.00 ms"``, ``"1230 ms"``."""
+    digits = 2 if latency_ms < 10 else 1 if latency_ms < 100 else 0
+    return f"{latency_ms:.{3 if latency_ms < 1 else digits}f} ms"
+
+
+def _as_written(value: float) -> str:
+    """``210000000`` as ``"210M"``: to six digits, without a trailing ``.0``."""
+    for scale, unit in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if value >= scale:
+            return f"{value / scale:g}{unit}"
+    return f"{value:g}"
+
+
+def parse_latency(text: str | int | float) -> float:
+    """Milliseconds: ``5``, ``"5ms"``, ``"5000 us"`` and ``"0.005s"`` are the same.
+
+    Raises:
+        UserError: it is no positive number with an optional us, ms or s behind it.
+    """
+    match = _LATENCY.fullmatch(str(text).strip())
+    try:
+        value = float(match[1]) * _UNITS[(match[2] or "ms").lower()] if match else math.nan
+    except ValueError:  # two points, say
+        value = math.nan
+    if not value > 0 or not math.isfinite(value):
+        raise UserError(f"latency '{text}': give a positive number of milliseconds such as 5ms, 0.8 ms or 1.2s")
+    return value
+
+
+def parse_parameters(text: str | int | float) -> int:
+    """A number of parameters: ``2.2M``, ``2200K`` and ``2200000`` are the same.
+
+    Raises:
+        UserError: it is no positive number with an optional K, M or G behind it.
+    """
+    try:
+        return parse_flops(text)  # the same grammar
+    except UserError:
+        raise UserError(f"parameters '{text}': give a positive number such as 2.2M, 800K or 2200000") from None

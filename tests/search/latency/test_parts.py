@@ -1,0 +1,59 @@
+"""Parts of archs: all of a space's against brute force, and each against the network it is of."""
+
+from __future__ import annotations
+
+from itertools import product
+from random import Random
+
+import pytest
+import torch
+from torch import nn
+
+from reid.models.network import count_parameters
+from search.latency.parts import build_part, parts_of, space_parts
+from supernet.files import load_space
+from supernet.network import build_network
+from supernet.space import decode, sample
+
+
+def test_parts_of_a_space_are_those_of_all_its_archs(space):
+    options = space.dimensions()
+    wanted = set()
+    for values in product(*options.values()):
+        wanted |= set(parts_of(decode(space, dict(zip(options, values, strict=True)))))
+    found = space_parts(space)
+    assert len(found) == len(set(found)) and set(found) == wanted
+
+
+@pytest.mark.parametrize("name", ["tiny", "mlr-210m", "tiny-plus"])
+def test_parts_of_random_archs_are_among_the_spaces(name):
+    space, random = load_space(name), Random(0)
+    known = set(space_parts(space))
+    for _ in range(300):
+        assert known >= set(parts_of(decode(space, sample(space, random))))
+
+
+def test_parts_make_up_the_network(space):
+    random = Random(1)
+    for _ in range(20):
+        arch = decode(space, sample(space, random))
+        network, x = build_network(arch).eval(), torch.zeros(1, 3, *arch.input_size)
+        parts = [build_part(part) for part in parts_of(arch)]
+        for module, shape in parts:
+            assert x.shape[1:] == shape
+            x = module.eval()(x)
+        assert x.embedding.shape == network(torch.zeros(1, 3, *arch.input_size)).shape
+        assert sum(count_parameters(module) for module, _ in parts) == count_parameters(network)
+        assert [name for module, _ in parts for name in layers(module)] == layers(network)
+
+
+def layers(network: nn.Module) -> list[str]:
+    """What a network computes with, in order."""
+    leaves = [each for each in network.modules() if not list(each.children())]
+    return [type(each).__name__ for each in leaves if not isinstance(each, nn.Identity)]
+
+
+def test_building_a_part_draws_from_no_ones_numbers(space):
+    state = torch.get_rng_state()
+    build_part(space_parts(space)[0])
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,75 @@
+"""The job of ``tools/latency.py``, and where latency tables are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.pictures.latency_error import draw_latency_error
+from reid.files import write_json
+from search.cost import CostTable
+from search.latency import LatencyError, build_table, check_available, describe_error, parse_target, prediction_error
+from search.limits import format_latency
+from supernet.space import Space, describe
+from tools.jobs import data
+from tools.jobs.opening import announce, shown
+
+PICTURE = "latency_error.png"
+
+
+@dataclass(frozen=True)
+class LatencyRun:
+    """Where a table is, how good it is, and the picture of that."""
+
+    table: Path
+    error: LatencyError
+    picture: Path
+
+
+def latency_folder() -> Path:
+    """Where tables are kept that jobs share, beside the other caches."""
+    return data.ROOT / "data" / "cache" / "latency"
+
+
+def measure_space(space: Space, target_name: str, out: Path, networks: int = 30, seed: int = 0) -> LatencyRun:
+    """Builds (or completes) the latency table of ``space`` and says how far off it is on ``networks`` whole networks.
+
+    Writes ``latency_error.png`` and ``latency.json`` (the error, network by network) into ``out``.
+
+    Raises:
+        UserError: the target is unknown, or this machine cannot run it.
+    """
+    target = parse_target(target_name)
+    check_available(target)
+    per = "one image a call" if target.batch == 1 else f"{target.batch} images a call"
+    announce(
+        f"latency of space {space.name}",
+        [("space", describe(space)), ("target", f"{target.name}, {per}"), ("tables", shown(latency_folder()))],
+    )
+    costs = CostTable()
+    table = build_table(space, target, latency_folder(), costs=costs)
+    if table.note:
+        print(f"note: {table.note}")
+    error = prediction_error(table, space, networks, seed, costs=costs)
+    fit = table.correction
+    print(
+        f"{len(table.parts)} parts; ms = {fit.scale:.3f} x their sum {fit.offset_ms:+.3f}; "
+        f"a call by itself {1e3 * table.call_ms:.0f} us"
+    )
+    print(f"predictions: {describe_error(error)}")
+    measured = [row.measured_ms for row in error.rows]
+    print(f"networks: {format_latency(min(measured))} to {format_latency(max(measured))}")
+    predicted = [row.predicted_ms for row in error.rows]
+    title = f"{space.name} on {target.name}"
+    picture = draw_latency_error(predicted, measured, [row.flops for row in error.rows], out / PICTURE, title)
+    write_json(out / "latency.json", _error_to_dict(error, target.name, space))
+    return LatencyRun(table.path, error, picture)
+
+
+def _error_to_dict(error: LatencyError, target: str, space: Space) -> dict:
+    rows = [
+        {"flops": row.flops, "predicted_ms": round(row.predicted_ms, 5), "measured_ms": round(row.measured_ms, 5)}
+        for row in error.rows
+    ]
+    figures = {"median": error.median, "worst": error.worst, "spearman": error.spearman, "drift": error.drift}
+    return {"target": target, "space": space.name, "input_size": list(space.input_size), **figures, "rows": rows}

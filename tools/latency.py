@@ -1,0 +1,51 @@
+"""Measures the latency table of a space for a target, and how far its predictions are off on whole networks.
+
+Targets: onnx-cpu-<threads>t, torch-cpu-<threads>t, torch-cuda-b<batch>. Tables are kept under data/cache/latency, where
+tools/search.py finds them; an interrupted measurement goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from supernet.files import load_space
+from tools.cli import run_tool
+from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
+from tools.jobs.latency import measure_space
+from tools.jobs.opening import shown
+
+OUT = Path("runs/latency")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="experiment whose space and sizes are taken"
+    )
+    parser.add_argument("--space", metavar="NAME", help="another space, by name or file, at its own input size")
+    parser.add_argument("--target", default="onnx-cpu-1t", metavar="NAME", help="default: onnx-cpu-1t")
+    parser.add_argument("--networks", type=_several, default=30, metavar="N", help="whole networks (default: 30)")
+    parser.add_argument("--seed", type=int, default=0, help="which whole networks (default: 0)")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"of the picture (default: {OUT})")
+    read = parser.parse_args(arguments)
+    if read.space is None:
+        experiment = load_experiment(read.config)
+        size = experiment.search.cost_input_size or experiment.input_size
+        space = load_space(experiment.space).at(size)
+    else:
+        space = load_space(read.space)
+    run = measure_space(space, read.target, read.out, read.networks, read.seed)
+    print(f"table: {shown(run.table)}; picture: {shown(run.picture)}")
+
+
+def _several(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"'{text}': give a whole number from 2 on")
+    return int(text)
+
+
+if __name__ == "__main__":
+    run_tool(main)
