@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from reid.errors import UserError
+from search.cost import parse_flops
+from search.limits import Limits, parse_latency, parse_parameters
+
 Count = Annotated[int, Field(ge=1)]
+Measure = str | int | float | None
+
+_TIME = re.compile(r"(?:([0-9.]+)h)?\s*(?:([0-9.]+)(?:m|min))?\s*(?:([0-9.]+)s)?")
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -15,29 +23,48 @@ class SearchConfig:
     """How a search draws, scores and reports candidates.
 
     Attributes:
-        flops: upper limit on an arch's FLOPs, as ``search.cost.parse_flops`` reads it.
+        flops: upper limit on an arch's FLOPs, as ``search.cost.parse_flops`` reads it; ``None`` for none, where there
+            is another limit.
+        latency: upper limit on the latency that is predicted for ``target``, as ``search.limits.parse_latency`` reads
+            it.
+        target: what latency is predicted for, by its name in ``search.latency``. Without a limit on latency it is
+            reported, and is the cost that ``pareto`` trades the score for.
+        parameters: upper limit on parameters, as ``search.limits.parse_parameters`` reads it.
         min_flops_fraction: lower limit as a fraction of the upper one; 0 for none.
         cost_input_size: ``(height, width)`` that FLOPs are counted at; ``None`` for the space's own.
-        trials: candidates evaluated in all.
+        trials: candidates evaluated in all; ``None`` where ``time`` is the only budget.
+        time: time for evaluations, as ``parse_time`` reads it, after which none is begun; a resumed search gets it
+            anew. Candidates stay the same, how many there are depends on the machine.
         population: candidates that are alive at a time, and the random ones that the search begins with.
-        sample_size: candidates that meet in a tournament for parenthood.
+        generation: candidates that are proposed together, from earlier generations; at most that many workers have
+            something to do.
+        sample_size: candidates that meet in a tournament for parenthood; two in ``pareto``.
         mutation: chance that a choice is redrawn.
         crossover: chance that a child has two parents.
+        screen: children that are drawn where one is to be evaluated; a predictor of the score picks it.
+        screen_after: scored candidates from which the predictor is trusted to do so.
         calibration_batches, calibration_batch_size: training images that BN is calibrated on for each
             candidate.
         eval_batch_size: images per forward pass while features are extracted.
-        top_k: how many of the best archs are written as arch files.
+        top_k: how many archs are written as arch files: the best ones, or with ``pareto`` the front's knees.
         name_prefix: what the names of those archs begin with.
     """
 
-    flops: str | int | float = "210M"
+    flops: Measure = "210M"
+    latency: Measure = None
+    target: str | None = None
+    parameters: Measure = None
     min_flops_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     cost_input_size: tuple[Count, Count] | None = None
-    trials: Count = 300
+    trials: Count | None = 300
+    time: Measure = None
     population: Annotated[int, Field(ge=2)] = 40
+    generation: Count = 8
     sample_size: Count = 10
     mutation: Annotated[float, Field(gt=0, le=1)] = 0.1
     crossover: Annotated[float, Field(ge=0, le=1)] = 0.5
+    screen: Count = 1
+    screen_after: Annotated[int, Field(ge=16)] = 64
     calibration_batches: Count = 4
     calibration_batch_size: Annotated[int, Field(ge=2)] = 64
     eval_batch_size: Count = 256
@@ -45,7 +72,40 @@ class SearchConfig:
     name_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "MLR"
 
     @model_validator(mode="after")
-    def _tournament_fits(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.sample_size > self.population:
             raise ValueError(f"sample_size {self.sample_size} must not exceed population {self.population}")
+        if self.flops is None and self.latency is None and self.parameters is None:
+            raise ValueError("no limit is set: give flops, latency or parameters")
+        if self.latency is not None and self.target is None:
+            raise ValueError(f"latency {self.latency} of what? Name a target")
+        if self.trials is None and self.time is None:
+            raise ValueError("no budget is set: give trials or time")
         return self
+
+
+def limits_of(config: SearchConfig) -> Limits:
+    """The limits that the config sets; raises UserError where one cannot be read."""
+    return Limits(
+        None if config.flops is None else parse_flops(config.flops),
+        None if config.latency is None else parse_latency(config.latency),
+        None if config.parameters is None else parse_parameters(config.parameters),
+    )
+
+
+def parse_time(text: str | int | float) -> float:
+    """Seconds: ``90``, ``"90s"``, ``"1.5m"`` and ``"1m30s"`` are the same; ``h`` for hours.
+
+    Raises:
+        UserError: it is no positive time.
+    """
+    written = str(text).strip().lower()
+    try:
+        match = _TIME.fullmatch(written)
+        hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0, 0, float(written))
+        value = 3600 * hours + 60 * minutes + seconds
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UserError(f"time '{text}': give a positive time such as 30m, 2h, 1h30m or 90s")
+    return value

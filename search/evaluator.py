@@ -19,14 +19,13 @@ from supernet.supernet import Supernet
 class SupernetEvaluator:
     """``evaluator(arch)``: the arch's network cut out of the supernet, BN-calibrated, scored by retrieval.
 
-    Every arch is calibrated on the same images and scored on the same queries, so that scores compare archs
-    alone.
+    Every arch is calibrated on the same images and scored on the same queries, at its own input size, so that scores
+    compare archs alone.
 
     Args:
         supernet: trained weights; lies on ``device``.
         train: images of the identities that the supernet was trained on; BN is calibrated on some of them.
         query, gallery: images of held-out identities, never the test set's.
-        size: ``(h, w)`` in pixels that images are resized to.
         device: where networks run.
         config: see ``SearchConfig``.
         seed: chooses the calibration images.
@@ -41,7 +40,6 @@ class SupernetEvaluator:
         train: ImageSet,
         query: ImageSet,
         gallery: ImageSet,
-        size: tuple[int, int],
         device: torch.device | str,
         config: SearchConfig,
         seed: int = 0,
@@ -54,19 +52,22 @@ class SupernetEvaluator:
             raise UserError(
                 f"search data: identity {min(shared)} is both trained on and scored on; split the identities"
             )
-        self.supernet, self.size, self.device, self.config = supernet, size, torch.device(device), config
-        self.query, self.gallery = query, gallery
+        self.supernet, self.device, self.config, self.seed = supernet, torch.device(device), config, seed
+        self.train, self.query, self.gallery = train, query, gallery
         self._both = ImageSet(
             torch.cat([query.images, gallery.images]),
             torch.cat([query.pids, gallery.pids]),
             torch.cat([query.camids, gallery.camids]),
         )
-        self._calibration = calibration_batches(train, size, self.device, config, seed)
+        self._calibration: dict[tuple[int, int], list[torch.Tensor]] = {}
 
     def __call__(self, arch: Arch) -> dict[str, float]:
         """``default``: mAP and ``rank1``: Rank-1, as fractions; NaN where a feature is no finite number."""
-        network = calibrate(self.supernet.extract(arch), self._calibration)
-        features = extract_features(network, self._both, self.size, self.device, self.config.eval_batch_size)
+        size = arch.input_size
+        if size not in self._calibration:
+            self._calibration[size] = calibration_batches(self.train, size, self.device, self.config, self.seed)
+        network = calibrate(self.supernet.extract(arch), self._calibration[size])
+        features = extract_features(network, self._both, size, self.device, self.config.eval_batch_size)
         if not torch.isfinite(features).all():
             return {"default": float("nan"), "rank1": float("nan")}
         query, gallery = features.to(self.device).split([len(self.query), len(self.gallery)])

@@ -18,7 +18,7 @@ class Candidate:
     """One arch that was scored.
 
     Attributes:
-        trial: number in the order of evaluation, from 0.
+        trial: number in the order of proposal, from 0.
         origin: how it was drawn: ``random``, ``mutation``, ``crossover`` or ``listing`` (see
             ``search.proposal``).
         flops, parameters: its cost, FLOPs at ``arch.input_size``.
@@ -28,6 +28,7 @@ class Candidate:
         seconds: time of the evaluation.
         genome: the choices that ``arch`` was decoded from.
         arch: the network, at the input size that FLOPs are counted at.
+        latency_ms: what was predicted for the search's latency target; ``None`` where it had none.
     """
 
     trial: int
@@ -39,6 +40,7 @@ class Candidate:
     seconds: float
     genome: Genome
     arch: Arch
+    latency_ms: float | None = None
 
 
 def candidate_to_dict(candidate: Candidate) -> dict:

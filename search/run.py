@@ -3,59 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from nni.nas.execution import SequentialExecutionEngine
 from tqdm import tqdm
 
 from reid.config import config_to_dict
 from reid.errors import UserError, nearest
 from reid.files import read_json, write_json
-from search.config import SearchConfig
-from search.cost import CostTable, format_flops, network_counts
-from search.front import pareto_front, write_front
+from search.config import SearchConfig, parse_time
+from search.cost import CostTable, format_flops
 from search.history import Candidate, append_candidate, read_candidates
-from search.nni_space import ArchEvaluator, ArchSpace, Evaluate
+from search.limits import Limits
+from search.limits import describe as describe_limits
+from search.nni_bridge.engine import TeamEngine
+from search.nni_bridge.space import ArchEvaluator, ArchSpace
+from search.nni_bridge.strategy import GenerationSearch
+from search.outcome import LOG, SUMMARY, Measure, SearchResult, best_of, finish
+from search.predictor import cross_validated_rank
+from search.proposers import STRATEGIES
+from search.proposers.base import Proposer
+from search.proposers.pareto import cost_field
 from search.region import Region, make_region
-from search.strategy import STRATEGIES
-from supernet.files import NamedArch, save_arch
-from supernet.network import build_network
+from search.workers import Evaluate, Team
+from supernet.arch import Arch
 from supernet.space import Space
 
-LOG, FRONT, SUMMARY, ARCHS = "candidates.jsonl", "front.json", "search.json", "archs"
-
-# What a resumed search may change: no part in which archs are proposed or how they score.
-_FREE = ("flops", "trials", "top_k", "name_prefix")
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a finished search gives.
-
-    Attributes:
-        out: the folder that all files are in.
-        candidates: in the order of evaluation.
-        front: the Pareto front of FLOPs and score.
-        best: the best candidates, best first; ``archs`` are their files.
-        notes: lines for the user, e.g. that the space had fewer archs than trials were asked for.
-    """
-
-    out: Path
-    candidates: tuple[Candidate, ...]
-    front: tuple[Candidate, ...]
-    best: tuple[Candidate, ...]
-    archs: tuple[Path, ...]
-    notes: tuple[str, ...]
+# What a resumed search may change: no part in which archs are proposed or how they score. The limits are kept as read.
+_FREE = ("flops", "latency", "parameters", "trials", "time", "top_k", "name_prefix")
 
 
 def run_search(
     space: Space,
     evaluate: Evaluate,
-    limit_flops: int,
+    limits: Limits,
     config: SearchConfig,
     strategy: str,
     out: Path,
@@ -64,52 +48,76 @@ def run_search(
     progress: bool = True,
     origin: Mapping[str, Any] | None = None,
     table: CostTable | None = None,
+    latency: Callable[[Arch], float] | None = None,
+    measure: Measure | None = None,
+    team: Team | None = None,
 ) -> SearchResult:
-    """Searches ``space`` for archs of at most ``limit_flops`` that ``evaluate`` scores best.
+    """Searches ``space`` for archs within ``limits`` that ``evaluate`` scores best.
 
-    Writes ``candidates.jsonl`` (one line per candidate, at once), ``search.json`` (settings, then the
-    summary), ``front.json`` and ``archs/<prefix>-<limit>-A.yaml``, ``-B.yaml``, ... into ``out``. A search
-    that was killed goes on with ``resume`` exactly as if it had not been; ``trials`` may then be raised.
+    Writes ``candidates.jsonl`` (one line per candidate, at once, in the order of the trials), ``search.json``
+    (settings, then the summary), ``front.json`` and ``archs/<prefix>-<limit>-A.yaml``, ``-B.yaml``, ... into ``out``. A
+    search that was killed goes on with ``resume`` exactly as if it had not been; ``trials`` and ``time`` may then be
+    raised.
 
     Args:
-        evaluate: an arch at ``space.input_size`` to ``{"default": score, "rank1": ...}``; a NaN score is a
+        evaluate: an arch at its size in ``space`` to ``{"default": score, "rank1": ...}``; a NaN score is a
             failed candidate, an exception ends the search (and ``resume`` goes on with the same candidate).
-        limit_flops: fvcore's count at ``config.cost_input_size``; it stands in place of ``config.flops``.
-        strategy: ``"evolution"`` or ``"random"``.
+        limits: they stand in place of the config's; FLOPs by fvcore's count at ``config.cost_input_size``.
+        strategy: a name in ``STRATEGIES``; ``"pareto"`` chooses archs along the front, the others the best ones.
         origin: what the scores depend on beside the settings (supernet, data, commit); stored in the arch
             files. A resumed search must be given the same, but for ``commit``.
         table: costs that were counted already, where several searches share them.
+        latency: predicted ms of an arch on ``config.target``. A resumed search must be given the same.
+        measure: measures the chosen archs on the target.
+        team: processes that share the evaluations, of which this is the first; the log is the same for any number.
 
     Raises:
-        UserError: the limit is below the smallest arch, the strategy is unknown, ``out`` has a search and
-            ``resume`` is not set or its settings differ, or no candidate got a score.
+        UserError: the limits leave no arch, the strategy is unknown or does not fit the config, ``out`` has a search
+            and ``resume`` is not set or its settings differ, or no candidate got a score.
     """
-    if strategy not in STRATEGIES:
-        hint = nearest(strategy, STRATEGIES) or f"; known: {', '.join(STRATEGIES)}"
-        raise UserError(f"strategy '{strategy}' is unknown{hint}")
-    region = make_region(space, limit_flops, config.min_flops_fraction, config.cost_input_size, table)
+    _check(space, strategy, config)
+    region = make_region(space, limits, config.min_flops_fraction, config.cost_input_size, table, latency)
     origin = dict(origin or {})
-    settings = _settings(space, limit_flops, config, strategy, seed, origin)
+    settings = _settings(space, limits, config, strategy, seed, origin)
     history = _open(out, settings, resume)
 
-    exhausted = _evaluate_candidates(region, space, evaluate, config, strategy, seed, history, out / LOG, progress)
-    notes = [region.note] if region.note else []
-    if exhausted:
-        band = f"{format_flops(region.lower)} to {format_flops(region.upper)}"
-        notes.append(f"no further arch of {band} was found: the search ended after {len(history)} candidates")
+    proposer = STRATEGIES[strategy](region, config, seed)
+    ended = _evaluate_candidates(proposer, space, evaluate, history, out, progress, team or Team())
+    notes = [note for note in (region.note, ended) if note]
     failed = sum(candidate.score is None for candidate in history)
     if failed:
         notes.append(f"{failed} of {len(history)} candidates got no score")
-    return _finish(out, space, history, limit_flops, config, settings, origin, notes)
+    predictor = _predictor_quality(region.space, history) if config.screen > 1 else {}
+    return finish(out, history, limits, config, cost_field(region), settings, origin, notes, measure, predictor)
+
+
+def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:
+    """How well the predictor that screened orders candidates that it has not seen; nothing where there are too few."""
+    try:
+        spearman, kendall = cross_validated_rank(space, history)
+    except UserError:
+        return {}
+    return {"spearman": round(spearman, 4), "kendall": round(kendall, 4)}
+
+
+def _check(space: Space, strategy: str, config: SearchConfig) -> None:
+    if strategy not in STRATEGIES:
+        hint = nearest(strategy, STRATEGIES) or f"; known: {', '.join(STRATEGIES)}"
+        raise UserError(f"strategy '{strategy}' is unknown{hint}")
+    if strategy == "random" and config.screen > 1:
+        raise UserError(f"search.screen={config.screen} is for evolution and pareto: random search draws what it draws")
+    if config.cost_input_size and len(space.input_sizes) > 1:
+        raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
 
 
 def _settings(
-    space: Space, limit: int, config: SearchConfig, strategy: str, seed: int, origin: Mapping[str, Any]
+    space: Space, limits: Limits, config: SearchConfig, strategy: str, seed: int, origin: Mapping[str, Any]
 ) -> dict:
     """All that decides which candidates a search proposes and how they score, as JSON gives it back."""
     kept = {key: value for key, value in config_to_dict(config).items() if key not in _FREE}
     depends = {key: value for key, value in origin.items() if key != "commit"}
-    own = {"space": asdict(space), "limit_flops": limit, "strategy": strategy, "seed": seed}
+    own = {"space": asdict(space), "strategy": strategy, "seed": seed}
+    own |= {f"limit_{name}": limit for name, limit in asdict(limits).items()}
     return json.loads(json.dumps({**own, **kept, "origin": depends}))
 
 
@@ -139,89 +147,44 @@ def _short(value: Any) -> str:
 
 
 def _evaluate_candidates(
-    region: Region,
+    proposer: Proposer,
     space: Space,
     evaluate: Evaluate,
-    config: SearchConfig,
-    strategy: str,
-    seed: int,
     history: list[Candidate],
-    log: Path,
+    out: Path,
     progress: bool,
-) -> bool:
-    """Runs NNI until ``history`` has all trials; ``True`` where the region had fewer archs."""
-    if len(history) >= config.trials:
-        return False
-    best = _best(history, 1)
+    team: Team,
+) -> str:
+    """Runs NNI until ``history`` has all trials; a note where it ended before."""
+    config, region = proposer.config, proposer.region
+    if config.trials is not None and len(history) >= config.trials:
+        return ""
+    best = best_of(history, 1)
+    seconds = None if config.time is None else parse_time(config.time)
     with tqdm(total=config.trials, initial=len(history), desc="search", unit="arch", disable=not progress) as bar:
 
         def on_candidate(candidate: Candidate) -> None:
-            append_candidate(log, candidate)
+            nonlocal best
+            append_candidate(out / LOG, candidate)
             history.append(candidate)
-            best[:] = _best([*best, candidate], 1)
+            best = best_of([*best, candidate], 1)
             if best:
                 bar.set_postfix(best=f"{best[0].score:.4f}", flops=format_flops(best[0].flops), refresh=False)
             bar.update()
 
-        engine = SequentialExecutionEngine(max_model_count=config.trials - len(history))
-        search = STRATEGIES[strategy](region, config, seed, list(history), on_candidate)
+        workers = team.size
+        search = GenerationSearch(proposer, config.generation, config.trials, workers, list(history), on_candidate)
+        engine = TeamEngine(team, seconds) if workers > 1 else SequentialExecutionEngine(max_duration=seconds)
         search(ArchSpace(space, ArchEvaluator(evaluate)), engine)
-    return search.exhausted
+    if search.exhausted:
+        return _no_further(region, len(history))
+    if config.trials is None or len(history) < config.trials:
+        return f"the time of {config.time} was spent after {len(history)} candidates; --resume goes on"
+    return ""
 
 
-def _best(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
-    """Highest score first; of equal scores the cheaper, then the earlier one."""
-    scored = [candidate for candidate in candidates if candidate.score is not None]
-    return sorted(scored, key=lambda each: (-each.score, each.flops, each.trial))[:count]
-
-
-def _finish(
-    out: Path,
-    space: Space,
-    history: Sequence[Candidate],
-    limit: int,
-    config: SearchConfig,
-    settings: dict,
-    origin: Mapping[str, Any],
-    notes: Sequence[str],
-) -> SearchResult:
-    best = _best(history, config.top_k)
-    if not best:
-        cure = "lower min_flops_fraction" if not history else "is the supernet trained?"
-        raise UserError(f"none of {len(history)} candidates got a score: {cure}")
-    front = pareto_front(history)
-    write_front(out / FRONT, front)
-    source = {"space": space.name, **{key: settings[key] for key in ("strategy", "seed", "limit_flops")}}
-    archs, rows = [], []
-    for letter, candidate in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", best, strict=False):
-        name = f"{config.name_prefix}-{limit / 1e6:.10g}M-{letter}"
-        facts = _describe(candidate)
-        named = NamedArch(name, candidate.arch, {**source, **facts, **origin})
-        archs.append(save_arch(out / ARCHS / f"{name}.yaml", named))
-        rows.append({"name": name, "file": f"{ARCHS}/{name}.yaml", **facts})
-    summary = {
-        "candidates": len(history),
-        "failed": sum(candidate.score is None for candidate in history),
-        "seconds": round(sum(candidate.seconds for candidate in history), 3),
-        "front": len(front),
-        "best": rows,
-        "notes": list(notes),
-    }
-    write_json(out / SUMMARY, {"finished": True, **summary, "settings": settings, "run_origin": dict(origin)})
-    return SearchResult(out, tuple(history), front, tuple(best), tuple(archs), tuple(notes))
-
-
-def _describe(candidate: Candidate) -> dict:
-    """What a chosen arch costs and scored; FLOPs by each of the three counts of ``search.cost``."""
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(candidate.arch)
-    counts = network_counts(network, candidate.arch.input_size)
-    return {
-        "trial": candidate.trial,
-        "score": candidate.score,
-        "rank1": candidate.rank1,
-        "flops": candidate.flops,
-        "flops_mlr": counts.mlr,
-        "conv_linear_macs": counts.conv_linear,
-        "parameters": candidate.parameters,
-    }
+def _no_further(region: Region, count: int) -> str:
+    band = f"{format_flops(region.lower)} to {format_flops(region.upper)}"
+    if region.limits.flops is None or len(region.limits.given()) > 1:
+        band = f"{describe_limits(region.limits)}"
+    return f"no further arch of {band} was found: the search ended after {count} candidates"

@@ -1,7 +1,8 @@
-"""Searches a trained supernet for the archs that score best within a FLOPs limit.
+"""Searches a trained supernet for the archs that score best within limits on FLOPs, latency or parameters.
 
 NNI drives the search in this process. Candidates are scored on identities that were held out of the supernet's
-training. The best archs are written as arch files that tools/retrain.py takes by name.
+training. The best archs, or with --strategy pareto the knees of the front, are written as arch files that
+tools/retrain.py takes by name. Under torchrun its processes share the evaluations; what is found is the same.
 """
 
 from __future__ import annotations
@@ -10,37 +11,67 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from reid.engine.distributed import from_environment
 from tools.cli import job_parser, read_job, run_tool
-from tools.jobs.opening import shown
-from tools.jobs.search import search
+from tools.jobs.explain import explain_search
+from tools.jobs.search import search, with_options
+from tools.jobs.search_result import print_result, write_more
 
 OUT = "runs/search"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT)
+    limits = parser.add_argument_group("limits", "those that are given stand in place of all of the config's")
+    limits.add_argument("--flops", metavar="LIMIT", help="at most so many by fvcore's count, for example 210M")
+    limits.add_argument("--latency", metavar="LIMIT", help="at most so long on --target, for example 5ms")
+    limits.add_argument("--params", metavar="LIMIT", help="at most so many parameters, for example 2.2M")
     parser.add_argument(
-        "--flops", metavar="LIMIT", help="upper limit by fvcore's count, for example 210M (default: the config's)"
+        "--target", metavar="NAME", help="what latency is predicted for and measured on, for example onnx-cpu-1t"
     )
     parser.add_argument(
         "--supernet", type=Path, default=Path("runs/supernet"), metavar="FOLDER", help="run of tools/train_supernet.py"
     )
     parser.add_argument(
         "--strategy",
-        choices=("evolution", "random"),
+        choices=("evolution", "pareto", "random"),
         default="evolution",
-        help="how candidates are drawn (default: evolution)",
+        help="how candidates are drawn (default: evolution); pareto looks for the front of score and cost",
+    )
+    parser.add_argument("--trials", type=int, metavar="N", help="candidates in all (default: the config's)")
+    parser.add_argument("--time", metavar="TIME", help="begin no candidate after so long, for example 30m or 2h")
+    parser.add_argument(
+        "--write",
+        type=int,
+        nargs="+",
+        metavar="TRIAL",
+        help="write arch files of these candidates of the finished search in --out, and do nothing else",
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="say which choices the score goes by in the search in --out, and do nothing else",
     )
     read = parser.parse_args(arguments)
-    result = search(read_job(read, OUT), read.supernet, read.flops, read.strategy)
-    for note in result.notes:
-        print(f"note: {note}")
-    for path, candidate in zip(result.archs, result.best, strict=True):
-        print(
-            f"{path.stem}: {candidate.flops / 1e6:.1f}M FLOPs, held-out mAP {100 * candidate.score:.1f} %, "
-            f"{shown(path)}"
-        )
-    print(f"front: {result.out}/front.json; next: python tools/retrain.py --arch {result.archs[0].stem}")
+    job = read_job(read, OUT)
+    if read.write or read.explain:  # a search that is there: nothing is evaluated
+        if read.write:
+            write_more(job.out, read.write)
+        if read.explain:
+            explain_search(job.out)
+        return
+    job = with_options(
+        job,
+        flops=read.flops,
+        latency=read.latency,
+        parameters=read.params,
+        target=read.target,
+        trials=read.trials,
+        time=read.time,
+    )
+    result = search(job, read.supernet, read.strategy)
+    if result is not None and from_environment(job.device).is_main:
+        print_result(result, read.strategy)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,24 @@ def draw_front(rows: Sequence[ResultRow], path: Path, candidates: Sequence[Mappi
     return save_figure(figure, path)
 
 
+def draw_search_front(candidates: Sequence[Mapping[str, Any]], path: Path, cost: str = "flops") -> Path:
+    """A PNG of every candidate's ``score`` by its cost, and their Pareto front.
+
+    Args:
+        candidates: as for ``draw_front``.
+        cost: the key of the cost: ``flops`` or ``latency_ms``.
+
+    Raises:
+        UserError: no candidate has a score.
+    """
+    scored = scored_candidates(candidates)
+    if not scored:
+        raise UserError("no candidate with a score to draw: the search has evaluated none yet")
+    figure = new_figure(6.5, 4.6)
+    _draw_candidates(figure.subplots(), scored, cost)
+    return save_figure(figure, path)
+
+
 def scored_candidates(candidates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Candidates that have a score: not those that failed."""
     return [candidate for candidate in candidates if candidate.get("score") is not None]
@@ -79,9 +97,10 @@ def _draw_spreads(axes: Axes, rows: Sequence[ResultRow]) -> None:
             axes.errorbar(row.flops / 1e6, 100 * row.mAP, yerr=100 * row.mAP_spread, **bar)
 
 
-def _draw_candidates(axes: Axes, candidates: Sequence[Mapping[str, Any]]) -> None:
-    style_axes(axes, "Candidates of the search", "FLOPs (millions)", "score on held-out identities (%)")
-    points = [(candidate["flops"] / 1e6, 100 * candidate["score"]) for candidate in candidates]
+def _draw_candidates(axes: Axes, candidates: Sequence[Mapping[str, Any]], cost: str = "flops") -> None:
+    label, unit = {"flops": ("FLOPs (millions)", 1e6), "latency_ms": ("predicted latency (ms)", 1.0)}[cost]
+    style_axes(axes, "Candidates of the search", label, "score on held-out identities (%)")
+    points = [(candidate[cost] / unit, 100 * candidate["score"]) for candidate in candidates]
     axes.scatter(*zip(*points, strict=True), s=12, color=MUTED, alpha=0.45, linewidth=0, label="candidate")
     front = pareto_front(points)
     costs, scores = zip(*front, strict=True)

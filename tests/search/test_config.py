@@ -6,7 +6,8 @@ import pytest
 
 from reid.config import build_config
 from reid.errors import UserError
-from search.config import SearchConfig
+from search.config import SearchConfig, limits_of, parse_time
+from search.limits import Limits
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,11 @@ from search.config import SearchConfig
         ({"top_k": 27}, "top_k"),
         ({"name_prefix": "../up"}, "name_prefix"),
         ({"cost_input_size": [256]}, "cost_input_size"),
+        ({"flops": None}, "no limit is set"),
+        ({"latency": "5ms"}, "of what"),
+        ({"trials": None}, "no budget"),
+        ({"generation": 0}, "generation"),
+        ({"screen_after": 3}, "screen_after"),
     ],
 )
 def test_bad_settings_are_named(data, named):
@@ -32,3 +38,21 @@ def test_bad_settings_are_named(data, named):
 def test_defaults_are_valid_and_sizes_may_be_lists():
     assert build_config(SearchConfig, {}, "search.yaml") == SearchConfig()
     assert build_config(SearchConfig, {"cost_input_size": [256, 128]}, "x").cost_input_size == (256, 128)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [(90, 90), ("90", 90), ("90s", 90), ("1.5m", 90), ("1m30s", 90), ("2h", 7200), ("30min", 1800)]
+)
+def test_times_are_read(text, seconds):
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3m", "soon", "nan", "inf", "1.2.3s", "5d"])
+def test_other_times_are_refused(text):
+    with pytest.raises(UserError, match="time '"):
+        parse_time(text)
+
+
+def test_limits_are_read_together():
+    config = SearchConfig(flops=None, latency="5ms", target="onnx-cpu-1t", parameters="2.2M")
+    assert limits_of(config) == Limits(latency_ms=5.0, parameters=2_200_000)

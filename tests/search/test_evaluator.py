@@ -42,7 +42,7 @@ def supernet():
 
 def test_score_is_that_of_the_extracted_calibrated_network(supernet, sets):
     train, query, gallery = sets
-    evaluate = SupernetEvaluator(supernet, train, query, gallery, SIZE, "cpu", CONFIG, seed=5)
+    evaluate = SupernetEvaluator(supernet, train, query, gallery, "cpu", CONFIG, seed=5)
     chosen = torch.randperm(20, generator=torch.Generator().manual_seed(5))[:12]
     batches = [prepare(train.images[part.sort().values], SIZE) for part in chosen.split(6)]
     scores = set()
@@ -59,7 +59,7 @@ def test_score_is_that_of_the_extracted_calibrated_network(supernet, sets):
 
 def test_evaluation_leaves_the_supernet_alone(supernet, sets):
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
-    evaluate = SupernetEvaluator(supernet.train(), *sets, SIZE, "cpu", CONFIG)
+    evaluate = SupernetEvaluator(supernet.train(), *sets, "cpu", CONFIG)
     evaluate(decode(supernet.space, sample(supernet.space, Random(0))))
     assert supernet.training
     assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
@@ -68,7 +68,7 @@ def test_evaluation_leaves_the_supernet_alone(supernet, sets):
 def test_diverged_weights_give_nan(supernet, sets):
     with torch.no_grad():
         next(supernet.parameters()).fill_(float("nan"))
-    evaluate = SupernetEvaluator(supernet, *sets, SIZE, "cpu", CONFIG)
+    evaluate = SupernetEvaluator(supernet, *sets, "cpu", CONFIG)
     score = evaluate(decode(supernet.space, sample(supernet.space, Random(0))))
     assert score["default"] != score["default"]
 
@@ -76,6 +76,6 @@ def test_diverged_weights_give_nan(supernet, sets):
 def test_scoring_on_training_identities_is_refused(supernet, sets):
     train, query, gallery = sets
     with pytest.raises(UserError, match="identity 10 is both"):
-        SupernetEvaluator(supernet, _images(9, range(8, 12), 3), query, gallery, SIZE, "cpu", CONFIG)
+        SupernetEvaluator(supernet, _images(9, range(8, 12), 3), query, gallery, "cpu", CONFIG)
     with pytest.raises(UserError, match="too few"):
-        SupernetEvaluator(supernet, train.select(torch.tensor([0])), query, gallery, SIZE, "cpu", CONFIG)
+        SupernetEvaluator(supernet, train.select(torch.tensor([0])), query, gallery, "cpu", CONFIG)

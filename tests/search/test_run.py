@@ -13,13 +13,14 @@ from search.config import SearchConfig
 from search.cost import CostTable, whole_network_flops
 from search.front import pareto_front
 from search.history import read_candidates
+from search.limits import Limits
 from search.run import run_search
 from supernet.files import load_arch, load_space
 from supernet.network import build_network
 from supernet.space import contains
 
 SPACE = load_space("tiny")
-CONFIG = SearchConfig(trials=24, population=8, sample_size=3)
+CONFIG = SearchConfig(trials=24, population=8, sample_size=3, generation=5)
 LIMIT = 6_000_000
 TABLE = CostTable()
 
@@ -45,7 +46,8 @@ def _killed_at(trial: int):
 
 
 def _run(out, evaluate=_evaluate, config=CONFIG, limit=LIMIT, strategy="evolution", **rest):
-    return run_search(SPACE, evaluate, limit, config, strategy, out, progress=False, table=TABLE, **rest)
+    limits = limit if isinstance(limit, Limits) else Limits(flops=limit)
+    return run_search(SPACE, evaluate, limits, config, strategy, out, progress=False, table=TABLE, **rest)
 
 
 def _untimed(candidates):
@@ -78,7 +80,7 @@ def test_files_tell_what_was_found(tmp_path):
     assert [row["name"] for row in summary["best"]] == ["MLR-6M-A", "MLR-6M-B"]
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "random"])
+@pytest.mark.parametrize("strategy", ["evolution", "random", "pareto"])
 @pytest.mark.parametrize("killed", [0, 5, 17, 23])
 def test_resumed_search_equals_an_unbroken_one(tmp_path, strategy, killed):
     unbroken = _run(tmp_path / "a", strategy=strategy, seed=4)
@@ -128,7 +130,7 @@ def test_resume_with_another_space_is_refused(tmp_path):
     _run(tmp_path / "run")
     with pytest.raises(UserError, match="another space"):
         other = replace(SPACE, stems=(16,))
-        run_search(other, _evaluate, LIMIT, CONFIG, "evolution", tmp_path / "run", resume=True, table=TABLE)
+        run_search(other, _evaluate, Limits(flops=LIMIT), CONFIG, "evolution", tmp_path / "run", resume=True)
 
 
 def test_folder_with_a_search_is_not_overwritten(tmp_path):
@@ -152,7 +154,7 @@ def test_impossible_limit_and_unknown_strategy_write_nothing(tmp_path):
 def test_space_smaller_than_the_trials_ends_with_a_note(tmp_path):
     stage = replace(SPACE.stages[0], widths=(8,))
     small = replace(SPACE, stages=(stage,), last_widths=(128,))  # 2 stems: 2 archs
-    result = run_search(small, _evaluate, LIMIT, CONFIG, "evolution", tmp_path / "run", progress=False)
+    result = run_search(small, _evaluate, Limits(flops=LIMIT), CONFIG, "evolution", tmp_path / "run", progress=False)
     assert len(result.candidates) == len(result.archs) == 2
     assert any("no further arch" in note for note in result.notes)
 
@@ -184,3 +186,57 @@ def test_flops_may_be_counted_at_another_size(tmp_path):
     assert all(c.arch.input_size == (128, 64) and c.flops <= 20_000_000 for c in result.candidates)
     assert load_arch(result.archs[0]).origin["flops"] == whole_network_flops(result.best[0].arch)
     assert max(c.flops for c in result.candidates) > 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("limits", "name"),
+    [
+        (Limits(parameters=150_000), "MLR-0.15Mp-A"),
+        (Limits(latency_ms=9.5), "MLR-9.5ms-A"),
+        (Limits(flops=LIMIT, latency_ms=9.5), "MLR-6M-9.5ms-A"),
+    ],
+)
+def test_other_limits_hold_and_name_the_archs(tmp_path, limits, name):
+    def latency(arch) -> float:
+        return sum(len(stage.blocks) for stage in arch.stages) + arch.stem / 16
+
+    timed = limits.latency_ms is not None
+    measure = (lambda archs: [latency(arch) + 0.5 for arch in archs]) if timed else None
+    given = {"latency": latency, "measure": measure} if timed else {}
+    result = _run(tmp_path / "run", limit=limits, strategy="pareto", **given)
+    assert result.archs[0].stem == name and load_arch(result.archs[0]).arch == result.best[0].arch
+    for candidate in result.candidates:
+        assert limits.met_by(candidate) and candidate.latency_ms == (latency(candidate.arch) if timed else None)
+    assert result.cost == ("latency_ms" if timed else "flops")
+    row = json.loads((tmp_path / "run/search.json").read_text())["best"][0]
+    if timed:
+        assert row["measured_ms"] == row["latency_ms"] + 0.5 == result.measured_ms[0]
+    assert read_candidates(tmp_path / "run/candidates.jsonl") == list(result.candidates)
+
+
+def test_time_budget_stops_early_and_a_resumed_search_goes_on(tmp_path):
+    whole = _run(tmp_path / "a")
+    short = _run(tmp_path / "b", config=replace(CONFIG, trials=None, time=1e-9))
+    assert _untimed(short.candidates) == _untimed(whole.candidates[: len(short.candidates)])
+    assert len(short.candidates) == 1 and "--resume goes on" in short.notes[0]
+    assert _untimed(_run(tmp_path / "b", resume=True).candidates) == _untimed(whole.candidates)
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "pareto"])
+def test_screened_search_is_resumed_alike_and_tells_its_predictor(tmp_path, strategy):
+    config = replace(CONFIG, trials=32, screen=4, screen_after=16)
+    whole = _run(tmp_path / "a", config=config, strategy=strategy)
+    with pytest.raises(_Killed):
+        _run(tmp_path / "b", _killed_at(27), config=config, strategy=strategy)
+    resumed = _run(tmp_path / "b", config=config, strategy=strategy, resume=True)
+    assert _untimed(resumed.candidates) == _untimed(whole.candidates)
+    plain = _run(tmp_path / "c", config=replace(CONFIG, trials=32), strategy=strategy)
+    same = [a.arch == b.arch for a, b in zip(whole.candidates, plain.candidates, strict=True)]
+    assert all(same[:16]) and not all(same[16:])  # the predictor chooses from 16 scored ones on
+    kept = json.loads((tmp_path / "a/search.json").read_text())["predictor"]
+    assert kept == whole.predictor and -1 <= kept["kendall"] <= kept["spearman"] <= 1
+
+
+def test_screening_random_search_is_refused(tmp_path):
+    with pytest.raises(UserError, match="screen=2 is for evolution and pareto"):
+        _run(tmp_path / "run", config=replace(CONFIG, screen=2), strategy="random")

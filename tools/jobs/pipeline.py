@@ -11,8 +11,7 @@ from evaluation.comparison import RESULT
 from reid.config import config_to_dict
 from reid.engine.run_folder import CONFIG, open_run
 from reid.files import read_json
-from search.cost import parse_flops
-from search.region import make_region
+from search.limits import Limits
 from supernet.catalog import find_network
 from supernet.files import load_space
 from tools.cli import Job
@@ -21,7 +20,7 @@ from tools.jobs.evaluate import evaluate
 from tools.jobs.experiment import Experiment
 from tools.jobs.opening import format_time
 from tools.jobs.retrain import Retraining, retrain
-from tools.jobs.search import search
+from tools.jobs.search import check_limits, search, with_options
 from tools.jobs.train_supernet import WEIGHTS, train_supernet
 
 
@@ -35,8 +34,9 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
         UserError: there is a pipeline in the folder already and ``job.resume`` is not set, or it was begun with
             another configuration; or what a step raises.
     """
-    limit = _check(job.experiment, flops, baselines)
-    about = {"seed": job.seed, "flops": limit, "experiment": config_to_dict(job.experiment)}
+    wanted = with_options(job, flops=flops)
+    limits = _check(wanted.experiment, baselines)
+    about = {"seed": job.seed, **limits.given(), "experiment": config_to_dict(job.experiment)}
     out = open_run(job.out, about, job.resume)
     start = time.monotonic()
     if not (out / "supernet" / WEIGHTS).exists():
@@ -45,7 +45,7 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     if not _search_is_done(out / "search"):
         _title(2, "search", start)
         begun = (out / "search" / "search.json").exists()
-        search(dataclasses.replace(job, out=out / "search", resume=begun), out / "supernet", flops, "evolution")
+        search(dataclasses.replace(wanted, out=out / "search", resume=begun), out / "supernet", "evolution")
     best = Path(read_json(out / "search" / "search.json")["best"][0]["file"]).stem
 
     _title(3, "networks by one recipe", start)
@@ -65,14 +65,13 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     return compare(rows, out / "search", out / "compare")
 
 
-def _check(experiment: Experiment, flops: str | None, baselines: Sequence[str]) -> int:
-    """Ends here, and not after hours, what a later step would refuse; returns the FLOPs limit."""
+def _check(experiment: Experiment, baselines: Sequence[str]) -> Limits:
+    """Ends here, and not after hours, what a later step would refuse; returns the limits."""
     space = load_space(experiment.space).at(experiment.input_size)
-    limit = parse_flops(flops or experiment.search.flops)
-    make_region(space, limit, experiment.search.min_flops_fraction, experiment.search.cost_input_size)
+    limits = check_limits(space, experiment.search)
     for name in baselines:
         find_network(name, [], experiment.input_size, space.input_size, experiment.last_stride)
-    return limit
+    return limits
 
 
 def _step(job: Job, run: Path) -> Job:

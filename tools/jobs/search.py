@@ -3,38 +3,147 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
+from evaluation.pictures.front import draw_search_front
 from evaluation.pictures.search_progress import draw_search_progress
+from reid.config import build_config, config_to_dict
 from reid.engine.device import describe_device
+from reid.engine.distributed import Processes, from_environment, process_group
 from reid.errors import UserError
-from search.cost import CostTable, format_flops, parse_flops
+from search.config import SearchConfig, limits_of, parse_time
+from search.cost import CostTable
 from search.evaluator import SupernetEvaluator
+from search.latency import Target, measure_archs, parse_target
+from search.latency.check import describe_error, prediction_error
+from search.latency.table import LatencyTable, build_table
+from search.limits import Limits
+from search.limits import describe as describe_limits
+from search.outcome import SearchResult
 from search.region import make_region
-from search.run import SearchResult, run_search
+from search.run import run_search
+from search.workers import Team
+from supernet.arch import Arch
 from supernet.checkpoint import load_supernet
 from supernet.files import load_space, space_to_dict
 from supernet.space import Space, describe
 from tools.cli import Job
+from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
-from tools.jobs.data import open_source, search_data
 from tools.jobs.opening import announce, shown
 from tools.jobs.provenance import commit, sha256
 from tools.jobs.train_supernet import WEIGHTS
 
+LIMITS = ("flops", "latency", "parameters")
 
-def search(job: Job, supernet_run: Path, flops: str | None, strategy: str) -> SearchResult:
-    """Searches the supernet in ``supernet_run`` under ``flops`` (``None``: the config's limit).
+
+def with_options(job: Job, **given: str | int | None) -> Job:
+    """The job with options of the command line (``None`` where one was not given) in place of the config's.
+
+    Limits that are given stand in place of all of the config's limits, ``time`` alone in place of its trials too.
 
     Raises:
-        UserError: there is no supernet, it is of another space than the config's, or the limit cannot be met in the
-        space.
+        UserError: they do not fit together or with the config.
     """
-    experiment, config = job.experiment, job.experiment.search
+    options = {name: value for name, value in given.items() if value is not None}
+    if not options:
+        return job
+    values = config_to_dict(job.experiment.search)
+    if any(name in options for name in LIMITS):
+        values |= dict.fromkeys(LIMITS)
+    if "time" in options:
+        values["trials"] = None
+    config = build_config(SearchConfig, {**values, **options}, "search options")
+    return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, search=config))
+
+
+def check_limits(space: Space, config: SearchConfig, table: CostTable | None = None) -> Limits:
+    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``.
+
+    A limit on latency is not judged here: that takes a measurement.
+    """
+    limits = limits_of(config)
+    if config.time is not None:
+        parse_time(config.time)
+    if config.target is not None:
+        parse_target(config.target)
+    if limits.flops is not None or limits.parameters is not None:
+        known = Limits(flops=limits.flops, parameters=limits.parameters)
+        make_region(space, known, config.min_flops_fraction, config.cost_input_size, table)
+    return limits
+
+
+def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
+    """Searches the supernet in ``supernet_run``; ``None`` in all but the first of several processes (``torchrun``).
+
+    Raises:
+        UserError: there is no supernet, it is of another space than the config's, or the limits cannot be met in the
+            space.
+    """
+    processes = from_environment(job.device)
+    job = dataclasses.replace(job, device=processes.device)
+    # What is sent are archs and scores: gloo between CPUs, wherever the networks run.
+    with process_group(dataclasses.replace(processes, device=torch.device("cpu"))):
+        return _search(job, supernet_run, strategy, processes)
+
+
+def _search(job: Job, supernet_run: Path, strategy: str, processes: Processes) -> SearchResult | None:
+    team = Team(processes)
+    if not processes.is_main:
+        team.serve(lambda: _open(job, supernet_run)[-1])
+        return None
+    try:
+        return _lead(job, supernet_run, strategy, team)
+    finally:
+        team.dismiss()
+
+
+def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResult:
+    config = job.experiment.search
+    costs = CostTable()
+    space = load_space(job.experiment.space).at(job.experiment.input_size)
+    limits = check_limits(space, config, costs)
+    source, images, evaluator = _open(job, supernet_run)
+    weights = supernet_run / WEIGHTS
+    _announce(job, space, limits, strategy, source, images, weights, team)
+    latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None
+    origin = {
+        "supernet": shown(weights),
+        "supernet_sha256": sha256(weights),
+        "dataset": source.dataset.name,
+        "input_size": list(space.input_size),
+        "commit": commit(),
+        **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
+    }
+    result = run_search(
+        space,
+        evaluator,
+        limits,
+        config,
+        strategy,
+        job.out,
+        job.seed,
+        job.resume,
+        origin=origin,
+        table=costs,
+        latency=latency and latency.latency,
+        measure=latency and _measure(latency.target),
+        team=team,
+    )
+    rows = [dataclasses.asdict(each) for each in result.candidates]
+    draw_search_progress(rows, job.out / "search_progress.png")
+    draw_search_front(rows, job.out / "search_front.png", result.cost)
+    return result
+
+
+def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEvaluator]:
+    """What a process needs to evaluate candidates."""
+    experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
-    limit = parse_flops(flops or config.flops)
-    table = CostTable()
-    make_region(space, limit, config.min_flops_fraction, config.cost_input_size, table)  # an impossible limit ends here
     weights = supernet_run / WEIGHTS
     if not weights.exists():
         raise UserError(
@@ -45,42 +154,63 @@ def search(job: Job, supernet_run: Path, flops: str | None, strategy: str) -> Se
     _check_space(supernet.space, space, weights)
     source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
+    evaluator = SupernetEvaluator(
+        supernet, images.train, images.query, images.gallery, job.device, experiment.search, job.seed
+    )
+    return source, images, evaluator
+
+
+def _announce(
+    job: Job,
+    space: Space,
+    limits: Limits,
+    strategy: str,
+    source: Source,
+    images: SearchData,
+    weights: Path,
+    team: Team,
+) -> None:
+    config = job.experiment.search
     held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
-    cost_size = config.cost_input_size or space.input_size
+    height, width = config.cost_input_size or space.input_size
+    budget = [f"{config.trials} candidates"] if config.trials else []
+    budget += [f"{config.time} of evaluations"] if config.time else []
+    shared = f" by {team.size} processes" if team.size > 1 else ""
+    idle = f"; more processes than candidates of a generation ({config.generation})" * (team.size > config.generation)
     announce(
         f"searching in {shown(job.out)}",
         [
             ("note", source.notice),
             ("data", f"{source.dataset.name}, held-out identities: {held}"),
             ("network", f"{describe(space)}; supernet {shown(weights)}"),
-            ("FLOPs", f"at most {format_flops(limit)} at {cost_size[0]}x{cost_size[1]}"),
-            ("search", f"{strategy} by NNI, {config.trials} candidates, seed {job.seed}"),
+            ("limits", f"{describe_limits(limits)} at {height}x{width}"),
+            ("search", f"{strategy} by NNI, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
             ("device", describe_device(job.device)),
         ],
     )
-    evaluator = SupernetEvaluator(
-        supernet, images.train, images.query, images.gallery, space.input_size, job.device, config, job.seed
-    )
-    origin = {
-        "supernet": shown(weights),
-        "supernet_sha256": sha256(weights),
-        "dataset": source.dataset.name,
-        "input_size": list(space.input_size),
-        "commit": commit(),
-    }
-    result = run_search(
-        space, evaluator, limit, config, strategy, job.out, job.seed, job.resume, origin=origin, table=table
-    )
-    draw_search_progress([dataclasses.asdict(each) for each in result.candidates], job.out / "search_progress.png")
-    return result
+
+
+def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
+    """The table of the config's target, from beside the search's folder or measured now; says how far it is off."""
+    table = build_table(space, parse_target(job.experiment.search.target), job.out.parent / "latency", costs=costs)
+    off = describe_error(prediction_error(table, space, costs=costs))
+    lines = [("note", table.note or None), ("table", f"{shown(table.path)}: {off}")]
+    announce(f"latency on {table.target.name}", lines)
+    return table
+
+
+def _measure(target: Target) -> Callable[[Sequence[Arch]], list[float]]:
+    """Whole networks on ``target``: the least of the rounds, which is what the table predicts."""
+    measured = functools.partial(measure_archs, target=target, progress=True)
+    return lambda archs: [timing.least_ms for timing in measured(archs)]
 
 
 def _check_space(trained: Space, wanted: Space, weights: Path) -> None:
     if trained == wanted:
         return
     old, new = space_to_dict(trained), space_to_dict(wanted)
-    key = next(key for key in old if old[key] != new[key])
+    key = next(key for key in {**old, **new} if old.get(key) != new.get(key))
     raise UserError(
-        f"{weights} is a supernet of another space: {key} is {old[key]} there and {new[key]} in space {wanted.name}; "
-        "use the config it was trained with, or train again"
+        f"{weights} is a supernet of another space: {key} is {old.get(key)} there and {new.get(key)} in space "
+        f"{wanted.name}; use the config it was trained with, or train again"
     )

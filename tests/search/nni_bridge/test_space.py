@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from search.nni_space import ArchEvaluator, ArchSpace
+from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from supernet.files import load_space
 from supernet.space import contains, decode, sample
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import nni
 from nni.mutable import LabeledMutable, Mutable, MutableDict, Sample, SampleValidationError
 from nni.nas.evaluator import Evaluator
 from nni.nas.space import ExecutableModelSpace, ModelStatus
 
+from search.workers import Evaluate, measured
 from supernet.arch import Arch
 from supernet.space import Space, decode
-
-Evaluate = Callable[[Arch], Mapping[str, float]]
-"""Scores an arch: a mapping with ``default`` (larger is better) and, where known, ``rank1``."""
 
 
 class ArchSpace(ExecutableModelSpace):
@@ -64,10 +62,10 @@ class ArchSpace(ExecutableModelSpace):
 
 
 class ArchEvaluator(Evaluator):
-    """Reports ``evaluate(arch)`` to NNI as the model's final result."""
+    """Reports ``evaluate(arch)``, and the seconds it took, to NNI as the model's final result."""
 
     def __init__(self, evaluate: Evaluate) -> None:
         self.function = evaluate
 
     def evaluate(self, model: Arch) -> None:
-        nni.report_final_result({name: float(value) for name, value in self.function(model).items()})
+        nni.report_final_result(measured(self.function, model))

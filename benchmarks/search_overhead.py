@@ -1,0 +1,99 @@
+"""What a search costs beside its evaluations: NNI, proposals, FLOPs and the log, where an evaluation does nothing.
+
+For each strategy, prints ms of CPU time a candidate over 1,000 and over 10,000 candidates; what share of a search that
+is where an evaluation takes as long as that of an arch of the tiny space, timed in the same run on as many images as
+the demo's (limit: 5 %); and the last 1,000 of 10,000 candidates' time over the first 1,000's (flat is 1, limit: 2). The
+parts of the space are counted before, which takes as long as it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+import _root  # noqa: F401  (first: it mends the import path)
+import torch
+
+from reid.data.records import ImageSet
+from search.config import SearchConfig
+from search.cost import CostTable
+from search.evaluator import SupernetEvaluator
+from search.limits import Limits
+from search.proposers import STRATEGIES
+from search.run import run_search
+from supernet.arch import Arch
+from supernet.files import load_space
+from supernet.space import Space, decode, sample
+from supernet.supernet import Supernet
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="tiny")
+    parser.add_argument("--flops", type=float, default=6e6, help="limit (default: 6e6)")
+    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10000], help="candidates (default: 1000 10000)")
+    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=list(STRATEGIES))
+    parser.add_argument("--screen", type=int, default=1, help="children a slot; not for random (default: 1)")
+    options = parser.parse_args()
+    space, table = load_space(options.space), CostTable()
+    start = time.process_time()
+    for seed in range(3000):
+        table.cost(decode(space, sample(space, Random(seed))))
+    print(f"space {options.space}: {len(table)} parts counted in {time.process_time() - start:.1f} s")
+    real = _real_evaluation()
+    print(f"an evaluation of a tiny arch takes {1e3 * real:.0f} ms of CPU time")
+    for strategy in options.strategies:
+        for count in options.counts:
+            screen = 1 if strategy == "random" else options.screen
+            config = SearchConfig(trials=count, screen=screen)
+            marks = _marks(space, Limits(flops=int(options.flops)), config, strategy, table)
+            each = (marks[-1] - marks[0]) / (len(marks) - 1)
+            share = each / (each + real)
+            line = f"{strategy:<10} {count:6} candidates {1e3 * each:7.2f} ms each, {100 * share:5.2f} % (limit 5)"
+            if len(marks) > 2001:
+                flat = (marks[-1] - marks[-1001]) / (marks[1000] - marks[0])
+                line += f", last 1000 over first {flat:.2f} (limit 2)"
+            print(line, flush=True)
+
+
+def _marks(space: Space, limits: Limits, config: SearchConfig, strategy: str, table: CostTable) -> list[float]:
+    """CPU seconds at each call of an evaluation that does nothing, and when the search has ended."""
+    marks: list[float] = []
+
+    def evaluate(arch: Arch) -> Mapping[str, float]:
+        marks.append(time.process_time())
+        wide = sum(stage.width * len(stage.blocks) for stage in arch.stages)
+        return {"default": wide / (1000 + wide), "rank1": 0.0}
+
+    with tempfile.TemporaryDirectory() as folder:
+        run_search(space, evaluate, limits, config, strategy, Path(folder) / "run", progress=False, table=table)
+    return [*marks, time.process_time()]
+
+
+def _real_evaluation() -> float:
+    """CPU seconds of one evaluation on 48 queries and 240 gallery images of 80x40, the demo's size: the median of 5."""
+    size = (80, 40)
+    space = load_space("tiny").at(size)
+
+    def images(count: int, first: int) -> ImageSet:
+        pixels = torch.randint(0, 256, (count, *size, 3), dtype=torch.uint8)
+        return ImageSet(pixels, first + torch.arange(count) % 24, torch.arange(count) % 6)
+
+    evaluate = SupernetEvaluator(
+        Supernet(space), images(300, 0), images(48, 100), images(240, 100), "cpu", SearchConfig()
+    )
+    times = []
+    for seed in range(6):
+        arch = decode(space, sample(space, Random(seed)))
+        start = time.process_time()
+        evaluate(arch)
+        times.append(time.process_time() - start)
+    return sorted(times[1:])[2]
+
+
+if __name__ == "__main__":
+    main()

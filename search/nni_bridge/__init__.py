@@ -1,0 +1,1 @@
+"""All that imports nni: the space, the search and the engine as NNI knows them."""

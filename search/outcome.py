@@ -1,0 +1,148 @@
+"""What a search leaves when it ends: the front, the chosen archs as files, and a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reid.errors import UserError
+from reid.files import write_json
+from search.config import SearchConfig
+from search.cost import network_counts
+from search.front import knees, pareto_front, write_front
+from search.history import Candidate
+from search.limits import Limits
+from supernet.arch import Arch
+from supernet.files import NamedArch, save_arch
+from supernet.network import build_network
+
+LOG, FRONT, SUMMARY, ARCHS = "candidates.jsonl", "front.json", "search.json", "archs"
+
+Measure = Callable[[Sequence[Arch]], Sequence[float]]
+"""Latencies of whole networks in ms, measured on the target."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a finished search gives.
+
+    Attributes:
+        out: the folder that all files are in.
+        candidates: in the order of their trials.
+        front: the Pareto front of cost and score, cheapest first.
+        cost: the field of ``Candidate`` that is the front's cost: ``flops``, or ``latency_ms`` with a target.
+        best: the chosen candidates, best first; ``archs`` are their files.
+        measured_ms: their latencies as measured on the target; empty where there is none.
+        notes: lines for the user, e.g. that the space had fewer archs than trials were asked for.
+        predictor: Spearman's and Kendall's rank correlation of the predictor that screened children with scores that it
+            had not seen; empty where none screened.
+    """
+
+    out: Path
+    candidates: tuple[Candidate, ...]
+    front: tuple[Candidate, ...]
+    cost: str
+    best: tuple[Candidate, ...]
+    archs: tuple[Path, ...]
+    measured_ms: tuple[float, ...]
+    notes: tuple[str, ...]
+    predictor: Mapping[str, float]
+
+
+def best_of(candidates: Sequence[Candidate], count: int) -> tuple[Candidate, ...]:
+    """Highest score first; of equal scores the cheaper, then the earlier one."""
+    scored = [candidate for candidate in candidates if candidate.score is not None]
+    return tuple(sorted(scored, key=lambda each: (-each.score, each.flops, each.trial))[:count])
+
+
+def finish(
+    out: Path,
+    history: Sequence[Candidate],
+    limits: Limits,
+    config: SearchConfig,
+    cost: str,
+    settings: Mapping[str, Any],
+    origin: Mapping[str, Any],
+    notes: Sequence[str],
+    measure: Measure | None = None,
+    predictor: Mapping[str, float] | None = None,
+) -> SearchResult:
+    """Writes everything but the log into ``out``.
+
+    Args:
+        cost: the field that the front is drawn over.
+        settings: of the search, by ``search.run``.
+        origin: goes into the arch files and the summary.
+        measure: measures the chosen archs.
+        predictor: see ``SearchResult``.
+
+    Raises:
+        UserError: no candidate got a score.
+    """
+    best = best_of(history, config.top_k)
+    if not best:
+        cure = "lower min_flops_fraction" if not history else "is the supernet trained?"
+        raise UserError(f"none of {len(history)} candidates got a score: {cure}")
+    front = pareto_front(history, minimise=(cost,))
+    if settings["strategy"] == "pareto":
+        best = knees(front, config.top_k, cost)
+    write_front(out / FRONT, front)
+    measured = tuple(measure([each.arch for each in best])) if measure else ()
+    archs, rows = [], []
+    for index, candidate in enumerate(best):
+        name = f"{config.name_prefix}-{limit_name(limits)}-{'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[index]}"
+        about = describe(candidate) | ({"measured_ms": measured[index]} if measured else {})
+        archs.append(write_arch(out, name, candidate.arch, settings, about, origin))
+        rows.append({"name": name, "file": f"{ARCHS}/{name}.yaml", **about})
+    summary = {
+        "candidates": len(history),
+        "failed": sum(candidate.score is None for candidate in history),
+        "seconds": round(sum(candidate.seconds for candidate in history), 3),
+        "front": len(front),
+        "best": rows,
+        "notes": list(notes),
+        **({"predictor": dict(predictor)} if predictor else {}),
+    }
+    write_json(out / SUMMARY, {"finished": True, **summary, "settings": settings, "run_origin": dict(origin)})
+    return SearchResult(out, tuple(history), front, cost, best, tuple(archs), measured, tuple(notes), predictor or {})
+
+
+def write_arch(
+    out: Path, name: str, arch: Arch, settings: Mapping[str, Any], about: Mapping[str, Any], origin: Mapping[str, Any]
+) -> Path:
+    """Writes ``archs/<name>.yaml``, with where the arch is from and what is known of it."""
+    own = {key: settings[key] for key in ("strategy", "seed", "target") if settings.get(key) is not None}
+    limits = {key: value for key, value in settings.items() if key.startswith("limit_") and value is not None}
+    source = {"space": settings["space"]["name"], **own, **limits}
+    return save_arch(out / ARCHS / f"{name}.yaml", NamedArch(name, arch, {**source, **about, **origin}))
+
+
+def limit_name(limits: Limits) -> str:
+    """The limits in the names of archs: ``210M``, ``5ms``, ``2.2Mp``, or ``210M-5ms`` for two together."""
+    words = {
+        "flops": lambda limit: f"{limit / 1e6:.10g}M",
+        "latency_ms": lambda limit: f"{limit:.10g}ms",
+        "parameters": lambda limit: f"{limit / 1e6:.10g}Mp",
+    }
+    return "-".join(words[name](limit) for name, limit in limits.given().items())
+
+
+def describe(candidate: Candidate) -> dict[str, Any]:
+    """What an arch costs and scored; FLOPs by each of the three counts of ``search.cost``."""
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(candidate.arch)
+    counts = network_counts(network, candidate.arch.input_size)
+    facts = {
+        "trial": candidate.trial,
+        "score": candidate.score,
+        "rank1": candidate.rank1,
+        "flops": candidate.flops,
+        "flops_mlr": counts.mlr,
+        "conv_linear_macs": counts.conv_linear,
+        "parameters": candidate.parameters,
+    }
+    return facts if candidate.latency_ms is None else {**facts, "latency_ms": candidate.latency_ms}

@@ -1,0 +1,70 @@
+"""Search for the whole front of score and cost: NSGA-II (Deb et al., "A Fast and Elitist Multiobjective Genetic
+Algorithm: NSGA-II", IEEE TEC 2002)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+
+from search.config import SearchConfig
+from search.dominance import crowding_distances, domination_ranks
+from search.history import Candidate
+from search.proposers.base import Proposal
+from search.proposers.evolution import FamilyProposer
+from search.region import Region
+from supernet.space import Genome
+
+
+class ParetoProposer(FamilyProposer):
+    """The best ``config.population`` of all candidates live on: by rank in the sorting into fronts, and inside a front
+    those with the most room around them. A parent wins a tournament of two by the same measure.
+
+    A generation is ``config.generation`` children, where the paper has as many as there are parents. Cost is predicted
+    latency where the region has a target, else FLOPs. Archs outside the limits are never evaluated, so that the paper's
+    rules for them are not needed.
+    """
+
+    def __init__(self, region: Region, config: SearchConfig, seed: int) -> None:
+        super().__init__(region, config, seed)
+        self.cost = cost_field(region)
+        self._living: list[Candidate] = []
+        self._fitness: list[tuple[int, float]] = []
+
+    def observe(self, generation: Sequence[Candidate]) -> None:
+        super().observe(generation)
+        pool = [*self._living, *(candidate for candidate in generation if candidate.score is not None)]
+        fitness = _fitness(np.array([[-each.score, getattr(each, self.cost)] for each in pool]).reshape(-1, 2))
+        order = sorted(range(len(pool)), key=lambda index: (fitness[index], pool[index].trial))
+        kept = order[: self.config.population]
+        self._living, self._fitness = [pool[index] for index in kept], [fitness[index] for index in kept]
+
+    def _parent(self, random: Random) -> Genome | None:
+        if not self._living:
+            return None
+        met = random.sample(range(len(self._living)), min(2, len(self._living)))
+        return self._living[min(met, key=lambda index: self._fitness[index])].genome
+
+    def _choose(self, proposals: list[Proposal]) -> Proposal:
+        """The child that the predictor expects to rise farthest above the best score known at its cost or less."""
+        scores = self._screen.scores(proposals)
+        known = [self._best_up_to(getattr(each.cost, self.cost)) for each in proposals]
+        return proposals[int(np.argmax(scores - known))]
+
+    def _best_up_to(self, cost: float) -> float:
+        """The best score among the living of at most this cost; the lowest of all where none is as cheap."""
+        scores = [each.score for each in self._living if getattr(each, self.cost) <= cost]
+        return max(scores) if scores else min(each.score for each in self._living)
+
+
+def cost_field(region: Region) -> str:
+    """The field of ``Candidate`` and ``ArchCost`` that a front is drawn over."""
+    return "flops" if region.latency is None else "latency_ms"
+
+
+def _fitness(losses: np.ndarray) -> list[tuple[int, float]]:
+    """``(rank, -crowding distance)`` of each row: less is better."""
+    ranks = domination_ranks(losses)
+    crowding = crowding_distances(losses, ranks)
+    return [(int(rank), -float(distance)) for rank, distance in zip(ranks, crowding, strict=True)]

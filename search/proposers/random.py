@@ -1,0 +1,12 @@
+"""Random search: what every other strategy has to beat."""
+
+from __future__ import annotations
+
+from search.proposers.base import Draws, Proposer
+
+
+class RandomProposer(Proposer):
+    """The band of FLOPs is cut into ``config.population`` parts that are drawn from in turn."""
+
+    def _ways(self, trial: int) -> list[Draws]:
+        return [self._spread(trial)]

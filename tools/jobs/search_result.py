@@ -1,0 +1,64 @@
+"""What ``tools/search.py`` says of a finished search, and arch files of further candidates of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reid.errors import UserError
+from reid.files import read_json
+from search.history import Candidate, read_candidates
+from search.limits import Limits, format_value
+from search.outcome import LOG, SUMMARY, SearchResult, describe, limit_name, write_arch
+from tools.jobs.opening import shown
+
+
+def print_result(result: SearchResult, strategy: str) -> None:
+    """Prints notes, with ``pareto`` the front, and the chosen archs; with a target their predicted and measured
+    latencies beside each other."""
+    for note in result.notes:
+        print(f"note: {note}")
+    if result.predictor:
+        quality = f"rank correlation {result.predictor['spearman']:.2f} with scores it had not seen"
+        print(f"predictor: {quality} (Spearman; Kendall {result.predictor['kendall']:.2f})")
+    if strategy == "pareto":
+        print(f"front of {len(result.front)}:")
+        for candidate in result.front:
+            print(f"  trial {candidate.trial:<6} {_costs(candidate)}, held-out mAP {100 * candidate.score:.1f} %")
+    measured = result.measured_ms or [None] * len(result.best)
+    for path, candidate, ms in zip(result.archs, result.best, measured, strict=True):
+        timed = "" if ms is None else f" (measured {format_value('latency_ms', ms)})"
+        print(f"{path.stem}: {_costs(candidate)}{timed}, held-out mAP {100 * candidate.score:.1f} %, {shown(path)}")
+    more = f"; any candidate as a file: python tools/search.py --out {shown(result.out)} --write TRIAL"
+    print(f"front: {result.out}/front.json{more if strategy == 'pareto' else ''}")
+    print(f"next: python tools/retrain.py --arch {result.archs[0].stem}")
+
+
+def _costs(candidate: Candidate) -> str:
+    words = f"{candidate.flops / 1e6:.1f}M FLOPs"
+    return words if candidate.latency_ms is None else f"{words}, {format_value('latency_ms', candidate.latency_ms)}"
+
+
+def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
+    """Writes candidates of the finished search in ``out`` as ``archs/<prefix>-<limit>-T<trial>.yaml``.
+
+    Raises:
+        UserError: there is no finished search, or no candidate of that number that got a score.
+    """
+    summary = read_json(out / SUMMARY)
+    if not summary.get("finished"):
+        raise UserError(f"the search in {out} is not finished: go on with --resume")
+    settings = summary["settings"]
+    limits = Limits(**{name: settings.get(f"limit_{name}") for name in ("flops", "latency_ms", "parameters")})
+    prefix = summary["best"][0]["name"].removesuffix(f"-{limit_name(limits)}-A")
+    scored = {each.trial: each for each in read_candidates(out / LOG) if each.score is not None}
+    missing = [trial for trial in trials if trial not in scored]
+    if missing:
+        raise UserError(f"--write {missing[0]}: the search in {out} has no candidate of that number with a score")
+    paths = []
+    for trial in trials:
+        name = f"{prefix}-{limit_name(limits)}-T{trial}"
+        candidate = scored[trial]
+        paths.append(write_arch(out, name, candidate.arch, settings, describe(candidate), summary["run_origin"]))
+        print(f"{name}: {_costs(candidate)}, held-out mAP {100 * candidate.score:.1f} %, {shown(paths[-1])}")
+    return paths
