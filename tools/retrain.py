@@ -15,6 +15,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
+from tools.jobs.inherit import PREFIX
 from tools.jobs.repeats import retrain_repeatedly
 from tools.jobs.retrain import Retraining, retrain
 
@@ -36,16 +37,26 @@ def main(arguments: list[str] | None = None) -> None:
         "--weights", metavar="SOURCE", help="start from weights: imagenet, or a local .safetensors or .pth file"
     )
     parser.add_argument(
+        "--inherit",
+        type=Path,
+        metavar="FOLDER",
+        help="start from the weights that a supernet has for the arch: run of tools/train_supernet.py",
+    )
+    parser.add_argument(
         "--repeats", type=int, default=1, metavar="N", help="train N times, with N seeds from --seed on (default: 1)"
     )
     add_search(parser)
     read = parser.parse_args(arguments)
     if read.repeats < 1:
         raise UserError(f"--repeats {read.repeats}: must be at least 1")
-    recipe = Path(read.recipe).stem if read.recipe else ""
+    if read.inherit and read.weights:
+        raise UserError("--inherit and --weights both say what to start from: give one of the two")
+    labels = [Path(read.recipe).stem] if read.recipe else []
+    labels += ["inherited"] if read.inherit else []
     name = Path(read.arch).stem if read.arch.endswith((".yaml", ".yml")) else read.arch
-    job = read_job(read, f"runs/retrain-{name}" + (f"-{recipe}" if recipe else ""))
-    what = Retraining(read.arch, read.search, read.weights, recipe)
+    job = read_job(read, "-".join([f"runs/retrain-{name}", *labels]))
+    weights = f"{PREFIX}{read.inherit}" if read.inherit else read.weights
+    what = Retraining(read.arch, read.search, weights, ", ".join(labels))
     if read.repeats > 1:
         run = retrain_repeatedly(job, what, read.repeats)
         result = f"mean and spread: {run}/result.json"

@@ -31,6 +31,7 @@ from supernet.files import ARCHS, load_space
 from tools.cli import Job
 from tools.jobs.data import Source, open_source, retrain_data, search_data, train_set_words
 from tools.jobs.facts import training_facts
+from tools.jobs.inherit import Inheritance, inherit, inherited_run, start_from
 from tools.jobs.opening import announce, recipe_lines, shown, tell_estimate
 from tools.jobs.provenance import run_config
 from tools.jobs.result import WEIGHTS, score_on_test
@@ -46,7 +47,8 @@ class Retraining:
     Attributes:
         network: name or path; see ``find_network``.
         search: a search's run folder, whose archs are looked up before ``configs/archs``.
-        weights: where the backbone's weights come from (see ``load_pretrained``), or None for from scratch.
+        weights: where the backbone's weights come from (see ``load_pretrained``), ``supernet:<run folder>`` for those
+            that a supernet has for the arch (see ``tools.jobs.inherit``), or None for from scratch.
         label: set beside the network's name in tables, to tell recipes apart.
     """
 
@@ -79,21 +81,27 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         barrier(processes)  # the first process makes the synthetic set and the decoded cache for all
     source = open_source(experiment.data, job.data, spec.input_size)
     images = retrain_data(source, experiment.data)
+    supernet = inherited_run(what.weights)
+    inherited = inherit(supernet, spec, source, job) if supernet else None
     with seeded(job.seed):
         batches = training_batches(images, recipe, spec.input_size, job.seed, job.device, processes)
         network = build(spec)
-        pretrained = load_pretrained(network.backbone, what.weights) if what.weights else None
+        if inherited:
+            pretrained = start_from(network, inherited)
+        else:
+            pretrained = load_pretrained(network.backbone, what.weights) if what.weights else None
         teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
         task = IdentityTask(network, batches.classes, recipe.losses, teacher)
         _try(network, spec.input_size)
     held = _held_out(job, source)
     facts = training_facts(recipe, images, batches.per_epoch, held, source)
-    trained_on = _trained_on(source, images, what.weights, recipe)
+    trained_on = _trained_on(source, images, what.weights, recipe, inherited)
     # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
     if processes.is_main:
         about = run_config(job, source, data=experiment.data, recipe=recipe) | {
             "network": spec_to_dict(spec),
             "weights": what.weights,
+            **({"supernet_sha256": inherited.sha256} if inherited else {}),
         }
         open_run(job.out, about, job.resume)
         _announce(job, spec, path, network, source, trained_on, batches, pretrained, processes)
@@ -145,10 +153,14 @@ def _finish(
     return row
 
 
-def _trained_on(source: Source, images: ImageSet, weights: str | None, recipe: Recipe) -> str:
+def _trained_on(
+    source: Source, images: ImageSet, weights: str | None, recipe: Recipe, inherited: Inheritance | None
+) -> str:
     """What a table says of the data that made the network; rows that differ in it are not compared."""
     words = train_set_words(source, images)
-    if weights:
+    if inherited:
+        words = f"{inherited.words}, then {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''} of {words}"
+    elif weights:
         words = f"{'ImageNet' if weights == 'imagenet' else weights} weights, then {words}"
     if recipe.losses.distillation.teacher:
         words += f", taught by {recipe.losses.distillation.teacher}"

@@ -1,0 +1,79 @@
+"""What a search gained: mAP of each network with its seeds, found, random and baseline beside each other."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from evaluation.pictures.style import INK, KINDS, MUTED, new_figure, save_figure, style_axes
+from reid.errors import UserError
+
+
+@dataclass(frozen=True)
+class GainDot:
+    """A network in the picture: its name, its kind (a key of ``KINDS``) and its mAP by seed, as fractions."""
+
+    name: str
+    kind: str
+    scores: Sequence[float]
+
+
+@dataclass(frozen=True)
+class GainPanel:
+    """Networks that are to be compared, those of a kind in a row, and what stands above them."""
+
+    title: str
+    dots: Sequence[GainDot]
+
+
+def draw_gain(panels: Sequence[GainPanel], path: Path) -> Path:
+    """A PNG: a dot a network at its mean mAP, with a bar of one standard deviation up and down and its seeds as small
+    dots; a line across the panel is the mean of the random archs, which the others are to be read against.
+
+    Raises:
+        UserError: there is no network to draw.
+    """
+    if not panels or not all(panel.dots for panel in panels):
+        raise UserError("no trained network to draw: let the trainings finish")
+    widths = [max(3, len(panel.dots)) for panel in panels]
+    figure = new_figure(1.6 + 0.75 * sum(widths), 4.6)
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True, width_ratios=widths)[0]
+    for number, (each, panel) in enumerate(zip(axes, panels, strict=True)):
+        style_axes(each, panel.title, "", "" if number else "mAP on the test set (%)")
+        each.grid(False, axis="x")
+        _draw_panel(each, panel.dots)
+    return save_figure(figure, path)
+
+
+def _draw_panel(axes: Axes, dots: Sequence[GainDot]) -> None:
+    kinds = dict.fromkeys(dot.kind for dot in dots)
+    places = range(len(dots))
+    for kind in kinds:
+        colour = KINDS[kind]
+        own = [(place, dot) for place, dot in zip(places, dots, strict=True) if dot.kind == kind]
+        for place, dot in own:
+            axes.scatter(
+                [place] * len(dot.scores), [100 * score for score in dot.scores], s=11, color=colour, alpha=0.4
+            )
+            if len(dot.scores) > 1:
+                bar = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
+                axes.errorbar(place, _mean(dot), yerr=100 * statistics.stdev(dot.scores), **bar)
+        means = [_mean(dot) for _, dot in own]
+        axes.scatter(
+            [place for place, _ in own], means, s=62, color=colour, edgecolor="white", linewidth=1, label=kind, zorder=4
+        )
+        if kind == "random":
+            axes.axhline(statistics.fmean(means), color=colour, linewidth=1.2, linestyle="--", zorder=2)
+    axes.set_xticks(list(places), [dot.name for dot in dots], rotation=35, ha="right", fontsize=8.5, color=MUTED)
+    axes.set_xlim(-0.6, max(3, len(dots)) - 0.4)
+    axes.margins(y=0.12)
+    if len(kinds) > 1:
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="best")
+
+
+def _mean(dot: GainDot) -> float:
+    return 100 * statistics.fmean(dot.scores)

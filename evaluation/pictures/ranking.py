@@ -1,0 +1,86 @@
+"""Whether a supernet ranks as stand-alone training does: its scores against theirs, a panel for each supernet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import Normalize
+
+from evaluation.pictures.style import INK, MUTED, SCALE, new_figure, save_figure, style_axes
+from reid.errors import UserError
+
+
+@dataclass(frozen=True)
+class RankingPoint:
+    """An arch in the picture.
+
+    Attributes:
+        score: the supernet's, a fraction.
+        truth: the stand-alone score, a fraction; the mean over seeds.
+        low, high: the least and the greatest of the seeds.
+        flops: colours the dot.
+    """
+
+    score: float
+    truth: float
+    low: float
+    high: float
+    flops: float
+
+
+@dataclass(frozen=True)
+class RankingPanel:
+    """A supernet's panel: what stands above it, and its archs."""
+
+    title: str
+    points: Sequence[RankingPoint]
+
+
+def draw_ranking(panels: Sequence[RankingPanel], truth: str, path: Path) -> Path:
+    """A PNG of stand-alone score against the supernet's, with a bar over the seeds, coloured by FLOPs.
+
+    Args:
+        panels: beside each other, on one scale of truth and colour.
+        truth: what the stand-alone score is, for the axis.
+
+    Raises:
+        UserError: there is no arch to draw.
+    """
+    if not panels or not all(panel.points for panel in panels):
+        raise UserError("no ranked arch to draw: no supernet or no finished stand-alone training was given")
+    figure = new_figure(5.4 * len(panels) + 0.9, 4.4)
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    flops = [point.flops / 1e6 for panel in panels for point in panel.points]
+    colours = Normalize(min(flops), max(flops))
+    for number, (each, panel) in enumerate(zip(axes, panels, strict=True)):
+        style_axes(each, panel.title, "supernet's mAP on held-out identities (%)", "" if number else truth)
+        dots = _draw_panel(each, panel.points, colours)
+    bar = figure.colorbar(dots, ax=list(axes), pad=0.02, aspect=28)
+    bar.set_label("FLOPs (millions)", fontsize=9, color=INK)
+    bar.ax.tick_params(colors=MUTED, labelsize=8, length=2)
+    bar.outline.set_visible(False)
+    return save_figure(figure, path)
+
+
+def _draw_panel(axes: Axes, points: Sequence[RankingPoint], colours: Normalize) -> PathCollection:
+    scores, truths = [100 * point.score for point in points], [100 * point.truth for point in points]
+    below = [max(0.0, 100 * (point.truth - point.low)) for point in points]
+    above = [max(0.0, 100 * (point.high - point.truth)) for point in points]
+    bar = {"ecolor": MUTED, "elinewidth": 1.0, "capsize": 2.5, "capthick": 1.0, "zorder": 3}
+    axes.errorbar(scores, truths, yerr=[below, above], fmt="none", **bar)
+    axes.margins(x=0.06, y=0.08)
+    return axes.scatter(
+        scores,
+        truths,
+        c=[point.flops / 1e6 for point in points],
+        cmap=SCALE,
+        norm=colours,
+        s=34,
+        edgecolor="white",
+        linewidth=0.5,
+        zorder=4,
+    )

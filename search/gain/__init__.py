@@ -1,0 +1,1 @@
+"""What a search gained over chance, beside what space and recipe gave."""

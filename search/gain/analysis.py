@@ -1,0 +1,142 @@
+"""What trained networks say of a search: gains with their errors, and each as a sentence."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.gain.statistics import Difference, Mean, as_difference, combine, difference, mean_of
+from search.ranking.statistics import CONFIDENCE
+
+FOUND, RANDOM, BASELINE, INHERITED = "searched", "random", "baseline", "supernet"
+"""Kinds of networks, by the names that ``evaluation.pictures.style.KINDS`` colours."""
+
+METRICS = ("mAP", "rank1")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network trained by one recipe with one or more seeds, scored on the test set.
+
+    Attributes:
+        name: unique among those of one recipe.
+        kind: ``FOUND``, ``RANDOM``, ``BASELINE``, or ``INHERITED`` for a supernet's weights as they are.
+        recipe: its name; empty for the config's.
+        flops, parameters: of the inference network at its input size.
+        seeds: of the trainings; ``mAP`` and ``rank1`` are in their order, as fractions.
+        train_set: what it was trained on, in words.
+    """
+
+    name: str
+    kind: str
+    recipe: str
+    flops: int
+    parameters: int
+    seeds: tuple[int, ...]
+    mAP: tuple[float, ...]
+    rank1: tuple[float, ...]
+    train_set: str = ""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A difference between two groups of networks.
+
+    Attributes:
+        name: ``"search gain"``, ``"space gain"``, ``"recipe gain"``, ...
+        first, second: the groups, in words.
+        mAP, rank1: first less second, as fractions.
+    """
+
+    name: str
+    first: str
+    second: str
+    mAP: Difference
+    rank1: Difference
+
+    @property
+    def sentence(self) -> str:
+        """The gain in mAP in words and points."""
+        points = f"{100 * abs(self.mAP.value):.1f} points of mAP {'more' if self.mAP.value >= 0 else 'less'}"
+        return f"{self.name}: {self.first}: {points} than {self.second}; {_sureness(self.mAP)}"
+
+
+def _sureness(found: Difference) -> str:
+    if found.error is None:
+        return "so few trainings do not tell how sure that is"
+    settled = "" if found.settled else ", which holds 0: not settled"
+    return (
+        f"{found.errors:.1f} standard errors of {100 * found.error:.1f}; "
+        f"{100 * CONFIDENCE:.0f} % interval {100 * found.low:.1f} to {100 * found.high:.1f}{settled}"
+    )
+
+
+def gains(networks: Sequence[Trained]) -> list[Gain]:
+    """Search gain, found archs above each baseline, and space gain (random archs above it) by every recipe; then what
+    the first recipe is above each other one, for the same networks. Every recipe has the same networks in one order.
+    """
+    recipes = list(dict.fromkeys(network.recipe for network in networks))
+    made: list[Gain] = []
+    for recipe in recipes:
+        found, random, baselines = (_of(networks, recipe, kind) for kind in (FOUND, RANDOM, BASELINE))
+        made.append(compare("search gain", found, random))
+        for base in baselines:
+            made += [compare("found and baseline", found, [base]), compare("space gain", random, [base])]
+    for other in recipes[1:]:
+        for kind in (FOUND, RANDOM):
+            made.append(compare("recipe gain", _of(networks, recipes[0], kind), _of(networks, other, kind)))
+        pairs = zip(_of(networks, recipes[0], BASELINE), _of(networks, other, BASELINE), strict=True)
+        made += [compare("recipe gain", [base], [twin]) for base, twin in pairs]
+    return made
+
+
+def ways(scratch: Trained, inherited: Trained, tuned: Trained) -> list[Gain]:
+    """What an arch gets from a supernet's weights, as they are and trained on, against from scratch.
+
+    The supernet is one: what another one would have given is in no error here.
+    """
+    return [compare("inherited", [inherited], [scratch]), compare("inherited and trained on", [tuned], [scratch])]
+
+
+def compare(name: str, first: Sequence[Trained], second: Sequence[Trained]) -> Gain:
+    """The difference between two groups, each of one kind. Trainings of different networks count as independent, also
+    by one seed; random archs by two recipes are pairs."""
+    paired = first[0].kind == second[0].kind == RANDOM
+    each = (
+        as_difference(mean_of([a - b for a, b in zip(_means(first, metric), _means(second, metric), strict=True)]))
+        if paired
+        else difference(group_mean(first, metric), group_mean(second, metric))
+        for metric in METRICS
+    )
+    return Gain(name, _words(first), _words(second), *each)
+
+
+def group_mean(networks: Sequence[Trained], metric: str) -> Mean:
+    """The mean over networks of one kind, with its error.
+
+    Found archs and baselines are these very networks: the error is their seeds'. Random archs stand for all archs of
+    their FLOPs: the error is that of both levels, archs and seeds. What was not trained has none.
+    """
+    if networks[0].kind == RANDOM:
+        return mean_of(_means(networks, metric))
+    if networks[0].kind == INHERITED:
+        return Mean.known(statistics.fmean(_means(networks, metric)))
+    own = [mean_of(getattr(network, metric)) for network in networks]
+    return combine([1 / len(own)] * len(own), own)
+
+
+def _means(networks: Sequence[Trained], metric: str) -> list[float]:
+    return [statistics.fmean(getattr(network, metric)) for network in networks]
+
+
+def _of(networks: Sequence[Trained], recipe: str, kind: str) -> list[Trained]:
+    return [network for network in networks if (network.recipe, network.kind) == (recipe, kind)]
+
+
+def _words(networks: Sequence[Trained]) -> str:
+    count, first = len(networks), networks[0]
+    words = " and ".join(network.name for network in networks)
+    if first.kind == RANDOM:
+        words = "a random arch of its FLOPs" if count == 1 else f"the mean of {count} random archs of its FLOPs"
+    return f"{words} ({first.recipe})" if first.recipe else words

@@ -1,0 +1,99 @@
+"""Means of trainings, differences between them, and how sure these are."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.stats import t
+
+from search.ranking.statistics import CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Mean:
+    """An estimated mean.
+
+    Attributes:
+        value: the estimate.
+        error: its standard error; ``None`` where it cannot be had.
+        freedom: degrees of freedom that ``error`` was estimated with; infinite for a number that is no estimate.
+    """
+
+    value: float
+    error: float | None
+    freedom: float
+
+    @classmethod
+    def known(cls, value: float) -> Mean:
+        """A number without an error."""
+        return cls(value, 0.0, math.inf)
+
+
+def mean_of(values: Sequence[float]) -> Mean:
+    """The mean of independent draws, with ``s / sqrt(n)``; one draw says nothing of its error.
+
+    Scores of one arch by several seeds are such draws. So are the *means* of archs that were drawn at random: an arch's
+    own deviation and its seeds' noise are both in the spread of those means, so the error of their mean covers both
+    levels. To take all trainings as draws would count an arch as often as it was trained.
+    """
+    value = statistics.fmean(values)
+    if len(values) < 2:
+        return Mean(value, None, 0)
+    return Mean(value, statistics.stdev(values) / math.sqrt(len(values)), len(values) - 1)
+
+
+def combine(weights: Sequence[float], means: Sequence[Mean]) -> Mean:
+    """The weighted sum of independent means; its degrees of freedom are those of Welch (1947) and Satterthwaite
+    (1946)."""
+    value = sum(weight * mean.value for weight, mean in zip(weights, means, strict=True))
+    if any(mean.error is None for mean in means):
+        return Mean(value, None, 0)
+    parts = [((weight * mean.error) ** 2, mean.freedom) for weight, mean in zip(weights, means, strict=True)]
+    variance = sum(part for part, _ in parts)
+    if not variance:
+        return Mean.known(value)
+    # Divided first: squares of small variances would vanish.
+    inverse = sum((part / variance) ** 2 / freedom for part, freedom in parts)
+    return Mean(value, math.sqrt(variance), 1 / inverse)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two means; what the numbers of trainings do not give is ``None``.
+
+    Attributes:
+        value: first less second.
+        error: standard error.
+        freedom: its degrees of freedom.
+        errors: how many standard errors ``value`` is from 0.
+        low, high: interval of ``CONFIDENCE`` by Student's t.
+    """
+
+    value: float
+    error: float | None = None
+    freedom: float | None = None
+    errors: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the interval is there and leaves 0 out."""
+        return self.low is not None and (self.low > 0 or self.high < 0)
+
+
+def difference(first: Mean, second: Mean) -> Difference:
+    """``first`` less ``second``, which are independent."""
+    return as_difference(combine((1, -1), (first, second)))
+
+
+def as_difference(mean: Mean) -> Difference:
+    """A mean that is a difference already, as of pairs."""
+    if not mean.error:  # none, or no noise at all: then there is nothing to count errors by
+        return Difference(mean.value)
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, mean.freedom)) * mean.error
+    value = mean.value
+    return Difference(value, mean.error, mean.freedom, abs(value) / mean.error, value - reach, value + reach)

@@ -1,0 +1,52 @@
+"""Trained networks as text for a terminal."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from search.cost import format_flops
+from search.gain.analysis import BASELINE, FOUND, INHERITED, METRICS, RANDOM, Trained
+
+KIND_WORDS = {FOUND: "found", RANDOM: "random", BASELINE: "baseline", INHERITED: "supernet"}
+
+
+def network_table(networks: Sequence[Trained]) -> str:
+    """A line a network: mean and standard deviation over its seeds in percent, FLOPs and parameters; below the random
+    archs of each recipe a line of their mean, with the standard deviation between the archs' means."""
+    several = any(network.recipe for network in networks)
+    rows = [("network", "kind", "recipe", "seeds", "mAP", "Rank-1", "FLOPs", "params")]
+    for network in networks:
+        rows.append(_cells(network.name, str(len(network.seeds)), [network]))
+        group = [each for each in networks if (each.kind, each.recipe) == (RANDOM, network.recipe)]
+        if len(group) > 1 and network is group[-1]:
+            rows.append(_cells(f"mean of {len(group)}", "", group))
+    if not several:
+        rows = [row[:2] + row[3:] for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    words = 3 if several else 2
+    lines = (
+        "  ".join(
+            cell.ljust(width) if place < words else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(lines)
+
+
+def _cells(name: str, seeds: str, group: Sequence[Trained]) -> tuple[str, ...]:
+    """The cells of a group of one kind and recipe; a network by itself is one."""
+    alone = group[0] if len(group) == 1 else None
+    mAP, rank1 = (
+        getattr(alone, metric) if alone else [statistics.fmean(getattr(each, metric)) for each in group]
+        for metric in METRICS
+    )
+    flops, parameters = (statistics.fmean(getattr(each, cost) for each in group) for cost in ("flops", "parameters"))
+    words = (name, KIND_WORDS[group[0].kind], group[0].recipe, seeds)
+    return (*words, _spread(mAP), _spread(rank1), format_flops(flops), f"{parameters / 1e6:.2f}M")
+
+
+def _spread(values: Sequence[float]) -> str:
+    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * statistics.fmean(values):.1f}{spread}"

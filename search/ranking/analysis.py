@@ -1,0 +1,153 @@
+"""From archs with their scores to figures: how well supernets, and cheaper rankers, order stand-alone trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.ranking.ceiling import Ceiling, ceiling
+from search.ranking.statistics import (
+    Estimate,
+    bootstrap,
+    kendall_tau,
+    precision_at,
+    regret,
+    spearman_rho,
+    tau_given,
+)
+
+TEST, HOLDOUT = "test", "holdout"
+"""Where stand-alone networks are scored: on the test set, or on the identities that supernets are scored on."""
+
+GROUNDS = (TEST, HOLDOUT)
+
+FLOPS, PARAMETERS, SAME_HOLDOUT = "FLOPs", "parameters", "stand-alone, held-out"
+"""Rankers that are no supernets. The last is the very trainings' score on the held-out identities: what is between it
+and 1 is owed to other persons and images, not to shared weights."""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """One finished stand-alone training; scores are mAPs as fractions.
+
+    Attributes:
+        seed: of the training.
+        test, holdout: see ``GROUNDS``.
+        run: its folder, for people.
+    """
+
+    seed: int
+    test: float
+    holdout: float
+    run: str
+
+
+@dataclass(frozen=True)
+class RankedArch:
+    """An arch and all that was measured of it.
+
+    Attributes:
+        name: of its file and its trainings.
+        flops, parameters: fvcore's count, at the size that the search counts at; and parameters.
+        supernets: mAP on the held-out identities with each supernet's weights, by the supernet's label.
+        alone: at least one, by seed.
+    """
+
+    name: str
+    flops: int
+    parameters: int
+    supernets: Mapping[str, float]
+    alone: tuple[Alone, ...]
+
+    def truth(self, ground: str) -> float:
+        """The mean over seeds."""
+        return float(np.mean(self.scores(ground)))
+
+    def scores(self, ground: str) -> list[float]:
+        """One for each seed."""
+        return [getattr(each, ground) for each in self.alone]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well a ranker's scores order the stand-alone ones.
+
+    Attributes:
+        tau, rho: Kendall's tau-b and Spearman's rho; ``None`` where one side is all ties.
+        tau_given_flops: see ``search.ranking.statistics.tau_given``; ``None`` for FLOPs themselves.
+        tau_over_flops: how much tau is above that of FLOPs, with the interval of the difference; likewise.
+        tau_over_first: how much it is above that of the first supernet; ``None`` for that one.
+        precision: of the ranker's best ``k``, the share that is truly among the best ``k``.
+        regret: mAP (a fraction) lost by taking the ranker's best arch instead of the truly best one.
+    """
+
+    tau: Estimate | None
+    rho: Estimate | None
+    tau_given_flops: Estimate | None
+    tau_over_flops: Estimate | None
+    tau_over_first: Estimate | None
+    precision: float
+    regret: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Everything against one ground.
+
+    Attributes:
+        k: of the precision: a quarter of the archs.
+        rankers: by label; supernets first.
+        ceiling: ``None`` where no arch was trained twice.
+    """
+
+    k: int
+    rankers: Mapping[str, Agreement]
+    ceiling: Ceiling | None
+
+
+def analyse(archs: Sequence[RankedArch], ground: str, seed: int = 0) -> Verdict:
+    """The figures against stand-alone scores on ``ground``; ``seed`` is of the resampling."""
+    truth = np.array([arch.truth(ground) for arch in archs])
+    k = max(1, len(archs) // 4)
+    scores = _rankers(archs, ground)
+    first = next(iter(scores))
+    rankers = {
+        label: agreement(
+            own, truth, None if label == FLOPS else scores[FLOPS], None if label == first else scores[first], k, seed
+        )
+        for label, own in scores.items()
+    }
+    return Verdict(k, rankers, ceiling([arch.scores(ground) for arch in archs], seed))
+
+
+def _rankers(archs: Sequence[RankedArch], ground: str) -> dict[str, np.ndarray]:
+    scores = {label: [arch.supernets[label] for arch in archs] for label in archs[0].supernets}
+    scores |= {FLOPS: [arch.flops for arch in archs], PARAMETERS: [arch.parameters for arch in archs]}
+    if ground != HOLDOUT:
+        scores[SAME_HOLDOUT] = [arch.truth(HOLDOUT) for arch in archs]
+    return {label: np.array(own, dtype=float) for label, own in scores.items()}
+
+
+def agreement(
+    scores: np.ndarray, truth: np.ndarray, flops: np.ndarray | None, first: np.ndarray | None, k: int, seed: int = 0
+) -> Agreement:
+    """The figures of one ranker; those about ``flops`` or the ``first`` supernet only where these are given."""
+
+    def over(other: np.ndarray | None) -> Estimate | None:
+        return None if other is None else bootstrap(_gain, scores, truth, other, seed=seed)
+
+    return Agreement(
+        bootstrap(kendall_tau, scores, truth, seed=seed),
+        bootstrap(spearman_rho, scores, truth, seed=seed),
+        None if flops is None else bootstrap(tau_given, scores, truth, flops, seed=seed),
+        over(flops),
+        over(first),
+        precision_at(k, scores, truth),
+        regret(scores, truth),
+    )
+
+
+def _gain(scores: np.ndarray, truth: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return kendall_tau(scores, truth) - kendall_tau(other, truth)

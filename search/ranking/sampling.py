@@ -1,0 +1,104 @@
+"""Archs spread evenly over a band of FLOPs, on a logarithmic scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from reid.errors import UserError
+from search.cost import CostTable, flops_range, format_flops
+from search.limits import Limits
+from search.region import Region, make_region, sample_near
+from supernet.arch import Arch
+from supernet.files import NamedArch
+from supernet.space import Space, decode
+
+FEWEST = 4
+"""Archs that a ranking is measured on at the least; with 20 the interval of a tau is still some 0.3 wide."""
+
+TRIES = 100
+"""Draws for one stratum before its archs count as used up."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """FLOPs that archs are drawn from, ``low`` to ``high``.
+
+    Attributes:
+        prefix: what the archs' names begin with: ``W`` for the whole space, ``B`` for a band of it.
+    """
+
+    low: int
+    high: int
+    prefix: str
+
+
+def find_band(
+    space: Space, centre: int | None, within: float, cost_size: tuple[int, int] | None, table: CostTable
+) -> Band:
+    """The FLOPs ``centre * (1 - within)`` to ``centre * (1 + within)``, counted at ``cost_size``; the whole space for
+    ``None``.
+
+    Raises:
+        UserError: ``within`` is no share, or the space has no such FLOPs.
+    """
+    space = space.at(cost_size)
+    least, most = flops_range(space, table)
+    if centre is None:
+        return Band(least, most, "W")
+    if not 0 < within < 1:
+        raise UserError(f"--within {within:g}: must lie between 0 and 1; 0.05 is 5 % to either side")
+    low, high = round(centre * (1 - within)), round(centre * (1 + within))
+    if high < least or low > most:
+        size = "{}x{}".format(*space.input_size)
+        raise UserError(
+            f"--band {format_flops(centre)}: space {space.name} spans {format_flops(least)} to {format_flops(most)} "
+            f"at {size}; give FLOPs between them"
+        )
+    return Band(max(low, least), min(high, most), "B")
+
+
+def stratified_archs(
+    space: Space, band: Band, count: int, seed: int, cost_size: tuple[int, int] | None, table: CostTable
+) -> list[NamedArch]:
+    """``count`` different archs, at ``space``'s input size: one from each of as many parts of the band, which all span
+    the same ratio of FLOPs.
+
+    Plain random archs crowd in the middle of most spaces, where they hardly differ; and accuracy goes by the logarithm
+    of FLOPs, so that parts of equal width would crowd where more FLOPs no longer help. Each is a function of the seed and
+    its number alone; where it was drawn already, it is drawn again.
+
+    Raises:
+        UserError: there are fewer than ``FEWEST``, or the band has not as many archs.
+    """
+    check_count(count, "--n")
+    region = make_region(space, Limits(flops=band.high), cost_size=cost_size, table=table)
+    ratio = (band.high / band.low) ** (1 / count)
+    archs: list[NamedArch] = []
+    for number in range(count):
+        low = band.low * ratio**number
+        met = {named.arch for named in archs}
+        arch = _draw(region, space, low, low * ratio, f"{seed}/rank/{band.prefix}/{number}", met)
+        if arch is None:
+            raise UserError(
+                f"no further arch of {format_flops(low)} to {format_flops(low * ratio)} FLOPs was found in space "
+                f"{space.name}: lower --n {count} or widen the band"
+            )
+        flops = table.flops(arch.at(cost_size))
+        archs.append(NamedArch(f"{band.prefix}{number:02d}", arch, {"flops": flops, "seed": seed}))
+    return archs
+
+
+def _draw(region: Region, space: Space, low: float, high: float, seed: str, met: set[Arch]) -> Arch | None:
+    """The first arch that is not in ``met``; ``None`` where there was none in ``TRIES``."""
+    for attempt in range(TRIES):
+        genome = sample_near(region, low, high, Random(f"{seed}/{attempt}" if attempt else seed))
+        if genome is not None and (arch := decode(space, genome)) not in met:
+            return arch
+    return None
+
+
+def check_count(count: int, what: str) -> None:
+    """Raises UserError where so few archs have no ranking to speak of."""
+    if count < FEWEST:
+        raise UserError(f"{what}: {count} archs are too few to rank; give at least {FEWEST}")

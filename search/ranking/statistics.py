@@ -1,0 +1,107 @@
+"""How alike two rankings of the same archs are.
+
+The functions take scores along their last axis, where more is better, and broadcast over the axes before it, so that
+thousands of resamples are one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+def kendall_tau(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Kendall's tau-b: pairs that both put in one order less those that they do not, over the pairs that are not tied.
+
+    NaN where one of the two is all ties. Equal to ``scipy.stats.kendalltau``, which takes 0.2 ms for each of the
+    thousands of rankings that an interval needs.
+    """
+    a, b = _orders(x), _orders(y)
+    agreement = (a * b).sum((-2, -1), dtype=np.int64)
+    # Squares of the orders: 1 for a pair that is not tied.
+    untied = (a * a).sum((-2, -1), dtype=np.int64) * (b * b).sum((-2, -1), dtype=np.int64)
+    with np.errstate(invalid="ignore"):
+        return agreement / np.sqrt(untied)
+
+
+def _orders(x: np.ndarray) -> np.ndarray:
+    """-1, 0 or 1 for each pair: ``(..., n)`` to ``(..., n, n) int8``."""
+    x = np.asarray(x, dtype=float)
+    first, second = x[..., :, None], x[..., None, :]
+    return (first > second).view(np.int8) - (first < second).view(np.int8)
+
+
+def spearman_rho(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's rho: the correlation of the ranks, tied ones at their mean; NaN where one is all ties."""
+    a, b = _centred_ranks(x), _centred_ranks(y)
+    with np.errstate(invalid="ignore"):
+        return (a * b).sum(-1) / np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
+
+
+def tau_given(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Tau-b of what is left of ``x`` and ``y`` when a straight line in the ranks of ``z`` is taken out of their ranks.
+
+    Zero, but for chance, where ``x`` knows of ``y`` only what ``z`` tells. Kendall's own partial tau is not: of three
+    normal quantities, two of which correlate with the third by 0.9 and beyond that not at all, it makes 0.19.
+    """
+    return kendall_tau(_without(x, z), _without(y, z))
+
+
+def _without(x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    a, c = _centred_ranks(x), _centred_ranks(z)
+    spread = (c * c).sum(-1, keepdims=True)
+    slope = (a * c).sum(-1, keepdims=True) / np.where(spread > 0, spread, 1)  # 0 where all of z are tied
+    # Rounded, so that what is equal but for the last bit is a tie.
+    return np.round(a - slope * c, 9)
+
+
+def _centred_ranks(x: np.ndarray) -> np.ndarray:
+    return rankdata(x, axis=-1) - (np.shape(x)[-1] + 1) / 2
+
+
+def precision_at(k: int, scores: np.ndarray, truth: np.ndarray) -> float:
+    """The share of the ``k`` archs with the best scores that are among the ``k`` truly best; of ties the earlier."""
+    return len(set(_best(scores, k)) & set(_best(truth, k))) / k
+
+
+def regret(scores: np.ndarray, truth: np.ndarray) -> float:
+    """What is lost by taking the arch with the best score: the best truth less that arch's, in the truth's unit."""
+    return float(np.max(truth) - np.asarray(truth)[_best(scores, 1)[0]])
+
+
+def _best(scores: np.ndarray, k: int) -> list[int]:
+    return np.argsort(-np.asarray(scores, dtype=float), kind="stable")[:k].tolist()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its interval; the interval is ``None`` where it cannot be had."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def bootstrap(statistic: Callable[..., np.ndarray], *samples: np.ndarray, seed: int = 0) -> Estimate | None:
+    """``statistic(*samples)`` with the percentile interval over archs (Efron 1979), of ``CONFIDENCE``.
+
+    Each of ``RESAMPLES`` takes as many archs as there are, with repeats, the same of all samples; calls with one seed
+    and one number of archs take the same ones. ``None`` where the statistic is not defined.
+    """
+    value = float(statistic(*samples))
+    if not np.isfinite(value):
+        return None
+    count = np.shape(samples[0])[-1]
+    chosen = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
+    # Archs last but for samples of several seeds each: (seeds, archs) becomes (seeds, RESAMPLES, archs).
+    values = statistic(*(np.asarray(sample)[..., chosen] for sample in samples))
+    values = values[np.isfinite(values)]  # a resample may be one arch over and over
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return Estimate(value, float(low), float(high))

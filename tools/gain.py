@@ -1,0 +1,100 @@
+"""Tells what a search gained from what its space, and a recipe, give anyway.
+
+The archs that a finished search found, random archs of the same space and FLOPs, and baselines are trained from scratch
+by the same recipe with the same seeds, and scored on the test set. Finished trainings are kept: the same command with
+--resume goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from reid.errors import UserError
+from tools.cli import Job, job_parser, read_job, run_tool
+from tools.jobs.gain import Asked, gain
+from tools.jobs.gain_result import PICTURE
+from tools.jobs.opening import shown
+
+OUT = "runs/gain"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = job_parser(__doc__, OUT)
+    parser.add_argument(
+        "--search",
+        type=Path,
+        default=Path("runs/search"),
+        metavar="FOLDER",
+        help="finished run of tools/search.py (default: runs/search)",
+    )
+    parser.add_argument(
+        "--archs", type=int, default=1, metavar="N", help="how many of the search's archs, best first (default: 1)"
+    )
+    parser.add_argument(
+        "--random", type=int, default=3, metavar="N", help="random archs within 5 %% of the found FLOPs (default: 3)"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=3, metavar="R", help="seeds that each network is trained with (default: 3)"
+    )
+    parser.add_argument(
+        "--baselines",
+        nargs="*",
+        default=["mobilenetv2"],
+        metavar="NAME",
+        help="networks trained beside them (default: mobilenetv2)",
+    )
+    parser.add_argument(
+        "--recipes",
+        metavar="A,B",
+        help="train all by each of these, files under configs/recipes (default: the config's)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="train so many epochs, the recipes' schedules scaled to them"
+    )
+    parser.add_argument(
+        "--alone",
+        type=Path,
+        metavar="FOLDER",
+        help="where runs named <network>-s<seed> are, and missing ones go (default: alone/ in --out)",
+    )
+    parser.add_argument("--ways", action="store_true", help="found archs with a supernet's weights too")
+    parser.add_argument(
+        "--supernet", type=Path, metavar="FOLDER", help="of --ways: run of tools/train_supernet.py (runs/supernet)"
+    )
+    parser.add_argument(
+        "--finetune-epochs", type=int, metavar="N", help="of --ways (default: a quarter of the recipe's)"
+    )
+    read = parser.parse_args(arguments)
+    if not read.ways and (read.supernet is not None or read.finetune_epochs is not None):
+        raise UserError("--supernet and --finetune-epochs are of --ways: give --ways too")
+    asked = Asked(
+        search=read.search,
+        archs=read.archs,
+        random=read.random,
+        repeats=read.repeats,
+        baselines=read.baselines,
+        alone=read.alone,
+        supernet=(read.supernet or Path("runs/supernet")) if read.ways else None,
+        finetune_epochs=read.finetune_epochs,
+    )
+    path = gain(_jobs(read), asked)
+    print(f"gains: {shown(path)}, picture: {shown(path.with_name(PICTURE))}")
+
+
+def _jobs(read: argparse.Namespace) -> dict[str, Job]:
+    """A job for each recipe, by its name; one by the config's without ``--recipes``."""
+    jobs = {}
+    for recipe in read.recipes.split(",") if read.recipes else [None]:
+        read.recipe = recipe
+        name = Path(recipe).stem if recipe else ""
+        if name in jobs:
+            raise UserError(f"--recipes {read.recipes}: {name} is named twice; give each recipe once")
+        jobs[name] = read_job(read, OUT)
+    return jobs
+
+
+if __name__ == "__main__":
+    run_tool(main)

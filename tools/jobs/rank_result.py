@@ -1,0 +1,65 @@
+"""What a ranking leaves: tables on the terminal, ``ranking.json`` and ``ranking.png``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from evaluation.pictures.ranking import RankingPanel, RankingPoint, draw_ranking
+from reid.files import write_json
+from search.ranking.analysis import GROUNDS, TEST, RankedArch, Verdict, analyse
+from search.ranking.statistics import CONFIDENCE, RESAMPLES
+from search.ranking.table import arch_table, verdict_table
+from tools.jobs.provenance import command, commit
+from tools.jobs.stand_alone import Training
+
+RANKING, PICTURE = "ranking.json", "ranking.png"
+
+
+def write_ranking(
+    out: Path, ranked: Sequence[RankedArch], trainings: Sequence[Training], seed: int, about: Mapping[str, object]
+) -> Path:
+    """Prints the tables and writes both files into ``out``; returns the path of ``ranking.json``.
+
+    Args:
+        ranked: archs that have a finished training at least.
+        trainings: all that were asked for, finished or not.
+        seed: of the resampling.
+        about: what else the file says of data and supernets.
+    """
+    verdicts = {ground: analyse(ranked, ground, seed) for ground in GROUNDS}
+    print(arch_table(ranked))
+    for ground, verdict in verdicts.items():
+        print(f"\n{verdict_table(verdict, ground, ranked)}")
+    missing = [each.run.name for each in trainings if not each.finished]
+    if missing:
+        print(f"note: {len(missing)} of {len(trainings)} stand-alone trainings are missing: {', '.join(missing)}")
+    draw_ranking(_panels(ranked, verdicts[TEST]), "stand-alone mAP on the test set (%)", out / PICTURE)
+    archs = [dataclasses.asdict(arch) | {f"mean_{ground}": arch.truth(ground) for ground in GROUNDS} for arch in ranked]
+    data = {
+        **about,
+        "seed": seed,
+        "seeds": sorted({each.seed for each in trainings}),
+        "missing": missing,
+        "archs": archs,
+        "against": {ground: dataclasses.asdict(verdict) for ground, verdict in verdicts.items()},
+        "intervals": {"method": "percentile bootstrap over archs", "resamples": RESAMPLES, "confidence": CONFIDENCE},
+        "command": command(),
+        "commit": commit(),
+    }
+    return write_json(out / RANKING, data)
+
+
+def _panels(ranked: Sequence[RankedArch], verdict: Verdict) -> list[RankingPanel]:
+    panels = []
+    for label in ranked[0].supernets:
+        tau = verdict.rankers[label].tau
+        words = "no order" if tau is None else f"tau {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
+        panels.append(RankingPanel(f"{label}: {words}", [_point(arch, label) for arch in ranked]))
+    return panels
+
+
+def _point(arch: RankedArch, label: str) -> RankingPoint:
+    seeds = arch.scores(TEST)
+    return RankingPoint(arch.supernets[label], arch.truth(TEST), min(seeds), max(seeds), arch.flops)

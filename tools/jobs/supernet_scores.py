@@ -1,0 +1,60 @@
+"""Trained supernets by their run folders, and what their weights say of archs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from reid.errors import UserError
+from search.evaluator import SupernetEvaluator
+from supernet.checkpoint import load_supernet
+from supernet.files import NamedArch, space_to_dict
+from supernet.space import Space
+from supernet.supernet import Supernet
+from tools.cli import Job
+from tools.jobs.data import SearchData
+from tools.jobs.train_supernet import WEIGHTS
+
+
+def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
+    """The supernet that the run in a folder ended with.
+
+    Raises:
+        UserError: there is none yet, or it is of another space than ``space``.
+    """
+    weights = run / WEIGHTS
+    if not weights.exists():
+        raise UserError(
+            f"no trained supernet at {weights}; run python tools/train_supernet.py first, "
+            "or name its run with --supernet"
+        )
+    supernet = load_supernet(weights, device)
+    if supernet.space != space:
+        there, here = space_to_dict(supernet.space), space_to_dict(space)
+        key = next(key for key in there if there[key] != here[key])
+        raise UserError(
+            f"{weights} is a supernet of another space: {key} is {there[key]} there and {here[key]} in space "
+            f"{space.name}; use the config it was trained with, or train again"
+        )
+    return supernet
+
+
+def supernet_scores(
+    label: str, supernet: Supernet, archs: Sequence[NamedArch], images: SearchData, job: Job
+) -> dict[str, float]:
+    """mAP on the held-out identities by the arch's name, as a search would see it.
+
+    Raises:
+        UserError: one is no finite number.
+    """
+    sets = (images.train, images.query, images.gallery)
+    evaluate = SupernetEvaluator(supernet, *sets, job.device, job.experiment.search, job.seed)
+    scores = {named.name: evaluate(named.arch)["default"] for named in tqdm(archs, desc=label, unit="arch")}
+    failed = next((name for name, score in scores.items() if not math.isfinite(score)), None)
+    if failed is not None:
+        raise UserError(f"{label} gives arch {failed} no finite score: its weights diverged; train it again")
+    return scores

@@ -1,0 +1,70 @@
+"""Tells whether a supernet ranks archs as stand-alone training does, which is what a search takes for granted.
+
+Archs spread evenly over the space's FLOPs (or over a band of them) are trained alone by the config's retraining recipe,
+with several seeds. Their scores are compared with those that a trained supernet's weights give the same archs, and with
+what FLOPs alone would say. Finished trainings are kept: the same command with --resume goes on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from reid.errors import UserError
+from tools.cli import job_parser, read_job, run_tool
+from tools.jobs.opening import shown
+from tools.jobs.rank import Asked, rank
+from tools.jobs.rank_result import PICTURE
+
+OUT = "runs/rank"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = job_parser(__doc__, OUT)
+    parser.add_argument(
+        "--supernet",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help="run of tools/train_supernet.py; may be repeated to compare several (default: runs/supernet)",
+    )
+    parser.add_argument("--n", type=int, default=20, metavar="N", help="how many archs are drawn (default: 20)")
+    parser.add_argument("--band", metavar="FLOPS", help="draw archs around so many FLOPs (default: the whole space)")
+    parser.add_argument(
+        "--within", type=float, metavar="SHARE", help="how far from --band, as a share of it (default: 0.05)"
+    )
+    parser.add_argument(
+        "--archs", type=Path, nargs="+", default=(), metavar="PATH", help="rank these arch files, or folders of them"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=2, metavar="R", help="seeds that each arch is trained with (default: 2)"
+    )
+    parser.add_argument(
+        "--alone",
+        type=Path,
+        metavar="FOLDER",
+        help="where stand-alone runs named <arch>-s<seed> are, and missing ones go (default: alone/ in --out)",
+    )
+    parser.add_argument("--no-train", action="store_true", help="train nothing: rank the archs with finished runs")
+    read = parser.parse_args(arguments)
+    if read.archs and read.band:
+        raise UserError("--archs names the archs and --band draws some: give one of the two")
+    if read.within is not None and read.band is None:
+        raise UserError("--within is how far from --band archs may be: give --band too")
+    asked = Asked(
+        supernets=tuple(dict.fromkeys(read.supernet or [Path("runs/supernet")])),
+        archs=read.archs,
+        count=read.n,
+        band=read.band,
+        within=0.05 if read.within is None else read.within,
+        repeats=read.repeats,
+        alone=read.alone,
+        train=not read.no_train,
+    )
+    path = rank(read_job(read, OUT), asked)
+    print(f"ranking: {shown(path)}, picture: {shown(path.with_name(PICTURE))}")
+
+
+if __name__ == "__main__":
+    run_tool(main)
