@@ -65,8 +65,8 @@ def stratified_archs(
     the same ratio of FLOPs.
 
     Plain random archs crowd in the middle of most spaces, where they hardly differ; and accuracy goes by the logarithm
-    of FLOPs, so that parts of equal width would crowd where more FLOPs no longer help. Each is a function of the seed and
-    its number alone; where it was drawn already, it is drawn again.
+    of FLOPs, so that parts of equal width would crowd where more FLOPs no longer help. Each is a function of the seed
+    and its number alone; where it was drawn already, it is drawn again.
 
     Raises:
         UserError: there are fewer than ``FEWEST``, or the band has not as many archs.

@@ -19,7 +19,7 @@ from supernet.files import load_space
 from supernet.space import largest, smallest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("train_supernet", "search", "retrain", "evaluate", "compare", "pipeline")
+TOOLS = ("train_supernet", "search", "retrain", "evaluate", "compare", "pipeline", "rank", "gain")
 COMMON = ("--config", "--data", "--out", "--resume", "--seed", "--device", "--set")
 
 

@@ -12,12 +12,10 @@ import torch
 from evaluation.comparison import RESULT, read_result
 from evaluation.features.files import load_features
 from evaluation.protocols import Protocol, evaluate_features
-from reid.engine.bn_calibration import calibrate
 from reid.engine.checkpoint import read_about, save_weights
 from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
-from search.evaluator import calibration_batches
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, find_network, spec_to_dict
 from supernet.checkpoint import load_supernet
@@ -27,6 +25,7 @@ from tools.cli import Job
 from tools.jobs.calibration import calibration, never_trained_on
 from tools.jobs.data import Source, open_source, search_data, train_set_words
 from tools.jobs.datasets import open_test_sets
+from tools.jobs.inherit import cut_out
 from tools.jobs.opening import announce, shown
 from tools.jobs.provenance import sha256
 from tools.jobs.result import SCORE, WEIGHTS, Wanted, measure, score_on_test, write_scores
@@ -166,11 +165,7 @@ def _inherited(job: Job, supernet: Supernet, spec: NetworkSpec) -> tuple[ReidNet
     images of the config's data set, whatever it is evaluated on."""
     source = open_source(job.experiment.data, job.data, spec.input_size)
     images = search_data(source, job.experiment.data).train
-    network = calibrate(
-        supernet.extract(spec.backbone),
-        calibration_batches(images, spec.input_size, job.device, job.experiment.search, job.seed),
-    )
-    return network, train_set_words(source, images)
+    return cut_out(supernet, spec, images, job), train_set_words(source, images)
 
 
 def _arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
@@ -13,6 +14,7 @@ from supernet.arch import Arch
 from supernet.catalog import NetworkSpec
 from supernet.files import load_space
 from supernet.space import encode
+from supernet.supernet import Supernet
 from tools.cli import Job
 from tools.jobs.data import Source, search_data
 from tools.jobs.opening import shown
@@ -67,10 +69,14 @@ def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritan
         encode(supernet.space, spec.backbone)
     except UserError as error:
         raise UserError(f"--inherit {run}: {error}; name one that is, or leave --inherit out") from None
-    images = search_data(source, job.experiment.data).train
-    batches = calibration_batches(images, spec.input_size, job.device, job.experiment.search, job.seed)
-    network = calibrate(supernet.extract(spec.backbone), batches)
+    network = cut_out(supernet, spec, search_data(source, job.experiment.data).train, job)
     return Inheritance(run, network.cpu(), sha256(run / WEIGHTS))
+
+
+def cut_out(supernet: Supernet, spec: NetworkSpec, images: ImageSet, job: Job) -> ReidNetwork:
+    """The stand-alone network of ``spec``'s arch, BN calibrated on ``images`` as a search does it."""
+    batches = calibration_batches(images, spec.input_size, job.device, job.experiment.search, job.seed)
+    return calibrate(supernet.extract(spec.backbone), batches)
 
 
 def start_from(network: ReidNetwork, inherited: Inheritance) -> str:

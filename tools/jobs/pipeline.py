@@ -9,7 +9,9 @@ from pathlib import Path
 
 from evaluation.comparison import RESULT
 from reid.config import config_to_dict
+from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG, open_run
+from reid.errors import UserError
 from reid.files import read_json
 from search.limits import Limits
 from supernet.catalog import find_network
@@ -31,9 +33,11 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     what the supernet gives by itself.
 
     Raises:
-        UserError: there is a pipeline in the folder already and ``job.resume`` is not set, or it was begun with
-            another configuration; or what a step raises.
+        UserError: it was started by torchrun; there is a pipeline in the folder already and ``job.resume`` is not set,
+            or it was begun with another configuration; or what a step raises.
     """
+    if from_environment(job.device).several:
+        raise UserError("tools/pipeline.py: is run by one process; its steps can be run under torchrun one by one")
     wanted = with_options(job, flops=flops)
     limits = _check(wanted.experiment, baselines)
     about = {"seed": job.seed, **limits.given(), "experiment": config_to_dict(job.experiment)}

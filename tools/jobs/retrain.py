@@ -20,6 +20,7 @@ from reid.engine.device import describe_device, seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.identity_task import IdentityTask
 from reid.engine.recipe import Recipe
+from reid.engine.rollback import read_rollbacks
 from reid.engine.run_folder import open_run, read_metrics
 from reid.engine.trainer import Monitor, fit
 from reid.errors import UserError
@@ -148,9 +149,15 @@ def _finish(
         epochs=read_metrics(job.out)[-1]["epoch"],
         seed=job.seed,
         train_set=trained_on,
+        notes=_taken_back(job.out),
     )
     write_training_report(job.out)
     return row
+
+
+def _taken_back(run: Path) -> tuple[str, ...]:
+    """What a reader of the table must know of a training that was not by the recipe's rate to its end."""
+    return tuple(f"the training blew up and was taken back: {rollback}" for rollback in read_rollbacks(run))
 
 
 def _trained_on(

@@ -14,7 +14,6 @@ from evaluation.pictures.search_progress import draw_search_progress
 from reid.config import build_config, config_to_dict
 from reid.engine.device import describe_device
 from reid.engine.distributed import Processes, from_environment, process_group
-from reid.errors import UserError
 from search.config import SearchConfig, limits_of, parse_time
 from search.cost import CostTable
 from search.evaluator import SupernetEvaluator
@@ -28,14 +27,15 @@ from search.region import make_region
 from search.run import run_search
 from search.workers import Team
 from supernet.arch import Arch
-from supernet.checkpoint import load_supernet
-from supernet.files import load_space, space_to_dict
+from supernet.files import load_space
 from supernet.space import Space, describe
 from tools.cli import Job
 from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
+from tools.jobs.latency import latency_folder
 from tools.jobs.opening import announce, shown
 from tools.jobs.provenance import commit, sha256
+from tools.jobs.supernet_scores import open_supernet
 from tools.jobs.train_supernet import WEIGHTS
 
 LIMITS = ("flops", "latency", "parameters")
@@ -144,14 +144,7 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
     """What a process needs to evaluate candidates."""
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
-    weights = supernet_run / WEIGHTS
-    if not weights.exists():
-        raise UserError(
-            f"no trained supernet at {weights}; run python tools/train_supernet.py first, "
-            "or name its run with --supernet"
-        )
-    supernet = load_supernet(weights, job.device)
-    _check_space(supernet.space, space, weights)
+    supernet = open_supernet(supernet_run, space, job.device)
     source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
     evaluator = SupernetEvaluator(
@@ -191,8 +184,8 @@ def _announce(
 
 
 def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
-    """The table of the config's target, from beside the search's folder or measured now; says how far it is off."""
-    table = build_table(space, parse_target(job.experiment.search.target), job.out.parent / "latency", costs=costs)
+    """The table of the config's target, from the cache or measured now; says how far it is off."""
+    table = build_table(space, parse_target(job.experiment.search.target), latency_folder(), costs=costs)
     off = describe_error(prediction_error(table, space, costs=costs))
     lines = [("note", table.note or None), ("table", f"{shown(table.path)}: {off}")]
     announce(f"latency on {table.target.name}", lines)
@@ -203,14 +196,3 @@ def _measure(target: Target) -> Callable[[Sequence[Arch]], list[float]]:
     """Whole networks on ``target``: the least of the rounds, which is what the table predicts."""
     measured = functools.partial(measure_archs, target=target, progress=True)
     return lambda archs: [timing.least_ms for timing in measured(archs)]
-
-
-def _check_space(trained: Space, wanted: Space, weights: Path) -> None:
-    if trained == wanted:
-        return
-    old, new = space_to_dict(trained), space_to_dict(wanted)
-    key = next(key for key in {**old, **new} if old.get(key) != new.get(key))
-    raise UserError(
-        f"{weights} is a supernet of another space: {key} is {old.get(key)} there and {new.get(key)} in space "
-        f"{wanted.name}; use the config it was trained with, or train again"
-    )

@@ -18,7 +18,7 @@ from reid.errors import UserError
 from reid.files import read_yaml
 from search.ranking.analysis import Alone
 from supernet.arch import Arch
-from supernet.catalog import spec_from_dict
+from supernet.catalog import Backbone, spec_from_dict
 from tools.cli import Job
 from tools.jobs.data import SearchData
 from tools.jobs.experiment import DataConfig
@@ -30,18 +30,18 @@ from tools.jobs.subject import load_network
 
 @dataclass(frozen=True)
 class Training:
-    """An arch to be trained alone with one seed.
+    """A network to be trained alone with one seed.
 
     Attributes:
         name: the arch's, unique among those that are trained.
-        arch: at the input size that it is trained at.
+        arch: at the input size that it is trained at; or a backbone that is none.
         file: arch file that ``retrain`` reads.
         seed: of the training.
         run: its folder, ``<name>-s<seed>``.
     """
 
     name: str
-    arch: Arch
+    arch: Arch | Backbone
     file: Path
     seed: int
     run: Path

@@ -35,9 +35,9 @@ def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
     supernet = load_supernet(weights, device)
     if supernet.space != space:
         there, here = space_to_dict(supernet.space), space_to_dict(space)
-        key = next(key for key in there if there[key] != here[key])
+        key = next(key for key in {**there, **here} if there.get(key) != here.get(key))
         raise UserError(
-            f"{weights} is a supernet of another space: {key} is {there[key]} there and {here[key]} in space "
+            f"{weights} is a supernet of another space: {key} is {there.get(key)} there and {here.get(key)} in space "
             f"{space.name}; use the config it was trained with, or train again"
         )
     return supernet
