@@ -111,6 +111,9 @@ def _first_problem(kind: type, error: ValidationError) -> str:
         known = _keys_at(kind, place[:-1])
         return f"unknown key '{name}'{nearest(place[-1], known) or '; known: ' + ', '.join(known)}"
     given = problem.get("input")
+    if isinstance(given, Mapping) and problem["type"] == "value_error":
+        # Our own words, which name the keys that do not fit together: not all that was given.
+        return ": ".join(filter(None, (name, problem["msg"].removeprefix("Value error, "))))
     shown = "" if problem["type"].startswith("missing") else f" (given: {given!r})"
     return f"{name}: {problem['msg'].lower()}{shown}"
 

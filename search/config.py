@@ -78,7 +78,7 @@ class SearchConfig:
         if self.flops is None and self.latency is None and self.parameters is None:
             raise ValueError("no limit is set: give flops, latency or parameters")
         if self.latency is not None and self.target is None:
-            raise ValueError(f"latency {self.latency} of what? Name a target")
+            raise ValueError(f"latency {self.latency} on what? Name a target, for example onnx-cpu-1t")
         if self.trials is None and self.time is None:
             raise ValueError("no budget is set: give trials or time")
         return self

@@ -24,7 +24,7 @@ from search.limits import Limits
         ({"name_prefix": "../up"}, "name_prefix"),
         ({"cost_input_size": [256]}, "cost_input_size"),
         ({"flops": None}, "no limit is set"),
-        ({"latency": "5ms"}, "of what"),
+        ({"latency": "5ms"}, "on what"),
         ({"trials": None}, "no budget"),
         ({"generation": 0}, "generation"),
         ({"screen_after": 3}, "screen_after"),
