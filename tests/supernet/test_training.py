@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 
 import pytest
 import torch
@@ -10,14 +11,36 @@ from torch.nn import functional as F
 
 from reid.engine.recipe import Recipe
 from reid.engine.task import StepContext
+from reid.errors import UserError
 from reid.losses.config import LossConfig
 from reid.losses.triplet import batch_hard_triplet
-from supernet.files import load_space
 from supernet.sampling import SamplingConfig, sandwich, uniform
 from supernet.supernet import Supernet
-from supernet.training import SupernetRecipe, SupernetTask
+from supernet.training import SupernetRecipe, SupernetTask, resized
 
-TINY = load_space("tiny")
+
+def make_task(space, config: SupernetRecipe) -> tuple[SupernetTask, torch.Tensor, torch.Tensor]:
+    """A fresh task in double precision, and a batch of 5 identities with 2 images each."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        task = SupernetTask(Supernet(space), 5, config, seed=4).double()
+        images = torch.randn(10, 3, *space.input_size).double()
+    task.classifier.weight.data *= 300  # so that logits matter
+    return task, images, torch.arange(5).repeat_interleave(2)
+
+
+def step_of(task: SupernetTask, images: torch.Tensor, labels: torch.Tensor, number: int = 7, epoch: float = 0.5):
+    """One step's log, and the losses that it took gradients of."""
+    seen = []
+    context = StepContext(
+        number, epoch, torch.Generator(), contextlib.nullcontext, lambda loss: (seen.append(loss), loss.backward())
+    )
+    return task.backward(images, labels, context), seen
+
+
+def places_of(task: SupernetTask, number: int = 7, epoch: float = 0.5):
+    space = task.supernet.space
+    return sandwich(space, task.config.sampling, uniform(space), task.seed, number, epoch)
 
 
 def test_training_step_is_the_sum_over_the_archs(toy_space):
@@ -30,23 +53,13 @@ def test_training_step_is_the_sum_over_the_archs(toy_space):
         logit_weight=0.9,
         similarity_weight=3.0,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        task = SupernetTask(Supernet(toy_space), 5, config, seed=4).double()
-        images = torch.randn(10, 3, *toy_space.input_size).double()
-    task.classifier.weight.data *= 300  # so that logits matter
-    labels = torch.arange(5).repeat_interleave(2)
-
-    seen = []
-    context = StepContext(
-        7, 0.5, torch.Generator(), contextlib.nullcontext, lambda loss: (seen.append(loss), loss.backward())
-    )
-    log = task.backward(images, labels, context)
+    task, images, labels = make_task(toy_space, config)
+    log, seen = step_of(task, images, labels)
     got = {name: p.grad.clone() for name, p in task.named_parameters() if p.grad is not None}
     assert len(seen) == 4
 
     task.zero_grad()
-    archs = [arch for (arch,) in sandwich(toy_space, config.sampling, uniform(toy_space), 4, 7, 0.5)]
+    archs = [arch for (arch,) in places_of(task)]
     runs = [task.supernet.outputs(images, arch) for arch in archs]
     logits = [run.embedding @ task.classifier.weight[:, : run.embedding.shape[1]].T for run in runs]
     labelled = [
@@ -73,3 +86,65 @@ def test_training_step_is_the_sum_over_the_archs(toy_space):
         if parameter.grad is not None:  # the losses are computed in float32
             torch.testing.assert_close(got[name], parameter.grad, rtol=1e-3, atol=1e-6 * scale)
     assert got.keys() == {name for name, p in task.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize(("attentive", "pick"), [("best", min), ("worst", max)])
+def test_attentive_step_trains_the_arch_with_the_least_or_greatest_loss(toy_space, attentive, pick):
+    config = SupernetRecipe(
+        sampling=SamplingConfig(archs=2, smallest=False, attentive=attentive, attentive_of=4),
+        label_weight=1.0,
+        logit_weight=0.0,
+        similarity_weight=0.0,
+    )
+    task, images, labels = make_task(toy_space, config)
+    _, seen = step_of(task, images, labels)
+    assert len(seen) == 3
+    for taken, place in zip(seen[1:], places_of(task)[1:], strict=True):
+        losses = []
+        for arch in place:
+            output = task.supernet.outputs(images, arch)
+            logits = output.embedding @ task.classifier.weight[:, : output.embedding.shape[1]].T
+            own = F.cross_entropy(logits, labels, label_smoothing=0.1)
+            losses.append(float((own + batch_hard_triplet(output.feature, labels, 0.3).loss).detach()))
+        assert len(set(losses)) > 1
+        assert float(taken) == pytest.approx(pick(losses) / 3, rel=1e-5)
+
+
+def test_embeddings_are_distilled_where_they_are_of_one_length(toy_space):
+    space = dataclasses.replace(toy_space, embedding=6)
+    plain = SupernetRecipe(sampling=SamplingConfig(archs=1))
+    told = dataclasses.replace(plain, embedding_weight=2.0)
+    losses = [step_of(*make_task(space, config))[1] for config in (plain, told)]
+    task, images, _ = make_task(space, told)
+    teacher, *students = [task.supernet.outputs(images, arch).embedding for (arch,) in places_of(task)]
+    assert float(losses[0][0]) == float(losses[1][0])  # the teacher itself is told nothing
+    for student, without, with_it in zip(students, losses[0][1:], losses[1][1:], strict=True):
+        expected = 2.0 * (1 - F.cosine_similarity(student, teacher)).mean() / 3
+        assert float(with_it - without) == pytest.approx(float(expected), rel=1e-4)
+    with pytest.raises(UserError, match="embedding_weight: archs of this space have embeddings of different lengths"):
+        make_task(toy_space, told)
+
+
+def test_images_are_resized_for_archs_that_see_smaller_ones(plus_space):
+    task, images, labels = make_task(plus_space, SupernetRecipe(sampling=SamplingConfig(archs=4)))
+    sizes = {arch.input_size for (arch,) in places_of(task)}
+    assert sizes == {(32, 24), (32, 16)}
+    seen = []
+    forward = task.supernet.outputs
+    task.supernet.outputs = lambda batch, arch: (seen.append((batch.shape[2:], arch.input_size)), forward(batch, arch))[
+        1
+    ]
+    step_of(task, images, labels)
+    assert len(seen) == 6 and all(tuple(shape) == size for shape, size in seen)
+    assert resized(images, (32, 24)) is images
+    flat = torch.full((1, 3, 32, 24), 0.7)
+    torch.testing.assert_close(resized(flat, (32, 16)), torch.full((1, 3, 32, 16), 0.7))
+
+
+def test_largest_arch_warms_up_alone(toy_space):
+    task, images, labels = make_task(toy_space, SupernetRecipe(sampling=SamplingConfig(archs=2, warmup_epochs=1)))
+    log, seen = step_of(task, images, labels)
+    assert len(seen) == 1 and float(seen[0]) == pytest.approx(float(log["loss"]))
+    assert "smallest_loss" not in log
+    log, seen = step_of(task, images, labels, epoch=1.0)
+    assert len(seen) == 4 and "smallest_loss" in log
