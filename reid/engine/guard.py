@@ -12,17 +12,15 @@ import math
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
-from reid.engine.optimizers import frozen_groups
+from reid.engine.optimizers import OptimizerConfig, frozen_groups
+from reid.losses.config import ClassificationConfig
 from reid.numbers import Count, Whole
-
-if TYPE_CHECKING:
-    from reid.engine.recipe import Recipe
 
 RISEN_BY = 0.5
 """What a loss must also have risen by: small losses double by chance."""
@@ -121,11 +119,10 @@ def judge(
     return usual, bad if usual.bad >= config.patience else None
 
 
-def restless(recipe: Recipe, epoch: int) -> bool:
+def restless(classification: ClassificationConfig, optimizer: OptimizerConfig, epoch: int) -> bool:
     """Whether the loss may rise in ``epoch`` (from 1) though all is well: a margin grows, or a part begins to learn."""
-    classification = recipe.losses.classification
     grows = classification.kind != "linear" and classification.margin_start != classification.margin
-    begins = epoch > 1 and frozen_groups(recipe.optimizer, epoch) != frozen_groups(recipe.optimizer, epoch - 1)
+    begins = epoch > 1 and frozen_groups(optimizer, epoch) != frozen_groups(optimizer, epoch - 1)
     return begins or (grows and epoch <= math.ceil(classification.margin_warmup))
 
 

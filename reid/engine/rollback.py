@@ -92,13 +92,14 @@ class Guard:
         Raises:
             BlownUp: the training has.
         """
+        recipe = self.step.recipe
         usual = self._usual if self._usual.losses else Usual((first_loss,))
         self._usual, seen = judge(
             usual,
             look,
             self.config,
-            fp16=self.step.recipe.precision == "fp16",
-            restless=restless(self.step.recipe, epoch),
+            fp16=recipe.precision == "fp16",
+            restless=restless(recipe.losses.classification, recipe.optimizer, epoch),
             short=short,
         )
         if seen:

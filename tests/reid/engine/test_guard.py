@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reid.engine.guard import GuardConfig, Look, Usual, judge, restless
-from reid.engine.recipe import LossConfig, OptimizerConfig, Recipe
+from reid.engine.recipe import OptimizerConfig
 from reid.losses.config import ClassificationConfig
 
 CONFIG = GuardConfig()
@@ -118,10 +118,11 @@ def test_the_level_after_a_restless_time_is_that_of_its_last_look():
 
 
 def test_restless_epochs():
+    def over(epochs, classification=ClassificationConfig(), optimizer=OptimizerConfig()) -> list[bool]:
+        return [restless(classification, optimizer, epoch) for epoch in epochs]
+
     margin = ClassificationConfig(kind="am_softmax", margin_warmup=2.5)
-    recipe = Recipe(losses=LossConfig(classification=margin))
-    assert [restless(recipe, epoch) for epoch in (1, 2, 3, 4)] == [True, True, True, False]
-    still = Recipe(losses=LossConfig(classification=replace(margin, margin_start=0.35)))
-    assert not any(restless(each, epoch) for each in (Recipe(), still) for epoch in (1, 2, 3))
-    staged = Recipe(optimizer=OptimizerConfig(freeze_epochs={"backbone": 2, "head": 1}))
-    assert [restless(staged, epoch) for epoch in (1, 2, 3, 4)] == [False, True, True, False]
+    assert over((1, 2, 3, 4), margin) == [True, True, True, False]
+    assert not any(over((1, 2, 3))) and not any(over((1, 2, 3), replace(margin, margin_start=0.35)))
+    staged = OptimizerConfig(freeze_epochs={"backbone": 2, "head": 1})
+    assert over((1, 2, 3, 4), optimizer=staged) == [False, True, True, False]
