@@ -118,7 +118,9 @@ def test_the_level_after_a_restless_time_is_that_of_its_last_look():
 
 
 def test_restless_epochs():
-    def over(epochs, classification=ClassificationConfig(), optimizer=OptimizerConfig()) -> list[bool]:
+    plain, own = ClassificationConfig(), OptimizerConfig()
+
+    def over(epochs, classification=plain, optimizer=own) -> list[bool]:
         return [restless(classification, optimizer, epoch) for epoch in epochs]
 
     margin = ClassificationConfig(kind="am_softmax", margin_warmup=2.5)
