@@ -14,7 +14,8 @@ from supernet.supernet import Supernet
 
 def save_supernet(path: Path, supernet: Supernet) -> Path:
     """Writes the weights as safetensors, atomically."""
-    return save_weights(path, supernet, {"kind": "supernet", "space": space_to_dict(supernet.space)})
+    about = {"kind": "supernet", "space": space_to_dict(supernet.space)}
+    return save_weights(path, supernet, about | {"kernel_transforms": supernet.kernel_transforms})
 
 
 def load_supernet(path: Path, device: torch.device) -> Supernet:
@@ -26,6 +27,6 @@ def load_supernet(path: Path, device: torch.device) -> Supernet:
     about = read_about(path)
     if about.get("kind") != "supernet":
         raise UserError(f"{path} holds a network of kind '{about.get('kind')}', not a supernet")
-    supernet = Supernet(space_from_dict(about["space"]))
+    supernet = Supernet(space_from_dict(about["space"]), about.get("kernel_transforms", False))
     load_weights(path, supernet)
     return supernet.to(device)

@@ -3,8 +3,7 @@
 No layer keeps a choice: the input width is read off the tensor, everything else is an argument. Each layer can copy
 its active part into the plain layer of an extracted network.
 
-The slicing follows Once-for-All (Cai et al. 2020, ``dynamic_layers.py``), less its kernel transforms and hidden
-active state.
+The slicing follows Once-for-All (Cai et al. 2020, ``dynamic_layers.py``), less its hidden active state.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from reid.engine.sync_batch_norm import batch_normalise
+from supernet.kernel_transforms import KernelTransforms
 
 
 class ElasticConv2d(nn.Module):
@@ -24,22 +24,31 @@ class ElasticConv2d(nn.Module):
         kernel: the greatest kernel side.
         depthwise: one filter a channel; the output then has the input's channels.
         bias: whether each output channel has one; it starts at 0.
+        transforms: what makes smaller kernels of the greatest one; ``None``: they are its centre.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, depthwise: bool = False, bias: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        depthwise: bool = False,
+        bias: bool = False,
+        transforms: KernelTransforms | None = None,
     ) -> None:
         super().__init__()
-        self.kernel, self.depthwise = kernel, depthwise
+        self.kernel, self.depthwise, self.transforms = kernel, depthwise, transforms
         self.weight = nn.Parameter(torch.empty(out_channels, 1 if depthwise else in_channels, kernel, kernel))
         nn.init.kaiming_normal_(self.weight, mode="fan_out")
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def active_weight(self, in_channels: int, out_channels: int, kernel: int) -> torch.Tensor:
-        """The ``(out_channels, in_channels or 1, kernel, kernel)`` part in use: leading channels, centre of the
-        kernel."""
+        """The ``(out_channels, in_channels or 1, kernel, kernel)`` part in use: leading channels, and the centre of the
+        kernel or what the transforms make of it."""
         border = (self.kernel - kernel) // 2
         inputs = 1 if self.depthwise else in_channels
+        if self.transforms is not None:
+            return self.transforms.shrink(self.weight[:out_channels, :inputs], kernel)
         return self.weight[:out_channels, :inputs, border : border + kernel, border : border + kernel]
 
     def forward(self, x: torch.Tensor, out_channels: int, kernel: int, stride: int = 1) -> torch.Tensor:

@@ -11,6 +11,7 @@ from supernet.arch import Block, Stage
 from supernet.blocks import ConvBNAct, InvertedResidual
 from supernet.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.ibn import ElasticIBN, odd_first
+from supernet.kernel_transforms import KernelTransforms
 from supernet.space import StageSpace
 from supernet.squeeze_excite import ElasticSqueezeExcite
 
@@ -38,14 +39,16 @@ class ElasticInvertedResidual(nn.Module):
 
     Args:
         in_channels, stage: the greatest input width and the choices of the stage that the block stands in.
+        kernel_transforms: whether smaller kernels are trained maps of the largest one's centre, or that centre itself.
     """
 
-    def __init__(self, in_channels: int, stage: StageSpace) -> None:
+    def __init__(self, in_channels: int, stage: StageSpace, kernel_transforms: bool = False) -> None:
         super().__init__()
         hidden, out_channels = in_channels * stage.expands[-1], stage.widths[-1]
         # Where every choice is expand = 1 the expansion can never be used, and so is not held.
         self.conv_pw = ElasticConvBNAct(in_channels, hidden, 1, 1) if stage.expands[-1] > 1 else None
-        self.conv_dw = ElasticConv2d(hidden, hidden, stage.kernels[-1], depthwise=True)
+        transforms = KernelTransforms(stage.kernels) if kernel_transforms and len(stage.kernels) > 1 else None
+        self.conv_dw = ElasticConv2d(hidden, hidden, stage.kernels[-1], depthwise=True, transforms=transforms)
         self.bn_dw = ElasticBatchNorm(hidden)
         self.se = ElasticSqueezeExcite(hidden) if stage.se[-1] else None
         self.conv_pwl = ElasticConv2d(hidden, out_channels, 1)

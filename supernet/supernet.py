@@ -40,18 +40,19 @@ class Supernet(nn.Module):
 
     Args:
         space: what archs it must hold.
+        kernel_transforms: see ``supernet.kernel_transforms``.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, kernel_transforms: bool = False) -> None:
         super().__init__()
-        self.space = space
+        self.space, self.kernel_transforms = space, kernel_transforms
         self.stem = ElasticConvBNAct(3, space.stems[-1], 3, 2)
         self.stages = nn.ModuleList()
         width = space.stems[-1]
         for stage in space.stages:
             blocks = nn.ModuleList()
             for _ in range(stage.depths[-1]):
-                blocks.append(ElasticInvertedResidual(width, stage))
+                blocks.append(ElasticInvertedResidual(width, stage, kernel_transforms))
                 width = stage.widths[-1]
             self.stages.append(blocks)
         last = space.last_widths[-1]

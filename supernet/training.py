@@ -35,6 +35,7 @@ class SupernetRecipe:
 
     Attributes:
         sampling: which archs a step trains.
+        kernel_transforms: whether a smaller kernel is a trained map of the largest one's centre, or that centre itself.
         label_weight: weight of the recipe's own losses for every arch but the largest (which has weight 1).
         logit_weight: weight of the distillation of the largest arch's class probabilities.
         similarity_weight: weight of the distillation of its similarity matrix; the identities that the search scores
@@ -45,6 +46,7 @@ class SupernetRecipe:
 
     recipe: Recipe = Recipe()
     sampling: SamplingConfig = SamplingConfig()
+    kernel_transforms: bool = False
     label_weight: NonNegative = 0.5
     logit_weight: NonNegative = 1.0
     similarity_weight: NonNegative = 10.0

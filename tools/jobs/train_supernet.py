@@ -55,7 +55,11 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
     batches = training_batches(images.train, recipe, space.input_size, job.seed, job.device, processes)
     with seeded(job.seed):
         task = SupernetTask(
-            Supernet(space), batches.classes, experiment.supernet, job.seed, _draw(experiment.supernet, space)
+            Supernet(space, experiment.supernet.kernel_transforms),
+            batches.classes,
+            experiment.supernet,
+            job.seed,
+            _draw(experiment.supernet, space),
         )
     facts = training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source)
     # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
