@@ -15,6 +15,7 @@ from supernet.space import largest
 PROGRAM = Path(__file__).with_name("train_supernet_program.py")
 
 
+@pytest.mark.slow  # the gradients of two processes are compared step by step in tests/supernet
 def test_two_processes_train_one_supernet(tmp_path, run_twice, load_program, monkeypatch):
     said = run_twice(PROGRAM, tmp_path)
     assert "training a supernet" in said[0] and "one of 2 processes" in said[0] and "training" not in said[1]
