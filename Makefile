@@ -11,12 +11,14 @@ RUN ?= runs/demo
 demo: $(STAMP)
 	$(BIN)/python tools/pipeline.py --config configs/demo.yaml --out $(RUN) --resume
 
+# One thread: the tests' tensors are small, and a second thread waits for the first more than it works; on a machine that does
+# other things besides, many times more.
 test: $(STAMP)
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 # Also the tests that take minutes or need Market-1501 (under data/ or $$REID_DATA).
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -q -m "slow or real or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "slow or real or not slow"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
