@@ -8,6 +8,7 @@ would.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -51,7 +52,7 @@ class Draws:
     wanted: int = 1
 
 
-class Proposer:
+class Proposer(ABC):
     """Proposes generation after generation; subclasses say how by ``_ways``.
 
     Args:
@@ -85,9 +86,9 @@ class Proposer:
             proposals.append(proposal)
         return proposals
 
+    @abstractmethod
     def _ways(self, trial: int) -> list[Draws]:
         """The ways to draw for a trial, in the order in which they are tried."""
-        raise NotImplementedError
 
     def _choose(self, proposals: list[Proposal]) -> Proposal:
         """The one that goes on of those that a way has drawn."""

@@ -3,6 +3,7 @@ Search", AAAI 2019)."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from random import Random
@@ -33,9 +34,9 @@ class FamilyProposer(Proposer):
         super().observe(generation)
         self._screen.observe(generation)
 
+    @abstractmethod
     def _parent(self, random: Random) -> Genome | None:
         """A parent's genome; none as long as no candidate has got a score."""
-        raise NotImplementedError
 
     def _ways(self, trial: int) -> list[Draws]:
         if trial < self.config.population:

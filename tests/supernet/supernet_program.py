@@ -63,9 +63,7 @@ def train(processes: Processes, run: Path, seed: int) -> dict:
     """
     batches = training_batches(images(), RECIPE, SIZE, 3, processes.device, processes)
     with seeded(seed):
-        task = SupernetTask(
-            Supernet(SPACE), CLASSES, SupernetRecipe(RECIPE, sampling=SamplingConfig(archs=2)), seed=3
-        ).double()
+        task = SupernetTask(Supernet(SPACE), CLASSES, CONFIG, seed=3).double()
     backward, gradients = task.backward, []
     task.backward = lambda images, *rest: backward(images.double(), *rest)
 

@@ -89,16 +89,6 @@ def same(first: nn.Module, second: nn.Module) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
-def fit_and_list_checkpoints(task, batches, recipe, run, cpu) -> list[int]:
-    saved, save = [], trainer_module.save_state
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            trainer_module, "save_state", lambda path, state: saved.append(state["epoch"]) or save(path, state)
-        )
-        fit(task, batches, recipe, run, cpu)
-    return saved
-
-
 # Where it goes back to, and where it ends.
 
 
