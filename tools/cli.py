@@ -80,7 +80,9 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
         raise UserError(f"--out {arguments.out}: is a file; name a folder")
     return Job(
         experiment=load_experiment(
-            arguments.config, arguments.set, getattr(arguments, "recipe", None), getattr(arguments, "epochs", None)
+            arguments.config,
+            arguments.set,
+            **{name: getattr(arguments, name, None) for name in ("recipe", "epochs", "batch")},
         ),
         data=arguments.data,
         out=arguments.out or Path(out),

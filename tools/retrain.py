@@ -34,6 +34,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--epochs", type=int, metavar="N", help="train so many epochs, the recipe's schedule scaled to them"
     )
     parser.add_argument(
+        "--batch", metavar="PxK", help="P identities times K images a step, for example 32x4, the rates scaled to it"
+    )
+    parser.add_argument(
         "--weights", metavar="SOURCE", help="start from weights: imagenet, or a local .safetensors or .pth file"
     )
     parser.add_argument(

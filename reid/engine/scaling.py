@@ -1,4 +1,4 @@
-"""A recipe at another length."""
+"""A recipe at another length, or with other batches."""
 
 from __future__ import annotations
 
@@ -38,4 +38,24 @@ def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
         schedule=schedule,
         losses=losses,
         optimizer=replace(recipe.optimizer, freeze_epochs=fixed),
+    )
+
+
+def at_batch(recipe: Recipe, identities: int, instances: int) -> Recipe:
+    """``recipe`` with batches of ``identities`` times ``instances`` images, and its rates for as many steps fewer.
+
+    For batches k times as large an epoch has 1 / k of the steps. SGD's rate is multiplied by k (Goyal et al. 2017), the
+    Adam family's by the root of k (Malladi et al. 2022). What the recipe counts in steps shrinks: a warm-up in
+    iterations, and the memory of an EMA, whose decay becomes its k-th power (Busbridge et al. 2023).
+    """
+    share = identities * instances / (recipe.identities * recipe.instances)
+    optimizer, averaging = recipe.optimizer, recipe.averaging
+    factor = share if optimizer.name == "sgd" else share**0.5
+    return replace(
+        recipe,
+        identities=identities,
+        instances=instances,
+        optimizer=replace(optimizer, lr=optimizer.lr * factor),
+        schedule=replace(recipe.schedule, warmup_steps=round(recipe.schedule.warmup_steps / share)),
+        averaging=replace(averaging, decay=averaging.decay**share),
     )

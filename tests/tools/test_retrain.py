@@ -23,7 +23,7 @@ from reid.engine.checkpoint import load_weights, read_about
 from reid.engine.device import autocast, seeded
 from reid.engine.recipe import Recipe
 from reid.engine.run_folder import read_metrics
-from reid.engine.scaling import at_epochs
+from reid.engine.scaling import at_batch, at_epochs
 from reid.files import read_yaml
 from reid.losses.config import DistillationConfig
 from supernet.catalog import build, spec_from_dict
@@ -115,6 +115,8 @@ def test_recipe_and_length_of_an_experiment():
     assert experiment.data == load_experiment(CONFIGS / "demo.yaml").data
     by_path = load_experiment(CONFIGS / "demo.yaml", ["retrain.epochs=5"], recipe=str(RECIPES / "bot.yaml"), epochs=12)
     assert by_path.retrain == replace(experiment.retrain, epochs=5)
+    larger = load_experiment(CONFIGS / "demo.yaml", recipe="bot", epochs=12, batch="32x8").retrain
+    assert larger == at_batch(experiment.retrain, 32, 8) != experiment.retrain
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,8 @@ def test_recipe_and_length_of_an_experiment():
         (("--recipe", "bott"), "no recipe is called 'bott'; nearest: bot"),
         (("--recipe", "none.yaml"), "none.yaml does not exist"),
         (("--epochs", "0"), "--epochs 0: must be at least 1"),
+        (("--batch", "64"), "--batch 64: give identities times images of each"),
+        (("--batch", "64x1"), "--batch 64x1: .*both at least 2"),
         (("--repeats", "0"), "--repeats 0: must be at least 1"),
         (("--weights", "none.pth"), "weights none.pth: there is no such file"),
         (("--weights", "imagenet"), "no ImageNet weights are published for this backbone"),

@@ -14,7 +14,7 @@ from reid.config import STRICT, build_config, config_to_dict, merge, parse_overr
 from reid.data.datasets.registry import DatasetConfig
 from reid.data.synthetic import SyntheticConfig
 from reid.engine.recipe import Recipe
-from reid.engine.scaling import at_epochs
+from reid.engine.scaling import at_batch, at_epochs
 from reid.errors import UserError, nearest
 from search.config import SearchConfig
 from supernet.training import SupernetRecipe
@@ -78,7 +78,11 @@ class Experiment:
 
 
 def load_experiment(
-    path: Path, overrides: Sequence[str] = (), recipe: str | None = None, epochs: int | None = None
+    path: Path,
+    overrides: Sequence[str] = (),
+    recipe: str | None = None,
+    epochs: int | None = None,
+    batch: str | None = None,
 ) -> Experiment:
     """The experiment in a config file.
 
@@ -87,6 +91,7 @@ def load_experiment(
         overrides: ``"a.b=value"`` each; they have the last word.
         recipe: takes the place of the file's ``retrain``: a name under ``configs/recipes``, or a path.
         epochs: the retraining's, its schedule scaled to them.
+        batch: the retraining's, as ``parse_batch`` reads it, its rates scaled to it.
 
     Raises:
         UserError: a file is missing, has an unknown key or a bad value, or there is no such recipe.
@@ -101,9 +106,24 @@ def load_experiment(
             raise UserError(f"--epochs {epochs}: must be at least 1")
         whole = build_config(Recipe, data.get("retrain", {}), str(path))
         data["retrain"] = config_to_dict(at_epochs(whole, epochs))
+    if batch is not None:
+        whole = build_config(Recipe, data.get("retrain", {}), str(path))
+        data["retrain"] = config_to_dict(at_batch(whole, *parse_batch(batch)))
     for text in overrides:
         data = merge(data, parse_override(text))
     return build_config(Experiment, data, str(path))
+
+
+def parse_batch(text: str) -> tuple[int, int]:
+    """P and K of ``"32x4"``: identities, and images of each.
+
+    Raises:
+        UserError: it is not of that form, or one of the two is below 2.
+    """
+    identities, _, instances = text.lower().partition("x")
+    if not (identities.isdecimal() and instances.isdecimal() and min(int(identities), int(instances)) >= 2):
+        raise UserError(f"--batch {text}: give identities times images of each, both at least 2, for example 32x4")
+    return int(identities), int(instances)
 
 
 def find_recipe(name: str) -> Path:

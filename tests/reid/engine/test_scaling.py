@@ -1,4 +1,4 @@
-"""A recipe at another length: its rate, margin and fixed parts at the same share of the training."""
+"""A recipe at another length (rate, margin, fixed parts at the same share of the training) or with other batches."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from reid.engine.averaging import AveragingConfig
 from reid.engine.optimizers import GroupEpochs, OptimizerConfig, frozen_groups
 from reid.engine.recipe import LossConfig, Recipe, ScheduleConfig
-from reid.engine.scaling import at_epochs
+from reid.engine.scaling import at_batch, at_epochs
 from reid.engine.schedule import rate_factor
 from reid.losses.angular import margin_at
 
@@ -75,3 +76,23 @@ def test_very_short():
     scaled = at_epochs(Recipe(epochs=380, schedule=schedule), 2).schedule
     assert scaled.milestones == (1, 1, 2) and scaled.warmup_steps == 11
     assert at_epochs(Recipe(epochs=380, schedule=ScheduleConfig(name="step", step_size=40)), 1).schedule.step_size == 1
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("sgd", 0.2), ("adam", 0.1), ("amsgrad", 0.1), ("adamw", 0.1)])
+def test_rate_of_larger_batches(name, wanted):
+    recipe = Recipe(optimizer=OptimizerConfig(name=name, lr=0.05))
+    assert at_batch(recipe, 64, 4).optimizer.lr == pytest.approx(wanted)
+    assert at_batch(at_batch(recipe, 32, 8), 16, 4).optimizer.lr == pytest.approx(0.05)
+    assert at_batch(recipe, 32, 2) == replace(recipe, identities=32, instances=2)
+
+
+def test_what_is_counted_in_steps():
+    """As many images later the rate and the average have gone as far as with smaller batches."""
+    recipe = Recipe(
+        schedule=ScheduleConfig(warmup_steps=400), averaging=AveragingConfig(kind="ema", decay=0.999), evaluate_every=3
+    )
+    scaled = at_batch(recipe, 32, 8)
+    assert (scaled.identities, scaled.instances, scaled.schedule.warmup_steps) == (32, 8, 100)
+    assert scaled.averaging.decay**250 == pytest.approx(0.999**1000)
+    rates = {"identities": 16, "instances": 4, "optimizer": recipe.optimizer}
+    assert replace(scaled, schedule=recipe.schedule, averaging=recipe.averaging, **rates) == recipe
