@@ -11,14 +11,16 @@ RUN ?= runs/demo
 demo: $(STAMP)
 	$(BIN)/python tools/pipeline.py --config configs/demo.yaml --out $(RUN) --resume
 
-# One thread: the tests' tensors are small, and a second thread waits for the first more than it works; on a machine that does
-# other things besides, many times more.
+# A process for each core (up to four), each of one thread: the tests' tensors are small, and a second thread waits for the first
+# more than it works. A file stays with one process, since its tests share what is costly to make.
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
+
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+	$(PYTEST)
 
 # Also the tests that take minutes or need Market-1501 (under data/ or $$REID_DATA).
 test-all: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "slow or real or not slow"
+	$(PYTEST) -m "slow or real or not slow"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
