@@ -7,12 +7,15 @@ same generator gives the same batch on the CPU and on a GPU, and a test can appl
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Annotated
 
 import torch
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 from torch.nn.functional import interpolate
+
+from reid.transfer import to_device
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -49,7 +52,7 @@ class AugmentConfig:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AugmentDraw:
-    """What happens to each image of a batch of N; CPU tensors.
+    """What happens to each image of a batch of N; drawn on the CPU.
 
     Attributes:
         flip: ``(N,) bool``.
@@ -62,6 +65,14 @@ class AugmentDraw:
     top: torch.Tensor
     left: torch.Tensor
     box: torch.Tensor
+
+    def to(self, device: torch.device) -> AugmentDraw:
+        """The same on ``device``, by one copy that is not waited for."""
+        if device.type == "cpu":
+            return self
+        packed = torch.stack([self.flip.long(), self.top, self.left, *self.box.unbind(1)])
+        flip, top, left, *box = to_device(packed, device)
+        return AugmentDraw(flip=flip.bool(), top=top, left=left, box=torch.stack(box, dim=1))
 
 
 def prepare(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -111,18 +122,20 @@ def apply_draw(images: torch.Tensor, size: tuple[int, int], drawn: AugmentDraw, 
     images = resize(images, size)
     batch, height, width = images.shape[:3]
     device = images.device
+    drawn = drawn.to(device)
     padded_height, padded_width = height + 2 * pad, width + 2 * pad
-    rows = drawn.top[:, None] + torch.arange(height) + torch.arange(batch)[:, None] * padded_height
-    columns = drawn.left[:, None] + torch.arange(width)
+    rows = drawn.top[:, None] + torch.arange(height, device=device)
+    rows = rows + torch.arange(batch, device=device)[:, None] * padded_height
+    columns = drawn.left[:, None] + torch.arange(width, device=device)
     columns = torch.where(drawn.flip[:, None], padded_width - 1 - columns, columns)
     # One gather of pixels does both flip and crop, still in uint8. 32-bit indices where they suffice.
     dtype = torch.int32 if batch * padded_height * padded_width < 2**31 else torch.int64
-    start = (rows * padded_width).to(device, dtype)
-    pixel = start[:, :, None] + columns.to(device, dtype)[:, None, :]
+    pixel = (rows * padded_width).to(dtype)[:, :, None] + columns.to(dtype)[:, None, :]
     canvas = images.new_zeros(batch, padded_height, padded_width, 3)
     canvas[:, pad : pad + height, pad : pad + width] = images
     cropped = canvas.view(-1, 3).index_select(0, pixel.view(-1)).view(batch, height, width, 3)
-    return _erase(_normalise(cropped), drawn.box)
+    erase = _erase_lines if device.type == "cpu" else _erase_masked
+    return erase(_normalise(cropped), drawn.box)
 
 
 def _draw_boxes(count: int, size: tuple[int, int], config: AugmentConfig, generator: torch.Generator) -> torch.Tensor:
@@ -142,30 +155,47 @@ def _draw_boxes(count: int, size: tuple[int, int], config: AugmentConfig, genera
     return boxes[torch.arange(count), first] * fits.any(dim=1)[:, None]
 
 
-def _erase(images: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
-    """Zeroes the rectangles in place; ``images`` is ``(N, 3, h, w)`` in channels-last memory."""
+def _erase_lines(images: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
+    """Zeroes the rectangles in place; ``images`` is ``(N, 3, h, w)`` in channels-last memory. For the CPU: only pixel
+    rows that a rectangle crosses are touched, and a GPU would have to be waited for to know how many they are."""
     batch, channels, height, width = images.shape
-    top, left, box_height, box_width = box[:, :, None].unbind(1)
-    row, column = torch.arange(height), torch.arange(width)
-    # Only pixel rows that a rectangle crosses are touched. They are found on the CPU: no waiting for a GPU.
-    image, row = ((row >= top) & (row < top + box_height)).nonzero().unbind(1)
-    kept = ((column < left) | (column >= left + box_width)).float().repeat_interleave(channels, dim=1)
-    line = (image * height + row).to(images.device)
+    rows, columns = _sides(box, height, width)
+    image, row = rows.nonzero().unbind(1)
+    kept = (~columns).float().repeat_interleave(channels, dim=1)
     lines = images.permute(0, 2, 3, 1).view(batch * height, width * channels)
-    lines[line] *= kept.to(images.device)[image.to(images.device)]
+    lines[image * height + row] *= kept[image]
     return images
+
+
+def _erase_masked(images: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
+    """As ``_erase_lines``, on any device and without waiting for it, but every pixel is passed over."""
+    rows, columns = _sides(box, *images.shape[2:])
+    return images.masked_fill_((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+
+
+def _sides(box: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """``(N, h) bool`` and ``(N, w) bool``: the rows and the columns that each rectangle covers."""
+    top, left, box_height, box_width = box[:, :, None].unbind(1)
+    row, column = torch.arange(height, device=box.device), torch.arange(width, device=box.device)
+    return (row >= top) & (row < top + box_height), (column >= left) & (column < left + box_width)
 
 
 def _normalise(images: torch.Tensor) -> torch.Tensor:
     """``(N, h, w, 3) uint8`` to ``(N, 3, h, w) float32`` in channels-last memory."""
     batch, height, width, channels = images.shape
-    mean = torch.tensor(IMAGENET_MEAN, dtype=torch.float64)
-    std = torch.tensor(IMAGENET_STD, dtype=torch.float64)
-    # Scale and shift are laid out along a whole row of pixels, again for long inner loops.
-    scale = (1 / (255 * std)).float().repeat(width).to(images.device)
-    shift = (-mean / std).float().repeat(width).to(images.device)
+    scale, shift = _scale_and_shift(width, images.device)
     rows = images.reshape(batch, height, width * channels).to(torch.float32).mul_(scale).add_(shift)
     return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+@functools.lru_cache(maxsize=16)
+def _scale_and_shift(width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """The normalisation as a factor and a summand, laid out along a whole row of pixels for long inner loops. Kept, as
+    every step asks for the same."""
+    mean = torch.tensor(IMAGENET_MEAN, dtype=torch.float64)
+    std = torch.tensor(IMAGENET_STD, dtype=torch.float64)
+    scale, shift = 1 / (255 * std), -mean / std
+    return to_device(scale.float().repeat(width), device), to_device(shift.float().repeat(width), device)
 
 
 def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

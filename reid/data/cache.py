@@ -82,12 +82,15 @@ def _names(paths: Sequence[str], size: tuple[int, int] | None) -> tuple[str, str
     folder = os.path.dirname(os.path.commonprefix([os.path.dirname(path) + os.sep for path in paths]))
     names = hashlib.sha256(json.dumps([VERSION, size]).encode())
     content = hashlib.sha256(names.digest())
+    # os.path.relpath takes longer than the file's stat; few folders hold many files.
+    relative = {parent: os.path.relpath(parent, folder) for parent in set(map(os.path.dirname, paths))}
     for path in paths:
         try:
             stat = os.stat(path)
         except OSError:
             raise UserError(f"image {path} does not exist; extract the data set again") from None
-        name = os.path.relpath(path, folder)
+        parent, name = os.path.split(path)
+        name = name if relative[parent] == os.curdir else os.path.join(relative[parent], name)
         names.update(json.dumps(name).encode())
         content.update(json.dumps([name, stat.st_size, stat.st_mtime_ns]).encode())
     return names.hexdigest()[:12], content.hexdigest()
@@ -132,7 +135,7 @@ def _write(path: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> 
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
-            file.write(block.tobytes())
+            file.write(block)
 
 
 def _decoded(paths: Sequence[str], size: tuple[int, int], progress: bool, workers: int) -> Iterator[np.ndarray]:
@@ -152,7 +155,10 @@ def _decoded(paths: Sequence[str], size: tuple[int, int], progress: bool, worker
 def _decode_chunk(paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
     block = np.empty((len(paths), *size, 3), dtype=np.uint8)
     for row, path in zip(block, paths, strict=True):
-        row[:] = resize(torch.from_numpy(_decode(path))[None], size)[0].numpy()
+        image = _decode(path)
+        if image.shape != row.shape:
+            image = resize(torch.from_numpy(image)[None], size)[0].numpy()
+        row[:] = image
     return block
 
 
@@ -160,6 +166,6 @@ def _decode(path: str) -> np.ndarray:
     """``(H, W, 3) uint8``."""
     try:
         with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
+            return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB too
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow's decoders raise
         raise UserError(f"image {path} is unreadable or cut off; extract the data set again") from None

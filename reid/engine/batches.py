@@ -13,6 +13,7 @@ from reid.data.samplers import Sampler, build_sampler
 from reid.engine.distributed import SINGLE, Processes
 from reid.engine.recipe import Recipe
 from reid.engine.seeds import step_seed
+from reid.transfer import to_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +52,9 @@ class TrainingBatches:
         for step, index in enumerate(self.sampler.epoch(number)):
             # One seed a step: the same numbers follow whether or not the steps before were run in this process.
             generator.manual_seed(step_seed(self.seed, number, step, self.rank))
-            index = index.to(self.images.device)
-            yield augment(self.images[index], self.size, self.config, generator), self.labels[index]
+            index = to_device(index, self.images.device)
+            images = self.images.index_select(0, index)  # on a CPU two to four times as fast as images[index]
+            yield augment(images, self.size, self.config, generator), self.labels[index]
 
     def calibration(self, count: int = 2048, batch: int = 64) -> Iterator[torch.Tensor]:
         """``(batch, 3, h, w)`` images without augmentation, at most ``count``, drawn by the seed, to measure BN
@@ -61,7 +63,7 @@ class TrainingBatches:
         chosen = torch.randperm(len(self.labels), generator=generator)[:count]
         for index in chosen.split(batch):
             if len(index) > 1:  # one image has no variance
-                yield prepare(self.images[index.to(self.images.device)], self.size)
+                yield prepare(self.images.index_select(0, to_device(index, self.images.device)), self.size)
 
 
 def training_batches(

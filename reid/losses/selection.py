@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import torch
 
+from reid.transfer import to_device
+
 
 class SelectedNegatives(NamedTuple):
     """One negative for each pair.
@@ -53,7 +55,7 @@ def random_negatives(
     eligible = count.expand_as(order)
     if margin is not None:
         eligible = torch.searchsorted(ordered, (distances + margin).contiguous())
-    chance = torch.rand(distances.shape, generator=generator).to(distances.device, non_blocking=True)
+    chance = to_device(torch.rand(distances.shape, generator=generator), distances.device)
     # A product that rounds up to the count itself would name one too many.
     place = torch.minimum((chance * eligible).long(), eligible - 1).clamp_min(0)
     return SelectedNegatives(order.gather(1, place), eligible > 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from reid.models.heads.config import Update
+from reid.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def select_parts(
         if generator is None or not 0 < drop < len(losses):
             raise ValueError(f"random update of {len(losses)} parts: needs a generator and 1 <= drop < {len(losses)}")
         left_out = torch.randperm(len(losses), generator=generator)[:drop]
-        weights[left_out.to(losses.device, non_blocking=True)] = 0.0
+        weights.index_fill_(0, to_device(left_out, losses.device), 0.0)
     elif update == "max_loss":
         weights = torch.zeros_like(weights).scatter_(0, losses.detach().argmax(0, keepdim=True), 1.0)
     return weights

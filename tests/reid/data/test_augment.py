@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch.nn.functional import interpolate
 from torchvision.transforms import functional as tvf
 
+from reid.data import augment as module
 from reid.data.augment import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -166,6 +167,37 @@ def test_no_rectangle_where_none_fits():
 def test_config_refuses(bad):
     with pytest.raises(ValidationError):
         TypeAdapter(AugmentConfig).validate_python(bad)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 6), erase=st.sampled_from([0.0, 0.5, 1.0]))
+def test_gpu_erases_what_the_cpu_does(seed, count, erase):
+    """The CPU touches only the lines that a rectangle crosses, a GPU all pixels."""
+    images = prepare(random_images(count, 24, 16, seed), (24, 16))
+    box = draw(count, (24, 16), AugmentConfig(erase=erase), torch.Generator().manual_seed(seed)).box
+    everywhere = module._erase_masked(images.clone(memory_format=torch.preserve_format), box)
+    assert torch.equal(module._erase_lines(images, box), everywhere)
+    assert everywhere.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_draw_reaches_a_device_by_one_copy(monkeypatch):
+    drawn = draw(6, (32, 16), AugmentConfig(), torch.Generator().manual_seed(2))
+    sent = []
+    monkeypatch.setattr(module, "to_device", lambda tensor, device: sent.append(device) or tensor)
+    assert drawn.to(torch.device("cpu")) is drawn and sent == []
+    there = drawn.to(torch.device("cuda", 1))
+    assert sent == [torch.device("cuda", 1)]
+    for name in ("flip", "top", "left", "box"):
+        got, expected = getattr(there, name), getattr(drawn, name)
+        assert torch.equal(got, expected) and got.dtype == expected.dtype
+
+
+def test_constants_are_made_once_for_a_width():
+    first = module._scale_and_shift(37, torch.device("cpu"))
+    before = [each.clone() for each in first]
+    prepare(random_images(2, 5, 37), (5, 37))
+    again = module._scale_and_shift(37, torch.device("cpu"))
+    assert all(a is b and torch.equal(a, c) for a, b, c in zip(first, again, before, strict=True))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import warnings
@@ -221,3 +222,27 @@ def test_builders_at_once_all_get_the_pixels(records, tmp_path, monkeypatch):
     expected = np.stack([pixels(record.path) for record in records])
     assert all(np.array_equal(images.numpy(), expected) for images in results)
     assert len(files(tmp_path)) == 2
+
+
+def test_two_processes_that_build_at_once_get_the_pixels(records, tmp_path, run_twice):
+    run_twice(Path(__file__).with_name("cache_program.py"), tmp_path)
+    expected = np.stack([pixels(record.path) for record in records])
+    digests = {(tmp_path / f"digest{rank}").read_text() for rank in range(2)}
+    assert digests == {hashlib.sha256(expected.tobytes()).hexdigest()}
+    assert len(files(tmp_path)) == 2  # one array and one manifest, no half of a file
+    assert np.array_equal(load(records, tmp_path).images.numpy(), expected)
+
+
+def test_folders_of_one_list_are_told_apart(tmp_path):
+    """Files of one name in several folders; the digest is of names relative to what the folders share."""
+    folders = [tmp_path / "set" / name for name in ("", "b", "b/c", "d")]
+    records = [save(folder / "same.png", seed) for seed, folder in enumerate(folders)]
+    images = load(records, tmp_path).images
+    assert np.array_equal(images.numpy(), np.stack([pixels(record.path) for record in records]))
+    digest = hashlib.sha256(hashlib.sha256(json.dumps([cache.VERSION, None]).encode()).digest())
+    for record in records:
+        stat = os.stat(record.path)
+        name = os.path.relpath(record.path, tmp_path / "set")
+        digest.update(json.dumps([name, stat.st_size, stat.st_mtime_ns]).encode())
+    (manifest,) = (tmp_path / "cache").glob("*.json")
+    assert json.loads(manifest.read_text())["digest"] == digest.hexdigest()
