@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -46,6 +46,8 @@ class SearchConfig:
         calibration_batches, calibration_batch_size: training images that BN is calibrated on for each
             candidate.
         eval_batch_size: images per forward pass while features are extracted.
+        precision: of the forward passes of calibration and features: ``fp32``, ``bf16``, ``fp16``; ``auto`` is fp16 on
+            CUDA and fp32 on a CPU, where half precision moves scores and gains little.
         top_k: how many archs are written as arch files: the best ones, or with ``pareto`` the front's knees.
         name_prefix: what the names of those archs begin with.
     """
@@ -68,6 +70,7 @@ class SearchConfig:
     calibration_batches: Count = 4
     calibration_batch_size: Annotated[int, Field(ge=2)] = 64
     eval_batch_size: Count = 256
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     top_k: Annotated[int, Field(ge=1, le=26)] = 2
     name_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "MLR"
 

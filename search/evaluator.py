@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
-from evaluation.features.extraction import extract_features
+from evaluation.features.extraction import forward_batches
+from evaluation.features.prepared import PreparedImages
 from evaluation.retrieval.metrics import score_features
 from evaluation.retrieval.rules import RECORDS
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
+from reid.engine.device import autocast
 from reid.errors import UserError
 from search.config import SearchConfig
 from supernet.arch import Arch
+from supernet.folding import fold_batch_norm
 from supernet.supernet import Supernet
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class SupernetEvaluator:
     """``evaluator(arch)``: the arch's network cut out of the supernet, BN-calibrated, scored by retrieval.
 
     Every arch is calibrated on the same images and scored on the same queries, at its own input size, so that scores
-    compare archs alone.
+    compare archs alone. What is alike for all archs is done once: the prepared images stay on the device (see
+    ``PreparedImages`` for the memory). Features come from the folded network (``supernet.folding``).
 
     Args:
         supernet: trained weights; lies on ``device``.
@@ -54,27 +61,55 @@ class SupernetEvaluator:
             )
         self.supernet, self.device, self.config, self.seed = supernet, torch.device(device), config, seed
         self.train, self.query, self.gallery = train, query, gallery
-        self._both = ImageSet(
-            torch.cat([query.images, gallery.images]),
-            torch.cat([query.pids, gallery.pids]),
-            torch.cat([query.camids, gallery.camids]),
-        )
+        self.precision = pick_precision(config.precision, self.device)
+        pixels = torch.cat([query.images, gallery.images])
+        self.images = PreparedImages(pixels, self.device, config.eval_batch_size, DTYPES[self.precision])
         self._calibration: dict[tuple[int, int], list[torch.Tensor]] = {}
 
     def __call__(self, arch: Arch) -> dict[str, float]:
-        """``default``: mAP and ``rank1``: Rank-1, as fractions; NaN where a feature is no finite number."""
-        size = arch.input_size
-        if size not in self._calibration:
-            self._calibration[size] = calibration_batches(self.train, size, self.device, self.config, self.seed)
-        network = calibrate(self.supernet.extract(arch), self._calibration[size])
-        features = extract_features(network, self._both, size, self.device, self.config.eval_batch_size)
+        """``default``: mAP and ``rank1``: Rank-1, as fractions; NaN where a feature is no finite number.
+
+        An arch that overflows half precision is scored in single precision.
+        """
+        features = self.features(self.network(arch, self.precision), arch.input_size, self.precision)
+        if self.precision != "fp32" and not torch.isfinite(features).all():
+            features = self.features(self.network(arch, "fp32"), arch.input_size, "fp32")
         if not torch.isfinite(features).all():
             return {"default": float("nan"), "rank1": float("nan")}
-        query, gallery = features.to(self.device).split([len(self.query), len(self.gallery)])
+        return self.score(features)
+
+    def network(self, arch: Arch, precision: str) -> nn.Module:
+        """The network of ``arch``, calibrated and then folded for inference in ``precision``."""
+        network = self.supernet.extract(arch).to(memory_format=torch.channels_last)
+        with autocast(self.device, precision):
+            calibrate(network, self.calibration(arch.input_size))
+        return fold_batch_norm(network, DTYPES[precision])
+
+    def calibration(self, size: tuple[int, int]) -> list[torch.Tensor]:
+        """``calibration_batches`` at ``size``, made once."""
+        if size not in self._calibration:
+            self._calibration[size] = calibration_batches(self.train, size, self.device, self.config, self.seed)
+        return self._calibration[size]
+
+    def features(self, network: nn.Module, size: tuple[int, int], precision: str) -> torch.Tensor:
+        """``(N, D) float32`` of queries, then gallery, on the device; nothing here waits for it."""
+        images = (batch.to(DTYPES[precision]) for batch in self.images.batches(size))
+        return forward_batches(network, images, len(self.images.pixels), precision=precision)
+
+    def score(self, features: torch.Tensor) -> dict[str, float]:
+        """What a call gives, from finite features."""
+        query, gallery = features.split([len(self.query), len(self.gallery)])
         score = score_features(
             query, self.query.pids, self.query.camids, gallery, self.gallery.pids, self.gallery.camids, rule=RECORDS
         )
         return {"default": score.mAP, "rank1": score.rank1}
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """``auto`` is fp16 on CUDA and fp32 elsewhere; any other name stands for itself."""
+    if name != "auto":
+        return name
+    return "fp16" if device.type == "cuda" else "fp32"
 
 
 def calibration_batches(

@@ -54,24 +54,25 @@ def candidate_from_dict(data: Mapping) -> Candidate:
 
 
 def append_candidate(path: Path, candidate: Candidate) -> None:
-    """Adds a line to the log. A line that a kill cuts short is left out by ``read_candidates``."""
+    """Adds a line to the log. A line that a kill cuts short is left out by ``read_candidates``; ``recover_candidates``
+    comes before the next one is added."""
     line = json.dumps(candidate_to_dict(candidate), allow_nan=False)
     with path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 
 def read_candidates(path: Path) -> list[Candidate]:
-    """The log's candidates in the order of their trials; a last line that was cut short is removed.
+    """The log's candidates in the order of their trials, without a last line that was cut short.
+
+    Nothing is written: a search may be adding to the log.
 
     Raises:
         UserError: another line is damaged, or a trial is missing.
     """
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
     candidates = []
-    for number, line in enumerate(whole.splitlines()):
+    for number, line in enumerate(_whole_lines(path.read_text(encoding="utf-8")).splitlines()):
         try:
             candidate = candidate_from_dict(json.loads(line))
             if candidate.trial != number:
@@ -80,6 +81,19 @@ def read_candidates(path: Path) -> list[Candidate]:
             cure = "search again into another folder"
             raise UserError(f"search log {path}: line {number + 1} is damaged ({error}); {cure}") from None
         candidates.append(candidate)
-    if whole != text:
-        write_text(path, whole)
     return candidates
+
+
+def recover_candidates(path: Path) -> list[Candidate]:
+    """``read_candidates`` for the search that goes on with the log: a last line that was cut short is removed."""
+    candidates = read_candidates(path)
+    if path.exists():
+        text = path.read_text(encoding="utf-8")
+        whole = _whole_lines(text)
+        if whole != text:
+            write_text(path, whole)
+    return candidates
+
+
+def _whole_lines(text: str) -> str:
+    return text[: text.rfind("\n") + 1]

@@ -27,6 +27,23 @@ Measure = Callable[[Sequence[Arch]], Sequence[float]]
 
 
 @dataclass(frozen=True)
+class Speed:
+    """How fast a call of the search was, whatever was evaluated before it.
+
+    Attributes:
+        candidates: evaluated by this call, by all of its processes together.
+        seconds: from the first one's proposal until the last one was logged.
+    """
+
+    candidates: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        return self.candidates / self.seconds if self.candidates else 0.0
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """What a finished search gives.
 
@@ -40,6 +57,7 @@ class SearchResult:
         notes: lines for the user, e.g. that the space had fewer archs than trials were asked for.
         predictor: Spearman's and Kendall's rank correlation of the predictor that screened children with scores that it
             had not seen; empty where none screened.
+        speed: of the call that ended the search.
     """
 
     out: Path
@@ -51,6 +69,7 @@ class SearchResult:
     measured_ms: tuple[float, ...]
     notes: tuple[str, ...]
     predictor: Mapping[str, float]
+    speed: Speed
 
 
 def best_of(candidates: Sequence[Candidate], count: int) -> tuple[Candidate, ...]:
@@ -68,6 +87,7 @@ def finish(
     settings: Mapping[str, Any],
     origin: Mapping[str, Any],
     notes: Sequence[str],
+    speed: Speed,
     measure: Measure | None = None,
     predictor: Mapping[str, float] | None = None,
 ) -> SearchResult:
@@ -77,6 +97,7 @@ def finish(
         cost: the field that the front is drawn over.
         settings: of the search, by ``search.run``.
         origin: goes into the arch files and the summary.
+        speed: of this call; candidates of an earlier one count in ``seconds`` of the summary alone.
         measure: measures the chosen archs.
         predictor: see ``SearchResult``.
 
@@ -102,13 +123,15 @@ def finish(
         "candidates": len(history),
         "failed": sum(candidate.score is None for candidate in history),
         "seconds": round(sum(candidate.seconds for candidate in history), 3),
+        "candidates_per_second": round(speed.per_second, 4),
         "front": len(front),
         "best": rows,
         "notes": list(notes),
         **({"predictor": dict(predictor)} if predictor else {}),
     }
     write_json(out / SUMMARY, {"finished": True, **summary, "settings": settings, "run_origin": dict(origin)})
-    return SearchResult(out, tuple(history), front, cost, best, tuple(archs), measured, tuple(notes), predictor or {})
+    found = (tuple(history), front, cost, best, tuple(archs), measured, tuple(notes))
+    return SearchResult(out, *found, predictor or {}, speed)
 
 
 def write_arch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,13 +17,13 @@ from reid.errors import UserError, nearest
 from reid.files import read_json, write_json
 from search.config import SearchConfig, parse_time
 from search.cost import CostTable, format_flops
-from search.history import Candidate, append_candidate, read_candidates
+from search.history import Candidate, append_candidate, recover_candidates
 from search.limits import Limits
 from search.limits import describe as describe_limits
 from search.nni_bridge.engine import TeamEngine
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from search.nni_bridge.strategy import GenerationSearch
-from search.outcome import LOG, SUMMARY, Measure, SearchResult, best_of, finish
+from search.outcome import LOG, SUMMARY, Measure, SearchResult, Speed, best_of, finish
 from search.predictor import cross_validated_rank
 from search.proposers import STRATEGIES
 from search.proposers.base import Proposer
@@ -82,13 +83,15 @@ def run_search(
     history = _open(out, settings, resume)
 
     proposer = STRATEGIES[strategy](region, config, seed)
+    before, start = len(history), time.perf_counter()
     ended = _evaluate_candidates(proposer, space, evaluate, history, out, progress, team or Team())
+    speed = Speed(len(history) - before, time.perf_counter() - start)
     notes = [note for note in (region.note, ended) if note]
     failed = sum(candidate.score is None for candidate in history)
     if failed:
         notes.append(f"{failed} of {len(history)} candidates got no score")
     predictor = _predictor_quality(region.space, history) if config.screen > 1 else {}
-    return finish(out, history, limits, config, cost_field(region), settings, origin, notes, measure, predictor)
+    return finish(out, history, limits, config, cost_field(region), settings, origin, notes, speed, measure, predictor)
 
 
 def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:
@@ -136,7 +139,7 @@ def _open(out: Path, settings: dict, resume: bool) -> list[Candidate]:
                 cure = "give the same, or another --out"
                 what = f"another {name} ({had}, now {given})"
                 raise UserError(f"the search in {out} was begun with {what}: {cure}")
-    history = read_candidates(out / LOG)
+    history = recover_candidates(out / LOG)
     write_json(out / SUMMARY, {"finished": False, "settings": settings})
     return history
 

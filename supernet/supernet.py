@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from reid.models.blank import without_drawing
 from reid.models.heads import HeadOutput
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
@@ -91,9 +92,11 @@ class Supernet(nn.Module):
             UserError: the arch is not in the space.
         """
         encode(self.space, arch)
-        with torch.device("meta"):  # no initial weights are drawn: all of them are copied below
+        device = self.head.neck.weight.device
+        with without_drawing():  # all weights are copied below
             plain = build_network(arch)
-        plain.to_empty(device=self.head.neck.weight.device)
+        if plain.head.neck.weight.device != device:
+            plain.to_empty(device=device)
         self.stem.copy_to(plain.backbone.stem)
         for elastic_blocks, plain_blocks in zip(self.stages, plain.backbone.stages, strict=True):
             for elastic, block in zip(elastic_blocks, plain_blocks, strict=False):

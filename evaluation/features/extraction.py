@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -10,9 +12,11 @@ from evaluation.retrieval.metrics import ReidScore, score_features
 from evaluation.retrieval.rules import RECORDS
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
+from reid.engine.device import autocast
 from reid.errors import UserError
+from reid.transfer import to_device
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 def extract_features(
@@ -29,7 +33,7 @@ def extract_features(
 
     The network maps ``(B, 3, h, w)`` normalised images to ``(B, D)`` features. It runs in eval mode; each of
     its modules is left in the mode it was found in. The network must lie on ``device``; images are carried
-    there batch by batch.
+    there batch by batch, features back when all are there.
 
     Args:
         size: ``(h, w)`` in pixels that images are resized to.
@@ -49,40 +53,50 @@ def extract_features(
     device = torch.device(device)
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
+    prepared = (prepare(to_device(pixels, device), size) for pixels in images.images.split(batch_size))
     try:
-        return _extract(network, images.images, size, device, batch_size, flip, PRECISIONS[precision], progress)
+        return forward_batches(network, prepared, len(images), flip, precision, progress).cpu()
     finally:
         for module, training in modes:
             module.training = training
 
 
 @torch.inference_mode()
-def _extract(
+def forward_batches(
     network: nn.Module,
-    pixels: torch.Tensor,
-    size: tuple[int, int],
-    device: torch.device,
-    batch_size: int,
-    flip: bool,
-    dtype: torch.dtype | None,
-    progress: bool,
+    batches: Iterable[torch.Tensor],
+    count: int,
+    flip: bool = False,
+    precision: str = "fp32",
+    progress: bool = False,
 ) -> torch.Tensor:
-    features = None
-    with tqdm(total=len(pixels), desc="features", unit="img", disable=not progress, leave=False) as bar:
-        for start in range(0, len(pixels), batch_size):
-            batch = prepare(pixels[start : start + batch_size].to(device), size)
-            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+    """``(count, D) float32`` outputs of ``network`` in the mode it is in, on the batches' device.
+
+    Nothing here waits for the device: it may still be at work when this returns.
+
+    Args:
+        batches: ``(B, 3, h, w)`` prepared images where the network lies, ``count`` (at least one) in all.
+        flip, precision, progress: as ``extract_features``'s.
+
+    Raises:
+        UserError: the network's output is no ``(B, D)`` matrix.
+    """
+    outputs, start = None, 0
+    with tqdm(total=count, desc="features", unit="img", disable=not progress, leave=False) as bar:
+        for batch in batches:
+            with autocast(batch.device, precision):
                 output = network(batch)
                 if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
                     raise UserError("the network gives no (images, features) matrix in eval mode")
                 output = output.float()
                 if flip:
                     output = (output + network(batch.flip(3)).float()) / 2
-            if features is None:
-                features = torch.empty(len(pixels), output.shape[1])
-            features[start : start + len(batch)] = output
+            if outputs is None:
+                outputs = output.new_empty(count, output.shape[1])
+            outputs[start : start + len(batch)] = output
+            start += len(batch)
             bar.update(len(batch))
-    return features
+    return outputs
 
 
 def evaluate_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import torch
@@ -24,12 +25,21 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> nn.Module:
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # torch: the cumulative average over the batches seen since the reset
     network.eval()
     for layer in layers:
         layer.train()
+    calls = Counter()
+
+    def average(layer: nn.Module, _: tuple) -> None:
+        # torch's own cumulative average, ``momentum = None``, asks the device in every layer how many batches it has
+        # seen, and the host waits for each answer.
+        calls[layer] += 1
+        layer.momentum = 1 / calls[layer]
+
+    hooks = [layer.register_forward_pre_hook(average) for layer in layers]
     for images in batches:
         network(images)
-    for layer, momentum in zip(layers, momenta, strict=True):
+    for layer, momentum, hook in zip(layers, momenta, hooks, strict=True):
         layer.momentum = momentum
+        hook.remove()
     return network.eval()

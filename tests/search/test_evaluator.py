@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 import torch
 
+from evaluation.features import prepared
 from evaluation.features.extraction import evaluate_network
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
 from search.config import SearchConfig
-from search.evaluator import SupernetEvaluator
+from search.evaluator import SupernetEvaluator, pick_precision
 from supernet.files import load_space
 from supernet.space import decode, sample
 from supernet.supernet import Supernet
@@ -55,6 +57,52 @@ def test_score_is_that_of_the_extracted_calibrated_network(supernet, sets):
         assert evaluate(arch) == got
         scores.add(got["default"])
     assert len(scores) == 4
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_near_single(supernet, sets, precision):
+    full, half = (
+        SupernetEvaluator(supernet, *sets, "cpu", replace(CONFIG, precision=each)) for each in ("fp32", precision)
+    )
+    arch = decode(supernet.space, sample(supernet.space, Random(0)))
+    there, here = (each.features(each.network(arch, each.precision), SIZE, each.precision) for each in (full, half))
+    assert here.dtype == torch.float32
+    similarity = torch.nn.functional.cosine_similarity(there, here)
+    assert 0.99 < similarity.min() and not torch.equal(there, here)
+    assert half(arch)["default"] == pytest.approx(full(arch)["default"], abs=0.1)
+
+
+def test_what_overflows_half_precision_is_scored_in_single(supernet, sets):
+    with torch.no_grad():
+        supernet.stem.conv.weight *= 1e7  # which BN takes away again where it is a number
+    full, half = (
+        SupernetEvaluator(supernet, *sets, "cpu", replace(CONFIG, precision=each)) for each in ("fp32", "fp16")
+    )
+    arch = decode(supernet.space, sample(supernet.space, Random(0)))
+    assert not torch.isfinite(half.features(half.network(arch, "fp16"), SIZE, "fp16")).any()
+    assert half(arch)["default"] == pytest.approx(full(arch)["default"], abs=0.02)
+
+
+def test_auto_is_half_precision_on_cuda_alone(supernet, sets):
+    assert pick_precision("auto", torch.device("cuda:1")) == "fp16"
+    assert pick_precision("auto", torch.device("cpu")) == "fp32"
+    assert pick_precision("bf16", torch.device("cuda")) == "bf16"
+    assert SupernetEvaluator(supernet, *sets, "cpu", CONFIG).precision == "fp32"
+
+
+def test_images_are_prepared_once_for_each_size(sets, monkeypatch):
+    """And the score of an arch does not depend on what was evaluated before it."""
+    space = load_space("tiny-plus")
+    torch.manual_seed(0)
+    supernet = Supernet(space)
+    archs = [decode(space, sample(space, Random(seed))) for seed in range(6)]
+    assert len({arch.input_size for arch in archs}) == 2
+    alone = [SupernetEvaluator(supernet, *sets, "cpu", CONFIG)(arch) for arch in archs]
+    calls = []
+    monkeypatch.setattr(prepared, "prepare", lambda *given: calls.append(given[1]) or prepare(*given))
+    evaluate = SupernetEvaluator(supernet, *sets, "cpu", CONFIG)
+    assert [evaluate(arch) for arch in archs] == alone
+    assert len(calls) == 2 * 5  # 32 images by 7
 
 
 def test_evaluation_leaves_the_supernet_alone(supernet, sets):

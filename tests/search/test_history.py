@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from reid.errors import UserError
-from search.history import Candidate, append_candidate, read_candidates
+from search.history import Candidate, append_candidate, read_candidates, recover_candidates
 from supernet.files import load_space
 from supernet.space import decode, sample
 
@@ -28,7 +28,7 @@ def test_log_reads_back_equal(tmp_path, candidates):
     for candidate in candidates:
         append_candidate(path, candidate)
     assert read_candidates(path) == candidates
-    assert read_candidates(tmp_path / "none.jsonl") == []
+    assert read_candidates(tmp_path / "none.jsonl") == recover_candidates(tmp_path / "none.jsonl") == []
 
 
 def test_line_that_was_cut_short_is_dropped_wherever_the_cut_is(tmp_path, candidates):
@@ -40,6 +40,8 @@ def test_line_that_was_cut_short_is_dropped_wherever_the_cut_is(tmp_path, candid
     for cut in range(start, len(whole), 97):
         path.write_bytes(whole[:cut])
         assert read_candidates(path) == candidates[:3]
+        assert path.read_bytes() == whole[:cut]  # a reader leaves alone what a search may be writing
+        assert recover_candidates(path) == candidates[:3]
         append_candidate(path, candidates[3])
         assert path.read_bytes() == whole
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -77,6 +78,7 @@ def test_files_tell_what_was_found(tmp_path):
         assert {**known, **given, "trial": candidate.trial}.items() <= origin.items()
     summary = json.loads((tmp_path / "run/search.json").read_text())
     assert summary["finished"] and summary["candidates"] == 24 and summary["failed"] == 0
+    assert summary["candidates_per_second"] == pytest.approx(24 / result.speed.seconds, rel=1e-3)
     assert [row["name"] for row in summary["best"]] == ["MLR-6M-A", "MLR-6M-B"]
 
 
@@ -106,6 +108,21 @@ def test_resume_of_a_finished_search_evaluates_nothing(tmp_path):
     first = _run(tmp_path / "run")
     again = _run(tmp_path / "run", _killed_at(0), resume=True)
     assert again.candidates == first.candidates and again.best == first.best
+    assert (again.speed.candidates, again.speed.per_second) == (0, 0.0)
+
+
+def test_speed_is_of_this_call_alone(tmp_path):
+    def slow(arch):
+        time.sleep(0.005)
+        return _evaluate(arch)
+
+    with pytest.raises(_Killed):
+        _run(tmp_path / "run", _killed_at(20))
+    start = time.perf_counter()
+    speed = _run(tmp_path / "run", slow, resume=True).speed
+    assert speed.candidates == 4
+    assert 4 * 0.005 <= speed.seconds <= time.perf_counter() - start
+    assert speed.per_second == 4 / speed.seconds
 
 
 @pytest.mark.parametrize(

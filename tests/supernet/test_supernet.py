@@ -214,3 +214,14 @@ def test_no_choice_is_without_effect(supernets):
                 seen.append(supernet(images, replace(base, stages=stages)))
     assert len(seen) == 1 + 3 * 3 - 1 + 1
     assert all(_differs(a, b) > 1e-4 for i, a in enumerate(seen) for b in seen[:i])
+
+
+def test_extraction_draws_nothing_and_stays_on_the_device():
+    """The global generator is left alone; the ``meta`` device stands for a GPU."""
+    space = load_space("tiny")
+    supernet = _supernet(space)
+    before = torch.get_rng_state()
+    supernet.extract(largest(space))
+    assert torch.equal(torch.get_rng_state(), before)
+    network = supernet.to("meta").extract(smallest(space))
+    assert {value.device.type for value in network.state_dict().values()} == {"meta"}

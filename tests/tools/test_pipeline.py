@@ -215,6 +215,18 @@ def test_tools_leave_finished_runs_alone(run, call, step, refused):
     assert _files(run) == before
 
 
+def test_further_candidates_are_written_as_arch_files(run, call, tmp_path, refused):
+    out = shutil.copytree(run / "search", tmp_path / "search")
+    wanted = next(each for each in read_candidates(out / "candidates.jsonl") if each.trial == 3)
+    done = call("search", "--out", out, "--write", "3")
+    assert done.code == 0 and "MLR-6M-T3: " in done.out and f"{wanted.flops / 1e6:.1f}M FLOPs" in done.out
+    assert load_arch(out / "archs" / "MLR-6M-T3.yaml").arch == wanted.arch
+    before = _files(out)
+    refused(call("search", "--out", out, "--write", "0", "99"), "--write 99: .* no candidate of that number")
+    refused(call("search", "--out", run / "supernet", "--write", "0"), "search.json")
+    assert _files(out) == before
+
+
 def test_resume_with_another_configuration_isrefused(run, call, refused):
     before = _files(run)
     done = call("train_supernet", "--out", run / "supernet", "--resume", "--set", "supernet.recipe.optimizer.lr=0.2")

@@ -14,10 +14,13 @@ from tools.jobs.opening import shown
 
 
 def print_result(result: SearchResult, strategy: str) -> None:
-    """Prints notes, with ``pareto`` the front, and the chosen archs; with a target their predicted and measured
-    latencies beside each other."""
+    """Prints notes, the search's speed, with ``pareto`` the front, and the chosen archs; with a target their predicted
+    and measured latencies beside each other."""
     for note in result.notes:
         print(f"note: {note}")
+    if result.speed.candidates:
+        count, seconds = result.speed.candidates, result.speed.seconds
+        print(f"speed: {count} candidates in {seconds:.1f} s, {result.speed.per_second:.3g} candidates/s")
     if result.predictor:
         quality = f"rank correlation {result.predictor['spearman']:.2f} with scores it had not seen"
         print(f"predictor: {quality} (Spearman; Kendall {result.predictor['kendall']:.2f})")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -57,3 +59,18 @@ def test_calibrated_on_one_batch_eval_equals_train(network):
         trained = network(images)
         evaluated = calibrate(network, [images])(images)
     assert F.cosine_similarity(trained, evaluated).min() > 0.999
+
+
+def test_average_is_torchs_own_cumulative_one(network):
+    """Bit by bit what ``momentum=None`` gives, of a layer that two places share too."""
+    shared = nn.Sequential(network[0], network[1], nn.ReLU(), nn.Conv2d(8, 8, 1), network[1])
+    expected = copy.deepcopy(shared)
+    expected[1].reset_running_stats()
+    expected[1].momentum = None
+    for batch in _batches((4, 3, 5)):
+        with torch.no_grad():
+            expected.train()(batch)
+    calibrate(shared, _batches((4, 3, 5)))
+    assert torch.equal(shared[1].running_mean, expected[1].running_mean)
+    assert torch.equal(shared[1].running_var, expected[1].running_var)
+    assert not shared[1]._forward_pre_hooks
