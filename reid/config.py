@@ -121,6 +121,8 @@ def _first_problem(kind: type, error: ValidationError) -> str:
 def _keys_at(kind: Any, place: Sequence[str]) -> list[str]:
     """Field names of the dataclass at ``place`` inside ``kind``."""
     for part in place:
+        if part.isdecimal():  # the place in a list, of whose items ``kind`` is already
+            continue
         hints = typing.get_type_hints(kind)
         options = [hints[part], *typing.get_args(hints[part])]
         kind = next((option for option in options if dataclasses.is_dataclass(option)), None)

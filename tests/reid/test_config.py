@@ -29,6 +29,7 @@ class Outer:
     count: int = 1
     inner: Inner = Inner()
     maybe: Inner | None = None
+    several: tuple[Inner, ...] = ()
 
 
 def _load(tmp_path, text: str, *overrides: str) -> Outer:
@@ -103,8 +104,9 @@ def test_merge_replaces_what_is_no_mapping():
     [
         ("cuont: 1\n", "unknown key 'cuont'; nearest: count"),
         ("inner: {rat: 1}\n", "unknown key 'inner.rat'; nearest: rate"),
+        ("several: [{rate: 1}, {rat: 1}]\n", "unknown key 'several.1.rat'; nearest: rate"),
         ("maybe: {ratte: 1}\n", "unknown key 'maybe.ratte'; nearest: rate"),
-        ("zzzzzz: 1\n", "unknown key 'zzzzzz'; known: name, count, inner, maybe"),
+        ("zzzzzz: 1\n", "unknown key 'zzzzzz'; known: name, count, inner, maybe, several"),
         ("count: many\n", r"count: .*integer.*given: 'many'"),
         ("count: 1.5\n", "count: .*integer"),
         ("inner: {steps: [1, x]}\n", "inner.steps.1: .*integer"),
