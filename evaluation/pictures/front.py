@@ -82,7 +82,7 @@ def _draw_rows(axes: Axes, rows: Sequence[ResultRow]) -> None:
         colour = KINDS.get(kind) or next(spare)
         axes.scatter(*zip(*own, strict=True), s=62, color=colour, edgecolor="white", linewidth=1, label=kind, zorder=4)
     _draw_spreads(axes, rows)
-    _scale_cost(axes, [cost for cost, _ in points])
+    scale_cost(axes, [cost for cost, _ in points])
     axes.margins(x=0.16, y=0.16)
     if len({row.kind for row in rows}) > 1:
         axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=4)
@@ -106,11 +106,11 @@ def _draw_candidates(axes: Axes, candidates: Sequence[Mapping[str, Any]], cost: 
     costs, scores = zip(*front, strict=True)
     axes.step(costs, scores, where="post", color=ACCENT, linewidth=1.4)
     axes.scatter(costs, scores, s=20, color=ACCENT, edgecolor="white", linewidth=0.6, label="Pareto front", zorder=4)
-    _scale_cost(axes, [cost for cost, _ in points])
+    scale_cost(axes, [cost for cost, _ in points])
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=2)
 
 
-def _scale_cost(axes: Axes, costs: Sequence[float]) -> None:
+def scale_cost(axes: Axes, costs: Sequence[float]) -> None:
     """A logarithmic cost axis with plain numbers where costs are far apart."""
     if min(costs) > 0 and max(costs) / min(costs) >= LOG_FROM:
         axes.set_xscale("log")

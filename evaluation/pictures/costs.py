@@ -1,0 +1,88 @@
+"""Accuracy against what a network costs: FLOPs and, where it was measured, latency, beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from evaluation.pictures.front import pareto_front, scale_cost
+from evaluation.pictures.labels import place_labels
+from evaluation.pictures.style import INK, KINDS, SERIES, new_figure, save_figure, style_axes
+from reid.errors import UserError
+
+FAINT = "#cbd1d7"
+"""Of the line behind dots and labels."""
+
+
+@dataclass(frozen=True)
+class CostDot:
+    """A network in the picture.
+
+    Attributes:
+        name: of the row.
+        kind: pictures colour by it; see ``KINDS``.
+        mAP: as a fraction, the mean over seeds.
+        spread: standard deviation over seeds; ``None`` of one seed.
+        flops: of one image.
+        latency_ms: of one image; ``None`` where it was not measured.
+    """
+
+    name: str
+    kind: str
+    mAP: float
+    spread: float | None
+    flops: int
+    latency_ms: float | None
+
+
+def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency") -> Path:
+    """A PNG with a panel of mAP by FLOPs, and one of mAP by latency where any was measured; in each a line joins the
+    networks that no other one beats in both.
+
+    Args:
+        target: what latency was measured on, for the label.
+
+    Raises:
+        UserError: there is no network to draw.
+    """
+    if not dots:
+        raise UserError("no row to draw: let one finish")
+    timed = [dot for dot in dots if dot.latency_ms is not None]
+    figure = new_figure(13 if timed else 6.8, 5.0)
+    panels = figure.subplots(1, 2 if timed else 1, squeeze=False)[0]
+    style_axes(panels[0], "Accuracy against FLOPs", "FLOPs (millions)", "mAP (%)")
+    _draw(panels[0], dots, lambda dot: dot.flops / 1e6)
+    if timed:
+        style_axes(panels[1], "Accuracy against latency", f"ms an image ({target})", "mAP (%)")
+        _draw(panels[1], timed, lambda dot: dot.latency_ms)
+    # Labels last: placing them fixes where the axes stand.
+    _label(panels[0], dots, lambda dot: dot.flops / 1e6)
+    if timed:
+        _label(panels[1], timed, lambda dot: dot.latency_ms)
+    return save_figure(figure, path)
+
+
+def _draw(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float]) -> None:
+    points = [(cost(dot), 100 * dot.mAP) for dot in dots]
+    front = pareto_front(points)
+    axes.step(*zip(*front, strict=True), where="post", color=FAINT, linewidth=1.4, zorder=2)
+    spare = iter(SERIES * len(dots))
+    for kind in dict.fromkeys(dot.kind for dot in dots):
+        own = [point for point, dot in zip(points, dots, strict=True) if dot.kind == kind]
+        colour = KINDS.get(kind) or next(spare)
+        axes.scatter(*zip(*own, strict=True), s=62, color=colour, edgecolor="white", linewidth=1, label=kind, zorder=4)
+    for point, dot in zip(points, dots, strict=True):
+        if dot.spread is not None:
+            bar = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
+            axes.errorbar(*point, yerr=100 * dot.spread, **bar)
+    scale_cost(axes, [place for place, _ in points])
+    axes.margins(x=0.16, y=0.16)
+    if len({dot.kind for dot in dots}) > 1:
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=4)
+
+
+def _label(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float]) -> None:
+    place_labels(axes, [(cost(dot), 100 * dot.mAP) for dot in dots], [dot.name for dot in dots])

@@ -1,0 +1,140 @@
+"""The whole job, with programs of a line in the place of the tools: what is kept, gone on with, refused and told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import tools.jobs.results.job as job
+from reid.errors import UserError
+from tools.jobs.results.job import Ask, print_status, run_results
+from tools.jobs.results.states import read_record
+from tools.jobs.results.steps import plan_steps
+
+PLAN = {
+    "supernets": [{"name": "S"}],
+    "searches": [{"name": "F", "supernet": "S", "flops": "6M"}],
+    "rows": [
+        {"name": "a", "network": "mobilenetv2", "seeds": [0, 1]},
+        {"name": "found", "found": {"search": "F"}},
+        {"name": "b", "network": "resnet18", "recipe": "mlr"},
+    ],
+}
+
+
+@pytest.fixture
+def world(make_setup, finish, tmp_path, monkeypatch):
+    """Rows are copied from where they were made up before; a step whose name is in ``fail`` ends with an error."""
+    made_up = make_setup(**PLAN)
+    for number, name in enumerate(("row/a/0", "row/a/1", "row/b/0")):
+        finish(made_up, name, 0.1 * (number + 1), settings=False)
+    shutil.move(tmp_path / "out", tmp_path / "made")
+    setup, ran, fail = make_setup(**PLAN), [], set()
+
+    def commands(setup, step):
+        ran.append(step.name)
+        if step.name in fail:
+            return [[sys.executable, "-S", "-c", "print('loading'); raise SystemExit('error: it is too bad')"]]
+        source = tmp_path / "made"
+        folders = [("rows", setup.places.run(step)), ("flip", setup.places.flip(step))]
+        copies = [f"shutil.copytree({str(source / part / to.name)!r}, {str(to)!r})" for part, to in folders]
+        return [[sys.executable, "-S", "-c", f"import shutil; {copy}"] for copy in copies]
+
+    monkeypatch.setattr(job, "step_commands", commands)
+    monkeypatch.setattr(job, "_decode_images", lambda setup, left: None)
+    monkeypatch.setattr(job, "missing_packages", lambda step: "needs nni: run it elsewhere" * (step.kind == "search"))
+    return SimpleNamespace(setup=setup, ran=ran, fail=fail, make=make_setup)
+
+
+def test_what_can_be_run_is_run_once(world, capsys):
+    world.fail.add("supernet/S")
+    assert run_results(world.setup, Ask(only=["a", "b"])) == 0
+    assert world.ran == ["row/a/0", "row/b/0", "row/a/1"]
+    said = capsys.readouterr().out
+    assert "all 3 steps are done" in said and "done     row/b/0" in said
+    assert "a    -" in said and "15.0 ± 7.1" in said
+    assert run_results(world.setup, Ask(only=["a", "b"])) == 0 and len(world.ran) == 3
+    record = read_record(world.setup.places.record(plan_steps(world.setup.plan)[0]))
+    assert record.slices == 1 and record.seconds > 0 and not record.failed
+
+
+def test_a_failure_is_named_with_its_reason_and_others_go_on(world, capsys):
+    world.fail |= {"supernet/S", "row/a/0"}
+    assert run_results(world.setup, Ask(jobs=2)) == 1
+    said = capsys.readouterr().out
+    assert set(world.ran) == {"row/a/0", "supernet/S", "row/b/0", "row/a/1"}
+    assert "FAILED: row/a/0: error: it is too bad (log: " in said and "| error: it is too bad" in said
+    assert "left: 4 of 6 steps (row/a/0, supernet/S, search/F, row/found/0); the same command goes on" in said
+    assert "search/F: needs nni: run it elsewhere" in said
+    print_status(world.setup, [])
+    lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["row/a/0"].startswith("failed, ") and lines["row/found/0"] == "waits for search/F"
+    assert lines["row/b/0"].startswith("done, 1 epochs") and lines["search/F"] == "needs nni: run it elsewhere"
+    world.fail.clear()
+    assert run_results(world.setup, Ask(only=["a"])) == 0
+    assert json.loads((world.setup.places.out / "results.json").read_text())["rows"][0]["mAP"] == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize(
+    ("row", "difference"),
+    [
+        ({"epochs": 9}, "recipe.epochs: 14 then, 9 now"),
+        ({"set": ["retrain.optimizer.lr=0.01"]}, "recipe.optimizer.lr: 0.05 then, 0.01 now"),
+        ({"network": "resnet34"}, "network.name: resnet18 then, resnet34 now"),
+        ({"set": ["data.holdout_identities=20"]}, "data.holdout_identities: 24 then, 20 now"),
+    ],
+)
+def test_finished_steps_of_other_settings_are_refused_by_name(world, row, difference):
+    plan = {"rows": [{"name": "b", "network": "resnet18"}]}
+    run_results(world.make(**plan), Ask())
+    other = world.make(rows=[{**plan["rows"][0], **row}])
+    with pytest.raises(UserError, match=f"row/b/0 was run with other settings \\({difference}\\)"):
+        run_results(other, Ask())
+    assert world.ran == ["row/b/0"]
+
+
+def test_a_setting_that_came_up_later_has_its_default(world):
+    setup = world.make(rows=PLAN["rows"][-1:])
+    run_results(setup, Ask())
+    path = setup.places.record(plan_steps(setup.plan)[0]) / "settings.yaml"
+    text = path.read_text()
+    path.write_text("".join(line for line in text.splitlines(True) if "channels_last" not in line))
+    assert path.read_text() != text
+    assert run_results(setup, Ask()) == 0 and world.ran == ["row/b/0"]
+
+
+def test_runs_that_were_not_made_by_the_plan_are_not_taken(world, tmp_path):
+    shutil.copytree(tmp_path / "made", world.setup.places.out)
+    with pytest.raises(UserError, match=r"row/a/0: .*a-s0 was not made by this plan; remove it, or give another --out"):
+        run_results(world.setup, Ask())
+
+
+def test_one_command_at_a_time(world, monkeypatch):
+    monkeypatch.setattr(job, "WAIT", 0.2)
+    with job._locked(world.setup.places.out), pytest.raises(UserError, match="another command works there"):
+        run_results(world.setup, Ask())
+    assert world.ran == []
+
+
+@pytest.mark.parametrize("ask", [Ask(jobs=0), Ask(minutes=0), Ask(minutes=-1)])
+def test_impossible_amounts_are_refused(world, ask):
+    with pytest.raises(UserError, match="must be above 0"):
+        run_results(world.setup, ask)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--plan", "none.yaml"), "none.yaml does not exist"),
+        (("--plan", "configs/results/rehearsal.yaml", "--only", "fund"), "--only fund: the plan has no such step"),
+        (("--plan", "configs/results/rehearsal.yaml", "--publish", "x"), "no row is finished"),
+        (("--plan", "configs/results/rehearsal.yaml", "--step", "latency"), "no row is trained yet"),
+    ],
+)
+def test_the_tool_refuses(call, refused, tmp_path, arguments, message):
+    refused(call("results", *arguments, "--out", tmp_path / "out", tiny=False), message)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,199 @@
+"""Plans: what is refused, which steps they come to, in which order, and what each needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reid.config import config_to_dict
+from reid.errors import UserError
+from supernet.arch import Block, mobilenet_v2
+from supernet.files import load_arch
+from tools.jobs.experiment import CONFIGS
+from tools.jobs.results.archs import changed, network_name
+from tools.jobs.results.commands import step_commands
+from tools.jobs.results.parts import ArchChange
+from tools.jobs.results.plan import load_plan, planned_rows
+from tools.jobs.results.published import load_published
+from tools.jobs.results.settings import step_settings
+from tools.jobs.results.setup import Setup
+from tools.jobs.results.steps import Places, plan_steps, select
+
+PLANS = CONFIGS / "results"
+SMALL = {
+    "config": str(CONFIGS / "demo.yaml"),
+    "recipe": "standard",
+    "epochs": 4,
+    "target": "onnx-cpu-1t",
+    "supernets": [{"name": "S"}, {"name": "spare"}],
+    "searches": [{"name": "6M", "supernet": "S", "flops": "6M"}],
+    "rows": [
+        {"name": "base", "network": "mobilenetv2", "seeds": [0, 7]},
+        {"name": "taught", "network": "mobilenetv2", "teacher": "big", "set": ["retrain.losses.distillation.logits=1"]},
+        {"name": "found", "found": {"search": "6M"}, "seeds": [3, 4, 5]},
+        {"name": "random", "random": {"search": "6M", "count": 2}},
+        {"name": "big", "network": "resnet18"},
+    ],
+    "ladder": {
+        "row": "base",
+        "levers": [{"name": "long", "epochs": 8}, {"name": "se", "change": {"se": True}, "seeds": [0]}],
+    },
+    "rankings": [{"name": "R", "supernet": "S", "n": 4}],
+}
+
+
+@pytest.fixture
+def make(tmp_path):
+    def write(**other) -> Path:
+        path = tmp_path / "plan.yaml"
+        path.write_text(yaml.safe_dump({**SMALL, **other}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def setup(make, tmp_path) -> Setup:
+    return Setup(load_plan(make()), make(), Places(tmp_path / "out"))
+
+
+def test_steps_stand_in_the_order_of_importance_behind_what_they_need(setup):
+    steps = plan_steps(setup.plan)
+    assert [step.name for step in steps] == [
+        *("row/base/0", "row/big/0", "row/taught/0", "supernet/S", "search/6M", "row/found/3"),
+        *("row/random 1/0", "row/random 2/0", "row/long/0", "row/se/0"),
+        *("row/base/7", "row/found/4", "row/long/7", "row/found/5", "supernet/spare", "ranking/R", "latency"),
+    ]
+    needs = {step.name: step.needs for step in steps}
+    assert needs["row/taught/0"] == ("row/big/0",) and needs["search/6M"] == ("supernet/S",)
+    assert needs["row/random 2/0"] == needs["row/found/5"] == ("search/6M",)
+    assert needs["row/base/7"] == () and needs["ranking/R"] == ("supernet/S",)
+    met: set[str] = set()
+    for step in steps:
+        assert met.issuperset(step.needs)
+        met.add(step.name)
+
+
+def test_levers_are_the_base_row_with_one_thing_otherwise(setup):
+    rows = {row.name: row for row in planned_rows(setup.plan)}
+    base, long, se = (rows[name].row for name in ("base", "long", "se"))
+    assert (long.epochs, long.network, long.set, long.seeds) == (8, base.network, base.set, (0, 7))
+    assert (se.change.se, se.epochs, se.seeds) == (True, None, (0,)) and rows["se"].lever and not rows["base"].lever
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["found"], ["supernet/S", "search/6M", "row/found/3", "row/found/4", "row/found/5"]),
+        (["row/found/4"], ["supernet/S", "search/6M", "row/found/4"]),
+        (["6M"], ["supernet/S", "search/6M"]),
+        (["taught", "spare"], ["row/big/0", "row/taught/0", "supernet/spare"]),
+        (["latency"], ["latency"]),
+    ],
+)
+def test_only_some(setup, names, wanted):
+    assert [step.name for step in select(plan_steps(setup.plan), names)] == wanted
+
+
+def test_unknown_names_are_answered_with_near_ones(setup):
+    with pytest.raises(UserError, match="--only fuond: .*nearest: found"):
+        select(plan_steps(setup.plan), ["fuond"])
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"rowes": []}, "unknown key 'rowes'; nearest: rows"),
+        ({"rows": [{"name": "a", "network": "x", "sed": [0]}]}, "rows: a: unknown key 'sed'; nearest: seeds"),
+        ({"rows": [{"name": "a"}]}, "give one of network, found and random"),
+        ({"rows": [{"name": "a", "network": "x", "found": {"search": "6M"}}]}, "give one of network, found and random"),
+        ({"rows": [*SMALL["rows"], {"name": "Base", "network": "x"}]}, "rows: two are called base|two are called Base"),
+        ({"rows": [*SMALL["rows"], {"name": "x", "found": {"search": "7M"}}]}, "row x: search: the plan has no 7M"),
+        ({"rows": [{"name": "base", "network": "x", "teacher": "none"}]}, "row base: teacher: the plan has no none"),
+        ({"rows": [{"name": "base", "network": "x", "seeds": []}]}, "seeds"),
+        ({"rows": [{"name": "base", "network": "x", "seeds": [1, 1]}]}, "each must be there once"),
+        ({"searches": [{"name": "6M", "supernet": "T", "flops": 1}]}, "6M: supernet: the plan has no T"),
+        ({"ladder": {"row": "none", "levers": []}}, "ladder: row: the plan has no none"),
+        ({"ladder": {"row": "random", "levers": []}}, "ladder: row random is several random archs"),
+        ({"ladder": {"row": "base", "also": ["faund"]}}, "ladder: also: the plan has no faund; nearest: found"),
+        ({"ladder": {"row": "base", "levers": [{"name": "x"}]}}, "lever x changes nothing"),
+    ],
+)
+def test_refusals(make, other, message):
+    with pytest.raises(UserError, match=message) as told:
+        load_plan(make(**other))
+    assert "\n" not in str(told.value) and "plan.yaml" in str(told.value)
+
+
+def test_a_teacher_that_has_one_is_refused(make):
+    rows = [{"name": name, "network": "resnet18", "teacher": other} for name, other in (("base", "b"), ("b", "base"))]
+    with pytest.raises(UserError, match="its teacher b has a teacher itself"):
+        load_plan(make(rows=rows, ladder=None))
+
+
+def test_commands_are_what_a_user_would_type(setup, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    steps = {step.name: step for step in plan_steps(setup.plan)}
+    train, flip = (command[1:] for command in step_commands(setup, steps["row/base/7"]))
+    assert train[0].endswith("tools/retrain.py") and flip[0].endswith("tools/evaluate.py")
+    options = dict(zip(train[1::2], train[2::2], strict=False))
+    assert (options["--recipe"], options["--epochs"], options["--seed"]) == ("standard", "4", "7")
+    assert options["--out"] == "out/rows/base-s7" and options["--arch"].endswith("archs/mobilenetv2.yaml")
+    assert flip[1:3] == ["out/rows/base-s7", "--flip"] and flip[-2:] == ["--out", "out/flip/base-s7"]
+    (search,) = step_commands(setup, steps["search/6M"])
+    assert search[2:6] == ["--supernet", "out/supernets/S", "--flops", "6M"] and "--resume" not in search
+    taught = step_commands(setup, steps["row/taught/0"])[0]
+    assert "retrain.losses.distillation.teacher=out/rows/big-s0" in taught
+
+
+def test_settings_name_the_teacher_and_not_its_folder(setup):
+    steps = {step.name: step for step in plan_steps(setup.plan)}
+    settings = step_settings(setup, steps["row/taught/0"])
+    assert settings["recipe"]["losses"]["distillation"]["teacher"] == "row big"
+    assert settings["recipe"]["epochs"] == 4 and settings["seed"] == 0
+    assert step_settings(setup, steps["row/se/0"])["network"]["change"] == {"se": True}
+    assert step_settings(setup, steps["row/long/0"])["recipe"]["epochs"] == 8
+
+
+def test_a_changed_arch_is_written_and_another_one_of_its_name_refused(setup):
+    steps = {step.name: step for step in plan_steps(setup.plan)}
+    path = Path(network_name(setup, steps["row/se/0"]))
+    named = load_arch(path)
+    assert named.name == "se" and all(stage.se for stage in named.arch.stages)
+    assert network_name(setup, steps["row/se/0"]) == str(path)
+    path.write_text(path.read_text().replace("stem: 32", "stem: 16"))
+    with pytest.raises(UserError, match="se.yaml is another network than the plan.s se is now"):
+        network_name(setup, steps["row/se/0"])
+
+
+def test_changes_of_an_arch():
+    arch = mobilenet_v2()
+    whole = changed(arch, ArchChange(last_stride=1, ibn=True, act="h-swish", kernel=5))
+    assert [stage.stride for stage in arch.stages] == [1, 2, 2, 2, 1, 2, 1]
+    assert [stage.stride for stage in whole.stages] == [1, 2, 2, 2, 1, 1, 1]
+    # Not in the first stage, which expands nothing, nor in the two at stride 32.
+    assert [stage.ibn for stage in whole.stages] == [False, True, True, True, True, False, False]
+    assert {stage.act for stage in whole.stages} == {"h-swish"} and not any(stage.se for stage in whole.stages)
+    assert all(block.kernel == 5 for stage in whole.stages for block in stage.blocks)
+    assert whole.stages[1].blocks[0] == Block(5, 6) and changed(arch, ArchChange()) == arch
+
+
+def test_the_large_plan_is_sound(tmp_path):
+    """Every override, recipe and network of it, before a GPU is kept waiting for it."""
+    file = PLANS / "market1501.yaml"
+    setup = Setup(load_plan(file), file, Places(tmp_path))
+    steps = plan_steps(setup.plan)
+    settings = {step.name: step_settings(setup, step) for step in steps}
+    rows = [name for name in settings if name.startswith("row/")]
+    assert len({str(settings[name]) for name in rows}) == len(rows), "two rows are the same training"
+    assert settings["row/no erasing/0"]["recipe"]["augment"]["erase"] == 0
+    published = {row.name for row in load_published(file.parent / setup.plan.published).rows}
+    assert published.issuperset(row.published for row in setup.plan.rows if row.published)
+
+
+@pytest.mark.parametrize("name", ["market1501-cpu", "rehearsal"])
+def test_the_other_plans_are_read(name):
+    plan = load_plan(PLANS / f"{name}.yaml")
+    assert len(plan_steps(plan)) > len(plan.rows) and config_to_dict(plan)["rows"]

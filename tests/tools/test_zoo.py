@@ -1,0 +1,131 @@
+"""The tool of the zoo: a network that was trained here for an epoch is put there, told of and run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evaluation.comparison import read_result
+from evaluation.protocols import Protocol
+from reid.files import read_json, write_json
+from reid.models.network import count_parameters
+from search.cost import whole_network_flops
+from supernet.arch import arch_from_rows
+from supernet.files import NamedArch, load_arch, save_arch
+from supernet.zoo import find_entry, load_backbone
+from tools.jobs.evaluate import Request, evaluate
+from tools.jobs.retrain import Retraining, retrain
+from tools.jobs.zoo import add
+
+ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
+
+
+@pytest.fixture(scope="module")
+def runs(make_job, tmp_path_factory) -> Path:
+    """``run``, a training's folder, and ``flip``, its evaluation with the flip test."""
+    root = tmp_path_factory.mktemp("runs")
+    file = save_arch(root / "Small.yaml", NamedArch("Small", ARCH, {"source": "drawn by hand"}))
+    retrain(make_job(root / "run"), Retraining(str(file), root / "none"))
+    flip = Request(Protocol(flip=True, verification=False), calibrate="none")
+    evaluate(make_job(root / "flip"), root / "run", None, root / "none", flip)
+    return root
+
+
+@pytest.fixture
+def zoo(runs, tmp_path) -> Path:
+    add(runs / "run", "Small-A", runs / "flip", folder=tmp_path / "zoo")
+    return tmp_path / "zoo"
+
+
+def test_an_entry_says_what_the_run_said(runs, zoo):
+    entry, row = find_entry("Small-A", zoo), read_result(runs / "run")
+    assert (entry.mAP, entry.rank1, entry.epochs, entry.train_set) == (row.mAP, row.rank1, 1, row.train_set)
+    flip = read_json(runs / "flip" / "score.json")
+    assert (entry.flip_mAP, entry.flip_rank1) == (flip["mAP"], flip["rank1"])
+    network = load_backbone("Small-A", zoo)
+    assert entry.flops == whole_network_flops(ARCH) == row.flops and entry.flops_mlr > entry.flops
+    assert entry.parameters == count_parameters(network) and entry.feature_dim == 16
+    assert entry.protocol.startswith(row.test_set) and entry.licence.startswith("no restriction by its data")
+    assert (zoo / entry.weights).read_bytes() == (runs / "run" / "last.safetensors").read_bytes()
+    named = load_arch(zoo / entry.arch)
+    assert named.name == "Small-A" and named.arch == ARCH and named.origin == {"source": "drawn by hand"}
+
+
+def test_features_of_images(zoo, call, tmp_path):
+    values = np.random.default_rng(0).integers(0, 255, (2, 128, 64, 3), dtype=np.uint8)
+    files = [tmp_path / name for name in ("a.png", "b.png", "again.png")]
+    for file, pixels in zip(files, (*values, values[0]), strict=True):
+        Image.fromarray(pixels).save(file)
+    done = call("zoo", "Small-A", "--image", *files, "--folder", zoo, tiny=False)
+    first, *lines = done.out.splitlines()
+    assert first == "features: (3, 16), of norm 1"
+    alike = np.array([[float(value) for value in line.split()[:3]] for line in lines])
+    assert np.allclose(alike, alike.T, atol=2e-3) and np.allclose(np.diag(alike), 1, atol=2e-3)
+    assert alike[0, 2] == pytest.approx(1, abs=2e-3) and alike[0, 1] < 0.999
+    assert [line.split()[3] for line in lines] == ["a.png", "b.png", "again.png"]
+    # By hand: the middle of the network is torch's own, the images are normalised by ImageNet's figures.
+    pixels = torch.from_numpy(values).permute(0, 3, 1, 2) / 255
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    small = torch.nn.functional.interpolate(pixels, (64, 32), mode="bilinear", antialias=True)
+    vectors = load_backbone("Small-A", zoo)((small - mean[:, None, None]) / std[:, None, None])
+    assert torch.cosine_similarity(vectors[0], vectors[1], dim=0).item() == pytest.approx(alike[0, 1], abs=0.02)
+
+
+def test_the_list(zoo, call):
+    done = call("zoo", "--folder", zoo, tiny=False)
+    header, line = done.out.splitlines()
+    assert header.split()[:4] == ["name", "input", "features", "FLOPs"] and line.split()[:3] == [
+        "Small-A",
+        "64x32",
+        "16",
+    ]
+    told = call("zoo", "small-a", "--folder", zoo, tiny=False).out
+    for field in ("sha256", "licence", "command", "commit", "train_set", "protocol"):
+        assert any(each.startswith(field) for each in told.splitlines())
+    empty = call("zoo", "--folder", zoo / "none", tiny=False)
+    assert empty.code == 0 and "no weights yet" in empty.out
+
+
+def test_adding_by_the_tool(runs, call, refused, tmp_path):
+    arguments = ("zoo", "add", runs / "run", "--name", "Small-A", "--folder", tmp_path)
+    done = call(*arguments, tiny=False)
+    assert done.code == 0, done.err
+    refused(call(*arguments, tiny=False), "--name Small-A: is taken; add --replace, or give another")
+    assert call(*arguments, "--replace", "--flip", runs / "flip", tiny=False).code == 0
+    (entry,) = json.loads((tmp_path / "index.json").read_text())["networks"]
+    assert entry["flip_mAP"] is not None and str(runs) not in json.dumps(entry)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("Smal-A",), "no weights are called 'Smal-A'; nearest: Small-A"),
+        (("add",), "add: name the run folder and --name NAME"),
+        (("add", "none", "--name", "x"), "run folder none does not exist"),
+        (("Small-A", "run"), "run: a run is given with add"),
+        (("Small-A", "--image", "none.jpg"), "--image none.jpg: does not exist"),
+    ],
+)
+def test_refusals(zoo, call, refused, arguments, message):
+    refused(call("zoo", *arguments, "--folder", zoo, tiny=False), message)
+
+
+def test_paths_of_this_machine_are_not_noted_down(runs, tmp_path):
+    run = shutil.copytree(runs / "run", tmp_path / "run")
+    score = read_json(run / "score.json") | {"command": f"python tools/retrain.py --arch {run}/a.yaml --out {run}"}
+    write_json(run / "score.json", score)
+    assert add(run, "x", folder=tmp_path / "zoo").command == "python tools/retrain.py --arch a.yaml --out run"
+
+
+def test_wrong_flip_runs_and_large_files_are_refused(runs, call, refused, tmp_path, monkeypatch):
+    arguments = ("zoo", "add", runs / "run", "--name", "x", "--folder", tmp_path / "zoo")
+    refused(call(*arguments, "--flip", runs / "run", tiny=False), "is no evaluation with the flip test of")
+    monkeypatch.setattr("tools.jobs.zoo.LARGEST", 1000)
+    refused(call(*arguments, tiny=False), "the zoo takes files of at most")
+    assert not (tmp_path / "zoo").exists()

@@ -1,0 +1,127 @@
+"""Which network a row trains: a name as it is, or an arch file that is written for it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from reid.errors import UserError
+from reid.files import read_json
+from search.cost import CostTable
+from search.gain.sampling import random_archs
+from search.outcome import SUMMARY
+from search.ranking.sampling import find_band
+from supernet.arch import Arch, Stage
+from supernet.catalog import find_network
+from supernet.files import NamedArch, load_arch, load_space, save_arch
+from tools.jobs.contenders import WITHIN
+from tools.jobs.experiment import Experiment
+from tools.jobs.opening import shown
+from tools.jobs.results.parts import ArchChange, RandomArchs
+from tools.jobs.results.plan import PlannedRow, find
+from tools.jobs.results.setup import Setup
+from tools.jobs.results.states import search_is_finished
+from tools.jobs.results.steps import SEARCH, Step
+
+
+def network_name(setup: Setup, step: Step) -> str:
+    """What ``tools/retrain.py`` takes as ``--arch``; a network that is found, drawn or changed is written as an arch
+    file first.
+
+    Raises:
+        UserError: there is no such network, no such arch of the search or none of such FLOPs, what is to be changed is
+            no arch, or an arch file of that name is another network.
+    """
+    planned = step.part
+    row = planned.row
+    if row.found is None and row.random is None and row.change is None:
+        _, path = _find(row.network, setup.experiment(step))
+        return row.network if path is None else shown(path)
+    named = _named(setup, step)
+    if row.change is not None:
+        origin = {**named.origin, "changed": dataclasses.asdict(row.change)}
+        named = NamedArch(planned.name, changed(named.arch, row.change), origin)
+    path = setup.places.arch(planned)
+    if not path.exists():
+        save_arch(path, named)
+    elif load_arch(path).arch != named.arch:
+        raise UserError(
+            f"{shown(path)} is another network than the plan's {planned.name} is now; remove it and its runs"
+        )
+    return shown(path)
+
+
+def _named(setup: Setup, step: Step) -> NamedArch:
+    planned, row = step.part, step.part.row
+    if row.found is not None:
+        named = _found(setup, row.found.search, row.found.number)
+    elif row.random is not None:
+        named = _drawn(setup, step, row.random)
+    else:
+        spec, _ = _find(row.network, setup.experiment(step))
+        if not isinstance(spec.backbone, Arch):
+            raise UserError(f"row {planned.name}: change is for archs, and {row.network} is none")
+        named = NamedArch(spec.name, spec.backbone, dict(spec.origin))
+    return dataclasses.replace(named, name=planned.name)
+
+
+def _find(name: str, experiment: Experiment):
+    size = load_space(experiment.space).input_size
+    return find_network(name, [], experiment.input_size, size, experiment.last_stride)
+
+
+def _found(setup: Setup, search: str, number: int) -> NamedArch:
+    run = setup.places.run(Step("", SEARCH, find(setup.plan.searches, search, "row")))
+    best = read_json(run / SUMMARY)["best"]
+    if number > len(best):
+        raise UserError(f"search {search} chose {len(best)} archs, there is no number {number}; raise search.top_k")
+    return load_arch(run / best[number - 1]["file"])
+
+
+def _drawn(setup: Setup, step: Step, random: RandomArchs) -> NamedArch:
+    """The row's own of the random archs, which are drawn together."""
+    if random.search is not None:
+        part = find(setup.plan.searches, random.search, "row")
+        experiment = setup.experiment(Step("", SEARCH, part))
+        like = _found(setup, random.search, 1).arch
+    else:
+        experiment = setup.experiment(step)
+        like = _find(random.network, experiment)[0].backbone
+        if not isinstance(like, Arch):
+            raise UserError(f"row {step.part.name}: random archs are like an arch, and {random.network} is none")
+    space = load_space(experiment.space).at(experiment.input_size)
+    size, table = experiment.search.cost_input_size, CostTable()
+    band = find_band(space, table.flops(like.at(size or space.input_size)), WITHIN, size, table)
+    avoid = {like.at(None if space.smaller_sizes else space.input_size)}
+    return random_archs(space, band, random.count, random.seed, size, table, avoid)[step.part.number]
+
+
+def found_there(setup: Setup, planned: PlannedRow) -> bool:
+    """Whether the search that the row's network comes from is finished, where there is one."""
+    names = [each.search for each in (planned.row.found, planned.row.random) if each is not None and each.search]
+    parts = [find(setup.plan.searches, name, "row") for name in names]
+    return all(search_is_finished(setup.places.run(Step("", SEARCH, part))) for part in parts)
+
+
+def changed(arch: Arch, change: ArchChange) -> Arch:
+    """``arch`` with what ``change`` gives."""
+    halving = [number for number, stage in enumerate(arch.stages) if stage.stride == 2]
+    last = halving[-1] if halving else len(arch.stages)
+    return dataclasses.replace(
+        arch, stages=tuple(_changed(stage, number, last, change) for number, stage in enumerate(arch.stages))
+    )
+
+
+def _changed(stage: Stage, number: int, last: int, change: ArchChange) -> Stage:
+    """``last`` is the number of the last stage that halves its map: the smallest map is its and those' behind it."""
+    given: dict = {}
+    if change.last_stride is not None and number == last:
+        given["stride"] = change.last_stride
+    if change.se is not None:
+        given["se"] = change.se
+    if change.ibn is not None:
+        given["ibn"] = change.ibn and number < last and any(block.expand > 1 for block in stage.blocks)
+    if change.act is not None:
+        given["act"] = change.act
+    if change.kernel is not None:
+        given["blocks"] = tuple(dataclasses.replace(block, kernel=change.kernel) for block in stage.blocks)
+    return dataclasses.replace(stage, **given)

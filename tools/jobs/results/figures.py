@@ -1,0 +1,188 @@
+"""What finished steps came to, as the values that tables and pictures are made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.comparison import ResultRow, read_result
+from reid.errors import UserError
+from reid.files import read_json, write_json
+from reid.models.network import count_parameters
+from search.cost import network_counts
+from search.gain.analysis import BASELINE, FOUND, RANDOM
+from tools.jobs.opening import shown
+from tools.jobs.result import SCORE
+from tools.jobs.results.latency import cost_size, counted_network
+from tools.jobs.results.plan import PlannedRow, planned_rows, slug
+from tools.jobs.results.setup import Setup
+from tools.jobs.results.states import is_done, latencies
+from tools.jobs.results.steps import ROW, Step, plan_steps
+
+COUNTS = "counts.json"
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One finished training; scores are fractions.
+
+    Attributes:
+        mAP, rank1: step AP, cosine, last weights.
+        flip_mAP, flip_rank1: likewise with features averaged with those of the mirror image.
+        command, commit: that made the training, and the code's state.
+        run: its folder.
+        notes: what a reader must know of it.
+    """
+
+    seed: int
+    mAP: float
+    rank1: float
+    flip_mAP: float
+    flip_rank1: float
+    command: str
+    commit: str
+    run: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A line of a table.
+
+    Attributes:
+        name: the row's.
+        kind: ``searched``, ``random`` or ``baseline``; pictures colour by it.
+        recipe: its name, empty for the config's.
+        epochs: trained.
+        lever: whether it is one of the ladder's.
+        flops, flops_mlr: fvcore's total and MLR's count at ``cost_size``; see ``search.cost.NetworkCounts``.
+        parameters: of the inference network.
+        cost_size: ``(height, width)``.
+        latency_ms: on the plan's target at that size; ``None`` where it was not measured.
+        train_set, test_set: in words.
+        seeds: the finished ones, in the plan's order.
+    """
+
+    name: str
+    kind: str
+    recipe: str
+    epochs: int
+    lever: bool
+    flops: int
+    flops_mlr: int
+    parameters: int
+    cost_size: tuple[int, int]
+    latency_ms: float | None
+    train_set: str
+    test_set: str
+    seeds: tuple[SeedRun, ...]
+
+    def values(self, metric: str) -> tuple[float, ...]:
+        """A score of every seed: ``mAP``, ``rank1``, ``flip_mAP`` or ``flip_rank1``."""
+        return tuple(getattr(seed, metric) for seed in self.seeds)
+
+    def mean(self, metric: str) -> float:
+        """The mean over seeds."""
+        return statistics.fmean(self.values(metric))
+
+    def spread(self, metric: str) -> float | None:
+        """The standard deviation over seeds (of the sample); ``None`` of one seed."""
+        return statistics.stdev(self.values(metric)) if len(self.seeds) > 1 else None
+
+
+def read_figures(setup: Setup) -> tuple[Figures, ...]:
+    """The rows that have at least one finished seed, in the plan's order.
+
+    Raises:
+        UserError: a result is damaged, or seeds of a row were not scored alike.
+    """
+    steps = [step for step in plan_steps(setup.plan) if step.kind == ROW and is_done(setup.places, step)]
+    times = latencies(setup.places).get("networks", {})
+    size = cost_size(setup)
+    return tuple(
+        _figures(setup, planned, own, times, size)
+        for planned in planned_rows(setup.plan)
+        if (own := [step for step in steps if step.part == planned])
+    )
+
+
+def _figures(
+    setup: Setup, planned: PlannedRow, steps: Sequence[Step], times: Mapping[str, Any], size: tuple[int, int] | None
+) -> Figures:
+    runs = [setup.places.run(step) for step in steps]
+    rows = [read_result(run) for run in runs]
+    for row, run in zip(rows[1:], runs[1:], strict=True):
+        for key in ("train_set", "test_set", "parameters", "epochs"):
+            if getattr(row, key) != getattr(rows[0], key):
+                raise UserError(f"{shown(run)} and {shown(runs[0])} cannot be one row: {key} differs")
+    counts = _counts(setup.places.record(steps[0]) / COUNTS, runs[0], size)
+    time = times.get(slug(planned.name))
+    return Figures(
+        name=planned.name,
+        kind=_kind(planned),
+        recipe=setup.recipe(planned)[0] or "",
+        epochs=rows[0].epochs,
+        lever=planned.lever,
+        flops=counts["flops"],
+        flops_mlr=counts["flops_mlr"],
+        parameters=counts["parameters"],
+        cost_size=tuple(counts["size"]),
+        latency_ms=time["ms"] if time and time["input_size"] == counts["size"] else None,
+        train_set=rows[0].train_set,
+        test_set=rows[0].test_set,
+        seeds=tuple(_seed(setup, step, row) for step, row in zip(steps, rows, strict=True)),
+    )
+
+
+def _kind(planned: PlannedRow) -> str:
+    if planned.row.found is not None:
+        return FOUND
+    return RANDOM if planned.row.random is not None else BASELINE
+
+
+def _seed(setup: Setup, step: Step, row: ResultRow) -> SeedRun:
+    run = setup.places.run(step)
+    score, flip = read_json(run / SCORE), read_json(setup.places.flip(step) / SCORE)
+    if not flip["protocol"]["flip"] or flip["protocol"]["rerank"] is not None:
+        raise UserError(f"{shown(setup.places.flip(step))} is no evaluation with the flip test alone; remove it")
+    return SeedRun(
+        step.seed,
+        row.mAP,
+        row.rank1,
+        flip["mAP"],
+        flip["rank1"],
+        score["command"],
+        score["commit"],
+        shown(run),
+        tuple(row.notes),
+    )
+
+
+def _counts(path: Path, run: Path, size: tuple[int, int] | None) -> dict[str, Any]:
+    """Counts of a run's network, from a file where it was counted before at that size."""
+    kept = read_json(path) if path.is_file() else {}
+    if kept and kept["asked"] == (None if size is None else list(size)):
+        return kept
+    network, at = counted_network(run, size)
+    counts = network_counts(network, at)
+    data = {
+        "asked": None if size is None else list(size),
+        "size": list(at),
+        "flops": counts.flops,
+        "flops_mlr": counts.mlr,
+        "parameters": count_parameters(network),
+    }
+    write_json(path, data)
+    return data
+
+
+def figures_to_dict(row: Figures) -> dict[str, Any]:
+    """For JSON, means and spreads beside the seeds."""
+    data = dataclasses.asdict(row)
+    for metric in ("mAP", "rank1", "flip_mAP", "flip_rank1"):
+        data[metric], data[f"{metric}_spread"] = row.mean(metric), row.spread(metric)
+    return data

@@ -1,0 +1,208 @@
+"""The job of ``tools/results.py``: a plan's steps in slices of time, each by its own tool."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from reid.errors import UserError
+from supernet.files import load_space
+from tools.jobs.data import open_source, test_data
+from tools.jobs.opening import announce, shown
+from tools.jobs.results.commands import step_commands
+from tools.jobs.results.figures import read_figures
+from tools.jobs.results.processes import LOG, share_cores
+from tools.jobs.results.publish import write_results
+from tools.jobs.results.settings import check_steps, keep_settings
+from tools.jobs.results.setup import Setup
+from tools.jobs.results.slices import DONE, FAILED, Ending, Slice, Task, run_slice
+from tools.jobs.results.states import (
+    is_begun,
+    is_done,
+    missing_packages,
+    progress,
+    read_record,
+    trained_networks,
+    write_record,
+)
+from tools.jobs.results.steps import LATENCY, ROW, Step, plan_steps, select
+from tools.jobs.results.tables import short_table
+
+WAIT = 60.0
+"""Seconds that steps of a command that was killed have to end."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Ask:
+    """What a command is to do.
+
+    Attributes:
+        minutes: how long steps may run; ``None`` for as long as they take.
+        jobs: steps that run side by side.
+        only: names of steps; see ``select``.
+    """
+
+    minutes: float | None = None
+    jobs: int = 1
+    only: Sequence[str] = ()
+
+
+def run_results(setup: Setup, ask: Ask) -> int:
+    """Runs what is not finished for a slice of time, then writes and prints the table; returns the exit code: 0, 1
+    where a step failed, 130 where the user interrupted.
+
+    Raises:
+        UserError: a step's settings are wrong, or others than it was run with; data are missing; another command works
+            in the folder.
+    """
+    if ask.jobs < 1 or (ask.minutes is not None and ask.minutes <= 0):
+        raise UserError(f"--jobs {ask.jobs}, --minutes {ask.minutes}: must be above 0")
+    start = time.monotonic()
+    steps = select(plan_steps(setup.plan), ask.only)
+    check_steps(setup, steps)
+    left = [step for step in steps if not is_done(setup.places, step)]
+    announce(
+        f"{setup.file.stem}: the whole experiment in {shown(setup.places.out)}",
+        [
+            ("steps", f"{len(steps)}, {len(steps) - len(left)} of them finished"),
+            ("slice", "no limit" if ask.minutes is None else f"{ask.minutes:g} min, then the same command goes on"),
+            ("at once", f"{ask.jobs}"),
+        ],
+    )
+    with _locked(setup.places.out) as held:
+        _decode_images(setup, left)
+        seconds = None if ask.minutes is None else max(1.0, 60 * ask.minutes - (time.monotonic() - start))
+        made = run_slice(
+            [_task(setup, step) for step in steps],
+            ask.jobs,
+            seconds,
+            share_cores(ask.jobs),
+            tell=lambda line: print(line, flush=True),
+            on_end=_noting(setup, steps),
+            held=held,
+        )
+        rows = read_figures(setup)
+        table = write_results(setup, rows)
+    print(f"\n{short_table(rows)}\n\ntable: {shown(table)}")
+    for line in _left_over(setup, steps, made):
+        print(line)
+    failed = any(ending.state == FAILED for ending in made.endings.values())
+    return 130 if made.interrupted else 1 if failed else 0
+
+
+def _task(setup: Setup, step: Step) -> Task:
+    def commands() -> list[list[str]]:
+        made = step_commands(setup, step)
+        keep_settings(setup, step)
+        return made
+
+    return Task(
+        step.name,
+        step.needs,
+        done=lambda: is_done(setup.places, step),
+        commands=commands,
+        log=setup.places.record(step) / LOG,
+        alone=step.alone,
+        blocked=missing_packages(step),
+    )
+
+
+def _noting(setup: Setup, steps: Sequence[Step]):
+    by_name = {step.name: step for step in steps}
+
+    def note(name: str, ending: Ending) -> None:
+        folder = setup.places.record(by_name[name])
+        before = read_record(folder)
+        seconds, slices = before.seconds + ending.seconds, before.slices + 1
+        write_record(folder, dataclasses.replace(before, seconds=seconds, slices=slices, failed=ending.state == FAILED))
+
+    return note
+
+
+def _decode_images(setup: Setup, left: Sequence[Step]) -> None:
+    """Makes or finds the data, and decodes all of it, before steps that run side by side all do so."""
+    if not any(step.kind != LATENCY for step in left):
+        return
+    experiment = setup.experiment(left[0])
+    size = experiment.input_size or load_space(experiment.space).input_size
+    source = open_source(experiment.data, setup.data, size)
+    source.decode(source.dataset.train)
+    test_data(source)
+    announce("", [("data", source.name), ("note", source.notice)])
+
+
+def _left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]:
+    """What failed, what cannot run here, and how much is left."""
+    states = {step.name: _state(setup, step, steps) for step in steps}
+    for step in steps:
+        ending = made.endings.get(step.name)
+        if ending is not None and ending.state == FAILED:
+            yield f"FAILED: {step.name}: {ending.tail[-1]} (log: {shown(setup.places.record(step) / LOG)})"
+        elif states[step.name].startswith("needs"):
+            yield f"{step.name}: {states[step.name]}"
+    left = [step for step in steps if states[step.name] != DONE]
+    if left:
+        names = ", ".join(step.name for step in left[:6]) + (", ..." if len(left) > 6 else "")
+        yield f"left: {len(left)} of {len(steps)} steps ({names}); the same command goes on"
+    else:
+        yield f"all {len(steps)} steps are done"
+
+
+def print_status(setup: Setup, only: Sequence[str]) -> None:
+    """Prints how far every step is, and runs nothing."""
+    steps = select(plan_steps(setup.plan), only)
+    width = max(len(step.name) for step in steps)
+    states = {step.name: _state(setup, step, steps) for step in steps}
+    for step in steps:
+        words = ", ".join(filter(None, (states[step.name], progress(setup.places, step))))
+        print(f"{step.name:<{width}}  {words}")
+    done = [step.kind for step in steps if states[step.name] == DONE]
+    print(f"{len(done)} of {len(steps)} steps are done, {done.count(ROW)} trainings among them")
+
+
+def _state(setup: Setup, step: Step, steps: Sequence[Step]) -> str:
+    if step.kind == LATENCY and not trained_networks(setup.places):
+        return "waits for rows"
+    if is_done(setup.places, step):
+        return DONE
+    missing = missing_packages(step)
+    if missing:
+        return missing
+    waits = [each.name for each in steps if each.name in step.needs and not is_done(setup.places, each)]
+    if waits:
+        return f"waits for {', '.join(waits)}"
+    if read_record(setup.places.record(step)).failed:
+        return FAILED
+    return "begun" if is_begun(setup.places, step) else "not begun"
+
+
+@contextlib.contextmanager
+def _locked(out: Path) -> Iterator[tuple[int, ...]]:
+    """Holds the folder for one command, and gives the files by which its steps hold it too: those of a command that
+    was killed may still be ending.
+
+    Raises:
+        UserError: it is held for longer than ``WAIT`` seconds.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield ()
+        return
+    with (out / ".lock").open("w") as file:
+        until = time.monotonic() + WAIT
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise UserError(
+                        f"{shown(out)}: another command works there, or its steps do; wait for it"
+                    ) from None
+                time.sleep(0.5)
+        yield (file.fileno(),)

@@ -1,0 +1,77 @@
+"""The latency step: all trained networks on one target, in turn, on this machine with nothing beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+from tqdm import tqdm
+
+from reid.engine.checkpoint import read_about
+from reid.errors import UserError
+from reid.files import write_json
+from search.latency import check_available, cpu_threads, parse_target
+from search.latency.machine import describe_machine
+from search.latency.measure import ROUNDS, SECONDS, clock_of, take_turns
+from search.latency.runners import prepare
+from supernet.arch import Arch
+from supernet.catalog import NetworkSpec, build, spec_from_dict
+from tools.jobs.provenance import command, commit
+from tools.jobs.result import WEIGHTS
+from tools.jobs.results.setup import Setup
+from tools.jobs.results.states import TIMES, trained_networks
+from tools.jobs.results.steps import LATENCY, Step
+
+
+def measure_latencies(setup: Setup) -> Path:
+    """Measures every row's network at the size that FLOPs are counted at; returns the path of ``latency.json``.
+
+    All are measured anew each time: times of one run can be compared, those of two runs less so.
+
+    Raises:
+        UserError: the plan has no target, this machine cannot run it, or nothing is trained yet.
+    """
+    if setup.plan.target is None:
+        raise UserError(f"{setup.file}: has no target to measure latency on; add one, for example onnx-cpu-1t")
+    target = parse_target(setup.plan.target)
+    check_available(target)
+    runs = trained_networks(setup.places)
+    if not runs:
+        raise UserError("no row is trained yet: there is nothing to measure")
+    networks = {name: counted_network(run, cost_size(setup)) for name, run in runs.items()}
+    calls = []
+    for network, size in tqdm(networks.values(), desc=f"networks on {target.name}", unit="network"):
+        calls.append(prepare(network, (3, *size), target))
+    with cpu_threads(target.threads):
+        rounds = list(take_turns(calls, ROUNDS, SECONDS, clock_of(target)))
+    # Other programs only ever add to a time.
+    least = [min(own) for own in zip(*rounds, strict=True)]
+    data = {
+        "target": target.name,
+        "machine": describe_machine(target),
+        "networks": {
+            name: {"ms": ms, "input_size": list(size)}
+            for (name, (_, size)), ms in zip(networks.items(), least, strict=True)
+        },
+        "command": command(),
+        "commit": commit(),
+    }
+    return write_json(setup.places.run(Step(LATENCY, LATENCY)) / TIMES, data)
+
+
+def cost_size(setup: Setup) -> tuple[int, int] | None:
+    """The size that FLOPs and latency are told at; ``None`` for the one that a network is trained at."""
+    return setup.experiment(Step(LATENCY, LATENCY)).search.cost_input_size
+
+
+def counted_network(run: Path, size: tuple[int, int] | None) -> tuple[nn.Module, tuple[int, int]]:
+    """The network of a finished training with fresh weights, and the size that its cost is told at."""
+    spec = _at(spec_from_dict(read_about(run / WEIGHTS)), size)
+    return build(spec).eval(), spec.input_size
+
+
+def _at(spec: NetworkSpec, size: tuple[int, int] | None) -> NetworkSpec:
+    if size is None:
+        return spec
+    backbone = spec.backbone.at(size) if isinstance(spec.backbone, Arch) else spec.backbone
+    return NetworkSpec(spec.name, backbone, tuple(size), spec.head, spec.origin)

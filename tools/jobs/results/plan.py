@@ -1,0 +1,136 @@
+"""A plan's file, read and checked, and the rows that it comes to."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reid.config import build_config, read_merged
+from reid.errors import UserError, nearest
+from tools.jobs.results.parts import ArchChange, Lever, Plan, RankingPart, Row, SearchPart, SupernetPart
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A line of a table: a row, one of its random archs (``number``, from 0), or a lever of the ladder."""
+
+    name: str
+    row: Row
+    number: int = 0
+    lever: bool = False
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in a YAML file.
+
+    Raises:
+        UserError: the file is unreadable, a key is unknown, a name is there twice, or a step needs one that is not
+            there.
+    """
+    data = read_merged(path)
+    for place, kind, parts in _lists(data):
+        for number, part in enumerate(parts, start=1):
+            if isinstance(part, Mapping):  # a fault in it is told by its name
+                build_config(kind, part, f"{path}: {place}: {part.get('name', f'number {number}')}")
+    plan = build_config(Plan, data, str(path))
+    try:
+        _check(plan)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return plan
+
+
+def _lists(data: Mapping) -> Iterator[tuple[str, type, list]]:
+    """Every list of parts in a plan's file: where it stands, and what its parts are."""
+    kinds = {"supernets": SupernetPart, "searches": SearchPart, "rows": Row, "rankings": RankingPart}
+    for place, kind in kinds.items():
+        if isinstance(data.get(place), list):
+            yield place, kind, data[place]
+    ladder = data.get("ladder")
+    if isinstance(ladder, Mapping) and isinstance(ladder.get("levers"), list):
+        yield "ladder.levers", Lever, ladder["levers"]
+
+
+def planned_rows(plan: Plan) -> tuple[PlannedRow, ...]:
+    """All lines of the plan's tables, in its order: rows, then the ladder's levers."""
+    rows = [planned for row in plan.rows for planned in _expanded(row)]
+    return (*rows, *(PlannedRow(row.name, row, lever=True) for row in _levers(plan)))
+
+
+def _expanded(row: Row) -> Iterator[PlannedRow]:
+    if row.random is None:
+        yield PlannedRow(row.name, row)
+        return
+    for number in range(row.random.count):
+        yield PlannedRow(f"{row.name} {number + 1}" if row.random.count > 1 else row.name, row, number)
+
+
+def _levers(plan: Plan) -> Iterator[Row]:
+    if plan.ladder is None:
+        return
+    base = find(plan.rows, plan.ladder.row, "ladder: row")
+    for lever in plan.ladder.levers:
+        yield dataclasses.replace(
+            base,
+            name=lever.name,
+            recipe=lever.recipe or base.recipe,
+            epochs=lever.epochs or base.epochs,
+            set=(*base.set, *lever.set),
+            change=_changes(base.change, lever.change),
+            teacher=lever.teacher or base.teacher,
+            seeds=lever.seeds or base.seeds,
+            published=None,
+        )
+
+
+def _changes(base: ArchChange | None, lever: ArchChange | None) -> ArchChange | None:
+    if base is None or lever is None:
+        return lever or base
+    given = {field.name: getattr(lever, field.name) for field in dataclasses.fields(lever)}
+    return dataclasses.replace(base, **{name: value for name, value in given.items() if value is not None})
+
+
+def find(parts: Iterable, name: str, where: str):
+    """The part called ``name``; raises UserError, which begins with ``where``, where there is none."""
+    parts = list(parts)
+    found = next((part for part in parts if part.name == name), None)
+    if found is None:
+        names = [part.name for part in parts]
+        raise UserError(f"{where}: the plan has no {name}{nearest(name, names) or '; it has ' + ', '.join(names)}")
+    return found
+
+
+def slug(name: str) -> str:
+    """``name`` as a file is called."""
+    return re.sub(r"[^A-Za-z0-9._+]+", "-", name).strip("-.") or "-"
+
+
+def _check(plan: Plan) -> None:
+    """Raises UserError where names clash or point nowhere."""
+    if plan.ladder is not None:
+        base = find(plan.rows, plan.ladder.row, "ladder: row")
+        if base.random is not None and base.random.count > 1:
+            raise UserError(f"ladder: row {base.name} is several random archs; take a row of one network")
+        for name in plan.ladder.also:
+            find(plan.rows, name, "ladder: also")
+    rows = planned_rows(plan)
+    kinds = {"supernets": plan.supernets, "searches": plan.searches, "rows": rows, "rankings": plan.rankings}
+    for kind, parts in kinds.items():
+        names = [slug(part.name).lower() for part in parts]
+        twice = next((part.name for part, name in zip(parts, names, strict=True) if names.count(name) > 1), None)
+        if twice is not None:
+            raise UserError(f"{kind}: two are called {twice}, or are in the file system; give each its own name")
+    for part in (*plan.searches, *plan.rankings):
+        find(plan.supernets, part.supernet, f"{part.name}: supernet")
+    for planned in rows:
+        row = planned.row
+        for needed in (row.found, row.random):
+            if needed is not None and needed.search is not None:
+                find(plan.searches, needed.search, f"row {planned.name}: search")
+        if row.teacher is not None:
+            teacher = find(rows, row.teacher, f"row {planned.name}: teacher")
+            if teacher.row.teacher is not None:
+                raise UserError(f"row {planned.name}: its teacher {row.teacher} has a teacher itself; take one without")

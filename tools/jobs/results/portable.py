@@ -1,0 +1,18 @@
+"""Texts that leave this machine, without its paths."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tools.jobs.experiment import ROOT
+
+_ABSOLUTE = re.compile(r"(?<![\w.:/])(?:~|/[\w.+@-]+)(?:/[\w.+@-]+)*/([\w.+@-]+)")
+
+
+def portable(text: str) -> str:
+    """``text`` with paths below the checkout or the working folder made relative, and of other absolute ones the last
+    part alone."""
+    for folder in (ROOT, Path.cwd()):
+        text = text.replace(f"{folder.resolve()}/", "")
+    return _ABSOLUTE.sub(r"\1", text)

@@ -1,0 +1,123 @@
+"""The settings that a step's outcome depends on: kept beside it, so that it is not taken for another one's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reid.config import build_config, config_to_dict
+from reid.engine.recipe import Recipe
+from reid.errors import UserError
+from reid.files import read_yaml, write_text
+from search.config import SearchConfig
+from supernet.arch import Arch, arch_to_dict
+from supernet.catalog import find_network
+from supernet.files import load_space, space_to_dict
+from supernet.training import SupernetRecipe
+from tools.jobs.experiment import DataConfig, Experiment
+from tools.jobs.opening import shown
+from tools.jobs.results.archs import found_there, network_name
+from tools.jobs.results.plan import PlannedRow
+from tools.jobs.results.setup import Setup
+from tools.jobs.results.states import is_begun, is_done
+from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
+
+SETTINGS = "settings.yaml"
+
+_KINDS = {"data": DataConfig, "supernet": SupernetRecipe, "search": SearchConfig, "recipe": Recipe}
+"""Settings that are configurations: where a later version has more keys, those not there have their defaults."""
+
+
+def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
+    """Everything that decides what the step comes to, but the code: plain mappings, lists and numbers.
+
+    Raises:
+        UserError: an override, a recipe or a network of it is wrong.
+    """
+    if step.kind == LATENCY:  # it measures whatever is there
+        return {"target": setup.plan.target}
+    experiment = setup.experiment(step)
+    settings: dict[str, Any] = {
+        "data": config_to_dict(experiment.data),
+        "input_size": experiment.input_size,
+    }
+    if step.kind in (SUPERNET, SEARCH, RANKING):
+        settings |= {"space": space_to_dict(load_space(experiment.space)), "seed": getattr(step.part, "seed", 0)}
+        settings["supernet"] = config_to_dict(experiment.supernet)
+    if step.kind == SEARCH:
+        settings["search"] = config_to_dict(dataclasses.replace(experiment.search, flops=step.part.flops))
+        settings["strategy"] = step.part.strategy
+    if step.kind == RANKING:
+        part = step.part
+        settings |= {"n": part.n, "band": part.band, "repeats": part.repeats}
+    if step.kind in (ROW, RANKING):
+        settings["recipe"] = config_to_dict(experiment.retrain)
+    if step.kind == ROW:
+        settings |= {"seed": step.seed, "network": _network(step.part, experiment)}
+        if step.part.row.teacher is not None:  # wherever its run is
+            settings["recipe"]["losses"]["distillation"]["teacher"] = f"row {step.part.row.teacher}"
+    # As YAML has it: tuples and lists are the same there.
+    return yaml.safe_load(yaml.safe_dump(settings))
+
+
+def _network(planned: PlannedRow, experiment: Experiment) -> dict[str, Any]:
+    row = planned.row
+    change = row.change and {key: value for key, value in vars(row.change).items() if value is not None}
+    own: dict[str, Any] = {"change": change}
+    if row.found is not None:
+        return own | {"found": dataclasses.asdict(row.found)}
+    if row.random is not None:
+        return own | {"random": dataclasses.asdict(row.random) | {"number": planned.number}}
+    size = load_space(experiment.space).input_size
+    backbone = find_network(row.network, [], experiment.input_size, size, experiment.last_stride)[0].backbone
+    return own | (arch_to_dict(backbone) if isinstance(backbone, Arch) else dataclasses.asdict(backbone))
+
+
+def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
+    """Raises UserError where a step that is finished or begun has other settings than the plan's, or none."""
+    for step in steps:
+        now = step_settings(setup, step)
+        path = setup.places.record(step) / SETTINGS
+        run = shown(setup.places.run(step))
+        if not path.is_file():
+            if step.kind != LATENCY and (is_done(setup.places, step) or is_begun(setup.places, step)):
+                raise UserError(f"{step.name}: {run} was not made by this plan; remove it, or give another --out")
+            continue
+        wrong = first_difference(_completed(path), now)
+        if wrong is not None and step.kind != LATENCY:
+            raise UserError(
+                f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
+                f"{shown(path.parent)} and what was made of it"
+            )
+        if step.kind == ROW and is_done(setup.places, step) and found_there(setup, step.part):
+            network_name(setup, step)
+
+
+def keep_settings(setup: Setup, step: Step) -> Path:
+    """Writes the step's settings, before it is begun."""
+    text = yaml.safe_dump(step_settings(setup, step), sort_keys=False)
+    return write_text(setup.places.record(step) / SETTINGS, text)
+
+
+def _completed(path: Path) -> dict[str, Any]:
+    """The settings in a file, keys that came up later with their defaults."""
+    saved = read_yaml(path)
+    for name, kind in _KINDS.items():
+        if name in saved:
+            saved[name] = config_to_dict(build_config(kind, saved[name], f"{path}: {name}"))
+    return yaml.safe_load(yaml.safe_dump(saved))
+
+
+def first_difference(then: Any, now: Any, name: str = "") -> str | None:
+    """``"recipe.epochs: 10 then, 20 now"`` for the first thing that differs in two mappings, or ``None``."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in {**then, **now}:
+            found = first_difference(then.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+            if found:
+                return found
+        return None
+    return None if then == now else f"{name}: {then} then, {now} now"

@@ -1,0 +1,123 @@
+"""How far a step is, read from the files that its tool left."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.comparison import RESULT
+from reid.engine.run_folder import CONFIG, read_metrics
+from reid.errors import UserError
+from reid.files import read_json, write_json
+from search.outcome import LOG, SUMMARY
+from tools.jobs import rank_result, train_supernet
+from tools.jobs.opening import format_time
+from tools.jobs.result import SCORE, WEIGHTS
+from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
+
+STATE, TIMES = "state.json", "latency.json"
+
+NEEDED = {SEARCH: ("nni",), LATENCY: ("onnx", "onnxruntime")}
+"""Packages that a kind of step needs beside those that all do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was noted of a step's runs.
+
+    Attributes:
+        seconds: that it ran for, over all slices; what was killed in the middle is not in it.
+        slices: how often it was begun or gone on with.
+        failed: whether its last run ended with an error.
+    """
+
+    seconds: float = 0.0
+    slices: int = 0
+    failed: bool = False
+
+
+def read_record(folder: Path) -> Record:
+    """The record in a step's folder, an empty one where there is none yet."""
+    path = folder / STATE
+    return Record(**read_json(path)) if path.is_file() else Record()
+
+
+def write_record(folder: Path, record: Record) -> Path:
+    """Writes it, atomically."""
+    return write_json(folder / STATE, dict(record.__dict__))
+
+
+def is_done(places: Places, step: Step) -> bool:
+    """Whether the step has left everything that it is there for. Latencies are done when every row's are there."""
+    run = places.run(step)
+    if step.kind == SUPERNET:
+        return (run / train_supernet.WEIGHTS).is_file()
+    if step.kind == SEARCH:
+        return search_is_finished(run)
+    if step.kind == ROW:
+        return is_trained(places, step) and (places.flip(step) / SCORE).is_file()
+    if step.kind == RANKING:
+        return (run / rank_result.RANKING).is_file()
+    return set(trained_networks(places)) == set(_measured(run))
+
+
+def is_trained(places: Places, step: Step) -> bool:
+    """Whether a row's network has its weights and its score."""
+    run = places.run(step)
+    return (run / RESULT).is_file() and (run / WEIGHTS).is_file()
+
+
+def is_begun(places: Places, step: Step) -> bool:
+    """Whether its tool must be told to go on."""
+    run = places.run(step)
+    return (run / (SUMMARY if step.kind == SEARCH else CONFIG)).is_file()
+
+
+def search_is_finished(run: Path) -> bool:
+    """Whether the search in a run folder has come to its end."""
+    summary = run / SUMMARY
+    return summary.is_file() and bool(read_json(summary).get("finished", False))
+
+
+def trained_networks(places: Places) -> dict[str, Path]:
+    """Run folders with a finished training by their names; of several seeds of a row the first."""
+    found: dict[str, Path] = {}
+    for run in sorted((places.out / "rows").glob("*-s*")):
+        if (run / RESULT).is_file() and (run / WEIGHTS).is_file():
+            found.setdefault(run.name.rpartition("-s")[0], run)
+    return found
+
+
+def _measured(run: Path) -> dict[str, Any]:
+    return read_json(run / TIMES)["networks"] if (run / TIMES).is_file() else {}
+
+
+def latencies(places: Places) -> dict[str, Any]:
+    """What the latency step wrote; an empty mapping where it has not run."""
+    path = places.run(Step(LATENCY, LATENCY)) / TIMES
+    return read_json(path) if path.is_file() else {}
+
+
+def missing_packages(step: Step) -> str | None:
+    """Why the step cannot run on this machine, in words."""
+    missing = [name for name in NEEDED.get(step.kind, ()) if importlib.util.find_spec(name) is None]
+    return f"needs {' and '.join(missing)}: run it elsewhere" if missing else None
+
+
+def progress(places: Places, step: Step) -> str:
+    """How far it is, in words: ``epoch 34, 3.1 s an epoch``."""
+    run, record = places.run(step), read_record(places.record(step))
+    parts = []
+    if step.kind in (SUPERNET, ROW):
+        try:
+            epochs = len(read_metrics(run))
+        except UserError:
+            epochs = 0
+        parts += [f"{epochs} epochs"] * bool(epochs)
+    if step.kind == SEARCH and (run / LOG).is_file():
+        parts.append(f"{sum(1 for _ in (run / LOG).open())} candidates")
+    if record.slices:
+        parts.append(f"{format_time(record.seconds)} so far")
+    return ", ".join(parts)

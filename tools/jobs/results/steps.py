@@ -1,0 +1,153 @@
+"""The steps of a plan in the order they are taken in, and which of them need which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from reid.errors import UserError, nearest
+from tools.jobs.results.parts import Plan, RankingPart, SearchPart, SupernetPart
+from tools.jobs.results.plan import PlannedRow, find, planned_rows, slug
+
+SUPERNET, SEARCH, ROW, RANKING, LATENCY = "supernet", "search", "row", "ranking", "latency"
+
+Part = SupernetPart | SearchPart | PlannedRow | RankingPart | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that is run to its end, in one slice of time or in several.
+
+    Attributes:
+        name: unique: ``supernet/<name>``, ``search/<name>``, ``row/<name>/<seed>``, ``ranking/<name>`` or ``latency``.
+        kind: the first word of it.
+        part: of the plan.
+        seed: of a row's training.
+        needs: names of the steps that must be finished before.
+    """
+
+    name: str
+    kind: str
+    part: Part = None
+    seed: int = 0
+    needs: tuple[str, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing may run beside it: other work would be in what it measures."""
+        return self.kind == LATENCY
+
+
+def plan_steps(plan: Plan) -> tuple[Step, ...]:
+    """All steps: rows by their first seed in the plan's order, then by their second one, and so on; each is preceded
+    by what it needs. Supernets and searches that no row needs follow, then rankings, then the latencies."""
+    ordered: dict[str, Step] = {}
+
+    def take(step: Step) -> str:
+        if step.name not in ordered:
+            ordered[step.name] = step
+        return step.name
+
+    def supernet(name: str) -> str:
+        return take(Step(f"{SUPERNET}/{name}", SUPERNET, find(plan.supernets, name, SEARCH)))
+
+    def search(name: str) -> str:
+        part = find(plan.searches, name, ROW)
+        return take(Step(f"{SEARCH}/{name}", SEARCH, part, needs=(supernet(part.supernet),)))
+
+    def row(planned: PlannedRow, seed: int) -> str:
+        needs = [search(name) for name in _searches(planned)]
+        if planned.row.teacher is not None:
+            teacher = find(rows, planned.row.teacher, planned.name)
+            needs.append(row(teacher, teacher.row.seeds[0]))
+        return take(Step(row_name(planned.name, seed), ROW, planned, seed, tuple(needs)))
+
+    rows = planned_rows(plan)
+    for turn in count():
+        wanted = [(planned, planned.row.seeds[turn]) for planned in rows if turn < len(planned.row.seeds)]
+        if not wanted:
+            break
+        for planned, seed in wanted:
+            row(planned, seed)
+    for part in plan.supernets:
+        supernet(part.name)
+    for part in plan.searches:
+        search(part.name)
+    for part in plan.rankings:
+        take(Step(f"{RANKING}/{part.name}", RANKING, part, needs=(supernet(part.supernet),)))
+    if plan.target is not None:
+        take(Step(LATENCY, LATENCY))
+    return tuple(ordered.values())
+
+
+def row_name(name: str, seed: int) -> str:
+    """The name of a row's step."""
+    return f"{ROW}/{name}/{seed}"
+
+
+def _searches(planned: PlannedRow) -> list[str]:
+    own = (planned.row.found, planned.row.random)
+    return [each.search for each in own if each is not None and each.search is not None]
+
+
+def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
+    """The steps that ``names`` name, and all that they need, in the order of ``steps``; without names all of them.
+
+    A name is a step's, the beginning of one up to a ``/``, or what the plan calls it.
+
+    Raises:
+        UserError: nothing is called so.
+    """
+    if not names:
+        return tuple(steps)
+    wanted: set[str] = set()
+    for name in names:
+        own = [step for step in steps if name == step.name or step.name.startswith(f"{name}/") or name == _called(step)]
+        if not own:
+            known = [step.name for step in steps] + [_called(step) for step in steps]
+            raise UserError(f"--only {name}: the plan has no such step{nearest(name, known)}; --status lists them")
+        wanted |= {step.name for step in own}
+    by_name = {step.name: step for step in steps}
+    open_names = list(wanted)
+    while open_names:
+        needed = set(by_name[open_names.pop()].needs) - wanted
+        wanted |= needed
+        open_names += needed
+    return tuple(step for step in steps if step.name in wanted)
+
+
+def _called(step: Step) -> str:
+    return step.name if step.part is None else step.part.name
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything of an experiment is, below ``out``."""
+
+    out: Path
+
+    def record(self, step: Step) -> Path:
+        """The step's settings, state and log."""
+        return self.out / "steps" / slug(step.name)
+
+    def run(self, step: Step) -> Path:
+        """The run folder that its tool writes."""
+        name = slug(_called(step))
+        if step.kind == ROW:
+            return self.row_run(step.part.name, step.seed)
+        folder = {SUPERNET: "supernets", SEARCH: "searches", RANKING: "rankings", LATENCY: ""}[step.kind]
+        return self.out / folder / name
+
+    def row_run(self, name: str, seed: int) -> Path:
+        """Run folder of a row's training."""
+        return self.out / "rows" / f"{slug(name)}-s{seed}"
+
+    def flip(self, step: Step) -> Path:
+        """Where a row's score with the flip test is."""
+        return self.out / "flip" / f"{slug(step.part.name)}-s{step.seed}"
+
+    def arch(self, planned: PlannedRow) -> Path:
+        """The arch file of a row whose network comes from a search, is drawn, or is changed."""
+        return self.out / "archs" / f"{slug(planned.name)}.yaml"

@@ -1,0 +1,67 @@
+"""Does the whole experiment of a plan: supernets, searches, rows, an ablation ladder, rankings, latencies, one table.
+
+Each step runs by its own tool in a process and with a log of its own, --jobs of them side by side. With --minutes the
+command ends after that time; given again, it goes on, until all is done. docs/results.md says how plans are written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and import it
+    print("error: fvcore is not installed: pip install fvcore", file=sys.stderr)
+    sys.exit(2)
+
+from reid.errors import UserError  # noqa: E402
+from tools.cli import add_device, run_tool  # noqa: E402
+from tools.jobs.opening import shown  # noqa: E402
+from tools.jobs.results.job import Ask, print_status, run_results  # noqa: E402
+from tools.jobs.results.latency import measure_latencies  # noqa: E402
+from tools.jobs.results.plan import load_plan  # noqa: E402
+from tools.jobs.results.publish import publish  # noqa: E402
+from tools.jobs.results.setup import Setup  # noqa: E402
+from tools.jobs.results.steps import Places  # noqa: E402
+
+OUT = "runs/results/<plan>"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help="a file under configs/results")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"where everything goes (default: {OUT})")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of the data set, as for the other tools")
+    add_device(parser)
+    parser.add_argument("--minutes", type=float, metavar="M", help="end after so long (default: when all is done)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="steps that run side by side (default: 1)")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="these steps or rows, and what they need, alone"
+    )
+    parser.add_argument("--status", action="store_true", help="say how far every step is, and do nothing else")
+    parser.add_argument(
+        "--publish", type=Path, metavar="FOLDER", help="write table, picture and logs there, and do nothing else"
+    )
+    parser.add_argument("--step", choices=("latency",), help="do this step in this process, and nothing else")
+    read = parser.parse_args(arguments)
+    if read.out and read.out.exists() and not read.out.is_dir():
+        raise UserError(f"--out {read.out}: is a file; name a folder")
+    places = Places(read.out or Path("runs/results") / read.plan.stem)
+    setup = Setup(load_plan(read.plan), read.plan, places, read.data, read.device)
+    if read.status:
+        print_status(setup, read.only)
+    elif read.publish:
+        print(f"published: {shown(publish(setup, read.publish))}")
+    elif read.step:
+        print(f"latencies: {shown(measure_latencies(setup))}")
+    else:
+        code = run_results(setup, Ask(read.minutes, read.jobs, read.only))
+        if code:
+            sys.exit(code)
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,61 @@
+"""Trained networks that come with the checkout: lists them, tells of one, runs it on images, adds a finished run's.
+
+python tools/zoo.py                                    what there is
+python tools/zoo.py NAME                               all that is known of one, its file checked
+python tools/zoo.py NAME --image A.jpg B.jpg           its features of images, and how alike the images are
+python tools/zoo.py add RUN --name NAME                puts the weights of a run of tools/retrain.py there
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from reid.errors import UserError
+from supernet.zoo import FOLDER, find_entry, load_backbone
+from tools.cli import run_tool
+from tools.jobs.zoo import add, describe, features_of, zoo_table
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", metavar="NAME", help="a network's name; or add")
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="with add: run folder of tools/retrain.py")
+    parser.add_argument("--image", type=Path, nargs="+", default=[], metavar="FILE", help="images of one person each")
+    parser.add_argument("--name", metavar="NAME", help="with add: what the network is to be called")
+    parser.add_argument(
+        "--flip",
+        type=Path,
+        metavar="FOLDER",
+        help="with add: run of tools/evaluate.py --flip, whose score is noted",
+    )
+    parser.add_argument("--replace", action="store_true", help="with add: in the place of one of that name")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the weights are (default: weights/)")
+    read = parser.parse_args(arguments)
+    if read.what == "add":
+        if read.run is None or read.name is None:
+            raise UserError("add: name the run folder and --name NAME")
+        print(describe(add(read.run, read.name, read.flip, read.replace, read.folder)))
+    elif read.run is not None:
+        raise UserError(f"{read.run}: a run is given with add: python tools/zoo.py add {read.run} --name NAME")
+    elif read.what is None:
+        print(zoo_table(read.folder))
+    elif read.image:
+        _show(read.what, read.image, read.folder)
+    else:
+        load_backbone(read.what, read.folder)
+        print(describe(find_entry(read.what, read.folder)))
+
+
+def _show(name: str, images: list[Path], folder: Path) -> None:
+    features = features_of(name, images, folder)
+    print(f"features: {tuple(features.shape)}, of norm 1")
+    for number, image in enumerate(images):
+        alike = " ".join(f"{value:6.3f}" for value in (features[number] @ features.T).tolist())
+        print(f"{alike}  {image.name}")
+
+
+if __name__ == "__main__":
+    run_tool(main)
