@@ -27,7 +27,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/training_loop.py
+	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/flops_table.py
 	$(BIN)/python benchmarks/backbones.py
 	$(BIN)/python benchmarks/evaluation.py

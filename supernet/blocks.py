@@ -9,6 +9,7 @@ from torch import nn
 
 from reid.models.backbones.ibn import IBN
 from supernet.activations import RELU6, activation_layer
+from supernet.depthwise import DepthwiseConv2d
 from supernet.squeeze_excite import SqueezeExcite
 
 
@@ -66,7 +67,7 @@ class InvertedResidual(nn.Module):
         hidden = in_channels * expand
         self.residual = stride == 1 and in_channels == out_channels
         self.conv_pw = ConvBNAct(in_channels, hidden, 1, 1, act, ibn) if expand > 1 else nn.Identity()
-        self.conv_dw = nn.Conv2d(hidden, hidden, kernel, stride, kernel // 2, groups=hidden, bias=False)
+        self.conv_dw = DepthwiseConv2d(hidden, kernel, stride)
         self.bn_dw = nn.BatchNorm2d(hidden)
         self.act = activation_layer(act)
         self.se = SqueezeExcite(hidden) if se else nn.Identity()

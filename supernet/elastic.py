@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from reid.engine.sync_batch_norm import batch_normalise
+from supernet.depthwise import depthwise_conv2d
 from supernet.kernel_transforms import KernelTransforms
 
 
@@ -54,6 +55,8 @@ class ElasticConv2d(nn.Module):
     def forward(self, x: torch.Tensor, out_channels: int, kernel: int, stride: int = 1) -> torch.Tensor:
         """``(N, C, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``."""
         weight = self.active_weight(x.shape[1], out_channels, kernel)
+        if self.depthwise and self.bias is None:
+            return depthwise_conv2d(x, weight, stride)
         bias = None if self.bias is None else self.bias[:out_channels]
         groups = x.shape[1] if self.depthwise else 1
         return F.conv2d(x, weight, bias, stride, kernel // 2, groups=groups)

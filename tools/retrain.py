@@ -48,8 +48,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--repeats", type=int, default=1, metavar="N", help="train N times, with N seeds from --seed on (default: 1)"
     )
+    parser.add_argument(
+        "--compile", action="store_true", help="train a compiled network (torch.compile); --set retrain.compile=true"
+    )
     add_search(parser)
     read = parser.parse_args(arguments)
+    read.set = [*read.set, *(["retrain.compile=true"] if read.compile else [])]
     if read.repeats < 1:
         raise UserError(f"--repeats {read.repeats}: must be at least 1")
     if read.inherit and read.weights:

@@ -47,7 +47,7 @@ class IdentityTask(nn.Module):
         """Adds the gradient of one batch through ``context.backward``; returns the log's scalars, on the device."""
         head = self.network.head
         with context.autocast():
-            output = self.network.outputs(images)
+            output = head(context.run(self.network.backbone, images))
             parts = output.parts or (output.embedding,)
             logits = [self.classifiers[index](part) for index, part in zip(head.part_classifiers, parts, strict=True)]
         told = self._teacher[0](images, context.autocast) if self._teacher[0] is not None else None

@@ -83,6 +83,9 @@ def build_optimizer(task: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
 
     Each parameter group has, beside torch's keys, ``group`` (a part: ``backbone``, ``head``, ``classifier``) and
     ``rate`` (its factor). Call ``set_rate`` before each step and ``freeze`` at the start of each epoch.
+
+    Torch's fused kernels step a whole group in one pass over its memory. They take gradients to lie in memory as their
+    parameters do, which autograd sees to; give ``task`` its memory format before.
     """
     members: dict[tuple[Group, bool], list[nn.Parameter]] = {}
     for name, parameter in task.named_parameters():
@@ -98,10 +101,20 @@ def build_optimizer(task: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
         )
     if config.name == "sgd":
         nesterov = config.nesterov and config.momentum > 0
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov)
+        optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=True)
+        return _with_velocities(optimizer) if config.momentum else optimizer
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr)
-    return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.name == "amsgrad")
+        return torch.optim.AdamW(groups, lr=config.lr, fused=True)
+    return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.name == "amsgrad", fused=True)
+
+
+def _with_velocities(optimizer: torch.optim.SGD) -> torch.optim.SGD:
+    """``optimizer`` at rest. Torch makes a parameter's velocity at its first step, and its fused kernel wants that all
+    of a group have their first step together; in a supernet some get their first gradient later."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -33,6 +33,7 @@ class Recipe:
         identities, instances: P and K of the PK batch, over all processes.
         head: what makes a vector of the backbone's feature map.
         precision: ``bf16`` and ``fp16`` run the network under autocast; the losses are always fp32.
+        compile: whether ``torch.compile`` makes the backbone's kernels; their sums have another order.
         clip_gradient: greatest global L2 norm of the gradient, or null.
         averaging: the weights that are kept: the last ones, or an average over steps (EMA) or epochs (SWA).
         evaluate_every: epochs between looks at the monitor set, where there is one; 0 for never.
@@ -54,6 +55,7 @@ class Recipe:
     losses: LossConfig = LossConfig()
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
+    compile: bool = False
     clip_gradient: Positive | None = None
     averaging: AveragingConfig = AveragingConfig()
     evaluate_every: Annotated[int, Field(ge=0)] = 0

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from torch import nn
 
+from reid.engine.compilation import plain
 from reid.engine.distributed import SINGLE, Processes
 
 
@@ -22,6 +24,7 @@ class StepContext:
         generator: a CPU generator that is a function of seed, epoch and step alone; for draws of the losses.
         autocast: makes the context that the network's forward pass runs in.
         backward: adds the gradient of a loss to ``.grad`` (with the scale that fp16 needs).
+        run: gives ``module(images)`` for a backbone; compiled where the recipe says so.
         processes: the processes that train together, each with its share of the batch.
     """
 
@@ -30,6 +33,7 @@ class StepContext:
     generator: torch.Generator
     autocast: Callable[[], AbstractContextManager]
     backward: Callable[[torch.Tensor], None]
+    run: Callable[[nn.Module, torch.Tensor], torch.Tensor] = plain
     processes: Processes = SINGLE
 
 

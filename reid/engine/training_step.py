@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from reid.engine.averaging import WeightAverage
+from reid.engine.compilation import Compiled, plain
 from reid.engine.device import autocast
 from reid.engine.distributed import SINGLE, Processes, sum_gradients
 from reid.engine.optimizers import build_optimizer, set_rate
@@ -51,6 +52,7 @@ class TrainingStep:
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.average = WeightAverage(task, recipe.averaging) if recipe.averaging.kind != "none" else None
         self.autocast = functools.partial(autocast, device, recipe.precision)
+        self._run = Compiled() if recipe.compile else plain
         self._trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def __call__(
@@ -70,6 +72,7 @@ class TrainingStep:
             generator=torch.Generator().manual_seed(step_seed(self.seed, epoch + 1, within, _LOSSES)),
             autocast=self.autocast,
             backward=lambda loss: self.scaler.scale(loss).backward(),
+            run=self._run,
             processes=self.processes,
         )
         with seeded_step(step_seed(self.seed, epoch + 1, within, _LAYERS + self.processes.rank), self.device):
@@ -87,8 +90,11 @@ class TrainingStep:
 
     def _clip(self) -> torch.Tensor:
         """Clips the gradient where the recipe says so; the norm that it had."""
-        limit = self.recipe.clip_gradient
-        return nn.utils.clip_grad_norm_(self._trained, float("inf") if limit is None else limit).detach()
+        gradients = [parameter.grad for parameter in self._trained if parameter.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self.recipe.clip_gradient is not None:
+            nn.utils.clip_grads_with_norm_(self._trained, self.recipe.clip_gradient, norm)
+        return norm
 
     @property
     def result(self) -> nn.Module:

@@ -119,6 +119,15 @@ def test_recipe_and_length_of_an_experiment():
     assert larger == at_batch(experiment.retrain, 32, 8) != experiment.retrain
 
 
+def test_compile_is_a_key_of_the_recipe(train, tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module, **options: compiled.append(module) or module)
+    done = train(tmp_path / "run", "--compile", "retrain.epochs=1")
+    _done(done)
+    assert len(compiled) == 1 and ", compiled" in done.out
+    assert read_yaml(tmp_path / "run" / "config.yaml")["recipe"]["compile"] is True
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -33,6 +33,7 @@ def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
     steps = (
         f"{recipe.epochs} epochs, {recipe.sampler} batches of {batch}, "
         f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
+        + (", compiled" if recipe.compile else "")
     )
     average = recipe.averaging.kind
     return [

@@ -122,10 +122,10 @@ def test_sgd_step_is_that_of_the_formula(task, batch):
 @pytest.mark.parametrize(
     ("name", "oracle"),
     [
-        ("adam", lambda p: torch.optim.Adam(p, lr=0.02, weight_decay=0.1)),
-        ("amsgrad", lambda p: torch.optim.Adam(p, lr=0.02, weight_decay=0.1, amsgrad=True)),
-        ("adamw", lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=0.1)),
-        ("sgd", lambda p: torch.optim.SGD(p, lr=0.02, weight_decay=0.1, momentum=0.9, nesterov=True)),
+        ("adam", lambda p: torch.optim.Adam(p, lr=0.02, weight_decay=0.1, fused=True)),
+        ("amsgrad", lambda p: torch.optim.Adam(p, lr=0.02, weight_decay=0.1, amsgrad=True, fused=True)),
+        ("adamw", lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=0.1, fused=True)),
+        ("sgd", lambda p: torch.optim.SGD(p, lr=0.02, weight_decay=0.1, momentum=0.9, nesterov=True, fused=True)),
     ],
 )
 def test_without_factors_it_is_torchs_own(task, batch, name, oracle):
@@ -141,6 +141,41 @@ def test_without_factors_it_is_torchs_own(task, batch, name, oracle):
         _step(other, expected, batch)
     for key, value in task.state_dict().items():
         assert torch.equal(value, other.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_channels_last_weights_are_stepped_like_others(name):
+    """The fused kernels go through memory: gradients must lie there as their parameters do."""
+    layers = [nn.Conv2d(3, 8, 3, bias=False), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 6, 1), nn.Conv2d(6, 4, 3)]
+    torch.manual_seed(0)
+    ours = nn.Sequential(*layers)
+    theirs = copy.deepcopy(ours)
+    ours.to(memory_format=torch.channels_last)
+    images = torch.randn(2, 3, 12, 9)
+    optimizer = build_optimizer(ours, OptimizerConfig(name, lr=0.01))
+    kind = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}[name]
+    own = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
+    expected = kind(theirs.parameters(), lr=0.01, weight_decay=5e-4, fused=False, **own)
+    for _ in range(3):
+        for network, step in ((ours, optimizer), (theirs, expected)):
+            network.zero_grad()
+            network(images.contiguous(memory_format=torch.channels_last)).square().sum().backward()
+            step.step()
+    for value, wanted in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_parameter_may_get_its_first_gradient_after_others(task, batch):
+    """As the transforms of kernels that a supernet does not draw at first."""
+    late, soon = (task.classifiers[0].weight, task.network.head[2].weight)
+    optimizer = build_optimizer(task, OptimizerConfig(lr=0.1, momentum=0.5, nesterov=False, weight_decay=0.0))
+    start = late.detach().clone(), soon.detach().clone()
+    for step in range(3):
+        late.grad = torch.ones_like(late) if step else None
+        soon.grad = torch.ones_like(soon)
+        optimizer.step()
+    torch.testing.assert_close(late.detach(), start[0] - 0.1 * (1 + 1.5))
+    torch.testing.assert_close(soon.detach(), start[1] - 0.1 * (1 + 1.5 + 1.75))
 
 
 def test_no_nesterov_without_momentum(task, batch):

@@ -9,6 +9,7 @@ from torch import nn
 from search.latency import Target, cpu_threads, measure_archs, measure_latency
 from search.latency.measure import WARM_UP, clock_of, take_turns
 from search.latency.runners import prepare
+from supernet.activations import ReLU6
 from supernet.network import build_network
 from supernet.space import largest, smallest
 
@@ -58,7 +59,7 @@ def test_onnx_computes_what_torch_does(space, part):
 def test_archs_are_measured_with_as_many_threads_as_asked_for(space, monkeypatch):
     seen = []
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    monkeypatch.setattr(nn.ReLU6, "forward", lambda self, x: seen.append(torch.get_num_threads()) or x)
+    monkeypatch.setattr(ReLU6, "forward", lambda self, x: seen.append(torch.get_num_threads()) or x)
     before = torch.get_num_threads()
     timings = measure_archs([smallest(space)], Target("torch", "cpu", threads=3), rounds=2, seconds=0)
     assert set(seen) == {3} and torch.get_num_threads() == before

@@ -1,0 +1,225 @@
+"""Speed and memory of the training of stand-alone networks, against the bare step, the device and torchreid's loop.
+
+    python benchmarks/training.py --networks mobilenetv2 resnet18 MLR-210M-A
+    python benchmarks/training.py --torchreid FOLDER
+
+For each network, all in one run:
+
+* images/s of the bare forward and backward pass on one resident batch, of the whole loop (sampling, augmentation,
+  losses, optimizer, the look at the loss every 20 steps), and their ratio (limit: 0.97 on a CPU, 0.95 on a GPU); the
+  two take turns, so that the ratio holds on a busy machine;
+* the time of the whole step by phase, with an average of the weights (EMA), which the loop is timed without; on a GPU
+  each phase is waited for, so that these add up to more than a step takes;
+* the maps that the backward pass needs, and on a GPU the peak of what torch had allocated;
+* what share the bare pass has of the device's own speed, measured in the same run: of a large matrix product, and of
+  the network's largest 1x1 convolution. Convolutions and matrix products are counted, a multiply-add as two.
+
+FOLDER is a checkout of KaiyangZhou/deep-person-reid; without it an installed torchreid is taken (``pip install
+git+https://github.com/KaiyangZhou/deep-person-reid``), and without either the peer is left out. What the two sides
+share, and what not, stands in ``training_peer.py`` (limit: 1.3 times its images/s, or more).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.training_peer import compare, find_torchreid
+from benchmarks.training_phases import phases
+from reid.data.records import ImageSet
+from reid.engine.averaging import AveragingConfig
+from reid.engine.batches import TrainingBatches, training_batches
+from reid.engine.compilation import Compiled, plain
+from reid.engine.device import autocast, pick_device
+from reid.engine.epoch import READ_EVERY
+from reid.engine.identity_task import IdentityTask
+from reid.engine.memory import keep_freed_memory
+from reid.engine.process_memory import peak_memory_mib
+from reid.engine.recipe import OptimizerConfig, Recipe
+from reid.engine.training_step import TrainingStep
+from reid.errors import UserError
+from supernet.catalog import build, find_network
+
+WARMUP = 3
+"""Steps before the count begins: the first choose kernels and grow the heap."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=["mobilenetv2"], help="archs or backbones, by name")
+    parser.add_argument("--height", type=int, default=128, help="of the images; the width is half (default: 128)")
+    parser.add_argument("--batch", type=int, default=64, help="images, four of each person (default: 64)")
+    parser.add_argument("--rounds", type=int, default=8, help="timed steps of each kind (default: 8)")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32")
+    parser.add_argument("--compile", action="store_true", help="with torch.compile: minutes more for each network")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--torchreid", type=Path, metavar="FOLDER", help="checkout of deep-person-reid")
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1], help="of the peer's loader; its best counts")
+    options = parser.parse_args()
+    keep_freed_memory()
+    if options.batch < 8 or options.batch % 4:
+        raise UserError(f"--batch {options.batch}: give a multiple of 4, at least 8")
+    device, size = pick_device(options.device), (options.height, options.height // 2)
+    optimizer = OptimizerConfig(lr=1e-3)  # as in a warm-up: numbers stay of a usual size
+    recipe = Recipe(
+        identities=options.batch // 4, optimizer=optimizer, precision=options.precision, compile=options.compile
+    )
+    peer = find_torchreid(options.torchreid)
+    for name in options.networks:
+        print(f"{name} {size[0]}x{size[1]}, batch {options.batch}, {options.precision}, {_words(device)}")
+        _measure(name, size, recipe, device, options.rounds)
+        if peer is not None:
+            compare(peer, lambda name=name: _network(name, size), size, recipe, device, options.workers)
+    print(f"peak memory of the run   {peak_memory_mib(device):8.0f} MiB")
+    if peer is None:
+        print("torchreid is not installed, nor given by --torchreid: no peer")
+
+
+def _network(name: str, size: tuple[int, int]) -> nn.Module:
+    torch.manual_seed(0)
+    return build(find_network(name, [], size, size, 1)[0])
+
+
+def _measure(name: str, size: tuple[int, int], recipe: Recipe, device: torch.device, rounds: int) -> None:
+    batches = training_batches(_noise(size, recipe), recipe, size, 0, device)
+    task = IdentityTask(_network(name, size), batches.classes, recipe.losses)
+    task.to(device, memory_format=torch.channels_last).train()
+    step = TrainingStep(task, recipe, device, batches.per_epoch)
+    endless = _endless(batches)
+    resident, labels = next(endless)
+    run = Compiled() if recipe.compile else plain
+
+    def bare() -> None:
+        with autocast(device, recipe.precision):
+            embedding = task.network.head(run(task.network.backbone, resident)).embedding
+        embedding.float().sum().backward()
+
+    def loop(number: int) -> None:
+        log, _ = step(*next(endless), number)
+        if number % READ_EVERY == 0:
+            float(log["loss"])
+
+    if recipe.compile:
+        seconds = timed(bare, device) + timed(lambda: step(resident, labels, 0), device)
+        print(f"  compiling, two times   {seconds:8.1f} s")
+    bare_times, loop_times = [], []
+    for number in range(WARMUP + rounds):
+        bare_times.append(timed(bare, device))
+        loop_times.append(timed(lambda n=number: loop(n), device))
+    bare_times, loop_times = bare_times[WARMUP:], loop_times[WARMUP:]
+    batch, seconds = len(resident), statistics.median(bare_times)
+    ratio = statistics.median(a / b for a, b in zip(bare_times, loop_times, strict=True))
+    limit = 0.97 if device.type == "cpu" else 0.95
+    print(f"  bare forward+backward  {batch / seconds:8.1f} images/s")
+    print(f"  whole loop             {batch / statistics.median(loop_times):8.1f} images/s")
+    print(f"  ratio                  {ratio:8.3f}  (limit {limit})")
+    averaged = TrainingStep(
+        task, dataclasses.replace(recipe, averaging=AveragingConfig("ema")), device, batches.per_epoch
+    )
+    parts = phases(averaged, endless, rounds, device)
+    whole = sum(parts.values())
+    print("  step: " + ", ".join(f"{part} {took / whole:.1%}" for part, took in parts.items()) + f" of {whole:.3f} s")
+    kept = _kept_mib(lambda: task.network.outputs(resident), task, device, recipe)
+    print(f"  maps kept for backward {kept:8.1f} MiB, {1024 * kept / batch:.0f} KiB an image")
+    _print_roofline(task, resident, bare if not recipe.compile else None, seconds, device, recipe)
+
+
+def _noise(size: tuple[int, int], recipe: Recipe) -> ImageSet:
+    generator = torch.Generator().manual_seed(0)
+    pids = torch.arange(max(64, recipe.identities)).repeat_interleave(16)
+    pixels = torch.randint(0, 256, (len(pids), *size, 3), dtype=torch.uint8, generator=generator)
+    return ImageSet(pixels, pids, torch.zeros_like(pids))
+
+
+def _endless(batches: TrainingBatches):
+    return (batch for number in itertools.count(1) for batch in batches.epoch(number))
+
+
+def timed(run: Callable[[], object], device: torch.device) -> float:
+    """Seconds of ``run``, with what it left the device to do."""
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _kept_mib(run: Callable[[], object], task: nn.Module, device: torch.device, recipe: Recipe) -> float:
+    """MiB that autograd keeps between forward and backward, parameters and buffers aside; not of a compiled network."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in [*task.parameters(), *task.buffers()]}
+    kept: dict[int, torch.Tensor] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.detach()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), autocast(device, recipe.precision):
+        run()
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in own) / 2**20
+
+
+def _print_roofline(task, resident, bare, seconds: float, device: torch.device, recipe: Recipe) -> None:
+    def count() -> None:
+        with autocast(device, recipe.precision):
+            task.network.outputs(resident).embedding.float().sum().backward()
+
+    with FlopCounterMode(display=False) as counter:
+        (bare or count)()
+    speed = counter.get_total_flops() / seconds / 1e9
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]
+    square = torch.randn(2048, 2048, device=device).to(dtype)
+    product = 2 * 2048**3 / _best(lambda: square @ square, device) / 1e9
+    layer, x = _largest_1x1(task.network, resident)
+    layer, x = layer.to(dtype), x.to(dtype)
+    with torch.no_grad():
+        flops = 2 * layer.weight.numel() * x.numel() / x.shape[1]
+        convolution = flops / _best(lambda: layer(x), device) / 1e9
+    print(f"  device                 {product:8.1f} GFLOP/s product, {convolution:.1f} largest 1x1 convolution")
+    print(
+        f"  network                {speed:8.1f} GFLOP/s: {speed / product:.0%} and {speed / convolution:.0%} of these"
+    )
+
+
+def _largest_1x1(network: nn.Module, images: torch.Tensor) -> tuple[nn.Conv2d, torch.Tensor]:
+    """A copy of the 1x1 convolution with the most multiply-adds, and its input."""
+    seen: list[tuple[int, nn.Conv2d, torch.Tensor]] = []
+
+    def look(layer: nn.Conv2d, inputs: tuple[torch.Tensor]) -> None:
+        work = layer.weight.numel() * inputs[0].numel() // inputs[0].shape[1] // layer.stride[0] ** 2
+        seen.append((work, layer, inputs[0].detach()))
+
+    dense = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
+    hooks = [layer.register_forward_pre_hook(look) for layer in dense if layer.kernel_size == (1, 1)]
+    with torch.no_grad():
+        network.outputs(images)
+    for hook in hooks:
+        hook.remove()
+    _, layer, x = max(seen, key=lambda each: each[0])
+    copy = nn.Conv2d(layer.in_channels, layer.out_channels, 1, bias=False, device=x.device)
+    return copy.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+
+
+def _best(run: Callable[[], object], device: torch.device) -> float:
+    return min(timed(run, device) for _ in range(5))
+
+
+def _words(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,44 @@
+"""``torch.compile`` for the training of a network, and for nothing else that is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch._dynamo.exc import BackendCompilerFailed
+
+from reid.errors import UserError
+
+
+class Compiled:
+    """Runs modules compiled, each by a compilation of its own that is made at its first batch.
+
+    The compiled twin shares the module's weights and is held here alone. So names in a checkpoint, copies for averages,
+    evaluation and export are as without it, and evaluations between the epochs compile nothing.
+
+    A module is compiled once for each way that a training runs it: its batches have one size, and a part of it that is
+    fixed in the first epochs runs in eval mode until then.
+    """
+
+    def __init__(self) -> None:
+        self._twins: dict[nn.Module, Callable[[torch.Tensor], torch.Tensor]] = {}
+
+    def __call__(self, module: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        """``module(images)``.
+
+        Raises:
+            UserError: kernels cannot be made on this machine.
+        """
+        if module not in self._twins:
+            self._twins[module] = torch.compile(module, dynamic=False)
+        try:
+            return self._twins[module](images)
+        except BackendCompilerFailed as error:
+            why = str(error.inner_exception).strip().splitlines()[0]
+            raise UserError(f"compile: torch.compile cannot make kernels here ({why}); set compile to false") from error
+
+
+def plain(module: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """``module(images)``, not compiled."""
+    return module(images)
