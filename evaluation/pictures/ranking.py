@@ -14,6 +14,10 @@ from evaluation.pictures.style import INK, MUTED, SCALE, new_figure, save_figure
 from reid.errors import UserError
 
 
+BESIDE = 3
+"""Panels in a row."""
+
+
 @dataclass(frozen=True)
 class RankingPoint:
     """An arch in the picture.
@@ -44,7 +48,7 @@ def draw_ranking(panels: Sequence[RankingPanel], truth: str, path: Path) -> Path
     """A PNG of stand-alone score against the supernet's, with a bar over the seeds, coloured by FLOPs.
 
     Args:
-        panels: beside each other, on one scale of truth and colour.
+        panels: in rows of up to ``BESIDE``, on one scale of truth and colour.
         truth: what the stand-alone score is, for the axis.
 
     Raises:
@@ -52,14 +56,19 @@ def draw_ranking(panels: Sequence[RankingPanel], truth: str, path: Path) -> Path
     """
     if not panels or not all(panel.points for panel in panels):
         raise UserError("no ranked arch to draw: no supernet or no finished stand-alone training was given")
-    figure = new_figure(5.4 * len(panels) + 0.9, 4.4)
-    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    columns = min(len(panels), BESIDE)
+    rows = -(-len(panels) // columns)
+    figure = new_figure(5.4 * columns + 0.9, 4.4 * rows)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for unused in axes[len(panels) :]:
+        unused.set_visible(False)
     flops = [point.flops / 1e6 for panel in panels for point in panel.points]
     colours = Normalize(min(flops), max(flops))
-    for number, (each, panel) in enumerate(zip(axes, panels, strict=True)):
-        style_axes(each, panel.title, "supernet's mAP on held-out identities (%)", "" if number else truth)
+    for number, (each, panel) in enumerate(zip(axes, panels, strict=False)):
+        label = "" if number % columns else truth
+        style_axes(each, panel.title, "supernet's mAP on held-out identities (%)", label)
         dots = _draw_panel(each, panel.points, colours)
-    bar = figure.colorbar(dots, ax=list(axes), pad=0.02, aspect=28)
+    bar = figure.colorbar(dots, ax=list(axes), pad=0.02, aspect=28 * rows)
     bar.set_label("FLOPs (millions)", fontsize=9, color=INK)
     bar.ax.tick_params(colors=MUTED, labelsize=8, length=2)
     bar.outline.set_visible(False)

@@ -24,6 +24,8 @@ def test_a_panel_for_each_supernet(tmp_path):
     one = draw_ranking([RankingPanel("a", POINTS)], "truth", tmp_path / "one.png")
     two = draw_ranking([RankingPanel("a", POINTS), RankingPanel("b", POINTS)], "truth", tmp_path / "two.png")
     assert imread(two).shape[1] > 1.6 * imread(one).shape[1]
+    four = draw_ranking([RankingPanel(name, POINTS) for name in "abcd"], "truth", tmp_path / "four.png")
+    assert imread(four).shape[1] < 2 * imread(two).shape[1] and imread(four).shape[0] > 1.8 * imread(two).shape[0]
     assert one.read_bytes() == draw_ranking([RankingPanel("a", POINTS)], "truth", tmp_path / "again.png").read_bytes()
 
 
