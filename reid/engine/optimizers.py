@@ -16,6 +16,9 @@ from reid.numbers import NonNegative, Positive, Whole
 Group = Literal["backbone", "head", "classifier"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
+FUSED = ("cpu", "cuda")
+"""Kinds of device that torch has fused optimizers for."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class GroupRates:
@@ -99,13 +102,14 @@ def build_optimizer(task: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
         groups.append(
             {"params": parameters, "group": group, "rate": rate, "lr": config.lr * rate, "weight_decay": weight_decay}
         )
+    fused = all(parameter.device.type in FUSED for group in groups for parameter in group["params"])
     if config.name == "sgd":
         nesterov = config.nesterov and config.momentum > 0
-        optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=True)
+        optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused)
         return _with_velocities(optimizer) if config.momentum else optimizer
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr, fused=True)
-    return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.name == "amsgrad", fused=True)
+        return torch.optim.AdamW(groups, lr=config.lr, fused=fused)
+    return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.name == "amsgrad", fused=fused)
 
 
 def _with_velocities(optimizer: torch.optim.SGD) -> torch.optim.SGD:
