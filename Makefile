@@ -28,6 +28,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/supernet.py
+	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/flops_table.py
 	$(BIN)/python benchmarks/backbones.py
 	$(BIN)/python benchmarks/evaluation.py

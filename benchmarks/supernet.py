@@ -142,7 +142,7 @@ def _whole_step(
     print(
         f"training step          {each:8.3f} s for {len(archs)} archs, {len(archs) * len(images) / each:.1f} images/s"
     )
-    print(f"their passes over it   {share:8.3f}  (limit 0.90)")
+    print(f"their passes over it   {share:8.3f}  (at least 0.90)")
     print(f"peak memory            {peak_memory_mib(device):8.0f} MiB")
 
 
