@@ -12,7 +12,8 @@ For each network, all in one run:
   each phase is waited for, so that these add up to more than a step takes;
 * the maps that the backward pass needs, and on a GPU the peak of what torch had allocated;
 * what share the bare pass has of the device's own speed, measured in the same run: of a large matrix product, and of
-  the network's largest 1x1 convolution. Convolutions and matrix products are counted, a multiply-add as two.
+  the network's largest 1x1 convolution. Counted are convolutions and linear layers, a multiply-add as two
+  operations, and the backward pass as two forward ones.
 
 FOLDER is a checkout of KaiyangZhou/deep-person-reid; without it an installed torchreid is taken (``pip install
 git+https://github.com/KaiyangZhou/deep-person-reid``), and without either the peer is left out. What the two sides
@@ -26,17 +27,16 @@ import dataclasses
 import itertools
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.training_peer import compare, find_torchreid
 from benchmarks.training_phases import phases
+from benchmarks.training_roofline import print_roofline, timed
 from reid.data.records import ImageSet
 from reid.engine.averaging import AveragingConfig
 from reid.engine.batches import TrainingBatches, training_batches
@@ -132,7 +132,7 @@ def _measure(name: str, size: tuple[int, int], recipe: Recipe, device: torch.dev
     print("  step: " + ", ".join(f"{part} {took / whole:.1%}" for part, took in parts.items()) + f" of {whole:.3f} s")
     kept = _kept_mib(lambda: task.network.outputs(resident), task, device, recipe)
     print(f"  maps kept for backward {kept:8.1f} MiB, {1024 * kept / batch:.0f} KiB an image")
-    _print_roofline(task, resident, bare if not recipe.compile else None, seconds, device, recipe)
+    print_roofline(task.network, resident, seconds, recipe.precision)
 
 
 def _noise(size: tuple[int, int], recipe: Recipe) -> ImageSet:
@@ -144,15 +144,6 @@ def _noise(size: tuple[int, int], recipe: Recipe) -> ImageSet:
 
 def _endless(batches: TrainingBatches):
     return (batch for number in itertools.count(1) for batch in batches.epoch(number))
-
-
-def timed(run: Callable[[], object], device: torch.device) -> float:
-    """Seconds of ``run``, with what it left the device to do."""
-    start = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
 
 
 def _kept_mib(run: Callable[[], object], task: nn.Module, device: torch.device, recipe: Recipe) -> float:
@@ -167,51 +158,6 @@ def _kept_mib(run: Callable[[], object], task: nn.Module, device: torch.device, 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), autocast(device, recipe.precision):
         run()
     return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in own) / 2**20
-
-
-def _print_roofline(task, resident, bare, seconds: float, device: torch.device, recipe: Recipe) -> None:
-    def count() -> None:
-        with autocast(device, recipe.precision):
-            task.network.outputs(resident).embedding.float().sum().backward()
-
-    with FlopCounterMode(display=False) as counter:
-        (bare or count)()
-    speed = counter.get_total_flops() / seconds / 1e9
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]
-    square = torch.randn(2048, 2048, device=device).to(dtype)
-    product = 2 * 2048**3 / _best(lambda: square @ square, device) / 1e9
-    layer, x = _largest_1x1(task.network, resident)
-    layer, x = layer.to(dtype), x.to(dtype)
-    with torch.no_grad():
-        flops = 2 * layer.weight.numel() * x.numel() / x.shape[1]
-        convolution = flops / _best(lambda: layer(x), device) / 1e9
-    print(f"  device                 {product:8.1f} GFLOP/s product, {convolution:.1f} largest 1x1 convolution")
-    print(
-        f"  network                {speed:8.1f} GFLOP/s: {speed / product:.0%} and {speed / convolution:.0%} of these"
-    )
-
-
-def _largest_1x1(network: nn.Module, images: torch.Tensor) -> tuple[nn.Conv2d, torch.Tensor]:
-    """A copy of the 1x1 convolution with the most multiply-adds, and its input."""
-    seen: list[tuple[int, nn.Conv2d, torch.Tensor]] = []
-
-    def look(layer: nn.Conv2d, inputs: tuple[torch.Tensor]) -> None:
-        work = layer.weight.numel() * inputs[0].numel() // inputs[0].shape[1] // layer.stride[0] ** 2
-        seen.append((work, layer, inputs[0].detach()))
-
-    dense = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
-    hooks = [layer.register_forward_pre_hook(look) for layer in dense if layer.kernel_size == (1, 1)]
-    with torch.no_grad():
-        network.outputs(images)
-    for hook in hooks:
-        hook.remove()
-    _, layer, x = max(seen, key=lambda each: each[0])
-    copy = nn.Conv2d(layer.in_channels, layer.out_channels, 1, bias=False, device=x.device)
-    return copy.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
-
-
-def _best(run: Callable[[], object], device: torch.device) -> float:
-    return min(timed(run, device) for _ in range(5))
 
 
 def _words(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""Depthwise convolution, with another way to its gradient where a CPU's own in bf16 is slow."""
+"""Depthwise convolution, with other ways to its gradients where a CPU's own are slow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.nn.grad import conv2d_weight
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+FEW_PIXELS = 64
+"""Of a map: up to so many, a filter's gradient is quicker by pairs of pixels (``_weight_gradient``)."""
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -29,24 +32,23 @@ def depthwise_conv2d(x: torch.Tensor, weight: torch.Tensor, stride: int) -> torc
     """``(N, C, H, W)`` and ``(C, 1, k, k)``, k odd, to ``(N, C, ceil(H / stride), ceil(W / stride))``."""
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    slow = stride > 1 or weight.shape[-1] > 3
-    if slow and learns and dtype == torch.bfloat16 and x.device.type == "cpu":
-        return _Bfloat16Depthwise.apply(x.to(dtype), weight.to(dtype), stride)
+    if learns and x.device.type == "cpu" and _has_slow_gradient(dtype, x, weight.shape[-1], stride):
+        return _Depthwise.apply(x.to(dtype), weight.to(dtype), stride)
     return _convolve(x, weight, stride)
+
+
+def _has_slow_gradient(dtype: torch.dtype, x: torch.Tensor, side: int, stride: int) -> bool:
+    if dtype == torch.bfloat16:
+        return stride > 1 or side > 3
+    return dtype == torch.float32 and side > 3 and x.shape[2] * x.shape[3] <= FEW_PIXELS
 
 
 def _convolve(x: torch.Tensor, weight: torch.Tensor, stride: int = 1) -> torch.Tensor:
     return F.conv2d(x, weight, None, stride, weight.shape[-1] // 2, groups=weight.shape[0])
 
 
-class _Bfloat16Depthwise(torch.autograd.Function):
-    """oneDNN has no fast bf16 kernel for two gradients of a depthwise convolution. They are made of others of its
-    kernels:
-
-    - Of the images at a stride: that of stride 1, of a gradient with zeros in between, which is a convolution by the
-      filter turned half round. It takes a tenth of the time, on small maps a hundredth.
-    - Of a filter larger than 3: in float32, in a fifth to a third of the time.
-    """
+class _Depthwise(torch.autograd.Function):
+    """The convolution with gradients that are as exact as oneDNN's, and quicker where it has no fast kernel."""
 
     @staticmethod
     def forward(ctx, x: torch.Tensor, weight: torch.Tensor, stride: int) -> torch.Tensor:
@@ -58,21 +60,42 @@ class _Bfloat16Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, dy: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        dx = dweight = None
-        if ctx.needs_input_grad[0]:
-            dx = _convolve(_zeros_between(dy, x, ctx.stride), weight.flip(2, 3))
-        if ctx.needs_input_grad[1]:
-            side = weight.shape[-1]
-            if side > 3:
-                x, dy = x.float(), dy.float()
-            dweight = conv2d_weight(x, weight.shape, dy, ctx.stride, side // 2, groups=len(weight)).to(weight.dtype)
+        dx = _input_gradient(x, weight, dy, ctx.stride) if ctx.needs_input_grad[0] else None
+        dweight = _weight_gradient(x, weight, dy, ctx.stride) if ctx.needs_input_grad[1] else None
         return dx, dweight, None
 
 
-def _zeros_between(dy: torch.Tensor, x: torch.Tensor, stride: int) -> torch.Tensor:
-    """``dy`` on every ``stride``-th pixel of a map as large as ``x``."""
-    if stride == 1:
-        return dy
-    spread = torch.zeros_like(x)
-    spread[:, :, ::stride, ::stride] = dy
-    return spread
+def _input_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, stride: int) -> torch.Tensor:
+    """In bf16 oneDNN has no fast kernel for a stride. That of stride 1 is a convolution by the filter turned half
+    round; a stride puts zeros between the pixels of ``dy`` before. It takes a tenth of the time, on small maps a
+    hundredth."""
+    if x.dtype != torch.bfloat16:
+        return conv2d_input(x.shape, weight, dy, stride, weight.shape[-1] // 2, groups=len(weight))
+    if stride > 1:
+        spread = torch.zeros_like(x)
+        spread[:, :, ::stride, ::stride] = dy
+        dy = spread
+    return _convolve(dy, weight.flip(2, 3))
+
+
+def _weight_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, stride: int) -> torch.Tensor:
+    """oneDNN's fast kernels are for filters of 3. Those of larger ones are several times as slow in bf16 as in float32,
+    and on small maps so slow in both that it is quicker, up to tenfold, to multiply each pixel of the input by each of
+    the output, summed over the batch, and add up the pairs that are a tap apart."""
+    side = weight.shape[-1]
+    if side > 3:
+        x, dy = x.float(), dy.float()
+    if side == 3 or x.shape[2] * x.shape[3] > FEW_PIXELS:
+        return conv2d_weight(x, weight.shape, dy, stride, side // 2, groups=len(weight)).to(weight.dtype)
+    (images, channels, *size), out_size = x.shape, dy.shape[2:]
+    pixels = x.permute(1, 2, 3, 0).reshape(channels, -1, images)
+    pairs = pixels @ dy.permute(1, 0, 2, 3).reshape(channels, images, -1)
+    rows, columns = (_taps(*sizes, side, stride) for sizes in zip(size, out_size, strict=True))
+    pairs = pairs.view(channels, *size, *out_size)
+    return torch.einsum("chwab,hai,wbj->cij", pairs, rows, columns)[:, None].to(weight.dtype)
+
+
+def _taps(size: int, out_size: int, side: int, stride: int) -> torch.Tensor:
+    """``(size, out_size, side)``: 1 where a pixel of the input meets one of the output at this tap, else 0."""
+    apart = torch.arange(size)[:, None] - stride * torch.arange(out_size) + side // 2
+    return (apart[..., None] == torch.arange(side)).float()

@@ -13,7 +13,6 @@ from matplotlib.colors import Normalize
 from evaluation.pictures.style import INK, MUTED, SCALE, new_figure, save_figure, style_axes
 from reid.errors import UserError
 
-
 BESIDE = 3
 """Panels in a row."""
 

@@ -26,6 +26,7 @@ def _task(space, recipe: dict) -> SupernetTask:
             "losses.distillation: the supernet's teacher is its largest arch",
         ),
         ({"optimizer": {"rates": {"backbone": 0.0}}}, "optimizer: no part of a supernet can be fixed"),
+        ({"compile": True}, "compile: every step runs other archs"),
         ({"keep_best": True}, "keep_best: a search runs on a supernet's last weights"),
         ({"early_stopping": {"patience": 3}}, "early_stopping.metric: a supernet's are largest_mAP and smallest_mAP"),
         ({"optimizer": {"freeze_epochs": {"head": 3}}}, "optimizer: no part of a supernet can be fixed"),
