@@ -176,7 +176,9 @@ def _check(config: SupernetRecipe, space: Space) -> None:
     if recipe.losses.distillation.teacher:
         raise UserError("supernet.recipe.losses.distillation: the supernet's teacher is its largest arch; leave it out")
     if recipe.compile:
-        raise UserError("supernet.recipe.compile: every step runs other archs, and each would be compiled; leave it out")
+        raise UserError(
+            "supernet.recipe.compile: every step runs other archs, and each would be compiled; leave it out"
+        )
     if recipe.keep_best:
         raise UserError("supernet.recipe.keep_best: a search runs on a supernet's last weights; leave it out")
     stopping = recipe.early_stopping
