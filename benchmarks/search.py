@@ -33,11 +33,11 @@ import torch
 from evaluation.features.extraction import extract_features
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
-from reid.engine.device import autocast, pick_device
+from reid.engine.device import DTYPES, autocast, pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.engine.process_memory import peak_memory_mib
 from search.config import SearchConfig
-from search.evaluator import DTYPES, SupernetEvaluator
+from search.evaluator import SupernetEvaluator
 from supernet.arch import Arch
 from supernet.files import load_space
 from supernet.folding import fold_batch_norm

@@ -8,9 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from reid.engine.device import DTYPES
 from search.cost import conv_linear_macs
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def timed(run: Callable[[], object], device: torch.device) -> float:
@@ -25,7 +24,7 @@ def timed(run: Callable[[], object], device: torch.device) -> float:
 def print_roofline(network: nn.Module, images: torch.Tensor, seconds: float, precision: str) -> None:
     """Prints the speed of a 2048 x 2048 product, of the largest 1x1 convolution that ``images`` lead to, and of the
     network, whose forward and backward pass on ``images`` take ``seconds``."""
-    device, dtype = images.device, _DTYPES[precision]
+    device, dtype = images.device, DTYPES[precision]
     square = torch.randn(2048, 2048, device=device).to(dtype)
     product = 2 * 2048**3 / _best(lambda: square @ square, device) / 1e9
     layer, x = _largest_1x1(network, images)

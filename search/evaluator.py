@@ -12,14 +12,12 @@ from evaluation.retrieval.rules import RECORDS
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
-from reid.engine.device import autocast
+from reid.engine.device import DTYPES, autocast
 from reid.errors import UserError
 from search.config import SearchConfig
 from supernet.arch import Arch
 from supernet.folding import fold_batch_norm
 from supernet.supernet import Supernet
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class SupernetEvaluator:

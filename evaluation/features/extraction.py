@@ -12,11 +12,9 @@ from evaluation.retrieval.metrics import ReidScore, score_features
 from evaluation.retrieval.rules import RECORDS
 from reid.data.augment import prepare
 from reid.data.records import ImageSet
-from reid.engine.device import autocast
+from reid.engine.device import DTYPES, autocast
 from reid.errors import UserError
 from reid.transfer import to_device
-
-PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 def extract_features(
@@ -48,8 +46,8 @@ def extract_features(
     """
     if not len(images):
         raise UserError("no images to extract features from: the image set is empty")
-    if precision not in PRECISIONS:
-        raise UserError(f"precision '{precision}' is unknown; known: {', '.join(PRECISIONS)}")
+    if precision not in DTYPES:
+        raise UserError(f"precision '{precision}' is unknown; known: {', '.join(DTYPES)}")
     device = torch.device(device)
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

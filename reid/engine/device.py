@@ -8,7 +8,8 @@ import torch
 
 from reid.errors import UserError
 
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""The precisions that a forward pass can run in, by the names that recipes and options have for them."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -39,7 +40,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     """The context that a network's forward pass runs in for a recipe's ``precision``."""
     if precision == "fp32":
         return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=_DTYPES[precision])
+    return torch.autocast(device.type, dtype=DTYPES[precision])
 
 
 @contextlib.contextmanager

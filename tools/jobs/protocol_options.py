@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from evaluation.features.extraction import PRECISIONS
 from evaluation.protocols import Protocol
 from evaluation.reranking import ReRanking
 from evaluation.retrieval.distances import METRICS
 from reid.config import build_config
+from reid.engine.device import DTYPES
 from reid.errors import UserError
 
 DEFAULT = "20,6,0.3"
@@ -20,7 +20,7 @@ def add_comparison(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", choices=METRICS, default="cosine", help="distance of features (default: cosine)")
     parser.add_argument("--flip", action="store_true", help="average features with those of the mirror image")
     parser.add_argument(
-        "--precision", choices=tuple(PRECISIONS), default="fp32", help="of the network's forward pass (default: fp32)"
+        "--precision", choices=tuple(DTYPES), default="fp32", help="of the network's forward pass (default: fp32)"
     )
 
 

@@ -148,6 +148,18 @@ def test_commands_are_what_a_user_would_type(setup, monkeypatch, tmp_path):
     assert "retrain.losses.distillation.teacher=out/rows/big-s0" in taught
 
 
+def test_a_lever_of_other_batches_scales_the_rate(make, tmp_path):
+    plan = make(ladder={"row": "base", "levers": [{"name": "wide", "batch": "32x4", "seeds": [0]}]})
+    setup = Setup(load_plan(plan), plan, Places(tmp_path / "out"))
+    steps = {step.name: step for step in plan_steps(setup.plan)}
+    base, wide = (step_settings(setup, steps[f"row/{name}/0"])["recipe"] for name in ("base", "wide"))
+    assert (wide["identities"], wide["instances"]) == (32, 4)
+    images = base["identities"] * base["instances"]
+    assert wide["optimizer"]["lr"] == pytest.approx(base["optimizer"]["lr"] * 128 / images)
+    train = step_commands(setup, steps["row/wide/0"])[0]
+    assert train[train.index("--batch") + 1] == "32x4"
+
+
 def test_settings_name_the_teacher_and_not_its_folder(setup):
     steps = {step.name: step for step in plan_steps(setup.plan)}
     settings = step_settings(setup, steps["row/taught/0"])

@@ -48,10 +48,9 @@ def _row(setup: Setup, step: Step) -> list[Command]:
     flip = [run, "--flip", "--calibrate", "none", "--resume", *_options(setup, step), *_where(setup)]
     commands = [_tool("evaluate", *flip, "--out", shown(setup.places.flip(step)))]
     if not is_trained(setup.places, step):
-        recipe, epochs = setup.recipe(step.part)
         what = ["--arch", network_name(setup, step)]
-        what += [] if recipe is None else ["--recipe", recipe]
-        what += [] if epochs is None else ["--epochs", str(epochs)]
+        for name, value in setup.training(step.part).items():
+            what += [f"--{name}", str(value)]
         commands.insert(0, _tool("retrain", *what, *_common(setup, step, step.seed)))
     return commands
 

@@ -124,7 +124,7 @@ def _figures(
     return Figures(
         name=planned.name,
         kind=_kind(planned),
-        recipe=setup.recipe(planned)[0] or "",
+        recipe=setup.training(planned).get("recipe", ""),
         epochs=rows[0].epochs,
         lever=planned.lever,
         flops=counts["flops"],

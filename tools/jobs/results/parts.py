@@ -89,6 +89,7 @@ class Row:
             ``tools/retrain.py``, an arch of a search, or random archs, which are a row each.
         recipe: as for ``tools/retrain.py``; ``None`` for the plan's.
         epochs: the recipe's schedule is scaled to so many.
+        batch: ``32x4`` for batches of 32 identities with 4 images each, the recipe's rates scaled to them.
         change: see there.
         teacher: a row whose first seed it learns from; how, ``set`` must say (``retrain.losses.distillation...``).
         published: the published row that it is held against.
@@ -100,6 +101,7 @@ class Row:
     random: RandomArchs | None = None
     recipe: Name | None = None
     epochs: Count | None = None
+    batch: Name | None = None
     set: Overrides = ()
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     change: ArchChange | None = None
@@ -122,6 +124,7 @@ class Lever:
     name: Name
     recipe: Name | None = None
     epochs: Count | None = None
+    batch: Name | None = None
     set: Overrides = ()
     change: ArchChange | None = None
     teacher: Name | None = None
@@ -129,8 +132,8 @@ class Lever:
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        if not (self.recipe or self.epochs or self.set or self.change or self.teacher):
-            raise ValueError(f"lever {self.name} changes nothing; give recipe, epochs, set, change or teacher")
+        if not (self.recipe or self.epochs or self.batch or self.set or self.change or self.teacher):
+            raise ValueError(f"lever {self.name} changes nothing; give recipe, epochs, batch, set, change or teacher")
         return self
 
 

@@ -78,6 +78,7 @@ def _levers(plan: Plan) -> Iterator[Row]:
             name=lever.name,
             recipe=lever.recipe or base.recipe,
             epochs=lever.epochs or base.epochs,
+            batch=lever.batch or base.batch,
             set=(*base.set, *lever.set),
             change=_changes(base.change, lever.change),
             teacher=lever.teacher or base.teacher,

@@ -38,12 +38,19 @@ class Setup:
 
     def experiment(self, step: Step) -> Experiment:
         """What the step's tool reads; raises UserError where an override or the recipe is wrong."""
-        recipe, epochs = self.recipe(step.part) if step.kind == ROW else (None, None)
-        return load_experiment(self.config, self.overrides(step), recipe, epochs)
+        training = self.training(step.part) if step.kind == ROW else {}
+        return load_experiment(self.config, self.overrides(step), **training)
 
-    def recipe(self, planned: PlannedRow) -> tuple[str | None, int | None]:
-        """A row's recipe and epochs; ``None`` for the config's, and for the recipe's."""
-        return planned.row.recipe or self.plan.recipe, planned.row.epochs or self.plan.epochs
+    def training(self, planned: PlannedRow) -> dict[str, str | int]:
+        """The options of ``tools/retrain.py`` that say by which recipe, how long and in what batches a row is trained;
+        what is not given is the config's, or the recipe's."""
+        row = planned.row
+        options = {
+            "recipe": row.recipe or self.plan.recipe,
+            "epochs": row.epochs or self.plan.epochs,
+            "batch": row.batch,
+        }
+        return {name: value for name, value in options.items() if value is not None}
 
     def overrides(self, step: Step) -> list[str]:
         """The step's ``--set`` options."""
