@@ -32,7 +32,7 @@ from search.cost import CostTable
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch
 from supernet.files import load_space
-from supernet.sampling import sandwich
+from supernet.sampling import step_archs
 from supernet.space import Space, largest
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
@@ -130,7 +130,7 @@ def _whole_step(
     step = TrainingStep(task, config.recipe, device, per_epoch=1000)
     steps, passes = [], []
     for number in range(WARMUP + rounds):
-        archs = [place[0] for place in sandwich(supernet.space, config.sampling, draw, 0, number, number / 1000)]
+        archs = [place[0] for place in step_archs(supernet.space, config.sampling, draw, 0, number, number / 1000)]
         start = time.perf_counter()
         step(images, labels, number)
         if device.type == "cuda":

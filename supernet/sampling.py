@@ -27,17 +27,17 @@ class SamplingConfig:
         archs: random archs a step.
         spread: ``uniform`` draws every choice alike, which gives archs of middling FLOPs nearly always; ``flops``
             spreads them evenly over the space's FLOPs, so that large and small ones are trained as much.
-        smallest: whether the smallest arch is in every step (the sandwich rule) or has to be drawn like any other. What
-            is trained every step is scored too well, and so are the archs near it.
+        smallest: whether the smallest arch is in every step too (the sandwich rule, Yu and Huang 2019) or has to be
+            drawn like any other. What is trained every step is scored too well, and so are the archs near it.
         attentive: ``best`` or ``worst`` of ``attentive_of`` archs that were drawn for a place is trained, by its own
             loss on the batch (AttentiveNAS, Wang et al. 2021); ``none`` draws one.
         attentive_of: how many are compared; each of them costs a forward pass.
         warmup_epochs: epochs at the start in which the largest arch is trained alone.
     """
 
-    archs: Annotated[int, Field(ge=0)] = 2
+    archs: Annotated[int, Field(ge=0)] = 3
     spread: Literal["uniform", "flops"] = "flops"
-    smallest: bool = True
+    smallest: bool = False
     attentive: Literal["none", "best", "worst"] = "none"
     attentive_of: Annotated[int, Field(ge=2)] = 3
     warmup_epochs: NonNegative = 0.0
@@ -53,10 +53,10 @@ def uniform(space: Space) -> Draw:
     return draw
 
 
-def sandwich(
+def step_archs(
     space: Space, config: SamplingConfig, draw: Draw, seed: int, step: int, epoch: float
 ) -> tuple[tuple[Arch, ...], ...]:
-    """The places of a step: the largest arch, the smallest (Yu and Huang 2019), and the random ones.
+    """The places of a step: the largest arch, the smallest where it is asked for, and the random ones.
 
     A place has one arch, or those of which the attentive sampling takes one. The random places share the range of FLOPs
     among them, so that every step has small and large ones. A pure function of its arguments: a

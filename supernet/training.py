@@ -1,4 +1,4 @@
-"""Supernet training: the sandwich rule with in-place distillation (Yu et al. 2020, BigNAS), on the common training
+"""Supernet training: several archs a step with in-place distillation (Yu et al. 2020, BigNAS), on the common training
 loop."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from reid.models.heads import HeadConfig, HeadOutput
 from reid.numbers import NonNegative
 from supernet.arch import Arch
 from supernet.elastic import ElasticLinear
-from supernet.sampling import Draw, SamplingConfig, sandwich, uniform
+from supernet.sampling import Draw, SamplingConfig, step_archs, uniform
 from supernet.space import Space
 from supernet.supernet import Supernet
 
@@ -86,7 +86,7 @@ class SupernetTask(nn.Module):
         """
         labels = gather_batch(context.processes, labels)
         sampling, space = self.config.sampling, self.supernet.space
-        places = sandwich(space, sampling, self._draw, self.seed, context.number, context.epoch)
+        places = step_archs(space, sampling, self._draw, self.seed, context.number, context.epoch)
         (largest,), *others = places
         share = 1.0 / len(places)
         output, logits = self._run(images, largest, context)

@@ -103,7 +103,7 @@ def _colours(panel: Panel, names: Sequence[str]) -> dict[str, str]:
 
 
 def _dash(name: str) -> str:
-    return "--" if split_arch(name)[0] == "smallest" else "-"
+    return "--" if split_arch(name)[0] in ("smallest", "random") else "-"
 
 
 def _shade_gap(axes: Axes, positive: Curve, negative: Curve) -> None:

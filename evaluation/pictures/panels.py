@@ -15,7 +15,7 @@ COUNTS = ("epoch", "step", "queries", "skipped_queries")
 
 SCORES = ("mAP", "mAP_trapezoid", "rank1", "rank5", "rank10", "rank20", "mINP")
 
-ARCHS = ("largest", "smallest")
+ARCHS = ("largest", "smallest", "random")
 """What the name of a field begins with that is a supernet's, of one of its archs."""
 
 

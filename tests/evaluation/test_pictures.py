@@ -185,6 +185,8 @@ def test_every_field_of_a_training_has_a_panel(make_records):
         ("holdout_rank1", "Retrieval"),
         ("smallest_loss_triplet", "Losses"),
         ("smallest_accuracy", "Training batches"),
+        ("random_loss", "Losses"),
+        ("random_accuracy", "Training batches"),
         ("loss_that_is_new", "Losses"),
         ("new_field", "new field"),
     ],

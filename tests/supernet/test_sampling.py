@@ -11,40 +11,40 @@ import pytest
 from search.cost import CostTable, flops_range
 from search.sampling import NEAR, evenly_over_flops
 from supernet.files import load_space
-from supernet.sampling import SamplingConfig, sandwich, uniform
+from supernet.sampling import SamplingConfig, step_archs, uniform
 from supernet.space import contains, largest, smallest
 
 TINY = load_space("tiny")
 
 
 def places(config: SamplingConfig, seed: int = 0, step: int = 0, epoch: float = 5.0, draw=None):
-    return sandwich(TINY, config, draw or uniform(TINY), seed, step, epoch)
+    return step_archs(TINY, config, draw or uniform(TINY), seed, step, epoch)
 
 
 def test_largest_first_then_smallest_then_random_and_always_the_same():
-    config = SamplingConfig(archs=3)
+    config = SamplingConfig(archs=3, smallest=True)
     for seed, step in itertools.product((0, 5), (0, 1, 99)):
         first, second, *others = drawn = places(config, seed, step)
         assert (first, second) == ((largest(TINY),), (smallest(TINY),))
         assert len(others) == 3 and all(len(place) == 1 and contains(TINY, place[0]) for place in others)
         assert places(config, seed, step) == drawn
-    assert len({places(SamplingConfig(archs=1), seed, step)[2] for step in range(20) for seed in range(2)}) > 35
+    assert len({places(SamplingConfig(archs=1), seed, step)[1] for step in range(20) for seed in range(2)}) > 35
 
 
 def test_smallest_can_be_left_to_chance():
-    assert places(SamplingConfig(archs=0, smallest=False)) == ((largest(TINY),),)
-    steps = [places(SamplingConfig(archs=2, smallest=False), step=step) for step in range(50)]
+    assert places(SamplingConfig(archs=0)) == ((largest(TINY),),)
+    steps = [places(SamplingConfig(archs=2), step=step) for step in range(50)]
     assert all(len(each) == 3 and each[1] != (smallest(TINY),) for each in steps)
 
 
 def test_largest_alone_while_it_warms_up():
-    config = SamplingConfig(archs=2, warmup_epochs=2)
+    config = SamplingConfig(archs=3, warmup_epochs=2)
     assert places(config, epoch=0.0) == places(config, epoch=1.99) == ((largest(TINY),),)
     assert len(places(config, epoch=2.0)) == 4
 
 
 def test_uniform_draws_every_option_alike():
-    drawn = [place[0] for step in range(600) for place in places(SamplingConfig(archs=2), step=step)[2:]]
+    drawn = [place[0] for step in range(600) for place in places(SamplingConfig(archs=2), step=step)[1:]]
     for choice, options in ((lambda arch: arch.stem, 2), (lambda arch: arch.stages[2].width, 3)):
         counts = Counter(map(choice, drawn))
         expected = len(drawn) / options
@@ -57,7 +57,7 @@ def test_attentive_places_hold_archs_of_like_flops():
     table = CostTable()
     draw = evenly_over_flops(TINY, table)
     for step in range(30):
-        _, _, *others = places(SamplingConfig(archs=2, attentive="worst", attentive_of=4), step=step, draw=draw)
+        _, *others = places(SamplingConfig(archs=2, attentive="worst", attentive_of=4), step=step, draw=draw)
         assert [len(place) for place in others] == [4, 4]
         for place in others:
             flops = [table.flops(arch) for arch in place]
@@ -81,7 +81,7 @@ def test_spread_over_flops_trains_large_and_small_alike():
 
     def quarters(draw) -> Counter:
         steps = (places(SamplingConfig(archs=2), step=step, draw=draw) for step in range(200))
-        archs = (place[0] for each in steps for place in each[2:])
+        archs = (place[0] for each in steps for place in each[1:])
         return Counter(min(3, int(4 * (table.flops(arch) - low) / (high - low))) for arch in archs)
 
     assert all(70 <= quarters(evenly_over_flops(TINY, table))[quarter] <= 130 for quarter in range(4))

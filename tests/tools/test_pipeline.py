@@ -88,7 +88,7 @@ def test_supernet_is_of_the_space(run):
     supernet = load_supernet(run / "supernet" / "supernet.safetensors", torch.device("cpu"))
     assert supernet.space == load_space("tiny")
     (record,) = read_metrics(run / "supernet")
-    assert {"loss", "smallest_loss", "largest_mAP", "smallest_mAP"} <= record.keys()
+    assert {"loss", "random_loss", "largest_mAP", "smallest_mAP"} <= record.keys()
 
 
 def test_report_and_table(run):
