@@ -46,6 +46,12 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="where stand-alone runs named <arch>-s<seed> are, and missing ones go (default: alone/ in --out)",
     )
+    parser.add_argument(
+        "--finetune-epochs",
+        type=int,
+        metavar="N",
+        help="train what the first supernet has for each arch on for N epochs too: does it rank better then?",
+    )
     parser.add_argument("--no-train", action="store_true", help="train nothing: rank the archs with finished runs")
     read = parser.parse_args(arguments)
     if read.archs and read.band:
@@ -61,6 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         repeats=read.repeats,
         alone=read.alone,
         train=not read.no_train,
+        finetune_epochs=read.finetune_epochs,
     )
     path = rank(read_job(read, OUT), asked)
     print(f"ranking: {shown(path)}, picture: {shown(path.with_name(PICTURE))}")

@@ -51,7 +51,8 @@ class RankedArch:
     Attributes:
         name: of its file and its trainings.
         flops, parameters: fvcore's count, at the size that the search counts at; and parameters.
-        supernets: mAP on the held-out identities with each supernet's weights, by the supernet's label.
+        supernets: mAP on the held-out identities with each supernet's weights, by the supernet's label; also with such
+            weights trained on, by a label of their own.
         alone: at least one, by seed.
     """
 

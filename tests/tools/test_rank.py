@@ -146,6 +146,37 @@ def test_going_on_trains_only_what_is_missing(ranking, supernets, make_job, monk
     assert data["against"]["test"]["ceiling"]["noise"] == pytest.approx(0.04 / 2**0.5)
 
 
+def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_job, call, refused, tmp_path):
+    """By what the network scores that the supernet's weights became; no other row changes."""
+    out, label = tmp_path / "run", str(supernets[0])
+    shutil.copytree(ranking, out)
+    rank(make_job(out), Asked(supernets, repeats=1, finetune_epochs=2, **SMALL))
+    data, before = _data(out), _data(ranking)
+    tuned = f"{label} + 2 epochs"
+    for row, old in zip(data["archs"], before["archs"], strict=True):
+        run = out / "alone" / f"{row['name']}-inherited-2ep-s0"
+        network, spec = load_network(run / "last.safetensors", torch.device("cpu"))
+        held = evaluate_network(network, images.query, images.gallery, spec.input_size, "cpu").mAP
+        assert row["supernets"][tuned] == pytest.approx(held, abs=1e-6) and read_result(run).epochs == 2
+        assert {key: value for key, value in row["supernets"].items() if key != tuned} == old["supernets"]
+    ways = data["ways"]
+    assert (ways["supernet"], ways["epochs"], ways["count"]) == (label, 2, 4)
+    runs = {"inherited": "inherited", "tuned": "inherited-2ep-s0", "scratch": "s0"}
+    means = {
+        way: np.mean([read_result(out / "alone" / f"{name}-{run}").mAP for name in NAMES]) for way, run in runs.items()
+    }
+    assert {way: ways[way] for way in runs} == pytest.approx(means)
+    assert ways["tuned_over_scratch"]["value"] == pytest.approx(means["tuned"] - means["scratch"])
+
+    asked = ("--n", 4, "--band", "2.5M", "--within", 0.5, "--repeats", 1, "--supernet", supernets[0], "--out", out)
+    done = call("rank", *asked, "--no-train", "--finetune-epochs", 2)
+    assert done.code == 0 and re.search(rf"{re.escape(tuned)} +{100 * means['tuned']:.1f}  [+-]", done.out), done.err
+    (out / "alone" / "B00-inherited-2ep-s0" / "result.json").unlink()
+    refused(call("rank", *asked, "--no-train", "--finetune-epochs", 2), "3 of 4 archs have a finished")
+    other = (*asked[:-4], "--supernet", supernets[1], "--out", out)
+    refused(call("rank", *other, "--finetune-epochs", 2), "B00-inherited scored another supernet's weights")
+
+
 def test_finished_runs_of_given_archs(ranking, supernets, call, tmp_path):
     """As typed: a folder of arch files, and the runs of another ranking; how often those looked at scores is free."""
     done = call(
@@ -174,6 +205,7 @@ def test_finished_runs_of_given_archs(ranking, supernets, call, tmp_path):
         (("--band", "900M"), "--band 900.0M: space tiny spans .* give FLOPs between them"),
         (("--within", 0.1), "--within is how far from --band"),
         (("--repeats", 0), "--repeats 0: must be at least 1"),
+        (("--finetune-epochs", 0), "--finetune-epochs 0: must be at least 1"),
         (("--archs", "configs/archs", "--band", "5M"), "give one of the two"),
         (("--archs", "configs/archs/mobilenetv2.yaml"), "mobilenetv2.yaml: the arch is not in space tiny: .* cannot"),
         (("--no-train", "--n", 4), "0 of 4 archs have a finished stand-alone training in .*leave --no-train out"),
@@ -234,5 +266,15 @@ def test_diverged_supernet(call, refused, ranking, tmp_path):
 def test_help(call, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     done = call("rank", "--help", tiny=False)
-    for option in ("--supernet", "--n", "--band", "--within", "--archs", "--repeats", "--alone", "--no-train"):
+    for option in (
+        "--supernet",
+        "--n",
+        "--band",
+        "--within",
+        "--archs",
+        "--repeats",
+        "--alone",
+        "--finetune-epochs",
+        "--no-train",
+    ):
         assert re.search(rf"^  {option}( [\w.= \[\]]+)?\s+\S+ \S+ .*\w", done.out, re.MULTILINE), option

@@ -100,7 +100,7 @@ def _inherited(measured: Measured, networks: Sequence[Trained]) -> dict[str, tup
     for scratch in networks:
         if scratch.kind == FOUND and scratch.recipe == recipe:
             name, scored = scratch.name, ways.scored[scratch.name]
-            runs = [run.run for run in ways.trainings if run.name == f"{name}-inherited-{ways.epochs}ep"]
+            runs = [run.run for run in ways.runs(name)]
             inherited = _trained(f"{name} inherited", INHERITED, recipe, [scored])
             tuned = _trained(f"{name} inherited + {ways.epochs} epochs", FOUND, recipe, runs)
             rows[name] = (scratch, inherited, tuned)

@@ -11,16 +11,18 @@ from reid.engine.distributed import from_environment
 from reid.errors import UserError
 from search.cost import CostTable, parse_flops
 from search.ranking.analysis import Alone, RankedArch
-from search.ranking.sampling import FEWEST, check_count, find_band, stratified_archs
-from supernet.files import NamedArch, load_arch, load_space, save_arch
-from supernet.space import Space, describe, encode
+from search.ranking.sampling import FEWEST, find_band, stratified_archs
+from supernet.files import NamedArch, load_space, save_arch
+from supernet.space import Space, describe
 from tools.cli import Job
 from tools.jobs.calibration import never_trained_on
 from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.opening import announce, recipe_lines, shown
 from tools.jobs.provenance import sha256
+from tools.jobs.rank_archs import given_archs
 from tools.jobs.rank_result import write_ranking
+from tools.jobs.rank_ways import compare, contenders, tuned_label, tuned_scores
 from tools.jobs.stand_alone import (
     Training,
     check_resumed,
@@ -31,6 +33,7 @@ from tools.jobs.stand_alone import (
 )
 from tools.jobs.supernet_scores import open_supernet, supernet_scores
 from tools.jobs.train_supernet import WEIGHTS
+from tools.jobs.ways import Inheriting, check_ways, plan_ways, take_ways
 
 ARCHS, ALONE = "archs", "alone"
 
@@ -48,6 +51,8 @@ class Asked:
         repeats: seeds that each is trained with, from the job's on.
         alone: where the stand-alone trainings are; ``None`` for a folder in the job's.
         train: whether missing ones are trained; else the finished ones are made do with.
+        finetune_epochs: that each arch's weights in the first supernet are trained on for, as a ranker of its own;
+            ``None`` for none.
     """
 
     supernets: Sequence[Path]
@@ -58,6 +63,7 @@ class Asked:
     repeats: int = 2
     alone: Path | None = None
     train: bool = True
+    finetune_epochs: int | None = None
 
 
 def rank(job: Job, asked: Asked) -> Path:
@@ -79,56 +85,47 @@ def rank(job: Job, asked: Asked) -> Path:
     supernets = {shown(run): open_supernet(run, space, job.device) for run in asked.supernets}
     archs = _archs(job, asked, space, table)
     trainings = _trainings(job, asked, archs)
+    ways = _ways(job, asked, archs)
+    wanted = [*trainings, *(ways.trainings if ways else ())]
     source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
     check_trainings(trainings, job, source.dataset.name)
+    if ways is not None:
+        check_ways(ways, job, source.dataset.name)
     if asked.train:
-        check_resumed(trainings, job)
-    ready = {each.name for each in trainings if each.finished}
+        check_resumed(wanted, job)
+    ready = _ready(archs, trainings, ways)
     if not asked.train and len(ready) < FEWEST:
         raise UserError(
             f"{len(ready)} of {len(archs)} archs have a finished stand-alone training in {shown(_folder(job, asked))}, "
             f"and a ranking needs {FEWEST}: let them finish, or leave --no-train out"
         )
-    _announce(job, asked, space, source, images, trainings)
+    _announce(job, asked, space, source, images, wanted, ways)
     if asked.train:
         for named, file in () if asked.archs else archs:
             save_arch(file, named)
         train_missing(trainings, job)
-    alone = score_alone(trainings, images, job)
-    kept = [named for named, _ in archs if named.name in alone]
+        if ways is not None:
+            take_ways(ways, contenders(archs), job)
+        ready = _ready(archs, trainings, ways)
+    alone = score_alone([each for each in trainings if each.name in ready], images, job)
+    kept = [named for named, _ in archs if named.name in ready]
     scores = {label: supernet_scores(label, each, kept, images, job) for label, each in supernets.items()}
+    if ways is not None:
+        scores[tuned_label(ways)] = tuned_scores(ways, kept, images, job)
     ranked = [_ranked(named, table, job, scores, alone[named.name]) for named in kept]
     digests = {shown(run): sha256(run / WEIGHTS) for run in asked.supernets}
     about = {"dataset": source.dataset.name, "supernet_sha256": digests}
-    return write_ranking(job.out, ranked, trainings, job.seed, about)
+    return write_ranking(job.out, ranked, wanted, job.seed, about, ways and compare(ways, ranked))
 
 
 def _archs(job: Job, asked: Asked, space: Space, table: CostTable) -> list[tuple[NamedArch, Path]]:
-    """The archs at the space's input size, each with the file that it is, or will be, in."""
     if asked.archs:
-        return _given(asked.archs, space)
+        return given_archs(asked.archs, space)
     size = job.experiment.search.cost_input_size
     band = find_band(space, None if asked.band is None else parse_flops(asked.band), asked.within, size, table)
     drawn = stratified_archs(space, band, asked.count, job.seed, size, table)
     return [(named, job.out / ARCHS / f"{named.name}.yaml") for named in drawn]
-
-
-def _given(paths: Sequence[Path], space: Space) -> list[tuple[NamedArch, Path]]:
-    files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
-    found: dict[str, tuple[NamedArch, Path]] = {}
-    for file in files:
-        arch = load_arch(file).arch.at(None if space.smaller_sizes else space.input_size)
-        try:
-            encode(space, arch)
-        except UserError as error:
-            raise UserError(f"--archs {file}: {error}; a supernet of that space cannot score it") from None
-        twin = next((other for named, other in found.values() if named.arch == arch or other.stem == file.stem), None)
-        if twin is not None:
-            raise UserError(f"--archs {file}: has the name or the network of {twin}; give each arch once")
-        found[file.stem] = NamedArch(file.stem, arch), file
-    check_count(len(found), "--archs")
-    return list(found.values())
 
 
 def _folder(job: Job, asked: Asked) -> Path:
@@ -145,8 +142,28 @@ def _trainings(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) 
     ]
 
 
+def _ways(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> Inheriting | None:
+    """What the first supernet gives, trained on by the first seed; ``None`` where it is not asked for."""
+    if asked.finetune_epochs is None:
+        return None
+    seeds, folder = (job.seed,), _folder(job, asked)
+    return plan_ways(contenders(archs), asked.supernets[0], asked.finetune_epochs, seeds, folder, job)
+
+
+def _ready(archs: Sequence[tuple[NamedArch, Path]], trainings: Sequence[Training], ways: Inheriting | None) -> set[str]:
+    """Names of the archs that have been trained alone by a seed at least, and all that was asked for beside that."""
+    finished = {each.name for each in trainings if each.finished}
+    return {named.name for named, _ in archs if named.name in finished and (ways is None or ways.taken(named.name))}
+
+
 def _announce(
-    job: Job, asked: Asked, space: Space, source: Source, images: SearchData, trainings: Sequence[Training]
+    job: Job,
+    asked: Asked,
+    space: Space,
+    source: Source,
+    images: SearchData,
+    trainings: Sequence[Training],
+    ways: Inheriting | None,
 ) -> None:
     held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
     finished, data = sum(each.finished for each in trainings), job.experiment.data
@@ -163,6 +180,7 @@ def _announce(
             ("supernets", ", ".join(map(shown, asked.supernets))),
             *recipe_lines(job.experiment.retrain),
             ("trainings", f"{len(trainings)}, {finished} of them finished, in {shown(_folder(job, asked))}"),
+            ("inherited", ways and f"{shown(ways.supernet)}, trained on for {ways.epochs} epochs"),
             ("device", describe_device(job.device)),
         ],
     )

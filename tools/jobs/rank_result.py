@@ -11,6 +11,7 @@ from reid.files import write_json
 from search.ranking.analysis import GROUNDS, TEST, RankedArch, Verdict, analyse
 from search.ranking.statistics import CONFIDENCE, RESAMPLES
 from search.ranking.table import arch_table, verdict_table
+from search.ranking.ways import WaysCompared, ways_table
 from tools.jobs.provenance import command, commit
 from tools.jobs.stand_alone import Training
 
@@ -18,7 +19,12 @@ RANKING, PICTURE = "ranking.json", "ranking.png"
 
 
 def write_ranking(
-    out: Path, ranked: Sequence[RankedArch], trainings: Sequence[Training], seed: int, about: Mapping[str, object]
+    out: Path,
+    ranked: Sequence[RankedArch],
+    trainings: Sequence[Training],
+    seed: int,
+    about: Mapping[str, object],
+    ways: WaysCompared | None = None,
 ) -> Path:
     """Prints the tables and writes both files into ``out``; returns the path of ``ranking.json``.
 
@@ -27,14 +33,17 @@ def write_ranking(
         trainings: all that were asked for, finished or not.
         seed: of the resampling.
         about: what else the file says of data and supernets.
+        ways: to the same archs' weights, where they were compared.
     """
     verdicts = {ground: analyse(ranked, ground, seed) for ground in GROUNDS}
     print(arch_table(ranked))
     for ground, verdict in verdicts.items():
         print(f"\n{verdict_table(verdict, ground, ranked)}")
+    if ways is not None:
+        print(f"\n{ways_table(ways)}")
     missing = [each.run.name for each in trainings if not each.finished]
     if missing:
-        print(f"note: {len(missing)} of {len(trainings)} stand-alone trainings are missing: {', '.join(missing)}")
+        print(f"note: {len(missing)} of {len(trainings)} trainings are missing: {', '.join(missing)}")
     draw_ranking(_panels(ranked, verdicts[TEST]), "stand-alone mAP on the test set (%)", out / PICTURE)
     archs = [dataclasses.asdict(arch) | {f"mean_{ground}": arch.truth(ground) for ground in GROUNDS} for arch in ranked]
     data = {
@@ -44,6 +53,7 @@ def write_ranking(
         "missing": missing,
         "archs": archs,
         "against": {ground: dataclasses.asdict(verdict) for ground, verdict in verdicts.items()},
+        **({"ways": dataclasses.asdict(ways)} if ways else {}),
         "intervals": {"method": "percentile bootstrap over archs", "resamples": RESAMPLES, "confidence": CONFIDENCE},
         "command": command(),
         "commit": commit(),

@@ -1,4 +1,4 @@
-"""Ways to a found arch's weights: the supernet's as they are, the supernet's trained on, and from scratch."""
+"""Ways to an arch's weights: the supernet's as they are, and the supernet's trained on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Inheriting:
     Attributes:
         supernet: its run folder.
         epochs: that inherited weights are trained on for.
-        scored: for each found arch the folder that they are scored in as they are.
+        scored: for each arch the folder that they are scored in as they are.
         trainings: those that go on from them, of all archs and seeds.
     """
 
@@ -46,9 +46,21 @@ class Inheriting:
     scored: dict[str, Path]
     trainings: tuple[Training, ...]
 
+    def runs(self, name: str) -> list[Training]:
+        """Those of the arch called ``name``, by seed."""
+        return [training for training in self.trainings if training.name == _tuned(name, self.epochs)]
+
+    def taken(self, name: str) -> bool:
+        """Whether all that the arch called ``name`` has of them is scored and trained."""
+        return (self.scored[name] / RESULT).is_file() and all(training.finished for training in self.runs(name))
+
+
+def _tuned(name: str, epochs: int) -> str:
+    return f"{name}-inherited-{epochs}ep"
+
 
 def plan_ways(
-    found: Sequence[Contender], supernet: Path, epochs: int | None, seeds: Sequence[int], folder: Path, job: Job
+    archs: Sequence[Contender], supernet: Path, epochs: int | None, seeds: Sequence[int], folder: Path, job: Job
 ) -> Inheriting:
     """The runs below ``folder``, with the epochs that ``None`` stands for.
 
@@ -58,12 +70,12 @@ def plan_ways(
     if epochs is not None and epochs < 1:
         raise UserError(f"--finetune-epochs {epochs}: must be at least 1")
     epochs = epochs or max(1, round(job.experiment.retrain.epochs / SHARE))
-    scored = {each.name: folder / f"{each.name}-inherited" for each in found}
-    named = {each.name: f"{each.name}-inherited-{epochs}ep" for each in found}
+    scored = {each.name: folder / f"{each.name}-inherited" for each in archs}
+    named = {each.name: _tuned(each.name, epochs) for each in archs}
     trainings = tuple(
         Training(named[each.name], each.backbone, each.file, seed, folder / f"{named[each.name]}-s{seed}")
         for seed in seeds
-        for each in found
+        for each in archs
     )
     return Inheriting(supernet, epochs, scored, trainings)
 
@@ -89,6 +101,8 @@ def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> Non
         "data": config_to_dict(experiment.data),
         "recipe": config_to_dict(experiment.retrain),
     }
+    for one in (then, now):  # how often it was scored on its way changes no weight
+        one["recipe"] = {**(one["recipe"] or {}), "evaluate_every": 0}
     wrong = next((key for key, value in now.items() if then[key] != value), None)
     if wrong is None and spec_from_dict(saved["network"]).backbone != training.arch:
         wrong = "network"
@@ -99,10 +113,10 @@ def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> Non
         )
 
 
-def take_ways(ways: Inheriting, found: Sequence[Contender], job: Job) -> None:
+def take_ways(ways: Inheriting, archs: Sequence[Contender], job: Job) -> None:
     """Scores and trains what is not there yet; an interrupted training goes on."""
     unscored = Request(protocol=Protocol(verification=False), calibrate="none")
-    for contender in found:
+    for contender in archs:
         run = ways.scored[contender.name]
         if not (run / RESULT).is_file():
             own = dataclasses.replace(job, out=run, resume=False)

@@ -1,0 +1,88 @@
+"""Ways to weights for the same archs: a supernet's as they are, those trained on, and from scratch."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.gain.statistics import Difference, as_difference, mean_of
+
+
+@dataclass(frozen=True)
+class Ways:
+    """mAPs of one arch on the test set, as fractions.
+
+    Attributes:
+        inherited: with the supernet's weights, BN calibrated.
+        tuned: with those trained on.
+        scratch: trained alone; the mean over seeds.
+    """
+
+    inherited: float
+    tuned: float
+    scratch: float
+
+
+@dataclass(frozen=True)
+class WaysCompared:
+    """The ways over archs; differences are of pairs, so that what archs differ by is in no error.
+
+    Attributes:
+        supernet: its label.
+        epochs: that its weights were trained on for.
+        count: of archs.
+        inherited, tuned, scratch: mean mAPs.
+        inherited_over_scratch, tuned_over_scratch: by how much the first is above the second.
+    """
+
+    supernet: str
+    epochs: int
+    count: int
+    inherited: float
+    tuned: float
+    scratch: float
+    inherited_over_scratch: Difference
+    tuned_over_scratch: Difference
+
+
+def compare_ways(archs: Sequence[Ways], supernet: str, epochs: int) -> WaysCompared:
+    """The means over ``archs``, and the paired differences with Student's t intervals."""
+
+    def mean(way: str) -> float:
+        return statistics.fmean(getattr(arch, way) for arch in archs)
+
+    def over_scratch(way: str) -> Difference:
+        return as_difference(mean_of([getattr(arch, way) - arch.scratch for arch in archs]))
+
+    return WaysCompared(
+        supernet,
+        epochs,
+        len(archs),
+        mean("inherited"),
+        mean("tuned"),
+        mean("scratch"),
+        over_scratch("inherited"),
+        over_scratch("tuned"),
+    )
+
+
+def ways_table(ways: WaysCompared) -> str:
+    """``ways`` as text."""
+    rows = [
+        (f"{ways.supernet}, as it is", ways.inherited, ways.inherited_over_scratch),
+        (f"{ways.supernet} + {ways.epochs} epochs", ways.tuned, ways.tuned_over_scratch),
+        ("from scratch", ways.scratch, None),
+    ]
+    width = max(len(name) for name, _, _ in rows)
+    lines = [f"  {name.ljust(width)}  {100 * value:5.1f}{_over(gain)}" for name, value, gain in rows]
+    title = f"mean mAP on the test set (%) of the same {ways.count} archs, by the way to their weights"
+    return "\n".join([title, *lines])
+
+
+def _over(gain: Difference | None) -> str:
+    """``"  +1.5 over from scratch (0.3 to 2.7)"``."""
+    if gain is None:
+        return ""
+    interval = "" if gain.low is None else f" ({100 * gain.low:.1f} to {100 * gain.high:.1f})"
+    return f"  {100 * gain.value:+.1f} over from scratch{interval}"

@@ -1,0 +1,33 @@
+"""Archs that a user names to be ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reid.errors import UserError
+from search.ranking.sampling import check_count
+from supernet.files import NamedArch, load_arch
+from supernet.space import Space, encode
+
+
+def given_archs(paths: Sequence[Path], space: Space) -> list[tuple[NamedArch, Path]]:
+    """The archs of these files, and of all in folders among them, each with its file and called as that is.
+
+    Raises:
+        UserError: one is not in ``space``, two are the same or have one name, or there are too few.
+    """
+    files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
+    found: dict[str, tuple[NamedArch, Path]] = {}
+    for file in files:
+        arch = load_arch(file).arch.at(None if space.smaller_sizes else space.input_size)
+        try:
+            encode(space, arch)
+        except UserError as error:
+            raise UserError(f"--archs {file}: {error}; a supernet of that space cannot score it") from None
+        twin = next((other for named, other in found.values() if named.arch == arch or other.stem == file.stem), None)
+        if twin is not None:
+            raise UserError(f"--archs {file}: has the name or the network of {twin}; give each arch once")
+        found[file.stem] = NamedArch(file.stem, arch), file
+    check_count(len(found), "--archs")
+    return list(found.values())
