@@ -34,7 +34,15 @@ def main(arguments: list[str] | None = None) -> None:
         "--archs", type=int, default=1, metavar="N", help="how many of the search's archs, best first (default: 1)"
     )
     parser.add_argument(
-        "--random", type=int, default=3, metavar="N", help="random archs within 5 %% of the found FLOPs (default: 3)"
+        "--random", type=int, metavar="N", help="random archs within 5 %% of the found FLOPs (default: 3)"
+    )
+    parser.add_argument(
+        "--random-archs",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="PATH",
+        help="these arch files, or folders of them, as the random archs, for example those of tools/rank.py --band",
     )
     parser.add_argument(
         "--repeats", type=int, default=3, metavar="R", help="seeds that each network is trained with (default: 3)"
@@ -70,10 +78,13 @@ def main(arguments: list[str] | None = None) -> None:
     read = parser.parse_args(arguments)
     if not read.ways and (read.supernet is not None or read.finetune_epochs is not None):
         raise UserError("--supernet and --finetune-epochs are of --ways: give --ways too")
+    if read.random_archs and read.random is not None:
+        raise UserError("--random-archs names the random archs and --random draws some: give one of the two")
     asked = Asked(
         search=read.search,
         archs=read.archs,
-        random=read.random,
+        random=3 if read.random is None else read.random,
+        random_archs=read.random_archs,
         repeats=read.repeats,
         baselines=read.baselines,
         alone=read.alone,

@@ -183,6 +183,41 @@ def test_recipes_beside_each_other(search_run, make_job, monkeypatch, tmp_path, 
     assert done.out.count(data["gains"][-1]["sentence"]) == 1
 
 
+def test_random_archs_that_were_drawn_before(search_run, make_job, call, refused, monkeypatch, tmp_path):
+    """Files that the user names stand in the table as random archs, and are trained from there."""
+    trained = []
+
+    def stand_in(job, what):
+        trained.append((job.out.name, what.network))
+        row = {"name": "x", "kind": "x", "latency_ms": None, "epochs": 1, "train_set": "t", "input_size": [64, 32]}
+        row |= {"mAP": 0.1 * len(trained), "rank1": 0.5, "flops": 1, "parameters": 1, "seed": 0, "run": str(job.out)}
+        write_json(job.out / "result.json", row)
+
+    monkeypatch.setattr(tools.jobs.stand_alone, "retrain", stand_in)
+    own = tmp_path / "archs"
+    shutil.copytree(search_run / "archs", own)
+    (own / f"{FOUND}.yaml").unlink()
+    (own / "MLR-2M-C.yaml").unlink()
+    given = ("gain", "--search", search_run, "--repeats", 1, "--out", tmp_path / "out", "--baselines")
+    done = call(*given, "--random-archs", own)
+    assert done.code == 0, done.err
+    assert trained == [
+        (f"{FOUND}-s0", str(search_run / "archs" / f"{FOUND}.yaml")),
+        ("MLR-2M-B-s0", str(own / "MLR-2M-B.yaml")),
+    ]
+    data = _data(tmp_path / "out")
+    assert [row["kind"] for row in data["networks"]] == ["searched", "random"]
+    assert data["gains"][0]["mAP"]["value"] == pytest.approx(-0.1) and not (tmp_path / "out" / "archs").exists()
+
+    files = [search_run / "archs" / f"MLR-2M-{letter}.yaml" for letter in "AC"]
+    refused(call(*given, "--random-archs", files[0]), "MLR-2M-A.yaml: is the found arch MLR-2M-A; leave it out")
+    refused(call(*given, "--random-archs", files[1]), "has 3.0M FLOPs and MLR-2M-A 2.0M; give archs within 10% of it")
+    refused(call(*given, "--random-archs", "configs/archs/mobilenetv2.yaml"), "the arch is not in space tiny")
+    (tmp_path / "empty").mkdir()
+    refused(call(*given, "--random-archs", tmp_path / "empty"), "--random-archs: no arch file in .*empty")
+    refused(call(*given, "--random-archs", own, "--random", 2), "give one of the two")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -228,5 +263,16 @@ def test_runs_that_were_made_otherwise(whole, search_run, supernet_run, call, re
 def test_help(call, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     done = call("gain", "--help", tiny=False)
-    for option in ("search", "archs", "random", "repeats", "recipes", "epochs", "alone", "ways", "finetune-epochs"):
+    for option in (
+        "search",
+        "archs",
+        "random",
+        "random-archs",
+        "repeats",
+        "recipes",
+        "epochs",
+        "alone",
+        "ways",
+        "finetune-epochs",
+    ):
         assert re.search(rf"^  --{option}( [\w.,= \[\]]+)?\s+\S+ \S+ .*\w", done.out, re.MULTILINE), option

@@ -18,10 +18,14 @@ from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, save_arch
 from supernet.space import Space, encode
 from tools.cli import Job
+from tools.jobs.given_archs import given_archs
 from tools.jobs.opening import shown
 
 WITHIN = 0.05
 """How far a random arch's FLOPs may be from the found one's, as a share of them."""
+
+NEAR = 0.1
+"""The same for archs that the user brings."""
 
 ARCHS = "archs"
 
@@ -105,6 +109,32 @@ def random_rivals(found: Sequence[Contender], count: int, space: Space, job: Job
     drawn = random_archs(space, band, count, job.seed, size, table, avoid)
     folder = job.out / ARCHS
     return [Contender(each.name, RANDOM, each.arch, folder / f"{each.name}.yaml", each) for each in drawn], band
+
+
+def given_rivals(
+    paths: Sequence[Path], found: Sequence[Contender], space: Space, job: Job
+) -> tuple[list[Contender], Band]:
+    """Random archs that were drawn before, by their files, and the band that they lie in.
+
+    Raises:
+        UserError: one is not in the space, is a found one, or has other FLOPs than the best found one.
+    """
+    size, table = job.experiment.search.cost_input_size, CostTable()
+    centre = table.flops(found[0].backbone.at(size))
+    given = given_archs("--random-archs", paths, space)
+    costs = [table.flops(named.arch.at(size)) for named, _ in given]
+    taken = {each.backbone.at(None if space.smaller_sizes else space.input_size): each.name for each in found}
+    for (named, file), flops in zip(given, costs, strict=True):
+        if named.arch in taken:
+            raise UserError(f"--random-archs {file}: is the found arch {taken[named.arch]}; leave it out")
+        if abs(flops - centre) > NEAR * centre:
+            raise UserError(
+                f"--random-archs {file}: has {format_flops(flops)} FLOPs and {found[0].name} {format_flops(centre)}; "
+                f"give archs within {NEAR:.0%} of it"
+            )
+    if not given:
+        raise UserError(f"--random-archs: no arch file in {', '.join(map(shown, paths))}")
+    return [Contender(named.name, RANDOM, named.arch, file) for named, file in given], Band(min(costs), max(costs), "")
 
 
 def save_drawn(contenders: Sequence[Contender]) -> None:

@@ -14,7 +14,7 @@ from search.ranking.sampling import Band
 from supernet.files import load_space
 from supernet.space import encode
 from tools.cli import Job
-from tools.jobs.contenders import Contender, baselines, found_archs, random_rivals, save_drawn
+from tools.jobs.contenders import Contender, baselines, found_archs, given_rivals, random_rivals, save_drawn
 from tools.jobs.data import Source, open_source
 from tools.jobs.gain_result import Measured, write_gain
 from tools.jobs.opening import announce, recipe_lines, shown
@@ -32,7 +32,8 @@ class Asked:
     Attributes:
         search: run folder of a finished search.
         archs: how many of the archs that it chose.
-        random: archs that are drawn.
+        random: archs that are drawn, where ``random_archs`` is empty.
+        random_archs: files, or folders, of archs that were drawn before.
         repeats: seeds that each network is trained with, from the job's on.
         baselines: names of networks.
         alone: where trainings are, and missing ones go; ``None`` for a folder in the job's.
@@ -43,6 +44,7 @@ class Asked:
     search: Path
     archs: int = 1
     random: int = 3
+    random_archs: Sequence[Path] = ()
     repeats: int = 3
     baselines: Sequence[str] = ("mobilenetv2",)
     alone: Path | None = None
@@ -71,7 +73,10 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
     found = found_archs(asked.search, asked.archs, space, job)
-    rivals, band = random_rivals(found, asked.random, space, job)
+    if asked.random_archs:
+        rivals, band = given_rivals(asked.random_archs, found, space, job)
+    else:
+        rivals, band = random_rivals(found, asked.random, space, job)
     contenders = [*found, *rivals, *baselines(asked.baselines, space, job)]
     _check_names(contenders)
     folder, seeds = asked.alone or job.out / ALONE, range(job.seed, job.seed + asked.repeats)

@@ -11,16 +11,16 @@ from reid.engine.distributed import from_environment
 from reid.errors import UserError
 from search.cost import CostTable, parse_flops
 from search.ranking.analysis import Alone, RankedArch
-from search.ranking.sampling import FEWEST, find_band, stratified_archs
+from search.ranking.sampling import FEWEST, check_count, find_band, stratified_archs
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space, describe
 from tools.cli import Job
 from tools.jobs.calibration import never_trained_on
 from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
+from tools.jobs.given_archs import given_archs
 from tools.jobs.opening import announce, recipe_lines, shown
 from tools.jobs.provenance import sha256
-from tools.jobs.rank_archs import given_archs
 from tools.jobs.rank_result import write_ranking
 from tools.jobs.rank_ways import compare, contenders, tuned_label, tuned_scores
 from tools.jobs.stand_alone import (
@@ -121,7 +121,9 @@ def rank(job: Job, asked: Asked) -> Path:
 
 def _archs(job: Job, asked: Asked, space: Space, table: CostTable) -> list[tuple[NamedArch, Path]]:
     if asked.archs:
-        return given_archs(asked.archs, space)
+        given = given_archs("--archs", asked.archs, space)
+        check_count(len(given), "--archs")
+        return given
     size = job.experiment.search.cost_input_size
     band = find_band(space, None if asked.band is None else parse_flops(asked.band), asked.within, size, table)
     drawn = stratified_archs(space, band, asked.count, job.seed, size, table)

@@ -1,4 +1,4 @@
-"""Archs that a user names to be ranked."""
+"""Archs that a user names by files and folders of them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reid.errors import UserError
-from search.ranking.sampling import check_count
 from supernet.files import NamedArch, load_arch
 from supernet.space import Space, encode
 
 
-def given_archs(paths: Sequence[Path], space: Space) -> list[tuple[NamedArch, Path]]:
+def given_archs(option: str, paths: Sequence[Path], space: Space) -> list[tuple[NamedArch, Path]]:
     """The archs of these files, and of all in folders among them, each with its file and called as that is.
 
     Raises:
-        UserError: one is not in ``space``, two are the same or have one name, or there are too few.
+        UserError: one is not in ``space``, or two are the same or have one name; it begins with ``option``.
     """
     files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     found: dict[str, tuple[NamedArch, Path]] = {}
@@ -24,10 +23,9 @@ def given_archs(paths: Sequence[Path], space: Space) -> list[tuple[NamedArch, Pa
         try:
             encode(space, arch)
         except UserError as error:
-            raise UserError(f"--archs {file}: {error}; a supernet of that space cannot score it") from None
+            raise UserError(f"{option} {file}: {error}; give archs of the config's space") from None
         twin = next((other for named, other in found.values() if named.arch == arch or other.stem == file.stem), None)
         if twin is not None:
-            raise UserError(f"--archs {file}: has the name or the network of {twin}; give each arch once")
+            raise UserError(f"{option} {file}: has the name or the network of {twin}; give each arch once")
         found[file.stem] = NamedArch(file.stem, arch), file
-    check_count(len(found), "--archs")
     return list(found.values())
