@@ -28,6 +28,7 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/supernet.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/data.py
