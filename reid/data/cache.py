@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from reid.data.augment import resize
+from reid.data.decode import decode_image
 from reid.data.records import ImageRecord, ImageSet
 from reid.errors import UserError
 from reid.files import write_atomic, write_json
 
-VERSION = 1
-"""Of the layout of the cache; a cache of another version is built again."""
+VERSION = 2
+"""Of the layout of the cache and of how images are decoded; a cache of another version is built again."""
 
 _CHUNK = 64
 
@@ -101,7 +101,7 @@ def _open(array: Path, manifest: Path, key: str, count: int) -> np.ndarray | Non
     try:
         written = json.loads(manifest.read_text(encoding="utf-8"))
         images = np.load(array, mmap_mode="c")
-    except (OSError, ValueError):  # missing, cut off or not what it should be: built again
+    except (OSError, EOFError, ValueError):  # missing, empty, cut off or not what it should be: built again
         return None
     expected = {"version": VERSION, "digest": key, "shape": [count, *images.shape[1:]]}
     valid = written == expected and list(images.shape) == written["shape"] and images.dtype == np.uint8
@@ -117,7 +117,7 @@ def _build(
     progress: bool,
     workers: int,
 ) -> np.ndarray:
-    size = size or _decode(paths[0]).shape[:2]
+    size = size or decode_image(paths[0]).shape[:2]
     shape = (len(paths), *size, 3)
     array.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(array, partial(_write, shape=shape, blocks=_decoded(paths, size, progress, workers)))
@@ -155,17 +155,8 @@ def _decoded(paths: Sequence[str], size: tuple[int, int], progress: bool, worker
 def _decode_chunk(paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
     block = np.empty((len(paths), *size, 3), dtype=np.uint8)
     for row, path in zip(block, paths, strict=True):
-        image = _decode(path)
+        image = decode_image(path)
         if image.shape != row.shape:
             image = resize(torch.from_numpy(image)[None], size)[0].numpy()
         row[:] = image
     return block
-
-
-def _decode(path: str) -> np.ndarray:
-    """``(H, W, 3) uint8``."""
-    try:
-        with Image.open(path) as image:
-            return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB too
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow's decoders raise
-        raise UserError(f"image {path} is unreadable or cut off; extract the data set again") from None

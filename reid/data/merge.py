@@ -24,7 +24,10 @@ def merge_for_training(datasets: Sequence[Dataset]) -> tuple[ImageRecord, ...]:
         raise UserError("no data sets to merge; name at least one")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"data set '{twice}' would be merged with itself; name each only once")
+        raise UserError(
+            f"data set '{twice}' would be merged with itself; name each only once, and of two that are called alike "
+            "give one's folder or file another name"
+        )
     merged: list[ImageRecord] = []
     pids = cameras = 0
     for source, dataset in enumerate(datasets):

@@ -94,8 +94,8 @@ class WeightAverage:
             averaged = name in parameters or (self.config.kind == "ema" and own.is_floating_point())
             (lerped if averaged else copied).append((own, theirs[name]))
         get_ema_multi_avg_fn(1.0 - share)(*map(list, zip(*lerped, strict=True)), None)
-        for own, their in copied:
-            own.copy_(their)
+        if copied:  # all of a network's counters together: one by one they are a call for every BN layer, in every step
+            torch._foreach_copy_(*map(list, zip(*copied, strict=True)))
         self._updates += 1
 
     def state(self) -> dict[str, Any]:

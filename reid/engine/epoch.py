@@ -20,7 +20,8 @@ from reid.engine.training_step import TrainingStep
 READ_EVERY = 20
 """Steps between looks at the loss: each look waits for the device."""
 
-_LOOKED_AT = ("loss", "gradient_norm", "accuracy")
+_LOOKED_AT = ("loss", "gradient_norm", "accuracy", "embedding_spread")
+"""What a ``Look`` holds, in its order; the last two where the task logs them."""
 
 
 class Estimate:
@@ -96,6 +97,6 @@ class _Looks:
         steps = count - self._count
         means = [(total - before) / steps for total, before in zip(now, self._before, strict=True)]
         self._before, self._count = now, count
-        look = Look(*means) if "accuracy" in sums else Look(*means[:2])
+        look = Look(*(mean if name in sums else None for name, mean in zip(_LOOKED_AT, means, strict=True)))
         self.guard.look(look, first, self.epoch, short=steps < self.least)
         return now[0] / count

@@ -3,7 +3,8 @@
 A look is a mean over some twenty steps. Measured on MobileNetV2-like networks with 100 Market-1501 identities: a sound
 start has no look above 1.1 times the loss of the untrained network; a rate that is ten times too high, and still
 learns, has one or two looks above twice that loss; fifty times too high is above it for three looks and more, and ends
-in numbers that are none.
+in numbers that are none. Or its loss comes down again, below twice that of the untrained network, with a network that
+is dead: every unit of its last layer is at one end of its range whatever the image.
 """
 
 from __future__ import annotations
@@ -31,13 +32,17 @@ LOST = 0.25
 KNEW = 0.1
 """The usual accuracy from which on that is judged; less may be luck."""
 
+ONE_VECTOR = 1e-5
+"""``embedding_spread`` below which features do not differ but by rounding, which leaves up to 1e-6: nothing can be
+learnt of them. Trainings whose features had collapsed, and that learned by their BNNeck, had 1e-3 and more."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class GuardConfig:
     """When a training is taken back to its last sound epoch, to go on at a lower rate.
 
     A loss that is no finite number, and weights that are none, always count as blown up; so does a gradient norm, but
-    not under ``fp16``, whose scaler leaves such steps out.
+    not under ``fp16``, whose scaler leaves such steps out, until it finds no scale at which it need not.
 
     Attributes:
         rollbacks: how often a training may be taken back; the next blow-up ends it. 0: the first one does.
@@ -45,7 +50,7 @@ class GuardConfig:
             the third three times: what has not helped is not tried again. By default 1/2, 1/8 and 1/64 of the rate.
         rise: times its usual level that the loss may reach; null: only numbers that are none are looked for. The usual
             level is the median of the last sound looks, at the start the loss of the untrained network.
-        patience: looks in a row that must be above it, or have lost the accuracy.
+        patience: looks in a row that must be above it, have lost the accuracy, or show features that are all the same.
         window: sound looks that the usual level is taken of.
     """
 
@@ -66,12 +71,13 @@ class Look:
 
     Attributes:
         loss, gradient_norm: of these steps.
-        accuracy: where the task logs one.
+        accuracy, spread: where the task logs ``accuracy`` and ``embedding_spread``.
     """
 
     loss: float
     gradient_norm: float = 0.0
     accuracy: float | None = None
+    spread: float | None = None
 
 
 @plain_dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Usual:
 
     Attributes:
         losses, accuracies: of at most ``window`` looks.
-        bad: looks in a row that were above the limit, up to the last.
+        bad: looks in a row that were not sound, up to the last.
         doubtful: looks in a row that were more than half way there.
     """
 
@@ -109,10 +115,14 @@ def judge(
     broken = _not_finite(look, fp16)
     if broken or short:
         return usual, broken
-    if restless or config.rise is None or not usual.losses:
-        return _remember(replace(usual, losses=()) if restless else usual, look, config.window), None
-    doubtful = usual.doubtful + 1 if _risen(usual, look, (1 + config.rise) / 2) else 0
-    bad = _risen(usual, look, config.rise) or _forgotten(usual, look)
+    if restless:
+        usual = replace(usual, losses=())
+    if config.rise is None:
+        return _remember(usual, look, config.window), None
+    bad, doubtful = _collapsed(look), 0
+    if usual.losses:
+        doubtful = usual.doubtful + 1 if _risen(usual, look, (1 + config.rise) / 2) else 0
+        bad = bad or _risen(usual, look, config.rise) or _forgotten(usual, look)
     if bad is None:
         return replace(_remember(usual, look, config.window), doubtful=doubtful), None
     usual = replace(usual, bad=usual.bad + 1, doubtful=doubtful)
@@ -137,6 +147,12 @@ def _not_finite(look: Look, fp16: bool) -> str | None:
     if not fp16 and not math.isfinite(look.gradient_norm):
         return "the gradient norm is not finite"
     return None
+
+
+def _collapsed(look: Look) -> str | None:
+    if look.spread is None or not look.spread < ONE_VECTOR:
+        return None
+    return f"the features of all images are the same (spread {look.spread:.1g})"
 
 
 def _risen(usual: Usual, look: Look, rise: float) -> str | None:

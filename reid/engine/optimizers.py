@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from reid.config import STRICT
+from reid.models.heads import PartHead, PlainHead
 from reid.numbers import NonNegative, Positive, Whole
 
 Group = Literal["backbone", "head", "classifier"]
@@ -139,12 +140,13 @@ def freeze(task: nn.Module, optimizer: torch.optim.Optimizer, groups: Collection
 
     Fixed parameters need no gradient, so the optimizer passes them over and a fixed backbone costs no backward pass.
     The modules of a fixed part run in eval mode: otherwise BN's running statistics would go on moving, and dropout
-    would disturb features that nothing learns from.
+    would disturb features that nothing learns from. A head itself, unlike its layers, stays in training mode: by its
+    mode it tells whether all that classifiers learn from is wanted, or what inference needs alone.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.requires_grad_(group["group"] not in groups)
     for name, module in task.named_modules():
         inside = [parameter for parameter, _ in module.named_parameters(prefix=name)] or [name]
-        if all(group_of(member) in groups for member in inside):
+        if all(group_of(member) in groups for member in inside) and not isinstance(module, PlainHead | PartHead):
             module.training = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ from reid.files import read_json, write_json
 
 STATE = "checkpoint.pt"
 ROLLBACKS = "guard.json"
+
+LEAST_SCALE = 2.0**-10
+"""Of fp16's gradient scaler, which halves its scale at every step that it leaves out: a gradient that is too great for
+this one is above 6e7, or no number at any."""
 
 
 class BlownUp(Exception):
@@ -93,7 +97,7 @@ class Guard:
             BlownUp: the training has.
         """
         recipe = self.step.recipe
-        usual = self._usual if self._usual.losses else Usual((first_loss,))
+        usual = self._usual if self._usual.losses else replace(self._usual, losses=(first_loss,))
         self._usual, seen = judge(
             usual,
             look,
@@ -109,13 +113,15 @@ class Guard:
         """Looks at all that a checkpoint would hold; one wait for the device.
 
         Raises:
-            BlownUp: a number of it is none.
+            BlownUp: a number of it is none, or under fp16 the gradients are none at any scale.
         """
         kind = self.step.device.type  # an optimizer may keep its counters elsewhere
         found = [each.isfinite().all() for each in _floats(self.step.state()) if each.device.type == kind]
         sound = torch.stack(found).all()
         if not bool(gather_batch(self.step.processes, sound[None].int()).all()):
             raise BlownUp("the weights are not finite")
+        if self.step.scaler.is_enabled() and self.step.scaler.get_scale() < LEAST_SCALE:  # alike in all processes
+            raise BlownUp("the gradient is not finite at any scale")
 
     @property
     def sound(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
+from reid.errors import UserError, nearest
 from reid.numbers import Count, NonNegative
 
 Record = Mapping[str, float]
@@ -46,6 +47,22 @@ def best_epoch(
         if math.isfinite(value) and (best is None or value > best + minimum_gain):
             best, epoch = value, int(record["epoch"])
     return epoch
+
+
+def check_metric(record: Record, stopping: EarlyStopping) -> None:
+    """Ends a training that would never stop early.
+
+    Args:
+        record: of an epoch in which all is measured that ever is.
+
+    Raises:
+        UserError: the metric is not among it.
+    """
+    if stopping.metric not in record:
+        raise UserError(
+            f"early_stopping.metric '{stopping.metric}' is never measured{nearest(stopping.metric, record)}; "
+            "name another field of metrics.jsonl, or set evaluate_every"
+        )
 
 
 def should_stop(records: Sequence[Record], stopping: EarlyStopping) -> bool:

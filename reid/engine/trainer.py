@@ -20,7 +20,7 @@ from reid.engine.epoch import Estimate, run_epoch
 from reid.engine.journal import Journal
 from reid.engine.recipe import Recipe
 from reid.engine.rollback import STATE, BlownUp, Guard
-from reid.engine.stopping import best_epoch, should_stop
+from reid.engine.stopping import best_epoch, check_metric, should_stop
 from reid.engine.sync_batch_norm import sync_batch_norm
 from reid.engine.training_step import TrainingStep
 
@@ -76,7 +76,7 @@ def fit(
         The task with the weights that are kept: ``task`` itself, or a copy with the averaged weights.
 
     Raises:
-        UserError: the training blew up more often than it may be taken back.
+        UserError: the training blew up more often than it may be taken back, or stops early by what is not measured.
     """
     task.to(device=device, memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
     broadcast_parameters(processes, task)
@@ -101,6 +101,7 @@ def fit(
                 if journal is not None:
                     record |= guard.told(done) | _look(step, batches, done, monitor)
                     journal.write(record)
+                    _check_stopping(record, recipe, monitor)
                 _save(guard, done, journal, monitor)
                 barrier(processes)
     _settle(step, batches)
@@ -155,11 +156,24 @@ def _settle(step: TrainingStep, batches: TrainingBatches) -> None:
 
 def _look(step: TrainingStep, batches: TrainingBatches, epoch: int, monitor: Monitor | None) -> dict[str, float]:
     """What the monitor says of the weights as they would be kept now, on the epochs when it is asked."""
-    every = step.recipe.evaluate_every
-    if monitor is None or not every or (epoch % every and epoch != step.recipe.epochs):
+    if monitor is None or not _is_looked_at(epoch, step.recipe):
         return {}
     _settle(step, batches)
     return monitor.evaluate(step.result)
+
+
+def _is_looked_at(epoch: int, recipe: Recipe) -> bool:
+    every = recipe.evaluate_every
+    return bool(every) and (epoch % every == 0 or epoch == recipe.epochs)
+
+
+def _check_stopping(record: dict[str, Any], recipe: Recipe, monitor: Monitor | None) -> None:
+    """Early stopping by a field that no record has would be none, without a word."""
+    if recipe.early_stopping is None or record["epoch"] == recipe.epochs:
+        return
+    never_looked_at = monitor is None or not recipe.evaluate_every
+    if never_looked_at or _is_looked_at(record["epoch"], recipe):
+        check_metric(record, recipe.early_stopping)
 
 
 def _keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monitor | None) -> None:

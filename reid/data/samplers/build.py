@@ -6,6 +6,7 @@ from typing import Literal, Protocol, get_args
 
 import torch
 
+from reid.data.records import NO_CAMERA
 from reid.data.samplers.balanced import BalancedSampler
 from reid.data.samplers.camera_aware import CameraAwareSampler
 from reid.data.samplers.pk import PKSampler
@@ -58,7 +59,7 @@ def build_sampler(
     if kind == "pk":
         return PKSampler(labels, p, k, seed, rank, world_size)
     if kind == "camera_aware":
-        if camids is None:
+        if camids is None or bool((camids == NO_CAMERA).all()):
             raise UserError("sampler 'camera_aware' needs the camera of each image; these data name none: take 'pk'")
         return CameraAwareSampler(labels, camids, p, k, seed, rank, world_size)
     if kind == "balanced":

@@ -61,7 +61,7 @@ def test_pixels_and_labels_in_order(records, tmp_path):
 def test_second_load_decodes_nothing_and_is_equal(records, tmp_path, monkeypatch):
     first = load(records, tmp_path)
     before = files(tmp_path)
-    monkeypatch.setattr(cache, "_decode", lambda path: pytest.fail(f"decoded {path} again"))
+    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
     second = load(records, tmp_path)
     assert torch.equal(first.images, second.images) and files(tmp_path) == before
 
@@ -120,11 +120,11 @@ def test_cache_moves_with_the_data(records, tmp_path, monkeypatch):
     first = load(records, tmp_path)
     (tmp_path / "set").rename(tmp_path / "moved")
     moved = [ImageRecord(str(tmp_path / "moved" / Path(r.path).name), r.pid, r.camid) for r in records]
-    monkeypatch.setattr(cache, "_decode", lambda path: pytest.fail(f"decoded {path} again"))
+    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
     assert torch.equal(load(moved, tmp_path).images, first.images)
 
 
-DAMAGES = ("array cut", "array gone", "manifest gone", "manifest cut", "other version")
+DAMAGES = ("array cut", "array empty", "array gone", "manifest gone", "manifest cut", "other version")
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -133,6 +133,8 @@ def test_damaged_cache_is_built_again(records, tmp_path, damage):
     array, manifest = next((tmp_path / "cache").glob("*.npy")), next((tmp_path / "cache").glob("*.json"))
     if damage == "array cut":
         os.truncate(array, array.stat().st_size - 1)
+    elif damage == "array empty":
+        os.truncate(array, 0)
     elif damage == "array gone":
         array.unlink()
     elif damage == "manifest gone":
@@ -147,7 +149,7 @@ def test_damaged_cache_is_built_again(records, tmp_path, damage):
 
 
 def test_interrupted_build_leaves_nothing(records, tmp_path, monkeypatch):
-    real, calls = cache._decode, []
+    real, calls = cache.decode_image, []
 
     def interrupted(path: str):
         calls.append(path)
@@ -155,7 +157,7 @@ def test_interrupted_build_leaves_nothing(records, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(path)
 
-    monkeypatch.setattr(cache, "_decode", interrupted)
+    monkeypatch.setattr(cache, "decode_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load(records, tmp_path)
     assert files(tmp_path) == {}
@@ -206,6 +208,55 @@ def test_gray_image_becomes_rgb(tmp_path):
     Image.fromarray(np.full((8, 4), 77, np.uint8)).save(tmp_path / "gray.png")
     images = load([ImageRecord(str(tmp_path / "gray.png"), 1, 1)], tmp_path).images
     assert (images == 77).all() and images.shape == (1, 8, 4, 3)
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_sixteen_bits_keep_their_upper_eight(tmp_path, name):
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    Image.fromarray(levels).save(tmp_path / name)
+    images = load([ImageRecord(str(tmp_path / name), 1, 1)], tmp_path).images.numpy()
+    assert np.array_equal(images[0], np.repeat((levels // 256)[:, :, None], 3, axis=2))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_of_no_known_range_are_refused(tmp_path, kind):
+    Image.fromarray(np.linspace(0, 1000, 32).reshape(8, 4).astype(kind)).save(tmp_path / "map.tif")
+    with pytest.raises(UserError, match="map.tif has pixels of 32 bits") as caught:
+        load([ImageRecord(str(tmp_path / "map.tif"), 1, 1)], tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+UPRIGHT = {  # by TIFF 6.0: which corner the first pixel of the file shows
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_images_are_turned_as_their_camera_was(tmp_path, orientation):
+    stored = np.random.default_rng(0).integers(0, 256, (8, 4, 3), dtype=np.uint8)
+    picture = Image.fromarray(stored)
+    exif = picture.getexif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / "phone.png", exif=exif)
+    images = load([ImageRecord(str(tmp_path / "phone.png"), 1, 1)], tmp_path).images.numpy()
+    assert np.array_equal(images[0], UPRIGHT[orientation](stored))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_a_broken_exif_block_turns_nothing(tmp_path):
+    save(tmp_path / "whole.jpg", 0)
+    data = (tmp_path / "whole.jpg").read_bytes()
+    block = b"Exif\0\0II*\0\xff\xff\xff\x7f"  # its directory is said to lie far behind its end
+    (tmp_path / "odd.jpg").write_bytes(data[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + data[2:])
+    images = load([ImageRecord(str(tmp_path / "odd.jpg"), 1, 1)], tmp_path).images.numpy()
+    assert np.array_equal(images[0], pixels(str(tmp_path / "whole.jpg")))
 
 
 def test_builders_at_once_all_get_the_pixels(records, tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from reid.engine.batches import TrainingBatches, training_batches
 from reid.engine.device import seeded
 from reid.engine.identity_task import IdentityTask
 from reid.engine.recipe import OptimizerConfig, Recipe, ScheduleConfig
-from supernet.arch import arch_from_rows
+from supernet.arch_forms import arch_from_rows
 from supernet.network import build_network
 from supernet.sampling import SamplingConfig
 from supernet.space import Space, StageSpace

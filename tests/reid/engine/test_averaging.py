@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from reid.config import build_config
 from reid.engine.averaging import AveragingConfig, WeightAverage, ema_decay
@@ -57,6 +58,40 @@ def test_ema_is_the_recursion():
             else:
                 torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6)
     assert average.started and not average.needs_calibration
+
+
+class _Calls(TorchDispatchMode):
+    """Counts what is asked of torch inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func.overloadpacket is not torch.ops.aten.detach  # a state dict's; touches no number
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("kind", ["ema", "swa"])
+def test_an_update_is_as_many_calls_for_ten_layers_as_for_one(kind):
+    counts = []
+    for layers in (1, 10):
+        network = nn.Sequential(*(nn.BatchNorm2d(4) for _ in range(layers)))
+        average = WeightAverage(network, AveragingConfig(kind, start=0.0))
+        with _Calls() as calls:
+            average.after_step(network)
+            average.after_epoch(network, 1, 1)
+        counts.append(calls.count)
+    assert counts[0] == counts[1] > 0
+
+
+def test_a_network_without_counters():
+    network = nn.Linear(2, 2)
+    average = WeightAverage(network, AveragingConfig("swa", start=0.0))
+    with torch.no_grad():
+        network.weight += 1
+    average.after_epoch(network, 1, 1)
+    assert torch.equal(average.module.weight, network.weight)
 
 
 @pytest.mark.parametrize(("updates", "decay"), [(0, 0.1), (8, 0.5), (80, 0.9), (8990, 0.999), (10**6, 0.999)])

@@ -108,6 +108,21 @@ def test_forgotten_though_the_loss_is_hardly_higher():
     assert judge(Usual((4.0,), (0.4,), 2), Look(4.9, 1.0, 0.11), CONFIG)[1] is None
 
 
+@pytest.mark.parametrize("unsettled", [False, True])
+def test_features_that_are_all_the_same_are_found_whatever_the_loss(unsettled):
+    """Sound looks, and those of a training that had collapsed and went on learning, as measured; then a dead one."""
+    usual, found, sound = Usual(), [], []
+    for spread in (0.19, 0.0024, 0.0, 2e-7, 0.0025, 0.0, 2e-7, 0.0):
+        usual, seen = judge(usual, Look(5.0, 1.0, 0.08, spread), CONFIG, restless=unsettled)
+        found.append(seen)
+        sound.append(usual.sound(CONFIG.patience))
+    assert found == [None] * 7 + ["the features of all images are the same (spread 0)"]
+    assert sound == [True, True, False, False, True, False, False, False]
+    assert judge(usual, Look(5.0, 1.0, 0.08, 0.0), CONFIG, short=True) == (usual, None)
+    assert judge(usual, Look(5.0, 1.0, 0.08, 0.0), replace(CONFIG, rise=None))[1] is None
+    assert judge(usual, Look(5.0, 1.0, 0.08), CONFIG)[1] is None  # a task that does not log it
+
+
 def test_the_level_after_a_restless_time_is_that_of_its_last_look():
     usual = Usual((1.0, 1.0, 1.0))
     for loss in (5.0, 9.0, 14.0):

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from reid.engine.averaging import AveragingConfig, WeightAverage
 from reid.engine.device import seeded
 from reid.engine.identity_task import IdentityTask
-from reid.engine.optimizers import OptimizerConfig, build_optimizer, group_of
+from reid.engine.optimizers import OptimizerConfig, build_optimizer, freeze, group_of
 from reid.engine.run_folder import read_metrics
 from reid.engine.task import StepContext
 from reid.engine.teacher import Teacher
@@ -23,7 +23,7 @@ from reid.losses.config import LossConfig
 from reid.losses.triplet import batch_hard_triplet
 from reid.models.classifiers import Classifier, CosineClassifier
 from reid.models.heads import HeadConfig, PartsConfig, SpectralConfig
-from supernet.arch import arch_from_rows
+from supernet.arch_forms import arch_from_rows
 from supernet.network import build_network
 
 CLASSES = 5
@@ -82,6 +82,33 @@ def test_stripes_with_a_classifier_that_spectral_shares(batch):
     loss = sum(classified) / 4 + 0.5 * extra + batch_hard_triplet(output.feature, labels, 0.3).loss
     assert log["loss"].item() == pytest.approx(loss.item(), rel=1e-5)
     same_gradients(task, loss)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"spectral": SpectralConfig(), "dropout": 0.5, "erase": {}},
+        {"parts": replace(STRIPES, retrieve="global", update="random", dropout=0.5), "mask": True},
+        {"parts": replace(STRIPES, retrieve="global"), "spectral": SpectralConfig(), "dropout": 0.5},
+    ],
+    ids=["spectral", "stripes for the training", "both"],
+)
+def test_all_classifiers_learn_from_a_fixed_head(head, batch):
+    """It gives all that is classified, by statistics that stay and without chance."""
+    task = make(**head)
+    freeze(task, build_optimizer(task, OptimizerConfig(rates={"head": 0})), {"head"})
+    before = copy.deepcopy(task.network.head.state_dict())
+    first, second = step(task, batch), step(task, batch)
+    assert first["loss_ce"].item() == second["loss_ce"].item()
+    fixed = copy.deepcopy(task.network.head).eval()
+    parts = task.network.head(task.network.backbone(batch[0])).parts
+    assert len(parts) == len(task.network.head.part_classifiers)
+    torch.testing.assert_close(parts[0], fixed(task.network.backbone(batch[0])).parts[0])
+    learning = [each.weight.grad.abs().max() > 0 for each in task.classifiers]
+    assert all(learning) or (sum(learning) == len(learning) - 1 and head["parts"].update == "random")
+    assert all(p.grad is None for p in task.network.head.parameters())
+    after = task.network.head.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
 @pytest.mark.parametrize("kind", ["am_softmax", "circle"])

@@ -19,6 +19,7 @@ from reid.engine.run_folder import append_metrics, read_metrics
 from reid.engine.stopping import EarlyStopping
 from reid.engine.tags import tag_of
 from reid.engine.trainer import STATE, Monitor, fit
+from reid.errors import UserError
 
 SCORES = (0.2, 0.5, 0.4, 0.5, 0.6, 0.1)
 
@@ -135,6 +136,29 @@ def test_a_loss_can_stop_it_without_a_monitor(make_identity_task, make_batches, 
     recipe = replace(recipe, early_stopping=EarlyStopping(2, "loss", "min", minimum_gain=100.0))
     fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu)
     assert len(read_metrics(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    "metric, every, last",
+    [("acuracy", 0, 1), ("acuracy", 2, 2), ("holdout_mAP", 0, 1), ("holdout_map", 3, 3), ("holdout_map", 4, 4)],
+)
+def test_a_metric_that_is_never_measured_ends_the_training(
+    make_identity_task, make_batches, recipe, cpu, tmp_path, metric, every, last
+):
+    """In the first epoch that would have it; where that is the last one there was nothing to stop."""
+    recipe = replace(recipe, epochs=4, evaluate_every=every, early_stopping=EarlyStopping(3, metric))
+    monitor = Monitor(lambda task: {"holdout_mAP": 0.5})
+
+    def train():
+        fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu, monitor=monitor)
+
+    if last == recipe.epochs:
+        train()
+    else:
+        with pytest.raises(UserError, match=f"early_stopping.metric '{metric}' is never measured") as caught:
+            train()
+        assert "\n" not in str(caught.value)
+    assert len(read_metrics(tmp_path)) == last
 
 
 def test_patience_counts_epochs_between_the_looks(make_identity_task, make_batches, recipe, cpu, tmp_path):

@@ -32,7 +32,7 @@ from reid.engine.training_step import TrainingStep
 from reid.losses.config import LossConfig
 from reid.models.classifiers import Classifier
 from reid.models.heads import FeatureEraseConfig, HeadConfig, PartsConfig, SpectralConfig
-from supernet.arch import arch_from_rows
+from supernet.arch_forms import arch_from_rows
 from supernet.network import build_network
 from supernet.sampling import SamplingConfig
 from supernet.space import Space, StageSpace

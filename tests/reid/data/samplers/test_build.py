@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from reid.data.records import NO_CAMERA
 from reid.data.samplers import SAMPLERS, build_sampler
 from reid.errors import UserError
 
@@ -45,5 +46,7 @@ def test_refuses():
         build_sampler("camera-aware", LABELS, 4, 3, 0)
     with pytest.raises(UserError, match="needs the camera of each image"):
         build_sampler("camera_aware", LABELS, 4, 3, 0)
+    with pytest.raises(UserError, match="needs the camera of each image"):
+        build_sampler("camera_aware", LABELS, 4, 3, 0, camids=torch.full_like(CAMIDS, NO_CAMERA))
     with pytest.raises(UserError, match="needs the data set of each image"):
         build_sampler("balanced", LABELS, 4, 3, 0)

@@ -1,0 +1,31 @@
+"""One image file as pixels."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from reid.errors import UserError
+
+
+def decode_image(path: str | Path) -> np.ndarray:
+    """``(H, W, 3) uint8``, as a viewer shows it: turned as EXIF says, of 16 bits a pixel the upper eight.
+
+    Raises:
+        UserError: it is no whole image, or of 32 bits a pixel.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            with contextlib.suppress(Exception):  # a broken EXIF block, of which Pillow raises anything, turns nothing
+                ImageOps.exif_transpose(image, in_place=True)
+            if image.mode in ("I", "F"):
+                raise UserError(f"image {path} has pixels of 32 bits, whose white is not known; save it with 8 bits")
+            if image.mode.startswith("I;16"):  # convert would make white of all but the darkest
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB too
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow's decoders raise
+        raise UserError(f"image {path} is unreadable or cut off; replace it, or extract the data set again") from None
