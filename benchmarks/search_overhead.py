@@ -27,7 +27,8 @@ from search.proposers import STRATEGIES
 from search.run import run_search
 from supernet.arch import Arch
 from supernet.files import load_space
-from supernet.space import Space, decode, sample
+from supernet.genome import decode, sample
+from supernet.space import Space
 from supernet.supernet import Supernet
 
 

@@ -32,8 +32,9 @@ from search.cost import CostTable
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch
 from supernet.files import load_space
+from supernet.genome import largest
 from supernet.sampling import step_archs
-from supernet.space import Space, largest
+from supernet.space import Space
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
 

@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 
-from evaluation.comparison import ResultRow
+from evaluation.result_row import ResultRow
 from reid.errors import UserError
 
 

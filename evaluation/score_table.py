@@ -55,7 +55,7 @@ def verification_lines(score: VerificationScore) -> list[str]:
 def _threshold_lines(evaluation: Evaluation) -> list[str]:
     threshold, rates = evaluation.threshold, evaluation.threshold_rates
     return [
-        f"same person up to a {threshold.metric} distance of {threshold.distance:.4f}, set for a false-match rate of "
+        f"same person up to a {threshold.metric} distance of {threshold.distance:.4g}, set for a false-match rate of "
         f"{threshold.false_match_rate:g}",
         f"  where it was set: FMR {threshold.fmr:.2e}, TPR {percent(threshold.tpr)} "
         f"({threshold.genuine:,} genuine, {threshold.impostors:,} impostor pairs)",

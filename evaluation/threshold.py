@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,9 +71,11 @@ def calibrate_threshold(
     # 0.29 * 100 is below 29 in floating point.
     allowed = min(int(false_match_rate * pairs.impostors * (1 + 1e-12)), pairs.impostors - 1)
     if not allowed:
+        rate = _round_up(1 / pairs.impostors)
+        least = f"at least {rate:g}, or " if rate < 1 else ""
         raise UserError(
             f"a false-match rate of {false_match_rate:g} cannot be told from {pairs.impostors} impostor pairs; "
-            f"take at least {1 / pairs.impostors:.1g}, or more held-out identities"
+            f"take {least}more held-out identities"
         )
     smallest = np.empty(0, dtype=np.float32)
     for values in pairs.impostor_distances():
@@ -100,6 +103,12 @@ def apply_threshold(features: RetrievalFeatures, threshold: Threshold) -> Thresh
     accepted = sum(int(np.searchsorted(values, distance, side="right")) for values in pairs.impostor_distances())
     tpr = _share(pairs.genuine_distances, distance)
     return ThresholdRates(accepted / pairs.impostors, tpr, pairs.genuine, pairs.impostors)
+
+
+def _round_up(rate: float) -> float:
+    """``rate`` with one digit, no less: 0.02 for 0.0143."""
+    unit = 10.0 ** math.floor(math.log10(rate))
+    return math.ceil(rate / unit) * unit
 
 
 def _share(values: np.ndarray, distance: np.floating) -> float:

@@ -1,6 +1,6 @@
 """Searching a space under a FLOPs limit with a trained supernet's weights.
 
-Importing the package does not import nni; ``search.nni_space``, ``search.strategy`` and ``search.run`` do.
+Importing the package does not import nni; ``search.nni_bridge`` and ``search.run`` do.
 """
 
 from __future__ import annotations

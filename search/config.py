@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from reid.config import STRICT
 from reid.errors import UserError
 from search.cost import parse_flops
 from search.limits import Limits, parse_latency, parse_parameters
@@ -18,7 +19,7 @@ Measure = str | int | float | None
 _TIME = re.compile(r"(?:([0-9.]+)h)?\s*(?:([0-9.]+)(?:m|min))?\s*(?:([0-9.]+)s)?")
 
 
-@dataclass(frozen=True, config={"extra": "forbid"})
+@dataclass(frozen=True, config=STRICT)
 class SearchConfig:
     """How a search draws, scores and reports candidates.
 

@@ -24,8 +24,9 @@ from reid.models.heads import BNNeckHead
 from reid.models.network import count_parameters
 from supernet.arch import Arch
 from supernet.blocks import ConvBNAct, InvertedResidual
+from supernet.genome import largest, smallest
 from supernet.network import build_network
-from supernet.space import Space, largest, smallest
+from supernet.space import Space
 
 with warnings.catch_warnings():  # fvcore scripts a loss when it is imported, which torch now calls deprecated
     warnings.simplefilter("ignore")

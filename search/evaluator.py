@@ -115,10 +115,12 @@ def calibration_batches(
 ) -> list[torch.Tensor]:
     """Training images to calibrate BN on: ``(N, 3, h, w)`` batches on ``device``, prepared as in evaluation.
 
-    Drawn without repeats by ``seed``; fewer than the config asks for where there are not enough.
+    Drawn without repeats by ``seed``; fewer than the config asks for where there are not enough. They are shared out
+    evenly, as every batch counts alike in a BN's average: two images left over would count as much as 64.
     """
     generator = torch.Generator().manual_seed(seed)
     wanted = config.calibration_batches * config.calibration_batch_size
     chosen = torch.randperm(len(train), generator=generator)[:wanted]
-    batches = [batch for batch in chosen.split(config.calibration_batch_size) if len(batch) > 1]
+    count = -(-len(chosen) // config.calibration_batch_size)
+    batches = chosen.tensor_split(max(1, min(count, len(chosen) // 2)))  # of at least two: one has no variance
     return [prepare(train.images[batch.sort().values].to(device), size) for batch in batches]

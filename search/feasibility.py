@@ -8,7 +8,8 @@ from random import Random
 from reid.errors import UserError
 from search.limits import ArchCost, Limits, describe, format_latency, format_value
 from supernet.arch import Arch
-from supernet.space import Genome, Space, decode, largest, smallest
+from supernet.genome import Genome, decode, largest, smallest
+from supernet.space import Space
 
 Costs = Callable[[Arch], ArchCost]
 

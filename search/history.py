@@ -9,8 +9,9 @@ from pathlib import Path
 
 from reid.errors import UserError
 from reid.files import write_text
-from supernet.arch import Arch, arch_from_dict, arch_to_dict
-from supernet.space import Genome
+from supernet.arch import Arch
+from supernet.arch_forms import arch_from_dict, arch_to_dict
+from supernet.genome import Genome
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Candidate:
     Attributes:
         trial: number in the order of proposal, from 0.
         origin: how it was drawn: ``random``, ``mutation``, ``crossover`` or ``listing`` (see
-            ``search.proposal``).
+            ``search.proposers.base``).
         flops, parameters: its cost, FLOPs at ``arch.input_size``.
         score: mAP (or what the evaluation calls ``default``) as a fraction; ``None`` where the evaluation
             gave no number.

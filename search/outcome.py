@@ -20,6 +20,7 @@ from supernet.arch import Arch
 from supernet.files import NamedArch, save_arch
 from supernet.network import build_network
 
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LOG, FRONT, SUMMARY, ARCHS = "candidates.jsonl", "front.json", "search.json", "archs"
 
 Measure = Callable[[Sequence[Arch]], Sequence[float]]
@@ -114,8 +115,10 @@ def finish(
     write_front(out / FRONT, front)
     measured = tuple(measure([each.arch for each in best])) if measure else ()
     archs, rows = [], []
-    for index, candidate in enumerate(best):
-        name = f"{config.name_prefix}-{limit_name(limits)}-{'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[index]}"
+    names = [f"{config.name_prefix}-{limit_name(limits)}-{letter}" for letter in LETTERS]
+    for name in names[len(best) :]:  # of this search before it was resumed: no longer among the chosen
+        (out / ARCHS / f"{name}.yaml").unlink(missing_ok=True)
+    for index, (name, candidate) in enumerate(zip(names, best, strict=False)):
         about = describe(candidate) | ({"measured_ms": measured[index]} if measured else {})
         archs.append(write_arch(out, name, candidate.arch, settings, about, origin))
         rows.append({"name": name, "file": f"{ARCHS}/{name}.yaml", **about})

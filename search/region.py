@@ -1,12 +1,10 @@
-"""``Region``: the archs of a space within limits on FLOPs, latency and parameters, and ways to draw or list them."""
+"""``Region``: the archs of a space within limits on FLOPs, latency and parameters, and a way to draw from them."""
 
 from __future__ import annotations
 
 import functools
-import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from random import Random
 
 from reid.errors import UserError
@@ -14,13 +12,11 @@ from search.cost import CostTable
 from search.feasibility import NAMES, Costs, check_feasible, most_flops, span
 from search.limits import ArchCost, Limits, arch_cost, describe, format_value
 from supernet.arch import Arch
-from supernet.space import Genome, Space, decode, largest, sample, smallest
+from supernet.genome import Genome, decode, largest, sample, smallest
+from supernet.space import Space
 
 MOVES = 200
 """Choices changed on the way from a random sample to a wanted number of FLOPs, then the nearest is taken."""
-
-BARREN = 2000
-"""Archs outside the region that ``archs_downwards`` looks at in a row before it gives up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +81,12 @@ def make_region(
         latency: predicted ms of an arch at the input size that it has; its costs name it even without a limit on it.
 
     Raises:
-        UserError: latency is limited and there is no ``latency``, a limit is below what the space has, the limits
-            together leave nothing, or ``min_fraction`` asks for more than they admit.
+        UserError: latency is limited and there is no ``latency``, ``cost_size`` is given for a space that chooses among
+            sizes, a limit is below what the space has, the limits together leave nothing, or ``min_fraction`` asks for
+            more than they admit.
     """
+    if cost_size and space.smaller_sizes:
+        raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
     if limits.latency_ms is not None and latency is None:
         raise UserError("a latency limit needs a latency target to predict it for, such as onnx-cpu-1t")
     space, table = space.at(cost_size), CostTable() if table is None else table
@@ -157,48 +156,3 @@ def _move(options: dict[str, tuple[int, ...]], genome: Genome, step: int, random
     name = random.choice(names)
     values = options[name]
     return {**genome, name: values[values.index(genome[name]) + step]}
-
-
-def archs_downwards(region: Region) -> Iterator[tuple[Genome, Arch]]:
-    """Every arch of the region once, those with most FLOPs among the known ones first.
-
-    Starts at the smallest arch and grows single choices. FLOPs and parameters grow with every choice, so each arch
-    under their limits can be reached through archs under them; the first costs a few dozen table look-ups. Latency need
-    not grow: archs above its limit are grown too, the fastest first, once no other is known. Stops early after
-    ``BARREN`` archs in a row outside the region.
-    """
-    space = region.space
-    options = space.dimensions()
-    start = {name: values[0] for name, values in options.items()}
-    arch = decode(space, start)
-    met, order, barren = {arch}, count(), 0
-    heap = [(*_rank(region, region.cost(arch)), next(order), start)]
-    while heap and barren < BARREN:
-        *_, genome = heapq.heappop(heap)
-        arch = decode(space, genome)
-        if region.holds(arch):
-            barren = 0
-            yield genome, arch
-        else:
-            barren += 1
-        for grown in _grown(options, genome):
-            arch = decode(space, grown)
-            if arch in met:
-                continue
-            met.add(arch)
-            if region.limits.met_but_for_latency(cost := region.cost(arch)):
-                heapq.heappush(heap, (*_rank(region, cost), next(order), grown))
-
-
-def _rank(region: Region, cost: ArchCost) -> tuple[bool, float]:
-    """Where an arch stands in ``archs_downwards``."""
-    slow = not region.limits.met_by(cost)
-    return slow, cost.latency_ms if slow else -cost.flops
-
-
-def _grown(options: dict[str, tuple[int, ...]], genome: Genome) -> Iterator[Genome]:
-    """The genome with one choice at its next greater option, for every choice that has one."""
-    for name, values in options.items():
-        place = values.index(genome[name]) + 1
-        if place < len(values):
-            yield {**genome, name: values[place]}

@@ -28,6 +28,7 @@ from search.predictor import cross_validated_rank
 from search.proposers import STRATEGIES
 from search.proposers.base import Proposer
 from search.proposers.pareto import cost_field
+from search.proposers.screening import RECENT
 from search.region import Region, make_region
 from search.workers import Evaluate, Team
 from supernet.arch import Arch
@@ -95,9 +96,11 @@ def run_search(
 
 
 def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:
-    """How well the predictor that screened orders candidates that it has not seen; nothing where there are too few."""
+    """How well the predictor that screened, which learns from the last ``RECENT`` scores alone, orders candidates that
+    it has not seen; nothing where there are too few."""
+    scored = [candidate for candidate in history if candidate.score is not None]
     try:
-        spearman, kendall = cross_validated_rank(space, history)
+        spearman, kendall = cross_validated_rank(space, scored[-RECENT:])
     except UserError:
         return {}
     return {"spearman": round(spearman, 4), "kendall": round(kendall, 4)}
@@ -109,8 +112,6 @@ def _check(space: Space, strategy: str, config: SearchConfig) -> None:
         raise UserError(f"strategy '{strategy}' is unknown{hint}")
     if strategy == "random" and config.screen > 1:
         raise UserError(f"search.screen={config.screen} is for evolution and pareto: random search draws what it draws")
-    if config.cost_input_size and len(space.input_sizes) > 1:
-        raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
 
 
 def _settings(

@@ -9,8 +9,9 @@ from search.cost import CostTable, flops_range
 from search.limits import Limits
 from search.region import make_region, sample_near
 from supernet.arch import Arch
+from supernet.genome import decode
 from supernet.sampling import Draw
-from supernet.space import Space, decode
+from supernet.space import Space
 
 NEAR = 0.03
 """How far from the FLOPs that are asked for an arch may be, as a fraction of them."""

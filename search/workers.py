@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,12 +63,18 @@ class Team:
 
         Args:
             archs: at most ``size`` of them; the first is evaluated here, by ``evaluate``.
+
+        Raises:
+            UserError: another process is gone without a word.
         """
         self._in_step = False  # until all have answered; an interrupted round leaves the others waiting
-        dist.broadcast_object_list([list(archs)], src=0)
+        gone = "another process of the search ended (killed, or out of memory?); see its message; --resume goes on"
+        with _connected(gone):
+            dist.broadcast_object_list([list(archs)], src=0)
         own = _outcome(lambda: measured(evaluate, archs[0]))
         gathered: list[Any] = [None] * self.size
-        dist.gather_object(None, gathered, dst=0)
+        with _connected(gone):
+            dist.gather_object(None, gathered, dst=0)
         self._in_step = True
         return [own, *(_opened(outcome) for outcome in gathered[1 : len(archs)])]
 
@@ -90,7 +97,8 @@ class Team:
                     outcome = measured(evaluate, archs[rank])
                 except Exception as error:
                     outcome = _failure(rank, error)
-            dist.gather_object(outcome, dst=0)
+            with _connected(self._left_alone):
+                dist.gather_object(outcome, dst=0)
 
     def dismiss(self) -> None:
         """Ends the others' ``serve``; for the first process, whatever happened to the search."""
@@ -99,12 +107,22 @@ class Team:
 
     def _receive(self) -> list[Arch] | None:
         message: list[Any] = [None]
-        try:
+        with _connected(self._left_alone):
             dist.broadcast_object_list(message, src=0)
-        except RuntimeError:
-            rank = self.processes.rank
-            raise UserError(f"process {rank}: the first process ended before the search did; see its message") from None
         return message[0]
+
+    @property
+    def _left_alone(self) -> str:
+        return f"process {self.processes.rank}: the first process ended before the search did; see its message"
+
+
+@contextmanager
+def _connected(otherwise: str) -> Iterator[None]:
+    """Where the block's call to the other processes fails, a UserError of that message."""
+    try:
+        yield
+    except RuntimeError:
+        raise UserError(otherwise) from None
 
 
 def _outcome(run: Callable[[], Any]) -> Any:

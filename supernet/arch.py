@@ -6,12 +6,11 @@ all of them take the same path through building, counting, training and export.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reid.errors import UserError, nearest
+from reid.errors import UserError
 from supernet.activations import ACTIVATIONS, RELU6
-from supernet.reading import is_whole, list_of, whole_number, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -137,95 +136,3 @@ class Arch:
     def at(self, input_size: tuple[int, int] | None) -> Arch:
         """The same network for another input size (``None``: as it is)."""
         return replace(self, input_size=tuple(input_size)) if input_size else self
-
-
-def arch_from_rows(
-    rows: Sequence[Sequence[int]],
-    *,
-    input_size: tuple[int, int],
-    stem: int = 32,
-    last_width: int = 1280,
-    embedding: int | None = None,
-    kernel: int = 3,
-) -> Arch:
-    """An arch from ``[expand, channels, blocks, stride]`` rows, the form of the MobileNetV2 paper's table 2 and of
-    MLR."""
-    for row in rows:
-        if not isinstance(row, list | tuple) or len(row) != 4 or not all(map(is_whole, row)) or row[2] < 1:
-            raise UserError(f"arch row {row}: must be [expand, channels, blocks, stride] with blocks >= 1")
-    stages = tuple(
-        Stage(width=channels, stride=stride, blocks=(Block(kernel, expand),) * blocks)
-        for expand, channels, blocks, stride in rows
-    )
-    return Arch(tuple(input_size), stem, stages, last_width, embedding)
-
-
-def mobilenet_v2(input_size: tuple[int, int] = (256, 128)) -> Arch:
-    """MobileNetV2 at width 1.0 (Sandler et al. 2018, table 2)."""
-    rows = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-    return arch_from_rows(rows, input_size=input_size)
-
-
-def arch_to_dict(arch: Arch) -> dict:
-    """Plain lists and numbers, in the order an arch file shows them; ``arch_from_dict`` reads it back equal."""
-    return {
-        "input_size": list(arch.input_size),
-        "stem": arch.stem,
-        "stages": [
-            {
-                "width": stage.width,
-                "stride": stage.stride,
-                "kernels": [block.kernel for block in stage.blocks],
-                "expands": [block.expand for block in stage.blocks],
-                **_extras(stage),
-            }
-            for stage in arch.stages
-        ],
-        "last_width": arch.last_width,
-        "embedding": arch.embedding,
-    }
-
-
-def _extras(stage: Stage) -> dict:
-    """What is not at its default; left out otherwise, as in files from before it could be chosen."""
-    values = {"se": stage.se, "ibn": stage.ibn, "act": stage.act}
-    return {key: value for key, value in values.items() if value not in (False, RELU6)}
-
-
-def arch_from_dict(data: Mapping) -> Arch:
-    """The arch that ``arch_to_dict`` wrote, or one in the short form with ``rows`` (see ``arch_from_rows``).
-
-    Raises:
-        UserError: a key is missing, unknown, or of the wrong form.
-    """
-    known = {"input_size", "stem", "last_width", "embedding", "stages", "rows", "kernel"}
-    unknown = sorted(str(key) for key in set(data) - known)
-    if unknown:
-        raise UserError(f"arch: unknown key '{unknown[0]}'; known: {', '.join(sorted(known))}")
-    if ("rows" in data) == ("stages" in data):
-        raise UserError("arch: give either 'stages' or 'rows' ([expand, channels, blocks, stride] per stage)")
-    try:
-        size = whole_numbers(data, "input_size")
-        embedding = None if data.get("embedding") is None else whole_number(data, "embedding")
-        if "rows" in data:
-            options = {key: whole_number(data, key) for key in ("stem", "last_width", "kernel") if key in data}
-            return arch_from_rows(list_of(data, "rows"), input_size=size, embedding=embedding, **options)
-        stages = tuple(_stage_from_dict(stage) for stage in list_of(data, "stages"))
-        return Arch(size, whole_number(data, "stem"), stages, whole_number(data, "last_width"), embedding)
-    except KeyError as missing:
-        raise UserError(f"arch: key {missing} is missing") from None
-
-
-def _stage_from_dict(data: Mapping) -> Stage:
-    if not isinstance(data, Mapping):
-        raise UserError(f"stages: each must be a mapping: {data}")
-    known = {"width", "stride", "kernels", "expands", "se", "ibn", "act"}
-    unknown = sorted(str(key) for key in set(data) - known)
-    if unknown:
-        raise UserError(f"arch: unknown key '{unknown[0]}' in a stage{nearest(unknown[0], known)}")
-    kernels, expands = whole_numbers(data, "kernels"), whole_numbers(data, "expands")
-    if len(kernels) != len(expands):
-        raise UserError(f"arch stage of width {data['width']}: {len(kernels)} kernels but {len(expands)} expands")
-    blocks = tuple(Block(kernel, expand) for kernel, expand in zip(kernels, expands, strict=True))
-    extras = {key: data[key] for key in ("se", "ibn", "act") if key in data}
-    return Stage(whole_number(data, "width"), whole_number(data, "stride"), blocks, **extras)

@@ -11,7 +11,8 @@ import yaml
 
 from reid.errors import UserError, nearest
 from reid.files import read_yaml, write_text
-from supernet.arch import Arch, arch_from_dict, arch_to_dict
+from supernet.arch import Arch
+from supernet.arch_forms import arch_from_dict, arch_to_dict
 from supernet.reading import booleans, list_of, texts, whole_number, whole_numbers
 from supernet.space import Space, StageSpace
 
@@ -117,11 +118,10 @@ def _sizes(data: Mapping) -> list[tuple[int, ...]]:
 def _stage_space(data: Mapping) -> StageSpace:
     if not isinstance(data, Mapping):
         raise UserError(f"stages: each must be a mapping: {data}")
-    unknown = sorted(str(key) for key in set(data) - {"stride", *_STAGE_CHOICES, *_STAGE_EXTRAS})
+    known = ("stride", *_STAGE_CHOICES, *_STAGE_EXTRAS)
+    unknown = sorted(str(key) for key in set(data) - set(known))
     if unknown:
-        raise UserError(
-            f"unknown key '{unknown[0]}' in a stage{nearest(unknown[0], (*_STAGE_CHOICES, *_STAGE_EXTRAS))}"
-        )
+        raise UserError(f"unknown key '{unknown[0]}' in a stage{nearest(unknown[0], known)}")
     extras = {key: read(data, key) for key, read in _STAGE_EXTRAS.items() if key in data}
     return StageSpace(whole_number(data, "stride"), *(whole_numbers(data, key) for key in _STAGE_CHOICES), **extras)
 
@@ -136,8 +136,11 @@ def load_arch(path: Path) -> NamedArch:
     if not isinstance(data, Mapping):
         raise UserError(f"arch file {path}: must be a mapping; see configs/archs for examples")
     body = {key: value for key, value in data.items() if key not in ("name", "origin")}
+    origin = data.get("origin") or {}
     try:
-        return NamedArch(str(data.get("name", path.stem)), arch_from_dict(body), dict(data.get("origin") or {}))
+        if not isinstance(origin, Mapping):
+            raise UserError(f"origin: must be a mapping, for example {{paper: ...}}: {origin}")
+        return NamedArch(str(data.get("name") or path.stem), arch_from_dict(body), dict(origin))
     except UserError as error:
         raise UserError(f"arch file {path}: {error}") from None
 

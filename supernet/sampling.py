@@ -13,7 +13,8 @@ from pydantic.dataclasses import dataclass
 from reid.config import STRICT
 from reid.numbers import NonNegative
 from supernet.arch import Arch
-from supernet.space import Space, decode, largest, sample, smallest
+from supernet.genome import decode, largest, sample, smallest
+from supernet.space import Space
 
 Draw = Callable[[Random, float], Iterator[Arch]]
 """``draw(random, share)``: random archs without end, ``share`` (0 to 1) of the way from the least FLOPs to the most."""

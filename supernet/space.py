@@ -1,24 +1,14 @@
-"""``Space``: which archs a search may choose from, and the moves a search makes in it.
-
-Options go from cheap to dear. A choice vector ("genome") names an option for every dimension of the space, also for the
-blocks that a shallow stage leaves out. Different vectors can therefore be the same network: compare archs, not vectors.
-"""
+"""``Space``: which archs a search may choose from; options go from cheap to dear."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from random import Random
 
 from reid.errors import UserError
 from supernet.activations import RELU6
-from supernet.arch import Arch, Block, Stage
+from supernet.genome import decode
 from supernet.options import Option, check_options, check_sizes, size_words
-
-Genome = dict[str, Option]
-"""Value chosen for each dimension, by the dimension's name, in the order of ``Space.dimensions``."""
-
 
 _UNLISTED_ALONE = ("se", "ibn", "act", "last_stride", "input_size")
 """Kinds of choice that are no dimension where there is one option: genomes are then those of spaces without them."""
@@ -84,6 +74,20 @@ class Space:
         greatest = {name: options[-1] for name, options in choices.items()}
         decode(self, greatest)
         decode(self, greatest | {name: choices[name][0] for name in ("last_stride", "input_size")})
+        self._check_last_widths()
+
+    def _check_last_widths(self) -> None:
+        """Without a last convolution the embedding has the last stage's width for its inputs, which may cost more than
+        a narrow convolution before it: in parameters, and in FLOPs on a map of one pixel."""
+        none, *widths = self.last_widths
+        if none or not widths or not self.embedding:
+            return
+        inputs, width, outputs = self.stages[-1].widths[-1], widths[0], self.embedding
+        if inputs + inputs * outputs > width * (inputs + 3 + outputs):  # of pooling, convolution, BN, embedding
+            raise UserError(
+                f"space {self.name}: last_widths: {inputs} channels into an embedding of {outputs} cost more than a "
+                f"last convolution of {width} between them, so 0 is not the cheapest: leave 0 or {width} out"
+            )
 
     @property
     def input_sizes(self) -> tuple[tuple[int, int], ...]:
@@ -123,103 +127,6 @@ class Space:
     def at(self, input_size: tuple[int, int] | None) -> Space:
         """The same choices at one other input size (``None``: as it is)."""
         return replace(self, input_size=tuple(input_size), smaller_sizes=()) if input_size else self
-
-
-def decode(space: Space, genome: Mapping[str, Option]) -> Arch:
-    """The arch that a genome stands for.
-
-    Choices of blocks beyond a stage's depth do not count, nor does IBN where no block has an expansion.
-    """
-    stages, last_strided = [], space.last_strided
-    for number, stage in enumerate(space.stages, start=1):
-        blocks = tuple(
-            Block(genome[f"s{number}.b{block}.kernel"], genome[f"s{number}.b{block}.expand"])
-            for block in range(1, genome[f"s{number}.depth"] + 1)
-        )
-        last = number - 1 == last_strided
-        stride = _chosen(genome, "last_stride", space.last_strides) if last else stage.stride
-        ibn = _chosen(genome, f"s{number}.ibn", stage.ibn) and any(block.expand > 1 for block in blocks)
-        se, act = _chosen(genome, f"s{number}.se", stage.se), _chosen(genome, f"s{number}.act", stage.acts)
-        stages.append(Stage(genome[f"s{number}.width"], stride, blocks, se, ibn, act))
-    size = space.input_size
-    if space.smaller_sizes:
-        size = {size_words(each): each for each in space.input_sizes}[genome["input_size"]]
-    return Arch(size, genome["stem"], tuple(stages), genome["last_width"], space.embedding)
-
-
-def _chosen(genome: Mapping[str, Option], name: str, options: Sequence[Option]) -> Option:
-    """The genome's option, or the only one there is, which a genome does not name."""
-    return genome[name] if len(options) > 1 else options[0]
-
-
-def encode(space: Space, arch: Arch) -> Genome:
-    """A genome that decodes to ``arch``; inactive blocks take their first option.
-
-    Where input sizes are a choice the arch must have one of them; otherwise any does.
-
-    Raises:
-        UserError: the arch is not in the space; the message names the first choice that is not.
-    """
-    if len(arch.stages) != len(space.stages) or arch.embedding != space.embedding:
-        raise UserError(f"the arch is not in space {space.name}: it has other stages or another embedding")
-    choices = space.all_choices()
-    genome: Genome = {name: options[0] for name, options in choices.items()}
-    genome["stem"], genome["last_width"] = arch.stem, arch.last_width
-    for number, stage in enumerate(arch.stages, start=1):
-        genome[f"s{number}.width"], genome[f"s{number}.depth"] = stage.width, len(stage.blocks)
-        genome[f"s{number}.se"], genome[f"s{number}.act"] = stage.se, stage.act
-        if any(block.expand > 1 for block in stage.blocks):  # otherwise there is no IBN, whatever is chosen
-            genome[f"s{number}.ibn"] = stage.ibn
-        for position, block in enumerate(stage.blocks, start=1):
-            genome[f"s{number}.b{position}.kernel"] = block.kernel
-            genome[f"s{number}.b{position}.expand"] = block.expand
-    if space.last_strided is not None:
-        genome["last_stride"] = arch.stages[space.last_strided].stride
-    if space.smaller_sizes:
-        genome["input_size"] = size_words(arch.input_size)
-    for name, value in genome.items():
-        if value not in choices.get(name, ()):
-            raise UserError(f"the arch is not in space {space.name}: {name} is {value}")
-    if decode(space, genome) != arch.at(None if space.smaller_sizes else space.input_size):
-        raise UserError(f"the arch is not in space {space.name}: a stage has another stride")
-    return {name: genome[name] for name in space.dimensions()}
-
-
-def contains(space: Space, arch: Arch) -> bool:
-    """Whether ``arch`` (at any input size, unless sizes are a choice) is one of the space's."""
-    try:
-        encode(space, arch)
-    except UserError:
-        return False
-    return True
-
-
-def largest(space: Space) -> Arch:
-    """Every choice at its last, dearest option."""
-    return decode(space, {name: options[-1] for name, options in space.dimensions().items()})
-
-
-def smallest(space: Space) -> Arch:
-    """Every choice at its first, cheapest option."""
-    return decode(space, {name: options[0] for name, options in space.dimensions().items()})
-
-
-def sample(space: Space, random: Random) -> Genome:
-    """A genome with every choice drawn uniformly."""
-    return {name: random.choice(options) for name, options in space.dimensions().items()}
-
-
-def mutate(space: Space, genome: Mapping[str, Option], probability: float, random: Random) -> Genome:
-    """A copy with each choice redrawn (uniformly, maybe to the same option) with ``probability``; at least one is
-    redrawn."""
-    dims = space.dimensions()
-    redrawn = [name for name in dims if random.random() < probability] or [random.choice(list(dims))]
-    return {**genome, **{name: random.choice(dims[name]) for name in redrawn}}
-
-
-def crossover(space: Space, first: Mapping[str, Option], second: Mapping[str, Option], random: Random) -> Genome:
-    """Each choice from one of two parents, by a fair coin."""
-    return {name: random.choice((first, second))[name] for name in space.dimensions()}
 
 
 def count_archs(space: Space) -> int:

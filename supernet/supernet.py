@@ -12,8 +12,9 @@ from reid.models.network import ReidNetwork
 from supernet.arch import Arch
 from supernet.elastic import ElasticBatchNorm, ElasticLinear
 from supernet.elastic_blocks import ElasticConvBNAct, ElasticInvertedResidual
+from supernet.genome import encode
 from supernet.network import build_network
-from supernet.space import Space, encode
+from supernet.space import Space
 
 
 class ElasticHead(nn.Module):

@@ -7,6 +7,7 @@ file is compared with the index's SHA-256 before it is read.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ from supernet.catalog import build, spec_from_dict
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 INDEX = "index.json"
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -33,7 +35,7 @@ class ZooEntry:
     """A trained network.
 
     Attributes:
-        name: what it is loaded by.
+        name: what it is loaded by, and its files are called by; see ``is_name``.
         weights: file beside the index.
         sha256: of that file.
         arch: arch file beside the index; ``None`` for a backbone that is no arch.
@@ -49,7 +51,7 @@ class ZooEntry:
         command, commit: that made it.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+    name: Annotated[str, Field(pattern=NAME)]
     weights: str
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     arch: str | None
@@ -71,6 +73,11 @@ class ZooEntry:
     commit: str
 
 
+def is_name(name: str) -> bool:
+    """Whether a network can be called so."""
+    return re.fullmatch(NAME, name) is not None
+
+
 def zoo_entries(folder: Path = FOLDER) -> tuple[ZooEntry, ...]:
     """Everything in the index, in its order; nothing where there is none.
 
@@ -80,9 +87,12 @@ def zoo_entries(folder: Path = FOLDER) -> tuple[ZooEntry, ...]:
     path = folder / INDEX
     if not path.is_file():
         return ()
-    data = read_json(path)
+    try:
+        data = read_json(path)
+    except UserError:  # whose cure, to remove it, would lose what there is
+        data = None
     networks = data.get("networks") if isinstance(data, dict) else None
-    if not isinstance(networks, list):
+    if not isinstance(networks, list) or not all(isinstance(entry, dict) for entry in networks):
         raise UserError(f"{path} is no index of weights; restore it from the repository")
     return tuple(build_config(ZooEntry, entry, f"{path}: entry {number}") for number, entry in enumerate(networks, 1))
 

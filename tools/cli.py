@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +18,14 @@ from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
 from tools.jobs.experiment import DEFAULT_CONFIG, Experiment, load_experiment
 
-CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
-"""What the machine says of a folder that cannot be written; anything else is a fault of ours and keeps its
-traceback."""
+CANNOT_WRITE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+)
+"""What the machine says of a path that cannot be written; anything else is a fault of ours and keeps its traceback."""
+
+MOST = 2**63 - 1
+"""The greatest seed: torch takes no greater one."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +82,10 @@ def add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def read_job(arguments: argparse.Namespace, out: str) -> Job:
-    """The common options as values; raises UserError for a bad config, override, device or output folder."""
-    if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
-        raise UserError(f"--out {arguments.out}: is a file; name a folder")
+    """The common options as values; raises UserError for a bad config, override, seed, device or output folder."""
+    check_folder(arguments.out or Path(out))
+    if not 0 <= arguments.seed <= MOST:
+        raise UserError(f"--seed {arguments.seed}: must be a whole number from 0 to {MOST}")
     return Job(
         experiment=load_experiment(
             arguments.config,
@@ -92,8 +100,29 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
     )
 
 
-def run_tool(main: Callable[[list[str] | None], None], arguments: list[str] | None = None) -> None:
-    """Runs a tool's ``main``; ends the process with 2 and one line for a user's error, with 130 when interrupted."""
+def check_folder(folder: Path, option: str = "--out") -> None:
+    """Raises UserError where ``folder`` is a file, lies below one, or may not be written in. Nothing is made."""
+    there = folder
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        what = "is a file" if there == folder else f"{there} is a file"
+        raise UserError(f"{option} {folder}: {what}; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {folder}: {there} cannot be written in; name another folder")
+
+
+def run_tool(
+    main: Callable[[list[str] | None], None],
+    arguments: list[str] | None = None,
+    again: str = "the same command with --resume goes on from the last checkpoint",
+) -> None:
+    """Runs a tool's ``main``; ends the process with 2 and one line for a user's error, with 130 when interrupted.
+
+    ``again`` says what to do after an interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as ``_root`` leaves it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     keep_freed_memory()
     try:
         main(arguments)
@@ -109,5 +138,5 @@ def run_tool(main: Callable[[list[str] | None], None], arguments: list[str] | No
         )
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command with --resume goes on from the last checkpoint", file=sys.stderr)
+        print(f"\ninterrupted; {again}", file=sys.stderr)
         sys.exit(130)

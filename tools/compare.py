@@ -10,7 +10,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from tools.cli import run_tool
+from tools.cli import check_folder, run_tool
 from tools.jobs.compare import compare
 
 
@@ -27,8 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--no-latency", action="store_true", help="keep the latency that each run measured for itself")
     read = parser.parse_args(arguments)
+    check_folder(read.out)
     print(f"report: {compare(read.runs, read.search, read.out, measure=not read.no_latency)}")
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, again="give the command again")

@@ -12,7 +12,7 @@ from pathlib import Path
 import _root  # noqa: F401  (first: it mends the import path)
 
 from supernet.files import load_space
-from tools.cli import run_tool
+from tools.cli import check_folder, run_tool
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.latency import measure_space
 from tools.jobs.opening import shown
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="which whole networks (default: 0)")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"of the picture (default: {OUT})")
     read = parser.parse_args(arguments)
+    check_folder(read.out)
     if read.space is None:
         experiment = load_experiment(read.config)
         size = experiment.search.cost_input_size or experiment.input_size
@@ -48,4 +49,4 @@ def _several(text: str) -> int:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, again="the same command goes on")

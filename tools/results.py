@@ -17,14 +17,14 @@ if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and imp
     print("error: fvcore is not installed: pip install fvcore", file=sys.stderr)
     sys.exit(2)
 
-from reid.errors import UserError  # noqa: E402
-from tools.cli import add_device, run_tool  # noqa: E402
+from tools.cli import add_device, check_folder, run_tool  # noqa: E402
 from tools.jobs.opening import shown  # noqa: E402
-from tools.jobs.results.job import Ask, print_status, run_results  # noqa: E402
+from tools.jobs.results.job import Ask, run_results  # noqa: E402
 from tools.jobs.results.latency import measure_latencies  # noqa: E402
 from tools.jobs.results.plan import load_plan  # noqa: E402
 from tools.jobs.results.publish import publish  # noqa: E402
 from tools.jobs.results.setup import Setup  # noqa: E402
+from tools.jobs.results.status import print_status  # noqa: E402
 from tools.jobs.results.steps import Places  # noqa: E402
 
 OUT = "runs/results/<plan>"
@@ -47,9 +47,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--step", choices=("latency",), help="do this step in this process, and nothing else")
     read = parser.parse_args(arguments)
-    if read.out and read.out.exists() and not read.out.is_dir():
-        raise UserError(f"--out {read.out}: is a file; name a folder")
     places = Places(read.out or Path("runs/results") / read.plan.stem)
+    if not read.status:
+        check_folder(places.out)
+    if read.publish:
+        check_folder(read.publish, "--publish")
     setup = Setup(load_plan(read.plan), read.plan, places, read.data, read.device)
     if read.status:
         print_status(setup, read.only)
@@ -64,4 +66,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, again="the same command goes on")

@@ -16,7 +16,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.errors import UserError
 from supernet.zoo import FOLDER, find_entry, load_backbone
 from tools.cli import run_tool
-from tools.jobs.zoo import add, describe, features_of, zoo_table
+from tools.jobs.zoo import ADD, add, describe, features_of, zoo_table
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--replace", action="store_true", help="with add: in the place of one of that name")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the weights are (default: weights/)")
     read = parser.parse_args(arguments)
-    if read.what == "add":
+    _check_options(read)
+    if read.what == ADD:
         if read.run is None or read.name is None:
             raise UserError("add: name the run folder and --name NAME")
         print(describe(add(read.run, read.name, read.flip, read.replace, read.folder)))
@@ -49,6 +50,15 @@ def main(arguments: list[str] | None = None) -> None:
         print(describe(find_entry(read.what, read.folder)))
 
 
+def _check_options(read: argparse.Namespace) -> None:
+    """Raises UserError for an option that would say nothing."""
+    for option, given in (("--name", read.name), ("--flip", read.flip), ("--replace", read.replace)):
+        if given and read.what != ADD:
+            raise UserError(f"{option} is for adding weights: python tools/zoo.py add RUN --name NAME")
+    if read.image and read.what in (None, ADD):
+        raise UserError("--image: say whose features: python tools/zoo.py NAME --image FILE")
+
+
 def _show(name: str, images: list[Path], folder: Path) -> None:
     features = features_of(name, images, folder)
     print(f"features: {tuple(features.shape)}, of norm 1")
@@ -58,4 +68,4 @@ def _show(name: str, images: list[Path], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, again="give the command again")

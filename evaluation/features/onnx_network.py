@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +13,10 @@ import torch
 from torch import nn
 
 from reid.errors import UserError
+
+_LOCATION = re.compile(rb"\n\x08location\x12.", re.DOTALL)
+"""How ``TensorProto.external_data`` names a file: this entry's key, then the length of the name in a byte, then the
+name."""
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -24,6 +31,7 @@ class OnnxNetwork(nn.Module):
     Attributes:
         input_size: ``(h, w)`` that the file asks for, or None where it takes any.
         providers: what onnxruntime runs it on.
+        digest: SHA-256 of the file, and of the files beside it that hold its weights; tells networks apart.
 
     Args:
         path: the file.
@@ -59,7 +67,7 @@ class OnnxNetwork(nn.Module):
         sized = isinstance(shape[2], int) and isinstance(shape[3], int)
         self.input_size: tuple[int, int] | None = (shape[2], shape[3]) if sized else None
         self._output = self._session.get_outputs()[0].name
-        self.path = path
+        self.path, self.digest = path, _digest(path)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         pixels = np.ascontiguousarray(images.detach().cpu().numpy(), dtype=self._type)
@@ -71,10 +79,35 @@ class OnnxNetwork(nn.Module):
         count = len(pixels)
         if self._batch and count < self._batch:
             pixels = np.concatenate([pixels, np.zeros((self._batch - count, *pixels.shape[1:]), pixels.dtype)])
-        (output,) = self._session.run([self._output], {self._input: pixels})
+        try:
+            (output,) = self._session.run([self._output], {self._input: pixels})
+        except Exception as error:  # see above
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{self.path} cannot run {len(pixels)} images of {pixels.shape[2]}x{pixels.shape[3]} ({reason}); give "
+                "the size and batch that it was exported for"
+            ) from None
         if output.ndim != 2 or len(output) != len(pixels):
             raise UserError(f"{self.path} gives {output.shape} for {len(pixels)} images, not (images, features)")
         return output[:count].astype(np.float32)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256, in hexadecimal, of the file and then of its external data, by name.
+
+    Exporters put the weights of a network into a file beside it; two networks of one structure may then be the same
+    ``.onnx`` file.
+    """
+    content = path.read_bytes()
+    digest = hashlib.sha256(content)
+    ends = [match.end() for match in _LOCATION.finditer(content)]
+    names = {content[end : end + content[end - 1]] for end in ends}
+    for data in (path.parent / os.fsdecode(name) for name in sorted(names)):
+        if data.is_file():  # the same bytes may be an entry of something else
+            with data.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()
 
 
 def _onnxruntime() -> ModuleType:

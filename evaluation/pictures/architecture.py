@@ -61,7 +61,8 @@ def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     axes.set_ylim(-FLOOR - further, CEILING)
     height, width = arch.input_size
     blocks = "1 block" if arch.depth == 1 else f"{arch.depth} blocks"
-    axes.set_title(title or "Architecture", loc="left", fontsize=11, fontweight="bold", color=INK, pad=6)
+    bold = {"fontsize": 11, "fontweight": "bold", "color": INK}
+    axes.set_title(title or "Architecture", loc="left", pad=6, parse_math=False, **bold)
     axes.text(
         -0.36,
         0.66,

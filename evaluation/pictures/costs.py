@@ -85,4 +85,5 @@ def _draw(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float])
 
 
 def _label(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float]) -> None:
-    place_labels(axes, [(cost(dot), 100 * dot.mAP) for dot in dots], [dot.name for dot in dots])
+    spreads = [None if dot.spread is None else 100 * dot.spread for dot in dots]
+    place_labels(axes, [(cost(dot), 100 * dot.mAP) for dot in dots], [dot.name for dot in dots], spreads=spreads)

@@ -87,7 +87,7 @@ def _draw_panel(axes: Axes, panel: Panel, names: Sequence[str], histories: Seque
             )
     if panel == PAIRS and alone and len(names) == 2:
         _shade_gap(axes, *histories[0].values())
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     _scale(axes, panel, [values for curves in histories for _, values in curves.values()])
     pad = _title(axes, panel, names, colours)
     if panel == RETRIEVAL and alone and base_of(names[0]) == "mAP":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from matplotlib.axes import Axes
 
 from evaluation.pictures.style import ACCENT, INK, MUTED, SERIES, new_figure, save_figure, style_axes
 from reid.errors import UserError
@@ -32,31 +34,42 @@ def draw_effects(explanation: Mapping[str, Any], path: Path) -> Path:
     places = bar_places([len(known) for _, known in groups])
     bars = sum(len(known) for _, known in groups)
     figure = new_figure(7.5, 1.6 + 0.21 * (bars + GAP * len(groups)))
-    title = f"What moved the score (main effects, cross-validated R² {explanation['r2']:.2f})"
-    axes = style_axes(figure.subplots(), title, "effect on held-out mAP (points)", "")
-    for (dimension, known), at in zip(groups, places, strict=True):
+    axes = style_axes(figure.subplots(), "What moved the score", "effect on held-out mAP (points)", "")
+    said = f"main effects, cross-validated R² {explanation['r2']:.2f}"
+    axes.set_title(said, loc="right", fontsize=8.5, color=MUTED, pad=10)
+    for (_, known), at in zip(groups, places, strict=True):
         effects = [row["effect"] for row in known]
         colours = [ACCENT if effect >= 0 else SERIES[1] for effect in effects]
         axes.barh(at, effects, xerr=[row["error"] for row in known], height=0.8, color=colours, ecolor=MUTED)
         axes.scatter([row["at_equal_flops"] for row in known], at, **MARK, zorder=4)
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    axes.scatter([], [], **MARK, label="at equal FLOPs")
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8.5)
+    axes.set_yticks([place for at in places for place in at], [_label(row) for _, known in groups for row in known])
+    axes.invert_yaxis()
+    axes.margins(y=0.01)
+    axes.grid(False, axis="y")
+    _name_groups(axes, [(dimension, sum(at) / len(at)) for (dimension, _), at in zip(groups, places, strict=True)])
+    return save_figure(figure, path)
+
+
+def _name_groups(axes: Axes, groups: Sequence[tuple[Mapping[str, Any], float]]) -> None:
+    """The choices' names and shares left of their options, however wide those are."""
+    axes.figure.draw_without_rendering()  # ticks have their texts after it
+    options = max(label.get_window_extent().width for label in axes.get_yticklabels()) * 72 / axes.figure.dpi
+    for dimension, middle in groups:
         axes.annotate(
             f"{dimension['name']}\n{100 * dimension['share']:.0f} %",
-            (-0.13, sum(at) / len(at)),
+            (0, middle),
+            (-options - 14, 0),
             xycoords=("axes fraction", "data"),
+            textcoords="offset points",
             ha="right",
             va="center",
             fontsize=8.5,
             color=INK,
             fontweight="bold",
         )
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.scatter([], [], **MARK, label="at equal FLOPs")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5 / figure.get_figheight()), frameon=False, fontsize=8.5)
-    axes.set_yticks([place for at in places for place in at], [_label(row) for _, known in groups for row in known])
-    axes.invert_yaxis()
-    axes.margins(y=0.01)
-    axes.grid(False, axis="y")
-    return save_figure(figure, path)
 
 
 def bar_places(counts: list[int]) -> list[list[float]]:

@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from evaluation.comparison import ResultRow
 from evaluation.pictures.labels import place_labels
 from evaluation.pictures.style import ACCENT, INK, KINDS, MUTED, SERIES, new_figure, save_figure, style_axes
+from evaluation.result_row import ResultRow
 from reid.errors import UserError
 
 LOG_FROM = 6
@@ -86,7 +86,8 @@ def _draw_rows(axes: Axes, rows: Sequence[ResultRow]) -> None:
     axes.margins(x=0.16, y=0.16)
     if len({row.kind for row in rows}) > 1:
         axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=4)
-    place_labels(axes, points, [row.name for row in rows])
+    spreads = [None if row.mAP_spread is None else 100 * row.mAP_spread for row in rows]
+    place_labels(axes, points, [row.name for row in rows], spreads=spreads)
 
 
 def _draw_spreads(axes: Axes, rows: Sequence[ResultRow]) -> None:

@@ -68,7 +68,8 @@ def _draw_panel(axes: Axes, dots: Sequence[GainDot]) -> None:
         )
         if kind == "random":
             axes.axhline(statistics.fmean(means), color=colour, linewidth=1.2, linestyle="--", zorder=2)
-    axes.set_xticks(list(places), [dot.name for dot in dots], rotation=35, ha="right", fontsize=8.5, color=MUTED)
+    words = {"fontsize": 8.5, "color": MUTED, "parse_math": False}
+    axes.set_xticks(list(places), [dot.name for dot in dots], rotation=35, ha="right", **words)
     axes.set_xlim(-0.6, max(3, len(dots)) - 0.4)
     axes.margins(y=0.12)
     if len(kinds) > 1:

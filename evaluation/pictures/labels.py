@@ -15,14 +15,23 @@ _DISTANCES = (9, 18, 30, 44, 60)
 
 
 def place_labels(
-    axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str], size: float = 8.5, gap: float = 7
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    texts: Sequence[str],
+    size: float = 8.5,
+    gap: float = 7,
+    spreads: Sequence[float | None] = (),
 ) -> list[Bbox]:
     """Writes ``texts`` beside ``points`` (data coordinates) and returns the boxes they take, in pixels.
 
     For each label the places around its point are tried from near to far, and the first one is taken that
-    lies inside the axes and touches no other label and no point; where none is free, the one that covers
-    least. Labels far from their point get a thin line. Limits and scales of the axes must be final. ``gap``
-    is a point's radius in points.
+    lies inside the axes and touches no other label, no point and no point's bar; where none is free, the one that
+    covers least. Labels far from their point get a thin line. Limits and scales of the axes must be final.
+
+    Args:
+        texts: as they are; a ``$`` begins no formula.
+        gap: a point's radius in points.
+        spreads: how far each point's bar goes up and down, in data coordinates; None where there is none.
     """
     figure = axes.figure
     figure.draw_without_rendering()  # the layout engine moves axes; pixels are final after it
@@ -33,9 +42,12 @@ def place_labels(
     inside = axes.get_window_extent(renderer)
     radius = gap * scale / 2
     taken = [Bbox.from_extents(x - radius, y - radius, x + radius, y + radius) for x, y in pixels]
+    for (x, y), spread in zip(points, spreads, strict=bool(spreads)):
+        if spread is not None:
+            taken.append(axes.transData.transform_bbox(Bbox.from_extents(x, y - spread, x, y + spread)).padded(radius))
     boxes: list[Bbox] = []
     for (x, y), text in zip(pixels, texts, strict=True):
-        label = axes.annotate(text, (0, 0), fontsize=size, color=INK, annotation_clip=False, zorder=6)
+        label = axes.annotate(text, (0, 0), fontsize=size, color=INK, annotation_clip=False, zorder=6, parse_math=False)
         extent = label.get_window_extent(renderer)
         label.remove()
         choices = [
@@ -46,7 +58,7 @@ def place_labels(
         costs = [_outside(box, inside) + sum(_overlap(box, other) for other in taken) for box, _ in choices]
         box, distance = choices[int(np.argmin(costs))]  # argmin takes the nearest of the free ones
         corner = axes.transData.inverted().transform((box.x0, box.y0))
-        axes.text(*corner, text, fontsize=size, color=INK, va="bottom", ha="left", zorder=6)
+        axes.text(*corner, text, fontsize=size, color=INK, va="bottom", ha="left", zorder=6, parse_math=False)
         if distance > _DISTANCES[0] * 1.5:
             ends = axes.transData.inverted().transform([(x, y), _nearest_on(box, x, y)])
             axes.plot(*ends.T, color="#9aa3ac", linewidth=0.7, zorder=1.5)

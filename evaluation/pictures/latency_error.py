@@ -26,7 +26,8 @@ def draw_latency_error(
     figure = new_figure(5.6, 4.6)
     axes = style_axes(figure.subplots(), title or "Predicted latency", "predicted (ms)", "measured (ms)")
     most, least = max(*predicted, *measured), min(*predicted, *measured)
-    ends = [max(least - 0.06 * (most - least), 0), most + 0.06 * (most - least) or 1]
+    margin = 0.06 * ((most - least) or most)
+    ends = [max(least - margin, 0), most + margin]
     axes.fill_between(ends, [0.95 * end for end in ends], [1.05 * end for end in ends], color=GRID, linewidth=0)
     axes.plot(ends, ends, color=MUTED, linewidth=1, zorder=2)
     millions = [count / 1e6 for count in flops]

@@ -42,7 +42,7 @@ def draw_search_progress(candidates: Sequence[Mapping[str, Any]], path: Path) ->
         zorder=4,
     )
     axes.margins(x=0.03, y=0.14)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.annotate(
         f"best so far: {best[-1]:.1f}",
         (trials[-1], best[-1]),

@@ -42,7 +42,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 def style_axes(axes: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
     """A light grid behind the data, two spines, a left-aligned title."""
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=10)
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=10, parse_math=False)
     axes.set_xlabel(xlabel, fontsize=9.5, color=INK)
     axes.set_ylabel(ylabel, fontsize=9.5, color=INK)
     axes.grid(True, color=GRID, linewidth=0.8)

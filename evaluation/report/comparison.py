@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.comparison import ResultRow, comparable, compare
+from evaluation.comparison import comparable, compare
 from evaluation.pictures.architecture import draw_architecture
 from evaluation.pictures.front import draw_front, scored_candidates
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.history import read_histories
 from evaluation.report.html import Picture, Section, write_report
 from evaluation.report.training import training_section
+from evaluation.result_row import ResultRow
 from supernet.files import NamedArch
 
 PICTURES = "pictures"
@@ -52,6 +53,8 @@ def write_comparison_report(
     scored = scored_candidates(candidates or ())
     front = draw_front(rows, folder / "front.png", scored)
     text = "mAP on the test set against FLOPs of one image."
+    if not comparable(rows):
+        text += " Not all of these networks can be compared; the notes below the table say which."
     if any(row.mAP_spread is not None for row in rows):
         text += " Bars: standard deviation over seeds, up and down."
     if scored:
@@ -84,15 +87,14 @@ def write_comparison_report(
 
 def summary_of(rows: Sequence[ResultRow], candidates: int = 0) -> list[tuple[str, str]]:
     """The cards at the top of the page, all worked out from ``rows``."""
-    cheapest = min(rows, key=lambda row: row.flops)
     cards = [
-        ("Fewest FLOPs", f"{cheapest.flops / 1e6:.1f} M, {cheapest.name}"),
         ("Networks compared", str(len(rows))),
         ("Trained on", ", ".join(dict.fromkeys(row.train_set for row in rows))),
     ]
     if comparable(rows):
-        best = max(rows, key=lambda row: row.mAP)
+        best, cheapest = max(rows, key=lambda row: row.mAP), min(rows, key=lambda row: row.flops)
         cards.insert(0, ("Best mAP", f"{100 * best.mAP:.1f} %, {best.name}"))
+        cards.insert(1, ("Fewest FLOPs", f"{cheapest.flops / 1e6:.1f} M, {cheapest.name}"))
     if candidates:
         cards.append(("Candidates scored by the search", str(candidates)))
     return cards

@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.comparison import RESULT, ResultRow, Table, compare, read_result
+from evaluation.comparison import Table, compare
 from evaluation.pictures.curves import draw_repeated_curves
 from evaluation.report.doctor import doctor_lines, doctor_summary, doctor_table
 from evaluation.report.history import History, best_score, read_histories, training_folders
 from evaluation.report.html import Picture, Section, write_report
+from evaluation.result_row import RESULT, ResultRow, read_result
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_json

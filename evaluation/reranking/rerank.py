@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from evaluation.reranking.encoding import encode
 from evaluation.reranking.jaccard import jaccard_blocks
+from evaluation.reranking.matrices import MatrixDistances, check_matrices
 from evaluation.reranking.neighbours import nearest_neighbours
-from evaluation.reranking.sources import Distances, FeatureDistances, MatrixDistances, check_matrices
+from evaluation.reranking.sources import Distances, FeatureDistances
 from evaluation.retrieval.distances import check_features
 from reid.config import STRICT
 from reid.errors import UserError

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
 from reid.errors import UserError, nearest
 
 METRICS = ("cosine", "euclidean")
+
+CROWDED = 0.01
+"""Features crowd where their variance is less than this part of their mean squared length."""
+
+_ROWS = 4096
+"""Features that are held in float64 at once."""
 
 
 def pairwise_distances(query: torch.Tensor, gallery: torch.Tensor, metric: str = "cosine") -> torch.Tensor:
@@ -43,7 +50,8 @@ def ranking_blocks(
     """Blocks of numbers that order each query's gallery as its distances do, and are cheaper.
 
     They are ``-cos`` (which nothing is rounded away from, as it is from ``1 - cos``) and ``|g|^2 - 2 q.g``
-    (``|q|^2`` is the same in a row), in float32. Only their order within a row has a meaning.
+    (``|q|^2`` is the same in a row), in float32, of features that are moved to the origin where they crowd far from
+    it. Only their order within a row has a meaning.
 
     Raises:
         UserError: as ``pairwise_distances``, at the call.
@@ -68,8 +76,9 @@ def check_features(query: torch.Tensor, gallery: torch.Tensor, metric: str = "co
 
 
 def _cosine_blocks(query: torch.Tensor, gallery: torch.Tensor, block: int) -> Iterator[torch.Tensor]:
-    for cosines in _ranking_blocks(query, gallery, "cosine", block):
-        yield cosines.add_(1).clamp_(0, 2)
+    points = _points(query, gallery, "cosine")
+    for rows, offsets in zip(_rank(points, block), points.rows.split(block), strict=True):
+        yield rows.add_(offsets[:, None]).clamp_(0, 2)
 
 
 def _euclidean_blocks(query: torch.Tensor, gallery: torch.Tensor, block: int) -> Iterator[torch.Tensor]:
@@ -82,12 +91,72 @@ def _euclidean_blocks(query: torch.Tensor, gallery: torch.Tensor, block: int) ->
 
 
 def _ranking_blocks(query: torch.Tensor, gallery: torch.Tensor, metric: str, block: int) -> Iterator[torch.Tensor]:
-    query, gallery = query.detach().float(), gallery.detach().float()
-    if metric == "cosine":
-        query, gallery = (torch.nn.functional.normalize(features, dim=1) for features in (query, gallery))
-        for rows in query.split(block):
-            yield (rows @ gallery.T).neg_()
-    else:
-        offset = gallery.square().sum(dim=1)
-        for rows in query.split(block):
-            yield torch.addmm(offset, rows, gallery.T, alpha=-2)
+    yield from _rank(_points(query, gallery, metric), block)
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Features ready for one float32 product: ``columns[g] - factor * query[q] . gallery[g]`` orders row q as its
+    distances do; for the cosine, with ``rows[q]`` added, it is the distance.
+    """
+
+    query: torch.Tensor
+    gallery: torch.Tensor
+    rows: torch.Tensor
+    columns: torch.Tensor
+    factor: int
+
+
+def _points(query: torch.Tensor, gallery: torch.Tensor, metric: str) -> _Points:
+    """Where features crowd far from zero, what tells them apart is in the last of float32's seven digits, and a
+    product of their whole lengths loses it. They are moved then, by one image of the gallery: so whole numbers stay
+    whole, and equal distances equal.
+    """
+    origin = _origin(gallery, metric)
+    query, of_query = _moved(query, metric, origin)
+    gallery, of_gallery = _moved(gallery, metric, origin)
+    if metric == "euclidean":
+        return _Points(query, gallery, of_query.float(), of_gallery.float(), factor=2)
+    # With m as the origin, 1 - q.g is 1 - m.m - (q - m).m - (g - m).m - (q - m).(g - m).
+    rest = 1 - origin.square().sum()
+    return _Points(query, gallery, (rest - of_query).float(), -of_gallery.float(), factor=1)
+
+
+def _moved(features: torch.Tensor, metric: str, origin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """``(N, D) float32`` features from ``origin`` on, and ``(N,) float64``: their squared lengths, or for the cosine
+    their products with ``origin``."""
+    parts, products = [], []
+    for exact in _exact_rows(features, metric):
+        exact = exact - origin
+        parts.append(exact.float())
+        products.append((exact * (exact if metric == "euclidean" else origin)).sum(dim=1))
+    return torch.cat(parts), torch.cat(products)
+
+
+def _rank(points: _Points, block: int) -> Iterator[torch.Tensor]:
+    for rows in points.query.split(block):
+        yield torch.addmm(points.columns, rows, points.gallery.T, alpha=-points.factor)
+
+
+def _origin(gallery: torch.Tensor, metric: str) -> torch.Tensor:
+    """``(D,) float64``: the gallery image next to the gallery's mean where the images crowd, else zero."""
+    count = max(len(gallery), 1)
+    mean, length = gallery.new_zeros(gallery.shape[1], dtype=torch.float64), 0.0
+    for exact in _exact_rows(gallery, metric):
+        mean += exact.sum(dim=0) / count
+        length += float(exact.square().sum()) / count
+    if length - float(mean.square().sum()) >= CROWDED * length:
+        return torch.zeros_like(mean)
+    offsets = torch.cat([(exact - mean).square().sum(dim=1) for exact in _exact_rows(gallery, metric)])
+    nearest = int(offsets.argmin())
+    return next(_exact_rows(gallery[nearest : nearest + 1], metric))[0]
+
+
+def _exact_rows(features: torch.Tensor, metric: str) -> Iterator[torch.Tensor]:
+    """The features in float64, some after another; for the cosine at length 1, zeros left as they are."""
+    for rows in features.detach().split(_ROWS):
+        rows = rows.double()
+        if metric == "cosine":
+            lengths = rows.norm(dim=1, keepdim=True)
+            rows = rows / torch.where(lengths > 0, lengths, 1)
+        yield rows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.predictor.choices import INACTIVE, Choices
-from search.predictor.ridge import LEVEL, least_error
+from search.predictor.ridge import LEVEL, least_error_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +47,9 @@ def make_design(choices: Choices, flops: np.ndarray | None = None) -> Design:
             option.append(int(each))
     count = len(choices.indices)
     fixed = [np.ones(count)]
-    if flops is not None:
+    if flops is not None and np.ptp(flops):  # the deviation of equal logarithms need not be exactly 0
         logs = np.log(flops)
-        if spread := logs.std():
-            fixed.append((logs - logs.mean()) / spread)
+        fixed.append((logs - logs.mean()) / logs.std())
     table = np.stack(columns, axis=1) if columns else np.zeros((count, 0))
     length = np.mean(((table - table.mean(0)) ** 2).sum(1))
     scale = 1 / np.sqrt(length) if length else 1.0
@@ -59,8 +58,8 @@ def make_design(choices: Choices, flops: np.ndarray | None = None) -> Design:
 
 def best_ridge(design: Design, scores: np.ndarray) -> float:
     """How strongly effects are drawn towards 0: what leaves the least leave-one-out error."""
-    kernel = LEVEL * design.fixed @ design.fixed.T + design.columns @ design.columns.T
-    return least_error(kernel, scores - scores.mean()).ridge
+    table = np.hstack([np.sqrt(LEVEL) * design.fixed, design.columns])
+    return least_error_of(table, scores - scores.mean()).ridge
 
 
 def solve(design: Design, scores: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray]:

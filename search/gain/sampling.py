@@ -12,7 +12,8 @@ from search.ranking.sampling import TRIES, Band
 from search.region import make_region, sample_near
 from supernet.arch import Arch
 from supernet.files import NamedArch
-from supernet.space import Space, decode
+from supernet.genome import decode
+from supernet.space import Space
 
 
 def random_archs(
@@ -27,8 +28,9 @@ def random_archs(
     """``count`` different archs of ``band``, none of ``avoid``, at ``space``'s input size: one from each of as many
     equal parts of the band where it has one there, so that their mean FLOPs are the band's middle.
 
-    Unlike ``search.ranking.sampling.stratified_archs`` it gives any number of archs and keeps to the band where a part
-    of it is empty: an arch of other FLOPs would be no fair rival. Each is a function of the seed and its number.
+    Unlike ``search.ranking.sampling.stratified_archs`` it gives any number of archs, and its parts are of one width.
+    Where a part is empty it keeps to the band: an arch of other FLOPs would be no fair rival. Each is a function of the
+    seed and its number.
 
     Raises:
         UserError: the band has not as many archs.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
+from reid.errors import UserError
 from search.cost import CostTable
 from search.latency.draws import spread_archs
 from search.latency.measure import ROUNDS, SECONDS, measure_archs
@@ -62,7 +63,8 @@ def prediction_error(
     seconds: float = SECONDS,
     progress: bool = True,
 ) -> LatencyError:
-    """Measures ``n`` archs whole, drawn all over the FLOPs of ``space``, none of them among those fitted on.
+    """Measures ``n`` archs whole, drawn all over the FLOPs of ``space``, none of them among those fitted on; a space of
+    so few archs that fewer than two are left is checked on those.
 
     A busy machine is slower at one time than at another. Some of the networks that the table was fitted on therefore
     take turns with the others, and tell how fast it is now.
@@ -71,10 +73,16 @@ def prediction_error(
         space: the table's, at its input size.
         costs: what has been counted already.
         rounds, seconds: see ``take_turns``.
+
+    Raises:
+        UserError: the space has but one arch.
     """
     costs = CostTable() if costs is None else costs
     drawn = spread_archs(space, n + len(table.fitted), f"check/{seed}", costs)
     archs = [arch for arch in drawn if arch not in table.fitted]
+    archs = archs if len(archs) > 1 else drawn
+    if len(archs) < 2:
+        raise UserError(f"space {space.name} has but one arch: there is nothing to tell apart by latency")
     archs = [archs[place * len(archs) // n] for place in range(n)] if len(archs) > n else archs
     anchors = list(table.fitted.items())[:: max(1, len(table.fitted) // ANCHORS)]
     everything = [*archs, *(arch for arch, _ in anchors)]

@@ -8,7 +8,8 @@ from search.cost import CostTable
 from search.limits import Limits
 from search.region import make_region, sample_near
 from supernet.arch import Arch
-from supernet.space import Space, decode, largest
+from supernet.genome import decode, largest
+from supernet.space import Space
 
 
 def spread_archs(space: Space, count: int, what: str, costs: CostTable | None = None) -> list[Arch]:

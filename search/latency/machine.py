@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -17,7 +18,7 @@ def describe_machine(target: Target) -> dict[str, str]:
     if target.device == "cuda":
         return {"processor": torch.cuda.get_device_name(), "torch": torch.__version__, "cuda": torch.version.cuda or ""}
     libraries = {"onnx": ("torch", "onnxruntime"), "torch": ("torch",)}[target.runtime]
-    versions = {name: importlib.metadata.version(name) for name in libraries}
+    versions = {name: _version(name) for name in libraries}
     return {"processor": f"{_processor()}, {os.cpu_count()} cores", **versions}
 
 
@@ -27,6 +28,14 @@ def difference(old: dict[str, str], new: dict[str, str]) -> str:
         if old.get(name) != new.get(name):
             return f"{name} {old.get(name, 'none')}, now {new.get(name, 'none')}"
     return ""
+
+
+def _version(library: str) -> str:
+    """Its version, also where it was installed by another name, as ``onnxruntime-gpu``."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return importlib.import_module(library).__version__
 
 
 def _processor() -> str:

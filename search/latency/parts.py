@@ -11,7 +11,8 @@ from torch import nn
 
 from search.cost import PARTS, part_keys
 from supernet.arch import Arch
-from supernet.space import Genome, Option, Space, decode, sample
+from supernet.genome import Genome, decode, sample
+from supernet.space import Option, Space
 
 Part = tuple
 """``(kind, input height, input width, *constructor arguments, activation or None)``."""

@@ -12,7 +12,8 @@ from reid.errors import UserError
 from reid.files import read_json, write_json
 from search.latency.machine import describe_machine, difference
 from search.latency.targets import Target
-from supernet.arch import Arch, arch_to_dict
+from supernet.arch import Arch
+from supernet.arch_forms import arch_to_dict
 from supernet.space import Space
 
 FORM = 1

@@ -11,7 +11,8 @@ from nni.nas.space import ExecutableModelSpace, ModelStatus
 
 from search.workers import Evaluate, measured
 from supernet.arch import Arch
-from supernet.space import Space, decode
+from supernet.genome import decode
+from supernet.space import Space
 
 
 class ArchSpace(ExecutableModelSpace):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import eigh, svd
 
 RIDGES = np.logspace(-4, 3, 29)
 """Variances of the noise over the mean prior variance that the choices give a score."""
@@ -30,10 +31,24 @@ def least_error(kernel: np.ndarray, values: np.ndarray) -> RidgeFit:
     the others is ``(A y)_i / A_ii`` (Rasmussen & Williams 2006, section 5.4.2).
     """
     spectrum, vectors = eigh(kernel, driver="evd")
+    return min(_fits(np.maximum(spectrum, 0), vectors, values), key=lambda fit: fit.error)
+
+
+def least_error_of(table: np.ndarray, values: np.ndarray) -> RidgeFit:
+    """``least_error`` of the kernel ``table @ table.T``, which is never made: for ``(N, D)`` tables the time grows with
+    ``N * D**2`` and not with ``N**3``, so that the log of a long search is a matter of seconds too."""
+    vectors, lengths, _ = svd(table, full_matrices=False)
+    return min(_fits(lengths**2, vectors, values), key=lambda fit: fit.error)
+
+
+def _fits(spectrum: np.ndarray, vectors: np.ndarray, values: np.ndarray) -> Iterator[RidgeFit]:
+    """A fit for each ridge by ``(N, K)`` eigenvectors of a kernel; those that are left out have an eigenvalue of 0."""
     rotated, squares = vectors.T @ values, vectors**2
-    fits = []
+    outside = share = 0.0  # of the values, and of each candidate's axis: what the eigenvectors do not span
+    if vectors.shape[1] < vectors.shape[0]:
+        outside, share = values - vectors @ rotated, np.maximum(1 - squares.sum(1), 0)
     for ridge in RIDGES[::-1]:  # of equal errors the smoother
-        inverse = 1 / (np.maximum(spectrum, 0) + ridge)
-        weights = vectors @ (rotated * inverse)
-        fits.append(RidgeFit(float(ridge), float(np.mean((weights / (squares @ inverse)) ** 2)), weights))
-    return min(fits, key=lambda fit: fit.error)
+        inverse = 1 / (spectrum + ridge)
+        weights = vectors @ (rotated * inverse) + outside / ridge
+        own = squares @ inverse + share / ridge
+        yield RidgeFit(float(ridge), float(np.mean((weights / own) ** 2)), weights)

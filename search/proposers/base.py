@@ -16,9 +16,10 @@ from random import Random
 from search.config import SearchConfig
 from search.history import Candidate
 from search.limits import ArchCost
-from search.region import Region, archs_downwards, sample_near
+from search.listing import archs_downwards
+from search.region import Region, sample_near
 from supernet.arch import Arch
-from supernet.space import Genome, decode
+from supernet.genome import Genome, decode
 
 RANDOM_DRAWS = 10
 """Random draws that may fail in a part of the band, and then in all of it, before archs are taken in the

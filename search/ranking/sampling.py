@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from reid.errors import UserError
 from search.cost import CostTable, flops_range, format_flops
-from search.limits import Limits
+from search.limits import ArchCost, Limits
 from search.region import Region, make_region, sample_near
 from supernet.arch import Arch
 from supernet.files import NamedArch
-from supernet.space import Space, decode
+from supernet.genome import decode
+from supernet.space import Space
 
 FEWEST = 4
 """Archs that a ranking is measured on at the least; with 20 the interval of a tau is still some 0.3 wide."""
@@ -61,8 +62,8 @@ def find_band(
 def stratified_archs(
     space: Space, band: Band, count: int, seed: int, cost_size: tuple[int, int] | None, table: CostTable
 ) -> list[NamedArch]:
-    """``count`` different archs, at ``space``'s input size: one from each of as many parts of the band, which all span
-    the same ratio of FLOPs.
+    """``count`` different archs of the band, at ``space``'s input size: one from each of as many parts of it, which all
+    span the same ratio of FLOPs, or the nearest that was met where a part has none.
 
     Plain random archs crowd in the middle of most spaces, where they hardly differ; and accuracy goes by the logarithm
     of FLOPs, so that parts of equal width would crowd where more FLOPs no longer help. Each is a function of the seed
@@ -73,6 +74,7 @@ def stratified_archs(
     """
     check_count(count, "--n")
     region = make_region(space, Limits(flops=band.high), cost_size=cost_size, table=table)
+    region = replace(region, floor=ArchCost(band.low, 0, 0.0))
     ratio = (band.high / band.low) ** (1 / count)
     archs: list[NamedArch] = []
     for number in range(count):

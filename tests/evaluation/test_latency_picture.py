@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -32,6 +34,15 @@ def test_dots_stand_at_predicted_across_and_measured_up(tmp_path):
 def test_same_input_gives_the_same_bytes(tmp_path):
     first, second = (draw_latency_error([1.0], [1.1], [1e6], tmp_path / name, "a") for name in ("1.png", "2.png"))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_networks_of_one_latency_have_an_axis(tmp_path):
+    """Warnings are errors here: matplotlib has one for axes of no length."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path = draw_latency_error([1.5, 1.5], [1.5, 1.5], [9e6, 1e6], tmp_path / "error.png")
+    row, column = np.median(dots(path), axis=0) / imread(path).shape[:2]
+    assert 0.3 < row < 0.7 and 0.3 < column < 0.7
 
 
 def test_nothing_to_draw(tmp_path):

@@ -16,7 +16,6 @@ from matplotlib._pylab_helpers import Gcf
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from evaluation.comparison import ResultRow
 from evaluation.pictures.architecture import KERNELS, boxes_of, draw_architecture
 from evaluation.pictures.curves import APART, MIXED, draw_curves, draw_repeated_curves
 from evaluation.pictures.front import draw_front, pareto_front
@@ -24,8 +23,10 @@ from evaluation.pictures.labels import place_labels
 from evaluation.pictures.panels import PANELS, panel_of, panels_of
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.pictures.style import ACCENT, INK, KINDS, SERIES, new_figure, style_axes
+from evaluation.result_row import ResultRow
 from reid.errors import UserError
-from supernet.arch import Arch, Block, Stage, mobilenet_v2
+from supernet.arch import Arch, Block, Stage
+from supernet.arch_forms import mobilenet_v2
 
 ROW = ResultRow(
     name="found",

@@ -84,7 +84,7 @@ def test_json_and_table_name_both_aps_the_step_first():
     text = "\n".join(lines)
     for words in ("cosine distance, 1 - cos", "k1 20, k2 6, lambda 0.3", "left out of every mean", "12 others"):
         assert words in text
-    assert f"distance of {found.threshold.distance:.4f}" in text
+    assert f"distance of {found.threshold.distance:.4g}" in text
 
 
 def _percent(share: float) -> list[str]:

@@ -7,12 +7,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from evaluation.comparison import ResultRow, Table, comparison_table
+from evaluation.comparison import Table, comparison_table
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.comparison import summary_of, write_comparison_report
 from evaluation.report.html import Picture, Section, write_report
+from evaluation.result_row import ResultRow
 from reid.errors import UserError
-from supernet.arch import mobilenet_v2
+from supernet.arch_forms import mobilenet_v2
 from supernet.files import NamedArch
 
 VOID = {"meta", "img", "link", "br"}
@@ -125,6 +126,14 @@ def test_the_page_without_a_search(tmp_path):
     assert len(page.pictures) == 1
 
 
+@pytest.mark.parametrize("change", [{}, {"train_set": "others"}, {"input_size": (128, 64)}])
+def test_a_picture_of_what_cannot_be_compared_says_so(tmp_path, change):
+    rows = [ROW, replace(ROWS[1], **change)]
+    page = Page(write_comparison_report(tmp_path / "report.html", rows).read_text(encoding="utf-8"))
+    (caption,) = page.all("figcaption")
+    assert ("Not all of these networks can be compared" in caption) == bool(change)
+
+
 def test_the_summary_is_worked_out_from_the_rows():
     assert summary_of(ROWS, 9) == [
         ("Best mAP", "66.0 %, ResNet-18"),
@@ -134,5 +143,5 @@ def test_the_summary_is_worked_out_from_the_rows():
         ("Candidates scored by the search", "9"),
     ]
     apart = [ROW, replace(ROWS[1], train_set="others")]
-    assert "Best mAP" not in dict(summary_of(apart))  # no winner among what cannot be compared
+    assert not {"Best mAP", "Fewest FLOPs"} & dict(summary_of(apart)).keys()  # nobody wins where nothing compares
     assert dict(summary_of(apart))["Trained on"] == "pedestrians, others"

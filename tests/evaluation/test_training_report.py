@@ -10,12 +10,12 @@ import re
 import pytest
 import yaml
 
-from evaluation.comparison import ResultRow, write_result
 from evaluation.repeats import mean_row
 from evaluation.report.comparison import write_comparison_report
 from evaluation.report.doctor import HEALTHY, NOT_ASKED, doctor_summary
 from evaluation.report.history import best_score, read_diagnoses, read_histories, training_folders
 from evaluation.report.training import write_training_report
+from evaluation.result_row import ResultRow, write_result
 from reid.engine.doctor import Diagnosis, Severity, TrainingFacts, Trouble, examine
 from reid.engine.journal import Journal
 from reid.engine.run_folder import append_metrics

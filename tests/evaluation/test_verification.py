@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -108,6 +110,23 @@ def test_threshold_is_the_greatest_that_keeps_the_rate(seed, rate, metric):
     rates = apply_threshold(features, threshold)
     assert (rates.fmr, rates.tpr) == (threshold.fmr, threshold.tpr)
     assert (rates.genuine, rates.impostors) == (len(genuine), len(impostors))
+
+
+@pytest.mark.parametrize("impostors", [1, 2, 3, 7, 9, 10, 14, 66, 70, 99, 100, 333, 1000, 1001])
+def test_the_rate_that_is_proposed_works(impostors):
+    random = torch.Generator().manual_seed(0)
+    query = LabeledFeatures(torch.ones(1, 4), torch.tensor([1]), torch.tensor([1]))
+    values = torch.randn(impostors + 1, 4, generator=random)
+    pids = torch.tensor([1] + [2] * impostors)
+    features = RetrievalFeatures(query, LabeledFeatures(values, pids, torch.full_like(pids, 2)), RECORDS)
+    with pytest.raises(UserError, match="take (at least .*, or )?more held-out identities") as error:
+        calibrate_threshold(features, 1e-6)
+    found = re.search(r"at least ([0-9.e-]+),", str(error.value))
+    assert bool(found) == (impostors > 1)  # of one pair no share but all can be told
+    if found:
+        rate = float(found[1])
+        threshold = calibrate_threshold(features, rate)
+        assert 0 < threshold.fmr <= rate < 2.1 / impostors + 1e-9
 
 
 def test_threshold_means_the_same_on_new_persons():

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 import tools.jobs.data
-from evaluation.comparison import read_result
+from evaluation.result_row import read_result
 from reid.config import load_config
 from reid.files import read_json
 from supernet.files import NamedArch, load_space, save_arch
-from supernet.space import smallest
+from supernet.genome import smallest
 from tools.cli import Job
 from tools.jobs.experiment import CONFIGS, Experiment
 from tools.jobs.retrain import Retraining, retrain

@@ -16,10 +16,12 @@ from torch import nn
 from reid.errors import UserError
 from reid.models.network import count_parameters
 from search import cost
-from supernet.arch import Arch, Block, Stage, arch_from_rows, mobilenet_v2
+from supernet.arch import Arch, Block, Stage
+from supernet.arch_forms import arch_from_rows, mobilenet_v2
 from supernet.files import load_space
+from supernet.genome import contains, decode, encode, largest, sample, smallest
 from supernet.network import build_network
-from supernet.space import contains, decode, encode, largest, sample, smallest
+from supernet.space import Space, StageSpace
 
 SIZE = (256, 128)
 PLUS = load_space("tiny-plus")
@@ -48,6 +50,27 @@ def test_table_equals_fvcore_at_other_sizes(table, size):
     arch = decode(space, sample(space, Random(str(size))))
     assert table.flops(arch) == cost.whole_network_flops(arch)
     assert table.parameters(arch) == count_parameters(build_network(arch))
+
+
+@pytest.mark.parametrize(("width", "embedding", "most"), [(8, 32, 11), (4, 9, 8), (16, 48, 24), (64, 48, 10_000)])
+def test_a_last_width_of_0_is_refused_where_fvcore_says_that_it_is_not_the_cheapest(table, width, embedding, most):
+    """``most`` channels is the widest last stage that may do without a last convolution, on a map of one pixel."""
+
+    def space(inputs: int, *last_widths: int) -> Space:
+        stage = StageSpace(stride=2, widths=(inputs,), depths=(1,), kernels=(3,), expands=(1,))
+        return Space("last", (2, 2), (4,), (stage,), last_widths, embedding)
+
+    def costs(inputs: int) -> tuple[cost.Cost, cost.Cost]:
+        return table.cost(smallest(space(inputs, 0))), table.cost(smallest(space(inputs, width)))
+
+    without, narrow = costs(min(most, 200))
+    assert without.flops <= narrow.flops and without.parameters <= narrow.parameters
+    space(most, 0, width)
+    if most < 10_000:
+        without, narrow = costs(most + 1)
+        assert without.flops > narrow.flops
+        with pytest.raises(UserError, match=f"0 is not the cheapest: leave 0 or {width} out"):
+            space(most + 1, 0, width)
 
 
 def test_table_counts_embedding_and_missing_last_convolution(table):

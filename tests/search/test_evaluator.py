@@ -15,9 +15,9 @@ from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
 from search.config import SearchConfig
-from search.evaluator import SupernetEvaluator, pick_precision
+from search.evaluator import SupernetEvaluator, calibration_batches, pick_precision
 from supernet.files import load_space
-from supernet.space import decode, sample
+from supernet.genome import decode, sample
 from supernet.supernet import Supernet
 
 SIZE = (32, 16)
@@ -57,6 +57,18 @@ def test_score_is_that_of_the_extracted_calibrated_network(supernet, sets):
         assert evaluate(arch) == got
         scores.add(got["default"])
     assert len(scores) == 4
+
+
+@pytest.mark.parametrize("size", [2, 6, 64])
+@pytest.mark.parametrize("count", [2, 3, 5, 13, 66, 200])
+def test_calibration_images_are_shared_out_evenly(count, size):
+    """Every batch counts alike in a BN's average, so a few images left over must not be one."""
+    config = replace(CONFIG, calibration_batches=4, calibration_batch_size=size)
+    batches = calibration_batches(_images(count, range(5), 0), SIZE, "cpu", config, seed=1)
+    sizes = [len(batch) for batch in batches]
+    assert min(sizes) >= 2 and max(sizes) - min(sizes) <= 1
+    assert sum(sizes) == min(count, 4 * size) and len(batches) <= 4
+    assert max(sizes) <= max(size, 3)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from search.front import hypervolume, knees, pareto_front, write_front
 from search.history import Candidate, candidate_from_dict
-from supernet.arch import mobilenet_v2
+from supernet.arch_forms import mobilenet_v2
 
 
 def _candidate(trial: int, flops: int, score: float | None, parameters: int = 1) -> Candidate:

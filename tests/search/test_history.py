@@ -9,7 +9,7 @@ import pytest
 from reid.errors import UserError
 from search.history import Candidate, append_candidate, read_candidates, recover_candidates
 from supernet.files import load_space
-from supernet.space import decode, sample
+from supernet.genome import decode, sample
 
 
 @pytest.fixture

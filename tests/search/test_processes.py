@@ -91,9 +91,17 @@ def test_an_exception_in_a_worker_ends_all_with_its_message(start, tmp_path, wha
     assert [each.returncode for each in done] == [0, 0] and _same(tmp_path)
 
 
+def test_workers_say_that_the_first_process_was_killed(start, tmp_path):
+    first, second = start(tmp_path, "kill:7", count=2)  # of the round of trials 7 and 8
+    assert first.returncode == -signal.SIGKILL and second.returncode == 1
+    assert "UserError: process 1: the first process ended before the search did" in second.stdout
+    assert len(_log(tmp_path / "run" / "candidates.jsonl")) == 7
+
+
 def test_a_worker_that_is_killed_ends_all(start, tmp_path):
     first, second = start(tmp_path, "kill:8", count=2)
-    assert first.returncode not in (0, None) and second.returncode == -signal.SIGKILL
+    assert first.returncode == 1 and second.returncode == -signal.SIGKILL
+    assert "UserError: another process of the search ended" in first.stdout
     assert len(_log(tmp_path / "run" / "candidates.jsonl")) == 7  # but for the round of trials 7 and 8
     done = start(tmp_path, "all", count=3)
     assert [each.returncode for each in done] == [0, 0, 0] and _same(tmp_path)

@@ -12,9 +12,11 @@ from reid.errors import UserError
 from search.cost import CostTable, flops_range
 from search.feasibility import fastest
 from search.limits import Limits, arch_cost
-from search.region import archs_downwards, make_region, sample_near
+from search.listing import archs_downwards
+from search.region import make_region, sample_near
 from supernet.files import load_space
-from supernet.space import Space, StageSpace, count_archs, decode, largest
+from supernet.genome import decode, largest
+from supernet.space import Space, StageSpace, count_archs
 
 TABLE = CostTable()
 SPACE = Space(
@@ -195,6 +197,11 @@ def test_limits_above_the_largest_arch_are_noted_and_taken_down():
         assert not make_region(SPACE, Limits(**{name: figure}), table=TABLE).note
     capped = make_region(SPACE, Limits(10 * most["flops"]), 0.5, table=TABLE)
     assert (capped.lower, capped.upper) == (round(0.5 * most["flops"]), most["flops"])
+
+
+def test_one_size_to_count_at_is_not_for_spaces_that_choose_among_several():
+    with pytest.raises(UserError, match="space tiny-plus chooses among input sizes: leave search.cost_input_size out"):
+        make_region(load_space("tiny-plus"), Limits(10**9), cost_size=(64, 32))
 
 
 def test_limits_count_at_the_size_asked_for():

@@ -15,10 +15,11 @@ from search.cost import CostTable, whole_network_flops
 from search.front import pareto_front
 from search.history import read_candidates
 from search.limits import Limits
+from search.predictor import cross_validated_rank
 from search.run import run_search
 from supernet.files import load_arch, load_space
+from supernet.genome import contains
 from supernet.network import build_network
-from supernet.space import contains
 
 SPACE = load_space("tiny")
 CONFIG = SearchConfig(trials=24, population=8, sample_size=3, generation=5)
@@ -123,6 +124,15 @@ def test_speed_is_of_this_call_alone(tmp_path):
     assert speed.candidates == 4
     assert 4 * 0.005 <= speed.seconds <= time.perf_counter() - start
     assert speed.per_second == 4 / speed.seconds
+
+
+def test_arch_files_are_of_the_search_as_it_stands(tmp_path):
+    first = _run(tmp_path / "run", config=replace(CONFIG, top_k=4))
+    assert [path.stem for path in first.archs] == [f"MLR-6M-{letter}" for letter in "ABCD"]
+    other = tmp_path / "run/archs/MLR-6M-T3.yaml"  # tools/search.py --write
+    other.write_bytes(first.archs[3].read_bytes())
+    result = _run(tmp_path / "run", config=replace(CONFIG, top_k=2, trials=30), resume=True)
+    assert sorted((tmp_path / "run/archs").iterdir()) == sorted([*result.archs, other])
 
 
 @pytest.mark.parametrize(
@@ -252,6 +262,14 @@ def test_screened_search_is_resumed_alike_and_tells_its_predictor(tmp_path, stra
     assert all(same[:16]) and not all(same[16:])  # the predictor chooses from 16 scored ones on
     kept = json.loads((tmp_path / "a/search.json").read_text())["predictor"]
     assert kept == whole.predictor and -1 <= kept["kendall"] <= kept["spearman"] <= 1
+
+
+def test_predictor_is_judged_by_the_scores_that_it_learns_from(tmp_path, monkeypatch):
+    """All of a long search's would take minutes at its end: the time grows with the third power."""
+    monkeypatch.setattr("search.run.RECENT", 25)
+    result = _run(tmp_path / "run", config=replace(CONFIG, trials=32, screen=2, screen_after=16))
+    spearman, kendall = cross_validated_rank(SPACE, result.candidates[-25:])
+    assert result.predictor == {"spearman": round(spearman, 4), "kendall": round(kendall, 4)}
 
 
 def test_screening_random_search_is_refused(tmp_path):

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.errors import UserError
-from supernet.arch import Arch, Block, Stage, arch_from_dict, arch_from_rows, arch_to_dict, mobilenet_v2
+from supernet.arch import Arch, Block, Stage
+from supernet.arch_forms import arch_from_dict, arch_from_rows, arch_to_dict, mobilenet_v2
 from supernet.files import ARCHS, load_arch
 from supernet.network import build_network
 
@@ -126,6 +127,7 @@ STAGE = GOOD["stages"][0]
         ({key: value for key, value in GOOD.items() if key != "stem"}, "key 'stem' is missing"),
         (GOOD | {"stems": 3}, "unknown key 'stems'"),
         (GOOD | {"rows": [[1, 8, 1, 1]]}, "either 'stages' or 'rows'"),
+        (GOOD | {"kernel": 5}, "'kernel' is of 'rows'"),
         (GOOD | {"stem": "big"}, "stem"),
         (GOOD | {"stem": 0}, "stem"),
         (GOOD | {"last_width": [1]}, "last_width"),

@@ -15,8 +15,8 @@ from reid.engine.optimizers import OptimizerConfig, build_optimizer
 from reid.models.backbones.ibn import IBN
 from supernet.activations import ACTIVATIONS, activate, activation_layer
 from supernet.blocks import InvertedResidual
+from supernet.genome import largest
 from supernet.network import build_network
-from supernet.space import largest
 from supernet.squeeze_excite import SqueezeExcite
 from supernet.supernet import Supernet
 

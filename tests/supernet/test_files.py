@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from reid.models.heads import HeadConfig
-from supernet.arch import arch_to_dict, mobilenet_v2
+from supernet.arch_forms import arch_to_dict, mobilenet_v2
 from supernet.catalog import (
     Backbone,
     NetworkSpec,
@@ -32,7 +32,8 @@ from supernet.files import (
     space_from_dict,
     space_to_dict,
 )
-from supernet.space import Space, StageSpace, largest
+from supernet.genome import largest
+from supernet.space import Space, StageSpace
 from supernet.supernet import Supernet
 
 
@@ -131,6 +132,7 @@ STAGE = SPACE["stages"][0]
         (SPACE | {"stages": [STAGE | {"depths": ["two"]}]}, "depths"),
         (SPACE | {"stages": [STAGE | {"stride": 3}]}, "stride 3"),
         (SPACE | {"stages": [STAGE | {"kernal": [3]}]}, "unknown key 'kernal' in a stage; nearest: kernels"),
+        (SPACE | {"stages": [STAGE | {"strides": [2]}]}, "unknown key 'strides' in a stage; nearest: stride"),
         (SPACE | {"stages": [{"stride": 1, "widths": [8], "depths": [1], "kernels": [3]}]}, "key 'expands' is missing"),
         (SPACE | {"input_sizes": [[64, 32]]}, "either 'input_size' or 'input_sizes'"),
         (SIZELESS | {"input_sizes": []}, "input_sizes: must be a list"),
@@ -168,6 +170,7 @@ def test_arch_file_round_trip(tmp_path):
         ("- 1\n", "must be a mapping"),
         ("", "must be a mapping"),
         ("stages: [\n", "not valid YAML at line 2"),
+        ("input_size: [64, 32]\nrows: [[1, 8, 1, 1]]\norigin: a paper\n", "origin: must be a mapping"),
     ],
 )
 def test_bad_arch_files_name_the_file(tmp_path, text, message):
@@ -176,6 +179,12 @@ def test_bad_arch_files_name_the_file(tmp_path, text, message):
     with pytest.raises(UserError, match=message) as caught:
         load_arch(path)
     assert "bad.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_arch_without_a_name_takes_its_files(tmp_path):
+    for head in ("", "name:\n"):
+        (tmp_path / "mine.yaml").write_text(f"{head}input_size: [64, 32]\nrows: [[1, 8, 1, 1]]\n")
+        assert load_arch(tmp_path / "mine.yaml").name == "mine"
 
 
 def test_missing_arch_file(tmp_path):

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from reid.models.backbones.ibn import IBN
-from supernet.arch import mobilenet_v2
+from supernet.arch_forms import mobilenet_v2
 from supernet.folding import fold_batch_norm
+from supernet.genome import decode, largest, sample, smallest
 from supernet.network import build_network
-from supernet.space import decode, largest, sample, smallest
 
 
 def _network(arch) -> nn.Module:

@@ -11,8 +11,8 @@ import pytest
 from search.cost import CostTable, flops_range
 from search.sampling import NEAR, evenly_over_flops
 from supernet.files import load_space
+from supernet.genome import contains, largest, smallest
 from supernet.sampling import SamplingConfig, step_archs, uniform
-from supernet.space import contains, largest, smallest
 
 TINY = load_space("tiny")
 

@@ -12,22 +12,10 @@ from hypothesis import strategies as st
 
 from reid.errors import UserError
 from search.cost import CostTable, flops_range
-from supernet.arch import arch_from_rows, mobilenet_v2
+from supernet.arch_forms import arch_from_rows, mobilenet_v2
 from supernet.files import load_space
-from supernet.space import (
-    Space,
-    StageSpace,
-    contains,
-    count_archs,
-    crossover,
-    decode,
-    describe,
-    encode,
-    largest,
-    mutate,
-    sample,
-    smallest,
-)
+from supernet.genome import contains, crossover, decode, encode, largest, mutate, sample, smallest
+from supernet.space import Space, StageSpace, count_archs, describe
 
 TINY, MLR, PLUS = load_space("tiny"), load_space("mlr-210m"), load_space("tiny-plus")
 MIXED = Space(
@@ -267,9 +255,11 @@ STAGE = StageSpace(2, (8,), (1,), (3,), (2,))
         ({"stages": (StageSpace(2, (8,), (0, 1), (3,), (2,)),)}, "s1.depth"),
         ({"stages": (StageSpace(3, (8,), (1,), (3,), (2,)),)}, "stride"),
         ({"stages": ()}, "stage"),
+        ({"stages": (), "last_widths": (0, 4), "embedding": 100}, "stage"),
         ({"last_widths": (-1,)}, "last_width"),
         ({"input_size": (64,)}, "input_size"),
         ({"embedding": 0}, "embedding"),
+        ({"last_widths": (0, 4), "embedding": 100}, "0 is not the cheapest: leave 0 or 4 out"),
     ],
 )
 def test_impossible_spaces_are_refused(change, message):

@@ -14,11 +14,11 @@ from torch import nn
 
 from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
-from supernet.arch import mobilenet_v2
+from supernet.arch_forms import mobilenet_v2
 from supernet.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.files import load_space
+from supernet.genome import decode, largest, sample, smallest
 from supernet.network import build_network
-from supernet.space import decode, largest, sample, smallest
 from supernet.supernet import Supernet
 
 

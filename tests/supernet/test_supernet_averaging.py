@@ -13,7 +13,7 @@ from reid.engine.bn_calibration import calibrate
 from reid.engine.device import seeded
 from reid.engine.trainer import Monitor, fit
 from supernet.checkpoint import load_supernet, save_supernet
-from supernet.space import largest, smallest
+from supernet.genome import largest, smallest
 from supernet.supernet import Supernet
 from supernet.training import SupernetTask
 

@@ -10,7 +10,7 @@ import torch
 
 from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
-from supernet.arch import arch_from_rows
+from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.zoo import FOLDER, ZooEntry, find_entry, load_backbone, with_entry, write_index, zoo_entries
 

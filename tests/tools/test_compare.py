@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from evaluation.comparison import ResultRow, read_result, write_result
 from evaluation.repeats import mean_row
+from evaluation.result_row import ResultRow, read_result, write_result
 from reid.engine.checkpoint import save_weights
 from reid.engine.run_folder import append_metrics
 from supernet.catalog import build, find_network, spec_to_dict
@@ -47,3 +47,12 @@ def test_time_is_measured_for_both(runs, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "10000.00" not in printed  # what each run measured for itself
     assert read_result(runs[0]).latency_ms == 1e4  # and the runs are left as they were
+
+
+def test_a_run_without_weights_gets_no_time(runs, tmp_path, capsys):
+    """What it measured for itself is of another moment than the others' time."""
+    (tmp_path / "once" / "last.safetensors").unlink()
+    compare(runs, None, tmp_path / "out")
+    assert "10000.00" not in capsys.readouterr().out
+    mean, once = (line for line in (tmp_path / "out" / "table.md").read_text().splitlines() if "| resnet18 |" in line)
+    assert float(mean.split("|")[-2]) > 0 and once.split("|")[-2].strip() in ("", "-")

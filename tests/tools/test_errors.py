@@ -16,7 +16,7 @@ from reid.data.synthetic import SyntheticConfig, make_synthetic
 from reid.errors import UserError
 from search.cost import whole_network_flops
 from supernet.files import load_space
-from supernet.space import largest, smallest
+from supernet.genome import largest, smallest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("train_supernet", "search", "retrain", "evaluate", "compare", "pipeline", "rank", "gain")

@@ -15,7 +15,8 @@ from reid.errors import UserError
 from search.explanation import explain, explanation_from_dict
 from search.history import Candidate, append_candidate, read_candidates
 from supernet.files import load_space, space_to_dict
-from supernet.space import Space, StageSpace, decode, sample
+from supernet.genome import decode, sample
+from supernet.space import Space, StageSpace
 from tools.jobs.explain import explain_search, searched_space
 
 SPACE = load_space("tiny")

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 import tools.jobs.stand_alone
 import tools.jobs.ways
-from evaluation.comparison import read_result, write_result
+from evaluation.result_row import read_result, write_result
 from reid.engine.device import seeded
 from reid.errors import UserError
 from reid.files import read_yaml, write_json
@@ -23,7 +23,7 @@ from search.gain.sampling import random_archs
 from search.ranking.sampling import find_band
 from supernet.checkpoint import save_supernet
 from supernet.files import NamedArch, load_arch, load_space, save_arch
-from supernet.space import contains
+from supernet.genome import contains
 from supernet.supernet import Supernet
 from tools.jobs.gain import Asked, gain
 from tools.jobs.provenance import sha256

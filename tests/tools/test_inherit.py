@@ -6,13 +6,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from evaluation.comparison import comparable_groups, read_result
+from evaluation.comparison import comparable_groups
+from evaluation.result_row import read_result
 from reid.engine.device import seeded
 from reid.files import read_yaml
 from supernet.catalog import build, find_network
 from supernet.checkpoint import load_supernet, save_supernet
 from supernet.files import NamedArch, load_space, save_arch
-from supernet.space import smallest
+from supernet.genome import smallest
 from supernet.supernet import Supernet
 from tools.jobs.data import open_source
 from tools.jobs.evaluate import Request, evaluate

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from evaluation.comparison import read_result
+from evaluation.result_row import read_result
 from reid.engine.batches import training_batches
 from reid.engine.run_folder import read_metrics
 from tools.jobs.data import open_source, retrain_data, search_data

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.comparison import read_result
+from evaluation.result_row import read_result
 from reid.engine.checkpoint import load_weights, read_about
 from reid.engine.run_folder import read_metrics
 from reid.errors import UserError
@@ -21,7 +21,7 @@ from search.history import read_candidates
 from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import load_supernet
 from supernet.files import load_arch, load_space
-from supernet.space import contains, largest
+from supernet.genome import contains, largest
 from tools.jobs.evaluate import evaluate
 from tools.jobs.pipeline import pipeline
 
@@ -153,6 +153,14 @@ def test_lost_steps_are_made_again_alike(run, make_job, tmp_path):
     first, second = (network.state_dict() for network in networks)
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert read_result(copy / f"retrain-{BEST}").mAP == read_result(run / f"retrain-{BEST}").mAP
+
+
+def test_goes_on_where_it_was_ended_between_score_and_result(run, make_job, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    before = read_result(run / "inherited-largest")
+    (copy / "inherited-largest" / "result.json").unlink()
+    pipeline(make_job(copy, resume=True), None, [])
+    assert read_result(copy / "inherited-largest").mAP == before.mAP
 
 
 def _made(folder):

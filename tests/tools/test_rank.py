@@ -15,8 +15,8 @@ from matplotlib.image import imread
 from scipy import stats
 
 import tools.jobs.stand_alone
-from evaluation.comparison import read_result, write_result
 from evaluation.features.extraction import evaluate_network
+from evaluation.result_row import read_result, write_result
 from reid.engine.device import seeded
 from reid.errors import UserError
 from reid.files import read_yaml

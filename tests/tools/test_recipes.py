@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from evaluation.comparison import read_result
+from evaluation.result_row import read_result
 from reid.config import load_config
 from reid.data.augment import prepare
 from reid.engine.checkpoint import load_weights, read_about
@@ -26,7 +26,7 @@ from reid.models.heads import HeadConfig, PartsConfig, SpectralConfig, build_hea
 from reid.models.network import count_parameters
 from supernet.catalog import Backbone, NetworkSpec, build, find_network, for_inference, spec_from_dict, spec_to_dict
 from supernet.files import load_space
-from supernet.space import decode, sample
+from supernet.genome import decode, sample
 from tools.jobs.data import open_source
 from tools.jobs.data import test_data as official_test
 from tools.jobs.experiment import RECIPES

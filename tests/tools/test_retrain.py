@@ -16,7 +16,7 @@ import torchvision
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from evaluation.comparison import read_result
+from evaluation.result_row import read_result
 from reid.config import build_config, load_config
 from reid.data.augment import prepare
 from reid.engine.checkpoint import load_weights, read_about

@@ -10,7 +10,7 @@ import torch
 import tools.jobs.data
 from reid.engine.run_folder import read_metrics
 from supernet.checkpoint import load_supernet
-from supernet.space import largest
+from supernet.genome import largest
 
 PROGRAM = Path(__file__).with_name("train_supernet_program.py")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,17 +12,17 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.comparison import read_result
 from evaluation.protocols import Protocol
+from evaluation.result_row import read_result, write_result
 from reid.files import read_json, write_json
 from reid.models.network import count_parameters
 from search.cost import whole_network_flops
-from supernet.arch import arch_from_rows
+from supernet.arch_forms import arch_from_rows
 from supernet.files import NamedArch, load_arch, save_arch
 from supernet.zoo import find_entry, load_backbone
 from tools.jobs.evaluate import Request, evaluate
 from tools.jobs.retrain import Retraining, retrain
-from tools.jobs.zoo import add
+from tools.jobs.zoo import _licence, add
 
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 
@@ -114,6 +115,65 @@ def test_adding_by_the_tool(runs, call, refused, tmp_path):
 )
 def test_refusals(zoo, call, refused, arguments, message):
     refused(call("zoo", *arguments, "--folder", zoo, tiny=False), message)
+
+
+@pytest.mark.parametrize("name", ["a b", "", "../x", "ünï", ".x", "add"])
+def test_names_that_are_none(runs, call, refused, tmp_path, name):
+    refused(
+        call("zoo", "add", runs / "run", "--name", name, "--folder", tmp_path / "zoo", tiny=False), "--name .*must be"
+    )
+    assert not (tmp_path / "zoo").exists()
+
+
+def test_files_of_what_is_replaced_do_not_stay(runs, zoo):
+    before = sorted(path.name for path in zoo.iterdir())
+    add(runs / "run", "small-a", replace=True, folder=zoo)
+    after = sorted(path.name for path in zoo.iterdir())
+    assert before == ["Small-A.safetensors", "Small-A.yaml", "index.json"]
+    assert after == ["index.json", "small-a.safetensors", "small-a.yaml"]
+    load_backbone("Small-A", zoo)
+
+
+def test_an_option_that_says_nothing_is_refused(runs, zoo, call, refused):
+    for option in (("--name", "x"), ("--flip", "x"), ("--replace",)):
+        refused(call("zoo", "Small-A", *option, "--folder", zoo, tiny=False), f"{option[0]} is for adding weights")
+    refused(call("zoo", "--image", "x.png", "--folder", zoo, tiny=False), "--image: say whose features")
+    refused(
+        call("zoo", "add", runs / "run", "--name", "x", "--image", "x.png", "--folder", zoo, tiny=False), "--image: say"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"networks": {}}', '{"networks": [3]}'])
+def test_a_damaged_index_is_not_to_be_removed(runs, zoo, call, refused, text):
+    (zoo / "index.json").write_text(text)
+    for arguments in ((), ("Small-A",), ("add", runs / "run", "--name", "x")):
+        done = call("zoo", *arguments, "--folder", zoo, tiny=False)
+        refused(done, "index.json is no index of weights; restore it from the repository")
+    assert (zoo / "index.json").read_text() == text and not (zoo / "x.safetensors").exists()
+
+
+def test_what_is_no_training_is_not_added(runs, call, refused, tmp_path):
+    arguments = ("--name", "x", "--folder", tmp_path / "zoo")
+    refused(
+        call("zoo", "add", runs / "flip", *arguments, tiny=False), "flip is no finished training: name a run folder"
+    )
+    row = read_result(runs / "run")
+    write_result(tmp_path / "mean", dataclasses.replace(row, mAP_spread=0.1, rank1_spread=0.1, seeds=(0, 1)))
+    refused(call("zoo", "add", tmp_path / "mean", *arguments, tiny=False), "mean is the mean of 2 trainings: name one")
+
+
+@pytest.mark.parametrize(
+    ("train_set", "licence"),
+    [
+        ("synthetic: 72 identities, 1089 images", "no restriction by its data"),
+        ("market1501: 751 identities, 12936 images", "research only"),
+        ("synthetic: 72 identities, 9 images, taught by runs/on-market", "not told here"),
+        ("ImageNet weights, then synthetic: 72 identities, 9 images", "not told here"),
+        ("synthetic + msmt17: 72 identities, 9 images", "not told here"),
+    ],
+)
+def test_a_licence_is_told_of_what_was_trained_on_its_data_alone(train_set, licence):
+    assert _licence(train_set).startswith(licence)
 
 
 def test_paths_of_this_machine_are_not_noted_down(runs, tmp_path):

@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from evaluation.comparison import ResultRow, comparison_table, markdown_table, read_result
+from evaluation.comparison import comparison_table, markdown_table
 from evaluation.report.comparison import write_comparison_report
 from evaluation.report.history import training_folders
 from evaluation.report.training import command_of, config_of
+from evaluation.result_row import ResultRow, read_result
 from reid.engine.checkpoint import read_about
 from reid.files import read_json, write_text
 from search.history import read_candidates
@@ -49,13 +50,14 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
 
 
 def _with_fresh_latency(rows: list[ResultRow], runs: Sequence[Path]) -> list[ResultRow]:
-    """The rows with latencies measured now, one thread, all networks in turn; a run without weights keeps its own."""
+    """The rows with latencies measured now, one thread, all networks in turn; a run without weights gets none,
+    since what was measured at another time is not to be set beside these."""
     weights = [training_folders(run)[0] / WEIGHTS for run in runs]  # all seeds are of one network
     found = [index for index, path in enumerate(weights) if path.exists()]
     specs = [spec_from_dict(read_about(weights[index])) for index in found]
     # Weights do not change the time, so fresh ones do.
     networks = [(build(spec), spec.input_size) for spec in tqdm(specs, desc="latency", unit="network")]
-    rows = list(rows)
+    rows = [dataclasses.replace(row, latency_ms=None) for row in rows]
     for index, latency in zip(found, measure_latency(networks, torch.device("cpu")), strict=True):
         rows[index] = dataclasses.replace(rows[index], latency_ms=latency)
     return rows

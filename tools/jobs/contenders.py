@@ -16,7 +16,8 @@ from search.ranking.sampling import Band, find_band
 from supernet.arch import Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, save_arch
-from supernet.space import Space, encode
+from supernet.genome import encode
+from supernet.space import Space
 from tools.cli import Job
 from tools.jobs.given_archs import given_archs
 from tools.jobs.opening import shown

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.comparison import RESULT, read_result
 from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_table
 from evaluation.protocols import Protocol
+from evaluation.result_row import RESULT, read_result
 from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.files import write_json, write_text

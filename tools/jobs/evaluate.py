@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from evaluation.comparison import RESULT, read_result
 from evaluation.features.files import load_features
 from evaluation.protocols import Protocol, evaluate_features
+from evaluation.result_row import RESULT, read_result
 from reid.engine.checkpoint import read_about, save_weights
 from reid.engine.device import describe_device
 from reid.errors import UserError
@@ -19,17 +19,20 @@ from reid.models.network import ReidNetwork
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, find_network, spec_to_dict
 from supernet.checkpoint import load_supernet
-from supernet.space import Space, encode, largest, smallest
+from supernet.genome import encode, largest, smallest
+from supernet.space import Space
 from supernet.supernet import Supernet
-from tools.cli import Job
+from tools.cli import Job, check_folder
 from tools.jobs.calibration import calibration, never_trained_on
 from tools.jobs.data import Source, open_source, search_data, train_set_words
 from tools.jobs.datasets import open_test_sets
 from tools.jobs.inherit import cut_out
 from tools.jobs.opening import announce, shown
+from tools.jobs.ownership import check_owner
 from tools.jobs.provenance import sha256
 from tools.jobs.result import SCORE, WEIGHTS, Wanted, measure, score_on_test, write_scores
 from tools.jobs.subject import load_network, onnx_subject
+from tools.jobs.train_supernet import WEIGHTS as SUPERNET
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,17 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
     Raises:
         UserError: the file is unreadable or of another kind, or there is a result in the run folder already.
     """
+    check_owner(job.out, own=SCORE)
     for name in (RESULT, SCORE):
         if (job.out / name).exists() and not job.resume:
             raise UserError(
                 f"{job.out} already holds a result; give another folder with --out, or --resume to write it again"
             )
-    if request.save_features is not None and request.save_features.suffix != ".npz":
-        raise UserError(f"--save-features {request.save_features}: must end in .npz")
-    subject = subject / WEIGHTS if subject.is_dir() else subject
+    if request.save_features is not None:
+        if request.save_features.suffix != ".npz":
+            raise UserError(f"--save-features {request.save_features}: must end in .npz")
+        check_folder(request.save_features.parent, "--save-features: folder")
+    subject = _weights_in(subject) if subject.is_dir() else subject
     if arch is not None and subject.suffix in (".npz", ".onnx"):
         raise UserError(f"{subject}: --arch is for supernets: leave it out")
     if subject.suffix == ".npz":
@@ -77,6 +83,16 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
     else:
         _checkpoint(job, subject, arch, search, request)
     return job.out
+
+
+def _weights_in(run: Path) -> Path:
+    """The network of a run folder; raises UserError, with what to give in its place, where there is none."""
+    path = run / WEIGHTS
+    if not path.is_file():
+        supernet = run / SUPERNET
+        cure = f"give {shown(supernet)} and --arch NAME" if supernet.is_file() else "let its training finish"
+        raise UserError(f"run folder {shown(run)} has no {WEIGHTS}; {cure}")
+    return path
 
 
 def _saved_features(job: Job, path: Path, request: Request) -> None:

@@ -12,7 +12,7 @@ from reid.errors import UserError
 from search.cost import format_flops
 from search.ranking.sampling import Band
 from supernet.files import load_space
-from supernet.space import encode
+from supernet.genome import encode
 from tools.cli import Job
 from tools.jobs.contenders import Contender, baselines, found_archs, given_rivals, random_rivals, save_drawn
 from tools.jobs.data import Source, open_source

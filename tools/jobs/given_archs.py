@@ -7,7 +7,8 @@ from pathlib import Path
 
 from reid.errors import UserError
 from supernet.files import NamedArch, load_arch
-from supernet.space import Space, encode
+from supernet.genome import encode
+from supernet.space import Space
 
 
 def given_archs(option: str, paths: Sequence[Path], space: Space) -> list[tuple[NamedArch, Path]]:

@@ -13,7 +13,7 @@ from search.evaluator import calibration_batches
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec
 from supernet.files import load_space
-from supernet.space import encode
+from supernet.genome import encode
 from supernet.supernet import Supernet
 from tools.cli import Job
 from tools.jobs.data import Source, search_data

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.comparison import RESULT
+from evaluation.result_row import RESULT
 from reid.config import config_to_dict
 from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG, open_run
@@ -62,7 +62,8 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     for name in (best, "largest"):
         run = out / f"inherited-{name}"
         if not (run / RESULT).exists():
-            evaluate(_step(job, run), out / "supernet" / WEIGHTS, name, out / "search")
+            own = dataclasses.replace(job, out=run, resume=True)  # it may have been ended between score and result
+            evaluate(own, out / "supernet" / WEIGHTS, name, out / "search")
         rows.append(run)
 
     _title(4, "comparison", start)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from evaluation.comparison import RESULT, comparison_table, read_result, write_result
+from evaluation.comparison import comparison_table
 from evaluation.repeats import mean_row
 from evaluation.report.training import write_training_report
+from evaluation.result_row import RESULT, read_result, write_result
 from reid.config import config_to_dict
 from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG

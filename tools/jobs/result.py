@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
-from evaluation.comparison import ResultRow, comparison_table, write_result
+from evaluation.comparison import comparison_table
 from evaluation.features.files import RetrievalFeatures, save_features
 from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Evaluation, Protocol, evaluate_features
+from evaluation.result_row import ResultRow, write_result
 from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation
 from reid.files import write_json

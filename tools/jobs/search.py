@@ -22,7 +22,7 @@ from search.latency.check import describe_error, prediction_error
 from search.latency.table import LatencyTable, build_table
 from search.limits import Limits
 from search.limits import describe as describe_limits
-from search.outcome import SearchResult
+from search.outcome import SUMMARY, SearchResult
 from search.region import make_region
 from search.run import run_search
 from search.workers import Team
@@ -34,6 +34,7 @@ from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.latency import latency_folder
 from tools.jobs.opening import announce, shown
+from tools.jobs.ownership import alone_in, check_owner
 from tools.jobs.provenance import commit, sha256
 from tools.jobs.supernet_scores import open_supernet
 from tools.jobs.train_supernet import WEIGHTS
@@ -82,8 +83,9 @@ def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
 
     Raises:
         UserError: there is no supernet, it is of another space than the config's, or the limits cannot be met in the
-            space.
+            space, or the folder holds another tool's run.
     """
+    check_owner(job.out, own=SUMMARY)
     processes = from_environment(job.device)
     job = dataclasses.replace(job, device=processes.device)
     # What is sent are archs and scores: gloo between CPUs, wherever the networks run.
@@ -119,21 +121,22 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         "commit": commit(),
         **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
     }
-    result = run_search(
-        space,
-        evaluator,
-        limits,
-        config,
-        strategy,
-        job.out,
-        job.seed,
-        job.resume,
-        origin=origin,
-        table=costs,
-        latency=latency and latency.latency,
-        measure=latency and _measure(latency.target),
-        team=team,
-    )
+    with alone_in(job.out):
+        result = run_search(
+            space,
+            evaluator,
+            limits,
+            config,
+            strategy,
+            job.out,
+            job.seed,
+            job.resume,
+            origin=origin,
+            table=costs,
+            latency=latency and latency.latency,
+            measure=latency and _measure(latency.target),
+            team=team,
+        )
     rows = [dataclasses.asdict(each) for each in result.candidates]
     draw_search_progress(rows, job.out / "search_progress.png")
     draw_search_front(rows, job.out / "search_front.png", result.cost)

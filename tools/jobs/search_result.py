@@ -48,6 +48,8 @@ def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
     Raises:
         UserError: there is no finished search, or no candidate of that number that got a score.
     """
+    if not (out / SUMMARY).is_file():
+        raise UserError(f"{out} holds no search: give the --out of a finished one")
     summary = read_json(out / SUMMARY)
     if not summary.get("finished"):
         raise UserError(f"the search in {out} is not finished: go on with --resume")

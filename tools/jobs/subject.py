@@ -21,7 +21,6 @@ from supernet.catalog import NetworkSpec, build, spec_from_dict, spec_to_dict
 from tools.jobs.data import Source, search_data, test_data
 from tools.jobs.experiment import DataConfig
 from tools.jobs.opening import shown
-from tools.jobs.provenance import sha256
 
 FEATURES = "features"
 """Folder of kept features below that of the decoded images."""
@@ -83,7 +82,7 @@ def onnx_subject(path: Path, device: torch.device, size: tuple[int, int] | None,
         raise UserError(f"{path} takes images of {found[0]}x{found[1]}, not of {size[0]}x{size[1]}")
     if protocol.precision != "fp32":
         raise UserError(f"--precision {protocol.precision}: {path} has its own precision; leave the option out")
-    digest = sha256(path)
+    digest = network.digest
     about = {"network": path.stem, "weights": shown(path), "weights_sha256": digest, "runs_on": network.providers[0]}
     return Subject(network, found, torch.device("cpu"), f"onnx {network.providers[0]} {digest}", about)
 

@@ -29,8 +29,7 @@ def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
     weights = run / WEIGHTS
     if not weights.exists():
         raise UserError(
-            f"no trained supernet at {weights}; run python tools/train_supernet.py first, "
-            "or name its run with --supernet"
+            f"no trained supernet at {weights}; run python tools/train_supernet.py first, or name another run of it"
         )
     supernet = load_supernet(weights, device)
     if supernet.space != space:

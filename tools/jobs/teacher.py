@@ -19,7 +19,7 @@ from reid.models.classifiers import Classifier, CosineClassifier
 from search.evaluator import calibration_batches
 from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import load_supernet
-from supernet.space import largest
+from supernet.genome import largest
 from tools.cli import Job
 from tools.jobs.result import WEIGHTS
 

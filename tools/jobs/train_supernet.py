@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,9 @@ from search.evaluator import SupernetEvaluator
 from search.sampling import evenly_over_flops
 from supernet.checkpoint import save_supernet
 from supernet.files import load_space, space_to_dict
+from supernet.genome import largest, smallest
 from supernet.sampling import Draw, uniform
-from supernet.space import Space, describe, largest, smallest
+from supernet.space import Space, describe
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
 from tools.cli import Job
@@ -26,6 +28,7 @@ from tools.jobs.data import SearchData, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.facts import training_facts
 from tools.jobs.opening import announce, recipe_lines, shown, tell_estimate
+from tools.jobs.ownership import alone_in
 from tools.jobs.provenance import run_config
 
 WEIGHTS = "supernet.safetensors"
@@ -62,28 +65,30 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
             _draw(experiment.supernet, space),
         )
     facts = training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source)
-    # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
-    if processes.is_main:
-        parts = {"data": experiment.data, "supernet": experiment.supernet}
-        open_run(job.out, run_config(job, source, **parts) | {"space": space_to_dict(space)}, job.resume)
-        _announce(job, space, images, source, processes)
+    with contextlib.ExitStack() as stack:
+        # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
+        if processes.is_main:
+            parts = {"data": experiment.data, "supernet": experiment.supernet}
+            open_run(job.out, run_config(job, source, **parts) | {"space": space_to_dict(space)}, job.resume)
+            stack.enter_context(alone_in(job.out))
+            _announce(job, space, images, source, processes)
+            barrier(processes)
+        trained = fit(
+            task,
+            batches,
+            recipe,
+            job.out,
+            job.device,
+            monitor=Monitor(_monitor(job, space, images), "largest_mAP"),
+            facts=facts,
+            processes=processes,
+            on_estimate=tell_estimate(job.device),
+            title="supernet",
+        )
+        if processes.is_main:
+            save_supernet(job.out / WEIGHTS, trained.supernet)
+            write_training_report(job.out)
         barrier(processes)
-    trained = fit(
-        task,
-        batches,
-        recipe,
-        job.out,
-        job.device,
-        monitor=Monitor(_monitor(job, space, images), "largest_mAP"),
-        facts=facts,
-        processes=processes,
-        on_estimate=tell_estimate(job.device),
-        title="supernet",
-    )
-    if processes.is_main:
-        save_supernet(job.out / WEIGHTS, trained.supernet)
-        write_training_report(job.out)
-    barrier(processes)
     return job.out
 
 

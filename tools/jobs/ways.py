@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.comparison import RESULT
 from evaluation.protocols import Protocol
+from evaluation.result_row import RESULT
 from reid.config import config_to_dict
 from reid.engine.run_folder import CONFIG
 from reid.engine.scaling import at_epochs

@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 
-from evaluation.comparison import ResultRow, read_result
+from evaluation.result_row import ResultRow, read_result
 from reid.data.augment import prepare
+from reid.data.decode import decode_image
 from reid.engine.checkpoint import read_about
+from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_json, write_atomic
 from reid.models.network import ReidNetwork, count_parameters
@@ -20,11 +20,16 @@ from search.cost import network_counts
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import NamedArch, save_arch
-from supernet.zoo import FOLDER, ZooEntry, find_entry, load_backbone, with_entry, write_index, zoo_entries
+from supernet.zoo import FOLDER, ZooEntry, find_entry, is_name, load_backbone, with_entry, write_index, zoo_entries
+from tools.cli import check_folder
 from tools.jobs.opening import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.result import SCORE, WEIGHTS
 from tools.jobs.results.portable import portable
+from tools.jobs.retrain_words import TAUGHT
+
+ADD = "add"
+"""What ``tools/zoo.py`` takes in the place of a name to put weights there."""
 
 LARGEST = 12 * 2**20
 """Bytes of a file: weights travel with the checkout."""
@@ -79,13 +84,9 @@ def features_of(name: str, images: Sequence[Path], folder: Path = FOLDER) -> tor
 
 
 def _read(path: Path) -> torch.Tensor:
-    try:
-        with Image.open(path) as image:
-            return torch.from_numpy(np.array(image.convert("RGB")))
-    except FileNotFoundError:
-        raise UserError(f"--image {path}: does not exist") from None
-    except (OSError, UnidentifiedImageError):
-        raise UserError(f"--image {path}: is no readable image") from None
+    if not path.is_file():
+        raise UserError(f"--image {path}: does not exist")
+    return torch.from_numpy(decode_image(path))
 
 
 def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, folder: Path = FOLDER) -> ZooEntry:
@@ -98,12 +99,19 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
         replace: an entry of that name is replaced.
 
     Raises:
-        UserError: the run is not finished, its weights are larger than ``LARGEST``, the name is taken, or ``flip`` is
-            another network's or without the flip test.
+        UserError: the run is not finished or no training, its weights are larger than ``LARGEST``, the name is taken or
+            none, or ``flip`` is another network's or without the flip test.
     """
+    if not is_name(name) or name == ADD:
+        raise UserError(
+            f"--name {name}: must be of letters, digits and ._+-, begin with one of the first two, and not be '{ADD}'"
+        )
+    check_folder(folder, "--folder")
     row, weights = read_result(run), run / WEIGHTS
-    if not weights.is_file():
-        raise UserError(f"{run} has no {WEIGHTS}: let the training finish")
+    if row.seeds:
+        raise UserError(f"{shown(run)} is the mean of {len(row.seeds)} trainings: name one, {shown(run)}/seed-<n>")
+    if not weights.is_file() or not (run / CONFIG).is_file():
+        raise UserError(f"{shown(run)} is no finished training: name a run folder of tools/retrain.py")
     if weights.stat().st_size > LARGEST:
         size = f"{weights.stat().st_size / 2**20:.0f} MiB"
         raise UserError(f"{shown(weights)} has {size}: the zoo takes files of at most {LARGEST // 2**20} MiB")
@@ -111,19 +119,37 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
     if not replace and name.lower() in {entry.name.lower() for entry in entries}:
         raise UserError(f"--name {name}: is taken; add --replace, or give another")
     spec = spec_from_dict(read_about(weights))
-    entry = _entry(name, row, spec, weights, _flipped(flip, run), read_json(run / SCORE))
+    entry = _entry(name, row, spec, weights, _flipped(flip, run), _score(run))
     write_atomic(folder / entry.weights, lambda temporary: shutil.copyfile(weights, temporary) and None)
     if entry.arch is not None:
         save_arch(folder / entry.arch, NamedArch(name, spec.backbone, dict(spec.origin)))
     write_index(with_entry(entries, entry), folder)
+    kept = _files(zoo_entries(folder), folder)
+    for file in _files(entries, folder):  # those of the one that was replaced; there may be no upper case in file names
+        if not any(file.samefile(other) for other in kept):
+            file.unlink()
     return entry
+
+
+def _files(entries: Sequence[ZooEntry], folder: Path) -> list[Path]:
+    """Those that are there."""
+    names = [name for entry in entries for name in (entry.weights, entry.arch) if name is not None]
+    return [folder / name for name in names if (folder / name).exists()]
+
+
+def _score(run: Path) -> dict:
+    score = read_json(run / SCORE)
+    if not isinstance(score, dict):
+        raise UserError(f"file {shown(run / SCORE)} is no score; evaluate the run again")
+    return score
 
 
 def _flipped(flip: Path | None, run: Path) -> dict | None:
     if flip is None:
         return None
-    score = read_json(flip / SCORE)
-    if not score["protocol"]["flip"] or score["about"].get("weights_sha256") != sha256(run / WEIGHTS):
+    score = _score(flip)
+    protocol, about = score.get("protocol", {}), score.get("about", {})
+    if not protocol.get("flip") or about.get("weights_sha256") != sha256(run / WEIGHTS):
         raise UserError(f"--flip {shown(flip)}: is no evaluation with the flip test of {shown(run)}")
     return score
 
@@ -153,11 +179,12 @@ def _entry(name: str, row: ResultRow, spec: NetworkSpec, weights: Path, flip: di
         epochs=row.epochs,
         seed=row.seed,
         licence=_licence(row.train_set),
-        command=portable(score["command"]),
-        commit=score["commit"],
+        command=portable(str(score.get("command", "not told"))),
+        commit=str(score.get("commit", "unknown")),
     )
 
 
 def _licence(train_set: str) -> str:
-    """``train_set`` as a result has it: what it began with and the data sets, ``:``, counts."""
-    return LICENCES.get(train_set.partition(":")[0], f"not told here: it is that of {portable(train_set)}")
+    """``train_set`` as a result has it: what it began with and the data sets, ``:``, counts, who taught it."""
+    other = f"not told here: it is that of {portable(train_set)}"
+    return other if TAUGHT in train_set else LICENCES.get(train_set.partition(":")[0], other)

@@ -90,6 +90,20 @@ def test_broken_files_are_named(tmp_path, changes, message):
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_file_is_read_or_named(tmp_path):
+    """Whichever byte is wrong: what that does to a directory, a header or a stream is raised in many ways."""
+    np.savez_compressed(tmp_path / "f.npz", **plain_arrays())
+    content, damaged, named = (tmp_path / "f.npz").read_bytes(), tmp_path / "damaged.npz", 0
+    for place in range(0, len(content), 7):
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 0x63]) + content[place + 1 :])
+        try:
+            load_features(damaged)
+        except UserError as error:
+            named += "damaged.npz is no readable feature file" in str(error)
+    assert named > len(content) / 14
+
+
 def test_files_of_another_kind(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         load_features(tmp_path / "none.npz")

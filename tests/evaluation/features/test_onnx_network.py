@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -90,6 +92,40 @@ def test_any_size_and_half_precision(tmp_path):
     features = network(images)
     assert features.dtype == torch.float32
     torch.testing.assert_close(features, images.mean(dim=(2, 3)), atol=2e-3, rtol=0)
+
+
+def test_a_size_that_the_network_cannot_run_is_named(tmp_path):
+    """Height and width are left open, but a layer wants 2 x 3 x 10 x 6 numbers."""
+    helper, kinds = onnx.helper, onnx.TensorProto
+    shape = onnx.numpy_helper.from_array(np.array([2, 180], dtype=np.int64), "shape")
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["images", "shape"], ["features"])],
+        "flat",
+        [helper.make_tensor_value_info("images", kinds.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("features", kinds.FLOAT, ["n", 180])],
+        [shape],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "f.onnx")
+    network = OnnxNetwork(tmp_path / "f.onnx")
+    assert network(torch.zeros(2, 3, 10, 6)).shape == (2, 180)
+    with pytest.raises(UserError, match=r"f.onnx cannot run 2 images of 12x6 \(.*\); give the size") as error:
+        network(torch.zeros(2, 3, 12, 6))
+    assert "\n" not in str(error.value)
+
+
+def test_digest_tells_of_weights_beside_the_file(export, tmp_path):
+    """Two networks of one structure whose weights lie in a file of their own are the same ``.onnx`` file."""
+    path = export(None)
+    assert OnnxNetwork(path).digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    files, digests = [], []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model, beside = onnx.load(export(None, Network().eval())), tmp_path / f"{seed}" / "network.onnx"
+        beside.parent.mkdir()
+        onnx.save(model, beside, save_as_external_data=True, location="weights.bin", size_threshold=0)
+        files.append(beside.read_bytes())
+        digests.append(OnnxNetwork(beside).digest)
+    assert files[0] == files[1] and digests[0] != digests[1]
 
 
 def test_unusable_files_are_named(export, tmp_path):

@@ -12,8 +12,9 @@ from scipy import sparse
 from evaluation.reranking import neighbours as neighbours_module
 from evaluation.reranking.encoding import expanded, half_size, k_reciprocal
 from evaluation.reranking.jaccard import jaccard_blocks
+from evaluation.reranking.matrices import MatrixDistances
 from evaluation.reranking.neighbours import nearest_neighbours
-from evaluation.reranking.sources import FeatureDistances, MatrixDistances
+from evaluation.reranking.sources import FeatureDistances
 
 
 @pytest.mark.parametrize("k1, size", [(1, 1), (2, 2), (3, 2), (4, 3), (7, 4), (19, 10), (20, 11), (21, 11), (23, 12)])

@@ -29,6 +29,56 @@ def test_equal_the_formula(metric, shift):
     assert torch.allclose(distances.double(), pair_by_pair(query, gallery, metric), atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("shift", [30.0, 1000.0, 1e4])
+def test_features_that_crowd_far_from_zero(metric, shift):
+    """Relative to the spread of the distances they are as exact as elsewhere; whole float32 products lose them."""
+    gallery, query = features(300, 64, 1).double() + shift, features(20, 64, 0).double() + shift
+    expected = (
+        (query[:, None] - gallery).square().sum(dim=2).sqrt()
+        if metric == "euclidean"
+        else _one_minus_cosine(query, gallery)
+    )
+    spread = expected.std()
+    distances = pairwise_distances(query, gallery, metric).double()
+    assert (distances - expected).abs().max() < 1e-4 * spread
+    (ranking,) = ranking_blocks(query, gallery, metric)
+    squares = expected.square() if metric == "euclidean" else expected
+    offsets = ranking.double() - squares
+    assert (offsets - offsets.mean(dim=1, keepdim=True)).abs().max() < 1e-4 * squares.std()
+    same = pairwise_distances(gallery, gallery, metric)
+    assert same.diagonal().max() < 2e-3 * same.mean()
+
+
+def _one_minus_cosine(query: torch.Tensor, gallery: torch.Tensor) -> torch.Tensor:
+    """By the difference of the vectors of length 1, in which nothing cancels."""
+    query, gallery = (each / each.norm(dim=1, keepdim=True) for each in (query, gallery))
+    return (query[:, None] - gallery).square().sum(dim=2) / 2
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_equal_distances_stay_equal_far_from_zero(metric):
+    """Whole numbers: equal images, and by Euclid's distance images at either side."""
+    gallery = torch.tensor([[1000.0, 1001.0], [1002.0, 1001.0], [1000.0, 1001.0], [1001.0, 1002.0]])
+    (rows,) = ranking_blocks(torch.tensor([[1001.0, 1001.0]]), gallery, metric)
+    assert rows[0, 0] == rows[0, 2]
+    if metric == "euclidean":
+        assert len(rows.unique()) == 1
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-13, 1e18, 1e25])
+def test_cosine_knows_no_length(size):
+    query, gallery = features(6, 32, 0), features(30, 32, 1)
+    scaled = pairwise_distances(query * size, gallery * size)
+    assert torch.allclose(scaled, pairwise_distances(query, gallery), atol=1e-6)
+
+
+def test_zeros_are_at_one_from_everything():
+    some, zeros = features(7, 16, 2), torch.zeros(3, 16)
+    assert pairwise_distances(zeros, some).unique().tolist() == [1]
+    assert pairwise_distances(some, zeros).unique().tolist() == [1]
+
+
 def test_worked_by_hand():
     query, gallery = torch.tensor([[3.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 2.0], [-1.0, 0.0], [0.0, 0.0]])
     assert pairwise_distances(query, gallery, "euclidean").tolist()[0] == pytest.approx([4, 13**0.5, 4, 3])
@@ -55,6 +105,7 @@ def test_blocks_are_the_rows_in_order(metric, block):
 
 def test_no_query_gives_no_rows():
     assert pairwise_distances(torch.zeros(0, 3), torch.ones(4, 3)).shape == (0, 4)
+    assert pairwise_distances(torch.ones(4, 3), torch.zeros(0, 3)).shape == (4, 0)
 
 
 def test_blocks_may_be_changed_by_their_reader():

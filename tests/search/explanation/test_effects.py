@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import asdict, replace
 from random import Random
 
@@ -18,8 +19,9 @@ from search.explanation.table import option_word
 from search.history import Candidate
 from search.predictor.choices import read_choices
 from supernet.files import load_space
-from supernet.space import Space, StageSpace, decode, mutate, sample
-from supernet.space import encode as genome_of
+from supernet.genome import decode, mutate, sample
+from supernet.genome import encode as genome_of
+from supernet.space import Space, StageSpace
 
 SPACE = load_space("tiny")
 TABLE = CostTable()
@@ -52,6 +54,17 @@ def _candidates(genomes, points=_additive, noise=0.0, space=SPACE):
 
 def _rows(explanation):
     return {(each.name, row.option): row for each in explanation.dimensions for row in each.options}
+
+
+def test_the_log_of_a_long_search_takes_no_table_of_pairs():
+    """A table of all pairs takes a minute from 2,000 candidates on, and grows with the third power."""
+    candidates = _candidates(GENOMES)
+    tracemalloc.start()
+    try:
+        explain(SPACE, candidates)
+        assert tracemalloc.get_traced_memory()[1] < len(candidates) ** 2 * 8 / 2
+    finally:
+        tracemalloc.stop()
 
 
 def test_known_effects_are_recovered_and_others_are_none():
@@ -111,6 +124,14 @@ def test_effects_at_equal_flops_leave_out_what_flops_bring():
     assert rows["s4.width", 96].effect > 0.3 and rows["last_width", 256].effect > 0.2
     assert max(abs(row.at_equal_flops) for row in rows.values()) < 0.02
     assert explanation.r2_with_flops > 0.999 > explanation.r2
+
+
+@pytest.mark.parametrize("flops", [8_600_123, 10_000_000, 204_354_048])
+def test_flops_have_no_effect_where_all_cost_the_same(flops):
+    candidates = [replace(each, flops=flops) for each in _candidates(GENOMES[:47])]
+    explanation = explain(SPACE, candidates)
+    assert explanation.points_per_doubling is None
+    assert all(row.effect == row.at_equal_flops for row in _rows(explanation).values())
 
 
 def test_inactive_blocks_count_nowhere():

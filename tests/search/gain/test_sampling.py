@@ -11,7 +11,8 @@ from search.cost import CostTable, flops_range, whole_network_flops
 from search.gain.sampling import random_archs
 from search.ranking.sampling import Band, find_band
 from supernet.files import load_space
-from supernet.space import Space, StageSpace, contains, decode
+from supernet.genome import contains, decode
+from supernet.space import Space, StageSpace
 
 TABLE, TINY = CostTable(), load_space("tiny").at((80, 40))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from reid.errors import UserError
 from search.latency import Target, build_table, describe_error, measure, prediction_error
 from search.latency.check import LatencyRow, error_of
 from supernet.blocks import InvertedResidual
-from supernet.space import smallest
+from supernet.genome import smallest
+from supernet.space import Space, StageSpace
 
 
 def test_figures_by_hand(space):
@@ -31,6 +33,24 @@ def test_a_slower_machine_is_no_error_of_the_table(space, machine, costs, tmp_pa
     assert ("slower now" in describe_error(error), "faster now" in describe_error(error)) == (speed < 1, speed > 1)
     archs = [row.arch for row in error.rows]
     assert len(set(archs)) == 10 and not set(archs) & set(table.fitted)
+
+
+@pytest.mark.parametrize("widths", [(4, 6), tuple(range(2, 19)), tuple(range(2, 20))])
+def test_a_space_of_few_archs_is_checked_on_what_it_has(machine, tmp_path, widths):
+    stages = (StageSpace(1, widths=widths, depths=(1,), kernels=(3,), expands=(1,)),)
+    few, target = Space("few-archs", (16, 8), (4,), stages, (0,)), Target("torch", "cpu")
+    table = build_table(few, target, tmp_path, rounds=1, seconds=0, progress=False)
+    error = prediction_error(table, few, 4, rounds=1, seconds=0, progress=False)
+    assert len(error.rows) >= 2 and error.worst < 1e-4 and error.spearman == pytest.approx(1)
+    assert len({row.arch for row in error.rows}) == len(error.rows)
+
+
+def test_a_space_of_one_arch_has_nothing_to_check(machine, tmp_path):
+    stages = (StageSpace(1, widths=(4,), depths=(1,), kernels=(3,), expands=(1,)),)
+    one, target = Space("one", (16, 8), (4,), stages, (0,)), Target("torch", "cpu")
+    table = build_table(one, target, tmp_path, rounds=1, seconds=0, progress=False)
+    with pytest.raises(UserError, match="space one has but one arch"):
+        prediction_error(table, one, 10, rounds=1, seconds=0, progress=False)
 
 
 def test_what_does_not_add_up_is_found(space, machine, costs, tmp_path):

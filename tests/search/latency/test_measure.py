@@ -10,8 +10,8 @@ from search.latency import Target, cpu_threads, measure_archs, measure_latency
 from search.latency.measure import WARM_UP, clock_of, take_turns
 from search.latency.runners import prepare
 from supernet.activations import ReLU6
+from supernet.genome import largest, smallest
 from supernet.network import build_network
-from supernet.space import largest, smallest
 
 
 def test_turns_time_the_second_call_of_each(monkeypatch):

@@ -1,4 +1,4 @@
-"""Choices are read as ``supernet.space.encode`` reads them, and what is of no consequence is marked."""
+"""Choices are read as ``supernet.genome.encode`` reads them, and what is of no consequence is marked."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from reid.errors import UserError
 from search.predictor import encode
 from search.predictor.choices import INACTIVE, read_choices
 from search.predictor.encoding import columns_of, encode_all
-from supernet.space import Space, StageSpace, decode, sample
-from supernet.space import encode as genome_of
+from supernet.genome import decode, sample
+from supernet.genome import encode as genome_of
+from supernet.space import Space, StageSpace
 
 STAGES = (
     StageSpace(stride=1, widths=(4, 6), depths=(1,), kernels=(3,), expands=(1,)),

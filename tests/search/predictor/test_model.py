@@ -15,9 +15,9 @@ from search.history import Candidate
 from search.predictor import cross_validated_rank, fit_predictor
 from search.predictor.encoding import bends, encode_all
 from search.predictor.model import MINIMUM
-from search.predictor.ridge import LEVEL, least_error
+from search.predictor.ridge import LEVEL, least_error, least_error_of
 from supernet.files import load_space
-from supernet.space import decode, sample
+from supernet.genome import decode, sample
 
 SPACE = load_space("tiny")
 TABLE = CostTable()
@@ -64,6 +64,16 @@ def test_prediction_is_the_dual_ridge_regression_it_says():
     table = kernel(archs, archs) + predictor.ridge * np.eye(60)
     expected = scores.mean() + kernel(new, archs) @ np.linalg.solve(table, scores - scores.mean())
     np.testing.assert_allclose(predictor.predict(new), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(40, 8), (40, 39), (40, 60), (20, 0)])
+def test_a_table_gives_the_fit_of_its_kernel(shape):
+    random = np.random.default_rng(shape[1])
+    table = np.hstack([np.full((shape[0], 1), np.sqrt(LEVEL)), random.normal(size=shape)])
+    values = table[:, -1] + 0.3 * random.normal(size=shape[0])
+    fit, same = least_error_of(table, values), least_error(table @ table.T, values)
+    assert fit.ridge == same.ridge and fit.error == pytest.approx(same.error, rel=1e-8)
+    np.testing.assert_allclose(fit.weights, same.weights, rtol=1e-6, atol=1e-9)
 
 
 def test_leave_one_out_error_is_that_of_leaving_one_out():

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from search.config import SearchConfig
 from search.cost import CostTable
 from search.limits import Limits
+from search.listing import archs_downwards
 from search.proposers import STRATEGIES
-from search.region import archs_downwards, make_region
+from search.region import make_region
 from supernet.files import load_space
-from supernet.space import Space, StageSpace, contains, crossover, decode, encode, mutate, sample
+from supernet.genome import contains, crossover, decode, encode, mutate, sample
+from supernet.space import Space, StageSpace
 
 TINY = load_space("tiny")
 TABLE = CostTable()

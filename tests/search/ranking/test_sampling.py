@@ -13,7 +13,8 @@ from search.limits import Limits
 from search.ranking.sampling import Band, find_band, stratified_archs
 from search.region import make_region, sample_near
 from supernet.files import load_space
-from supernet.space import Space, StageSpace, contains, count_archs, decode
+from supernet.genome import contains, decode
+from supernet.space import Space, StageSpace, count_archs
 
 TABLE, TINY = CostTable(), load_space("tiny").at((80, 40))
 
@@ -65,6 +66,17 @@ def test_bands():
         find_band(TINY, 900_000_000, 0.05, None, TABLE)
     with pytest.raises(UserError, match="--within 1.5: must lie between 0 and 1"):
         find_band(TINY, 9_000_000, 1.5, None, TABLE)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("centre", "within"), [(1_700_000, 0.02), (1_900_000, 0.005), (19_700_000, 0.005)])
+def test_parts_without_an_arch_take_none_from_outside_the_band(centre, within, seed):
+    """Where few archs are; those of other FLOPs would be ranked by their FLOPs."""
+    band = find_band(TINY, centre, within, None, TABLE)
+    flops = [named.origin["flops"] for named in stratified_archs(TINY, band, 4, seed, None, TABLE)]
+    assert band.low <= min(flops) and max(flops) <= band.high
+    edges = np.geomspace(band.low, band.high, 5)
+    assert len(set(np.digitize(flops, edges))) < 4  # some part was empty
 
 
 def test_few_archs():

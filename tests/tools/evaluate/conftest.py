@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.comparison import ResultRow, write_result
+from evaluation.result_row import ResultRow, write_result
 from reid.data.synthetic import SyntheticConfig, make_synthetic
 from reid.engine.checkpoint import save_weights
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.files import load_space
-from supernet.space import smallest
+from supernet.genome import smallest
 from tools.jobs.experiment import CONFIGS
 
 

@@ -12,9 +12,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import evaluation.features.cache
-from evaluation.comparison import read_result
 from evaluation.features.files import load_features
 from evaluation.reranking import ReRanking, rerank_distances
+from evaluation.result_row import read_result
 from evaluation.retrieval.distances import pairwise_distances
 from evaluation.retrieval.metrics import score_distances
 from evaluation.retrieval.rules import RECORDS

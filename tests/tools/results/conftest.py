@@ -9,10 +9,10 @@ import pytest
 import torch
 import yaml
 
-from evaluation.comparison import ResultRow, write_result
+from evaluation.result_row import ResultRow, write_result
 from reid.engine.checkpoint import save_weights
 from reid.files import write_json
-from supernet.arch import arch_from_rows
+from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from tools.jobs.experiment import CONFIGS
 from tools.jobs.results.plan import load_plan, slug

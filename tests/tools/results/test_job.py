@@ -10,9 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 import tools.jobs.results.job as job
+import tools.jobs.results.status as status
 from reid.errors import UserError
-from tools.jobs.results.job import Ask, print_status, run_results
+from tools.jobs.results.job import Ask, run_results
 from tools.jobs.results.states import read_record
+from tools.jobs.results.status import print_status
 from tools.jobs.results.steps import plan_steps
 
 PLAN = {
@@ -44,9 +46,13 @@ def world(make_setup, finish, tmp_path, monkeypatch):
         copies = [f"shutil.copytree({str(source / part / to.name)!r}, {str(to)!r})" for part, to in folders]
         return [[sys.executable, "-S", "-c", f"import shutil; {copy}"] for copy in copies]
 
+    def missing(step):
+        return "needs nni: run it elsewhere" if step.kind == "search" else None
+
     monkeypatch.setattr(job, "step_commands", commands)
     monkeypatch.setattr(job, "_decode_images", lambda setup, left: None)
-    monkeypatch.setattr(job, "missing_packages", lambda step: "needs nni: run it elsewhere" * (step.kind == "search"))
+    for module in (job, status):
+        monkeypatch.setattr(module, "missing_packages", missing)
     return SimpleNamespace(setup=setup, ran=ran, fail=fail, make=make_setup)
 
 
@@ -120,7 +126,7 @@ def test_one_command_at_a_time(world, monkeypatch):
     assert world.ran == []
 
 
-@pytest.mark.parametrize("ask", [Ask(jobs=0), Ask(minutes=0), Ask(minutes=-1)])
+@pytest.mark.parametrize("ask", [Ask(jobs=0), Ask(minutes=0), Ask(minutes=-1), Ask(minutes=float("nan"))])
 def test_impossible_amounts_are_refused(world, ask):
     with pytest.raises(UserError, match="must be above 0"):
         run_results(world.setup, ask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,14 @@ import yaml
 
 from reid.config import config_to_dict
 from reid.errors import UserError
-from supernet.arch import Block, mobilenet_v2
+from supernet.arch import Block
+from supernet.arch_forms import mobilenet_v2
 from supernet.files import load_arch
 from tools.jobs.experiment import CONFIGS
 from tools.jobs.results.archs import changed, network_name
+from tools.jobs.results.checks import check_plan
 from tools.jobs.results.commands import step_commands
+from tools.jobs.results.job import Ask, run_results
 from tools.jobs.results.parts import ArchChange
 from tools.jobs.results.plan import load_plan, planned_rows
 from tools.jobs.results.published import load_published
@@ -125,6 +129,54 @@ def test_refusals(make, other, message):
     with pytest.raises(UserError, match=message) as told:
         load_plan(make(**other))
     assert "\n" not in str(told.value) and "plan.yaml" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"target": "onnx-cpu"}, "plan.yaml: latency target 'onnx-cpu' is unknown"),
+        ({"published": "none.yaml"}, "plan.yaml: file .*none.yaml does not exist"),
+        (
+            {"rows": [{"name": "base", "network": "resnet18", "published": "x"}]},
+            "rows: base: no published row is",
+        ),
+        ({"searches": [{"name": "6M", "supernet": "S", "flops": "many"}]}, "search/6M: FLOPs 'many': give a positive"),
+        ({"rankings": [{"name": "R", "supernet": "S", "band": "wide"}]}, "ranking/R: FLOPs 'wide': give a positive"),
+        ({"rows": [{"name": "base", "network": "resnet19"}]}, "row/base/0: no network is called 'resnet19'"),
+        (
+            {"rows": [{"name": "base", "network": "resnet18", "recipe": "bott"}]},
+            "row/base/0: no recipe is called",
+        ),
+        (
+            {"rows": [{"name": "base", "network": "resnet18", "change": {"se": True}}]},
+            "row/base/0: change is for",
+        ),
+        (
+            {"rows": [{"name": "base", "random": {"network": "resnet18", "count": 1}}]},
+            "row/base/0: random archs are",
+        ),
+        ({"rows": [{"name": "base", "network": "mobilenetv2", "change": {"kernel": 4}}]}, "row/base/0: .*kernel"),
+    ],
+)
+def test_what_a_later_step_would_refuse_is_refused_first(make, tmp_path, other, message):
+    if "rows" in other:
+        other = {"searches": [], "ladder": None, **other}
+    setup = Setup(load_plan(make(**other)), make(**other), Places(tmp_path / "out"))
+    with pytest.raises(UserError, match=message):
+        run_results(setup, Ask())
+    assert not (tmp_path / "out").exists()
+
+
+def test_sound_plans_pass_and_devices_are_looked_for(setup):
+    check_plan(setup, plan_steps(setup.plan))
+    for device in ("gpu", "cuda:99", "meta"):
+        with pytest.raises(UserError, match=f"--device {device}: not there on this machine"):
+            check_plan(dataclasses.replace(setup, device=device), ())
+
+
+def test_a_plan_of_nothing_is_refused(make):
+    with pytest.raises(UserError, match="plan.yaml: the plan has neither supernets nor rows"):
+        load_plan(make(**dict.fromkeys(("supernets", "searches", "rows", "rankings"), []), ladder=None))
 
 
 def test_a_teacher_that_has_one_is_refused(make):

@@ -63,12 +63,14 @@ def _times(folder: Path) -> list[tuple[float, float]]:
 
 def test_cut_slices_come_to_the_end(tmp_path):
     tasks = [_task(tmp_path, "a", 60), _task(tmp_path, "b", 5, needs=["a"])]
-    counts = []
+    counts, seconds = [], 0.6
     for _ in range(30):
-        made, _ = _run(tasks, seconds=0.6)
+        made, _ = _run(tasks, seconds=seconds)
         counts.append(_count(tmp_path / "a"))
         if set(made.endings.values()) and tasks[1].done():
             break
+        if counts[-2:] in ([0], [counts[-1]] * 2):  # a busy machine has not even begun it
+            seconds *= 2
     assert tasks[0].done() and tasks[1].done()
     assert len(counts) >= 3 and counts == sorted(counts) and counts[0] < 60, "was not cut"
     assert _count(tmp_path / "a") == 60

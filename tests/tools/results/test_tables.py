@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -20,6 +21,8 @@ from tools.jobs.results.effects import ladder, search_gains
 from tools.jobs.results.figures import read_figures
 from tools.jobs.results.portable import portable
 from tools.jobs.results.publish import publish, write_results
+from tools.jobs.results.states import is_done, trained_networks
+from tools.jobs.results.steps import plan_steps
 from tools.jobs.results.tables import short_table
 
 ROWS = [
@@ -110,6 +113,23 @@ def test_latency_stands_where_it_was_measured(setup):
     assert _cells(page.split("###")[0], r"one \| other")[-1] == "-" and "processor P" in page
     with Image.open(setup.places.out / "front.png") as picture:
         assert picture.width > 1.5 * picture.height
+
+
+def test_latencies_of_another_target_are_measured_again(setup):
+    networks = {name: {"ms": 1.0, "input_size": [64, 32]} for name in trained_networks(setup.places)}
+    data = {"target": "torch-cpu-1t", "machine": {}, "networks": networks, "command": "x", "commit": "y"}
+    write_json(setup.places.out / "latency" / "latency.json", data)
+    for target, done in (("torch-cpu-1t", True), ("onnx-cpu-1t", False)):
+        plan = dataclasses.replace(setup.plan, target=target)
+        assert is_done(setup.places, plan_steps(plan)[-1]) == done
+
+
+def test_seeds_that_stopped_at_different_epochs_are_a_row(make_setup, finish):
+    setup = make_setup(rows=[{"name": "a", "network": "mobilenetv2", "seeds": [0, 1]}])
+    finish(setup, "row/a/0", 0.4, epochs=7)
+    finish(setup, "row/a/1", 0.5, epochs=5)
+    (row,) = read_figures(setup)
+    assert row.epochs == 7 and row.mean("mAP") == pytest.approx(0.45)
 
 
 def test_nothing_is_told_before_anything_is_finished(make_setup, tmp_path):

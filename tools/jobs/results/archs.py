@@ -11,7 +11,7 @@ from search.gain.sampling import random_archs
 from search.outcome import SUMMARY
 from search.ranking.sampling import find_band
 from supernet.arch import Arch, Stage
-from supernet.catalog import find_network
+from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, load_arch, load_space, save_arch
 from tools.jobs.contenders import WITHIN
 from tools.jobs.experiment import Experiment
@@ -28,8 +28,8 @@ def network_name(setup: Setup, step: Step) -> str:
     file first.
 
     Raises:
-        UserError: there is no such network, no such arch of the search or none of such FLOPs, what is to be changed is
-            no arch, or an arch file of that name is another network.
+        UserError: there is no such network, no such arch of the search or none of such FLOPs, or an arch file of that
+            name is another network.
     """
     planned = step.part
     row = planned.row
@@ -58,8 +58,6 @@ def _named(setup: Setup, step: Step) -> NamedArch:
         named = _drawn(setup, step, row.random)
     else:
         spec, _ = _find(row.network, setup.experiment(step))
-        if not isinstance(spec.backbone, Arch):
-            raise UserError(f"row {planned.name}: change is for archs, and {row.network} is none")
         named = NamedArch(spec.name, spec.backbone, dict(spec.origin))
     return dataclasses.replace(named, name=planned.name)
 
@@ -67,6 +65,11 @@ def _named(setup: Setup, step: Step) -> NamedArch:
 def _find(name: str, experiment: Experiment):
     size = load_space(experiment.space).input_size
     return find_network(name, [], experiment.input_size, size, experiment.last_stride)
+
+
+def named_backbone(name: str, experiment: Experiment) -> Backbone:
+    """What the network called ``name`` is made of; raises UserError where there is none."""
+    return _find(name, experiment)[0].backbone
 
 
 def _found(setup: Setup, search: str, number: int) -> NamedArch:
@@ -85,9 +88,7 @@ def _drawn(setup: Setup, step: Step, random: RandomArchs) -> NamedArch:
         like = _found(setup, random.search, 1).arch
     else:
         experiment = setup.experiment(step)
-        like = _find(random.network, experiment)[0].backbone
-        if not isinstance(like, Arch):
-            raise UserError(f"row {step.part.name}: random archs are like an arch, and {random.network} is none")
+        like = named_backbone(random.network, experiment)
     space = load_space(experiment.space).at(experiment.input_size)
     size, table = experiment.search.cost_input_size, CostTable()
     band = find_band(space, table.flops(like.at(size or space.input_size)), WITHIN, size, table)

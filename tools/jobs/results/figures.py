@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.comparison import ResultRow, read_result
+from evaluation.result_row import ResultRow, read_result
 from reid.errors import UserError
 from reid.files import read_json, write_json
 from reid.models.network import count_parameters
@@ -57,7 +57,7 @@ class Figures:
         name: the row's.
         kind: ``searched``, ``random`` or ``baseline``; pictures colour by it.
         recipe: its name, empty for the config's.
-        epochs: trained.
+        epochs: trained; the most of any seed, where they stop by themselves.
         lever: whether it is one of the ladder's.
         flops, flops_mlr: fvcore's total and MLR's count at ``cost_size``; see ``search.cost.NetworkCounts``.
         parameters: of the inference network.
@@ -116,7 +116,7 @@ def _figures(
     runs = [setup.places.run(step) for step in steps]
     rows = [read_result(run) for run in runs]
     for row, run in zip(rows[1:], runs[1:], strict=True):
-        for key in ("train_set", "test_set", "parameters", "epochs"):
+        for key in ("train_set", "test_set", "parameters"):
             if getattr(row, key) != getattr(rows[0], key):
                 raise UserError(f"{shown(run)} and {shown(runs[0])} cannot be one row: {key} differs")
     counts = _counts(setup.places.record(steps[0]) / COUNTS, runs[0], size)
@@ -125,7 +125,7 @@ def _figures(
         name=planned.name,
         kind=_kind(planned),
         recipe=setup.training(planned).get("recipe", ""),
-        epochs=rows[0].epochs,
+        epochs=max(row.epochs for row in rows),
         lever=planned.lever,
         flops=counts["flops"],
         flops_mlr=counts["flops_mlr"],

@@ -12,23 +12,17 @@ from reid.errors import UserError
 from supernet.files import load_space
 from tools.jobs.data import open_source, test_data
 from tools.jobs.opening import announce, shown
+from tools.jobs.results.checks import check_plan
 from tools.jobs.results.commands import step_commands
 from tools.jobs.results.figures import read_figures
 from tools.jobs.results.processes import LOG, share_cores
 from tools.jobs.results.publish import write_results
 from tools.jobs.results.settings import check_steps, keep_settings
 from tools.jobs.results.setup import Setup
-from tools.jobs.results.slices import DONE, FAILED, Ending, Slice, Task, run_slice
-from tools.jobs.results.states import (
-    is_begun,
-    is_done,
-    missing_packages,
-    progress,
-    read_record,
-    trained_networks,
-    write_record,
-)
-from tools.jobs.results.steps import LATENCY, ROW, Step, plan_steps, select
+from tools.jobs.results.slices import FAILED, Ending, Task, run_slice
+from tools.jobs.results.states import is_done, missing_packages, read_record, write_record
+from tools.jobs.results.status import left_over
+from tools.jobs.results.steps import LATENCY, Step, plan_steps, select
 from tools.jobs.results.tables import short_table
 
 WAIT = 60.0
@@ -58,10 +52,11 @@ def run_results(setup: Setup, ask: Ask) -> int:
         UserError: a step's settings are wrong, or others than it was run with; data are missing; another command works
             in the folder.
     """
-    if ask.jobs < 1 or (ask.minutes is not None and ask.minutes <= 0):
+    if ask.jobs < 1 or (ask.minutes is not None and not ask.minutes > 0):
         raise UserError(f"--jobs {ask.jobs}, --minutes {ask.minutes}: must be above 0")
     start = time.monotonic()
     steps = select(plan_steps(setup.plan), ask.only)
+    check_plan(setup, steps)
     check_steps(setup, steps)
     left = [step for step in steps if not is_done(setup.places, step)]
     announce(
@@ -87,7 +82,7 @@ def run_results(setup: Setup, ask: Ask) -> int:
         rows = read_figures(setup)
         table = write_results(setup, rows)
     print(f"\n{short_table(rows)}\n\ntable: {shown(table)}")
-    for line in _left_over(setup, steps, made):
+    for line in left_over(setup, steps, made):
         print(line)
     failed = any(ending.state == FAILED for ending in made.endings.values())
     return 130 if made.interrupted else 1 if failed else 0
@@ -132,51 +127,6 @@ def _decode_images(setup: Setup, left: Sequence[Step]) -> None:
     source.decode(source.dataset.train)
     test_data(source)
     announce("", [("data", source.name), ("note", source.notice)])
-
-
-def _left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]:
-    """What failed, what cannot run here, and how much is left."""
-    states = {step.name: _state(setup, step, steps) for step in steps}
-    for step in steps:
-        ending = made.endings.get(step.name)
-        if ending is not None and ending.state == FAILED:
-            yield f"FAILED: {step.name}: {ending.tail[-1]} (log: {shown(setup.places.record(step) / LOG)})"
-        elif states[step.name].startswith("needs"):
-            yield f"{step.name}: {states[step.name]}"
-    left = [step for step in steps if states[step.name] != DONE]
-    if left:
-        names = ", ".join(step.name for step in left[:6]) + (", ..." if len(left) > 6 else "")
-        yield f"left: {len(left)} of {len(steps)} steps ({names}); the same command goes on"
-    else:
-        yield f"all {len(steps)} steps are done"
-
-
-def print_status(setup: Setup, only: Sequence[str]) -> None:
-    """Prints how far every step is, and runs nothing."""
-    steps = select(plan_steps(setup.plan), only)
-    width = max(len(step.name) for step in steps)
-    states = {step.name: _state(setup, step, steps) for step in steps}
-    for step in steps:
-        words = ", ".join(filter(None, (states[step.name], progress(setup.places, step))))
-        print(f"{step.name:<{width}}  {words}")
-    done = [step.kind for step in steps if states[step.name] == DONE]
-    print(f"{len(done)} of {len(steps)} steps are done, {done.count(ROW)} trainings among them")
-
-
-def _state(setup: Setup, step: Step, steps: Sequence[Step]) -> str:
-    if step.kind == LATENCY and not trained_networks(setup.places):
-        return "waits for rows"
-    if is_done(setup.places, step):
-        return DONE
-    missing = missing_packages(step)
-    if missing:
-        return missing
-    waits = [each.name for each in steps if each.name in step.needs and not is_done(setup.places, each)]
-    if waits:
-        return f"waits for {', '.join(waits)}"
-    if read_record(setup.places.record(step)).failed:
-        return FAILED
-    return "begun" if is_begun(setup.places, step) else "not begun"
 
 
 @contextlib.contextmanager

@@ -110,7 +110,9 @@ def slug(name: str) -> str:
 
 
 def _check(plan: Plan) -> None:
-    """Raises UserError where names clash or point nowhere."""
+    """Raises UserError where names clash or point nowhere, or there is nothing to do."""
+    if not (plan.supernets or plan.rows):
+        raise UserError("the plan has neither supernets nor rows: there is nothing to do")
     if plan.ladder is not None:
         base = find(plan.rows, plan.ladder.row, "ladder: row")
         if base.random is not None and base.random.count > 1:

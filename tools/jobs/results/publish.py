@@ -98,4 +98,4 @@ def _draw(setup: Setup, rows: Sequence[Figures], path: Path) -> None:
         if not row.lever
     ]
     if dots:
-        draw_costs(dots, path, setup.plan.target or "latency")
+        draw_costs(dots, path, latencies(setup.places).get("target", "latency"))

@@ -14,7 +14,8 @@ from reid.engine.recipe import Recipe
 from reid.errors import UserError
 from reid.files import read_yaml, write_text
 from search.config import SearchConfig
-from supernet.arch import Arch, arch_to_dict
+from supernet.arch import Arch
+from supernet.arch_forms import arch_to_dict
 from supernet.catalog import find_network
 from supernet.files import load_space, space_to_dict
 from supernet.training import SupernetRecipe

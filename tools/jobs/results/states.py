@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.comparison import RESULT
+from evaluation.result_row import RESULT
 from reid.engine.run_folder import CONFIG, read_metrics
 from reid.errors import UserError
 from reid.files import read_json, write_json
+from search.latency import parse_target
 from search.outcome import LOG, SUMMARY
 from tools.jobs import rank_result, train_supernet
 from tools.jobs.opening import format_time
@@ -50,7 +51,8 @@ def write_record(folder: Path, record: Record) -> Path:
 
 
 def is_done(places: Places, step: Step) -> bool:
-    """Whether the step has left everything that it is there for. Latencies are done when every row's are there."""
+    """Whether the step has left everything that it is there for. Latencies are done when every row's are there, on the
+    plan's target."""
     run = places.run(step)
     if step.kind == SUPERNET:
         return (run / train_supernet.WEIGHTS).is_file()
@@ -60,7 +62,10 @@ def is_done(places: Places, step: Step) -> bool:
         return is_trained(places, step) and (places.flip(step) / SCORE).is_file()
     if step.kind == RANKING:
         return (run / rank_result.RANKING).is_file()
-    return set(trained_networks(places)) == set(_measured(run))
+    measured = latencies(places)
+    target = parse_target(step.part.target).name
+    same = measured.get("target", target) == target
+    return same and set(trained_networks(places)) == set(measured.get("networks", {}))
 
 
 def is_trained(places: Places, step: Step) -> bool:
@@ -88,10 +93,6 @@ def trained_networks(places: Places) -> dict[str, Path]:
         if (run / RESULT).is_file() and (run / WEIGHTS).is_file():
             found.setdefault(run.name.rpartition("-s")[0], run)
     return found
-
-
-def _measured(run: Path) -> dict[str, Any]:
-    return read_json(run / TIMES)["networks"] if (run / TIMES).is_file() else {}
 
 
 def latencies(places: Places) -> dict[str, Any]:

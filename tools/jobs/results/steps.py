@@ -13,7 +13,16 @@ from tools.jobs.results.plan import PlannedRow, find, planned_rows, slug
 
 SUPERNET, SEARCH, ROW, RANKING, LATENCY = "supernet", "search", "row", "ranking", "latency"
 
-Part = SupernetPart | SearchPart | PlannedRow | RankingPart | None
+
+@dataclass(frozen=True)
+class LatencyPart:
+    """What the latency step measures on."""
+
+    target: str
+    name: str = LATENCY
+
+
+Part = SupernetPart | SearchPart | PlannedRow | RankingPart | LatencyPart | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ def plan_steps(plan: Plan) -> tuple[Step, ...]:
     for part in plan.rankings:
         take(Step(f"{RANKING}/{part.name}", RANKING, part, needs=(supernet(part.supernet),)))
     if plan.target is not None:
-        take(Step(LATENCY, LATENCY))
+        take(Step(LATENCY, LATENCY, LatencyPart(plan.target)))
     return tuple(ordered.values())
 
 
@@ -106,7 +115,7 @@ def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
     for name in names:
         own = [step for step in steps if name == step.name or step.name.startswith(f"{name}/") or name == _called(step)]
         if not own:
-            known = [step.name for step in steps] + [_called(step) for step in steps]
+            known = dict.fromkeys(each for step in steps for each in (step.name, _called(step)))
             raise UserError(f"--only {name}: the plan has no such step{nearest(name, known)}; --status lists them")
         wanted |= {step.name for step in own}
     by_name = {step.name: step for step in steps}

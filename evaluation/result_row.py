@@ -1,0 +1,84 @@
+"""The result of one run, ``result.json`` in its folder: what tables and pictures of several runs are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from reid.config import STRICT, build_config, config_to_dict
+from reid.errors import UserError
+from reid.files import read_json, write_json
+
+RESULT = "result.json"
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Spread = Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class ResultRow:
+    """One network's result, and what has to be alike for two results to be compared.
+
+    Attributes:
+        name: what tables call the network.
+        kind: ``"searched"``, ``"baseline"``, ``"supernet"``, ``"random"``, ...; pictures colour by it.
+        mAP: step-wise mean average precision as a fraction (``ReidScore.mAP``).
+        rank1: Rank-1 as a fraction.
+        flops: fvcore's total of the inference network for one image of ``input_size``; a multiply-add counts
+            once.
+        parameters: parameters of that network.
+        latency_ms: milliseconds an image, or None where it was not measured; ``notes`` says how.
+        epochs: epochs trained.
+        seed: seed of the training.
+        input_size: ``(height, width)`` in pixels.
+        train_set: what it was trained on, in words.
+        run: path of the run's folder.
+        test_set: what it was scored on, in words.
+        notes: anything else a reader of the table must know, one line each.
+        mAP_spread, rank1_spread: standard deviation over ``seeds``, where the row is a mean of several trainings.
+        seeds: of those trainings.
+    """
+
+    name: str
+    kind: str
+    mAP: Share
+    rank1: Share
+    flops: Count
+    parameters: Count
+    latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
+    epochs: Count
+    seed: int
+    input_size: tuple[int, int]
+    train_set: str
+    run: str
+    test_set: str = ""
+    notes: tuple[str, ...] = ()
+    mAP_spread: Spread = None
+    rank1_spread: Spread = None
+    seeds: tuple[int, ...] = ()
+
+
+def write_result(run_dir: Path, row: ResultRow) -> Path:
+    """Writes ``result.json`` into a run's folder, atomically; returns its path."""
+    return write_json(Path(run_dir) / RESULT, config_to_dict(row))
+
+
+def read_result(run_dir: Path) -> ResultRow:
+    """The row that ``write_result`` wrote.
+
+    Raises:
+        UserError: the folder has no result (yet), or the file is damaged.
+    """
+    path = Path(run_dir) / RESULT
+    if not path.parent.is_dir():
+        raise UserError(f"run folder {run_dir} does not exist")
+    if not path.is_file():
+        raise UserError(f"run folder {run_dir} has no {RESULT}; let the run finish (--resume) or evaluate it first")
+    data = read_json(path)
+    if not isinstance(data, dict):
+        raise UserError(f"file {path} is no result; remove it and evaluate the run again")
+    return build_config(ResultRow, data, str(path))

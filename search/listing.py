@@ -1,0 +1,60 @@
+"""Every arch of a region in a row: what a search falls back on where random draws find nothing new."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import count
+
+from search.limits import ArchCost
+from search.region import Region
+from supernet.arch import Arch
+from supernet.genome import Genome, decode
+
+BARREN = 2000
+"""Archs outside the region that ``archs_downwards`` looks at in a row before it gives up."""
+
+
+def archs_downwards(region: Region) -> Iterator[tuple[Genome, Arch]]:
+    """Every arch of the region once, those with most FLOPs among the known ones first.
+
+    Starts at the smallest arch and grows single choices. FLOPs and parameters grow with every choice, so each arch
+    under their limits can be reached through archs under them; the first costs a few dozen table look-ups. Latency need
+    not grow: archs above its limit are grown too, the fastest first, once no other is known. Stops early after
+    ``BARREN`` archs in a row outside the region.
+    """
+    space = region.space
+    options = space.dimensions()
+    start = {name: values[0] for name, values in options.items()}
+    arch = decode(space, start)
+    met, order, barren = {arch}, count(), 0
+    heap = [(*_rank(region, region.cost(arch)), next(order), start)]
+    while heap and barren < BARREN:
+        *_, genome = heapq.heappop(heap)
+        arch = decode(space, genome)
+        if region.holds(arch):
+            barren = 0
+            yield genome, arch
+        else:
+            barren += 1
+        for grown in _grown(options, genome):
+            arch = decode(space, grown)
+            if arch in met:
+                continue
+            met.add(arch)
+            if region.limits.met_but_for_latency(cost := region.cost(arch)):
+                heapq.heappush(heap, (*_rank(region, cost), next(order), grown))
+
+
+def _rank(region: Region, cost: ArchCost) -> tuple[bool, float]:
+    """Where an arch stands in ``archs_downwards``."""
+    slow = not region.limits.met_by(cost)
+    return slow, cost.latency_ms if slow else -cost.flops
+
+
+def _grown(options: dict[str, tuple[int, ...]], genome: Genome) -> Iterator[Genome]:
+    """The genome with one choice at its next greater option, for every choice that has one."""
+    for name, values in options.items():
+        place = values.index(genome[name]) + 1
+        if place < len(values):
+            yield {**genome, name: values[place]}

@@ -1,0 +1,158 @@
+"""Run folders: one that cannot be made, one of another tool, one that another process works in; and interrupts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tools.cli
+from reid.errors import UserError
+from reid.files import read_json, write_json, write_text
+from tools.jobs.ownership import alone_in
+from tools.jobs.retrain import Retraining, _epochs, retrain
+from tools.jobs.train_supernet import train_supernet
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = {
+    "train_supernet": (),
+    "search": (),
+    "retrain": ("--arch", "mobilenetv2"),
+    "evaluate": ("run",),
+    "pipeline": (),
+    "rank": (),
+    "gain": (),
+    "cross_domain": ("run", "--datasets", "synthetic"),
+    "compare": ("run",),
+    "latency": ("--space", "tiny"),
+    "results": ("--plan", "configs/results/rehearsal.yaml"),
+}
+OWN_OPTIONS = ("compare", "latency", "results")
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_folder_that_cannot_be_is_refused_first(call, refused, tmp_path, name, monkeypatch):
+    file, tiny = write_text(tmp_path / "file", "kept"), name not in OWN_OPTIONS
+    refused(call(name, *TOOLS[name], "--out", file, tiny=tiny), f"--out {file}: is a file; name a folder")
+    refused(call(name, *TOOLS[name], "--out", file / "a" / "b", tiny=tiny), f"--out .*/a/b: {file} is a file; name a")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    refused(call(name, *TOOLS[name], "--out", tmp_path / "link", tiny=tiny), "name a folder")
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    done = call(name, *TOOLS[name], "--out", tmp_path / "out" / "deep", tiny=tiny)
+    refused(done, f"--out {tmp_path}/out/deep: {tmp_path} cannot be written in; name another folder")
+    assert file.read_text() == "kept" and not (tmp_path / "out").exists()
+
+
+def test_a_name_that_is_too_long(call, refused, tmp_path):
+    refused(call("train_supernet", "--out", tmp_path / ("x" * 300)), "File name too long; give a folder to write")
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**63)])
+def test_seeds_that_torch_does_not_take(call, refused, tmp_path, seed):
+    done = call("retrain", "--arch", "mobilenetv2", "--seed", seed, "--out", tmp_path / "out")
+    refused(done, f"--seed {seed}: must be a whole number from 0 to")
+
+
+@pytest.fixture(scope="module")
+def trained(make_job, tmp_path_factory) -> Path:
+    """``run`` is a training's folder and ``supernet`` another one's."""
+    root = tmp_path_factory.mktemp("trained")
+    retrain(make_job(root / "run"), Retraining("mobilenetv2", root / "none"))
+    train_supernet(make_job(root / "supernet"))
+    return root
+
+
+def test_an_evaluation_does_not_take_the_place_of_a_trainings_score(trained, call, refused):
+    before = (trained / "run" / "result.json").read_bytes()
+    for more in ((), ("--resume",)):
+        done = call("evaluate", trained / "run", "--flip", "--out", trained / "run", *more)
+        refused(done, "run holds a training or a pipeline; give another folder with --out")
+    assert (trained / "run" / "result.json").read_bytes() == before
+
+
+def test_a_search_is_not_mixed_with_another_run(trained, call, refused, tmp_path):
+    refused(call("search", "--supernet", trained / "supernet", "--out", trained / "run"), "run holds a training")
+    write_json(tmp_path / "score.json", {})
+    refused(call("search", "--supernet", trained / "supernet", "--out", tmp_path), "holds an evaluation; give another")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["score.json"]
+
+
+def test_what_a_folder_has_in_the_place_of_weights(trained, call, refused, tmp_path):
+    done = call("evaluate", trained / "supernet", "--arch", "largest", "--out", tmp_path / "out")
+    refused(done, "supernet has no last.safetensors; give .*supernet/supernet.safetensors and --arch NAME")
+    refused(call("evaluate", tmp_path, "--out", tmp_path / "out"), "has no last.safetensors; let its training finish")
+
+
+def test_a_second_process_is_refused_and_the_first_loses_nothing(trained, call, refused, tmp_path):
+    supernet = ("train_supernet", "--out", tmp_path / "supernet", "--resume")
+    with alone_in(tmp_path / "supernet"):
+        refused(call(*supernet), "supernet: another process works there; wait for it, or give another folder")
+        assert not (tmp_path / "supernet" / "metrics.jsonl").exists()
+    search = ("search", "--supernet", trained / "supernet", "--out", tmp_path / "search")
+    with alone_in(tmp_path / "search"):
+        refused(call(*search), "search: another process works there")
+        assert list((tmp_path / "search").iterdir()) == []
+    assert call(*search).code == 0 and read_json(tmp_path / "search" / "search.json")["finished"]
+    with alone_in(trained / "run"):
+        done = call("retrain", "--arch", "mobilenetv2", "--out", trained / "run", "--resume")
+        refused(done, "run: another process works there")
+
+
+def test_records_that_were_lost_are_named(tmp_path):
+    for text in (None, "", '{"epoch": 1, "lo'):
+        if text is not None:
+            write_text(tmp_path / "metrics.jsonl", text)
+        with pytest.raises(UserError, match="metrics.jsonl is gone or damaged; restore it, or train"):
+            _epochs(tmp_path)
+    write_text(tmp_path / "metrics.jsonl", '{"epoch": 1}\n{"epoch": 2}\n')
+    assert _epochs(tmp_path) == 2
+
+
+def test_features_that_cannot_be_saved_are_told_before_anything_is_run(trained, tmp_path, call, refused):
+    file = write_text(tmp_path / "file", "kept")
+    done = call("evaluate", trained / "run", "--out", tmp_path / "out", "--save-features", file / "x.npz")
+    refused(done, "--save-features.*file: is a file; name a folder")
+    assert not (tmp_path / "out").exists()
+
+
+# Interrupts.
+
+
+def test_what_is_said_after_an_interrupt_where_there_is_no_resume():
+    """In a process of its own, that is interrupted once all is imported."""
+    program = ROOT / "tools" / "results.py"
+    code = (
+        "import runpy, sys, tools.cli\n"
+        "def interrupted(*rest): raise KeyboardInterrupt\n"
+        "tools.cli.check_folder = interrupted\n"
+        f"sys.argv[0] = {str(program)!r}\n"
+        f"sys.path.insert(0, {str(program.parent)!r})\n"
+        f"runpy.run_path({str(program)!r}, run_name='__main__')\n"
+    )
+    command = [sys.executable, "-c", code, *TOOLS["results"]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130 and done.stderr == "\ninterrupted; the same command goes on\n", done.stderr
+
+
+def test_an_interrupt_while_it_is_loaded_leaves_no_traceback(tmp_path):
+    write_text(tmp_path / "torch.py", "import time\nprint('loading', flush=True)\ntime.sleep(100)\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, str(ROOT / "tools" / "search.py")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as process:
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT and said == ""
+
+
+def test_only_what_cannot_be_written_is_told_in_a_line():
+    def main(arguments):
+        raise FileNotFoundError(2, "No such file", "x")
+
+    with pytest.raises(FileNotFoundError):  # a fault of ours
+        tools.cli.run_tool(main)

@@ -1,0 +1,55 @@
+"""A run folder belongs to one tool, and to one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from reid.engine.run_folder import CONFIG
+from reid.errors import UserError
+from search.outcome import SUMMARY
+from tools.jobs.opening import shown
+from tools.jobs.result import SCORE
+
+_LEFT = {CONFIG: "a training or a pipeline", SUMMARY: "a search", SCORE: "an evaluation"}
+"""What a file in a folder tells of who wrote there."""
+
+
+def check_owner(out: Path, own: str | None = None) -> None:
+    """Raises UserError where ``out`` holds another tool's run; ``own`` is the file that the caller's runs leave."""
+    for name, what in _LEFT.items():
+        if name != own and (out / name).exists():
+            raise UserError(f"{shown(out)} holds {what}; give another folder with --out")
+
+
+@contextlib.contextmanager
+def alone_in(run: Path) -> Iterator[None]:
+    """Holds a run folder for this process while it works there; it is made where it is not there yet.
+
+    Two processes that go on with one run would both add to its records. What ends a process in whatever way lets the
+    folder go, and nothing is written into it. Where the file system or the platform has no locks, nothing is held.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    folder = os.open(run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{shown(run)}: another process works there; wait for it, or give another folder with --out"
+            ) from None
+        except OSError:  # some network file systems
+            pass
+        yield
+    finally:
+        os.close(folder)

@@ -1,0 +1,80 @@
+"""What is wrong with a plan: told before the first of its steps is run, and not hours later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from reid.errors import UserError, nearest
+from search.cost import parse_flops
+from search.latency import parse_target
+from supernet.arch import Arch
+from tools.jobs.results.archs import changed, named_backbone
+from tools.jobs.results.plan import PlannedRow
+from tools.jobs.results.published import load_published
+from tools.jobs.results.setup import Setup
+from tools.jobs.results.steps import RANKING, ROW, SEARCH, Step
+
+
+def check_plan(setup: Setup, steps: Sequence[Step]) -> None:
+    """Raises UserError, which names the plan's file and the step, where one of ``steps``, the target, the file of
+    published rows or the device cannot be."""
+    _check_device(setup.device)
+    try:
+        if setup.plan.target is not None:
+            parse_target(setup.plan.target)
+        _check_published(setup)
+        for step in steps:
+            try:
+                _check_step(setup, step)
+            except UserError as error:
+                raise UserError(f"{step.name}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{setup.file}: {error}") from None
+
+
+def _check_device(name: str) -> None:
+    """As ``pick_device`` has it, but without taking memory of a GPU that this process does not work on."""
+    try:
+        device = torch.device("cpu" if name == "auto" else name)
+    except RuntimeError:
+        device = None
+    there = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(device.type, 0) if device else 0
+    if device is None or (device.index or 0) >= there:
+        raise UserError(f"--device {name}: not there on this machine; use auto or cpu")
+
+
+def _check_published(setup: Setup) -> None:
+    file = setup.plan.published
+    names = [] if file is None else [row.name for row in load_published(setup.file.parent / file).rows]
+    for row in setup.plan.rows:
+        if row.published is not None and row.published not in names:
+            raise UserError(
+                f"rows: {row.name}: no published row is called '{row.published}'{nearest(row.published, names)}"
+            )
+
+
+def _check_step(setup: Setup, step: Step) -> None:
+    setup.experiment(step)
+    if step.kind == SEARCH:
+        parse_flops(step.part.flops)
+    if step.kind == RANKING and step.part.band is not None:
+        parse_flops(step.part.band)
+    if step.kind == ROW:
+        _check_network(setup, step, step.part)
+
+
+def _check_network(setup: Setup, step: Step, planned: PlannedRow) -> None:
+    """That of a network by name; what a search will find is not known."""
+    row = planned.row
+    name = row.random.network if row.random is not None else row.network
+    if name is None:
+        return
+    backbone = named_backbone(name, setup.experiment(step))
+    if isinstance(backbone, Arch):
+        if row.change is not None:
+            changed(backbone, row.change)
+    elif row.random is not None or row.change is not None:
+        what = "change is for archs" if row.random is None else "random archs are like an arch"
+        raise UserError(f"{what}, and {name} is none")

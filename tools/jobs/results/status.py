@@ -1,0 +1,64 @@
+"""How far the steps of an experiment are, and what is left, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tools.jobs.opening import shown
+from tools.jobs.results.processes import LOG
+from tools.jobs.results.setup import Setup
+from tools.jobs.results.slices import DONE, FAILED, Slice
+from tools.jobs.results.states import (
+    is_begun,
+    is_done,
+    missing_packages,
+    progress,
+    read_record,
+    trained_networks,
+)
+from tools.jobs.results.steps import LATENCY, ROW, Step, plan_steps, select
+
+
+def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]:
+    """What failed, what cannot run here, and how much is left."""
+    states = {step.name: _state(setup, step, steps) for step in steps}
+    for step in steps:
+        ending = made.endings.get(step.name)
+        if ending is not None and ending.state == FAILED:
+            yield f"FAILED: {step.name}: {ending.tail[-1]} (log: {shown(setup.places.record(step) / LOG)})"
+        elif states[step.name].startswith("needs"):
+            yield f"{step.name}: {states[step.name]}"
+    left = [step for step in steps if states[step.name] != DONE]
+    if left:
+        names = ", ".join(step.name for step in left[:6]) + (", ..." if len(left) > 6 else "")
+        yield f"left: {len(left)} of {len(steps)} steps ({names}); the same command goes on"
+    else:
+        yield f"all {len(steps)} steps are done"
+
+
+def print_status(setup: Setup, only: Sequence[str]) -> None:
+    """Prints how far every step is, and runs nothing."""
+    steps = select(plan_steps(setup.plan), only)
+    width = max(len(step.name) for step in steps)
+    states = {step.name: _state(setup, step, steps) for step in steps}
+    for step in steps:
+        words = ", ".join(filter(None, (states[step.name], progress(setup.places, step))))
+        print(f"{step.name:<{width}}  {words}")
+    done = [step.kind for step in steps if states[step.name] == DONE]
+    print(f"{len(done)} of {len(steps)} steps are done, {done.count(ROW)} trainings among them")
+
+
+def _state(setup: Setup, step: Step, steps: Sequence[Step]) -> str:
+    if step.kind == LATENCY and not trained_networks(setup.places):
+        return "waits for rows"
+    if is_done(setup.places, step):
+        return DONE
+    missing = missing_packages(step)
+    if missing:
+        return missing
+    waits = [each.name for each in steps if each.name in step.needs and not is_done(setup.places, each)]
+    if waits:
+        return f"waits for {', '.join(waits)}"
+    if read_record(setup.places.record(step)).failed:
+        return FAILED
+    return "begun" if is_begun(setup.places, step) else "not begun"
