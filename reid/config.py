@@ -92,6 +92,8 @@ def parse_override(text: str) -> dict:
 
 def build_config(kind: type[T], data: Mapping, where: str) -> T:
     """``data`` as a ``kind``; ``where`` is named in errors."""
+    if not isinstance(data, Mapping):
+        raise UserError(f"{where}: must be a mapping of keys to values")
     try:
         return TypeAdapter(kind).validate_python(dict(data))
     except ValidationError as error:
@@ -110,12 +112,12 @@ def _first_problem(kind: type, error: ValidationError) -> str:
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _keys_at(kind, place[:-1])
         return f"unknown key '{name}'{nearest(place[-1], known) or '; known: ' + ', '.join(known)}"
-    given = problem.get("input")
+    given, words = problem.get("input"), problem["msg"].removeprefix("Value error, ")
     if isinstance(given, Mapping) and problem["type"] == "value_error":
         # Our own words, which name the keys that do not fit together: not all that was given.
-        return ": ".join(filter(None, (name, problem["msg"].removeprefix("Value error, "))))
+        return ": ".join(filter(None, (name, words)))
     shown = "" if problem["type"].startswith("missing") else f" (given: {given!r})"
-    return f"{name}: {problem['msg'].lower()}{shown}"
+    return f"{name}: {words[0].lower()}{words[1:]}{shown}"
 
 
 def _keys_at(kind: Any, place: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -30,7 +31,11 @@ MOST = 2**63 - 1
 
 @dataclass(frozen=True)
 class Job:
-    """The common options, read."""
+    """The common options, read.
+
+    Attributes:
+        common: of what was typed, the options that the tools of one experiment share.
+    """
 
     experiment: Experiment
     data: Path | None
@@ -38,6 +43,7 @@ class Job:
     resume: bool
     seed: int
     device: torch.device
+    common: tuple[str, ...] = ()
 
 
 def job_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -97,7 +103,19 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
         resume=arguments.resume,
         seed=arguments.seed,
         device=pick_device(arguments.device),
+        common=_common(arguments),
     )
+
+
+def _common(arguments: argparse.Namespace) -> tuple[str, ...]:
+    typed = [] if arguments.config == DEFAULT_CONFIG else ["--config", str(arguments.config)]
+    typed += [] if arguments.data is None else ["--data", str(arguments.data)]
+    return (*typed, *(word for override in arguments.set for word in ("--set", override)))
+
+
+def next_command(tool: str, job: Job, *options: str) -> str:
+    """What to type after the job: ``tools/<tool>.py`` for the same experiment."""
+    return shlex.join(["python", f"tools/{tool}.py", *job.common, *options])
 
 
 def check_folder(folder: Path, option: str = "--out") -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import _root  # noqa: F401  (first: it mends the import path)
 
 from reid.engine.distributed import from_environment
-from tools.cli import job_parser, read_job, run_tool
+from tools.cli import job_parser, next_command, read_job, run_tool
 from tools.jobs.explain import explain_search
 from tools.jobs.search import search, with_options
 from tools.jobs.search_result import print_result, write_more
@@ -71,7 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     result = search(job, read.supernet, read.strategy)
     if result is not None and from_environment(job.device).is_main:
-        print_result(result, read.strategy)
+        where = [] if job.out == Path(OUT) else ["--search", str(job.out)]
+        print_result(result, read.strategy, lambda arch: next_command("retrain", job, "--arch", arch, *where))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ On several GPUs: torchrun --nproc_per_node 4 tools/train_supernet.py
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import _root  # noqa: F401  (first: it mends the import path)
 
 from reid.engine.distributed import from_environment
-from tools.cli import job_parser, read_job, run_tool
+from tools.cli import job_parser, next_command, read_job, run_tool
 from tools.jobs.train_supernet import train_supernet
 
 OUT = "runs/supernet"
@@ -19,7 +21,9 @@ def main(arguments: list[str] | None = None) -> None:
     job = read_job(parser.parse_args(arguments), OUT)
     run = train_supernet(job)
     if from_environment(job.device).is_main:
-        print(f"supernet: {run}/supernet.safetensors; next: python tools/search.py --flops 210M")
+        where = [] if run == Path(OUT) else ["--supernet", str(run)]
+        limits = [] if job.experiment.search.flops is None else ["--flops", str(job.experiment.search.flops)]
+        print(f"supernet: {run}/supernet.safetensors; next: {next_command('search', job, *where, *limits)}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,13 @@ def read_about(path: Path) -> dict[str, Any]:
         raise UserError(f"checkpoint {path} is no readable safetensors file ({error}); it may be cut short") from None
     if about is None:
         raise UserError(f"checkpoint {path} does not say what network it is; it was not written by this product")
-    return json.loads(about)
+    try:
+        read = json.loads(about)
+    except json.JSONDecodeError:
+        read = None
+    if not isinstance(read, dict):
+        raise UserError(f"checkpoint {path} does not say what network it is in words of ours; its header is damaged")
+    return read
 
 
 def load_weights(path: Path, module: nn.Module) -> None:
@@ -72,5 +77,7 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any]:
     """
     try:
         return torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError):
+    except OSError as error:
+        raise UserError(f"checkpoint {path} cannot be read: {error.strerror}") from None
+    except Exception:  # what torch raises for a file that is none of its own has no common kind
         raise UserError(f"{path} is no readable checkpoint; remove it to train from the start") from None

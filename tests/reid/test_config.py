@@ -187,6 +187,7 @@ def test_demo_inherits_what_it_does_not_change():
         ("retrain.losses.classification.smoothing=1", "retrain.losses.classification.smoothing: .*less than 1"),
         ("retrain.losses.smoothing=0.1", "unknown key 'retrain.losses.smoothing'"),
         ("search.sample_size=1000", "sample_size 1000 must not exceed population"),
+        ("search.name_prefix=.x", r"search.name_prefix: string should match pattern '\^\[A-Za-z0-9\]"),
         ("input_size=[64]", "input_size"),
         ("last_stride=3", "last_stride"),
     ],
@@ -195,6 +196,11 @@ def test_experiment_errors(override, message):
     with pytest.raises(UserError, match=message) as caught:
         load_config(Experiment, CONFIGS / "demo.yaml", [override])
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_what_is_no_mapping():
+    with pytest.raises(UserError, match="file.json: must be a mapping of keys to values"):
+        build_config(Outer, [1], "file.json")
 
 
 def test_merged_file_has_no_base_left():

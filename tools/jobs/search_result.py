@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reid.errors import UserError
@@ -13,9 +13,13 @@ from search.outcome import LOG, SUMMARY, SearchResult, describe, limit_name, wri
 from tools.jobs.opening import shown
 
 
-def print_result(result: SearchResult, strategy: str) -> None:
+def print_result(result: SearchResult, strategy: str, following: Callable[[str], str]) -> None:
     """Prints notes, the search's speed, with ``pareto`` the front, and the chosen archs; with a target their predicted
-    and measured latencies beside each other."""
+    and measured latencies beside each other.
+
+    Args:
+        following: the command that retrains an arch, by its name.
+    """
     for note in result.notes:
         print(f"note: {note}")
     if result.speed.candidates:
@@ -34,7 +38,7 @@ def print_result(result: SearchResult, strategy: str) -> None:
         print(f"{path.stem}: {_costs(candidate)}{timed}, held-out mAP {100 * candidate.score:.1f} %, {shown(path)}")
     more = f"; any candidate as a file: python tools/search.py --out {shown(result.out)} --write TRIAL"
     print(f"front: {result.out}/front.json{more if strategy == 'pareto' else ''}")
-    print(f"next: python tools/retrain.py --arch {result.archs[0].stem}")
+    print(f"next: {following(result.archs[0].stem)}")
 
 
 def _costs(candidate: Candidate) -> str:

@@ -119,7 +119,7 @@ def take_ways(ways: Inheriting, archs: Sequence[Contender], job: Job) -> None:
     for contender in archs:
         run = ways.scored[contender.name]
         if not (run / RESULT).is_file():
-            own = dataclasses.replace(job, out=run, resume=False)
+            own = dataclasses.replace(job, out=run, resume=True)  # it may have been ended between score and result
             evaluate(own, ways.supernet / WEIGHTS, str(contender.file), run / "none", unscored)
     missing = [training for training in ways.trainings if not training.finished]
     job = _tuning(job, ways.epochs)

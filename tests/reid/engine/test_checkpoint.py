@@ -68,6 +68,10 @@ def test_missing_and_foreign_files(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(UserError, match="does not say what network it is"):
         read_about(tmp_path / "foreign.safetensors")
+    for about in ("[1]", "{"):
+        save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors", {"about": about})
+        with pytest.raises(UserError, match="its header is damaged"):
+            read_about(tmp_path / "foreign.safetensors")
 
 
 def test_state_round_trip(tmp_path):
@@ -88,7 +92,9 @@ def test_state_executes_nothing(tmp_path):
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", bytes(np.arange(200, dtype=np.uint8))])
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", b"epoch: 3\nloss: 0.5\n" * 9, bytes(np.arange(200, dtype=np.uint8))]
+)
 def test_state_that_is_none(tmp_path, content):
     (tmp_path / "state.pt").write_bytes(content)
     with pytest.raises(UserError, match="state.pt is no readable checkpoint") as caught:
