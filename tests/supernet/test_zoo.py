@@ -111,7 +111,7 @@ def test_entries_are_read_back_and_replaced_by_name(zoo):
     [
         ("[]", "is no index of weights"),
         ('{"networks": [{"name": "x"}]}', "entry 1: "),
-        ("{", "is not valid JSON"),
+        ("{", "is no index of weights; restore it from the repository"),
     ],
 )
 def test_a_damaged_index_is_refused_in_a_line(tmp_path, index, message):

@@ -231,7 +231,10 @@ def test_further_candidates_are_written_as_arch_files(run, call, tmp_path, refus
     assert load_arch(out / "archs" / "MLR-6M-T3.yaml").arch == wanted.arch
     before = _files(out)
     refused(call("search", "--out", out, "--write", "0", "99"), "--write 99: .* no candidate of that number")
-    refused(call("search", "--out", run / "supernet", "--write", "0"), "search.json")
+    refused(
+        call("search", "--out", run / "supernet", "--write", "0"),
+        "supernet holds no search: give the --out of a finished one",
+    )
     assert _files(out) == before
 
 

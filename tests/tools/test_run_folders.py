@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -143,7 +144,9 @@ def test_an_interrupt_while_it_is_loaded_leaves_no_traceback(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     command = [sys.executable, str(ROOT / "tools" / "search.py")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as process:
+    # Of its own, whatever these tests were started by: a shell's background jobs ignore interrupts.
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, preexec_fn=heard, **pipes) as process:
         assert process.stdout.readline() == "loading\n"
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
