@@ -48,6 +48,12 @@ def main(arguments: list[str] | None = None) -> None:
         "--repeats", type=int, default=3, metavar="R", help="seeds that each network is trained with (default: 3)"
     )
     parser.add_argument(
+        "--random-repeats",
+        type=int,
+        metavar="R",
+        help="the same for random archs, of which many with one seed tell more than few with several",
+    )
+    parser.add_argument(
         "--baselines",
         nargs="*",
         default=["mobilenetv2"],
@@ -86,6 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
         random=3 if read.random is None else read.random,
         random_archs=read.random_archs,
         repeats=read.repeats,
+        random_repeats=read.random_repeats,
         baselines=read.baselines,
         alone=read.alone,
         supernet=(read.supernet or Path("runs/supernet")) if read.ways else None,

@@ -190,7 +190,8 @@ def test_random_archs_that_were_drawn_before(search_run, make_job, call, refused
     def stand_in(job, what):
         trained.append((job.out.name, what.network))
         row = {"name": "x", "kind": "x", "latency_ms": None, "epochs": 1, "train_set": "t", "input_size": [64, 32]}
-        row |= {"mAP": 0.1 * len(trained), "rank1": 0.5, "flops": 1, "parameters": 1, "seed": 0, "run": str(job.out)}
+        row |= {"mAP": 0.1 * len(trained), "rank1": 0.5, "flops": 1, "parameters": 1}
+        row |= {"seed": job.seed, "run": str(job.out)}
         write_json(job.out / "result.json", row)
 
     monkeypatch.setattr(tools.jobs.stand_alone, "retrain", stand_in)
@@ -198,16 +199,15 @@ def test_random_archs_that_were_drawn_before(search_run, make_job, call, refused
     shutil.copytree(search_run / "archs", own)
     (own / f"{FOUND}.yaml").unlink()
     (own / "MLR-2M-C.yaml").unlink()
-    given = ("gain", "--search", search_run, "--repeats", 1, "--out", tmp_path / "out", "--baselines")
-    done = call(*given, "--random-archs", own)
+    given = ("gain", "--search", search_run, "--repeats", 2, "--out", tmp_path / "out", "--baselines")
+    done = call(*given, "--random-archs", own, "--random-repeats", 1)
     assert done.code == 0, done.err
-    assert trained == [
-        (f"{FOUND}-s0", str(search_run / "archs" / f"{FOUND}.yaml")),
-        ("MLR-2M-B-s0", str(own / "MLR-2M-B.yaml")),
-    ]
+    found = str(search_run / "archs" / f"{FOUND}.yaml")
+    assert trained == [(f"{FOUND}-s0", found), ("MLR-2M-B-s0", str(own / "MLR-2M-B.yaml")), (f"{FOUND}-s1", found)]
     data = _data(tmp_path / "out")
-    assert [row["kind"] for row in data["networks"]] == ["searched", "random"]
-    assert data["gains"][0]["mAP"]["value"] == pytest.approx(-0.1) and not (tmp_path / "out" / "archs").exists()
+    assert [(row["kind"], row["seeds"]) for row in data["networks"]] == [("searched", [0, 1]), ("random", [0])]
+    assert data["gains"][0]["mAP"]["value"] == pytest.approx((0.1 + 0.3) / 2 - 0.2)
+    assert not (tmp_path / "out" / "archs").exists()
 
     files = [search_run / "archs" / f"MLR-2M-{letter}.yaml" for letter in "AC"]
     refused(call(*given, "--random-archs", files[0]), "MLR-2M-A.yaml: is the found arch MLR-2M-A; leave it out")
@@ -224,6 +224,7 @@ def test_random_archs_that_were_drawn_before(search_run, make_job, call, refused
         (("--search", "none"), "no finished search in none; run python tools/search.py first, or name its run"),
         (("--random", 0), "--random 0: must be at least 1"),
         (("--repeats", 0), "--repeats 0: must be at least 1"),
+        (("--random-repeats", 0), "--random-repeats 0: must be at least 1"),
         (("--archs", 4), "--archs 4: the search in .* chose 3; give 1 to 3"),
         (("--archs", 3), "MLR-2M-C has 3.0M FLOPs and MLR-2M-A 2.0M, too far apart .* give --archs 2"),
         (("--set", "space=mlr-210m"), "MLR-2M-A.yaml: the arch is not in space mlr-210m: .* give the config that"),
@@ -263,16 +264,6 @@ def test_runs_that_were_made_otherwise(whole, search_run, supernet_run, call, re
 def test_help(call, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     done = call("gain", "--help", tiny=False)
-    for option in (
-        "search",
-        "archs",
-        "random",
-        "random-archs",
-        "repeats",
-        "recipes",
-        "epochs",
-        "alone",
-        "ways",
-        "finetune-epochs",
-    ):
+    options = "search archs random random-archs repeats random-repeats recipes epochs alone ways finetune-epochs"
+    for option in options.split():
         assert re.search(rf"^  --{option}( [\w.,= \[\]]+)?\s+\S+ \S+ .*\w", done.out, re.MULTILINE), option

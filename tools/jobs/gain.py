@@ -10,6 +10,7 @@ from reid.engine.device import describe_device
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
 from search.cost import format_flops
+from search.gain.analysis import RANDOM
 from search.ranking.sampling import Band
 from supernet.files import load_space
 from supernet.genome import encode
@@ -35,6 +36,7 @@ class Asked:
         random: archs that are drawn, where ``random_archs`` is empty.
         random_archs: files, or folders, of archs that were drawn before.
         repeats: seeds that each network is trained with, from the job's on.
+        random_repeats: the same for random archs; ``None`` for ``repeats``.
         baselines: names of networks.
         alone: where trainings are, and missing ones go; ``None`` for a folder in the job's.
         supernet: run folder of a supernet whose weights found archs are given too; ``None`` for none.
@@ -46,6 +48,7 @@ class Asked:
     random: int = 3
     random_archs: Sequence[Path] = ()
     repeats: int = 3
+    random_repeats: int | None = None
     baselines: Sequence[str] = ("mobilenetv2",)
     alone: Path | None = None
     supernet: Path | None = None
@@ -67,9 +70,10 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
     job = next(iter(jobs.values()))
     if from_environment(job.device).several:
         raise UserError("tools/gain.py: networks are trained by one process; start it without torchrun")
-    for name in ("random", "repeats"):
-        if getattr(asked, name) < 1:
-            raise UserError(f"--{name} {getattr(asked, name)}: must be at least 1")
+    seldom = asked.repeats if asked.random_repeats is None else asked.random_repeats
+    for name, value in (("random", asked.random), ("repeats", asked.repeats), ("random-repeats", seldom)):
+        if value < 1:
+            raise UserError(f"--{name} {value}: must be at least 1")
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
     found = found_archs(asked.search, asked.archs, space, job)
@@ -80,7 +84,8 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
     contenders = [*found, *rivals, *baselines(asked.baselines, space, job)]
     _check_names(contenders)
     folder, seeds = asked.alone or job.out / ALONE, range(job.seed, job.seed + asked.repeats)
-    trainings = {recipe: _trainings(contenders, folder / recipe, seeds) for recipe in jobs}
+    repeats = {each.name: seldom if each.kind == RANDOM else asked.repeats for each in contenders}
+    trainings = {recipe: _trainings(contenders, folder / recipe, job.seed, repeats) for recipe in jobs}
     ways = None
     if asked.supernet is not None:
         ways = plan_ways(found, asked.supernet, asked.finetune_epochs, seeds, folder / next(iter(jobs)), job)
@@ -105,12 +110,14 @@ def _check_names(contenders: Sequence[Contender]) -> None:
         raise UserError(f"two networks are called {twice}; name other --baselines")
 
 
-def _trainings(contenders: Sequence[Contender], folder: Path, seeds: Sequence[int]) -> list[Training]:
-    """All networks by the first seed, then by the next: the table can be looked at long before the last."""
+def _trainings(contenders: Sequence[Contender], folder: Path, first: int, repeats: Mapping[str, int]) -> list[Training]:
+    """All networks by the ``first`` seed, then by the next, as often as ``repeats`` has it by name: the table can be
+    looked at long before the last."""
     return [
-        Training(each.name, each.backbone, each.file, seed, folder / f"{each.name}-s{seed}")
-        for seed in seeds
+        Training(each.name, each.backbone, each.file, first + number, folder / f"{each.name}-s{first + number}")
+        for number in range(max(repeats.values()))
         for each in contenders
+        if number < repeats[each.name]
     ]
 
 
