@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, roc_curve
 
@@ -95,6 +95,7 @@ def test_figures_worked_out_by_hand():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.002, 0.95), st.sampled_from(["cosine", "euclidean"]))
+@example(9201, 0.9499999999999998, "cosine")
 def test_threshold_is_the_greatest_that_keeps_the_rate(seed, rate, metric):
     features = random_features(seed, RECORDS)
     genuine, impostors = (np.sort(np.array(values, dtype=np.float32)) for values in loop(features, metric))
@@ -104,7 +105,8 @@ def test_threshold_is_the_greatest_that_keeps_the_rate(seed, rate, metric):
         return
     threshold = calibrate_threshold(features, rate, metric)
     distance = np.float32(threshold.distance)
-    assert threshold.fmr == (impostors <= distance).mean() <= rate
+    # A rate a rounding below k / n is k / n, as 0.29 * 100 is 29.
+    assert threshold.fmr == (impostors <= distance).mean() <= rate * (1 + 1e-12)
     assert threshold.tpr == (genuine <= distance).mean()
     assert (impostors <= np.nextafter(distance, np.float32(np.inf))).mean() > rate
     rates = apply_threshold(features, threshold)
