@@ -14,7 +14,8 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from search.cost import CostTable, whole_network_flops
 from supernet.files import load_space
-from supernet.genome import decode, sample
+from supernet.genome import sample
+from supernet.space import decode
 
 
 def main() -> None:

@@ -27,8 +27,8 @@ from search.proposers import STRATEGIES
 from search.run import run_search
 from supernet.arch import Arch
 from supernet.files import load_space
-from supernet.genome import decode, sample
-from supernet.space import Space
+from supernet.genome import sample
+from supernet.space import Space, decode
 from supernet.supernet import Supernet
 
 

@@ -11,7 +11,7 @@ from reid.errors import UserError
 from reid.files import write_text
 from supernet.arch import Arch
 from supernet.arch_forms import arch_from_dict, arch_to_dict
-from supernet.genome import Genome
+from supernet.space import Genome
 
 
 @dataclass(frozen=True)

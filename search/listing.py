@@ -9,7 +9,7 @@ from itertools import count
 from search.limits import ArchCost
 from search.region import Region
 from supernet.arch import Arch
-from supernet.genome import Genome, decode
+from supernet.space import Genome, decode
 
 BARREN = 2000
 """Archs outside the region that ``archs_downwards`` looks at in a row before it gives up."""

@@ -9,9 +9,8 @@ from search.cost import CostTable, flops_range
 from search.limits import Limits
 from search.region import make_region, sample_near
 from supernet.arch import Arch
-from supernet.genome import decode
 from supernet.sampling import Draw
-from supernet.space import Space
+from supernet.space import Space, decode
 
 NEAR = 0.03
 """How far from the FLOPs that are asked for an arch may be, as a fraction of them."""

@@ -1,4 +1,4 @@
-"""Genomes: one option for every choice of a space, the arch that they stand for, and the moves that a search makes.
+"""Genomes of archs, and the moves that a search makes from one to the next.
 
 A genome names an option also for the blocks that a shallow stage leaves out. Different ones can therefore be the same
 network: compare archs, not genomes.
@@ -6,46 +6,13 @@ network: compare archs, not genomes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from random import Random
-from typing import TYPE_CHECKING
 
 from reid.errors import UserError
-from supernet.arch import Arch, Block, Stage
+from supernet.arch import Arch
 from supernet.options import Option, size_words
-
-if TYPE_CHECKING:
-    from supernet.space import Space
-
-Genome = dict[str, Option]
-"""Value chosen for each dimension, by the dimension's name, in the order of ``Space.dimensions``."""
-
-
-def decode(space: Space, genome: Mapping[str, Option]) -> Arch:
-    """The arch that a genome stands for.
-
-    Choices of blocks beyond a stage's depth do not count, nor does IBN where no block has an expansion.
-    """
-    stages, last_strided = [], space.last_strided
-    for number, stage in enumerate(space.stages, start=1):
-        blocks = tuple(
-            Block(genome[f"s{number}.b{block}.kernel"], genome[f"s{number}.b{block}.expand"])
-            for block in range(1, genome[f"s{number}.depth"] + 1)
-        )
-        last = number - 1 == last_strided
-        stride = _chosen(genome, "last_stride", space.last_strides) if last else stage.stride
-        ibn = _chosen(genome, f"s{number}.ibn", stage.ibn) and any(block.expand > 1 for block in blocks)
-        se, act = _chosen(genome, f"s{number}.se", stage.se), _chosen(genome, f"s{number}.act", stage.acts)
-        stages.append(Stage(genome[f"s{number}.width"], stride, blocks, se, ibn, act))
-    size = space.input_size
-    if space.smaller_sizes:
-        size = {size_words(each): each for each in space.input_sizes}[genome["input_size"]]
-    return Arch(size, genome["stem"], tuple(stages), genome["last_width"], space.embedding)
-
-
-def _chosen(genome: Mapping[str, Option], name: str, options: Sequence[Option]) -> Option:
-    """The genome's option, or the only one there is, which a genome does not name."""
-    return genome[name] if len(options) > 1 else options[0]
+from supernet.space import Genome, Space, decode
 
 
 def encode(space: Space, arch: Arch) -> Genome:

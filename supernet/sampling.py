@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 from reid.config import STRICT
 from reid.numbers import NonNegative
 from supernet.arch import Arch
-from supernet.genome import decode, largest, sample, smallest
-from supernet.space import Space
+from supernet.genome import largest, sample, smallest
+from supernet.space import Space, decode
 
 Draw = Callable[[Random, float], Iterator[Arch]]
 """``draw(random, share)``: random archs without end, ``share`` (0 to 1) of the way from the least FLOPs to the most."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reid.errors import UserError
 from supernet.activations import RELU6
-from supernet.genome import decode
+from supernet.arch import Arch, Block, Stage
 from supernet.options import Option, check_options, check_sizes, size_words
 
 _UNLISTED_ALONE = ("se", "ibn", "act", "last_stride", "input_size")
 """Kinds of choice that are no dimension where there is one option: genomes are then those of spaces without them."""
+
+
+Genome = dict[str, Option]
+"""Value chosen for each dimension, by the dimension's name, in the order of ``Space.dimensions``."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,33 @@ class Space:
     def at(self, input_size: tuple[int, int] | None) -> Space:
         """The same choices at one other input size (``None``: as it is)."""
         return replace(self, input_size=tuple(input_size), smaller_sizes=()) if input_size else self
+
+
+def decode(space: Space, genome: Mapping[str, Option]) -> Arch:
+    """The arch that a genome stands for.
+
+    Choices of blocks beyond a stage's depth do not count, nor does IBN where no block has an expansion.
+    """
+    stages, last_strided = [], space.last_strided
+    for number, stage in enumerate(space.stages, start=1):
+        blocks = tuple(
+            Block(genome[f"s{number}.b{block}.kernel"], genome[f"s{number}.b{block}.expand"])
+            for block in range(1, genome[f"s{number}.depth"] + 1)
+        )
+        last = number - 1 == last_strided
+        stride = _chosen(genome, "last_stride", space.last_strides) if last else stage.stride
+        ibn = _chosen(genome, f"s{number}.ibn", stage.ibn) and any(block.expand > 1 for block in blocks)
+        se, act = _chosen(genome, f"s{number}.se", stage.se), _chosen(genome, f"s{number}.act", stage.acts)
+        stages.append(Stage(genome[f"s{number}.width"], stride, blocks, se, ibn, act))
+    size = space.input_size
+    if space.smaller_sizes:
+        size = {size_words(each): each for each in space.input_sizes}[genome["input_size"]]
+    return Arch(size, genome["stem"], tuple(stages), genome["last_width"], space.embedding)
+
+
+def _chosen(genome: Mapping[str, Option], name: str, options: Sequence[Option]) -> Option:
+    """The genome's option, or the only one there is, which a genome does not name."""
+    return genome[name] if len(options) > 1 else options[0]
 
 
 def count_archs(space: Space) -> int:

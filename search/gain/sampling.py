@@ -12,8 +12,7 @@ from search.ranking.sampling import TRIES, Band
 from search.region import make_region, sample_near
 from supernet.arch import Arch
 from supernet.files import NamedArch
-from supernet.genome import decode
-from supernet.space import Space
+from supernet.space import Space, decode
 
 
 def random_archs(

@@ -11,8 +11,8 @@ from torch import nn
 
 from search.cost import PARTS, part_keys
 from supernet.arch import Arch
-from supernet.genome import Genome, decode, sample
-from supernet.space import Option, Space
+from supernet.genome import sample
+from supernet.space import Genome, Option, Space, decode
 
 Part = tuple
 """``(kind, input height, input width, *constructor arguments, activation or None)``."""

@@ -11,8 +11,7 @@ from nni.nas.space import ExecutableModelSpace, ModelStatus
 
 from search.workers import Evaluate, measured
 from supernet.arch import Arch
-from supernet.genome import decode
-from supernet.space import Space
+from supernet.space import Space, decode
 
 
 class ArchSpace(ExecutableModelSpace):

@@ -82,7 +82,7 @@ def _values(arch: Arch, depths: Sequence[int], last_strided: int | None) -> list
     row: list[Option | None] = [arch.stem, arch.last_width, stride, size_words(arch.input_size)]
     for stage, depth in zip(arch.stages, depths, strict=True):
         blocks = stage.blocks
-        # Without an expansion there is no IBN, whatever was chosen (``supernet.genome.decode``).
+        # Without an expansion there is no IBN, whatever was chosen (``supernet.space.decode``).
         ibn = stage.ibn if stage.ibn or any(block.expand > 1 for block in blocks) else None
         row += (stage.width, len(blocks), stage.se, stage.act, ibn)
         for block in blocks:

@@ -19,7 +19,7 @@ from search.limits import ArchCost
 from search.listing import archs_downwards
 from search.region import Region, sample_near
 from supernet.arch import Arch
-from supernet.genome import Genome, decode
+from supernet.space import Genome, decode
 
 RANDOM_DRAWS = 10
 """Random draws that may fail in a part of the band, and then in all of it, before archs are taken in the

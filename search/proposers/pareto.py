@@ -14,7 +14,7 @@ from search.history import Candidate
 from search.proposers.base import Proposal
 from search.proposers.evolution import FamilyProposer
 from search.region import Region
-from supernet.genome import Genome
+from supernet.space import Genome
 
 
 class ParetoProposer(FamilyProposer):

@@ -11,8 +11,7 @@ from search.limits import ArchCost, Limits
 from search.region import Region, make_region, sample_near
 from supernet.arch import Arch
 from supernet.files import NamedArch
-from supernet.genome import decode
-from supernet.space import Space
+from supernet.space import Space, decode
 
 FEWEST = 4
 """Archs that a ranking is measured on at the least; with 20 the interval of a tau is still some 0.3 wide."""

@@ -19,9 +19,9 @@ from search import cost
 from supernet.arch import Arch, Block, Stage
 from supernet.arch_forms import arch_from_rows, mobilenet_v2
 from supernet.files import load_space
-from supernet.genome import contains, decode, encode, largest, sample, smallest
+from supernet.genome import contains, encode, largest, sample, smallest
 from supernet.network import build_network
-from supernet.space import Space, StageSpace
+from supernet.space import Space, StageSpace, decode
 
 SIZE = (256, 128)
 PLUS = load_space("tiny-plus")

@@ -9,7 +9,8 @@ import pytest
 from reid.errors import UserError
 from search.history import Candidate, append_candidate, read_candidates, recover_candidates
 from supernet.files import load_space
-from supernet.genome import decode, sample
+from supernet.genome import sample
+from supernet.space import decode
 
 
 @pytest.fixture

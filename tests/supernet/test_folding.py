@@ -13,8 +13,9 @@ from torch import nn
 from reid.models.backbones.ibn import IBN
 from supernet.arch_forms import mobilenet_v2
 from supernet.folding import fold_batch_norm
-from supernet.genome import decode, largest, sample, smallest
+from supernet.genome import largest, sample, smallest
 from supernet.network import build_network
+from supernet.space import decode
 
 
 def _network(arch) -> nn.Module:

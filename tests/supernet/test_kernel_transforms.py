@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from supernet.checkpoint import load_supernet, save_supernet
-from supernet.genome import decode, sample
+from supernet.genome import sample
 from supernet.kernel_transforms import KernelTransforms
+from supernet.space import decode
 from supernet.supernet import Supernet
 
 

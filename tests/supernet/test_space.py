@@ -14,8 +14,8 @@ from reid.errors import UserError
 from search.cost import CostTable, flops_range
 from supernet.arch_forms import arch_from_rows, mobilenet_v2
 from supernet.files import load_space
-from supernet.genome import contains, crossover, decode, encode, largest, mutate, sample, smallest
-from supernet.space import Space, StageSpace, count_archs, describe
+from supernet.genome import contains, crossover, encode, largest, mutate, sample, smallest
+from supernet.space import Space, StageSpace, count_archs, decode, describe
 
 TINY, MLR, PLUS = load_space("tiny"), load_space("mlr-210m"), load_space("tiny-plus")
 MIXED = Space(

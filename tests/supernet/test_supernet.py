@@ -17,8 +17,9 @@ from reid.errors import UserError
 from supernet.arch_forms import mobilenet_v2
 from supernet.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.files import load_space
-from supernet.genome import decode, largest, sample, smallest
+from supernet.genome import largest, sample, smallest
 from supernet.network import build_network
+from supernet.space import decode
 from supernet.supernet import Supernet
 
 

@@ -15,8 +15,8 @@ from reid.errors import UserError
 from search.explanation import explain, explanation_from_dict
 from search.history import Candidate, append_candidate, read_candidates
 from supernet.files import load_space, space_to_dict
-from supernet.genome import decode, sample
-from supernet.space import Space, StageSpace
+from supernet.genome import sample
+from supernet.space import Space, StageSpace, decode
 from tools.jobs.explain import explain_search, searched_space
 
 SPACE = load_space("tiny")

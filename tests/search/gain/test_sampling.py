@@ -11,8 +11,8 @@ from search.cost import CostTable, flops_range, whole_network_flops
 from search.gain.sampling import random_archs
 from search.ranking.sampling import Band, find_band
 from supernet.files import load_space
-from supernet.genome import contains, decode
-from supernet.space import Space, StageSpace
+from supernet.genome import contains
+from supernet.space import Space, StageSpace, decode
 
 TABLE, TINY = CostTable(), load_space("tiny").at((80, 40))
 

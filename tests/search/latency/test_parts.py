@@ -12,8 +12,9 @@ from torch import nn
 from reid.models.network import count_parameters
 from search.latency.parts import build_part, parts_of, space_parts
 from supernet.files import load_space
-from supernet.genome import decode, sample
+from supernet.genome import sample
 from supernet.network import build_network
+from supernet.space import decode
 
 
 def test_parts_of_a_space_are_those_of_all_its_archs(space):

@@ -16,7 +16,8 @@ from search.latency.draws import spread_archs
 from search.latency.parts import space_parts
 from search.latency.table import FITTED, fit_correction
 from supernet.arch_forms import mobilenet_v2
-from supernet.genome import decode, sample
+from supernet.genome import sample
+from supernet.space import decode
 
 TARGET, COSTS = Target("torch", "cpu"), CostTable()
 

@@ -14,9 +14,9 @@ from reid.errors import UserError
 from search.predictor import encode
 from search.predictor.choices import INACTIVE, read_choices
 from search.predictor.encoding import columns_of, encode_all
-from supernet.genome import decode, sample
 from supernet.genome import encode as genome_of
-from supernet.space import Space, StageSpace
+from supernet.genome import sample
+from supernet.space import Space, StageSpace, decode
 
 STAGES = (
     StageSpace(stride=1, widths=(4, 6), depths=(1,), kernels=(3,), expands=(1,)),
