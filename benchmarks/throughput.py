@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import re
 import statistics
 import sys
@@ -27,6 +28,7 @@ from benchmarks.training_roofline import timed
 from reid.engine.device import autocast, pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
+from search.latency.runners import cpu_threads
 from supernet.catalog import build, find_network
 
 TRAINING, INFERENCE = "training", "inference"
@@ -83,7 +85,7 @@ def _ways(
         ways["no oneDNN"] = _within(_without_onednn, own)
         ways["flush denormals"] = _within(_flushed, own)
         for count in threads:
-            ways[f"{count} threads"] = _within(lambda count=count: _threads(count), own)
+            ways[f"{count} threads"] = _within(functools.partial(cpu_threads, count), own)
     if compiled:
         graph = torch.compile(network)
         ways["compiled"] = _run(graph, images.contiguous(memory_format=torch.channels_last), kind)
@@ -131,16 +133,6 @@ def _flushed() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _print(title: str, ways: dict[str, Run], batch: int, rounds: int, device: torch.device) -> None:

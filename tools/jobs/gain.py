@@ -107,7 +107,7 @@ def _check_names(contenders: Sequence[Contender]) -> None:
     names = [each.name for each in contenders]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"two networks are called {twice}; name other --baselines")
+        raise UserError(f"two networks are called {twice}; rename an arch file, or name other --baselines")
 
 
 def _trainings(contenders: Sequence[Contender], folder: Path, first: int, repeats: Mapping[str, int]) -> list[Training]:

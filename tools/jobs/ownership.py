@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from reid.engine.run_folder import CONFIG
+from reid.engine.distributed import Processes, barrier
+from reid.engine.run_folder import CONFIG, open_run
 from reid.errors import UserError
 from search.outcome import SUMMARY
+from tools.cli import Job
 from tools.jobs.opening import shown
 from tools.jobs.result import SCORE
 
@@ -53,3 +56,25 @@ def alone_in(run: Path) -> Iterator[None]:
         yield
     finally:
         os.close(folder)
+
+
+@contextlib.contextmanager
+def training_in(
+    job: Job, config: Mapping[str, Any], announce: Callable[[], None], processes: Processes
+) -> Iterator[None]:
+    """Opens the run folder of a training, says what begins, and holds the folder; the first process does, and then lets
+    the others go on, which wait until it has made the data.
+
+    Only for data and settings that have been found to fit: a folder that is begun cannot be begun again.
+
+    Raises:
+        UserError: the folder holds another run, or another process works there.
+    """
+    if not processes.is_main:
+        yield
+        return
+    open_run(job.out, config, job.resume)
+    with alone_in(job.out):
+        announce()
+        barrier(processes)
+        yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from reid.engine.checkpoint import save_weights
 from reid.engine.device import seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.identity_task import IdentityTask
-from reid.engine.run_folder import open_run, read_metrics
+from reid.engine.run_folder import read_metrics
 from reid.engine.trainer import fit
 from reid.errors import UserError
 from reid.models.backbones.weights import load_pretrained
@@ -32,7 +31,7 @@ from tools.jobs.facts import training_facts
 from tools.jobs.inherit import inherit, inherited_run, start_from
 from tools.jobs.looks import held_out, holdout_monitor
 from tools.jobs.opening import shown, tell_estimate
-from tools.jobs.ownership import alone_in
+from tools.jobs.ownership import training_in
 from tools.jobs.provenance import run_config
 from tools.jobs.result import WEIGHTS, score_on_test
 from tools.jobs.retrain_words import announce_training, taken_back, trained_on_words
@@ -95,18 +94,16 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
     held = held_out(job, source)
     facts = training_facts(recipe, images, batches.per_epoch, held, source)
     trained_on = trained_on_words(source, images, what.weights, recipe, inherited)
-    with contextlib.ExitStack() as stack:
-        # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
-        if processes.is_main:
-            about = run_config(job, source, data=experiment.data, recipe=recipe) | {
-                "network": spec_to_dict(spec),
-                "weights": what.weights,
-                **({"supernet_sha256": inherited.sha256} if inherited else {}),
-            }
-            open_run(job.out, about, job.resume)
-            stack.enter_context(alone_in(job.out))
-            announce_training(job, spec, path, network, source, trained_on, batches, pretrained, processes)
-            barrier(processes)
+    config = run_config(job, source, data=experiment.data, recipe=recipe) | {
+        "network": spec_to_dict(spec),
+        "weights": what.weights,
+        **({"supernet_sha256": inherited.sha256} if inherited else {}),
+    }
+
+    def announce() -> None:
+        announce_training(job, spec, path, network, source, trained_on, batches, pretrained, processes)
+
+    with training_in(job, config, announce, processes):
         trained = fit(
             task,
             batches,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ from evaluation.report.training import write_training_report
 from reid.engine.batches import training_batches
 from reid.engine.device import describe_device, seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
-from reid.engine.run_folder import open_run
 from reid.engine.trainer import Monitor, fit
 from search.cost import CostTable, flops_range, format_flops
 from search.evaluator import SupernetEvaluator
@@ -28,7 +26,7 @@ from tools.jobs.data import SearchData, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.facts import training_facts
 from tools.jobs.opening import announce, recipe_lines, shown, tell_estimate
-from tools.jobs.ownership import alone_in
+from tools.jobs.ownership import training_in
 from tools.jobs.provenance import run_config
 
 WEIGHTS = "supernet.safetensors"
@@ -65,14 +63,9 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
             _draw(experiment.supernet, space),
         )
     facts = training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source)
-    with contextlib.ExitStack() as stack:
-        # Only now, when data and settings have been found to fit: a folder that is begun cannot be begun again.
-        if processes.is_main:
-            parts = {"data": experiment.data, "supernet": experiment.supernet}
-            open_run(job.out, run_config(job, source, **parts) | {"space": space_to_dict(space)}, job.resume)
-            stack.enter_context(alone_in(job.out))
-            _announce(job, space, images, source, processes)
-            barrier(processes)
+    parts = {"data": experiment.data, "supernet": experiment.supernet}
+    config = run_config(job, source, **parts) | {"space": space_to_dict(space)}
+    with training_in(job, config, lambda: _announce(job, space, images, source, processes), processes):
         trained = fit(
             task,
             batches,
