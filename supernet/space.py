@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from reid.errors import UserError
 from supernet.activations import RELU6
@@ -104,13 +105,19 @@ class Space:
         """Index of the stage whose stride ``last_strides`` is about; ``None`` where no stage has stride 2."""
         return max((index for index, stage in enumerate(self.stages) if stage.stride == 2), default=None)
 
-    def dimensions(self) -> dict[str, tuple[Option, ...]]:
+    def dimensions(self) -> Mapping[str, tuple[Option, ...]]:
         """Every choice to make, by name, and its options: ``stem``, ``s2.width``, ``s2.depth``, ``s2.b1.kernel``, ...,
-        and where there are several options ``s2.se``, ``s2.ibn``, ``s2.act``, ``last_stride``, ``input_size``."""
-        choices = self.all_choices()
+        and where there are several options ``s2.se``, ``s2.ibn``, ``s2.act``, ``last_stride``, ``input_size``.
+
+        To be read only: it is the same dictionary at every call."""
+        return self._dimensions
+
+    @cached_property
+    def _dimensions(self) -> dict[str, tuple[Option, ...]]:
+        # Made once: a search asks several times for each arch that it draws.
         return {
             name: options
-            for name, options in choices.items()
+            for name, options in self.all_choices().items()
             if len(options) > 1 or name.rpartition(".")[2] not in _UNLISTED_ALONE
         }
 
