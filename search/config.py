@@ -20,6 +20,22 @@ _TIME = re.compile(r"(?:([0-9.]+)h)?\s*(?:([0-9.]+)(?:m|min))?\s*(?:([0-9.]+)s)?
 
 
 @dataclass(frozen=True, config=STRICT)
+class FinalistsConfig:
+    """Candidates that are trained before one is chosen (``search.finalists``).
+
+    Attributes:
+        count: how many; 0 for none, when the supernet's own order decides.
+        epochs: of the retraining recipe, which is shortened to them.
+        start: ``inherited``: they go on from what the supernet has for them; ``scratch``: from fresh weights, which
+            takes more epochs and owes the supernet nothing.
+    """
+
+    count: Annotated[int, Field(ge=0)] = 0
+    epochs: Count = 5
+    start: Literal["inherited", "scratch"] = "inherited"
+
+
+@dataclass(frozen=True, config=STRICT)
 class SearchConfig:
     """How a search draws, scores and reports candidates.
 
@@ -49,6 +65,7 @@ class SearchConfig:
         eval_batch_size: images per forward pass while features are extracted.
         precision: of the forward passes of calibration and features: ``fp32``, ``bf16``, ``fp16``; ``auto`` is fp16 on
             CUDA and fp32 on a CPU, where half precision moves scores and gains little.
+        finalists: candidates that are trained before one is chosen; not for ``pareto``.
         top_k: how many archs are written as arch files: the best ones, or with ``pareto`` the front's knees.
         name_prefix: what the names of those archs begin with.
     """
@@ -72,6 +89,7 @@ class SearchConfig:
     calibration_batch_size: Annotated[int, Field(ge=2)] = 64
     eval_batch_size: Count = 256
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    finalists: FinalistsConfig = FinalistsConfig()
     top_k: Annotated[int, Field(ge=1, le=26)] = 2
     name_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "MLR"
 
@@ -83,6 +101,8 @@ class SearchConfig:
             raise ValueError("no limit is set: give flops, latency or parameters")
         if self.latency is not None and self.target is None:
             raise ValueError(f"latency {self.latency} on what? Name a target, for example onnx-cpu-1t")
+        if 0 < self.finalists.count < self.top_k:
+            raise ValueError(f"finalists.count {self.finalists.count} must be at least top_k {self.top_k}, or 0")
         if self.trials is None and self.time is None:
             raise ValueError("no budget is set: give trials or time")
         return self

@@ -11,8 +11,9 @@ import torch
 
 from reid.errors import UserError
 from reid.files import write_json
-from search.config import SearchConfig
+from search.config import FinalistsConfig, SearchConfig
 from search.cost import network_counts
+from search.finalists import Finalist
 from search.front import knees, pareto_front, write_front
 from search.history import Candidate
 from search.limits import Limits
@@ -59,6 +60,7 @@ class SearchResult:
         predictor: Spearman's and Kendall's rank correlation of the predictor that screened children with scores that it
             had not seen; empty where none screened.
         speed: of the call that ended the search.
+        finalists: best first; ``best`` are the first of them. Empty where none was trained.
     """
 
     out: Path
@@ -71,6 +73,7 @@ class SearchResult:
     notes: tuple[str, ...]
     predictor: Mapping[str, float]
     speed: Speed
+    finalists: tuple[Finalist, ...] = ()
 
 
 def best_of(candidates: Sequence[Candidate], count: int) -> tuple[Candidate, ...]:
@@ -91,6 +94,7 @@ def finish(
     speed: Speed,
     measure: Measure | None = None,
     predictor: Mapping[str, float] | None = None,
+    finalists: Sequence[Finalist] = (),
 ) -> SearchResult:
     """Writes everything but the log into ``out``.
 
@@ -100,15 +104,13 @@ def finish(
         origin: goes into the arch files and the summary.
         speed: of this call; candidates of an earlier one count in ``seconds`` of the summary alone.
         measure: measures the chosen archs.
-        predictor: see ``SearchResult``.
+        predictor, finalists: see ``SearchResult``.
 
     Raises:
         UserError: no candidate got a score.
     """
-    best = best_of(history, config.top_k)
-    if not best:
-        cure = "lower min_flops_fraction" if not history else "is the supernet trained?"
-        raise UserError(f"none of {len(history)} candidates got a score: {cure}")
+    check_scored(history)
+    best = tuple(each.candidate for each in finalists[: config.top_k]) or best_of(history, config.top_k)
     front = pareto_front(history, minimise=(cost,))
     if settings["strategy"] == "pareto":
         best = knees(front, config.top_k, cost)
@@ -120,6 +122,7 @@ def finish(
         (out / ARCHS / f"{name}.yaml").unlink(missing_ok=True)
     for index, (name, candidate) in enumerate(zip(names, best, strict=False)):
         about = describe(candidate) | ({"measured_ms": measured[index]} if measured else {})
+        about |= {"trained_score": finalists[index].trained} if finalists else {}
         archs.append(write_arch(out, name, candidate.arch, settings, about, origin))
         rows.append({"name": name, "file": f"{ARCHS}/{name}.yaml", **about})
     summary = {
@@ -131,10 +134,26 @@ def finish(
         "best": rows,
         "notes": list(notes),
         **({"predictor": dict(predictor)} if predictor else {}),
+        **({"finalists": _trained(finalists, config.finalists)} if finalists else {}),
     }
     write_json(out / SUMMARY, {"finished": True, **summary, "settings": settings, "run_origin": dict(origin)})
     found = (tuple(history), front, cost, best, tuple(archs), measured, tuple(notes))
-    return SearchResult(out, *found, predictor or {}, speed)
+    return SearchResult(out, *found, predictor or {}, speed, tuple(finalists))
+
+
+def check_scored(history: Sequence[Candidate]) -> None:
+    """Raises UserError where no candidate got a score."""
+    if all(candidate.score is None for candidate in history):
+        cure = "lower min_flops_fraction" if not history else "is the supernet trained?"
+        raise UserError(f"none of {len(history)} candidates got a score: {cure}")
+
+
+def _trained(finalists: Sequence[Finalist], config: FinalistsConfig) -> dict[str, Any]:
+    rows = [
+        {"trial": each.candidate.trial, "score": each.candidate.score, "trained_score": each.trained}
+        for each in finalists
+    ]
+    return {"start": config.start, "epochs": config.epochs, "best_first": rows}
 
 
 def write_arch(

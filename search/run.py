@@ -17,13 +17,14 @@ from reid.errors import UserError, nearest
 from reid.files import read_json, write_json
 from search.config import SearchConfig, parse_time
 from search.cost import CostTable, format_flops
+from search.finalists import Judge, choose_finalists, judged
 from search.history import Candidate, append_candidate, recover_candidates
 from search.limits import Limits
 from search.limits import describe as describe_limits
 from search.nni_bridge.engine import TeamEngine
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from search.nni_bridge.strategy import GenerationSearch
-from search.outcome import LOG, SUMMARY, Measure, SearchResult, Speed, best_of, finish
+from search.outcome import LOG, SUMMARY, Measure, SearchResult, Speed, best_of, check_scored, finish
 from search.predictor import cross_validated_rank
 from search.proposers import STRATEGIES
 from search.proposers.base import Proposer
@@ -35,7 +36,7 @@ from supernet.arch import Arch
 from supernet.space import Space
 
 # What a resumed search may change: no part in which archs are proposed or how they score. The limits are kept as read.
-_FREE = ("flops", "latency", "parameters", "trials", "time", "top_k", "name_prefix")
+_FREE = ("flops", "latency", "parameters", "trials", "time", "finalists", "top_k", "name_prefix")
 
 
 def run_search(
@@ -53,6 +54,7 @@ def run_search(
     latency: Callable[[Arch], float] | None = None,
     measure: Measure | None = None,
     team: Team | None = None,
+    judge: Judge | None = None,
 ) -> SearchResult:
     """Searches ``space`` for archs within ``limits`` that ``evaluate`` scores best.
 
@@ -72,6 +74,7 @@ def run_search(
         latency: predicted ms of an arch on ``config.target``. A resumed search must be given the same.
         measure: measures the chosen archs on the target.
         team: processes that share the evaluations, of which this is the first; the log is the same for any number.
+        judge: trains the finalists, where the config asks for some.
 
     Raises:
         UserError: the limits leave no arch, the strategy is unknown or does not fit the config, ``out`` has a search
@@ -92,7 +95,12 @@ def run_search(
     if failed:
         notes.append(f"{failed} of {len(history)} candidates got no score")
     predictor = _predictor_quality(region.space, history) if config.screen > 1 else {}
-    return finish(out, history, limits, config, cost_field(region), settings, origin, notes, speed, measure, predictor)
+    check_scored(history)
+    finalists = ()
+    if config.finalists.count and judge is not None:
+        finalists = judged(choose_finalists(region.space, history, config.finalists.count), judge)
+    cost = cost_field(region)
+    return finish(out, history, limits, config, cost, settings, origin, notes, speed, measure, predictor, finalists)
 
 
 def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:
@@ -112,6 +120,11 @@ def _check(space: Space, strategy: str, config: SearchConfig) -> None:
         raise UserError(f"strategy '{strategy}' is unknown{hint}")
     if strategy == "random" and config.screen > 1:
         raise UserError(f"search.screen={config.screen} is for evolution and pareto: random search draws what it draws")
+    if strategy == "pareto" and config.finalists.count:
+        raise UserError(
+            f"search.finalists.count={config.finalists.count} is for evolution and random: pareto gives a whole front, "
+            "of which no arch is the best; set it to 0"
+        )
 
 
 def _settings(

@@ -41,6 +41,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, metavar="N", help="candidates in all (default: the config's)")
     parser.add_argument("--time", metavar="TIME", help="begin no candidate after so long, for example 30m or 2h")
     parser.add_argument(
+        "--finalists",
+        type=int,
+        metavar="N",
+        help="train N of the best candidates some epochs more, and choose by what they then score (default: the config's)",
+    )
+    parser.add_argument(
         "--write",
         type=int,
         nargs="+",
@@ -68,6 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
         target=read.target,
         trials=read.trials,
         time=read.time,
+        finalists=read.finalists,
     )
     result = search(job, read.supernet, read.strategy)
     if result is not None and from_environment(job.device).is_main:

@@ -48,16 +48,19 @@ class Retraining:
         weights: where the backbone's weights come from (see ``load_pretrained``), ``supernet:<run folder>`` for those
             that a supernet has for the arch (see ``tools.jobs.inherit``), or None for from scratch.
         label: set beside the network's name in tables, to tell recipes apart.
+        test: whether the weights that it ends with are scored on the test set. A search's finalists are not.
     """
 
     network: str
     search: Path
     weights: str | None = None
     label: str = ""
+    test: bool = True
 
 
 def retrain(job: Job, what: Retraining) -> Path:
-    """Trains a network and scores the weights that it ends with on the test set; returns the run folder.
+    """Trains a network and, unless told otherwise, scores the weights that it ends with on the test set; returns the
+    run folder.
 
     Under ``torchrun`` its processes train one network together.
     """
@@ -117,7 +120,10 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
             title=spec.name,
         )
         if processes.is_main:
-            _finish(job, trained, spec, source, images, trained_on, what.label)
+            network, spec = _keep(job, trained, spec, images)
+            if what.test:
+                _score(job, network, spec, source, trained_on, what.label)
+            write_training_report(job.out)
         barrier(processes)
     return job.out
 
@@ -128,14 +134,17 @@ def _try(network: ReidNetwork, size: tuple[int, int]) -> None:
         copy.deepcopy(network).train().outputs(torch.zeros(2, 3, *size))
 
 
-def _finish(
-    job: Job, trained: nn.Module, spec: NetworkSpec, source: Source, images: ImageSet, trained_on: str, label: str
-) -> ResultRow:
-    """Keeps the weights, and scores them on the official query and gallery."""
+def _keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> tuple[ReidNetwork, NetworkSpec]:
+    """Writes the weights that the training ended with, as the network that is used."""
     network, spec = for_inference(trained.network, spec)
     save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
     save_classifier(job.out, trained.classifiers[0], job.experiment.retrain.losses.classification, images)
-    row = score_on_test(
+    return network, spec
+
+
+def _score(job: Job, network: ReidNetwork, spec: NetworkSpec, source: Source, trained_on: str, label: str) -> ResultRow:
+    """Scores the network on the official query and gallery."""
+    return score_on_test(
         network,
         spec,
         source,
@@ -148,8 +157,6 @@ def _finish(
         train_set=trained_on,
         notes=taken_back(job.out),
     )
-    write_training_report(job.out)
-    return row
 
 
 def _epochs(run: Path) -> int:

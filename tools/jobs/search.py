@@ -14,7 +14,7 @@ from evaluation.pictures.search_progress import draw_search_progress
 from reid.config import build_config, config_to_dict
 from reid.engine.device import describe_device
 from reid.engine.distributed import Processes, from_environment, process_group
-from search.config import SearchConfig, limits_of, parse_time
+from search.config import FinalistsConfig, SearchConfig, limits_of, parse_time
 from search.cost import CostTable
 from search.evaluator import SupernetEvaluator
 from search.latency import Target, measure_archs, parse_target
@@ -32,6 +32,7 @@ from supernet.space import Space, describe
 from tools.cli import Job
 from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
+from tools.jobs.finalists import check_finalists, train_finalists
 from tools.jobs.latency import latency_folder
 from tools.jobs.opening import announce, shown
 from tools.jobs.ownership import alone_in, check_owner
@@ -45,7 +46,8 @@ LIMITS = ("flops", "latency", "parameters")
 def with_options(job: Job, **given: str | int | None) -> Job:
     """The job with options of the command line (``None`` where one was not given) in place of the config's.
 
-    Limits that are given stand in place of all of the config's limits, ``time`` alone in place of its trials too.
+    Limits that are given stand in place of all of the config's limits, ``time`` alone in place of its trials too;
+    ``finalists`` is their number.
 
     Raises:
         UserError: they do not fit together or with the config.
@@ -58,6 +60,8 @@ def with_options(job: Job, **given: str | int | None) -> Job:
         values |= dict.fromkeys(LIMITS)
     if "time" in options:
         values["trials"] = None
+    if "finalists" in options:
+        options["finalists"] = {**values["finalists"], "count": options["finalists"]}
     config = build_config(SearchConfig, {**values, **options}, "search options")
     return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, search=config))
 
@@ -87,6 +91,7 @@ def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
     """
     check_owner(job.out, own=SUMMARY)
     processes = from_environment(job.device)
+    check_finalists(job, processes.world_size)
     job = dataclasses.replace(job, device=processes.device)
     # What is sent are archs and scores: gloo between CPUs, wherever the networks run.
     with process_group(dataclasses.replace(processes, device=torch.device("cpu"))):
@@ -121,6 +126,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         "commit": commit(),
         **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
     }
+    judge = train_finalists(job, supernet_run, images) if config.finalists.count else None
     with alone_in(job.out):
         result = run_search(
             space,
@@ -136,6 +142,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
             latency=latency and latency.latency,
             measure=latency and _measure(latency.target),
             team=team,
+            judge=judge,
         )
     rows = [dataclasses.asdict(each) for each in result.candidates]
     draw_search_progress(rows, job.out / "search_progress.png")
@@ -181,9 +188,17 @@ def _announce(
             ("network", f"{describe(space)}; supernet {shown(weights)}"),
             ("limits", f"{describe_limits(limits)} at {height}x{width}"),
             ("search", f"{strategy} by NNI, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
+            ("finalists", _finalists(config.finalists)),
             ("device", describe_device(job.device)),
         ],
     )
+
+
+def _finalists(config: FinalistsConfig) -> str | None:
+    if not config.count:
+        return None
+    weights = "the supernet's weights" if config.start == "inherited" else "fresh weights"
+    return f"{config.count} of the best are trained on their own, {config.epochs} epochs from {weights}"
 
 
 def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:

@@ -14,8 +14,8 @@ from tools.jobs.opening import shown
 
 
 def print_result(result: SearchResult, strategy: str, following: Callable[[str], str]) -> None:
-    """Prints notes, the search's speed, with ``pareto`` the front, and the chosen archs; with a target their predicted
-    and measured latencies beside each other.
+    """Prints notes, the search's speed, with ``pareto`` the front, finalists where some were trained, and the chosen
+    archs; with a target their predicted and measured latencies beside each other.
 
     Args:
         following: the command that retrains an arch, by its name.
@@ -32,6 +32,11 @@ def print_result(result: SearchResult, strategy: str, following: Callable[[str],
         print(f"front of {len(result.front)}:")
         for candidate in result.front:
             print(f"  trial {candidate.trial:<6} {_costs(candidate)}, held-out mAP {100 * candidate.score:.1f} %")
+    if result.finalists:
+        print("finalists, by their held-out mAP after their own training:")
+        for each in result.finalists:
+            line = f"  trial {each.candidate.trial:<6} {_costs(each.candidate)}, {100 * each.trained:.1f} %"
+            print(f"{line} (on the supernet's weights {100 * each.candidate.score:.1f} %)")
     measured = result.measured_ms or [None] * len(result.best)
     for path, candidate, ms in zip(result.archs, result.best, measured, strict=True):
         timed = "" if ms is None else f" (measured {format_value('latency_ms', ms)})"
