@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--finalists",
         type=int,
         metavar="N",
-        help="train N of the best candidates some epochs more, and choose by what they then score (default: the config's)",
+        help="train N of the best candidates some more, and choose by what they then score (default: the config's)",
     )
     parser.add_argument(
         "--write",
