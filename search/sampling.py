@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from search.cost import CostTable, flops_range
+from reid.errors import UserError
+from search.cost import CostTable, flops_range, format_flops
 from search.limits import Limits
 from search.region import make_region, sample_near
 from supernet.arch import Arch
@@ -16,18 +17,41 @@ NEAR = 0.03
 """How far from the FLOPs that are asked for an arch may be, as a fraction of them."""
 
 
-def evenly_over_flops(space: Space, table: CostTable) -> Draw:
+def evenly_over_flops(
+    space: Space,
+    table: CostTable,
+    within: tuple[int, int] | None = None,
+    cost_size: tuple[int, int] | None = None,
+) -> Draw:
     """Archs of as many FLOPs as are asked for, from the smallest arch's to the largest's.
+
+    Args:
+        within: the least and the most FLOPs; ``None`` for all that the space has.
+        cost_size: ``(height, width)`` that FLOPs are counted at; ``None`` for the space's own. Archs that are drawn
+            have the space's.
+
+    Raises:
+        UserError: the space has no arch of such FLOPs, or ``cost_size`` is given and it chooses among sizes.
 
     Drawing every choice alike gives archs of middling FLOPs nearly always: of a space that spans 1.5M to 20M, nine in
     ten lie between 3 and 11M, and what is seldom trained is scored too low.
     """
-    low, high = flops_range(space, table)
-    region = make_region(space, Limits(flops=high), table=table)
+    low, high = flops_range(space.at(cost_size), table)
+    if within is not None:
+        least, most = within
+        if not max(least, low) <= min(most, high):
+            raise UserError(
+                f"supernet.sampling.flops {format_flops(least)} to {format_flops(most)}: space {space.name} spans "
+                f"{format_flops(low)} to {format_flops(high)}; give a part of that, the lesser number first"
+            )
+        low, high = max(least, low), min(most, high)
+    region = make_region(space, Limits(flops=high), cost_size=cost_size, table=table)
 
     def draw(random: Random, share: float) -> Iterator[Arch]:
         flops = low + share * (high - low)
         while True:
-            yield decode(space, sample_near(region, flops * (1 - NEAR), flops * (1 + NEAR), random))
+            genome = sample_near(region, flops * (1 - NEAR), flops * (1 + NEAR), random)
+            if genome is not None:
+                yield decode(space, genome)
 
     return draw

@@ -36,7 +36,7 @@ class SupernetRecipe:
     Attributes:
         sampling: which archs a step trains.
         kernel_transforms: whether a smaller kernel is a trained map of the largest one's centre, or that centre itself.
-        label_weight: weight of the recipe's own losses for every arch but the largest (which has weight 1).
+        label_weight: weight of the recipe's own losses for every arch that the largest one teaches (1 for others).
         logit_weight: weight of the distillation of the largest arch's class probabilities.
         similarity_weight: weight of the distillation of its similarity matrix; the identities that the search scores
             on are unseen, and there class probabilities say nothing.
@@ -79,26 +79,27 @@ class SupernetTask(nn.Module):
         self._draw = draw or uniform(supernet.space)
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
-        """Adds the gradients of one batch through every arch of the step; returns the largest arch's log, on the
-        device.
+        """Adds the gradients of one batch through every arch of the step; returns the log of its first one, which is
+        the largest where that is in the step, on the device.
 
         Each arch's graph is freed before the next one runs, so memory is that of the largest arch alone.
         """
         labels = gather_batch(context.processes, labels)
         sampling, space = self.config.sampling, self.supernet.space
         places = step_archs(space, sampling, self._draw, self.seed, context.number, context.epoch)
-        (largest,), *others = places
-        share = 1.0 / len(places)
-        output, logits = self._run(images, largest, context)
-        total, log = self._labelled(output, logits, labels, context)
-        context.backward(share * total)
-        teacher = HeadOutput(output.feature.detach(), output.embedding.detach()), logits.detach()
-        for archs in others:
+        taught = sampling.with_largest(context.number, context.epoch)
+        teacher, log = None, {}
+        for number, archs in enumerate(places):
             arch = self._attended(archs, images, labels, context)
             output, logits = self._run(images, arch, context)
             own, own_log = self._labelled(output, logits, labels, context)
-            context.backward(share * self._taught(own, output, logits, *teacher))
-            if archs is others[0]:
+            loss = own if teacher is None else self._taught(own, output, logits, *teacher)
+            context.backward(loss / len(places))
+            if number == 0:
+                log = own_log
+                if taught:
+                    teacher = HeadOutput(output.feature.detach(), output.embedding.detach()), logits.detach()
+            elif number == 1 and taught:
                 name = "smallest" if sampling.smallest else "random"
                 log |= {f"{name}_{what}": own_log[what] for what in ("loss", "loss_triplet", "accuracy")}
         return log

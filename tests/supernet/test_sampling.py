@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from reid.errors import UserError
 from search.cost import CostTable, flops_range
 from search.sampling import NEAR, evenly_over_flops
 from supernet.files import load_space
@@ -35,6 +36,43 @@ def test_smallest_can_be_left_to_chance():
     assert places(SamplingConfig(archs=0)) == ((largest(TINY),),)
     steps = [places(SamplingConfig(archs=2), step=step) for step in range(50)]
     assert all(len(each) == 3 and each[1] != (smallest(TINY),) for each in steps)
+
+
+@pytest.mark.parametrize(("every", "expected"), [(0, 0), (1, 12), (3, 4), (5, 3)])
+def test_largest_is_in_every_nth_step(every, expected):
+    config = SamplingConfig(archs=2, largest_every=every)
+    steps = [places(config, step=step) for step in range(12)]
+    with_it = [step for step, each in enumerate(steps) if each[0] == (largest(TINY),)]
+    assert with_it == [step for step in range(12) if config.with_largest(step, 5.0)] and len(with_it) == expected
+    assert all(step % every == 0 for step in with_it)
+    assert all(len(each) == 2 + (step in with_it) for step, each in enumerate(steps))
+    every_step = [places(SamplingConfig(archs=2), step=step) for step in range(12)]
+    assert [each[-2:] for each in steps] == [each[-2:] for each in every_step]  # the same random ones
+
+
+def test_samplings_that_train_nothing_or_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="archs 0: with largest_every above 1 or 0 some steps would train nothing"):
+        SamplingConfig(archs=0, largest_every=0)
+    with pytest.raises(ValueError, match="flops: is for spread flops"):
+        SamplingConfig(spread="uniform", flops=("5M", "9M"))
+
+
+def test_draws_inside_a_band_of_flops_alone():
+    """Counted at another size than the archs are trained at."""
+    table, size = CostTable(), (128, 64)
+    low, high = flops_range(TINY.at(size), table)
+    band = (round(low + 0.3 * (high - low)), round(low + 0.4 * (high - low)))
+    draw = evenly_over_flops(TINY, table, band, size)
+    drawn = [place[0] for step in range(100) for place in places(SamplingConfig(archs=2), step=step, draw=draw)[1:]]
+    costs = [table.flops(arch.at(size)) for arch in drawn]
+    assert all(band[0] * (1 - NEAR) <= cost <= band[1] for cost in costs)
+    middle = sum(band) / 2
+    assert 60 < sum(cost > middle for cost in costs) < 140 and len(set(drawn)) > 150
+    assert all(contains(TINY, arch) and arch.input_size == TINY.input_size for arch in drawn)
+    with pytest.raises(UserError, match="supernet.sampling.flops .* give a part of that, the lesser number first"):
+        evenly_over_flops(TINY, table, (band[1], band[0]), size)
+    with pytest.raises(UserError, match="space tiny spans"):
+        evenly_over_flops(TINY, table, (2 * high, 3 * high), size)
 
 
 def test_largest_alone_while_it_warms_up():

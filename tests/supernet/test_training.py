@@ -110,6 +110,26 @@ def test_attentive_step_trains_the_arch_with_the_least_or_greatest_loss(toy_spac
         assert float(taken.detach()) == pytest.approx(pick(losses) / 3, rel=1e-5)
 
 
+def test_without_the_largest_arch_all_learn_from_labels_alone(toy_space):
+    """And a step that has it is what it is where every step has it."""
+    config = SupernetRecipe(sampling=SamplingConfig(archs=2, largest_every=2), label_weight=0.4)
+    task, images, labels = make_task(toy_space, config)
+    log, seen = step_of(task, images, labels, number=7)
+    runs = [task.supernet.outputs(images, arch) for (arch,) in places_of(task, 7)]
+    expected = []
+    for run in runs:
+        logits = run.embedding @ task.classifier.weight[:, : run.embedding.shape[1]].T
+        loss = F.cross_entropy(logits, labels, label_smoothing=0.1) + batch_hard_triplet(run.feature, labels, 0.3).loss
+        expected.append(float(loss.detach()))
+    assert [float(each.detach()) for each in seen] == pytest.approx([each / 2 for each in expected], rel=1e-5)
+    assert float(log["loss"]) == pytest.approx(expected[0], rel=1e-5) and "random_loss" not in log
+
+    always = dataclasses.replace(config, sampling=SamplingConfig(archs=2))
+    logs = [step_of(*make_task(toy_space, each), number=8)[0] for each in (config, always)]
+    assert {name: float(value) for name, value in logs[0].items()} == {k: float(v) for k, v in logs[1].items()}
+    assert "random_loss" in logs[0]
+
+
 def test_embeddings_are_distilled_where_they_are_of_one_length(toy_space):
     space = dataclasses.replace(toy_space, embedding=6)
     plain = SupernetRecipe(sampling=SamplingConfig(archs=2))

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from random import Random
 
 from evaluation.report.training import write_training_report
 from reid.engine.batches import training_batches
 from reid.engine.device import describe_device, seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.trainer import Monitor, fit
-from search.cost import CostTable, flops_range, format_flops
+from search.cost import CostTable, flops_range, format_flops, parse_flops
 from search.evaluator import SupernetEvaluator
 from search.sampling import evenly_over_flops
+from supernet.arch import Arch
 from supernet.checkpoint import save_supernet
 from supernet.files import load_space, space_to_dict
 from supernet.genome import largest, smallest
 from supernet.sampling import Draw, uniform
 from supernet.space import Space, describe
 from supernet.supernet import Supernet
-from supernet.training import SupernetRecipe, SupernetTask
+from supernet.training import SupernetTask
 from tools.cli import Job
 from tools.jobs.data import SearchData, open_source, search_data
 from tools.jobs.data import describe as describe_images
+from tools.jobs.experiment import Experiment
 from tools.jobs.facts import training_facts
 from tools.jobs.opening import announce, recipe_lines, shown, tell_estimate
 from tools.jobs.ownership import training_in
@@ -52,7 +55,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
         barrier(processes)  # the first process makes the synthetic set and the decoded cache for all
     source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
-    recipe = experiment.supernet.recipe
+    recipe, draw = experiment.supernet.recipe, _draw(experiment, space)
     batches = training_batches(images.train, recipe, space.input_size, job.seed, job.device, processes)
     with seeded(job.seed):
         task = SupernetTask(
@@ -60,7 +63,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
             batches.classes,
             experiment.supernet,
             job.seed,
-            _draw(experiment.supernet, space),
+            draw,
         )
     facts = training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source)
     parts = {"data": experiment.data, "supernet": experiment.supernet}
@@ -72,7 +75,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
             recipe,
             job.out,
             job.device,
-            monitor=Monitor(_monitor(job, space, images), "largest_mAP"),
+            monitor=Monitor(_monitor(job, _ends(experiment, space, draw), images), "largest_mAP"),
             facts=facts,
             processes=processes,
             on_estimate=tell_estimate(job.device),
@@ -85,9 +88,23 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
     return job.out
 
 
-def _draw(config: SupernetRecipe, space: Space) -> Draw:
-    """What ``config.sampling.spread`` asks for."""
-    return evenly_over_flops(space, CostTable()) if config.sampling.spread == "flops" else uniform(space)
+def _draw(experiment: Experiment, space: Space) -> Draw:
+    """What ``sampling.spread`` and ``sampling.flops`` ask for; FLOPs are counted as the search counts them."""
+    sampling = experiment.supernet.sampling
+    if sampling.spread == "uniform":
+        return uniform(space)
+    within = None if sampling.flops is None else tuple(map(parse_flops, sampling.flops))
+    return evenly_over_flops(space, CostTable(), within, experiment.search.cost_input_size if within else None)
+
+
+def _ends(experiment: Experiment, space: Space, draw: Draw) -> dict[str, Arch]:
+    """The largest and the smallest arch that are trained; where FLOPs are limited, one of the most and one of the
+    least FLOPs."""
+    sampling = experiment.supernet.sampling
+    if sampling.flops is None:
+        return {"largest": largest(space), "smallest": smallest(space)}
+    most, least = (next(draw(Random(f"ends/{share}"), share)) for share in (1.0, 0.0))
+    return {"largest": largest(space) if sampling.largest_every else most, "smallest": least}
 
 
 def _announce(job: Job, space: Space, images: SearchData, source, processes: Processes) -> None:
@@ -107,8 +124,8 @@ def _announce(job: Job, space: Space, images: SearchData, source, processes: Pro
     )
 
 
-def _monitor(job: Job, space: Space, images: SearchData) -> Callable[[SupernetTask], dict[str, float]]:
-    """mAP of the largest and the smallest arch on the held-out identities."""
+def _monitor(job: Job, archs: Mapping[str, Arch], images: SearchData) -> Callable[[SupernetTask], dict[str, float]]:
+    """``<name>_mAP`` of each arch on the held-out identities."""
 
     def evaluate(task: SupernetTask) -> dict[str, float]:
         evaluator = SupernetEvaluator(
@@ -119,9 +136,6 @@ def _monitor(job: Job, space: Space, images: SearchData) -> Callable[[SupernetTa
             job.device,
             job.experiment.search,
         )
-        return {
-            f"{name}_mAP": evaluator(arch)["default"]
-            for name, arch in (("largest", largest(space)), ("smallest", smallest(space)))
-        }
+        return {f"{name}_mAP": evaluator(arch)["default"] for name, arch in archs.items()}
 
     return evaluate
