@@ -1,4 +1,4 @@
-"""``tools/train_supernet.py`` as torchrun starts it: two processes, one supernet, one run folder."""
+"""``tools/train_supernet.py``: as torchrun starts it, two processes that train one supernet; and for a band of FLOPs."""
 
 from __future__ import annotations
 
@@ -34,3 +34,20 @@ def test_two_processes_train_one_supernet(tmp_path, run_twice, load_program, mon
     with torch.no_grad():
         a, b = (supernet.train()(images, largest(supernet.space)) for supernet in (first, second))
     torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-2)
+
+
+def test_supernet_for_a_band_of_flops_never_runs_the_largest_arch(call, refused, tmp_path):
+    band = ("--set", "supernet.sampling={archs: 1, largest_every: 0, flops: [4M, 6M]}")
+    out = tmp_path / "run"
+    done = call("train_supernet", "--out", out, *band)
+    assert done.code == 0, done.err
+    (record,) = read_metrics(out)
+    assert {"loss", "accuracy", "largest_mAP", "smallest_mAP"} <= record.keys() and "random_loss" not in record
+    done = call("search", "--supernet", out, "--out", tmp_path / "search", "--flops", "6M")
+    assert done.code == 0, done.err
+
+    band = ("--set", "supernet.sampling={archs: 1, flops: [400M, 600M]}")
+    refused(
+        call("train_supernet", "--out", tmp_path / "none", *band),
+        "supernet.sampling.flops 400.0M to 600.0M: space tiny",
+    )
