@@ -65,6 +65,8 @@ class SearchConfig:
         eval_batch_size: images per forward pass while features are extracted.
         precision: of the forward passes of calibration and features: ``fp32``, ``bf16``, ``fp16``; ``auto`` is fp16 on
             CUDA and fp32 on a CPU, where half precision moves scores and gains little.
+        learn_from: ``ranking.json`` files, or the folders they are in, of ``tools/rank.py``: candidates are then scored
+            by what is learnt from the archs that were trained there, and no longer by the supernet alone.
         finalists: candidates that are trained before one is chosen; not for ``pareto``.
         top_k: how many archs are written as arch files: the best ones, or with ``pareto`` the front's knees.
         name_prefix: what the names of those archs begin with.
@@ -89,6 +91,7 @@ class SearchConfig:
     calibration_batch_size: Annotated[int, Field(ge=2)] = 64
     eval_batch_size: Count = 256
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    learn_from: tuple[str, ...] = ()
     finalists: FinalistsConfig = FinalistsConfig()
     top_k: Annotated[int, Field(ge=1, le=26)] = 2
     name_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "MLR"

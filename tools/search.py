@@ -41,6 +41,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, metavar="N", help="candidates in all (default: the config's)")
     parser.add_argument("--time", metavar="TIME", help="begin no candidate after so long, for example 30m or 2h")
     parser.add_argument(
+        "--learn-from",
+        nargs="+",
+        metavar="RUN",
+        help="runs of tools/rank.py: score by what is learnt from the archs trained there (default: the config's)",
+    )
+    parser.add_argument(
         "--finalists",
         type=int,
         metavar="N",
@@ -74,12 +80,14 @@ def main(arguments: list[str] | None = None) -> None:
         target=read.target,
         trials=read.trials,
         time=read.time,
+        learn_from=read.learn_from,
         finalists=read.finalists,
     )
     result = search(job, read.supernet, read.strategy)
     if result is not None and from_environment(job.device).is_main:
         where = [] if job.out == Path(OUT) else ["--search", str(job.out)]
-        print_result(result, read.strategy, lambda arch: next_command("retrain", job, "--arch", arch, *where))
+        what = "expected mAP of its own training" if job.experiment.search.learn_from else "held-out mAP"
+        print_result(result, read.strategy, lambda arch: next_command("retrain", job, "--arch", arch, *where), what)
 
 
 if __name__ == "__main__":

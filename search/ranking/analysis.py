@@ -17,15 +17,17 @@ from search.ranking.statistics import (
     spearman_rho,
     tau_given,
 )
+from supernet.arch import Arch
 
 TEST, HOLDOUT = "test", "holdout"
 """Where stand-alone networks are scored: on the test set, or on the identities that supernets are scored on."""
 
 GROUNDS = (TEST, HOLDOUT)
 
-FLOPS, PARAMETERS, SAME_HOLDOUT = "FLOPs", "parameters", "stand-alone, held-out"
-"""Rankers that are no supernets. The last is the very trainings' score on the held-out identities: what is between it
-and 1 is owed to other persons and images, not to shared weights."""
+FLOPS, PARAMETERS, LEARNT, SAME_HOLDOUT = "FLOPs", "parameters", "other archs' trainings", "stand-alone, held-out"
+"""Rankers that are no supernets. The third is what is learnt of an arch from the others' trainings
+(``search.predictor.alone``). The last is the very trainings' score on the held-out identities: what is between it and 1
+is owed to other persons and images, not to shared weights."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class RankedArch:
         supernets: mAP on the held-out identities with each supernet's weights, by the supernet's label; also with such
             weights trained on, by a label of their own.
         alone: at least one, by seed.
+        learnt: what the other archs' trainings say of it (``AlonePredictor.left_out``); ``None`` where they are too
+            few.
+        arch: what it is, at the input size that it was trained at.
     """
 
     name: str
@@ -61,6 +66,8 @@ class RankedArch:
     parameters: int
     supernets: Mapping[str, float]
     alone: tuple[Alone, ...]
+    learnt: float | None = None
+    arch: Arch | None = None
 
     def truth(self, ground: str) -> float:
         """The mean over seeds."""
@@ -126,6 +133,8 @@ def analyse(archs: Sequence[RankedArch], ground: str, seed: int = 0) -> Verdict:
 def _rankers(archs: Sequence[RankedArch], ground: str) -> dict[str, np.ndarray]:
     scores = {label: [arch.supernets[label] for arch in archs] for label in archs[0].supernets}
     scores |= {FLOPS: [arch.flops for arch in archs], PARAMETERS: [arch.parameters for arch in archs]}
+    if all(arch.learnt is not None for arch in archs):
+        scores[LEARNT] = [arch.learnt for arch in archs]
     if ground != HOLDOUT:
         scores[SAME_HOLDOUT] = [arch.truth(HOLDOUT) for arch in archs]
     return {label: np.array(own, dtype=float) for label, own in scores.items()}

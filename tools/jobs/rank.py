@@ -19,6 +19,7 @@ from tools.jobs.calibration import never_trained_on
 from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.given_archs import given_archs
+from tools.jobs.learning import with_learnt
 from tools.jobs.opening import announce, recipe_lines, shown
 from tools.jobs.provenance import sha256
 from tools.jobs.rank_result import write_ranking
@@ -113,7 +114,7 @@ def rank(job: Job, asked: Asked) -> Path:
     scores = {label: supernet_scores(label, each, kept, images, job) for label, each in supernets.items()}
     if ways is not None:
         scores[tuned_label(ways)] = tuned_scores(ways, kept, images, job)
-    ranked = [_ranked(named, table, job, scores, alone[named.name]) for named in kept]
+    ranked = with_learnt(space, [_ranked(named, table, job, scores, alone[named.name]) for named in kept])
     digests = {shown(run): sha256(run / WEIGHTS) for run in asked.supernets}
     about = {"dataset": source.dataset.name, "supernet_sha256": digests}
     return write_ranking(job.out, ranked, wanted, job.seed, about, ways and compare(ways, ranked))
@@ -197,4 +198,4 @@ def _ranked(
 ) -> RankedArch:
     cost = table.cost(named.arch.at(job.experiment.search.cost_input_size))
     supernets = {label: own[named.name] for label, own in scores.items()}
-    return RankedArch(named.name, cost.flops, cost.parameters, supernets, alone)
+    return RankedArch(named.name, cost.flops, cost.parameters, supernets, alone, arch=named.arch)

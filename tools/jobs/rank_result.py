@@ -12,6 +12,7 @@ from search.ranking.analysis import GROUNDS, TEST, RankedArch, Verdict, analyse
 from search.ranking.statistics import CONFIDENCE, RESAMPLES
 from search.ranking.table import arch_table, verdict_table
 from search.ranking.ways import WaysCompared, ways_table
+from supernet.arch_forms import arch_to_dict
 from tools.jobs.provenance import command, commit
 from tools.jobs.stand_alone import Training
 
@@ -45,7 +46,7 @@ def write_ranking(
     if missing:
         print(f"note: {len(missing)} of {len(trainings)} trainings are missing: {', '.join(missing)}")
     draw_ranking(_panels(ranked, verdicts[TEST]), "stand-alone mAP on the test set (%)", out / PICTURE)
-    archs = [dataclasses.asdict(arch) | {f"mean_{ground}": arch.truth(ground) for ground in GROUNDS} for arch in ranked]
+    archs = [_row(arch) for arch in ranked]
     data = {
         **about,
         "seed": seed,
@@ -59,6 +60,12 @@ def write_ranking(
         "commit": commit(),
     }
     return write_json(out / RANKING, data)
+
+
+def _row(arch: RankedArch) -> dict[str, object]:
+    row = {**vars(arch), "alone": [dataclasses.asdict(each) for each in arch.alone]}
+    row["arch"] = None if arch.arch is None else arch_to_dict(arch.arch)
+    return row | {f"mean_{ground}": arch.truth(ground) for ground in GROUNDS}
 
 
 def _panels(ranked: Sequence[RankedArch], verdict: Verdict) -> list[RankingPanel]:

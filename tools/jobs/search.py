@@ -12,38 +12,38 @@ import torch
 from evaluation.pictures.front import draw_search_front
 from evaluation.pictures.search_progress import draw_search_progress
 from reid.config import build_config, config_to_dict
-from reid.engine.device import describe_device
 from reid.engine.distributed import Processes, from_environment, process_group
-from search.config import FinalistsConfig, SearchConfig, limits_of, parse_time
+from search.config import SearchConfig, limits_of, parse_time
 from search.cost import CostTable
 from search.evaluator import SupernetEvaluator
 from search.latency import Target, measure_archs, parse_target
 from search.latency.check import describe_error, prediction_error
 from search.latency.table import LatencyTable, build_table
+from search.learned import LearnedEvaluator
 from search.limits import Limits
-from search.limits import describe as describe_limits
 from search.outcome import SUMMARY, SearchResult
 from search.region import make_region
 from search.run import run_search
 from search.workers import Team
 from supernet.arch import Arch
 from supernet.files import load_space
-from supernet.space import Space, describe
+from supernet.space import Space
 from tools.cli import Job
 from tools.jobs.data import SearchData, Source, open_source, search_data
-from tools.jobs.data import describe as describe_images
 from tools.jobs.finalists import check_finalists, train_finalists
 from tools.jobs.latency import latency_folder
+from tools.jobs.learning import learn_from, ranking_file
 from tools.jobs.opening import announce, shown
 from tools.jobs.ownership import alone_in, check_owner
 from tools.jobs.provenance import commit, sha256
+from tools.jobs.search_words import announce_search
 from tools.jobs.supernet_scores import open_supernet
 from tools.jobs.train_supernet import WEIGHTS
 
 LIMITS = ("flops", "latency", "parameters")
 
 
-def with_options(job: Job, **given: str | int | None) -> Job:
+def with_options(job: Job, **given: str | int | Sequence[str] | None) -> Job:
     """The job with options of the command line (``None`` where one was not given) in place of the config's.
 
     Limits that are given stand in place of all of the config's limits, ``time`` alone in place of its trials too;
@@ -116,7 +116,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     limits = check_limits(space, config, costs)
     source, images, evaluator = _open(job, supernet_run)
     weights = supernet_run / WEIGHTS
-    _announce(job, space, limits, strategy, source, images, weights, team)
+    announce_search(job, space, limits, strategy, source, images, weights, team, evaluator)
     latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None
     origin = {
         "supernet": shown(weights),
@@ -125,6 +125,11 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         "input_size": list(space.input_size),
         "commit": commit(),
         **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
+        **(
+            {"learnt_from_sha256": [sha256(ranking_file(each)) for each in config.learn_from]}
+            if config.learn_from
+            else {}
+        ),
     }
     judge = train_finalists(job, supernet_run, images) if config.finalists.count else None
     with alone_in(job.out):
@@ -150,7 +155,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     return result
 
 
-def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEvaluator]:
+def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEvaluator | LearnedEvaluator]:
     """What a process needs to evaluate candidates."""
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
@@ -160,45 +165,12 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
     evaluator = SupernetEvaluator(
         supernet, images.train, images.query, images.gallery, job.device, experiment.search, job.seed
     )
-    return source, images, evaluator
-
-
-def _announce(
-    job: Job,
-    space: Space,
-    limits: Limits,
-    strategy: str,
-    source: Source,
-    images: SearchData,
-    weights: Path,
-    team: Team,
-) -> None:
-    config = job.experiment.search
-    held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
-    height, width = config.cost_input_size or space.input_size
-    budget = [f"{config.trials} candidates"] if config.trials else []
-    budget += [f"{config.time} of evaluations"] if config.time else []
-    shared = f" by {team.size} processes" if team.size > 1 else ""
-    idle = f"; more processes than candidates of a generation ({config.generation})" * (team.size > config.generation)
-    announce(
-        f"searching in {shown(job.out)}",
-        [
-            ("note", source.notice),
-            ("data", f"{source.dataset.name}, held-out identities: {held}"),
-            ("network", f"{describe(space)}; supernet {shown(weights)}"),
-            ("limits", f"{describe_limits(limits)} at {height}x{width}"),
-            ("search", f"{strategy} by NNI, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
-            ("finalists", _finalists(config.finalists)),
-            ("device", describe_device(job.device)),
-        ],
-    )
-
-
-def _finalists(config: FinalistsConfig) -> str | None:
-    if not config.count:
-        return None
-    weights = "the supernet's weights" if config.start == "inherited" else "fresh weights"
-    return f"{config.count} of the best are trained on their own, {config.epochs} epochs from {weights}"
+    if not experiment.search.learn_from:
+        return source, images, evaluator
+    files = [ranking_file(place) for place in experiment.search.learn_from]
+    predictor = learn_from(files, space, source.dataset.name, sha256(supernet_run / WEIGHTS))
+    size, costs = experiment.search.cost_input_size, CostTable()
+    return source, images, LearnedEvaluator(predictor, lambda arch: costs.flops(arch.at(size)), evaluator)
 
 
 def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:

@@ -13,12 +13,15 @@ from search.outcome import LOG, SUMMARY, SearchResult, describe, limit_name, wri
 from tools.jobs.opening import shown
 
 
-def print_result(result: SearchResult, strategy: str, following: Callable[[str], str]) -> None:
+def print_result(
+    result: SearchResult, strategy: str, following: Callable[[str], str], what: str = "held-out mAP"
+) -> None:
     """Prints notes, the search's speed, with ``pareto`` the front, finalists where some were trained, and the chosen
     archs; with a target their predicted and measured latencies beside each other.
 
     Args:
         following: the command that retrains an arch, by its name.
+        what: the candidates' scores are.
     """
     for note in result.notes:
         print(f"note: {note}")
@@ -31,16 +34,16 @@ def print_result(result: SearchResult, strategy: str, following: Callable[[str],
     if strategy == "pareto":
         print(f"front of {len(result.front)}:")
         for candidate in result.front:
-            print(f"  trial {candidate.trial:<6} {_costs(candidate)}, held-out mAP {100 * candidate.score:.1f} %")
+            print(f"  trial {candidate.trial:<6} {_costs(candidate)}, {what} {100 * candidate.score:.1f} %")
     if result.finalists:
         print("finalists, by their held-out mAP after their own training:")
         for each in result.finalists:
             line = f"  trial {each.candidate.trial:<6} {_costs(each.candidate)}, {100 * each.trained:.1f} %"
-            print(f"{line} (on the supernet's weights {100 * each.candidate.score:.1f} %)")
+            print(f"{line} (before: {what} {100 * each.candidate.score:.1f} %)")
     measured = result.measured_ms or [None] * len(result.best)
     for path, candidate, ms in zip(result.archs, result.best, measured, strict=True):
         timed = "" if ms is None else f" (measured {format_value('latency_ms', ms)})"
-        print(f"{path.stem}: {_costs(candidate)}{timed}, held-out mAP {100 * candidate.score:.1f} %, {shown(path)}")
+        print(f"{path.stem}: {_costs(candidate)}{timed}, {what} {100 * candidate.score:.1f} %, {shown(path)}")
     more = f"; any candidate as a file: python tools/search.py --out {shown(result.out)} --write TRIAL"
     print(f"front: {result.out}/front.json{more if strategy == 'pareto' else ''}")
     print(f"next: {following(result.archs[0].stem)}")

@@ -1,0 +1,141 @@
+"""What some archs' own trainings say of others: a predictor of stand-alone scores.
+
+A supernet sees every arch and is wrong about some kinds of them; trainings are right, and see few. This is ridge
+regression on the choices of some twenty archs that were trained alone, as predictor-based search has it (Wen et al.,
+"Neural Predictor for Neural Architecture Search", ECCV 2020). FLOPs and the supernet's score are features of an arch
+too, as far as they help (White et al., "How Powerful are Performance Predictors in Neural Architecture Search?",
+NeurIPS 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from reid.errors import UserError
+from search.predictor.encoding import encode_all
+from search.predictor.ridge import LEVEL, RidgeFit, least_error
+from supernet.arch import Arch
+from supernet.space import Space
+
+FEWEST = 8
+"""Trained archs that a predictor is fitted to at the least."""
+
+WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0)
+"""Prior variances that FLOPs and the supernet's score may have beside that of all choices together, which is 1."""
+
+
+@dataclass(frozen=True)
+class TrainedArch:
+    """An arch that was trained alone.
+
+    Attributes:
+        arch: at any input size, unless sizes are a choice.
+        flops: by fvcore's count.
+        supernet: its score with the supernet's weights; ``None`` where there is no supernet.
+        score: that of its own training, on the same held-out identities; the mean over seeds.
+    """
+
+    arch: Arch
+    flops: int
+    supernet: float | None
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class AlonePredictor:
+    """Predicts stand-alone scores of a space's archs; made by ``fit_alone``.
+
+    Attributes:
+        space: what archs it takes.
+        known: ``(N, D)`` features of the trained archs, as ``_features`` makes them.
+        centre, scale: ``(D,)``: what is subtracted from features, and what they are multiplied by then.
+        mean, weights: of the trained archs' scores, and ``(N,)`` dual weights.
+        flops_weight, supernet_weight: of ``WEIGHTS``.
+        scores: ``(N,)`` of the trained archs.
+        left_out: ``(N,)``: what the trainings of all others say of each trained arch. Only the two weights and the
+            noise were chosen with its own training in sight, so that this is slightly too good.
+    """
+
+    space: Space
+    known: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    mean: float
+    weights: np.ndarray
+    flops_weight: float
+    supernet_weight: float
+    scores: np.ndarray
+    left_out: np.ndarray
+
+    @property
+    def takes_supernet(self) -> bool:
+        """Whether the supernet's score of an arch has to be known."""
+        return self.supernet_weight > 0
+
+    def predict(
+        self, archs: Sequence[Arch], flops: Sequence[int], supernet: Sequence[float] | None = None
+    ) -> np.ndarray:
+        """``(N,)`` expected scores of stand-alone trainings, as fractions.
+
+        Args:
+            supernet: scores with the supernet's weights; may be left out where ``takes_supernet`` is false.
+
+        Raises:
+            UserError: an arch is not of the space.
+        """
+        if self.takes_supernet and supernet is None:
+            raise ValueError("this predictor takes the supernet's scores")
+        features = _features(self.space, archs, flops, supernet if self.takes_supernet else None)
+        kernel = LEVEL + ((features - self.centre) * self.scale) @ self.known.T
+        return self.mean + kernel @ self.weights
+
+
+def fit_alone(space: Space, trained: Sequence[TrainedArch]) -> AlonePredictor:
+    """Learns from archs that were trained; the weights of FLOPs and of the supernet's score, and the noise, are those
+    of the least leave-one-out error (of equal ones the least weights).
+
+    Raises:
+        UserError: fewer than ``FEWEST`` archs, or one is not of the space.
+    """
+    if len(trained) < FEWEST:
+        raise UserError(f"{len(trained)} trained archs are too few to learn from: {FEWEST} are needed")
+    scores = np.array([each.score for each in trained])
+    with_supernet = all(each.supernet is not None for each in trained)
+    supernet = [each.supernet for each in trained] if with_supernet else None
+    features = _features(space, [each.arch for each in trained], [each.flops for each in trained], supernet)
+    centre, mean = features.mean(0), float(scores.mean())
+    fits: dict[tuple[float, float], RidgeFit] = {}
+    for weights in product(WEIGHTS, WEIGHTS if with_supernet else WEIGHTS[:1]):
+        known = (features - centre) * _scale(features, *weights)
+        fits[weights] = least_error(LEVEL + known @ known.T, scores - mean)
+    weights = min(fits, key=lambda each: (fits[each].error, each))
+    fit, scale = fits[weights], _scale(features, *weights)
+    known = (features - centre) * scale
+    # As in ``search.predictor.ridge.least_error``: the error of arch i, predicted from the others, is (A y)_i / A_ii.
+    inverse = np.linalg.inv(LEVEL + known @ known.T + fit.ridge * np.eye(len(scores)))
+    left_out = scores - fit.weights / np.diag(inverse)
+    return AlonePredictor(space, known, centre, scale, mean, fit.weights, *weights, scores, left_out)
+
+
+def _features(
+    space: Space, archs: Sequence[Arch], flops: Sequence[int], supernet: Sequence[float] | None
+) -> np.ndarray:
+    """``(N, D)``: the choices, log FLOPs, and the supernet's score (0 for ``None``)."""
+    own = np.zeros(len(archs)) if supernet is None else np.asarray(supernet, dtype=float)
+    return np.column_stack([encode_all(space, archs), [math.log(each) for each in flops], own])
+
+
+def _scale(features: np.ndarray, flops_weight: float, supernet_weight: float) -> np.ndarray:
+    """``(D,)``: the choices of an arch have a mean squared length of 1 together, FLOPs and the supernet's score one of
+    their weight each."""
+    variances = features.var(0)
+    choices = variances[:-2].sum()
+    scale = np.full(features.shape[1], 1 / math.sqrt(choices) if choices else 0.0)
+    for column, weight in ((-2, flops_weight), (-1, supernet_weight)):
+        scale[column] = math.sqrt(weight / variances[column]) if variances[column] else 0.0
+    return scale
