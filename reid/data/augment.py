@@ -88,6 +88,13 @@ def prepare(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return _normalise(resize(images, size))
 
 
+def pixels_of(prepared: torch.Tensor) -> torch.Tensor:
+    """The ``(N, h, w, 3) uint8`` pixels that ``prepare`` normalised, exactly, of its ``(N, 3, h, w) float32``."""
+    scale, shift = scale_and_shift(1, prepared.device)
+    levels = (prepared.permute(0, 2, 3, 1) - shift) / scale
+    return levels.round_().clamp_(0, 255).to(torch.uint8).contiguous()
+
+
 def augment(
     images: torch.Tensor, size: tuple[int, int], config: AugmentConfig, generator: torch.Generator
 ) -> torch.Tensor:
@@ -183,15 +190,15 @@ def _sides(box: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, to
 def _normalise(images: torch.Tensor) -> torch.Tensor:
     """``(N, h, w, 3) uint8`` to ``(N, 3, h, w) float32`` in channels-last memory."""
     batch, height, width, channels = images.shape
-    scale, shift = _scale_and_shift(width, images.device)
+    scale, shift = scale_and_shift(width, images.device)
     rows = images.reshape(batch, height, width * channels).to(torch.float32).mul_(scale).add_(shift)
     return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 @functools.lru_cache(maxsize=16)
-def _scale_and_shift(width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The normalisation as a factor and a summand, laid out along a whole row of pixels for long inner loops. Kept, as
-    every step asks for the same."""
+def scale_and_shift(width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """The normalisation as a factor and a summand, ``(width * 3,) float32``: laid out along a whole row of RGB pixels
+    for long inner loops. Kept, as every step asks for the same."""
     mean = torch.tensor(IMAGENET_MEAN, dtype=torch.float64)
     std = torch.tensor(IMAGENET_STD, dtype=torch.float64)
     scale, shift = 1 / (255 * std), -mean / std

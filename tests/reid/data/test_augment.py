@@ -17,6 +17,7 @@ from reid.data.augment import (
     apply_draw,
     augment,
     draw,
+    pixels_of,
     prepare,
     resize,
 )
@@ -192,11 +193,18 @@ def test_draw_reaches_a_device_by_one_copy(monkeypatch):
         assert torch.equal(got, expected) and got.dtype == expected.dtype
 
 
+def test_pixels_are_got_back_exactly():
+    """Every level of every color, and more images than one."""
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(-1, -1, -1, 3)
+    for images in (levels.contiguous(), random_images(3, 7, 5)):
+        assert torch.equal(pixels_of(prepare(images, tuple(images.shape[1:3]))), images)
+
+
 def test_constants_are_made_once_for_a_width():
-    first = module._scale_and_shift(37, torch.device("cpu"))
+    first = module.scale_and_shift(37, torch.device("cpu"))
     before = [each.clone() for each in first]
     prepare(random_images(2, 5, 37), (5, 37))
-    again = module._scale_and_shift(37, torch.device("cpu"))
+    again = module.scale_and_shift(37, torch.device("cpu"))
     assert all(a is b and torch.equal(a, c) for a, b, c in zip(first, again, before, strict=True))
 
 
