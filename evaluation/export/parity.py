@@ -1,0 +1,84 @@
+"""How far the embeddings of an exported file are from those of the network that it was made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from evaluation.export.about import OUTPUT, FileAbout
+from evaluation.export.runtime import feed_of
+from reid.data.augment import prepare
+from reid.errors import UserError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+LARGEST_SHARE = 1e-3
+"""Greatest difference that a float32 file may have, as a share of the largest number in the embeddings. Sums in another
+order make one of some 1e-6; a wrong layer, or one with wrong weights, far more than this."""
+
+LEAST_COSINE = 0.99999
+"""Least cosine of an image's two embeddings, of a float32 file likewise."""
+
+ALONE = 4
+"""Images that are also run one at a time."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Attributes:
+    images: that were compared, all in one call and the first ``ALONE`` by themselves too.
+    largest: largest absolute number in PyTorch's embeddings.
+    difference: largest absolute difference of a number.
+    least_cosine, mean_cosine: of an image's embedding here and there.
+    """
+
+    images: int
+    largest: float
+    difference: float
+    least_cosine: float
+    mean_cosine: float
+
+    def check(self, words: str) -> None:
+        """Raises UserError where they differ by more than rounding does; ``words`` say whose and what on."""
+        # So written that NaN fails.
+        if self.difference <= LARGEST_SHARE * self.largest and self.least_cosine >= LEAST_COSINE:
+            return
+        raise UserError(
+            f"{words}: the exported file's embeddings are not PyTorch's: largest difference {self.difference:.2g} of "
+            f"{self.largest:.2g} (at most {LARGEST_SHARE:g} of it is allowed), least cosine {self.least_cosine:.6f} "
+            f"({LEAST_COSINE:g}); nothing was written: try another version of onnxruntime or torch"
+        )
+
+
+def measure_parity(network: nn.Module, session: InferenceSession, pixels: torch.Tensor, about: FileAbout) -> Parity:
+    """Compares on ``(N, h, w, 3) uint8`` images of the network's own size, at batch N and at batch 1.
+
+    Args:
+        network: on the CPU and in eval mode.
+        session: of the file that ``about`` is of.
+    """
+    with torch.inference_mode():
+        expected = network(prepare(pixels, about.input_size)).double()
+    alone = min(ALONE, len(pixels))
+    batches = [pixels, *pixels[:alone].split(1)]
+    found = torch.cat([torch.from_numpy(session.run([OUTPUT], feed_of(each, about))[0]) for each in batches]).double()
+    wanted = torch.cat([expected, expected[:alone]])
+    # Not cosine_similarity, to which embeddings near zero are all unlike.
+    cosine = (found * wanted).sum(1) / (found.norm(dim=1) * wanted.norm(dim=1))
+    return Parity(
+        len(pixels),
+        float(wanted.abs().max()),
+        float((found - wanted).abs().max()),
+        float(cosine.min()),
+        float(cosine.mean()),
+    )
+
+
+def random_pixels(count: int, size: tuple[int, int], seed: int = 0) -> torch.Tensor:
+    """``(count, h, w, 3) uint8`` of noise, the same for the same seed."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, *size, 3), dtype=torch.uint8, generator=generator)

@@ -1,0 +1,43 @@
+"""ONNX Runtime on one CPU thread, and what is optional installed or not."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from evaluation.export.about import INPUT, FileAbout
+from reid.data.augment import prepare
+from reid.errors import UserError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+NEEDED = ("onnx", "onnxruntime")
+"""Of the extra "export": nothing else here needs them."""
+
+
+def check_installed() -> None:
+    """Raises UserError, which says what to install, where a package is missing."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"exporting needs {' and '.join(missing)}: pip install {' '.join(NEEDED)}")
+
+
+def open_session(path: Path, threads: int = 1) -> InferenceSession:
+    """The file on ``threads`` CPU threads with the runtime's default optimisations."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def feed_of(pixels: torch.Tensor, about: FileAbout) -> dict[str, np.ndarray]:
+    """``(N, h, w, 3) uint8`` pixels as the file's input: themselves, or ``(N, 3, h, w) float32``."""
+    values = pixels if about.pixels else prepare(pixels, about.input_size)
+    return {INPUT: np.ascontiguousarray(values.numpy())}

@@ -1,0 +1,58 @@
+"""Parity, by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from evaluation.export import FileAbout, Parity, measure_parity, random_pixels
+from reid.errors import UserError
+
+ABOUT = FileAbout("Two numbers", (2, 1), 2, 1, 1, "", pixels=True)
+
+
+class Fixed(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([[3.0, 4.0], [0.0, -5.0]])[: len(images)]
+
+
+class Session:
+    """The second image is wrong at batch 2; at batch 1 the first is."""
+
+    def __init__(self) -> None:
+        self.batches = []
+
+    def run(self, _, feed):
+        self.batches.append(len(feed["images"]))
+        if len(feed["images"]) == 2:
+            return [np.array([[3.0, 4.0], [3.0, -4.0]], np.float32)]
+        return [np.array([[3.0, 4.5]], np.float32)]
+
+
+def test_by_hand():
+    session = Session()
+    found = measure_parity(Fixed(), session, random_pixels(2, (2, 1)), ABOUT)
+    assert session.batches == [2, 1, 1]
+    # Cosines: 1 and 0.8 together; alone (3, 4) by (3, 4.5), and (0, -5) by (3, 4.5).
+    alone = 27 / (5 * math.hypot(3, 4.5)), -4.5 / math.hypot(3, 4.5)
+    assert (found.images, found.largest, found.difference) == (2, 5.0, 9.5)
+    assert found.least_cosine == pytest.approx(alone[1])
+    assert found.mean_cosine == pytest.approx((1.8 + sum(alone)) / 4)
+
+
+def test_what_is_refused():
+    sound = Parity(images=4, largest=2.0, difference=1.9e-3, least_cosine=0.999991, mean_cosine=1.0)
+    sound.check("x")
+    for change in ({"difference": 2.1e-3}, {"least_cosine": 0.99998}, {"difference": math.nan}, {"largest": math.nan}):
+        with pytest.raises(UserError, match="^x: the exported file's embeddings are not PyTorch's"):
+            dataclasses.replace(sound, **change).check("x")
+
+
+def test_random_pixels_are_of_the_seed():
+    first, again, other = (random_pixels(3, (4, 2), seed) for seed in (1, 1, 2))
+    assert first.shape == (3, 4, 2, 3) and torch.equal(first, again) and not torch.equal(first, other)
