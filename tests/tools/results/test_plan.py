@@ -80,6 +80,21 @@ def test_steps_stand_in_the_order_of_importance_behind_what_they_need(setup):
         met.add(step.name)
 
 
+def test_a_search_that_learns_waits_for_the_trainings(make, tmp_path):
+    learning = {"name": "6M", "supernet": "S", "flops": "6M", "learn_from": "R"}
+    path = make(searches=[learning])
+    setup = Setup(load_plan(path), path, Places(tmp_path / "out"))
+    steps = {step.name: step for step in plan_steps(setup.plan)}
+    assert steps["search/6M"].needs == ("supernet/S", "ranking/R")
+    assert list(steps).index("ranking/R") < list(steps).index("search/6M")
+    ((*command,),) = step_commands(setup, steps["search/6M"])
+    given = command[command.index("--learn-from") + 1]
+    assert given.endswith("out/rankings/R")
+    assert step_settings(setup, steps["search/6M"])["search"]["learn_from"] == ["ranking R"]
+    with pytest.raises(UserError, match="search 6M: learn_from: the plan has no Q"):
+        load_plan(make(searches=[{**learning, "learn_from": "Q"}]))
+
+
 def test_levers_are_the_base_row_with_one_thing_otherwise(setup):
     rows = {row.name: row for row in planned_rows(setup.plan)}
     base, long, se = (rows[name].row for name in ("base", "long", "se"))

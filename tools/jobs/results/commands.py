@@ -33,7 +33,8 @@ def _search(setup: Setup, step: Step) -> list[Command]:
     part = step.part
     supernet = ("--supernet", _supernet_run(setup, part.supernet))
     limits = ("--flops", str(part.flops), "--strategy", part.strategy)
-    return [_tool("search", *supernet, *limits, *_common(setup, step, part.seed))]
+    learnt = () if part.learn_from is None else ("--learn-from", _ranking_run(setup, part.learn_from))
+    return [_tool("search", *supernet, *limits, *learnt, *_common(setup, step, part.seed))]
 
 
 def _ranking(setup: Setup, step: Step) -> list[Command]:
@@ -62,6 +63,11 @@ def _latency(setup: Setup, step: Step) -> list[Command]:
 def _supernet_run(setup: Setup, name: str) -> str:
     part = find(setup.plan.supernets, name, "supernet")
     return shown(setup.places.run(Step("", SUPERNET, part)))
+
+
+def _ranking_run(setup: Setup, name: str) -> str:
+    part = find(setup.plan.rankings, name, "ranking")
+    return shown(setup.places.run(Step("", RANKING, part)))
 
 
 def _tool(name: str, *arguments: str) -> Command:

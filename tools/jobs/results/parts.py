@@ -26,12 +26,14 @@ class SupernetPart:
 
 @dataclass(frozen=True, config=STRICT)
 class SearchPart:
-    """A search of a supernet under a FLOPs limit."""
+    """A search of a supernet under a FLOPs limit; ``learn_from`` is a ranking whose trainings say what candidates are
+    worth."""
 
     name: Name
     supernet: Name
     flops: str | int
     strategy: Literal["evolution", "pareto", "random"] = "evolution"
+    learn_from: Name | None = None
     set: Overrides = ()
     seed: Seed = 0
 

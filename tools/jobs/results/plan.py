@@ -128,6 +128,9 @@ def _check(plan: Plan) -> None:
             raise UserError(f"{kind}: two are called {twice}, or are in the file system; give each its own name")
     for part in (*plan.searches, *plan.rankings):
         find(plan.supernets, part.supernet, f"{part.name}: supernet")
+    for part in plan.searches:
+        if part.learn_from is not None:
+            find(plan.rankings, part.learn_from, f"search {part.name}: learn_from")
     for planned in rows:
         row = planned.row
         for needed in (row.found, row.random):

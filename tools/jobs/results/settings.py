@@ -52,6 +52,8 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
     if step.kind == SEARCH:
         settings["search"] = config_to_dict(dataclasses.replace(experiment.search, flops=step.part.flops))
         settings["strategy"] = step.part.strategy
+        if step.part.learn_from is not None:  # wherever its run is
+            settings["search"]["learn_from"] = [f"ranking {step.part.learn_from}"]
     if step.kind == RANKING:
         part = step.part
         settings |= {"n": part.n, "band": part.band, "repeats": part.repeats}

@@ -64,7 +64,13 @@ def plan_steps(plan: Plan) -> tuple[Step, ...]:
 
     def search(name: str) -> str:
         part = find(plan.searches, name, ROW)
-        return take(Step(f"{SEARCH}/{name}", SEARCH, part, needs=(supernet(part.supernet),)))
+        needs = [supernet(part.supernet)]
+        if part.learn_from is not None:
+            needs.append(ranking(find(plan.rankings, part.learn_from, SEARCH)))
+        return take(Step(f"{SEARCH}/{name}", SEARCH, part, needs=tuple(needs)))
+
+    def ranking(part: RankingPart) -> str:
+        return take(Step(f"{RANKING}/{part.name}", RANKING, part, needs=(supernet(part.supernet),)))
 
     def row(planned: PlannedRow, seed: int) -> str:
         needs = [search(name) for name in _searches(planned)]
@@ -85,7 +91,7 @@ def plan_steps(plan: Plan) -> tuple[Step, ...]:
     for part in plan.searches:
         search(part.name)
     for part in plan.rankings:
-        take(Step(f"{RANKING}/{part.name}", RANKING, part, needs=(supernet(part.supernet),)))
+        ranking(part)
     if plan.target is not None:
         take(Step(LATENCY, LATENCY, LatencyPart(plan.target)))
     return tuple(ordered.values())
