@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from reid.data.augment import pixels_of
 from reid.errors import UserError
 
 _LOCATION = re.compile(rb"\n\x08location\x12.", re.DOTALL)
 """How ``TensorProto.external_data`` names a file: this entry's key, then the length of the name in a byte, then the
 name."""
 
+_PIXELS = "tensor(uint8)"
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
@@ -25,11 +27,14 @@ class OnnxNetwork(nn.Module):
     """``network(images)``: ``(N, 3, h, w)`` images, normalised as in training, to ``(N, D) float32`` features on the
     images' device.
 
-    The file must have one input ``(batch, 3, h, w)`` of floats; its first output is taken. A fixed batch is kept to:
+    The file must have one input: ``(batch, 3, h, w)`` of floats, or ``(batch, h, w, 3)`` of uint8 pixels, which it
+    normalises itself; those are got back from ``images`` exactly. Its first output is taken. A fixed batch is kept to:
     the last one is filled up with zeros and cut off again.
 
     Attributes:
         input_size: ``(h, w)`` that the file asks for, or None where it takes any.
+        takes_pixels: whether the input is of uint8 pixels.
+        metadata: what the file says of itself, as text (``evaluation.export.about`` has the words of our own files).
         providers: what onnxruntime runs it on.
         digest: SHA-256 of the file, and of the files beside it that hold its weights; tells networks apart.
 
@@ -58,37 +63,46 @@ class OnnxNetwork(nn.Module):
             raise UserError(f"{path} cannot be opened as an ONNX network ({reason}); export it again") from None
         self.providers = tuple(self._session.get_providers())
         inputs = self._session.get_inputs()
-        shape = inputs[0].shape if len(inputs) == 1 else None
-        if shape is None or len(shape) != 4 or shape[1] not in (3, None) or inputs[0].type not in _TYPES:
+        shape = inputs[0].shape if len(inputs) == 1 else []
+        self.takes_pixels = len(inputs) == 1 and inputs[0].type == _PIXELS
+        colors, height, width = (3, 1, 2) if self.takes_pixels else (1, 2, 3)
+        if len(shape) != 4 or shape[colors] not in (3, None) or inputs[0].type not in (*_TYPES, _PIXELS):
             found = "; ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
-            raise UserError(f"{path}: must have one input (batch, 3, height, width) of floats, it has {found}")
-        self._input, self._type = inputs[0].name, _TYPES[inputs[0].type]
+            wanted = "(batch, 3, height, width) of floats or (batch, height, width, 3) of uint8"
+            raise UserError(f"{path}: must have one input {wanted}, it has {found}")
+        self._input, self._type = inputs[0].name, _TYPES.get(inputs[0].type)
         self._batch = shape[0] if isinstance(shape[0], int) else None
-        sized = isinstance(shape[2], int) and isinstance(shape[3], int)
-        self.input_size: tuple[int, int] | None = (shape[2], shape[3]) if sized else None
+        sized = isinstance(shape[height], int) and isinstance(shape[width], int)
+        self.input_size: tuple[int, int] | None = (shape[height], shape[width]) if sized else None
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self._output = self._session.get_outputs()[0].name
         self.path, self.digest = path, _digest(path)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        pixels = np.ascontiguousarray(images.detach().cpu().numpy(), dtype=self._type)
-        step = self._batch or max(len(pixels), 1)
-        parts = [self._run(pixels[start : start + step]) for start in range(0, len(pixels), step)]
+        images_here = images.detach().cpu()
+        if self.takes_pixels:
+            values = pixels_of(images_here).numpy()
+        else:
+            values = np.ascontiguousarray(images_here.numpy(), dtype=self._type)
+        step = self._batch or max(len(values), 1)
+        parts = [self._run(values[start : start + step]) for start in range(0, len(values), step)]
         return torch.from_numpy(np.concatenate(parts)).to(images.device)
 
-    def _run(self, pixels: np.ndarray) -> np.ndarray:
-        count = len(pixels)
+    def _run(self, values: np.ndarray) -> np.ndarray:
+        count = len(values)
         if self._batch and count < self._batch:
-            pixels = np.concatenate([pixels, np.zeros((self._batch - count, *pixels.shape[1:]), pixels.dtype)])
+            values = np.concatenate([values, np.zeros((self._batch - count, *values.shape[1:]), values.dtype)])
         try:
-            (output,) = self._session.run([self._output], {self._input: pixels})
+            (output,) = self._session.run([self._output], {self._input: values})
         except Exception as error:  # see above
             reason = str(error).splitlines()[0]
+            height, width = values.shape[1:3] if self.takes_pixels else values.shape[2:]
             raise UserError(
-                f"{self.path} cannot run {len(pixels)} images of {pixels.shape[2]}x{pixels.shape[3]} ({reason}); give "
+                f"{self.path} cannot run {len(values)} images of {height}x{width} ({reason}); give "
                 "the size and batch that it was exported for"
             ) from None
-        if output.ndim != 2 or len(output) != len(pixels):
-            raise UserError(f"{self.path} gives {output.shape} for {len(pixels)} images, not (images, features)")
+        if output.ndim != 2 or len(output) != len(values):
+            raise UserError(f"{self.path} gives {output.shape} for {len(values)} images, not (images, features)")
         return output[:count].astype(np.float32)
 
 

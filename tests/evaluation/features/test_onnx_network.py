@@ -74,6 +74,33 @@ def test_features_and_score_are_the_networks(network, export, batch):
     )
 
 
+def test_a_file_that_normalises_itself_gets_the_pixels(network, tmp_path):
+    """Images of another size than the network's: what is resized, and rounded, before is what the file must see."""
+
+    class FromPixels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]))
+            self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]))
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return self.network(((pixels / 255 - self.mean) / self.std).permute(0, 3, 1, 2))
+
+    axes = {"images": {0: "batch"}, "features": {0: "batch"}}
+    names = {"input_names": ["images"], "output_names": ["features"], "dynamic_axes": axes}
+    path, example = tmp_path / "pixels.onnx", torch.zeros(2, *SIZE, 3, dtype=torch.uint8)
+    torch.onnx.export(FromPixels().eval(), (example,), path, dynamo=False, **names)
+    other = OnnxNetwork(path)
+    assert other.takes_pixels and other.input_size == SIZE and other.metadata == {}
+    for flip in (False, True):
+        expected = extract_features(network, random_images(9, 3), SIZE, "cpu", flip=flip)
+        found = extract_features(other, random_images(9, 3), SIZE, "cpu", batch_size=4, flip=flip)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(UserError, match="cannot run 2 images of 12x6"):
+        other(torch.zeros(2, 3, 12, 6))
+
+
 def test_any_size_and_half_precision(tmp_path):
     """A file may leave height and width open, and may take float16."""
     helper, kinds = onnx.helper, onnx.TensorProto
