@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,9 +101,11 @@ class Team:
                 dist.gather_object(outcome, dst=0)
 
     def dismiss(self) -> None:
-        """Ends the others' ``serve``; for the first process, whatever happened to the search."""
+        """Ends the others' ``serve``; for the first process, whatever happened to the search. Who has died since the
+        last round need not be told, and is no reason to lose what was found."""
         if self.processes.several and self._in_step:
-            dist.broadcast_object_list([None], src=0)
+            with suppress(RuntimeError):
+                dist.broadcast_object_list([None], src=0)
 
     def _receive(self) -> list[Arch] | None:
         message: list[Any] = [None]

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import search.workers
+from reid.engine.distributed import SINGLE
 from search.history import Candidate, read_candidates
+from search.workers import Team
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +108,15 @@ def test_a_worker_that_is_killed_ends_all(start, tmp_path):
     assert len(_log(tmp_path / "run" / "candidates.jsonl")) == 7  # but for the round of trials 7 and 8
     done = start(tmp_path, "all", count=3)
     assert [each.returncode for each in done] == [0, 0, 0] and _same(tmp_path)
+
+
+def test_a_worker_that_died_after_the_last_round_costs_nothing(monkeypatch):
+    told = []
+
+    def gone(message, src):
+        told.append(message)
+        raise RuntimeError("connection closed by peer")
+
+    monkeypatch.setattr(search.workers.dist, "broadcast_object_list", gone)
+    Team(replace(SINGLE, world_size=2)).dismiss()
+    assert told == [[None]]
