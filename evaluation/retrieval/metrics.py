@@ -102,6 +102,17 @@ def score_features(
             gallery, or both sides are the same images and nothing keeps a query from finding itself.
     """
     matching = match(query_pids, query_camids, gallery_pids, gallery_camids, rule, query_ids, gallery_ids)
+    return _score(matching, feature_blocks(matching, query, gallery, metric, block))
+
+
+def feature_blocks(
+    matching: Matching, query: torch.Tensor, gallery: torch.Tensor, metric: str = "cosine", block: int = 512
+) -> Iterator[np.ndarray]:
+    """The numbers that ``score_features`` ranks by: ``(<=block, K)`` for ``matching.columns``, in the queries' order.
+
+    Raises:
+        UserError: at the call, as ``score_features``, but for queries without a right answer.
+    """
     check_features(query, gallery, metric, block)
     if (len(query), len(gallery)) != (matching.queries, matching.gallery):
         raise UserError(
@@ -112,8 +123,7 @@ def score_features(
         raise UserError("query and gallery are the same images and each would find itself: give image ids of both")
     if len(matching.columns) < matching.gallery:
         gallery = gallery[torch.from_numpy(matching.columns).to(gallery.device)]
-    blocks = (_array(rows) for rows in ranking_blocks(query, gallery, metric, block))
-    return _score(matching, blocks)
+    return (_array(rows) for rows in ranking_blocks(query, gallery, metric, block))
 
 
 def _score(matching: Matching, blocks: Iterable[np.ndarray]) -> ReidScore:
