@@ -1,0 +1,55 @@
+"""Where on an image a network is active: maps of its last feature map's energy."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.functional import interpolate, normalize
+
+from reid.data.augment import prepare
+from reid.errors import UserError
+from reid.models.network import ReidNetwork
+from reid.transfer import to_device
+
+
+@torch.inference_mode()
+def activation_maps(
+    network: nn.Module, pixels: torch.Tensor, size: tuple[int, int], device: torch.device | str, batch_size: int = 64
+) -> torch.Tensor:
+    """``(N, h, w) float32`` on the CPU: at each place of the last feature map the sum over the channels of their
+    squares, each image's map then divided by its L2 norm.
+
+    These are the activation-based attention maps of Zagoruyko & Komodakis (2017, "Paying more attention to attention"),
+    with p = 2, as torchreid's ``visualize_actmap`` draws them. A map of zeros stays one.
+
+    Args:
+        network: on ``device``; runs in eval mode, and each of its modules is left in the mode it was found in.
+        pixels: ``(N, H, W, 3) uint8``.
+        size: ``(h, w)`` in pixels that images are resized to.
+
+    Raises:
+        UserError: the network shows no feature map (an ``.onnx`` file).
+    """
+    if not isinstance(network, ReidNetwork):
+        raise UserError("this network shows no feature map, its vector alone: activation maps need a checkpoint")
+    device = torch.device(device)
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        maps = [
+            network.backbone(prepare(to_device(part, device), size)).float().square().sum(dim=1)
+            for part in pixels.split(batch_size)
+        ]
+    finally:
+        for module, training in modes:
+            module.training = training
+    energy = torch.cat(maps)
+    return normalize(energy.flatten(1), dim=1).view_as(energy).cpu()
+
+
+def upsampled(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """``(N, h, w)`` maps at ``size = (H, W)``: bilinear between the places' centres, as OpenCV's ``resize``; each then
+    stretched linearly from its least value, 0, to its greatest, 1. A map of one value is 0 everywhere."""
+    large = interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    low, high = large.amin(dim=(1, 2), keepdim=True), large.amax(dim=(1, 2), keepdim=True)
+    return (large - low) / torch.where(high > low, high - low, 1)
