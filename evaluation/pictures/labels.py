@@ -21,6 +21,7 @@ def place_labels(
     size: float = 8.5,
     gap: float = 7,
     spreads: Sequence[float | None] = (),
+    others: Sequence[tuple[float, float]] = (),
 ) -> list[Bbox]:
     """Writes ``texts`` beside ``points`` (data coordinates) and returns the boxes they take, in pixels.
 
@@ -32,6 +33,7 @@ def place_labels(
         texts: as they are; a ``$`` begins no formula.
         gap: a point's radius in points.
         spreads: how far each point's bar goes up and down, in data coordinates; None where there is none.
+        others: further points that no label may touch.
     """
     figure = axes.figure
     figure.draw_without_rendering()  # the layout engine moves axes; pixels are final after it
@@ -39,12 +41,14 @@ def place_labels(
     renderer = figure.canvas.get_renderer()
     scale = figure.dpi / 72
     pixels = axes.transData.transform(np.asarray(points, dtype=float).reshape(-1, 2))
+    obstacles = axes.transData.transform(np.asarray(others, dtype=float).reshape(-1, 2))
     inside = axes.get_window_extent(renderer)
     radius = gap * scale / 2
-    taken = [Bbox.from_extents(x - radius, y - radius, x + radius, y + radius) for x, y in pixels]
+    taken = [Bbox.from_extents(x - radius, y - radius, x + radius, y + radius) for x, y in (*pixels, *obstacles)]
     for (x, y), spread in zip(points, spreads, strict=bool(spreads)):
         if spread is not None:
             taken.append(axes.transData.transform_bbox(Bbox.from_extents(x, y - spread, x, y + spread)).padded(radius))
+    corners = [box.extents for box in taken]
     boxes: list[Bbox] = []
     for (x, y), text in zip(pixels, texts, strict=True):
         label = axes.annotate(text, (0, 0), fontsize=size, color=INK, annotation_clip=False, zorder=6, parse_math=False)
@@ -55,14 +59,15 @@ def place_labels(
             for distance in _DISTANCES
             for angle in _ANGLES
         ]
-        costs = [_outside(box, inside) + sum(_overlap(box, other) for other in taken) for box, _ in choices]
+        there = np.array(corners)
+        costs = [_outside(box, inside) + _overlaps(box, there) for box, _ in choices]
         box, distance = choices[int(np.argmin(costs))]  # argmin takes the nearest of the free ones
         corner = axes.transData.inverted().transform((box.x0, box.y0))
         axes.text(*corner, text, fontsize=size, color=INK, va="bottom", ha="left", zorder=6, parse_math=False)
         if distance > _DISTANCES[0] * 1.5:
             ends = axes.transData.inverted().transform([(x, y), _nearest_on(box, x, y)])
             axes.plot(*ends.T, color="#9aa3ac", linewidth=0.7, zorder=1.5)
-        taken.append(box)
+        corners.append(box.extents)
         boxes.append(box)
     return boxes
 
@@ -74,15 +79,17 @@ def _box_at(x: float, y: float, width: float, height: float, angle: float, dista
     return Bbox.from_bounds(middle_x - width / 2, middle_y - height / 2, width, height)
 
 
-def _overlap(box: Bbox, other: Bbox) -> float:
-    """Common area in square pixels, with two pixels of air around ``box``."""
-    width = min(box.x1 + 2, other.x1) - max(box.x0 - 2, other.x0)
-    height = min(box.y1 + 2, other.y1) - max(box.y0 - 2, other.y0)
-    return max(width, 0) * max(height, 0)
+def _overlaps(box: Bbox, others: np.ndarray) -> float:
+    """Area in square pixels that ``box``, with two pixels of air around it, has in common with the boxes of ``(N, 4)``
+    corners (left, low, right, high), summed."""
+    left, low, right, high = box.extents
+    width = np.minimum(right + 2, others[:, 2]) - np.maximum(left - 2, others[:, 0])
+    height = np.minimum(high + 2, others[:, 3]) - np.maximum(low - 2, others[:, 1])
+    return float((width.clip(min=0) * height.clip(min=0)).sum())
 
 
 def _outside(box: Bbox, frame: Bbox) -> float:
-    return box.width * box.height - _overlap(box.padded(-2), frame) if not _contains(frame, box) else 0.0
+    return box.width * box.height - _overlaps(box.padded(-2), frame.extents[None]) if not _contains(frame, box) else 0.0
 
 
 def _contains(frame: Bbox, box: Bbox) -> bool:
