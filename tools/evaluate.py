@@ -9,12 +9,12 @@ docs/evaluation.md says how everything is computed.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
 from tools.cli import add_search, job_parser, read_job, run_tool
+from tools.jobs.checkpoints import run_name
 from tools.jobs.evaluate import Request, evaluate
 from tools.jobs.protocol_options import add_protocol, read_protocol
 
@@ -45,23 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     read = parser.parse_args(arguments)
     request = Request(read_protocol(read), read.dataset, read.split, read.calibrate, read.save_features, read.projector)
-    job = read_job(read, f"runs/evaluate-{_name(read)}")
+    job = read_job(read, f"runs/evaluate-{run_name(read.source, read.arch, read.dataset)}")
     run = evaluate(job, read.source, read.arch, read.search, request)
     row = f"{run}/result.json, " if (run / "result.json").exists() else ""
     print(f"result: {row}every score in {run}/score.json")
-
-
-def _name(read: argparse.Namespace) -> str:
-    """Of the run folder: the source's, the arch's and the data set's."""
-    source = read.source
-    name = source.parent.name if source.suffix == ".safetensors" else source.name
-    name = source.stem if source.suffix in (".npz", ".onnx") else name
-    if read.arch:
-        # Not Path.stem at once: the name of an arch may have a dot (MLR-6.5M-A).
-        name += f"-{Path(read.arch).stem if read.arch.endswith(('.yaml', '.yml')) else read.arch}"
-    if read.dataset:
-        name += f"-{read.dataset.partition('=')[0]}"
-    return name
 
 
 if __name__ == "__main__":

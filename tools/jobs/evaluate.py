@@ -12,27 +12,21 @@ import torch
 from evaluation.features.files import load_features
 from evaluation.protocols import Protocol, evaluate_features
 from evaluation.result_row import RESULT, read_result
-from reid.engine.checkpoint import read_about, save_weights
+from reid.engine.checkpoint import save_weights
 from reid.engine.device import describe_device
 from reid.errors import UserError
-from reid.models.network import ReidNetwork
-from supernet.arch import Arch
-from supernet.catalog import NetworkSpec, find_network, spec_to_dict
+from supernet.catalog import spec_to_dict
 from supernet.checkpoint import load_supernet
-from supernet.genome import encode, largest, smallest
-from supernet.space import Space
-from supernet.supernet import Supernet
 from tools.cli import Job, check_folder
 from tools.jobs.calibration import calibration, never_trained_on
-from tools.jobs.data import Source, open_source, search_data, train_set_words
+from tools.jobs.checkpoints import arch_of, check_arch, inherited, weights_in
+from tools.jobs.data import Source
 from tools.jobs.datasets import open_test_sets
-from tools.jobs.inherit import cut_out
 from tools.jobs.opening import announce, shown
 from tools.jobs.ownership import check_owner
 from tools.jobs.provenance import sha256
 from tools.jobs.result import SCORE, WEIGHTS, Wanted, measure, score_on_test, write_scores
 from tools.jobs.subject import load_network, onnx_subject
-from tools.jobs.train_supernet import WEIGHTS as SUPERNET
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
         if request.save_features.suffix != ".npz":
             raise UserError(f"--save-features {request.save_features}: must end in .npz")
         check_folder(request.save_features.parent, "--save-features: folder")
-    subject = _weights_in(subject) if subject.is_dir() else subject
+    subject = weights_in(subject) if subject.is_dir() else subject
     if arch is not None and subject.suffix in (".npz", ".onnx"):
         raise UserError(f"{subject}: --arch is for supernets: leave it out")
     if subject.suffix == ".npz":
@@ -83,16 +77,6 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
     else:
         _checkpoint(job, subject, arch, search, request)
     return job.out
-
-
-def _weights_in(run: Path) -> Path:
-    """The network of a run folder; raises UserError, with what to give in its place, where there is none."""
-    path = run / WEIGHTS
-    if not path.is_file():
-        supernet = run / SUPERNET
-        cure = f"give {shown(supernet)} and --arch NAME" if supernet.is_file() else "let its training finish"
-        raise UserError(f"run folder {shown(run)} has no {WEIGHTS}; {cure}")
-    return path
 
 
 def _saved_features(job: Job, path: Path, request: Request) -> None:
@@ -127,10 +111,7 @@ def _onnx(job: Job, path: Path, request: Request) -> None:
 
 
 def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: Request) -> None:
-    about = read_about(path)
-    if (about.get("kind") == "supernet") != (arch is not None):
-        hint = "which arch? add --arch NAME" if arch is None else "--arch is for supernets: leave it out"
-        raise UserError(f"{path} holds a network of kind '{about.get('kind')}': {hint}")
+    check_arch(path, arch)
     if arch is None:
         network, spec = load_network(path, job.device)
         sources = _open(job, request, spec.input_size)
@@ -138,10 +119,10 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
         kind, train_set, notes = "checkpoint", _train_set(path.parent), ()
     else:
         supernet = load_supernet(path, job.device)
-        spec = _arch_of(supernet.space, arch, search)
+        spec = arch_of(supernet.space, arch, search)
         sources = _open(job, request, spec.input_size)
         _announce(path, sources, job.device, request)
-        network, train_set = _inherited(job, supernet, spec)
+        network, train_set = inherited(job, supernet, spec)
         kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
         save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
     wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
@@ -174,22 +155,3 @@ def _announce(path: Path, sources: Sequence[Source], device: torch.device, reque
 def _train_set(run: Path) -> str:
     """What the run that trained the network says that it was trained on."""
     return read_result(run).train_set if (run / RESULT).is_file() else f"see {run}"
-
-
-def _inherited(job: Job, supernet: Supernet, spec: NetworkSpec) -> tuple[ReidNetwork, str]:
-    """The stand-alone network of an arch with the supernet's weights, calibrated as the search does it: on training
-    images of the config's data set, whatever it is evaluated on."""
-    source = open_source(job.experiment.data, job.data, spec.input_size)
-    images = search_data(source, job.experiment.data).train
-    return cut_out(supernet, spec, images, job), train_set_words(source, images)
-
-
-def _arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
-    if arch in ("largest", "smallest"):
-        named = {"largest": largest, "smallest": smallest}[arch](space)
-        return NetworkSpec(f"{space.name} {arch}", named, named.input_size)
-    spec, _ = find_network(arch, [search / "archs"], space.input_size, space.input_size, 2)
-    if not isinstance(spec.backbone, Arch):
-        raise UserError(f"--arch {arch}: a supernet holds archs only; name one of space {space.name}")
-    encode(space, spec.backbone)
-    return dataclasses.replace(spec, name=f"{spec.name} inherited")
