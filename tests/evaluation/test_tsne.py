@@ -13,6 +13,7 @@ from evaluation.retrieval.rules import RECORDS
 from evaluation.tsne import tsne_plane
 from reid.errors import UserError
 
+manifold = pytest.importorskip("sklearn.manifold")
 PIDS = np.repeat([-1, 0, 1, 2, 3, 4, 5], [6, 6, 2, 9, 9, 9, 9])
 """Person 1 has two images; -1 and 0 are nobody."""
 
@@ -42,7 +43,6 @@ def test_an_image_on_both_sides_is_taken_once():
 
 
 def test_it_is_scikit_learns_of_unit_vectors():
-    manifold = pytest.importorskip("sklearn.manifold")
     plane, whole = tsne_plane(features(), 20, seed=7, perplexity=5), features()
     vectors = torch.cat([whole.query.features, whole.gallery.features]).numpy()
     pids = torch.cat([whole.query.pids, whole.gallery.pids]).numpy()

@@ -1,0 +1,108 @@
+"""The pictures of a request, kind by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evaluation.features.files import RetrievalFeatures
+from evaluation.pictures.tsne import draw_tsne
+from evaluation.retrieval.lists import choose_queries, query_scores, ranked_lists
+from evaluation.tsne import need_sklearn, tsne_plane
+from reid.errors import UserError
+from reid.models.network import ReidNetwork
+from tools.cli import Job
+from tools.jobs.pictures.album import Album
+from tools.jobs.pictures.lists import Maps, draw_lists, draw_maps, list_facts
+from tools.jobs.pictures.page import Drawn
+from tools.jobs.pictures.request import KINDS, QUERIES, Request
+from tools.jobs.subject import Subject
+
+
+def possible_kinds(request: Request, subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The kinds to draw, and why others are left out.
+
+    Raises:
+        UserError: one that cannot be drawn was asked for by its name.
+    """
+    needs = {"activations": lambda: _need_map(subject), "tsne": need_sklearn}
+    kinds, notes = [], []
+    for kind in (kind for kind in KINDS if request.kinds is None or kind in request.kinds):
+        try:
+            needs.get(kind, lambda: None)()
+            kinds.append(kind)
+        except UserError as error:
+            if request.kinds is not None:
+                raise
+            notes.append(f"left out: {error}")
+    if request.maps_in_lists:
+        _need_map(subject)
+    return tuple(kinds), tuple(notes)
+
+
+def draw_pictures(
+    job: Job,
+    subject: Subject,
+    album: Album,
+    features: RetrievalFeatures,
+    kinds: Sequence[str],
+    pids: tuple[int, ...],
+    request: Request,
+) -> list[Drawn]:
+    """Draws ``kinds`` into ``job.out``; ``pids`` are the numbers of the request's persons.
+
+    Raises:
+        UserError: no query is left to draw, the features cannot be ranked, or the t-SNE's options do not fit.
+    """
+    drawn = []
+    if "ranked" in kinds or "activations" in kinds:
+        drawn += _draw_queries(job, subject, album, features, kinds, pids, request)
+    if "tsne" in kinds:
+        plane = tsne_plane(features, request.persons, job.seed, request.perplexity, request.protocol.metric)
+        title = f"Embeddings of {_what(features)} (t-SNE)"
+        path = draw_tsne(plane, job.out / "tsne.png", title, album.person, album.camera)
+        drawn.append(Drawn("Embeddings (t-SNE)", "", (path,)))
+    return drawn
+
+
+def _draw_queries(
+    job: Job,
+    subject: Subject,
+    album: Album,
+    features: RetrievalFeatures,
+    kinds: Sequence[str],
+    pids: tuple[int, ...],
+    request: Request,
+) -> list[Drawn]:
+    metric, drawn = request.protocol.metric, []
+    scores = query_scores(features, metric)
+    count = request.queries or (None if pids else QUERIES)
+    queries = choose_queries(features.query.pids, scores, count, pids, request.worst, job.seed)
+    if not queries:
+        raise UserError("--worst: no query of these --pids has a right answer in the gallery, and so none has an AP")
+    how = "worst AP first" if request.worst else "all of them" if count is None else f"drawn by seed {job.seed}"
+    chosen, maps = f"{len(queries)} queries, {how}", Maps(subject, album)
+    if "ranked" in kinds:
+        lists = ranked_lists(features, queries, request.top, scores, metric)
+        footer = (f"{_what(features)}, {metric} distance. {_passed_over(album)}",)
+        paths = draw_lists(job.out, lists, album, footer, maps if request.maps_in_lists else None)
+        facts = tuple(list_facts(each, album) for each in lists)
+        drawn.append(Drawn("Ranked lists", f"{chosen}; of each the nearest {request.top}.", paths, facts))
+    if "activations" in kinds:
+        paths = draw_maps(job.out, queries, album, (f"{_what(features)}.",), maps)
+        drawn.append(Drawn("Activation maps", f"{chosen}.", paths))
+    return drawn
+
+
+def _what(features: RetrievalFeatures) -> str:
+    return f"{features.about['network']} on {features.about['data']}"
+
+
+def _passed_over(album: Album) -> str:
+    if not album.dataset.has_cameras:
+        return "Cameras are not known: no image of the same person is passed over."
+    return "Passed over: images of the same person at the query's own camera."
+
+
+def _need_map(subject: Subject) -> None:
+    if not isinstance(subject.network, ReidNetwork):
+        raise UserError("activation maps need a checkpoint: an .onnx file shows no feature map, its vector alone")

@@ -1,0 +1,55 @@
+"""The page of a network's pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.features.files import RetrievalFeatures
+from evaluation.report.html import Picture, Section, write_report
+from tools.jobs.provenance import command, commit
+
+PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures of one kind.
+
+    Attributes:
+        heading: what they are.
+        about: a line on what was chosen.
+        paths: of the PNG files.
+        facts: what the ranked lists show; see ``tools.jobs.pictures.lists.list_facts``.
+    """
+
+    heading: str
+    about: str
+    paths: tuple[Path, ...]
+    facts: tuple[Mapping[str, Any], ...] = ()
+
+
+def write_page(
+    out: Path, drawn: Sequence[Drawn], features: RetrievalFeatures, train_set: str, real: bool, notes: Sequence[str]
+) -> Path:
+    """Writes ``index.html``, which holds the pictures themselves, into ``out`` and returns its path."""
+    about = features.about
+    cards = [
+        ("Network", str(about["network"])),
+        ("Trained on", train_set),
+        ("Persons of", str(about["data"])),
+        ("Queries, gallery", f"{len(features.query)}, {len(features.gallery)}"),
+    ]
+    private = ("This page shows real persons: keep it private.",) if real else ()
+    sections = [
+        Section(
+            each.heading,
+            (*((each.about,) if each.about else ()), *private),
+            pictures=tuple(Picture(path, path.name) for path in each.paths),
+        )
+        for each in drawn
+    ]
+    sections.append(Section("Command", tuple(notes), code=f"{command()}\n# at commit {commit()}"))
+    return write_report(out / PAGE, f"Pictures of {about['network']} on {about['data']}", cards, sections)

@@ -1,0 +1,77 @@
+"""The job of ``tools/visualize.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reid.engine.device import describe_device
+from reid.errors import UserError
+from reid.files import read_json, write_json
+from tools.cli import Job
+from tools.jobs.checkpoints import open_subject
+from tools.jobs.datasets import open_test_sets
+from tools.jobs.opening import announce, shown
+from tools.jobs.ownership import check_owner
+from tools.jobs.pictures.album import keep_private, open_album, shows_real_persons
+from tools.jobs.pictures.draw import draw_pictures, possible_kinds
+from tools.jobs.pictures.page import write_page
+from tools.jobs.pictures.request import Request, check_request
+from tools.jobs.provenance import command, commit
+from tools.jobs.subject import features_on_test
+
+PICTURES = "pictures.json"
+
+
+def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: Request) -> Path:
+    """Draws into ``job.out`` and returns the page that holds all of it, ``index.html``. What the ranked lists show is
+    in ``pictures.json`` too. With ``job.resume`` the pictures of an earlier call there are replaced.
+
+    Args:
+        subject: a run folder, a weights file (a supernet's with ``arch``), or an ``.onnx`` file.
+
+    Raises:
+        UserError: an option does not fit, the subject cannot be opened or does not give what is asked for, there are
+            pictures in the folder already, or real persons would come among the repository's files.
+    """
+    check_request(request)
+    earlier = _earlier(job)
+    opened, train_set = open_subject(job, subject, arch, search, request.protocol)
+    kinds, notes = possible_kinds(request, opened)
+    (source,) = open_test_sets(request.dataset, request.split, job.experiment.data, job.data, opened.input_size)
+    keep_private(job.out, source.dataset)
+    announce(
+        f"drawing {shown(subject)}, in {shown(job.out)}",
+        [
+            ("note", source.notice),
+            *(("note", note) for note in notes),
+            ("pictures", ", ".join(kinds)),
+            ("data", source.dataset.name),
+            ("device", describe_device(opened.device)),
+        ],
+    )
+    album = open_album(source)
+    pids = album.identities(request.pids)
+    features = features_on_test(opened, source, request.protocol).to(opened.device)
+    drawn = draw_pictures(job, opened, album, features, kinds, pids, request)
+    real = shows_real_persons(source.dataset)
+    page = write_page(job.out, drawn, features, train_set, real, notes)
+    files = [path.name for each in drawn for path in each.paths]
+    for name in set(earlier) - set(files):
+        (job.out / name).unlink(missing_ok=True)
+    lists = [fact for each in drawn for fact in each.facts]
+    about = {"about": dict(features.about), "seed": job.seed, "command": command(), "commit": commit()}
+    write_json(job.out / PICTURES, {"pictures": files, "lists": lists, **about})
+    if real:
+        print(f"private: pictures of real persons ({source.dataset.name}) were written to {job.out}; keep them private")
+    return page
+
+
+def _earlier(job: Job) -> list[str]:
+    """Files of an earlier call in the folder; raises UserError where they are not to be replaced."""
+    check_owner(job.out)
+    path = job.out / PICTURES
+    if not path.exists():
+        return []
+    if not job.resume:
+        raise UserError(f"{job.out} already holds pictures; give another folder with --out, or add --resume")
+    return [Path(name).name for name in read_json(path)["pictures"]]
