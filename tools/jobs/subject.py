@@ -84,6 +84,8 @@ def onnx_subject(path: Path, device: torch.device, size: tuple[int, int] | None,
         raise UserError(f"--precision {protocol.precision}: {path} has its own precision; leave the option out")
     digest = network.digest
     about = {"network": path.stem, "weights": shown(path), "weights_sha256": digest, "runs_on": network.providers[0]}
+    if "weights_sha256" in network.metadata:
+        about["exported_from_sha256"] = network.metadata["weights_sha256"]
     return Subject(network, found, torch.device("cpu"), f"onnx {network.providers[0]} {digest}", about)
 
 

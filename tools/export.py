@@ -1,0 +1,53 @@
+"""Writes a trained network as an .onnx file, checks it against PyTorch, and says what it costs.
+
+python tools/export.py runs/retrain-MLR-210M-A                          a run, or its last.safetensors
+python tools/export.py NAME --preprocess                                a network of the zoo; pixels in, features out
+python tools/export.py RUN --int8 --score --beside mobilenetv2          quantised too, both scored, next to a baseline
+
+The file has the input "images", the batch left open, and the output "embedding". The data set is that of the run; for
+weights without one it is the config's. docs/export.md has how to call the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from tools.cli import job_parser, read_job, run_tool
+from tools.jobs.checkpoints import run_name
+from tools.jobs.export import Request, export
+from tools.jobs.opening import shown
+
+OUT = "runs/export-<name>"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = job_parser(__doc__, OUT)
+    parser.add_argument("source", metavar="SOURCE", help="run folder, .safetensors file, or a name of the zoo")
+    parser.add_argument(
+        "--preprocess",
+        action="store_true",
+        help="put the normalisation into the file: its input is uint8 RGB pixels (N, height, width, 3) then",
+    )
+    parser.add_argument(
+        "--int8", action="store_true", help="write NAME-int8.onnx too, quantised on training images of the data set"
+    )
+    parser.add_argument(
+        "--score", action="store_true", help="score each file on the data set's query and gallery: mAP, Rank-1"
+    )
+    parser.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="networks to time in turn with it, with fresh weights and at its input size: mobilenetv2, resnet18, ...",
+    )
+    read = parser.parse_args(arguments)
+    job = read_job(read, f"runs/export-{run_name(Path(read.source), None, None)}")
+    told = export(job, read.source, Request(read.preprocess, read.int8, read.score, tuple(read.beside)))
+    print(f"files: {shown(job.out)}; the table as JSON: {shown(told)}")
+
+
+if __name__ == "__main__":
+    run_tool(main, again="give the command again with --resume")

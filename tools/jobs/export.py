@@ -1,0 +1,193 @@
+"""The job of ``tools/export.py``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluation.export import (
+    OPSET,
+    FileAbout,
+    check_installed,
+    export_network,
+    measure_parity,
+    open_session,
+    quantise,
+    random_pixels,
+)
+from evaluation.export.parity import LARGEST_SHARE, LEAST_COSINE
+from evaluation.protocols import Protocol
+from reid.engine.device import seeded
+from reid.errors import UserError
+from reid.files import write_json
+from reid.models.network import ReidNetwork, count_parameters
+from search.cost import format_flops, network_flops
+from search.latency.machine import describe_machine
+from supernet.catalog import NetworkSpec, build, find_network
+from supernet.zoo import FOLDER
+from tools.cli import Job
+from tools.jobs.data import Source, open_source
+from tools.jobs.export_source import PROBE, Trained, find_trained, trained_on, training_pixels
+from tools.jobs.export_speed import TARGET, measure_speeds
+from tools.jobs.export_table import ExportedFile, ExportRow, export_table
+from tools.jobs.opening import announce, shown
+from tools.jobs.ownership import check_owner
+from tools.jobs.provenance import command, commit, sha256
+from tools.jobs.result import Wanted, measure
+from tools.jobs.subject import onnx_subject
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted beside the file.
+
+    Attributes:
+        preprocess: normalisation in the graph, whose input is uint8 pixels then.
+        int8: a quantised file too.
+        score: mAP and Rank-1 of the files on the query and gallery.
+        beside: names of networks that are exported with fresh weights and timed in turn with the files.
+    """
+
+    preprocess: bool = False
+    int8: bool = False
+    score: bool = False
+    beside: Sequence[str] = ()
+
+
+def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
+    """Exports the network that ``source`` names and checks what it wrote; returns the path of the JSON beside it.
+
+    Raises:
+        UserError: a package is missing, there is no such network, its files are there already, the data are not at
+            hand, or a file's embeddings are not PyTorch's.
+    """
+    check_installed()
+    trained = find_trained(source, zoo)
+    check_owner(job.out)
+    paths = [job.out / f"{trained.name}{end}" for end in (".onnx", "-int8.onnx", ".json")]
+    there = [path for path in paths if path.exists()]
+    if there and not job.resume:
+        raise UserError(f"{shown(there[0])} is there already; give another --out, or --resume to write it again")
+    size = trained.spec.input_size
+    rivals = [find_network(name, [], size, size, job.experiment.last_stride)[0] for name in request.beside]
+    data, without = _data(job, trained, request)
+    calibration, probe = (None, None) if data is None else training_pixels(data, size)
+    samples = {"random": random_pixels(PROBE, size, job.seed)} | ({} if probe is None else {"training": probe})
+    about = _about(trained.network, trained.spec, request, sha256(trained.weights))
+    _announce(trained, about, data, without)
+
+    files = [_exported(trained.network, about, paths[0], samples)]
+    if request.int8:
+        told = quantise(paths[0], paths[1], about, calibration)
+        parity = measure_parity(trained.network, open_session(paths[1]), probe, told)
+        files.append(ExportedFile(paths[1].name, paths[1], told, {"training": parity}))
+    if request.score:
+        files = [_scored(file, data, job) for file in files]
+    rows = _timed(files, rivals, samples["random"], request, job.seed)
+    print(f"\n{export_table(rows)}")
+    return write_json(paths[2], _told(rows, trained, data, request, calibration))
+
+
+def _data(job: Job, trained: Trained, request: Request) -> tuple[Source | None, str | None]:
+    """The data set that the network was trained on, or, where nothing that is asked for needs it, why there is none."""
+    needed = request.int8 or request.score
+    if not needed and trained.run is None:
+        return None, "these weights have no run folder"
+    try:
+        data = open_source(trained_on(trained, job.experiment.data), job.data, trained.spec.input_size)
+    except UserError as error:
+        if needed:
+            raise
+        return None, str(error)
+    if request.score and not data.dataset.query:
+        raise UserError(f"data set '{data.dataset.name}' has no query and gallery: leave --score out")
+    return data, None
+
+
+def _about(network: ReidNetwork, spec: NetworkSpec, request: Request, digest: str) -> FileAbout:
+    return FileAbout(
+        name=spec.name,
+        input_size=spec.input_size,
+        feature_dim=network.feature_dim,
+        flops=network_flops(network, spec.input_size),
+        parameters=count_parameters(network),
+        weights_sha256=digest,
+        pixels=request.preprocess,
+    )
+
+
+def _announce(trained: Trained, about: FileAbout, data: Source | None, without: str | None) -> None:
+    height, width = about.input_size
+    cost = f"{format_flops(about.flops)} FLOPs, {about.parameters / 1e6:.2f}M parameters, {about.feature_dim} features"
+    pixels = f"uint8 (N, {height}, {width}, 3) RGB pixels, normalised in the graph"
+    floats = f"float32 (N, 3, {height}, {width}), normalised before"
+    announce(
+        f"exporting {shown(trained.weights)}",
+        [
+            ("network", f"{trained.spec.name}: {cost}"),
+            ("input", pixels if about.pixels else floats),
+            ("note", data and data.notice),
+            ("images", f"{data.dataset.name}, its training images" if data else f"random ones alone: {without}"),
+        ],
+    )
+
+
+def _exported(network: ReidNetwork, about: FileAbout, path: Path, samples: Mapping[str, torch.Tensor]) -> ExportedFile:
+    found = export_network(network, about, path, samples)
+    for words, parity in found.items():
+        print(
+            f"  parity    {parity.images} {words} images at batch 1 and {parity.images}: largest difference "
+            f"{parity.difference:.1e} of {parity.largest:.2g} (allowed: {LARGEST_SHARE:g} of it), least cosine "
+            f"{parity.least_cosine:.7f} ({LEAST_COSINE:g})"
+        )
+    return ExportedFile(path.name, path, about, found)
+
+
+def _scored(file: ExportedFile, data: Source, job: Job) -> ExportedFile:
+    """With mAP and Rank-1 on the official query and gallery, as ``tools/evaluate.py`` scores an ``.onnx`` file."""
+    protocol = Protocol(verification=False)
+    subject = onnx_subject(file.path, job.device, None, protocol)
+    evaluation, _ = measure(subject, [data], Wanted(protocol))
+    return replace(file, mAP=evaluation.score.mAP, rank1=evaluation.score.rank1)
+
+
+def _timed(
+    files: Sequence[ExportedFile], rivals: Sequence[NetworkSpec], pixels: torch.Tensor, request: Request, seed: int
+) -> list[ExportRow]:
+    """The files and, in turn with them, rivals, whose files are not kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [*files, *(_rival(spec, Path(folder), pixels, request, seed) for spec in rivals)]
+        speeds = measure_speeds([(file.path, file.about) for file in files])
+        return [ExportRow(file, file.path.stat().st_size, speed) for file, speed in zip(files, speeds, strict=True)]
+
+
+def _rival(spec: NetworkSpec, folder: Path, pixels: torch.Tensor, request: Request, seed: int) -> ExportedFile:
+    """A network with fresh weights, which change neither its time nor its size."""
+    with seeded(seed):
+        network = build(spec).eval()
+    about, path = _about(network, spec, request, ""), folder / f"{spec.name}.onnx"
+    found = export_network(network, about, path, {"random": pixels})
+    return ExportedFile(f"{spec.name} (untrained)", path, about, found)
+
+
+def _told(
+    rows: Sequence[ExportRow], trained: Trained, data: Source | None, request: Request, calibration: torch.Tensor | None
+) -> dict[str, Any]:
+    name = data and data.dataset.name
+    return {
+        "network": trained.spec.name,
+        "weights": shown(trained.weights),
+        "opset": OPSET,
+        "target": TARGET.name,
+        "machine": describe_machine(TARGET),
+        "calibrated_on": f"{name}: {len(calibration)} training images" if request.int8 else None,
+        "scored_on": name if request.score else None,
+        "rows": [row.as_dict() for row in rows],
+        "command": command(),
+        "commit": commit(),
+    }

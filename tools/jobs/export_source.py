@@ -1,0 +1,105 @@
+"""The trained network that is exported, and images of the data set that it was trained on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from reid.config import build_config
+from reid.data.augment import resize
+from reid.data.decode import decode_image
+from reid.engine.checkpoint import read_about
+from reid.engine.run_folder import CONFIG
+from reid.errors import UserError
+from reid.files import read_yaml
+from reid.models.network import ReidNetwork
+from supernet.catalog import NetworkSpec, spec_from_dict
+from supernet.zoo import FOLDER, find_entry, load_backbone
+from tools.jobs.checkpoints import weights_in
+from tools.jobs.data import Source
+from tools.jobs.experiment import DataConfig
+from tools.jobs.opening import shown
+from tools.jobs.subject import load_network
+
+CALIBRATION, PROBE = 256, 32
+"""Training images that ranges of int8 are taken from, and others that embeddings are compared on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Attributes:
+    network: on the CPU, in eval mode.
+    spec: what it is.
+    name: what its files are called.
+    weights: the safetensors file.
+    run: folder of its training, where its configuration is beside the weights.
+    """
+
+    network: ReidNetwork
+    spec: NetworkSpec
+    name: str
+    weights: Path
+    run: Path | None
+
+
+def find_trained(source: str, zoo: Path = FOLDER) -> Trained:
+    """The network that ``source`` names: a run folder, a safetensors file, or a name in the zoo.
+
+    Raises:
+        UserError: there is none, or it is damaged or a supernet.
+    """
+    path = Path(source)
+    if path.is_dir():
+        path = weights_in(path)
+    elif path.suffix == ".onnx":
+        raise UserError(f"{source} is exported already; name the run folder or the .safetensors file it was made of")
+    elif path.suffix != ".safetensors":
+        try:
+            entry = find_entry(source, zoo)
+        except UserError as error:
+            raise UserError(f"'{source}' is no run folder and no .safetensors file, and in the zoo {error}") from None
+        weights = zoo / entry.weights
+        network = load_backbone(entry.name, zoo)
+        return Trained(network, spec_from_dict(read_about(weights)), entry.name, weights, None)
+    network, spec = load_network(path, torch.device("cpu"))
+    name = re.sub(r"[^A-Za-z0-9_.+-]+", "-", spec.name).strip("-.") or "network"
+    return Trained(network.eval(), spec, name, path, path.parent if (path.parent / CONFIG).is_file() else None)
+
+
+def trained_on(trained: Trained, config: DataConfig) -> DataConfig:
+    """The data of its training as its run tells of them, else ``config``. Where the run took what was there, it is that
+    data set by its name: another that is there now is no substitute.
+
+    Raises:
+        UserError: the run's configuration is damaged.
+    """
+    if trained.run is None:
+        return config
+    path = trained.run / CONFIG
+    saved = read_yaml(path)
+    if not isinstance(saved, dict) or not isinstance(saved.get("data"), dict):
+        raise UserError(f"{shown(path)} does not say what the network was trained on; name its weights elsewhere")
+    data = build_config(DataConfig, saved["data"], str(path))
+    if data.dataset is not None:
+        return data
+    return replace(data, name="synthetic" if saved.get("dataset") == "synthetic" else "market1501")
+
+
+def training_pixels(source: Source, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Training images spread over the data set, ``(N, h, w, 3) uint8`` at ``size``: up to ``CALIBRATION``, and up to
+    ``PROBE`` others. Query and gallery are not touched.
+
+    Raises:
+        UserError: there are fewer than 2 training images, or one is unreadable.
+    """
+    records = source.dataset.train
+    if len(records) < 2:
+        raise UserError(f"data set '{source.dataset.name}' has no training images to take; name another with --data")
+    count = min(CALIBRATION + PROBE, len(records))
+    chosen = [records[round(place)] for place in torch.linspace(0, len(records) - 1, count).tolist()]
+    pixels = torch.cat([resize(torch.from_numpy(decode_image(record.path))[None], size) for record in chosen])
+    probe = torch.arange(count) % ((CALIBRATION + PROBE) // PROBE) == 0
+    return pixels[~probe], pixels[probe]

@@ -1,0 +1,55 @@
+"""What exported files cost where they run: milliseconds, images a second, memory."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.export import FileAbout, Memory, feed_of, open_session, peak_memory, random_pixels
+from search.latency import Target
+from search.latency.measure import ROUNDS, SECONDS, clock_of, take_turns
+from search.latency.runners import Call
+
+TARGET = Target("onnx", "cpu")
+"""One thread: a tracker has seldom more to spare."""
+
+BATCH = 32
+BATCH_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Speed:
+    """On one thread of this machine's CPU.
+
+    Attributes:
+        median_ms, least_ms: one image a call, over the rounds.
+        images_per_second: at ``BATCH`` images a call, by the median call.
+        memory: of a process that runs the file on one image; None where it cannot be had.
+    """
+
+    median_ms: float
+    least_ms: float
+    images_per_second: float
+    memory: Memory | None
+
+
+def measure_speeds(files: Sequence[tuple[Path, FileAbout]]) -> list[Speed]:
+    """All files in turn, so that a machine's moods hit all alike (see ``search.latency.measure``, whose clock and
+    rounds these are); then their memory, each in a process of its own."""
+    one = list(take_turns(_calls(files, 1), ROUNDS, SECONDS, clock_of(TARGET)))
+    many = list(take_turns(_calls(files, BATCH), BATCH_ROUNDS, clock=clock_of(TARGET)))
+    return [
+        Speed(statistics.median(single), min(single), 1e3 * BATCH / statistics.median(batch), peak_memory(path))
+        for (path, _), single, batch in zip(files, zip(*one, strict=True), zip(*many, strict=True), strict=True)
+    ]
+
+
+def _calls(files: Sequence[tuple[Path, FileAbout]], batch: int) -> list[Call]:
+    return [_call(path, about, batch) for path, about in files]
+
+
+def _call(path: Path, about: FileAbout, batch: int) -> Call:
+    session, feed = open_session(path, TARGET.threads), feed_of(random_pixels(batch, about.input_size), about)
+    return lambda: session.run(None, feed)

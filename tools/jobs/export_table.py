@@ -1,0 +1,106 @@
+"""What is told of exported files: the table, and the same as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.export import FileAbout, Parity
+from tools.jobs.export_speed import BATCH, Speed
+
+HEADER = ("file", "MB", "difference", "cosine", "least", "ms", "least ms", "images/s", "MiB", "mAP %", "Rank-1 %")
+
+ALIKE = 0.95
+"""Mean cosine below which a file of int8 gets a warning."""
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """A file that was written and compared with PyTorch.
+
+    Attributes:
+        label: its name; of a baseline what it is, as its file is not kept.
+        path: where it is.
+        about: what it says of itself.
+        parity: to PyTorch, by what images.
+        mAP, rank1: fractions, where it was scored.
+    """
+
+    label: str
+    path: Path
+    about: FileAbout
+    parity: Mapping[str, Parity]
+    mAP: float | None = None
+    rank1: float | None = None
+
+
+@dataclass(frozen=True)
+class ExportRow:
+    """A file with its size in bytes, and what it costs where it runs."""
+
+    file: ExportedFile
+    size: int
+    speed: Speed
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        file, memory = self.file, self.speed.memory
+        told = {
+            "file": file.label,
+            "bytes": self.size,
+            **dataclasses.asdict(file.about),
+            "parity": {words: dataclasses.asdict(parity) for words, parity in file.parity.items()},
+            **dataclasses.asdict(self.speed),
+            "mAP": file.mAP,
+            "rank1": file.rank1,
+        }
+        return {**told, "memory": memory and {**dataclasses.asdict(memory), "added": memory.added}}
+
+
+def export_table(rows: Sequence[ExportRow]) -> str:
+    """The rows and what the columns mean, in which nothing is left out but columns that nothing is known of."""
+    lines = [HEADER, *map(_cells, rows)]
+    columns = [column for column in zip(*lines, strict=True) if set(column[1:]) != {"-"}]
+    widths = [max(map(len, column)) for column in columns]
+    table = []
+    for label, *figures in zip(*columns, strict=True):
+        right = (figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))
+        table.append("  ".join([label.ljust(widths[0]), *right]))
+    return "\n".join([*table, *_notes(rows)])
+
+
+def _cells(row: ExportRow) -> tuple[str, ...]:
+    file, speed, found = row.file, row.speed, row.file.parity.values()
+    return (
+        file.label,
+        f"{row.size / 1e6:.2f}",
+        f"{max(each.difference for each in found):.1e}",
+        f"{min(each.mean_cosine for each in found):.5f}",
+        f"{min(each.least_cosine for each in found):.5f}",
+        f"{speed.median_ms:.2f}",
+        f"{speed.least_ms:.2f}",
+        f"{speed.images_per_second:.0f}",
+        "-" if speed.memory is None else f"{speed.memory.peak:.0f}",
+        "-" if file.mAP is None else f"{100 * file.mAP:.2f}",
+        "-" if file.rank1 is None else f"{100 * file.rank1:.2f}",
+    )
+
+
+def _notes(rows: Sequence[ExportRow]) -> list[str]:
+    notes = [
+        "difference, cosine: to PyTorch's embeddings, the largest of a number, the mean and the least of an image",
+        f"ms: one image on one CPU thread, median and least of the rounds; images/s: {BATCH} images a call, one thread",
+    ]
+    before = [row.speed.memory.before for row in rows if row.speed.memory is not None]
+    if before:
+        least = f"{min(before):.0f} before it is open"
+        notes.append(f"MiB: peak of a process that only runs the file on one image; {least}")
+    for file in (row.file for row in rows):
+        # So written that NaN is far too.
+        if file.about.precision == "int8" and not all(each.mean_cosine >= ALIKE for each in file.parity.values()):
+            far = f"far from float32 (mean cosine below {ALIKE})"
+            notes.append(f"note: {file.label} is {far}; score it with --score before you use it")
+    return notes
