@@ -41,9 +41,10 @@ def print_result(
             line = f"  trial {each.candidate.trial:<6} {_costs(each.candidate)}, {100 * each.trained:.1f} %"
             print(f"{line} (before: {what} {100 * each.candidate.score:.1f} %)")
     measured = result.measured_ms or [None] * len(result.best)
-    for path, candidate, ms in zip(result.archs, result.best, measured, strict=True):
+    for index, (path, candidate, ms) in enumerate(zip(result.archs, result.best, measured, strict=True)):
         timed = "" if ms is None else f" (measured {format_value('latency_ms', ms)})"
-        print(f"{path.stem}: {_costs(candidate)}{timed}, {what} {100 * candidate.score:.1f} %, {shown(path)}")
+        trained = f", {100 * result.finalists[index].trained:.1f} % trained" if result.finalists else ""
+        print(f"{path.stem}: {_costs(candidate)}{timed}, {what} {100 * candidate.score:.1f} %{trained}, {shown(path)}")
     more = f"; any candidate as a file: python tools/search.py --out {shown(result.out)} --write TRIAL"
     print(f"front: {result.out}/front.json{more if strategy == 'pareto' else ''}")
     print(f"next: {following(result.archs[0].stem)}")
