@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from evaluation.features.files import RetrievalFeatures
+from evaluation.protocols import Protocol
 from evaluation.result_row import ResultRow, write_result
 from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
@@ -21,10 +23,11 @@ from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.genome import smallest
 from supernet.supernet import Supernet
+from tools.jobs.data import open_source
 from tools.jobs.pictures import album
 from tools.jobs.pictures.draw import possible_kinds
 from tools.jobs.pictures.request import Request
-from tools.jobs.subject import Subject
+from tools.jobs.subject import Subject, features_on_test, load_network, network_subject
 
 SPACE = load_space("tiny").at((64, 32))
 
@@ -56,13 +59,15 @@ def shop(tmp_path_factory) -> Path:
     return folder
 
 
-def by_brute_force(features: Path) -> dict[tuple[str, str], list[tuple[float, list[tuple[str, str, float, bool]]]]]:
-    """For each (person, camera) its query's AP and ranking as (person, camera, distance, right), from saved features
-    and the rule as docs/evaluation.md words it."""
-    with np.load(features) as file:
-        query, gallery = (
-            [file[f"{name}_{key}"] for key in ("features", "pids", "camids")] for name in ("query", "gallery")
-        )
+def by_brute_force(
+    features: RetrievalFeatures,
+) -> dict[tuple[str, str], tuple[float, list[tuple[str, str, float, bool]]]]:
+    """For each (person, camera) its query's AP and ranking as (person, camera, distance, right), from the features and
+    the rule as docs/evaluation.md words it."""
+    query, gallery = (
+        [values.numpy() for values in (side.features, side.pids, side.camids)]
+        for side in (features.query, features.gallery)
+    )
     found = {}
     for vector, pid, camid in zip(*query, strict=True):
         cosines = gallery[0] @ vector / np.linalg.norm(gallery[0], axis=1) / np.linalg.norm(vector)
@@ -79,13 +84,13 @@ def by_brute_force(features: Path) -> dict[tuple[str, str], list[tuple[float, li
     return found
 
 
-def test_worst_first_in_the_order_of_a_plain_loop(call, run, tmp_path):
+def test_worst_first_in_the_order_of_a_plain_loop(call, run, make_job, tmp_path):
     done = call("visualize", run, "--out", tmp_path / "out", "--worst", "--queries", 5, "--top", 6, "--kinds", "ranked")
     assert done.code == 0, done.err
     assert "private" not in done.out and f"pictures: {tmp_path / 'out' / 'index.html'}" in done.out
-    scored = call("evaluate", run, "--out", tmp_path / "scores", "--save-features", tmp_path / "features.npz")
-    assert scored.code == 0, scored.err
-    expected = by_brute_force(tmp_path / "features.npz")
+    experiment, cpu = make_job(tmp_path / "job").experiment, torch.device("cpu")
+    subject = network_subject(*load_network(run / "last.safetensors", cpu), cpu)
+    expected = by_brute_force(features_on_test(subject, open_source(experiment.data, None), Protocol()))
     shown = read_json(tmp_path / "out" / "pictures.json")
     assert shown["pictures"] == ["ranked-1.png", "ranked-2.png"] and len(shown["lists"]) == 5
     assert [each["ap"] for each in shown["lists"]] == pytest.approx(sorted(ap for ap, _ in expected.values())[:5])
