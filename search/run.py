@@ -132,6 +132,8 @@ def _settings(
 ) -> dict:
     """All that decides which candidates a search proposes and how they score, as JSON gives it back."""
     kept = {key: value for key, value in config_to_dict(config).items() if key not in _FREE}
+    if not config.learn_from:  # as in searches that were begun before there was such a key; origin has what was learnt
+        del kept["learn_from"]
     depends = {key: value for key, value in origin.items() if key != "commit"}
     own = {"space": asdict(space), "strategy": strategy, "seed": seed}
     own |= {f"limit_{name}": limit for name, limit in asdict(limits).items()}
