@@ -158,7 +158,8 @@ def test_coefficients_are_those_of_least_squares_where_nothing_is_shrunk():
     table = np.hstack([design.fixed, design.columns])
     expected = table @ np.linalg.lstsq(table, scores, rcond=None)[0]
     coefficients, covariances = solve(design, scores, 1e-9)
-    np.testing.assert_allclose(table @ coefficients, expected, atol=1e-6)
+    # With next to no ridge the system's condition is some 1e10: processors differ by some 1e-6 of values around 1.
+    np.testing.assert_allclose(table @ coefficients, expected, atol=1e-5)
     # Textbook: the variance of a fitted value is noise * h, h the diagonal of the projection on the columns.
     rank = np.linalg.matrix_rank(table)
     noise = np.sum((scores - expected) ** 2) / (200 - rank)
