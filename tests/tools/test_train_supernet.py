@@ -1,4 +1,4 @@
-"""``tools/train_supernet.py``: as torchrun starts it, two processes that train one supernet; and for a band of FLOPs."""
+"""``tools/train_supernet.py``: two processes of torchrun that train one supernet; and a band of FLOPs."""
 
 from __future__ import annotations
 
