@@ -52,6 +52,14 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="N",
         help="train what the first supernet has for each arch on for N epochs too: does it rank better then?",
     )
+    parser.add_argument(
+        "--learn-from",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="PATH",
+        help="rankings of other archs: rank by what is learnt from their trainings too, as a search that learns does",
+    )
     parser.add_argument("--no-train", action="store_true", help="train nothing: rank the archs with finished runs")
     read = parser.parse_args(arguments)
     if read.archs and read.band:
@@ -68,6 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         alone=read.alone,
         train=not read.no_train,
         finetune_epochs=read.finetune_epochs,
+        learn_from=read.learn_from,
     )
     path = rank(read_job(read, OUT), asked)
     print(f"ranking: {shown(path)}, picture: {shown(path.with_name(PICTURE))}")

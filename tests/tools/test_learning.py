@@ -19,7 +19,7 @@ from supernet.files import load_space
 from supernet.genome import sample
 from supernet.space import decode
 from supernet.supernet import Supernet
-from tools.jobs.learning import with_learnt
+from tools.jobs.learning import Lessons, learn_from, with_learnt
 from tools.jobs.provenance import sha256
 from tools.jobs.rank_result import write_ranking
 
@@ -90,7 +90,7 @@ def test_what_was_learnt_from_may_not_change_under_a_search(call, refused, super
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"dataset": "market1501"}, "is of data market1501, and this search of synthetic"),
+        ({"dataset": "market1501"}, "is of data market1501, and this run of synthetic"),
         ({"archs": [{"name": "W00"}]}, "does not say what W00 is; write it anew"),
         ({"archs": []}, "0 trained archs are too few to learn from"),
     ],
@@ -117,3 +117,21 @@ def test_a_ranking_tells_how_well_other_archs_trainings_order():
     verdict = analyse(ranked, TEST)
     assert verdict.rankers[LEARNT].tau.value > 0.5 > 0.3 > verdict.rankers["s"].tau.value
     assert all(each.learnt is None for each in with_learnt(SPACE, _ranked(8)))
+
+
+def test_other_rankings_trainings_rank_archs_that_are_none_of_theirs(rank_run):
+    """Of the ten archs two are in the other ranking too: their trainings there are not learnt from."""
+    before, digest = _ranked(), {"s": "another supernet"}
+    random = Random(5)
+    new = [decode(SPACE, sample(SPACE, random)) for _ in range(8)]
+    fresh = [RankedArch(f"N{n}", TABLE.flops(arch), 1, {"s": 0.5}, (), arch=arch) for n, arch in enumerate(new)]
+    ranked = [*fresh, *before[:2]]
+    archs = {each.arch for each in ranked}
+    predictor = learn_from([rank_run / "ranking.json"], SPACE, "synthetic", digest["s"], archs, "--learn-from")
+    lessons = Lessons([rank_run / "ranking.json"], predictor, "s")
+    rows = [TrainedArch(each.arch, each.flops, None, each.truth("holdout")) for each in before[2:]]
+    expected = fit_alone(SPACE, rows).predict([each.arch for each in ranked], [each.flops for each in ranked])
+    assert lessons.archs == 12
+    told = [each.supernets["other rankings' trainings"] for each in lessons.told(ranked)]
+    np.testing.assert_allclose(told, expected)
+    assert np.corrcoef(told[:8], [_worth(arch) for arch in new])[0, 1] > 0.5

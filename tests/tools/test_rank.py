@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from random import Random
 
 import numpy as np
 import pytest
@@ -22,10 +23,15 @@ from reid.errors import UserError
 from reid.files import read_yaml
 from search.cost import whole_network_flops
 from search.evaluator import SupernetEvaluator
+from search.predictor.alone import TrainedArch, fit_alone
+from supernet.arch_forms import arch_to_dict
 from supernet.checkpoint import load_supernet, save_supernet
 from supernet.files import load_arch, load_space
+from supernet.genome import sample
+from supernet.space import decode
 from supernet.supernet import Supernet
 from tools.jobs.data import open_source, search_data
+from tools.jobs.provenance import sha256
 from tools.jobs.rank import Asked, rank
 from tools.jobs.stand_alone import on_training_identities
 from tools.jobs.subject import load_network
@@ -281,3 +287,38 @@ def test_help(call, monkeypatch):
         "--no-train",
     ):
         assert re.search(rf"^  {option}( [\w.= \[\]]+)?\s+\S+ \S+ .*\w", done.out, re.MULTILINE), option
+
+
+def test_other_rankings_trainings_are_a_ranker(ranking, supernets, make_job, tmp_path):
+    """The other ranking is this one's archs and eight more, all with made-up scores."""
+    space, random = load_space("tiny").at((64, 32)), Random(1)
+    data = _data(ranking)
+    more = [decode(space, sample(space, random)) for _ in range(8)]
+    rows = [
+        {"name": f"W{n}", "arch": arch_to_dict(arch), "flops": whole_network_flops(arch), "mean_holdout": 0.1 + n / 20}
+        for n, arch in enumerate(more)
+    ]
+    other = tmp_path / "other.json"
+    made_up = [{**row, "mean_holdout": 9.0} for row in data["archs"]]
+    other.write_text(json.dumps({"dataset": data["dataset"], "archs": [*made_up, *rows]}))
+    out = shutil.copytree(ranking, tmp_path / "out")
+    job = dataclasses.replace(make_job(out), resume=True)
+    rank(job, Asked(supernets, repeats=1, learn_from=[other], **SMALL))
+    trained = [TrainedArch(arch, row["flops"], None, row["mean_holdout"]) for arch, row in zip(more, rows, strict=True)]
+    predictor, ranked = fit_alone(space, trained), _data(out)
+    for row in ranked["archs"]:
+        arch = load_arch(out / "archs" / f"{row['name']}.yaml").arch
+        expected = predictor.predict([arch], [row["flops"]])[0]
+        assert row["supernets"]["other rankings' trainings"] == pytest.approx(expected)
+    assert ranked["learnt_from_sha256"] == {str(other): sha256(other)}
+    assert "other rankings' trainings" in ranked["against"]["test"]["rankers"]
+
+
+def test_other_rankings_that_do_not_fit_are_refused_before_anything_is_trained(supernets, make_job, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({"dataset": "synthetic", "archs": []}))
+    with pytest.raises(UserError, match="^--learn-from .*0 trained archs are too few"):
+        rank(make_job(tmp_path / "out"), Asked(supernets, repeats=1, learn_from=[other], **SMALL))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="^--learn-from: no ranking.json at"):
+        rank(make_job(tmp_path / "out"), Asked(supernets, repeats=1, learn_from=[tmp_path / "none"], **SMALL))

@@ -19,7 +19,7 @@ from tools.jobs.calibration import never_trained_on
 from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.given_archs import given_archs
-from tools.jobs.learning import with_learnt
+from tools.jobs.learning import IN_RANK, Lessons, learn_from, ranking_file, with_learnt
 from tools.jobs.opening import announce, recipe_lines, shown
 from tools.jobs.provenance import sha256
 from tools.jobs.rank_result import write_ranking
@@ -54,6 +54,7 @@ class Asked:
         train: whether missing ones are trained; else the finished ones are made do with.
         finetune_epochs: that each arch's weights in the first supernet are trained on for, as a ranker of its own;
             ``None`` for none.
+        learn_from: rankings of other archs; what is learnt from the trainings there is a ranker of its own.
     """
 
     supernets: Sequence[Path]
@@ -65,6 +66,7 @@ class Asked:
     alone: Path | None = None
     train: bool = True
     finetune_epochs: int | None = None
+    learn_from: Sequence[Path] = ()
 
 
 def rank(job: Job, asked: Asked) -> Path:
@@ -72,7 +74,8 @@ def rank(job: Job, asked: Asked) -> Path:
 
     Raises:
         UserError: there is no supernet, or one of another space; an arch is not in the space; there are too few archs,
-            or too few with a finished training; a training at hand was made otherwise.
+            or too few with a finished training; a training at hand was made otherwise; a ranking to learn from is of
+            other data, of another space or too small.
     """
     if from_environment(job.device).several:
         raise UserError("tools/rank.py: archs are ranked by one process; start it without torchrun")
@@ -83,6 +86,7 @@ def rank(job: Job, asked: Asked) -> Path:
     space = load_space(experiment.space).at(experiment.input_size)
     if experiment.search.cost_input_size and space.smaller_sizes:
         raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
+    files = [ranking_file(place, IN_RANK) for place in asked.learn_from]
     supernets = {shown(run): open_supernet(run, space, job.device) for run in asked.supernets}
     archs = _archs(job, asked, space, table)
     trainings = _trainings(job, asked, archs)
@@ -91,6 +95,8 @@ def rank(job: Job, asked: Asked) -> Path:
     source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
     check_trainings(trainings, job, source.dataset.name)
+    digests = {shown(run): sha256(run / WEIGHTS) for run in asked.supernets}
+    lessons = _lessons(files, space, source, digests, archs) if files else None
     if ways is not None:
         check_ways(ways, job, source.dataset.name)
     if asked.train:
@@ -101,7 +107,7 @@ def rank(job: Job, asked: Asked) -> Path:
             f"{len(ready)} of {len(archs)} archs have a finished stand-alone training in {shown(_folder(job, asked))}, "
             f"and a ranking needs {FEWEST}: let them finish, or leave --no-train out"
         )
-    _announce(job, asked, space, source, images, wanted, ways)
+    _announce(job, asked, space, source, images, wanted, ways, lessons)
     if asked.train:
         for named, file in () if asked.archs else archs:
             save_arch(file, named)
@@ -115,8 +121,11 @@ def rank(job: Job, asked: Asked) -> Path:
     if ways is not None:
         scores[tuned_label(ways)] = tuned_scores(ways, kept, images, job)
     ranked = with_learnt(space, [_ranked(named, table, job, scores, alone[named.name]) for named in kept])
-    digests = {shown(run): sha256(run / WEIGHTS) for run in asked.supernets}
+    if lessons is not None:
+        ranked = lessons.told(ranked)
     about = {"dataset": source.dataset.name, "supernet_sha256": digests}
+    if files:
+        about["learnt_from_sha256"] = {shown(file): sha256(file) for file in files}
     return write_ranking(job.out, ranked, wanted, job.seed, about, ways and compare(ways, ranked))
 
 
@@ -129,6 +138,19 @@ def _archs(job: Job, asked: Asked, space: Space, table: CostTable) -> list[tuple
     band = find_band(space, None if asked.band is None else parse_flops(asked.band), asked.within, size, table)
     drawn = stratified_archs(space, band, asked.count, job.seed, size, table)
     return [(named, job.out / ARCHS / f"{named.name}.yaml") for named in drawn]
+
+
+def _lessons(
+    files: Sequence[Path],
+    space: Space,
+    source: Source,
+    digests: Mapping[str, str],
+    archs: Sequence[tuple[NamedArch, Path]],
+) -> Lessons:
+    """The first supernet's scores are offered to the predictor; ``digests`` are of the supernets' weights, by label."""
+    label, digest = next(iter(digests.items()))
+    own = {named.arch for named, _ in archs}
+    return Lessons(files, learn_from(files, space, source.dataset.name, digest, own, IN_RANK), label)
 
 
 def _folder(job: Job, asked: Asked) -> Path:
@@ -167,6 +189,7 @@ def _announce(
     images: SearchData,
     trainings: Sequence[Training],
     ways: Inheriting | None,
+    lessons: Lessons | None,
 ) -> None:
     held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
     finished, data = sum(each.finished for each in trainings), job.experiment.data
@@ -184,6 +207,7 @@ def _announce(
             *recipe_lines(job.experiment.retrain),
             ("trainings", f"{len(trainings)}, {finished} of them finished, in {shown(_folder(job, asked))}"),
             ("inherited", ways and f"{shown(ways.supernet)}, trained on for {ways.epochs} epochs"),
+            ("learnt from", lessons and f"{lessons.archs} archs of {', '.join(map(shown, lessons.files))}"),
             ("device", describe_device(job.device)),
         ],
     )
