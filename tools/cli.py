@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import select
 import shlex
 import signal
 import sys
@@ -144,10 +145,15 @@ def run_tool(
     keep_freed_memory()
     try:
         main(arguments)
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            # As ``| head`` does. What is still buffered goes nowhere, or the interpreter would complain as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
         if error.errno not in CANNOT_WRITE:
             raise
         print(
@@ -158,3 +164,10 @@ def run_tool(
     except KeyboardInterrupt:
         print(f"\ninterrupted; {again}", file=sys.stderr)
         sys.exit(130)
+
+
+def _reader_has_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any longer."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))

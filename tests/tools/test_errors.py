@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,16 @@ def test_help_explains_every_option(call, name, monkeypatch):
     assert done.code == 0 and done.err == ""
     for option in COMMON if name != "compare" else ("--out",):
         assert re.search(rf"^  {option}( [\w.=]+)?\s+\S+ \S+ .*\w", done.out, re.MULTILINE), option
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    """``tools/results.py --status | head`` ends as other commands do there, without a traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "tools/results.py", "--plan", "configs/results/rehearsal.yaml", "--status"]
+    done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(write)
+    assert done.returncode == 141 and done.stderr == ""
 
 
 @pytest.mark.parametrize("name", ["search", "pipeline"])

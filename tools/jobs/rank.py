@@ -207,7 +207,7 @@ def _announce(
             *recipe_lines(job.experiment.retrain),
             ("trainings", f"{len(trainings)}, {finished} of them finished, in {shown(_folder(job, asked))}"),
             ("inherited", ways and f"{shown(ways.supernet)}, trained on for {ways.epochs} epochs"),
-            ("learnt from", lessons and f"{lessons.archs} archs of {', '.join(map(shown, lessons.files))}"),
+            ("lessons", lessons and f"{lessons.archs} archs of {', '.join(map(shown, lessons.files))}"),
             ("device", describe_device(job.device)),
         ],
     )
