@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from random import Random
 
 import numpy as np
@@ -75,6 +76,7 @@ def test_candidates_get_the_score_that_trainings_lead_to(call, supernet_run, ran
     best = max(candidates, key=lambda each: each.score)
     assert _worth(best.arch) == max(_worth(each.arch) for each in candidates)
     assert "learnt from 14 archs that were trained alone" in done.out
+    assert re.search(r"tau 0\.\d\d \(-?0\.\d\d to \d\.\d\d\) with the score of each when the others", done.out)
     assert "expected mAP of its own training" in done.out
     origin = json.loads((tmp_path / "search/search.json").read_text())["run_origin"]
     assert origin["learnt_from_sha256"] == [sha256(rank_run / "ranking.json")]

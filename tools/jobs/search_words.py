@@ -11,7 +11,7 @@ from search.learned import LearnedEvaluator
 from search.limits import Limits
 from search.limits import describe as describe_limits
 from search.predictor.alone import AlonePredictor
-from search.ranking.statistics import kendall_tau
+from search.ranking.statistics import bootstrap, kendall_tau
 from search.workers import Team
 from supernet.space import Space, describe
 from tools.cli import Job
@@ -58,9 +58,10 @@ def _learnt(predictor: AlonePredictor) -> str:
     features = ["their choices"]
     features += ["FLOPs"] if predictor.flops_weight else []
     features += ["the supernet's score"] if predictor.takes_supernet else []
-    tau = float(kendall_tau(predictor.left_out, predictor.scores))
+    tau = bootstrap(kendall_tau, predictor.left_out, predictor.scores)
+    order = "no tau" if tau is None else f"tau {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
     learnt = f"learnt from {len(predictor.scores)} archs that were trained alone, by {', '.join(features)}"
-    return f"{learnt}; tau {tau:.2f} with the score of each when the others are learnt from"
+    return f"{learnt}; {order} with the score of each when the others are learnt from"
 
 
 def _finalists(config: FinalistsConfig) -> str | None:
