@@ -1,4 +1,4 @@
-"""Whether a supernet ranks as stand-alone training does: its scores against theirs, a panel for each supernet."""
+"""Whether a supernet ranks as stand-alone training does: its scores against theirs, a panel for each ranker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RankingPoint:
     """An arch in the picture.
 
     Attributes:
-        score: the supernet's, a fraction.
+        score: the ranker's, a fraction.
         truth: the stand-alone score, a fraction; the mean over seeds.
         low, high: the least and the greatest of the seeds.
         flops: colours the dot.
@@ -37,14 +37,15 @@ class RankingPoint:
 
 @dataclass(frozen=True)
 class RankingPanel:
-    """A supernet's panel: what stands above it, and its archs."""
+    """A ranker's panel: what stands above it, its archs, and what its scores are."""
 
     title: str
     points: Sequence[RankingPoint]
+    scores: str = "supernet's mAP on held-out identities (%)"
 
 
 def draw_ranking(panels: Sequence[RankingPanel], truth: str, path: Path) -> Path:
-    """A PNG of stand-alone score against the supernet's, with a bar over the seeds, coloured by FLOPs.
+    """A PNG of stand-alone score against the ranker's, with a bar over the seeds, coloured by FLOPs.
 
     Args:
         panels: in rows of up to ``BESIDE``, on one scale of truth and colour.
@@ -65,7 +66,7 @@ def draw_ranking(panels: Sequence[RankingPanel], truth: str, path: Path) -> Path
     colours = Normalize(min(flops), max(flops))
     for number, (each, panel) in enumerate(zip(axes, panels, strict=False)):
         label = "" if number % columns else truth
-        style_axes(each, panel.title, "supernet's mAP on held-out identities (%)", label)
+        style_axes(each, panel.title, panel.scores, label)
         dots = _draw_panel(each, panel.points, colours)
     bar = figure.colorbar(dots, ax=list(axes), pad=0.02, aspect=28 * rows)
     bar.set_label("FLOPs (millions)", fontsize=9, color=INK)

@@ -29,6 +29,9 @@ FLOPS, PARAMETERS, LEARNT, SAME_HOLDOUT = "FLOPs", "parameters", "other archs' t
 (``search.predictor.alone``). The last is the very trainings' score on the held-out identities: what is between it and 1
 is owed to other persons and images, not to shared weights."""
 
+OTHER_RANKINGS = "other rankings' trainings"
+"""Label, among a ranking's supernets, of what the trainings of other rankings say of its archs."""
+
 
 @dataclass(frozen=True)
 class Alone:

@@ -11,7 +11,7 @@ from pathlib import Path
 from reid.errors import UserError
 from reid.files import read_json
 from search.predictor.alone import FEWEST, AlonePredictor, TrainedArch, fit_alone
-from search.ranking.analysis import HOLDOUT, RankedArch
+from search.ranking.analysis import HOLDOUT, OTHER_RANKINGS, RankedArch
 from supernet.arch import Arch
 from supernet.arch_forms import arch_from_dict
 from supernet.genome import encode
@@ -32,9 +32,6 @@ def with_learnt(space: Space, ranked: Sequence[RankedArch]) -> list[RankedArch]:
     predicted = fit_alone(space, trained).left_out
     return [dataclasses.replace(arch, learnt=float(own)) for arch, own in zip(ranked, predicted, strict=True)]
 
-
-OTHER_RANKINGS = "other rankings' trainings"
-"""Label of the ranker that ``Lessons`` are."""
 
 IN_SEARCH, IN_RANK = "search.learn_from", "--learn-from"
 """Where a user named the rankings; refusals begin with it."""

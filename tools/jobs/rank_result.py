@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.pictures.ranking import RankingPanel, RankingPoint, draw_ranking
 from reid.files import write_json
-from search.ranking.analysis import GROUNDS, TEST, RankedArch, Verdict, analyse
+from search.ranking.analysis import GROUNDS, OTHER_RANKINGS, TEST, RankedArch, Verdict, analyse
 from search.ranking.statistics import CONFIDENCE, RESAMPLES
 from search.ranking.table import arch_table, verdict_table
 from search.ranking.ways import WaysCompared, ways_table
@@ -73,7 +73,8 @@ def _panels(ranked: Sequence[RankedArch], verdict: Verdict) -> list[RankingPanel
     for label in ranked[0].supernets:
         tau = verdict.rankers[label].tau
         words = "no order" if tau is None else f"tau {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
-        panels.append(RankingPanel(f"{label}: {words}", [_point(arch, label) for arch in ranked]))
+        scores = {"scores": "expected mAP on held-out identities (%)"} if label == OTHER_RANKINGS else {}
+        panels.append(RankingPanel(f"{label}: {words}", [_point(arch, label) for arch in ranked], **scores))
     return panels
 
 
