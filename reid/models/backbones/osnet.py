@@ -1,4 +1,4 @@
-"""OSNet (Zhou et al. 2019) up to its last feature map, at the four widths that are published."""
+"""OSNet (Zhou et al. 2019) up to its last feature map, at the four widths that are published and one for 210M FLOPs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from reid.models.backbones.osnet_blocks import ConvBN, OSBlock
 
 OSNET_CHANNELS = {
     "osnet_x0_25": (16, 64, 96, 128),
+    "osnet_x0_42": (28, 108, 160, 216),
     "osnet_x0_5": (32, 128, 192, 256),
     "osnet_x0_75": (48, 192, 288, 384),
     "osnet_x1_0": (64, 256, 384, 512),
 }
-"""Channels of the stem and of the three stages."""
+"""Channels of the stem and of the three stages. ``osnet_x0_42`` is ours: the widest of at most 210M FLOPs (fvcore's
+total, 256x128) with multiples of 4, so that OSNet can be held against networks of that limit. OSNet x0.5, the
+papers' 273M, has 281.6M by that count, which has BN and pooling too."""
+
+UNPUBLISHED = ("osnet_x0_42",)
+"""Widths for which nobody has ImageNet weights."""
 
 
 class OSNet(nn.Module):
@@ -65,6 +71,8 @@ def _initialise(network: nn.Module) -> None:
 
 def osnet_imagenet_url(name: str) -> str:
     """Always raises UserError: torchreid's weights are published where no program can fetch them by address."""
+    if name in UNPUBLISHED:
+        raise UserError(f"there are no ImageNet weights of {name}: train it from scratch, or take osnet_x0_5")
     raise UserError(
         f"ImageNet weights of {name} cannot be fetched by a program: take {name}_imagenet.pth from torchreid's model"
         " zoo (https://kaiyangzhou.github.io/deep-person-reid/MODEL_ZOO) and give the file's path"

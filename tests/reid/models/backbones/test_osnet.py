@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from reid.models.backbones import build_backbone
-from reid.models.backbones.osnet import OSNET_CHANNELS
+from reid.errors import UserError
+from reid.models.backbones.osnet import OSNET_CHANNELS, osnet_imagenet_url
 from reid.models.backbones.osnet_blocks import ChannelGate
 from reid.models.network import count_parameters
 from search.cost import network_counts
@@ -114,3 +115,14 @@ def test_initialisation_is_torchreids():
 def test_widths_are_multiples_of_the_standard_ones():
     for name, factor in (("osnet_x0_25", 0.25), ("osnet_x0_5", 0.5), ("osnet_x0_75", 0.75), ("osnet_x1_0", 1)):
         assert OSNET_CHANNELS[name] == tuple(int(factor * width) for width in (64, 256, 384, 512))
+
+
+def test_our_own_width_is_within_210m_flops():
+    """By fvcore's total at 256x128, as the search counts."""
+    assert 205e6 < network_counts(build_backbone("osnet_x0_42"), (256, 128)).flops <= 210e6
+    assert OSNET_CHANNELS["osnet_x0_42"] == tuple(4 * round(0.42 * width / 4) for width in (64, 256, 384, 512))
+
+
+def test_nobody_has_imagenet_weights_of_our_own_width():
+    with pytest.raises(UserError, match="no ImageNet weights of osnet_x0_42: train it from scratch"):
+        osnet_imagenet_url("osnet_x0_42")

@@ -24,6 +24,7 @@ WIDTHS = {
     "resnet50_ibn_a": 2048,
     "resnet101_ibn_a": 2048,
     "osnet_x0_25": 128,
+    "osnet_x0_42": 216,
     "osnet_x0_5": 256,
     "osnet_x0_75": 384,
     "osnet_x1_0": 512,
