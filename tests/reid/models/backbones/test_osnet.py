@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from reid.models.backbones import build_backbone
 from reid.errors import UserError
+from reid.models.backbones import build_backbone
 from reid.models.backbones.osnet import OSNET_CHANNELS, osnet_imagenet_url
 from reid.models.backbones.osnet_blocks import ChannelGate
 from reid.models.network import count_parameters
