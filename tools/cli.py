@@ -93,12 +93,19 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
     check_folder(arguments.out or Path(out))
     if not 0 <= arguments.seed <= MOST:
         raise UserError(f"--seed {arguments.seed}: must be a whole number from 0 to {MOST}")
+    experiment = load_experiment(
+        arguments.config,
+        arguments.set,
+        **{name: getattr(arguments, name, None) for name in ("recipe", "epochs", "batch")},
+    )
+    elsewhere = getattr(arguments, "dataset", None) or getattr(arguments, "datasets", None)
+    own = None if elsewhere else experiment.data.dataset
+    if arguments.data is not None and own is not None and own.root is not None and arguments.data != own.root:
+        raise UserError(
+            f"--data {arguments.data}: the config names data.dataset.root {own.root}; leave one of the two out"
+        )
     return Job(
-        experiment=load_experiment(
-            arguments.config,
-            arguments.set,
-            **{name: getattr(arguments, name, None) for name in ("recipe", "epochs", "batch")},
-        ),
+        experiment=experiment,
         data=arguments.data,
         out=arguments.out or Path(out),
         resume=arguments.resume,

@@ -21,7 +21,7 @@ from tools.cli import add_device, check_folder, run_tool  # noqa: E402
 from tools.jobs.opening import shown  # noqa: E402
 from tools.jobs.results.job import Ask, run_results  # noqa: E402
 from tools.jobs.results.latency import measure_latencies  # noqa: E402
-from tools.jobs.results.plan import load_plan  # noqa: E402
+from tools.jobs.results.plan import find_plan, load_plan  # noqa: E402
 from tools.jobs.results.publish import publish  # noqa: E402
 from tools.jobs.results.setup import Setup  # noqa: E402
 from tools.jobs.results.status import print_status  # noqa: E402
@@ -32,7 +32,9 @@ OUT = "runs/results/<plan>"
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help="a file under configs/results")
+    parser.add_argument(
+        "--plan", type=Path, required=True, metavar="FILE", help="a file, or its name under configs/results"
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"where everything goes (default: {OUT})")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of the data set, as for the other tools")
     add_device(parser)
@@ -47,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--step", choices=("latency",), help="do this step in this process, and nothing else")
     read = parser.parse_args(arguments)
+    read.plan = find_plan(read.plan)
     places = Places(read.out or Path("runs/results") / read.plan.stem)
     if not read.status:
         check_folder(places.out)

@@ -95,7 +95,7 @@ def measure_latency(
     width))``.
 
     The networks run in turn, ``rounds`` times, so that a ratio of two results holds on a noisy machine better than
-    either.
+    either. On one CPU thread its own clock is read, which other programs do not move.
 
     Args:
         networks: moved to ``device`` and put in eval mode.
@@ -103,5 +103,5 @@ def measure_latency(
     """
     calls = [torch_call(network, torch.zeros(1, 3, *size), device) for network, size in networks]
     with cpu_threads(threads):
-        seen = list(take_turns(calls, rounds))
+        seen = list(take_turns(calls, rounds, clock=clock_of(Target("torch", device.type, threads=threads))))
     return [statistics.median(own) for own in zip(*seen, strict=True)]

@@ -17,6 +17,7 @@ from evaluation.result_row import read_result
 from reid.engine.batches import training_batches
 from reid.engine.run_folder import read_metrics
 from tools.jobs.data import open_source, retrain_data, search_data
+from tools.jobs.datasets import named
 from tools.jobs.facts import training_facts
 
 SIZE = (64, 32)
@@ -163,3 +164,24 @@ def test_what_is_refused(call, shops, arch, tmp_path, change, message):
     assert done.code == 2 and sum(line.startswith("error: ") for line in lines) == 1, done.err
     assert re.search(message, lines[-1]), lines[-1]
     assert not (tmp_path / "run").exists()
+
+
+def test_the_configs_own_data_set_named_again_keeps_its_options(make_job, shops, tmp_path):
+    """Else training persons would be tested, or cameras lost: the split is drawn by its seed."""
+    own = _folder(shops / "north", pattern=CAMERAS, seed=5)
+    config = make_job(tmp_path, f"data.dataset={own}", *WITHOUT).experiment.data
+    for text in ("folder", f"folder={shops / 'north'}", f"folder={shops / 'south' / '..' / 'north'}"):
+        assert named(text, config).dataset == config.dataset
+    other = named(f"folder={shops / 'south'}", config).dataset
+    assert other.root == shops / "south" and other.pattern is None and other.seed != 5
+
+
+def test_a_second_place_for_the_data_is_refused(call, refused, shops, arch, tmp_path):
+    settings = ("--set", f"data.dataset={_folder(shops / 'north')}")
+    done = call("retrain", "--arch", arch, "--out", tmp_path / "run", "--data", shops / "south", *settings)
+    refused(done, "--data .*south: the config names data.dataset.root .*north; leave one of the two out")
+
+
+def test_data_sets_of_other_layouts_are_no_names(call, refused, arch, tmp_path):
+    done = call("retrain", "--arch", arch, "--out", tmp_path / "run", "--set", "data.name=msmt17")
+    refused(done, r"data.name: msmt17 is named by data.dataset: data.dataset=\{name: msmt17\}")

@@ -38,11 +38,13 @@ def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
     return name
 
 
-def weights_in(run: Path) -> Path:
-    """The network of a run folder; raises UserError, with what to give in its place, where there is none."""
-    path = run / WEIGHTS
+def weights_in(run: Path, arch: str | None = None) -> Path:
+    """The network of a run folder, or with ``arch`` its supernet; raises UserError, with what to give in its place,
+    where there is none."""
+    path, supernet = run / WEIGHTS, run / SUPERNET
+    if arch is not None and supernet.is_file():
+        return supernet
     if not path.is_file():
-        supernet = run / SUPERNET
         cure = f"give {shown(supernet)} and --arch NAME" if supernet.is_file() else "let its training finish"
         raise UserError(f"run folder {shown(run)} has no {WEIGHTS}; {cure}")
     return path
@@ -78,7 +80,8 @@ def inherited(job: Job, supernet: Supernet, spec: NetworkSpec) -> tuple[ReidNetw
     images of the config's data set, whatever it is evaluated on; and what these are, in words."""
     source = open_source(job.experiment.data, job.data, spec.input_size)
     images = search_data(source, job.experiment.data).train
-    return cut_out(supernet, spec, images, job), train_set_words(source, images)
+    # A supernet is trained on the one data set, whatever stand-alone networks are trained on besides.
+    return cut_out(supernet, spec, images, job), train_set_words(dataclasses.replace(source, also_train=()), images)
 
 
 def open_subject(job: Job, path: Path, arch: str | None, search: Path, protocol: Protocol) -> tuple[Subject, str]:
@@ -88,7 +91,7 @@ def open_subject(job: Job, path: Path, arch: str | None, search: Path, protocol:
     Raises:
         UserError: there is none, it is of another kind, or ``arch`` does not fit.
     """
-    path = weights_in(path) if path.is_dir() else path
+    path = weights_in(path, arch) if path.is_dir() else path
     if path.suffix == ".npz":
         raise UserError(f"{path}: saved features are no network; give the run folder, or its {WEIGHTS}")
     if path.suffix == ".onnx":

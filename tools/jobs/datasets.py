@@ -48,7 +48,11 @@ def open_test_sets(
 
 
 def named(text: str, config: DataConfig) -> DataConfig:
-    """``config`` with the data set that ``NAME`` or ``NAME=FOLDER`` stands for in the place of its own."""
+    """``config`` with the data set that ``NAME`` or ``NAME=FOLDER`` stands for in the place of its own.
+
+    The config's own data set, called so, keeps its options: with another pattern, share or seed than it was trained
+    with, training persons would be among those that are tested.
+    """
     name, _, folder = text.partition("=")
     known = (*dataset_names(), *OWN)
     if name not in known:
@@ -57,7 +61,14 @@ def named(text: str, config: DataConfig) -> DataConfig:
         if folder:
             raise UserError(f"data set '{text}': {name} takes no folder")
         return replace(config, name=name, dataset=None, also_train=())
-    return replace(config, dataset=DatasetConfig(name, root=Path(folder) if folder else None), also_train=())
+    root, own = Path(folder) if folder else None, config.dataset
+    if own is not None and own.name == name and (root is None or _same(root, own.root)):
+        return replace(config, also_train=())
+    return replace(config, dataset=DatasetConfig(name, root=root), also_train=())
+
+
+def _same(folder: Path, other: Path | None) -> bool:
+    return other is not None and folder.expanduser().resolve() == other.expanduser().resolve()
 
 
 def _number(split: str) -> int:

@@ -67,7 +67,7 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
         if request.save_features.suffix != ".npz":
             raise UserError(f"--save-features {request.save_features}: must end in .npz")
         check_folder(request.save_features.parent, "--save-features: folder")
-    subject = weights_in(subject) if subject.is_dir() else subject
+    subject = weights_in(subject, arch) if subject.is_dir() else subject
     if arch is not None and subject.suffix in (".npz", ".onnx"):
         raise UserError(f"{subject}: --arch is for supernets: leave it out")
     if subject.suffix == ".npz":

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT, build_config, config_to_dict, merge, parse_override, read_merged
-from reid.data.datasets.registry import DatasetConfig
+from reid.data.datasets.registry import DatasetConfig, dataset_names
 from reid.data.synthetic import SyntheticConfig
 from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_batch, at_epochs
@@ -25,6 +25,7 @@ RECIPES = CONFIGS / "recipes"
 DEFAULT_CONFIG = CONFIGS / "market1501.yaml"
 CPU_CONFIGS = "configs/market1501-cpu.yaml (Market-1501, about two hours) or configs/demo.yaml (synthetic, minutes)"
 
+OwnName = Literal["auto", "market1501", "synthetic"]
 Size = tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]]
 
 
@@ -45,7 +46,7 @@ class DataConfig:
         retrain_on_holdout: whether retraining uses the held-out identities too (the search is over by then).
     """
 
-    name: Literal["auto", "market1501", "synthetic"] = "auto"
+    name: OwnName = "auto"
     dataset: DatasetConfig | None = None
     also_train: tuple[DatasetConfig, ...] = ()
     synthetic: SyntheticConfig = dataclasses.field(default_factory=SyntheticConfig)
@@ -111,6 +112,9 @@ def load_experiment(
         data["retrain"] = config_to_dict(at_batch(whole, *parse_batch(batch)))
     for text in overrides:
         data = merge(data, parse_override(text))
+    name = data.get("data", {}).get("name") if isinstance(data.get("data"), Mapping) else None
+    if name in dataset_names() and name not in get_args(OwnName):
+        raise UserError(f"data.name: {name} is named by data.dataset: data.dataset={{name: {name}}} (docs/data.md)")
     return build_config(Experiment, data, str(path))
 
 

@@ -31,7 +31,7 @@ def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
     optimizer, schedule = recipe.optimizer, recipe.schedule
     batch = f"{recipe.identities}x{recipe.instances}"
     steps = (
-        f"{recipe.epochs} epochs, {recipe.sampler} batches of {batch}, "
+        f"{recipe.epochs} {'epoch' if recipe.epochs == 1 else 'epochs'}, {recipe.sampler} batches of {batch}, "
         f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
         + (", compiled" if recipe.compile else "")
     )

@@ -115,6 +115,7 @@ def _announce(job: Job, space: Space, images: SearchData, source, processes: Pro
         f"training a supernet in {shown(job.out)}",
         [
             ("note", source.notice),
+            ("note", "data.also_train is for stand-alone networks: not trained on here" if source.also_train else None),
             ("data", f"{source.dataset.name}: {describe_images(images.train)}; held out for the search: {held}"),
             ("network", describe(space)),
             ("FLOPs", f"{format_flops(low)} to {format_flops(high)}"),

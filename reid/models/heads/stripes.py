@@ -112,7 +112,7 @@ def stripe_bounds(height: int, stripes: int) -> list[tuple[int, int]]:
     """
     if height < stripes:
         raise UserError(
-            f"head.parts.stripes: a feature map of {height} rows has no {stripes} stripes; use fewer stripes, a last"
-            " stride of 1, or taller images"
+            f"head.parts.stripes: a feature map of {height} rows has no {stripes} stripes; use fewer stripes, taller"
+            " images, or a last stride of 1 (an arch file's own; of other backbones last_stride=1)"
         )
     return [(i * height // stripes, ((i + 1) * height + stripes - 1) // stripes) for i in range(stripes)]

@@ -19,7 +19,7 @@ from tools.jobs.results.checks import check_plan
 from tools.jobs.results.commands import step_commands
 from tools.jobs.results.job import Ask, run_results
 from tools.jobs.results.parts import ArchChange
-from tools.jobs.results.plan import load_plan, planned_rows
+from tools.jobs.results.plan import find_plan, load_plan, planned_rows
 from tools.jobs.results.published import load_published
 from tools.jobs.results.settings import step_settings
 from tools.jobs.results.setup import Setup
@@ -276,3 +276,11 @@ def test_the_large_plan_is_sound(tmp_path):
 def test_the_other_plans_are_read(name):
     plan = load_plan(PLANS / f"{name}.yaml")
     assert len(plan_steps(plan)) > len(plan.rows) and config_to_dict(plan)["rows"]
+
+
+def test_a_plan_is_found_by_its_name(tmp_path):
+    assert find_plan(Path("rehearsal")) == PLANS / "rehearsal.yaml" == find_plan(PLANS / "rehearsal.yaml")
+    (tmp_path / "mine.yaml").write_text("")
+    assert find_plan(tmp_path / "mine.yaml") == tmp_path / "mine.yaml"
+    with pytest.raises(UserError, match="no plan is called 'rehersal'; nearest: rehearsal"):
+        find_plan(Path("rehersal"))

@@ -53,7 +53,9 @@ class Album:
         """``("person 12", "camera 3")``, the second where cameras are known."""
         images: ImageSet = getattr(self, side)
         pid, camid = int(images.pids[place]), int(images.camids[place])
-        person = "distractor" if pid == DISTRACTOR_PID else f"person {self.person(pid)}"
+        person = self.person(pid)
+        if person.isdecimal():
+            person = f"person {person}"  # a name says by itself what it is
         return (person,) if camid == NO_CAMERA else (person, f"camera {self.camera(camid)}")
 
     def identities(self, names: tuple[str, ...]) -> tuple[int, ...]:

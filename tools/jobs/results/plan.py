@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reid.config import build_config, read_merged
 from reid.errors import UserError, nearest
+from tools.jobs.experiment import CONFIGS
 from tools.jobs.results.parts import ArchChange, Lever, Plan, RankingPart, Row, SearchPart, SupernetPart
 
 
@@ -21,6 +22,16 @@ class PlannedRow:
     row: Row
     number: int = 0
     lever: bool = False
+
+
+def find_plan(given: Path, folder: Path = CONFIGS / "results") -> Path:
+    """The file ``given``, or that of such a name in ``folder``; raises UserError for a name that is none."""
+    if given.exists() or given.suffix in (".yaml", ".yml") or len(given.parts) > 1:
+        return given
+    known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    if given.name not in known:
+        raise UserError(f"no plan is called '{given}'{nearest(given.name, known) or '; known: ' + ', '.join(known)}")
+    return known[given.name]
 
 
 def load_plan(path: Path) -> Plan:
