@@ -17,6 +17,7 @@ from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.checkpoints import run_name
 from tools.jobs.evaluate import Request, evaluate
 from tools.jobs.protocol_options import add_protocol, read_protocol
+from tools.jobs.run_data import on_its_data
 
 OUT = "runs/evaluate-<name>"
 
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     read = parser.parse_args(arguments)
     request = Request(read_protocol(read), read.dataset, read.split, read.calibrate, read.save_features, read.projector)
     job = read_job(read, f"runs/evaluate-{run_name(read.source, read.arch, read.dataset)}")
-    run = evaluate(job, read.source, read.arch, read.search, request)
+    run = evaluate(on_its_data(job, read.source), read.source, read.arch, read.search, request)
     row = f"{run}/result.json, " if (run / "result.json").exists() else ""
     print(f"result: {row}every score in {run}/score.json")
 

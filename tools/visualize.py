@@ -15,6 +15,7 @@ from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.checkpoints import run_name
 from tools.jobs.pictures.request import KINDS, LONGEST, QUERIES, Request
 from tools.jobs.protocol_options import add_comparison, read_comparison
+from tools.jobs.run_data import on_its_data
 from tools.jobs.visualize import visualize
 
 OUT = "runs/pictures-<name>"
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         perplexity=read.perplexity,
     )
     job = read_job(read, f"runs/pictures-{run_name(read.source, read.arch, read.dataset)}")
-    print(f"pictures: {visualize(job, read.source, read.arch, read.search, request)}")
+    print(f"pictures: {visualize(on_its_data(job, read.source), read.source, read.arch, read.search, request)}")
 
 
 if __name__ == "__main__":

@@ -78,6 +78,12 @@ def test_candidates_get_the_score_that_trainings_lead_to(call, supernet_run, ran
     assert "learnt from 14 archs that were trained alone" in done.out
     assert re.search(r"tau 0\.\d\d \(-?0\.\d\d to \d\.\d\d\) with the score of each when the others", done.out)
     assert "expected mAP of its own training" in done.out
+    page = (tmp_path / "search/report.html").read_text()
+    assert f"report: {tmp_path}/search/report.html" in done.out
+    drawn = page.count("data:image/png;base64,")
+    assert drawn == 2 + len(list((tmp_path / "search/archs").glob("*.yaml"))) > 2
+    assert "30 candidates with a score, of 30 tried" in page and f"{100 * best.score:.1f} %" in page
+    assert "trainings of the archs&#x27; own" in page and "population: 10" in page
     origin = json.loads((tmp_path / "search/search.json").read_text())["run_origin"]
     assert origin["learnt_from_sha256"] == [sha256(rank_run / "ranking.json")]
 

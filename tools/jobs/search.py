@@ -9,8 +9,6 @@ from pathlib import Path
 
 import torch
 
-from evaluation.pictures.front import draw_search_front
-from evaluation.pictures.search_progress import draw_search_progress
 from reid.config import build_config, config_to_dict
 from reid.engine.distributed import Processes, from_environment, process_group
 from search.config import SearchConfig, limits_of, parse_time
@@ -36,6 +34,7 @@ from tools.jobs.learning import learn_from, ranking_file
 from tools.jobs.opening import announce, shown
 from tools.jobs.ownership import alone_in, check_owner
 from tools.jobs.provenance import commit, sha256
+from tools.jobs.search_report import write_search_report
 from tools.jobs.search_words import announce_search
 from tools.jobs.supernet_scores import open_supernet
 from tools.jobs.train_supernet import WEIGHTS
@@ -149,9 +148,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
             team=team,
             judge=judge,
         )
-    rows = [dataclasses.asdict(each) for each in result.candidates]
-    draw_search_progress(rows, job.out / "search_progress.png")
-    draw_search_front(rows, job.out / "search_front.png", result.cost)
+    write_search_report(job, result, strategy)
     return result
 
 

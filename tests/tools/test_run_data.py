@@ -1,0 +1,69 @@
+"""What a network is evaluated on where the user names no data: those of its training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reid.errors import UserError
+from tools.jobs.run_data import data_of, on_its_data
+
+
+def write_yaml(path: Path, data: object) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(data))
+
+
+FOLDER = {"name": "folder", "root": "shops/north", "seed": 5}
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    data = {"name": "auto", "dataset": FOLDER, "also_train": [FOLDER], "holdout_identities": 7}
+    write_yaml(tmp_path / "run" / "config.yaml", {"dataset": "north", "data": data})
+    (tmp_path / "run" / "last.safetensors").write_text("")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def job(make_job, tmp_path):
+    """As if nothing had been typed."""
+    return dataclasses.replace(make_job(tmp_path / "out"), common=())
+
+
+@pytest.mark.parametrize("source", [".", "last.safetensors"])
+def test_the_data_of_its_training(job, run, source, capsys):
+    data = on_its_data(job, run / source).experiment.data
+    assert (data.dataset.name, data.dataset.root, data.dataset.seed) == ("folder", Path("shops/north"), 5)
+    assert data.holdout_identities == 7 and data.also_train == ()
+    assert "config.yaml has them" in capsys.readouterr().out
+
+
+def test_what_the_user_names_has_the_last_word(job, run, tmp_path):
+    for common in (("--config", "configs/demo.yaml"), ("--set", "data.holdout_identities=9")):
+        named = dataclasses.replace(job, common=common)
+        assert on_its_data(named, run) is named
+    given = dataclasses.replace(job, data=tmp_path)
+    assert on_its_data(given, run) is given
+    other = dataclasses.replace(job, common=("--set", "retrain.epochs=2"))
+    assert on_its_data(other, run).experiment.data.dataset is not None
+
+
+def test_other_sources_take_the_configs(job, run, tmp_path):
+    for source in (run / "network.onnx", run / "features.npz", tmp_path / "weights.safetensors"):
+        assert on_its_data(job, source) is job
+
+
+@pytest.mark.parametrize(("trained", "name"), [("synthetic", "synthetic"), ("market1501", "market1501")])
+def test_what_was_there_is_that_data_set_now(tmp_path, trained, name):
+    write_yaml(tmp_path / "config.yaml", {"dataset": trained, "data": {"name": "auto"}})
+    assert data_of(tmp_path).name == name
+
+
+def test_configurations_of_something_else_are_refused(job, run):
+    write_yaml(run / "config.yaml", {"trials": 5})
+    with pytest.raises(UserError, match="config.yaml does not say what the network was trained on"):
+        on_its_data(job, run)

@@ -1,0 +1,53 @@
+"""The data that a run was trained on, by its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from reid.config import build_config
+from reid.engine.run_folder import CONFIG
+from reid.errors import UserError
+from reid.files import read_yaml
+from tools.cli import Job
+from tools.jobs.experiment import DataConfig
+from tools.jobs.opening import shown
+
+
+def data_of(run: Path) -> DataConfig:
+    """What the run in a folder says of its data. Where it took what was there, it is that data set by its name: another
+    that is there now is no substitute.
+
+    Raises:
+        UserError: the run's configuration is missing, damaged or of something else.
+    """
+    path = run / CONFIG
+    saved = read_yaml(path)
+    if not isinstance(saved, dict) or not isinstance(saved.get("data"), dict):
+        raise UserError(f"{shown(path)} does not say what the network was trained on; name its weights elsewhere")
+    data = build_config(DataConfig, saved["data"], str(path))
+    if data.dataset is not None:
+        return data
+    return dataclasses.replace(data, name="synthetic" if saved.get("dataset") == "synthetic" else "market1501")
+
+
+def on_its_data(job: Job, source: Path) -> Job:
+    """The job on the data that ``source`` was trained on, and said so, unless the user named any.
+
+    A network is evaluated where it was trained: the default config's data may be another set, and held-out persons of
+    another split may have been trained on.
+
+    Args:
+        source: a run folder, or weights in one; the job is left as it is for anything else.
+
+    Raises:
+        UserError: the run's configuration is damaged.
+    """
+    run = source if source.is_dir() else source.parent
+    named = job.data is not None or any(word == "--config" or word.startswith("data") for word in job.common)
+    weights = source.is_dir() or source.suffix == ".safetensors"
+    if named or not weights or not (run / CONFIG).is_file():
+        return job
+    print(f"data: as {shown(run / CONFIG)} has them; --config, --data or --set data... name others")
+    data = dataclasses.replace(data_of(run), also_train=())  # which nothing is tested on, and need not be there
+    return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, data=data))

@@ -1,0 +1,88 @@
+"""The page of a finished search: the archs it chose, what it saw on the way, the front, the settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import yaml
+
+from evaluation.comparison import Table
+from evaluation.pictures.architecture import draw_architecture
+from evaluation.pictures.front import draw_search_front
+from evaluation.pictures.search_progress import draw_search_progress
+from evaluation.report.comparison import PICTURES
+from evaluation.report.html import Picture, Section, write_report
+from reid.config import config_to_dict
+from search.config import limits_of
+from search.cost import format_flops
+from search.history import Candidate
+from search.limits import describe, format_value
+from search.outcome import SearchResult
+from tools.cli import Job
+from tools.jobs.provenance import command, commit
+
+PAGE = "report.html"
+
+
+def write_search_report(job: Job, result: SearchResult, strategy: str) -> Path:
+    """Draws the search's pictures into its folder, writes ``report.html`` that embeds them, and returns its path."""
+    out = result.out
+    rows = [dataclasses.asdict(each) for each in result.candidates]
+    progress = draw_search_progress(rows, out / "search_progress.png")
+    front = draw_search_front(rows, out / "search_front.png", result.cost)
+    learnt = bool(job.experiment.search.learn_from)
+    score = "expected mAP" if learnt else "held-out mAP"
+    words = (
+        "Scores are what trainings of the archs' own are expected to end with, learnt from archs that were trained."
+        if learnt
+        else "Scores are of the supernet's weights on identities that it was not trained on; the test set was not read."
+    )
+    scored = sum(each.score is not None for each in result.candidates)
+    sections = [
+        Section("The archs chosen", (words,), table=_chosen(result, score), pictures=_drawings(result, out)),
+        Section(
+            "The search",
+            pictures=(
+                Picture(progress, f"{scored} candidates with a score, of {len(rows)} tried."),
+                Picture(front, f"{score} against cost; the front has {len(result.front)} archs (front.json)."),
+            ),
+        ),
+        Section("Command", code=f"{command()}\n# at commit {commit()}"),
+        Section("Configuration", code=yaml.safe_dump(config_to_dict(job.experiment.search), sort_keys=False).rstrip()),
+    ]
+    best = result.best[0]
+    cards = [
+        (f"Best {score}", f"{100 * best.score:.1f} %, {result.archs[0].stem}"),
+        ("Limits", describe(limits_of(job.experiment.search))),
+        ("Strategy", f"{strategy}, seed {job.seed}"),
+        ("Candidates", str(len(rows))),
+        ("Space", job.experiment.space),
+    ]
+    return write_report(out / PAGE, f"Search of {result.archs[0].stem}", cards, sections)
+
+
+def _chosen(result: SearchResult, score: str) -> Table:
+    timed, trained = bool(result.measured_ms), bool(result.finalists)
+    headers = ("arch", f"{score} (%)", "FLOPs", "params (M)")
+    headers += ("latency", "measured") if timed else ()
+    headers += ("trained (%)",) if trained else ()
+    cells = []
+    for index, (path, each) in enumerate(zip(result.archs, result.best, strict=True)):
+        row = (path.stem, f"{100 * each.score:.1f}", format_flops(each.flops), f"{each.parameters / 1e6:.2f}")
+        row += (_ms(each), format_value("latency_ms", result.measured_ms[index])) if timed else ()
+        row += (f"{100 * result.finalists[index].trained:.1f}",) if trained else ()
+        cells.append(row)
+    return Table(headers, tuple(cells), frozenset(), result.notes)
+
+
+def _ms(candidate: Candidate) -> str:
+    return "-" if candidate.latency_ms is None else format_value("latency_ms", candidate.latency_ms)
+
+
+def _drawings(result: SearchResult, out: Path) -> tuple[Picture, ...]:
+    legend = "Height of a box: square root of its channels. Colour: kernel. Number in it: expansion."
+    return tuple(
+        Picture(draw_architecture(each.arch, out / PICTURES / f"{path.stem}.png", path.stem), f"{path.stem}. {legend}")
+        for path, each in zip(result.archs, result.best, strict=True)
+    )
