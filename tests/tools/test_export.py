@@ -22,6 +22,7 @@ from reid.files import read_json
 from supernet.arch_forms import arch_from_rows
 from supernet.files import NamedArch, save_arch
 from supernet.zoo import load_backbone
+from tools.jobs.checkpoints import run_name
 from tools.jobs.export import Request, export
 from tools.jobs.export_source import find_trained, trained_on, training_pixels
 from tools.jobs.retrain import Retraining, retrain
@@ -123,6 +124,14 @@ def test_the_tool_by_hand(call, refused, run, tmp_path):
     refused(call("export", *options), r"Small.onnx is there already; .*--resume")
     assert call("export", *options, "--resume", "--preprocess").code == 0
     assert open_session(tmp_path / "out" / "Small.onnx").get_inputs()[0].shape == ["batch", 64, 32, 3]
+
+
+def test_the_folder_that_one_is_in_has_a_name(run, monkeypatch):
+    """In the run folder: ``export.py .`` and ``export.py last.safetensors``."""
+    monkeypatch.chdir(run)
+    for source in (".", "last.safetensors"):
+        assert run_name(Path(source), None, None) == run.name
+    assert run_name(Path("MLR-6.5M-A"), None, None) == "MLR-6.5M-A"
 
 
 def test_a_network_of_the_zoo(run, make_job, tmp_path, capsys):
