@@ -7,6 +7,7 @@ import importlib.util
 import math
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import torch
 import tools.jobs.export
 import tools.jobs.export_source
 import tools.jobs.export_speed
-from evaluation.export import open_session
+from evaluation.export import Parity, open_session
 from evaluation.result_row import read_result
 from reid.data.augment import prepare, resize
 from reid.files import read_json
@@ -132,6 +133,15 @@ def test_the_folder_that_one_is_in_has_a_name(run, monkeypatch):
     for source in (".", "last.safetensors"):
         assert run_name(Path(source), None, None) == run.name
     assert run_name(Path("MLR-6.5M-A"), None, None) == "MLR-6.5M-A"
+
+
+def test_a_file_is_told_of_though_its_cosine_is_no_number(run, make_job, tmp_path, monkeypatch, capsys):
+    """An embedding of zeros has none; JSON knows no NaN."""
+    zero = Parity(32, 1.0, 1.0, math.nan, math.nan)
+    monkeypatch.setattr(tools.jobs.export, "measure_parity", lambda *_: zero)
+    told = read_json(export(make_job(tmp_path / "out"), str(run), Request(int8=True)))
+    assert told["rows"][1]["parity"]["training"] == {**asdict(zero), "least_cosine": None, "mean_cosine": None}
+    assert "note: Small-int8.onnx is far from float32" in capsys.readouterr().out
 
 
 def test_a_network_of_the_zoo(run, make_job, tmp_path, capsys):

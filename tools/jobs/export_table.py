@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +53,17 @@ class ExportRow:
             "file": file.label,
             "bytes": self.size,
             **dataclasses.asdict(file.about),
-            "parity": {words: dataclasses.asdict(parity) for words, parity in file.parity.items()},
+            "parity": {words: _finite(parity) for words, parity in file.parity.items()},
             **dataclasses.asdict(self.speed),
             "mAP": file.mAP,
             "rank1": file.rank1,
         }
         return {**told, "memory": memory and {**dataclasses.asdict(memory), "added": memory.added}}
+
+
+def _finite(parity: Parity) -> dict[str, float | None]:
+    """JSON has no NaN, which the cosine of an embedding of zeros is."""
+    return {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(parity).items()}
 
 
 def export_table(rows: Sequence[ExportRow]) -> str:
