@@ -26,7 +26,7 @@ class ExportedFile:
         label: its name; of a baseline what it is, as its file is not kept.
         path: where it is.
         about: what it says of itself.
-        parity: to PyTorch, by what images.
+        parity: to PyTorch, by what images; empty where it would say nothing.
         mAP, rank1: fractions, where it was scored.
     """
 
@@ -83,9 +83,9 @@ def _cells(row: ExportRow) -> tuple[str, ...]:
     return (
         file.label,
         f"{row.size / 1e6:.2f}",
-        f"{max(each.difference for each in found):.1e}",
-        f"{min(each.mean_cosine for each in found):.5f}",
-        f"{min(each.least_cosine for each in found):.5f}",
+        f"{max(each.difference for each in found):.1e}" if found else "-",
+        f"{min(each.mean_cosine for each in found):.5f}" if found else "-",
+        f"{min(each.least_cosine for each in found):.5f}" if found else "-",
         f"{speed.median_ms:.2f}",
         f"{speed.least_ms:.2f}",
         f"{speed.images_per_second:.0f}",
