@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from evaluation.features.files import RetrievalFeatures
+from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.protocols import Protocol
 from evaluation.result_row import ResultRow, write_result
+from evaluation.retrieval.rules import RECORDS
 from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from reid.files import read_json
@@ -25,7 +26,7 @@ from supernet.genome import smallest
 from supernet.supernet import Supernet
 from tools.jobs.data import open_source
 from tools.jobs.pictures import album
-from tools.jobs.pictures.draw import possible_kinds
+from tools.jobs.pictures.draw import left_out, possible_kinds
 from tools.jobs.pictures.request import Request
 from tools.jobs.subject import Subject, features_on_test, load_network, network_subject
 
@@ -195,6 +196,18 @@ def test_a_perplexity_that_does_not_fit(call, run, tmp_path, refused):
     done = call("visualize", run, "--out", tmp_path / "out", "--kinds", "tsne", "--perplexity", 5000)
     refused(done, "--perplexity 5000: must lie between 0 and the number of images")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_footer_says_what_is_passed_over():
+    vectors, ones = torch.eye(2), torch.ones(2, dtype=torch.int64)
+    for camids, ids, words in (
+        (ones, None, "Passed over: images of the query's identity at its own camera."),
+        (0 * ones, None, "Cameras are not known: no image of the same person is passed over."),
+        (0 * ones, np.array(["a", "b"]), "Passed over: the query's own image."),
+        (ones, np.array(["a", "b"]), "Passed over: images .* at its own camera and the query's own image."),
+    ):
+        side = LabeledFeatures(vectors, ones, camids, ids)
+        assert re.fullmatch(words, left_out(RetrievalFeatures(side, side, RECORDS)))
 
 
 def test_subjects_that_are_none(call, tmp_path, refused):

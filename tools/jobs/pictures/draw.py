@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from evaluation.features.files import RetrievalFeatures
 from evaluation.pictures.tsne import draw_tsne
+from evaluation.protocols import passed_over
 from evaluation.retrieval.lists import choose_queries, query_scores, ranked_lists
 from evaluation.tsne import need_sklearn, tsne_plane
 from reid.errors import UserError
@@ -83,7 +84,7 @@ def _draw_queries(
     chosen, maps = f"{len(queries)} queries, {how}", Maps(subject, album)
     if "ranked" in kinds:
         lists = ranked_lists(features, queries, request.top, scores, metric)
-        footer = (f"{_what(features)}, {metric} distance. {_passed_over(album)}",)
+        footer = (f"{_what(features)}, {metric} distance. {left_out(features)}",)
         paths = draw_lists(job.out, lists, album, footer, maps if request.maps_in_lists else None)
         facts = tuple(list_facts(each, album) for each in lists)
         drawn.append(Drawn("Ranked lists", f"{chosen}; of each the nearest {request.top}.", paths, facts))
@@ -97,10 +98,10 @@ def _what(features: RetrievalFeatures) -> str:
     return f"{features.about['network']} on {features.about['data']}"
 
 
-def _passed_over(album: Album) -> str:
-    if not album.dataset.has_cameras:
-        return "Cameras are not known: no image of the same person is passed over."
-    return "Passed over: images of the same person at the query's own camera."
+def left_out(features: RetrievalFeatures) -> str:
+    """What no ranked list shows, in words."""
+    words = " and ".join(passed_over(features))
+    return f"Passed over: {words}." if words else "Cameras are not known: no image of the same person is passed over."
 
 
 def _need_map(subject: Subject) -> None:
