@@ -149,6 +149,14 @@ def evaluate_features(
     return Evaluation(protocol, score, reranked, single, roc, verification, threshold, rates, rules, tuple(notes))
 
 
+def passed_over(features: RetrievalFeatures) -> tuple[str, ...]:
+    """What of its own identity a query is not ranked against, in words; empty where it is ranked against all."""
+    rule = features.rule
+    known = ~np.isin(features.query.camids.numpy(), rule.unknown_camids)
+    camera = ("images of the query's identity at its own camera",) if rule.same_camera_is_junk and known.any() else ()
+    return (*camera, *(("the query's own image",) if features.query.ids is not None else ()))
+
+
 def _reranked(features: RetrievalFeatures, protocol: Protocol, progress: bool) -> ReidScore:
     query, gallery, rule = features.query, features.gallery, features.rule
     junk = torch.isin(gallery.pids, gallery.pids.new_tensor(rule.junk_pids))
@@ -162,10 +170,7 @@ def _reranked(features: RetrievalFeatures, protocol: Protocol, progress: bool) -
 def _rules(features: RetrievalFeatures, protocol: Protocol, calibration: Calibration | None) -> tuple[str, ...]:
     rule = features.rule
     distance = {"cosine": "cosine distance, 1 - cos", "euclidean": "Euclidean distance"}[protocol.metric]
-    known = ~np.isin(features.query.camids.numpy(), rule.unknown_camids)
-    passed = ["images of the query's identity at its own camera"] if rule.same_camera_is_junk and known.any() else []
-    passed += ["the query's own image"] if features.query.ids is not None else []
-    passed += [f"identity {pid}" for pid in rule.junk_pids]
+    passed = [*passed_over(features), *(f"identity {pid}" for pid in rule.junk_pids)]
     wrong = f"; always wrong: identity {', '.join(map(str, rule.distractor_pids))}" if rule.distractor_pids else ""
     lines = [
         f"{distance}; features {'averaged with the mirror image' if protocol.flip else 'of the image as it is'}, "

@@ -33,7 +33,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--queries", type=int, metavar="N", help=f"how many (default: {QUERIES}; with --pids all of those persons')"
     )
-    parser.add_argument("--pids", nargs="+", default=[], metavar="ID", help="queries of these persons alone")
+    parser.add_argument(
+        "--pids",
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="queries of these persons alone; they come first in the t-SNE",
+    )
     parser.add_argument("--worst", action="store_true", help="queries of the least average precision, worst first")
     parser.add_argument(
         "--top", type=int, default=10, metavar="K", help=f"gallery images of each query, up to {LONGEST} (default: 10)"

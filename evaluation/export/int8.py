@@ -23,8 +23,10 @@ from reid.errors import UserError
 from reid.files import write_atomic
 
 OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Clip", "Relu"]
-"""What is computed in int8: convolutions and what stands between two of them. Pooling, squeeze-and-excite's gates and
-the head, which take next to no time, stay in float32."""
+"""What is computed in int8: convolutions and linear layers, those of squeeze-and-excite and of the head too, and what
+stands between two of them. Pooling, hard swish, the gates' hard sigmoid and the neck's BN stay in float32.
+
+With squeeze-and-excite in float32 the file of MLR-210M-C is 62 % larger; its mean cosine 0.9988 instead of 0.9986."""
 
 _BATCH = 32
 

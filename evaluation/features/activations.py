@@ -11,6 +11,9 @@ from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from reid.transfer import to_device
 
+FLAT = 1e-6
+"""Share of its greatest value below which a map's range is rounding alone."""
+
 
 @torch.inference_mode()
 def activation_maps(
@@ -48,8 +51,11 @@ def activation_maps(
 
 
 def upsampled(maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """``(N, h, w)`` maps at ``size = (H, W)``: bilinear between the places' centres, as OpenCV's ``resize``; each then
-    stretched linearly from its least value, 0, to its greatest, 1. A map of one value is 0 everywhere."""
+    """``(N, h, w)`` maps, not negative, at ``size = (H, W)``: bilinear between the places' centres, as OpenCV's
+    ``resize``; each then stretched linearly from its least value, 0, to its greatest, 1. A map of one value is 0
+    everywhere."""
     large = interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
     low, high = large.amin(dim=(1, 2), keepdim=True), large.amax(dim=(1, 2), keepdim=True)
-    return (large - low) / torch.where(high > low, high - low, 1)
+    # Not where it is 0: interpolation rounds, and a map of one value would be stretched to a picture of that.
+    flat = high - low <= FLAT * high
+    return torch.where(flat, 0, (large - low) / torch.where(flat, 1, high - low))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -62,7 +63,38 @@ def test_neighbours_are_the_same_person():
     assert (plane.pids[between.argmin(axis=1)] == plane.pids).mean() > 0.95
 
 
+def test_named_persons_come_first_whatever_is_drawn():
+    for seed in range(3):
+        assert set(tsne_plane(features(), 2, seed, named=[1, 5]).pids) == {1, 5}  # person 1 has two images
+    drawn = tsne_plane(features(), 3, named=[4]).pids
+    assert 4 in drawn and len(set(drawn)) == 3 and set(drawn) <= {2, 3, 4, 5}
+    assert set(tsne_plane(features(), 1, named=[0, -1]).pids) <= {2, 3, 4, 5}  # nobody in particular
+
+
+@pytest.mark.parametrize("value", [0.0, 0.37], ids=["zeros", "one vector"])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_a_collapsed_network_is_refused(value, metric):
+    """scikit-learn would end the process by a segmentation fault."""
+    whole = features()
+    sides = [dataclasses.replace(side, features=torch.full_like(side.features, value)) for side in _sides(whole)]
+    with pytest.raises(UserError, match="t-SNE: all 36 images have the same embedding; the network .* collapsed"):
+        tsne_plane(RetrievalFeatures(*sides, RECORDS), 20, metric=metric)
+
+
+def test_features_that_are_no_numbers_are_refused():
+    query, gallery = _sides(features())
+    gallery.features[3, 1] = torch.nan
+    with pytest.raises(UserError, match="gallery features hold NaN or infinite values"):
+        tsne_plane(RetrievalFeatures(query, gallery, RECORDS))
+
+
+def _sides(whole: RetrievalFeatures) -> list[LabeledFeatures]:
+    return [whole.query, whole.gallery]
+
+
 def test_refusals(monkeypatch):
+    with pytest.raises(UserError, match="t-SNE: 2 images are nothing to lay out; raise --persons"):
+        tsne_plane(features(), 1, named=[1])
     with pytest.raises(UserError, match="--perplexity 18: must lie between 0 and the number of images, 18"):
         tsne_plane(features(), 2, perplexity=18)
     few = features()

@@ -7,21 +7,25 @@ import importlib.util
 import math
 import re
 import shutil
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
+import evaluation.export.parity
 import tools.jobs.export
 import tools.jobs.export_source
 import tools.jobs.export_speed
-from evaluation.export import open_session
+from evaluation.export import Parity, open_session
 from evaluation.result_row import read_result
 from reid.data.augment import prepare, resize
 from reid.files import read_json
 from supernet.arch_forms import arch_from_rows
 from supernet.files import NamedArch, save_arch
 from supernet.zoo import load_backbone
+from tools.jobs.checkpoints import run_name
 from tools.jobs.export import Request, export
 from tools.jobs.export_source import find_trained, trained_on, training_pixels
 from tools.jobs.retrain import Retraining, retrain
@@ -62,8 +66,9 @@ def whole(run, make_job, tmp_path_factory) -> Path:
 def test_rows_say_what_is_so(run, whole):
     told, result = read_json(whole / "Small.json"), read_result(run)
     assert sorted(path.name for path in whole.iterdir()) == ["Small-int8.onnx", "Small.json", "Small.onnx"]
-    full, small, rival = told["rows"]
-    assert [row["file"] for row in told["rows"]] == ["Small.onnx", "Small-int8.onnx", "mobilenetv2 (untrained)"]
+    full, small, rival, small_rival = told["rows"]
+    names = ["Small.onnx", "Small-int8.onnx", "mobilenetv2 (untrained)", "mobilenetv2-int8 (untrained)"]
+    assert [row["file"] for row in told["rows"]] == names
     digest = hashlib.sha256((run / "last.safetensors").read_bytes()).hexdigest()
     for row, file in ((full, "Small.onnx"), (small, "Small-int8.onnx")):
         assert row["bytes"] == (whole / file).stat().st_size and row["weights_sha256"] == digest
@@ -78,6 +83,8 @@ def test_rows_say_what_is_so(run, whole):
     assert (full["mAP"], full["rank1"]) == pytest.approx((result.mAP, result.rank1), abs=2e-3)
     assert small["mAP"] == pytest.approx(result.mAP, abs=0.1)
     assert rival["mAP"] is None and rival["flops"] > full["flops"] and rival["weights_sha256"] == ""
+    assert (small_rival["precision"], small_rival["parity"], small_rival["mAP"]) == ("int8", {}, None)
+    assert small_rival["bytes"] < 0.4 * rival["bytes"] and small_rival["flops"] == rival["flops"]
     assert told["target"] == "onnx-cpu-1t" and told["scored_on"] == "synthetic" and told["opset"] == 17
 
 
@@ -123,6 +130,47 @@ def test_the_tool_by_hand(call, refused, run, tmp_path):
     refused(call("export", *options), r"Small.onnx is there already; .*--resume")
     assert call("export", *options, "--resume", "--preprocess").code == 0
     assert open_session(tmp_path / "out" / "Small.onnx").get_inputs()[0].shape == ["batch", 64, 32, 3]
+
+
+def test_nothing_stays_that_was_made_of_an_earlier_file(call, run, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("Small.onnx", "Small-int8.onnx", "Small.json"):
+        (out / name).write_text("earlier")
+    # A file that is refused leaves everything as it was.
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation.export.parity, "LARGEST_SHARE", -1)
+        assert call("export", run, "--out", out, "--resume").code == 2
+    assert [path.read_text() for path in sorted(out.iterdir())] == ["earlier"] * 3
+    done = call("export", run, "--out", out, "--resume")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in out.iterdir()) == ["Small.json", "Small.onnx"]
+    assert "Small-int8.onnx, quantised from the file that was here before; --int8 writes it again" in done.out
+    assert [row["file"] for row in read_json(out / "Small.json")["rows"]] == ["Small.onnx"]
+
+
+def test_a_baseline_that_cannot_be_had_is_told_before_anything_is_written(call, refused, run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    done = call("export", run, "--out", tmp_path / "out", "--beside", "resnet18", "mobilenetv3_small_100")
+    refused(done, "needs timm")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_is_told_of_though_its_cosine_is_no_number(run, make_job, tmp_path, monkeypatch, capsys):
+    """An embedding of zeros has none; JSON knows no NaN."""
+    zero = Parity(32, 1.0, 1.0, math.nan, math.nan)
+    monkeypatch.setattr(tools.jobs.export, "measure_parity", lambda *_: zero)
+    told = read_json(export(make_job(tmp_path / "out"), str(run), Request(int8=True)))
+    assert told["rows"][1]["parity"]["training"] == {**asdict(zero), "least_cosine": None, "mean_cosine": None}
+    assert "note: Small-int8.onnx is far from float32" in capsys.readouterr().out
+
+
+def test_the_folder_that_one_is_in_has_a_name(run, monkeypatch):
+    """In the run folder: ``export.py .`` and ``export.py last.safetensors``."""
+    monkeypatch.chdir(run)
+    for source in (".", "last.safetensors"):
+        assert run_name(Path(source), None, None) == run.name
+    assert run_name(Path("MLR-6.5M-A"), None, None) == "MLR-6.5M-A"
 
 
 def test_a_network_of_the_zoo(run, make_job, tmp_path, capsys):
@@ -183,6 +231,10 @@ def test_what_cannot_be_exported(call, refused, run, whole, tmp_path):
     refused(call("export", tmp_path / "none.safetensors", *out), "none.safetensors does not exist")
     refused(call("export", whole / "Small.onnx", *out), "is exported already; name the run folder")
     refused(call("export", run, *out, "--beside", "resnet81"), "no network is called 'resnet81'; nearest: ")
+    refused(
+        call("export", run, *out, "--int8", "--data", tmp_path),
+        f"--data {tmp_path}: .* was trained on the synthetic set; leave it out",
+    )
     refused(call("export", run, "--out", run), "holds a training or a pipeline; give another folder")
     (tmp_path / "empty").mkdir()
     refused(call("export", tmp_path / "empty", *out), "has no last.safetensors; let its training finish")

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from evaluation.features.files import RetrievalFeatures
+from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.protocols import Protocol
 from evaluation.result_row import ResultRow, write_result
+from evaluation.retrieval.rules import RECORDS
 from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from reid.files import read_json
@@ -25,7 +26,7 @@ from supernet.genome import smallest
 from supernet.supernet import Supernet
 from tools.jobs.data import open_source
 from tools.jobs.pictures import album
-from tools.jobs.pictures.draw import possible_kinds
+from tools.jobs.pictures.draw import left_out, possible_kinds
 from tools.jobs.pictures.request import Request
 from tools.jobs.subject import Subject, features_on_test, load_network, network_subject
 
@@ -92,6 +93,10 @@ def test_worst_first_in_the_order_of_a_plain_loop(call, run, make_job, tmp_path)
     subject = network_subject(*load_network(run / "last.safetensors", cpu), cpu)
     expected = by_brute_force(features_on_test(subject, open_source(experiment.data, None), Protocol()))
     shown = read_json(tmp_path / "out" / "pictures.json")
+    mean = np.mean([ap for ap, _ in expected.values()])
+    first = np.mean([ranking[0][3] for _, ranking in expected.values()])
+    assert (shown["score"]["mAP"], shown["score"]["rank1"]) == pytest.approx((mean, first))
+    assert f"{100 * mean:.1f} %, {100 * first:.1f} %" in (tmp_path / "out" / "index.html").read_text()
     assert shown["pictures"] == ["ranked-1.png", "ranked-2.png"] and len(shown["lists"]) == 5
     assert [each["ap"] for each in shown["lists"]] == pytest.approx(sorted(ap for ap, _ in expected.values())[:5])
     for each in shown["lists"]:
@@ -126,12 +131,43 @@ def test_resume_replaces_pictures_and_nothing_else(call, run, tmp_path, refused)
 
     assert draw("ranked", "--queries", 5, "--top", 1).code == 0
     (tmp_path / "ranked-notes.png").write_text("mine")
-    refused(draw("ranked"), "already holds pictures; give another folder with --out, or add --resume")
+    refused(draw("ranked"), "already holds ranked-1.png; give another folder with --out, or add --resume")
     before = [each["file"] for each in read_json(tmp_path / "pictures.json")["lists"]]
     assert draw("ranked", "--queries", 2, "--top", 1, "--seed", 1, "--resume").code == 0
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["index.html", "pictures.json", "ranked-1.png", "ranked-notes.png"]
     assert [each["file"] for each in read_json(tmp_path / "pictures.json")["lists"]] != before[:2]
+
+
+@pytest.mark.parametrize("name", ["index.html", "tsne.png", "ranked-7.png", "pictures.json"])
+def test_files_that_no_earlier_call_tells_of_are_not_written_over(call, run, tmp_path, refused, name):
+    """A page of the user's own, or what a call has left that was interrupted before it wrote what it drew."""
+    (tmp_path / name).write_text("mine")
+    options = ("--out", tmp_path, "--kinds", "activations", "--queries", 1)
+    refused(call("visualize", run, *options), f"already holds {name}; give another folder .* --resume to replace it")
+    assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == "mine"
+    done = call("visualize", run, *options, "--resume")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["activations-1.png", "index.html", "pictures.json"]
+
+
+def test_data_that_no_tsne_can_be_made_of(call, run, shop, tmp_path, refused):
+    """Persons with two images each: what was not asked for by its name is left out, and said to be."""
+    pytest.importorskip("sklearn")
+    few = tmp_path / "few"
+    for part in ("query", "gallery"):
+        for name in ("ann", "bob"):
+            (few / part / name).mkdir(parents=True)
+            (few / part / name / "0.png").write_bytes((shop / part / name / f"{part}0.png").read_bytes())
+    config = ("--set", f"data.dataset={{name: folder, root: {few}}}")
+    done = call("visualize", run, "--out", tmp_path / "out", *config)
+    assert done.code == 0, done.err
+    words = "left out: t-SNE: no person has three images or more"
+    assert words in done.out and words in (tmp_path / "out" / "index.html").read_text()
+    assert read_json(tmp_path / "out" / "pictures.json")["pictures"] == ["ranked-1.png", "activations-1.png"]
+    for more in (("--kinds", "ranked", "tsne"), ("--perplexity", "2")):
+        refused(call("visualize", run, "--out", tmp_path / "no", *config, *more), "no person has three images or more")
+        assert not (tmp_path / "no").exists()
 
 
 def test_real_persons_without_cameras_of_another_data_set(call, run, shop, tmp_path, refused, monkeypatch):
@@ -192,9 +228,22 @@ def test_bad_options(call, run, tmp_path, options, message, refused):
 
 def test_a_perplexity_that_does_not_fit(call, run, tmp_path, refused):
     pytest.importorskip("sklearn")
-    done = call("visualize", run, "--out", tmp_path / "out", "--kinds", "tsne", "--perplexity", 5000)
-    refused(done, "--perplexity 5000: must lie between 0 and the number of images")
-    assert not (tmp_path / "out").exists()
+    for kinds in (("--kinds", "tsne"), ()):
+        done = call("visualize", run, "--out", tmp_path / "out", *kinds, "--perplexity", 5000)
+        refused(done, "--perplexity 5000: must lie between 0 and the number of images")
+        assert not (tmp_path / "out").exists()  # nothing was drawn before
+
+
+def test_the_footer_says_what_is_passed_over():
+    vectors, ones = torch.eye(2), torch.ones(2, dtype=torch.int64)
+    for camids, ids, words in (
+        (ones, None, "Passed over: images of the query's identity at its own camera."),
+        (0 * ones, None, "Cameras are not known: no image of the same person is passed over."),
+        (0 * ones, np.array(["a", "b"]), "Passed over: the query's own image."),
+        (ones, np.array(["a", "b"]), "Passed over: images .* at its own camera and the query's own image."),
+    ):
+        side = LabeledFeatures(vectors, ones, camids, ids)
+        assert re.fullmatch(words, left_out(RetrievalFeatures(side, side, RECORDS)))
 
 
 def test_subjects_that_are_none(call, tmp_path, refused):

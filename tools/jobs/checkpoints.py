@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 from evaluation.protocols import Protocol
@@ -28,6 +29,7 @@ from tools.jobs.train_supernet import WEIGHTS as SUPERNET
 
 def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
     """For the folder of what is made of a network: the source's name, the arch's and the data set's."""
+    source = Path(os.path.abspath(source)) if source.exists() else source  # "." has no name
     name = source.parent.name if source.suffix == ".safetensors" else source.name
     name = source.stem if source.suffix in (".npz", ".onnx") else name
     if arch:

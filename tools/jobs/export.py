@@ -22,17 +22,16 @@ from evaluation.export import (
 )
 from evaluation.export.parity import LARGEST_SHARE, LEAST_COSINE
 from evaluation.protocols import Protocol
-from reid.engine.device import seeded
 from reid.errors import UserError
 from reid.files import write_json
-from reid.models.network import ReidNetwork, count_parameters
-from search.cost import format_flops, network_flops
+from reid.models.network import ReidNetwork
+from search.cost import format_flops
 from search.latency.machine import describe_machine
-from supernet.catalog import NetworkSpec, build, find_network
 from supernet.zoo import FOLDER
 from tools.cli import Job
 from tools.jobs.data import Source, open_source
-from tools.jobs.export_source import PROBE, Trained, find_trained, trained_on, training_pixels
+from tools.jobs.export_rivals import fresh_networks, rival_files
+from tools.jobs.export_source import PROBE, Trained, about_of, find_trained, trained_on, training_pixels
 from tools.jobs.export_speed import TARGET, measure_speeds
 from tools.jobs.export_table import ExportedFile, ExportRow, export_table
 from tools.jobs.opening import announce, shown
@@ -74,23 +73,38 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
     if there and not job.resume:
         raise UserError(f"{shown(there[0])} is there already; give another --out, or --resume to write it again")
     size = trained.spec.input_size
-    rivals = [find_network(name, [], size, size, job.experiment.last_stride)[0] for name in request.beside]
+    networks = fresh_networks(request.beside, size, job)
     data, without = _data(job, trained, request)
     calibration, probe = (None, None) if data is None else training_pixels(data, size)
     samples = {"random": random_pixels(PROBE, size, job.seed)} | ({} if probe is None else {"training": probe})
-    about = _about(trained.network, trained.spec, request, sha256(trained.weights))
+    about = about_of(trained.network, trained.spec, request.preprocess, sha256(trained.weights))
     _announce(trained, about, data, without)
 
-    files = [_exported(trained.network, about, paths[0], samples)]
-    if request.int8:
-        told = quantise(paths[0], paths[1], about, calibration)
-        parity = measure_parity(trained.network, open_session(paths[1]), probe, told)
-        files.append(ExportedFile(paths[1].name, paths[1], told, {"training": parity}))
-    if request.score:
-        files = [_scored(file, data, job) for file in files]
-    rows = _timed(files, rivals, samples["random"], request, job.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        # First: where one cannot be exported, nothing has been written yet.
+        ranges = calibration if request.int8 else None
+        rivals = [
+            file for each in networks for file in rival_files(*each, about, samples["random"], ranges, Path(folder))
+        ]
+        files = [_exported(trained.network, about, paths[0], samples)]
+        _remove_stale(paths[1], paths[2], request)
+        if request.int8:
+            told = quantise(paths[0], paths[1], about, calibration)
+            parity = measure_parity(trained.network, open_session(paths[1]), probe, told)
+            files.append(ExportedFile(paths[1].name, paths[1], told, {"training": parity}))
+        if request.score:
+            files = [_scored(file, data, job) for file in files]
+        rows = _timed([*files, *rivals])
     print(f"\n{export_table(rows)}")
     return write_json(paths[2], _told(rows, trained, data, request, calibration))
+
+
+def _remove_stale(int8: Path, told: Path, request: Request) -> None:
+    """Removes what was made of the file that has just been written again, so that nothing stays that is not of it."""
+    if int8.exists() and not request.int8:
+        print(f"  removed   {shown(int8)}, quantised from the file that was here before; --int8 writes it again")
+    for path in (int8, told):
+        path.unlink(missing_ok=True)
 
 
 def _data(job: Job, trained: Trained, request: Request) -> tuple[Source | None, str | None]:
@@ -99,7 +113,10 @@ def _data(job: Job, trained: Trained, request: Request) -> tuple[Source | None, 
     if not needed and trained.run is None:
         return None, "these weights have no run folder"
     try:
-        data = open_source(trained_on(trained, job.experiment.data), job.data, trained.spec.input_size)
+        config = trained_on(trained, job.experiment.data)
+        if trained.run is not None and job.data is not None and config.dataset is None and config.name == "synthetic":
+            raise UserError(f"--data {job.data}: {shown(trained.run)} was trained on the synthetic set; leave it out")
+        data = open_source(config, job.data, trained.spec.input_size)
     except UserError as error:
         if needed:
             raise
@@ -107,18 +124,6 @@ def _data(job: Job, trained: Trained, request: Request) -> tuple[Source | None, 
     if request.score and not data.dataset.query:
         raise UserError(f"data set '{data.dataset.name}' has no query and gallery: leave --score out")
     return data, None
-
-
-def _about(network: ReidNetwork, spec: NetworkSpec, request: Request, digest: str) -> FileAbout:
-    return FileAbout(
-        name=spec.name,
-        input_size=spec.input_size,
-        feature_dim=network.feature_dim,
-        flops=network_flops(network, spec.input_size),
-        parameters=count_parameters(network),
-        weights_sha256=digest,
-        pixels=request.preprocess,
-    )
 
 
 def _announce(trained: Trained, about: FileAbout, data: Source | None, without: str | None) -> None:
@@ -156,23 +161,9 @@ def _scored(file: ExportedFile, data: Source, job: Job) -> ExportedFile:
     return replace(file, mAP=evaluation.score.mAP, rank1=evaluation.score.rank1)
 
 
-def _timed(
-    files: Sequence[ExportedFile], rivals: Sequence[NetworkSpec], pixels: torch.Tensor, request: Request, seed: int
-) -> list[ExportRow]:
-    """The files and, in turn with them, rivals, whose files are not kept."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = [*files, *(_rival(spec, Path(folder), pixels, request, seed) for spec in rivals)]
-        speeds = measure_speeds([(file.path, file.about) for file in files])
-        return [ExportRow(file, file.path.stat().st_size, speed) for file, speed in zip(files, speeds, strict=True)]
-
-
-def _rival(spec: NetworkSpec, folder: Path, pixels: torch.Tensor, request: Request, seed: int) -> ExportedFile:
-    """A network with fresh weights, which change neither its time nor its size."""
-    with seeded(seed):
-        network = build(spec).eval()
-    about, path = _about(network, spec, request, ""), folder / f"{spec.name}.onnx"
-    found = export_network(network, about, path, {"random": pixels})
-    return ExportedFile(f"{spec.name} (untrained)", path, about, found)
+def _timed(files: Sequence[ExportedFile]) -> list[ExportRow]:
+    speeds = measure_speeds([(file.path, file.about) for file in files])
+    return [ExportRow(file, file.path.stat().st_size, speed) for file, speed in zip(files, speeds, strict=True)]
 
 
 def _told(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from evaluation.export import FileAbout
 from reid.config import build_config
 from reid.data.augment import resize
 from reid.data.decode import decode_image
@@ -15,7 +16,8 @@ from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_yaml
-from reid.models.network import ReidNetwork
+from reid.models.network import ReidNetwork, count_parameters
+from search.cost import network_flops
 from supernet.catalog import NetworkSpec, spec_from_dict
 from supernet.zoo import FOLDER, find_entry, load_backbone
 from tools.jobs.checkpoints import weights_in
@@ -65,8 +67,27 @@ def find_trained(source: str, zoo: Path = FOLDER) -> Trained:
         network = load_backbone(entry.name, zoo)
         return Trained(network, spec_from_dict(read_about(weights)), entry.name, weights, None)
     network, spec = load_network(path, torch.device("cpu"))
-    name = re.sub(r"[^A-Za-z0-9_.+-]+", "-", spec.name).strip("-.") or "network"
-    return Trained(network.eval(), spec, name, path, path.parent if (path.parent / CONFIG).is_file() else None)
+    return Trained(
+        network.eval(), spec, file_stem(spec), path, path.parent if (path.parent / CONFIG).is_file() else None
+    )
+
+
+def about_of(network: ReidNetwork, spec: NetworkSpec, pixels: bool, digest: str = "") -> FileAbout:
+    """What a float32 file of ``network`` says of itself; ``digest`` is its weights' SHA-256, empty for fresh ones."""
+    return FileAbout(
+        name=spec.name,
+        input_size=spec.input_size,
+        feature_dim=network.feature_dim,
+        flops=network_flops(network, spec.input_size),
+        parameters=count_parameters(network),
+        weights_sha256=digest,
+        pixels=pixels,
+    )
+
+
+def file_stem(spec: NetworkSpec) -> str:
+    """The network's name without what file names had better not have."""
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", spec.name).strip("-.") or "network"
 
 
 def trained_on(trained: Trained, config: DataConfig) -> DataConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ class ExportedFile:
         label: its name; of a baseline what it is, as its file is not kept.
         path: where it is.
         about: what it says of itself.
-        parity: to PyTorch, by what images.
+        parity: to PyTorch, by what images; empty where it would say nothing.
         mAP, rank1: fractions, where it was scored.
     """
 
@@ -52,12 +53,17 @@ class ExportRow:
             "file": file.label,
             "bytes": self.size,
             **dataclasses.asdict(file.about),
-            "parity": {words: dataclasses.asdict(parity) for words, parity in file.parity.items()},
+            "parity": {words: _finite(parity) for words, parity in file.parity.items()},
             **dataclasses.asdict(self.speed),
             "mAP": file.mAP,
             "rank1": file.rank1,
         }
         return {**told, "memory": memory and {**dataclasses.asdict(memory), "added": memory.added}}
+
+
+def _finite(parity: Parity) -> dict[str, float | None]:
+    """JSON has no NaN, which the cosine of an embedding of zeros is."""
+    return {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(parity).items()}
 
 
 def export_table(rows: Sequence[ExportRow]) -> str:
@@ -77,9 +83,9 @@ def _cells(row: ExportRow) -> tuple[str, ...]:
     return (
         file.label,
         f"{row.size / 1e6:.2f}",
-        f"{max(each.difference for each in found):.1e}",
-        f"{min(each.mean_cosine for each in found):.5f}",
-        f"{min(each.least_cosine for each in found):.5f}",
+        f"{max(each.difference for each in found):.1e}" if found else "-",
+        f"{min(each.mean_cosine for each in found):.5f}" if found else "-",
+        f"{min(each.least_cosine for each in found):.5f}" if found else "-",
         f"{speed.median_ms:.2f}",
         f"{speed.least_ms:.2f}",
         f"{speed.images_per_second:.0f}",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from reid.engine.device import describe_device
 from reid.errors import UserError
-from reid.files import read_json, write_json
+from reid.files import write_json
 from tools.cli import Job
 from tools.jobs.checkpoints import open_subject
 from tools.jobs.datasets import open_test_sets
@@ -14,12 +15,15 @@ from tools.jobs.opening import announce, shown
 from tools.jobs.ownership import check_owner
 from tools.jobs.pictures.album import keep_private, open_album, shows_real_persons
 from tools.jobs.pictures.draw import draw_pictures, possible_kinds
-from tools.jobs.pictures.page import write_page
+from tools.jobs.pictures.page import PAGE, write_page
 from tools.jobs.pictures.request import Request, check_request
 from tools.jobs.provenance import command, commit
 from tools.jobs.subject import features_on_test
 
 PICTURES = "pictures.json"
+
+_OURS = re.compile(r"(?:(?:ranked|activations)-\d+|tsne)\.png")
+"""The pictures' names; see ``tools.jobs.pictures``."""
 
 
 def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: Request) -> Path:
@@ -52,26 +56,31 @@ def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: 
     album = open_album(source)
     pids = album.identities(request.pids)
     features = features_on_test(opened, source, request.protocol).to(opened.device)
-    drawn = draw_pictures(job, opened, album, features, kinds, pids, request)
+    drawing = draw_pictures(job, opened, album, features, kinds, pids, request)
+    for note in drawing.notes:
+        print(f"  note      {note}")
     real = shows_real_persons(source.dataset)
-    page = write_page(job.out, drawn, features, train_set, real, notes)
-    files = [path.name for each in drawn for path in each.paths]
+    page = write_page(job.out, drawing, features, train_set, real, [*notes, *drawing.notes])
+    files = [path.name for each in drawing.drawn for path in each.paths]
     for name in set(earlier) - set(files):
         (job.out / name).unlink(missing_ok=True)
-    lists = [fact for each in drawn for fact in each.facts]
+    lists = [fact for each in drawing.drawn for fact in each.facts]
+    told = {"pictures": files, "lists": lists, "score": drawing.score and drawing.score.as_dict()}
     about = {"about": dict(features.about), "seed": job.seed, "command": command(), "commit": commit()}
-    write_json(job.out / PICTURES, {"pictures": files, "lists": lists, **about})
+    write_json(job.out / PICTURES, {**told, **about})
     if real:
         print(f"private: pictures of real persons ({source.dataset.name}) were written to {job.out}; keep them private")
     return page
 
 
 def _earlier(job: Job) -> list[str]:
-    """Files of an earlier call in the folder; raises UserError where they are not to be replaced."""
+    """Pictures of an earlier call in the folder, also of one that was interrupted; raises UserError where they, or a
+    page, are not to be replaced."""
     check_owner(job.out)
-    path = job.out / PICTURES
-    if not path.exists():
-        return []
-    if not job.resume:
-        raise UserError(f"{job.out} already holds pictures; give another folder with --out, or add --resume")
-    return [Path(name).name for name in read_json(path)["pictures"]]
+    pictures = sorted(path.name for path in job.out.glob("*.png") if _OURS.fullmatch(path.name))
+    there = [*pictures, *(name for name in (PAGE, PICTURES) if (job.out / name).exists())]
+    if there and not job.resume:
+        raise UserError(
+            f"{shown(job.out)} already holds {there[0]}; give another folder with --out, or add --resume to replace it"
+        )
+    return pictures

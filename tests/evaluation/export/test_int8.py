@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.export import FileAbout, measure_parity, open_session, quantise, random_pixels
+from evaluation.export import FileAbout, export_network, measure_parity, open_session, quantise, random_pixels
 from reid.errors import UserError
+from reid.models.heads import BNNeckHead
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -58,6 +59,26 @@ def test_what_stays_float(quantised):
     assert [node.op_type for node in inside if set(node.output) & quantisers] == ["Transpose"]
     assert about.precision == "int8"
     assert FileAbout.from_metadata(session.get_modelmeta().custom_metadata_map, path) == about
+
+
+def test_layers_of_gates_and_head_are_int8_and_what_they_feed_is_not(make_network, about_of, tmp_path):
+    network = make_network(se=True, act="h-swish")
+    network.head = BNNeckHead(24, embedding=10).eval()
+    about, path = about_of(network), tmp_path / "n.onnx"
+    export_network(network, about, path, {})
+    quantise(path, tmp_path / "int8.onnx", about, random_pixels(8, SIZE))
+    nodes = onnx.load(tmp_path / "int8.onnx").graph.node
+    made = {output: node for node in nodes for output in node.output}
+    layers = [node for node in nodes if node.op_type in ("Conv", "Gemm", "MatMul")]
+    assert {"fc1", "fc2", "embed"} <= {node.name.split("/")[-2] for node in layers}
+    for node in layers:
+        assert made[node.input[0]].op_type == made[node.input[1]].op_type == "DequantizeLinear"
+    stay = ("GlobalAveragePool", "HardSigmoid", "HardSwish", "BatchNormalization")
+    assert {node.op_type for node in nodes} >= set(stay)
+    for node in nodes:  # nothing that one of these gives is quantised again but as the input of a layer
+        if node.op_type == "QuantizeLinear" and (maker := made.get(node.input[0])) and maker.op_type in stay:
+            (told,) = [each for each in nodes if node.output[0] in each.input]
+            assert all(each.op_type in ("Conv", "MatMul", "Gemm") for each in nodes if told.output[0] in each.input)
 
 
 def test_embeddings_stay_near(network, exported, quantised):

@@ -68,6 +68,20 @@ def test_a_dead_map_stays_zero():
     assert not dead.any() and not upsampled(dead, (8, 8)).any()
 
 
+@pytest.mark.parametrize("value", [1.0, 0.1, 0.2, 1 / 3, 8**-0.5])
+def test_a_map_of_one_value_is_no_picture_of_its_rounding(value):
+    """Also a network whose last map is of one place."""
+    for shape in ((1, 4, 2), (1, 1, 1), (1, 8, 4)):
+        for size in ((128, 64), (64, 32), (50, 23)):
+            assert not upsampled(torch.full(shape, value), size).any()
+
+
+def test_a_small_difference_is_stretched_all_the_same():
+    grid = torch.tensor([[[1.0, 1.0], [1.0, 1.0001]]])
+    found = upsampled(grid, (8, 4))
+    assert (found.min(), found.max()) == (0, 1) and found[0, 7, 3] == 1
+
+
 def test_a_network_without_a_map_is_refused():
     with pytest.raises(UserError, match="shows no feature map.* need a checkpoint"):
         activation_maps(nn.Identity(), torch.zeros(1, 4, 4, 3, dtype=torch.uint8), (4, 4), "cpu")

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from evaluation.features.files import RetrievalFeatures
 from evaluation.pictures.tsne import draw_tsne
+from evaluation.protocols import passed_over
 from evaluation.retrieval.lists import choose_queries, query_scores, ranked_lists
-from evaluation.tsne import need_sklearn, tsne_plane
+from evaluation.retrieval.scores import QueryScores, mean_score
+from evaluation.tsne import Plane, need_sklearn, tsne_plane
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from tools.cli import Job
 from tools.jobs.pictures.album import Album
 from tools.jobs.pictures.lists import Maps, draw_lists, draw_maps, list_facts
-from tools.jobs.pictures.page import Drawn
+from tools.jobs.pictures.page import Drawing, Drawn
 from tools.jobs.pictures.request import KINDS, QUERIES, Request
 from tools.jobs.subject import Subject
 
@@ -47,21 +49,37 @@ def draw_pictures(
     kinds: Sequence[str],
     pids: tuple[int, ...],
     request: Request,
-) -> list[Drawn]:
-    """Draws ``kinds`` into ``job.out``; ``pids`` are the numbers of the request's persons.
+) -> Drawing:
+    """Draws ``kinds`` into ``job.out``; ``pids`` are the numbers of the request's persons. Where it raises, nothing was
+    written.
 
     Raises:
         UserError: no query is left to draw, the features cannot be ranked, or the t-SNE's options do not fit.
     """
-    drawn = []
+    drawn: list[Drawn] = []
+    plane, notes = _plane(job, features, pids, request) if "tsne" in kinds else (None, ())
+    score = None
     if "ranked" in kinds or "activations" in kinds:
-        drawn += _draw_queries(job, subject, album, features, kinds, pids, request)
-    if "tsne" in kinds:
-        plane = tsne_plane(features, request.persons, job.seed, request.perplexity, request.protocol.metric)
+        scores = query_scores(features, request.protocol.metric)
+        score = mean_score(scores, skipped=len(features.query) - len(scores.counted))
+        drawn += _draw_queries(job, subject, album, features, scores, kinds, pids, request)
+    if plane is not None:
         title = f"Embeddings of {_what(features)} (t-SNE)"
         path = draw_tsne(plane, job.out / "tsne.png", title, album.person, album.camera)
         drawn.append(Drawn("Embeddings (t-SNE)", "", (path,)))
-    return drawn
+    return Drawing(tuple(drawn), notes, score)
+
+
+def _plane(
+    job: Job, features: RetrievalFeatures, pids: tuple[int, ...], request: Request
+) -> tuple[Plane | None, tuple[str, ...]]:
+    """The t-SNE, or why these data have none; raises UserError where it, or a perplexity, was asked for."""
+    try:
+        return tsne_plane(features, request.persons, job.seed, request.perplexity, request.protocol.metric, pids), ()
+    except UserError as error:
+        if request.kinds is not None or request.perplexity is not None:
+            raise
+        return None, (f"left out: {error}",)
 
 
 def _draw_queries(
@@ -69,12 +87,12 @@ def _draw_queries(
     subject: Subject,
     album: Album,
     features: RetrievalFeatures,
+    scores: QueryScores,
     kinds: Sequence[str],
     pids: tuple[int, ...],
     request: Request,
 ) -> list[Drawn]:
     metric, drawn = request.protocol.metric, []
-    scores = query_scores(features, metric)
     count = request.queries or (None if pids else QUERIES)
     queries = choose_queries(features.query.pids, scores, count, pids, request.worst, job.seed)
     if not queries:
@@ -83,7 +101,7 @@ def _draw_queries(
     chosen, maps = f"{len(queries)} queries, {how}", Maps(subject, album)
     if "ranked" in kinds:
         lists = ranked_lists(features, queries, request.top, scores, metric)
-        footer = (f"{_what(features)}, {metric} distance. {_passed_over(album)}",)
+        footer = (f"{_what(features)}, {metric} distance. {left_out(features)}",)
         paths = draw_lists(job.out, lists, album, footer, maps if request.maps_in_lists else None)
         facts = tuple(list_facts(each, album) for each in lists)
         drawn.append(Drawn("Ranked lists", f"{chosen}; of each the nearest {request.top}.", paths, facts))
@@ -97,10 +115,10 @@ def _what(features: RetrievalFeatures) -> str:
     return f"{features.about['network']} on {features.about['data']}"
 
 
-def _passed_over(album: Album) -> str:
-    if not album.dataset.has_cameras:
-        return "Cameras are not known: no image of the same person is passed over."
-    return "Passed over: images of the same person at the query's own camera."
+def left_out(features: RetrievalFeatures) -> str:
+    """What no ranked list shows, in words."""
+    words = " and ".join(passed_over(features))
+    return f"Passed over: {words}." if words else "Cameras are not known: no image of the same person is passed over."
 
 
 def _need_map(subject: Subject) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from evaluation.features.files import RetrievalFeatures
 from evaluation.report.html import Picture, Section, write_report
+from evaluation.retrieval.scores import ReidScore
 from tools.jobs.provenance import command, commit
 
 PAGE = "index.html"
@@ -31,16 +32,32 @@ class Drawn:
     facts: tuple[Mapping[str, Any], ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """All pictures of a request.
+
+    Attributes:
+        drawn: kind by kind.
+        notes: why one is left out that was not asked for by its name.
+        score: of all queries, where they were ranked.
+    """
+
+    drawn: tuple[Drawn, ...]
+    notes: tuple[str, ...]
+    score: ReidScore | None
+
+
 def write_page(
-    out: Path, drawn: Sequence[Drawn], features: RetrievalFeatures, train_set: str, real: bool, notes: Sequence[str]
+    out: Path, drawing: Drawing, features: RetrievalFeatures, train_set: str, real: bool, notes: Sequence[str]
 ) -> Path:
     """Writes ``index.html``, which holds the pictures themselves, into ``out`` and returns its path."""
-    about = features.about
+    about, score = features.about, drawing.score
     cards = [
         ("Network", str(about["network"])),
         ("Trained on", train_set),
         ("Persons of", str(about["data"])),
         ("Queries, gallery", f"{len(features.query)}, {len(features.gallery)}"),
+        *([("mAP, Rank-1", f"{100 * score.mAP:.1f} %, {100 * score.rank1:.1f} %")] if score else []),
     ]
     private = ("This page shows real persons: keep it private.",) if real else ()
     sections = [
@@ -49,7 +66,7 @@ def write_page(
             (*((each.about,) if each.about else ()), *private),
             pictures=tuple(Picture(path, path.name) for path in each.paths),
         )
-        for each in drawn
+        for each in drawing.drawn
     ]
     sections.append(Section("Command", tuple(notes), code=f"{command()}\n# at commit {commit()}"))
     return write_report(out / PAGE, f"Pictures of {about['network']} on {about['data']}", cards, sections)

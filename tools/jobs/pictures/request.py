@@ -23,7 +23,7 @@ class Request:
         protocol: how features are made and compared.
         dataset, split: see ``tools.jobs.datasets``.
         queries: how many; None for ``QUERIES``, or with ``pids`` all of theirs.
-        pids: names of the identities whose queries are drawn.
+        pids: names of the identities whose queries are drawn; they come first in the t-SNE.
         worst: queries of the least AP first.
         top: gallery images for each query.
         maps_in_lists: draw activation maps below the images of the lists.
