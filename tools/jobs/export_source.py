@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from evaluation.export import FileAbout
-from reid.config import build_config
 from reid.data.augment import resize
 from reid.data.decode import decode_image
 from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
-from reid.files import read_yaml
 from reid.models.network import ReidNetwork, count_parameters
 from search.cost import network_flops
 from supernet.catalog import NetworkSpec, spec_from_dict
@@ -23,7 +21,7 @@ from supernet.zoo import FOLDER, find_entry, load_backbone
 from tools.jobs.checkpoints import weights_in
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
-from tools.jobs.opening import shown
+from tools.jobs.run_data import data_of
 from tools.jobs.subject import load_network
 
 CALIBRATION, PROBE = 256, 32
@@ -91,22 +89,12 @@ def file_stem(spec: NetworkSpec) -> str:
 
 
 def trained_on(trained: Trained, config: DataConfig) -> DataConfig:
-    """The data of its training as its run tells of them, else ``config``. Where the run took what was there, it is that
-    data set by its name: another that is there now is no substitute.
+    """The data of its training, as ``data_of`` reads them, or ``config`` where no run tells of them.
 
     Raises:
         UserError: the run's configuration is damaged.
     """
-    if trained.run is None:
-        return config
-    path = trained.run / CONFIG
-    saved = read_yaml(path)
-    if not isinstance(saved, dict) or not isinstance(saved.get("data"), dict):
-        raise UserError(f"{shown(path)} does not say what the network was trained on; name its weights elsewhere")
-    data = build_config(DataConfig, saved["data"], str(path))
-    if data.dataset is not None:
-        return data
-    return replace(data, name="synthetic" if saved.get("dataset") == "synthetic" else "market1501")
+    return config if trained.run is None else data_of(trained.run)
 
 
 def training_pixels(source: Source, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
