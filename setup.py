@@ -1,13 +1,18 @@
 """Packaging: dependencies as ranges here, the exact tested set in constraints.txt, which make uses."""
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, find_packages, setup
 
 setup(
     name="reid-nas",
     version="0.1.0",
     description="Neural architecture search for lightweight person re-identification backbones",
     python_requires=">=3.11,<3.13",
-    packages=find_packages(include=["reid*", "supernet*", "search*", "evaluation*"]),
+    # Named spaces, archs and recipes and the zoo's weights lie beside the packages, in a checkout and installed alike.
+    packages=[
+        *find_packages(include=["reid*", "supernet*", "search*", "evaluation*"]),
+        *find_namespace_packages(include=["configs", "configs.archs", "configs.recipes", "configs.spaces", "weights"]),
+    ],
+    package_data={"": ["*.yaml", "*.json", "*.safetensors"]},
     install_requires=[
         "torch>=2.11",
         "torchvision>=0.26",  # fits one torch build only: always install the two together
