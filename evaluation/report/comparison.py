@@ -8,6 +8,7 @@ from typing import Any
 
 from evaluation.comparison import comparable, compare
 from evaluation.pictures.architecture import draw_architecture
+from evaluation.pictures.costs import CostDot, draw_costs
 from evaluation.pictures.front import draw_front, scored_candidates
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.history import read_histories
@@ -62,9 +63,10 @@ def write_comparison_report(
             " Right: what the search saw, scored with the supernet's weights on held-out identities;"
             " its scale is not the left one's."
         )
+    costs = (Picture(front, text), *_latency(rows, folder / "latency.png"))
     sections = [
         Section("Results", tuple(about), table=compare(rows)),
-        Section("Accuracy against cost", pictures=(Picture(front, text),)),
+        Section("Accuracy against cost", pictures=costs),
     ]
     if scored:
         progress = draw_search_progress(scored, folder / "search_progress.png")
@@ -83,6 +85,14 @@ def write_comparison_report(
     if config:
         sections.append(Section("Configuration", code=config.rstrip()))
     return write_report(path, title, summary_of(rows, len(scored)), sections)
+
+
+def _latency(rows: Sequence[ResultRow], path: Path) -> tuple[Picture, ...]:
+    """Accuracy against latency, where it was measured of every row: of some alone it would mislead."""
+    if len(rows) < 2 or any(row.latency_ms is None for row in rows):
+        return ()
+    dots = [CostDot(row.name, row.kind, row.mAP, row.mAP_spread, row.flops, row.latency_ms) for row in rows]
+    return (Picture(draw_costs(dots, path, "as in the table"), "mAP on the test set against FLOPs and latency."),)
 
 
 def summary_of(rows: Sequence[ResultRow], candidates: int = 0) -> list[tuple[str, str]]:

@@ -112,7 +112,7 @@ def test_the_comparison_page(tmp_path):
     assert page.all("h2") == [
         "Results", "Accuracy against cost", "The search", "The network found", "Commands", "Configuration",
     ]  # fmt: skip
-    drawn = [tmp_path / "pictures" / f"{name}.png" for name in ("front", "search_progress", "architecture")]
+    drawn = [tmp_path / "pictures" / f"{name}.png" for name in ("front", "latency", "search_progress", "architecture")]
     assert page.pictures == [picture.read_bytes() for picture in drawn]
     assert all(link.startswith("data:") for link in page.links)  # nothing is fetched
     cells = [cell.rstrip("*") for line in comparison_table(ROWS).splitlines()[2:] for cell in re.split(r"\s{2,}", line)]
@@ -123,14 +123,20 @@ def test_the_comparison_page(tmp_path):
 def test_the_page_without_a_search(tmp_path):
     page = Page(write_comparison_report(tmp_path / "report.html", ROWS).read_text(encoding="utf-8"))
     assert page.all("h2") == ["Results", "Accuracy against cost"]
-    assert len(page.pictures) == 1
+    assert len(page.pictures) == 2  # accuracy against FLOPs, and against latency
+
+
+def test_no_picture_of_latency_where_a_row_has_none(tmp_path):
+    rows = [ROWS[0], replace(ROWS[1], latency_ms=None)]
+    page = Page(write_comparison_report(tmp_path / "report.html", rows).read_text())
+    assert len(page.pictures) == 1 and not (tmp_path / "pictures" / "latency.png").exists()
 
 
 @pytest.mark.parametrize("change", [{}, {"train_set": "others"}, {"input_size": (128, 64)}])
 def test_a_picture_of_what_cannot_be_compared_says_so(tmp_path, change):
     rows = [ROW, replace(ROWS[1], **change)]
     page = Page(write_comparison_report(tmp_path / "report.html", rows).read_text(encoding="utf-8"))
-    (caption,) = page.all("figcaption")
+    caption = page.all("figcaption")[0]
     assert ("Not all of these networks can be compared" in caption) == bool(change)
 
 
