@@ -1,4 +1,5 @@
-"""Batched augmentation on the device that trains: flip, pad and crop, normalise, random erasing.
+"""Batched augmentation on the device that trains, in fast-reid's order: policy, pad and crop with flip, colour,
+rotation, normalise, random erasing.
 
 What is random is drawn first, on the CPU, into an ``AugmentDraw``; applying a draw is deterministic. So the
 same generator gives the same batch on the CPU and on a GPU, and a test can apply a draw image by image.
@@ -15,6 +16,9 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 from torch.nn.functional import interpolate
 
+from reid.data.colour import JitterDraw, JitterRanges, draw_jitter, jitter, to_grayscale
+from reid.data.policy import PolicyDraw, apply_policy, draw_policy
+from reid.data.warp import rotate
 from reid.transfer import to_device
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -41,6 +45,16 @@ class AugmentConfig:
         erase: chance that a rectangle is erased.
         erase_area: smallest and largest share of the image that a rectangle covers.
         erase_ratio: r; the rectangle's height / width is uniform in r .. 1/r.
+        crop_from: images are resized to this many times the final height and width before the random crop of the
+            final size; 1.125 is 288x144 for 256x128. The padding, if any, is added at the larger size.
+        jitter: chance that an image's brightness, contrast, saturation and hue are changed, in an order that is
+            drawn for each batch.
+        jitter_brightness, jitter_contrast, jitter_saturation: b; the factor is uniform in 1 - b .. 1 + b. The
+            defaults are fast-reid's, as is that of the hue.
+        jitter_hue: the shift is uniform in -hue .. hue, in turns of the color circle.
+        grayscale: chance that an image loses its color.
+        rotate: degrees; every image is turned by an angle uniform in -rotate .. rotate, with black beside it.
+        auto_augment: chance that an image has one random operation of ``reid.data.policy``.
     """
 
     flip: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -48,6 +62,15 @@ class AugmentConfig:
     erase: Annotated[float, Field(ge=0, le=1)] = 0.5
     erase_area: Annotated[tuple[float, float], AfterValidator(_ordered)] = (0.02, 0.4)
     erase_ratio: Annotated[float, Field(gt=0, le=1)] = 0.3
+    crop_from: Annotated[float, Field(ge=1, le=4)] = 1.0
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    jitter_brightness: Annotated[float, Field(ge=0, le=1)] = 0.15
+    jitter_contrast: Annotated[float, Field(ge=0, le=1)] = 0.15
+    jitter_saturation: Annotated[float, Field(ge=0, le=1)] = 0.1
+    jitter_hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    grayscale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    auto_augment: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,23 +79,41 @@ class AugmentDraw:
 
     Attributes:
         flip: ``(N,) bool``.
-        top, left: ``(N,) int64`` in ``0..2 * pad``, the crop's corner in the padded image.
+        top, left: ``(N,) int64``, the crop's corner in the padded image; in ``0..2 * pad`` where the crop is not from
+            a larger image.
         box: ``(N, 4) int64``, top, left, height and width of the erased rectangle in the crop; height 0
             erases nothing.
+        policy, jitter: None where they are off, as below.
+        gray: ``(N,) bool``.
+        degrees: ``(N,) float32``, counter-clockwise.
     """
 
     flip: torch.Tensor
     top: torch.Tensor
     left: torch.Tensor
     box: torch.Tensor
+    policy: PolicyDraw | None = None
+    jitter: JitterDraw | None = None
+    gray: torch.Tensor | None = None
+    degrees: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> AugmentDraw:
-        """The same on ``device``, by one copy that is not waited for."""
+        """The same on ``device``, by one copy for what is always drawn and one or two for each addition that is on;
+        none is waited for."""
         if device.type == "cpu":
             return self
         packed = torch.stack([self.flip.long(), self.top, self.left, *self.box.unbind(1)])
         flip, top, left, *box = to_device(packed, device)
-        return AugmentDraw(flip=flip.bool(), top=top, left=left, box=torch.stack(box, dim=1))
+        return AugmentDraw(
+            flip=flip.bool(),
+            top=top,
+            left=left,
+            box=torch.stack(box, dim=1),
+            policy=None if self.policy is None else self.policy.to(device),
+            jitter=None if self.jitter is None else self.jitter.to(device),
+            gray=None if self.gray is None else to_device(self.gray, device),
+            degrees=None if self.degrees is None else to_device(self.degrees, device),
+        )
 
 
 def prepare(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -98,39 +139,66 @@ def pixels_of(prepared: torch.Tensor) -> torch.Tensor:
 def augment(
     images: torch.Tensor, size: tuple[int, int], config: AugmentConfig, generator: torch.Generator
 ) -> torch.Tensor:
-    """Training images as a network takes them: ``prepare`` with random flip, crop and erasing for each image.
+    """Training images as a network takes them: ``prepare`` with what ``config`` adds, at random for each image.
 
     Args:
         images: ``(N, H, W, 3) uint8`` on any device.
         size: height h and width w that come out.
         config: what may happen, and how often.
-        generator: a CPU generator; N alone decides how much is drawn from it.
+        generator: a CPU generator; N and what is turned on decide how much is drawn from it.
 
     Returns:
         ``(N, 3, h, w) float32`` in channels-last memory format, on the images' device.
     """
-    return apply_draw(images, size, draw(len(images), size, config, generator), config.pad)
+    drawn = draw(len(images), size, config, generator)
+    return apply_draw(images, size, drawn, config.pad, config.crop_from)
 
 
 def draw(count: int, size: tuple[int, int], config: AugmentConfig, generator: torch.Generator) -> AugmentDraw:
-    """What ``augment`` does to ``count`` images, drawn from a CPU generator."""
+    """What ``augment`` does to ``count`` images, drawn from a CPU generator.
+
+    Flip, crop and erasing come first, and the rest draws nothing while it is off: their numbers are the same whatever
+    is added.
+    """
     chance = torch.rand(2, count, generator=generator)
-    corner = torch.randint(0, 2 * config.pad + 1, (2, count), generator=generator)
+    spare = [large + 2 * config.pad - side for large, side in zip(enlarged(size, config.crop_from), size, strict=True)]
+    top, left = (torch.randint(0, room + 1, (count,), generator=generator) for room in spare)
     box = _draw_boxes(count, size, config, generator)
     box[chance[1] >= config.erase] = 0
-    return AugmentDraw(flip=chance[0] < config.flip, top=corner[0], left=corner[1], box=box)
+    ranges = JitterRanges(config.jitter_brightness, config.jitter_contrast, config.jitter_saturation, config.jitter_hue)
+    return AugmentDraw(
+        flip=chance[0] < config.flip,
+        top=top,
+        left=left,
+        box=box,
+        policy=draw_policy(count, config.auto_augment, generator) if config.auto_augment else None,
+        jitter=draw_jitter(count, config.jitter, ranges, generator) if config.jitter else None,
+        gray=torch.rand(count, generator=generator) < config.grayscale if config.grayscale else None,
+        degrees=config.rotate * (2 * torch.rand(count, generator=generator) - 1) if config.rotate else None,
+    )
 
 
-def apply_draw(images: torch.Tensor, size: tuple[int, int], drawn: AugmentDraw, pad: int) -> torch.Tensor:
-    """Resizes, flips, pads with black and crops, normalises, and erases; shapes as in ``augment``.
+def enlarged(size: tuple[int, int], crop_from: float) -> tuple[int, int]:
+    """Height and width that images have before a crop of ``size``, in whole pixels."""
+    return round(size[0] * crop_from), round(size[1] * crop_from)
+
+
+def apply_draw(
+    images: torch.Tensor, size: tuple[int, int], drawn: AugmentDraw, pad: int, crop_from: float = 1.0
+) -> torch.Tensor:
+    """Resizes, runs the policy, flips, pads with black and crops, changes the colour, rotates, normalises, and erases;
+    shapes as in ``augment``.
 
     An erased pixel is 0 after normalisation, that is, ImageNet's mean: ReID's usual filling.
     """
-    images = resize(images, size)
-    batch, height, width = images.shape[:3]
+    images = resize(images, enlarged(size, crop_from))
+    batch, large_height, large_width = images.shape[:3]
+    height, width = size
     device = images.device
     drawn = drawn.to(device)
-    padded_height, padded_width = height + 2 * pad, width + 2 * pad
+    if drawn.policy is not None:
+        images = apply_policy(images, drawn.policy)
+    padded_height, padded_width = large_height + 2 * pad, large_width + 2 * pad
     rows = drawn.top[:, None] + torch.arange(height, device=device)
     rows = rows + torch.arange(batch, device=device)[:, None] * padded_height
     columns = drawn.left[:, None] + torch.arange(width, device=device)
@@ -139,10 +207,26 @@ def apply_draw(images: torch.Tensor, size: tuple[int, int], drawn: AugmentDraw, 
     dtype = torch.int32 if batch * padded_height * padded_width < 2**31 else torch.int64
     pixel = (rows * padded_width).to(dtype)[:, :, None] + columns.to(dtype)[:, None, :]
     canvas = images.new_zeros(batch, padded_height, padded_width, 3)
-    canvas[:, pad : pad + height, pad : pad + width] = images
+    canvas[:, pad : pad + large_height, pad : pad + large_width] = images
     cropped = canvas.view(-1, 3).index_select(0, pixel.view(-1)).view(batch, height, width, 3)
     erase = _erase_lines if device.type == "cpu" else _erase_masked
-    return erase(_normalise(cropped), drawn.box)
+    return erase(_normalise(_recolour_and_rotate(cropped, drawn)), drawn.box)
+
+
+def _recolour_and_rotate(images: torch.Tensor, drawn: AugmentDraw) -> torch.Tensor:
+    """``(N, h, w, 3) uint8`` after jitter, grayscale and rotation: ``float32`` levels in 0..255, which are not rounded
+    in between; the pixels themselves where none of the three is on."""
+    if drawn.jitter is None and drawn.gray is None and drawn.degrees is None:
+        return images
+    # Channel by channel in memory: what mixes channels reads them in one piece.
+    planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255
+    if drawn.jitter is not None:
+        planes = jitter(planes, drawn.jitter)
+    if drawn.gray is not None:
+        planes = to_grayscale(planes, drawn.gray)
+    if drawn.degrees is not None:
+        planes = rotate(planes, drawn.degrees)
+    return (planes * 255).permute(0, 2, 3, 1)
 
 
 def _draw_boxes(count: int, size: tuple[int, int], config: AugmentConfig, generator: torch.Generator) -> torch.Tensor:
@@ -188,10 +272,10 @@ def _sides(box: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, to
 
 
 def _normalise(images: torch.Tensor) -> torch.Tensor:
-    """``(N, h, w, 3) uint8`` to ``(N, 3, h, w) float32`` in channels-last memory."""
+    """``(N, h, w, 3)``, uint8 or float32 in 0..255, to ``(N, 3, h, w) float32`` in channels-last memory."""
     batch, height, width, channels = images.shape
     scale, shift = scale_and_shift(width, images.device)
-    rows = images.reshape(batch, height, width * channels).to(torch.float32).mul_(scale).add_(shift)
+    rows = images.reshape(batch, height, width * channels).to(torch.float32, copy=True).mul_(scale).add_(shift)
     return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 

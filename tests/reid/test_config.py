@@ -174,6 +174,12 @@ def test_demo_inherits_what_it_does_not_change():
     assert full.retrain == standard and demo.data.name == "synthetic" and demo.search.flops != full.search.flops
 
 
+def test_an_override_reaches_the_augmentation():
+    overrides = ((), ("retrain.augment.grayscale=0.1",))
+    usual, changed = (load_config(Experiment, CONFIGS / "demo.yaml", over).retrain.augment for over in overrides)
+    assert usual.grayscale == 0 and changed == dataclasses.replace(usual, grayscale=0.1)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -183,6 +189,7 @@ def test_demo_inherits_what_it_does_not_change():
         ("data.synthetic.cameas=3", "unknown key 'data.synthetic.cameas'; nearest: cameras"),
         ("data.synthetic.cameras=1", "cameras=1"),
         ("data.name=mars", "data.name: .*'auto'.*given: 'mars'"),
+        ("retrain.augment.grayscale=2", "retrain.augment.grayscale: .*less than or equal to 1"),
         ("retrain.epochs=0", "retrain.epochs: .*greater than or equal to 1"),
         ("retrain.losses.classification.smoothing=1", "retrain.losses.classification.smoothing: .*less than 1"),
         ("retrain.losses.smoothing=0.1", "unknown key 'retrain.losses.smoothing'"),

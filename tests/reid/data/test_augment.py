@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch.nn.functional import interpolate
 from torchvision.transforms import functional as tvf
 
+from reid.config import load_config
 from reid.data import augment as module
 from reid.data.augment import (
     IMAGENET_MEAN,
@@ -17,10 +18,24 @@ from reid.data.augment import (
     apply_draw,
     augment,
     draw,
+    enlarged,
     pixels_of,
     prepare,
     resize,
 )
+from reid.data.colour import jitter
+from reid.data.policy import apply_policy
+from reid.engine.recipe import Recipe
+
+ADDITIONS = {
+    "crop_from": 1.125,
+    "jitter": 0.5,
+    "grayscale": 0.3,
+    "rotate": 15.0,
+    "auto_augment": 0.5,
+}
+"""A value that turns each addition on."""
+ALL_ON = AugmentConfig(pad=3, **ADDITIONS)
 
 
 def random_images(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -28,15 +43,30 @@ def random_images(count: int, height: int, width: int, seed: int = 0) -> torch.T
     return torch.randint(0, 256, (count, height, width, 3), dtype=torch.uint8, generator=generator)
 
 
-def one_at_a_time(images: torch.Tensor, size: tuple[int, int], drawn: AugmentDraw, pad: int) -> torch.Tensor:
-    """What apply_draw does, image by image with torchvision's functions."""
+def one_at_a_time(
+    images: torch.Tensor, size: tuple[int, int], drawn: AugmentDraw, pad: int, crop_from: float = 1.0
+) -> torch.Tensor:
+    """What apply_draw does, image by image with torchvision's functions; the jitter and the policy, which have tests of
+    their own, are its own."""
     out = []
-    for i, image in enumerate(images):
-        x = tvf.resize(image.permute(2, 0, 1).contiguous(), list(size), antialias=True)
+    large = list(enlarged(size, crop_from))
+    images = torch.stack([tvf.resize(image.permute(2, 0, 1).contiguous(), large, antialias=True) for image in images])
+    if drawn.policy is not None:
+        images = apply_policy(images.permute(0, 2, 3, 1).contiguous(), drawn.policy).permute(0, 3, 1, 2)
+    cropped = []
+    for i, x in enumerate(images):
         if drawn.flip[i]:
             x = tvf.hflip(x)
-        x = tvf.crop(tvf.pad(x, [pad]), int(drawn.top[i]), int(drawn.left[i]), *size)
-        x = tvf.normalize(x.float() / 255, IMAGENET_MEAN, IMAGENET_STD)
+        cropped.append(tvf.crop(tvf.pad(x, [pad]), int(drawn.top[i]), int(drawn.left[i]), *size).float() / 255)
+    images = torch.stack(cropped)
+    if drawn.jitter is not None:
+        images = jitter(images, drawn.jitter)
+    for i, x in enumerate(images):
+        if drawn.gray is not None and drawn.gray[i]:
+            x = tvf.rgb_to_grayscale(x, 3)
+        if drawn.degrees is not None:
+            x = tvf.rotate(x, float(drawn.degrees[i]), tvf.InterpolationMode.BILINEAR)
+        x = tvf.normalize(x, IMAGENET_MEAN, IMAGENET_STD)
         top, left, height, width = drawn.box[i].tolist()
         out.append(tvf.erase(x, top, left, height, width, torch.tensor(0.0)))
     return torch.stack(out)
@@ -64,14 +94,107 @@ def test_batch_equals_torchvision_image_by_image(seed, count, stored, size, keep
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-5 + levels / 255 / min(IMAGENET_STD))
 
 
-def test_augment_applies_its_own_draw_and_is_channels_last():
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    count=st.integers(1, 6),
+    pad=st.integers(0, 4),
+    on=st.sets(st.sampled_from([*ADDITIONS])),
+)
+def test_additions_equal_torchvision_image_by_image(seed, count, pad, on):
+    size = (24, 12)
+    config = AugmentConfig(pad=pad, **{name: ADDITIONS[name] for name in on})
+    images = random_images(count, *enlarged(size, config.crop_from), seed=seed)  # nothing is left to resize
+    drawn = draw(count, size, config, torch.Generator().manual_seed(seed))
+    got = apply_draw(images, size, drawn, pad, config.crop_from)
+    expected = one_at_a_time(images, size, drawn, pad, config.crop_from)
+    # A rotated pixel is off by up to 1e-4 where its coordinate is rounded; normalisation divides by the deviation.
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-4 / min(IMAGENET_STD))
+
+
+def test_a_crop_from_a_larger_size_is_cut_from_the_resized_image():
+    """288x144 for 256x128 in small: every corner of the larger image, and no black, without padding."""
+    images = random_images(400, 20, 10)
+    config = AugmentConfig(flip=0, pad=0, erase=0, crop_from=1.125)
+    drawn = draw(400, (32, 16), config, torch.Generator().manual_seed(0))
+    assert drawn.top.unique().tolist() == [0, 1, 2, 3, 4] and drawn.left.unique().tolist() == [0, 1, 2]
+    got = augment(images, (32, 16), config, torch.Generator().manual_seed(0))
+    whole = prepare(images, (36, 18))
+    for i, (top, left) in enumerate(zip(drawn.top.tolist(), drawn.left.tolist(), strict=True)):
+        torch.testing.assert_close(got[i], whole[i, :, top : top + 32, left : left + 16], rtol=0, atol=0)
+    assert enlarged((256, 128), 1.125) == (288, 144)
+
+
+@pytest.mark.parametrize("config", [AugmentConfig(pad=2), ALL_ON], ids=["default", "all on"])
+def test_augment_applies_its_own_draw_and_is_channels_last(config):
     images = random_images(5, 16, 8)
-    config = AugmentConfig(pad=2)
     got = augment(images, (16, 8), config, torch.Generator().manual_seed(3))
     drawn = draw(5, (16, 8), config, torch.Generator().manual_seed(3))
     assert got.shape == (5, 3, 16, 8) and got.dtype == torch.float32
     assert got.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(got, apply_draw(images, (16, 8), drawn, 2))
+    assert torch.equal(got, apply_draw(images, (16, 8), drawn, config.pad, config.crop_from))
+
+
+def numbers_of_the_first_version(count, size, config, generator):
+    """What was drawn before there was more than flip, crop and erasing, number by number."""
+    chance = torch.rand(2, count, generator=generator)
+    corner = torch.randint(0, 2 * config.pad + 1, (2, count), generator=generator)
+    box = module._draw_boxes(count, size, config, generator)
+    box[chance[1] >= config.erase] = 0
+    return chance[0] < config.flip, corner[0], corner[1], box
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 130), pad=st.integers(0, 12))
+def test_off_additions_draw_nothing_and_on_ones_leave_the_rest(seed, count, pad):
+    """A training of a recipe without them stays what it was, bit by bit."""
+    now, then = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+    config = AugmentConfig(pad=pad)
+    drawn, told = draw(count, (32, 16), config, now), numbers_of_the_first_version(count, (32, 16), config, then)
+    assert all(map(torch.equal, (drawn.flip, drawn.top, drawn.left, drawn.box), told))
+    assert torch.equal(now.get_state(), then.get_state())
+    assert drawn.policy is drawn.jitter is drawn.gray is drawn.degrees is None
+    more = draw(count, (32, 16), AugmentConfig(pad=pad, **ADDITIONS), now.manual_seed(seed))
+    assert torch.equal(more.flip, drawn.flip) and torch.equal(more.box, drawn.box)
+
+
+@pytest.mark.parametrize("name", ADDITIONS)
+def test_addition_differs_from_image_to_image_and_repeats(name):
+    """Sixteen copies of one image come out in several ways; the same generator gives the same."""
+    images = random_images(1, 36, 18).expand(16, -1, -1, -1).contiguous()
+    config = AugmentConfig(flip=0, pad=0, erase=0, **{name: ADDITIONS[name]})
+    before = images.clone()
+    first, second = (augment(images, (32, 16), config, torch.Generator().manual_seed(7)) for _ in range(2))
+    assert torch.equal(first, second) and torch.equal(images, before)
+    assert len({tuple(image.flatten().tolist()) for image in first}) >= (2 if name == "grayscale" else 4)
+    other = augment(images, (32, 16), config, torch.Generator().manual_seed(8))
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name, value", [("jitter", 0.5), ("grayscale", 0.3), ("auto_augment", 0.4)])
+def test_images_that_an_addition_spares_are_left_alone(name, value):
+    images = random_images(500, 6, 4)
+    config = AugmentConfig(flip=0, pad=0, erase=0, **{name: value})
+    got = augment(images, (6, 4), config, torch.Generator().manual_seed(0))
+    same = (got - prepare(images, (6, 4))).abs().amax(dim=(1, 2, 3)) < 1e-5
+    # Five standard deviations of a binomial share with 500 draws are at most 0.112; one in 14 of the policy's
+    # operations is none, and some do nothing to such small images of noise.
+    assert abs(same.float().mean() - (1 - value)) < 0.112 + (0.4 / 7 if name == "auto_augment" else 0)
+
+
+def test_angles_are_uniform_in_their_range():
+    degrees = draw(20000, (32, 16), AugmentConfig(rotate=10), torch.Generator().manual_seed(0)).degrees
+    assert -10 <= degrees.min() < -9.9 and 9.9 < degrees.max() <= 10
+    share = degrees.histc(5, -10, 10) / 20000
+    assert (share - 0.2).abs().max() < 0.015
+
+
+@pytest.mark.parametrize("name", ADDITIONS)
+def test_an_override_turns_an_addition_on(tmp_path, name):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("augment: {flip: 0.5}\n")
+    recipe = load_config(Recipe, path, [f"augment.{name}={ADDITIONS[name]}"])
+    assert recipe.augment == AugmentConfig(**{name: ADDITIONS[name]})
 
 
 def test_nothing_enabled_is_prepare():
@@ -163,6 +286,18 @@ def test_no_rectangle_where_none_fits():
         {"erase_area": (0.0, 0.4)},
         {"erase_ratio": 0.0},
         {"padding": 3},
+        {"crop_from": 0.9},
+        {"crop_from": 5},
+        {"crop_from": float("nan")},
+        {"jitter": 1.1},
+        {"jitter_brightness": -0.1},
+        {"jitter_contrast": 1.5},
+        {"jitter_saturation": -1},
+        {"jitter_hue": 0.6},
+        {"grayscale": -0.1},
+        {"rotate": 200},
+        {"rotate": -5},
+        {"auto_augment": 2},
     ],
 )
 def test_config_refuses(bad):
@@ -206,6 +341,18 @@ def test_constants_are_made_once_for_a_width():
     prepare(random_images(2, 5, 37), (5, 37))
     again = module.scale_and_shift(37, torch.device("cpu"))
     assert all(a is b and torch.equal(a, c) for a, b, c in zip(first, again, before, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+@pytest.mark.parametrize("name", ADDITIONS)
+def test_gpu_gives_the_additions_of_the_cpu(name):
+    images = random_images(64, 36, 18)
+    config = AugmentConfig(**{name: ADDITIONS[name]})
+    size = (36, 18) if config.crop_from == 1 else (32, 16)
+    on_cpu = augment(images, size, config, torch.Generator().manual_seed(5))
+    on_gpu = augment(images.cuda(), size, config, torch.Generator().manual_seed(5))
+    levels = 1 if name == "auto_augment" else 0  # of 255, where a sum in another order is rounded
+    torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=0, atol=(1e-4 + levels / 255) / min(IMAGENET_STD))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")

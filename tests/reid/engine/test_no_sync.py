@@ -21,6 +21,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from reid.data.augment import AugmentConfig
 from reid.data.samplers import SAMPLERS
 from reid.engine.averaging import AveragingConfig
 from reid.engine.batches import training_batches
@@ -210,6 +211,24 @@ def test_batches(image_set, recipe, sampler, size):
     assert all(x.device == META and x.shape == (len(y), 3, *size) and x.dtype == torch.float32 for x, y in drawn)
 
 
+AUGMENTATIONS = {
+    "crop from larger": AugmentConfig(pad=2, crop_from=1.125),
+    "jitter": AugmentConfig(jitter=0.5),
+    "grayscale": AugmentConfig(grayscale=0.5),
+    "rotate": AugmentConfig(rotate=10),
+    "auto-augment": AugmentConfig(auto_augment=1.0),
+    "all": AugmentConfig(crop_from=1.125, jitter=0.5, grayscale=0.5, rotate=10, auto_augment=1.0),
+}
+
+
+@pytest.mark.parametrize("config", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
+def test_augmentations(image_set, recipe, config):
+    batches = training_batches(image_set, replace(recipe, augment=config), SIZE, 3, META)
+    with NoWaiting():
+        drawn = [batch for epoch in range(1, 4) for batch in batches.epoch(epoch)]
+    assert all(x.device == META and x.shape == (len(y), 3, *SIZE) and x.dtype == torch.float32 for x, y in drawn)
+
+
 WAITS = {
     "item": lambda x: x.sum().item(),
     "bool": lambda x: bool(x.sum() > 0),
@@ -254,6 +273,7 @@ def test_a_task_that_waits_is_caught(place):
 def test_cuda_sees_no_wait(image_set, recipe, precision):
     gpu = torch.device("cuda")
     recipe = replace(recipe, precision=precision, clip_gradient=1.0, averaging=AveragingConfig("ema"))
+    recipe = replace(recipe, augment=AUGMENTATIONS["all"])
     batches = training_batches(image_set, recipe, SIZE, 3, gpu)
     for task in (identity_task(recipe), supernet_task(SupernetRecipe(recipe))):
         step = TrainingStep(task.to(gpu).train(), recipe, gpu, batches.per_epoch)
