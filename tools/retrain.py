@@ -1,7 +1,7 @@
 """Trains a network: a found arch, MobileNetV2, or another backbone; all by the same recipe, from scratch unless told.
 
 --arch takes the name of an arch file (looked up in the search's archs, then in configs/archs), the path of one, or a
-backbone: resnet18, resnet50_ibn_a, osnet_x0_25, ... (docs/recipes.md lists them). mobilenetv2 is an arch file too.
+backbone: resnet18, resnet50_ibn_a, osnet_x0_25, ... (docs/networks.md lists them). mobilenetv2 is an arch file too.
 
 On several GPUs: torchrun --nproc_per_node 4 tools/retrain.py --arch ...
 """
