@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,16 @@ from reid.files import read_yaml, write_text
 CONFIG = "config.yaml"
 
 
-def open_run(path: Path, config: dict[str, Any], resume: bool) -> Path:
+def open_run(
+    path: Path,
+    config: dict[str, Any],
+    resume: bool,
+    completed: Callable[[dict[str, Any]], dict[str, Any]] = lambda saved: saved,
+) -> Path:
     """Makes the folder of a new run, or checks that an old one can go on; returns ``path``.
+
+    Args:
+        completed: gives a saved configuration the defaults of settings that came up after it was saved.
 
     Raises:
         UserError: there is a run already and ``resume`` is false, or it was begun with another configuration.
@@ -30,7 +39,8 @@ def open_run(path: Path, config: dict[str, Any], resume: bool) -> Path:
         raise UserError(f"{path} already holds a run; go on with --resume, or give another folder with --out")
     # Compared as YAML has it: tuples and lists are the same there.
     wanted = yaml.safe_load(yaml.safe_dump(config, sort_keys=False))
-    difference = _first_difference(read_yaml(saved), wanted)
+    begun = yaml.safe_load(yaml.safe_dump(completed(read_yaml(saved)), sort_keys=False))
+    difference = _first_difference(begun, wanted)
     if difference:
         raise UserError(
             f"{path} was begun with another configuration ({difference}); resume with the same, or use --out"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 
 import pytest
 import yaml
 
+from reid.config import config_to_dict
+from reid.engine.run_folder import open_run
 from reid.errors import UserError
+from tools.jobs.provenance import completed
 from tools.jobs.run_data import data_of, on_its_data
 
 
@@ -61,6 +65,21 @@ def test_other_sources_take_the_configs(job, run, tmp_path):
 def test_what_was_there_is_that_data_set_now(tmp_path, trained, name):
     write_yaml(tmp_path / "config.yaml", {"dataset": trained, "data": {"name": "auto"}})
     assert data_of(tmp_path).name == name
+
+
+def test_a_run_that_was_begun_before_a_setting_came_up_goes_on(job, tmp_path):
+    """What is not in its configuration has the default; another value than that is another configuration."""
+    recipe = config_to_dict(job.experiment.retrain)
+    now = {"seed": 0, "data": config_to_dict(job.experiment.data), "recipe": recipe}
+    then = copy.deepcopy(now)
+    del then["recipe"]["augment"]["grayscale"], then["data"]["also_train"]
+    write_yaml(tmp_path / "run" / "config.yaml", then)
+    assert open_run(tmp_path / "run", now, True, completed) == tmp_path / "run"
+    with pytest.raises(UserError, match="another configuration"):
+        open_run(tmp_path / "run", now, True)
+    now["recipe"]["augment"]["grayscale"] = 0.5
+    with pytest.raises(UserError, match="another configuration .recipe.augment.grayscale: 0.0 then, 0.5 now"):
+        open_run(tmp_path / "run", now, True, completed)
 
 
 def test_configurations_of_something_else_are_refused(job, run):

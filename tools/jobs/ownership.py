@@ -14,6 +14,7 @@ from reid.errors import UserError
 from search.outcome import SUMMARY
 from tools.cli import Job
 from tools.jobs.opening import shown
+from tools.jobs.provenance import completed
 from tools.jobs.result import SCORE
 
 _LEFT = {CONFIG: "a training or a pipeline", SUMMARY: "a search", SCORE: "an evaluation"}
@@ -73,7 +74,7 @@ def training_in(
     if not processes.is_main:
         yield
         return
-    open_run(job.out, config, job.resume)
+    open_run(job.out, config, job.resume, completed)
     with alone_in(job.out):
         announce()
         barrier(processes)

@@ -15,6 +15,7 @@ from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_yaml
 from tools.cli import Job
+from tools.jobs.provenance import completed
 from tools.jobs.retrain import Retraining, retrain
 
 
@@ -49,7 +50,7 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
 
 def _check_same(run: Path, job: Job, what: Retraining) -> None:
     """A finished run is not opened again, so it is compared here."""
-    then = read_yaml(run / CONFIG)
+    then = completed(read_yaml(run / CONFIG))
     now = {
         "data": config_to_dict(job.experiment.data),
         "recipe": config_to_dict(job.experiment.retrain),

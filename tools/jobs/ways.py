@@ -20,7 +20,7 @@ from tools.jobs.contenders import Contender
 from tools.jobs.evaluate import Request, evaluate
 from tools.jobs.inherit import PREFIX
 from tools.jobs.opening import shown
-from tools.jobs.provenance import sha256
+from tools.jobs.provenance import completed, sha256
 from tools.jobs.result import SCORE
 from tools.jobs.retrain import Retraining, retrain
 from tools.jobs.stand_alone import Training
@@ -92,7 +92,7 @@ def check_ways(ways: Inheriting, job: Job, dataset: str) -> None:
 
 
 def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> None:
-    saved, experiment = read_yaml(training.run / CONFIG), job.experiment
+    saved, experiment = completed(read_yaml(training.run / CONFIG)), job.experiment
     then = {key: saved.get(key) for key in ("supernet_sha256", "dataset", "seed", "data", "recipe")}
     now = {
         "supernet_sha256": digest,

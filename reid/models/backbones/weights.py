@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from reid.errors import UserError
 from reid.models.backbones.fetch import fetch_state
 from reid.models.backbones.matching import COUNTER, match_by_name, match_in_order, mobilenet_v2_features
+from reid.models.backbones.osnet import UNPUBLISHED
 from reid.models.backbones.registry import BACKBONES
 from reid.models.backbones.state_files import read_state
 
@@ -85,9 +86,10 @@ def _published(backbone: nn.Module) -> tuple[str, str]:
         mobilenet = torchvision.models.mobilenet_v2(weights=None)
     if match_in_order(backbone.state_dict(), mobilenet_v2_features(mobilenet.state_dict())):
         return "mobilenetv2", torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1.url
+    published = [name for name in BACKBONES if name not in UNPUBLISHED]
     raise UserError(
         "no ImageNet weights are published for this backbone; give the path of a file with its weights, or train it"
-        f" from scratch (there are some for mobilenetv2, {', '.join(BACKBONES)})"
+        f" from scratch (there are some for mobilenetv2, {', '.join(published)})"
     )
 
 
