@@ -129,6 +129,20 @@ def test_compile_is_a_key_of_the_recipe(train, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("network", "weights", "message"),
+    [
+        ("osnet_x0_5", "imagenet", "weights of osnet_x0_5 cannot be fetched by a program"),
+        ("mobilenetv2", "none.pth", "there is no such file"),
+    ],
+)
+def test_weights_that_nobody_has_are_told_of_before_data_are_opened(
+    train, tmp_path, monkeypatch, refused_at_once, network, weights, message
+):
+    monkeypatch.setattr("tools.jobs.retrain.open_source", lambda *_: pytest.fail("data were opened"))
+    refused_at_once(train(tmp_path / "run", "--weights", weights, network=network), tmp_path / "run", message)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--recipe", "bott"), "no recipe is called 'bott'; nearest: bot"),

@@ -21,7 +21,7 @@ from reid.engine.identity_task import IdentityTask
 from reid.engine.run_folder import read_metrics
 from reid.engine.trainer import fit
 from reid.errors import UserError
-from reid.models.backbones.weights import load_pretrained
+from reid.models.backbones.weights import check_pretrained, load_pretrained
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, find_network, for_inference, spec_to_dict
 from supernet.files import load_space
@@ -78,11 +78,14 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         experiment.last_stride,
         recipe.head,
     )
+    supernet = inherited_run(what.weights)
+    if what.weights and not supernet:
+        with torch.device("meta"):
+            check_pretrained(build(spec).backbone, what.weights)
     if not processes.is_main:
         barrier(processes)  # the first process makes the synthetic set and the decoded cache for all
     source = open_source(experiment.data, job.data, spec.input_size)
     images = retrain_data(source, experiment.data)
-    supernet = inherited_run(what.weights)
     inherited = inherit(supernet, spec, source, job) if supernet else None
     with seeded(job.seed):
         batches = training_batches(images, recipe, spec.input_size, job.seed, job.device, processes)

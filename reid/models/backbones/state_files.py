@@ -13,14 +13,19 @@ from torch import Tensor
 from reid.errors import UserError
 
 
+def check_is_there(path: Path) -> None:
+    """Raises UserError where ``path`` is no file."""
+    if not path.is_file():
+        raise UserError(f"weights {path}: there is no such file; give 'imagenet', a .safetensors or a .pth file")
+
+
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors by name of a ``.safetensors`` file or of one that ``torch.save`` wrote; nothing in it is executed.
 
     Raises:
         UserError: the file is missing, damaged, holds more than tensors and plain values, or no state dict.
     """
-    if not path.is_file():
-        raise UserError(f"weights {path}: there is no such file; give 'imagenet', a .safetensors or a .pth file")
+    check_is_there(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

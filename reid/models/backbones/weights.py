@@ -15,7 +15,7 @@ from reid.models.backbones.fetch import fetch_state
 from reid.models.backbones.matching import COUNTER, match_by_name, match_in_order, mobilenet_v2_features
 from reid.models.backbones.osnet import UNPUBLISHED
 from reid.models.backbones.registry import BACKBONES
-from reid.models.backbones.state_files import read_state
+from reid.models.backbones.state_files import check_is_there, read_state
 
 LEAST_FILLED = 0.9
 """Share of the backbone's tensors that a file must fill."""
@@ -75,6 +75,15 @@ def load_pretrained(backbone: nn.Module, source: str | Path) -> PretrainedReport
     filling = {name: state[theirs] for name, theirs in pairs.items() if state[theirs].shape == own[name].shape}
     backbone.load_state_dict(filling, strict=False)
     return report
+
+
+def check_pretrained(backbone: nn.Module, source: str | Path) -> None:
+    """Raises UserError for what ``load_pretrained`` would refuse before it has read a weight, so that a user hears of
+    it before data are opened; ``backbone`` may be on torch's ``meta`` device."""
+    if str(source) == "imagenet":
+        _published(backbone)
+    else:
+        check_is_there(Path(source))
 
 
 def _published(backbone: nn.Module) -> tuple[str, str]:

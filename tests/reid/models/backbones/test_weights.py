@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from reid.models.backbones import BACKBONES, build_backbone, load_pretrained
+from reid.models.backbones.osnet import UNPUBLISHED
 from reid.models.backbones.timm_backbone import TIMM_MODELS
 
 
@@ -172,7 +173,10 @@ def test_imagenet_asks_for_the_networks_own_weights(name, monkeypatch):
     backbone = torch.nn.Module()
     backbone.name = name  # the name alone decides
     if name.startswith("osnet"):
-        with pytest.raises(UserError, match=f"take {name}_imagenet.pth from torchreid's model zoo"):
+        cure = (
+            "train it from scratch" if name in UNPUBLISHED else f"take {name}_imagenet.pth from torchreid's model zoo"
+        )
+        with pytest.raises(UserError, match=cure):
             load_pretrained(backbone, "imagenet")
         return
     with pytest.raises(UserError, match="stop here"):
