@@ -44,8 +44,9 @@ def weights_in(run: Path) -> Path:
     """The network of a run folder; raises UserError, with what to give in its place, where there is none."""
     path = run / WEIGHTS
     if not path.is_file():
-        supernet = run / SUPERNET
-        cure = f"give {shown(supernet)} and --arch NAME" if supernet.is_file() else "let its training finish"
+        supernet, runs = run / SUPERNET, sorted(file.parent.name for file in run.glob(f"*/{WEIGHTS}"))
+        cure = f"give one of the runs in it: {', '.join(runs)}" if runs else "let its training finish"
+        cure = f"give {shown(supernet)} and --arch NAME" if supernet.is_file() else cure
         raise UserError(f"run folder {shown(run)} has no {WEIGHTS}; {cure}")
     return path
 
