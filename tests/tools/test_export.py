@@ -23,7 +23,9 @@ from evaluation.result_row import read_result
 from reid.data.augment import prepare, resize
 from reid.files import read_json
 from supernet.arch_forms import arch_from_rows
-from supernet.files import NamedArch, save_arch
+from supernet.checkpoint import save_supernet
+from supernet.files import NamedArch, load_space, save_arch
+from supernet.supernet import Supernet
 from supernet.zoo import load_backbone
 from tools.jobs.checkpoints import run_name
 from tools.jobs.export import Request, export
@@ -239,6 +241,18 @@ def test_what_cannot_be_exported(call, refused, run, whole, tmp_path):
     (tmp_path / "empty").mkdir()
     refused(call("export", tmp_path / "empty", *out), "has no last.safetensors; let its training finish")
     assert not (tmp_path / "out").exists()
+
+
+def test_folders_without_a_network_of_their_own(call, refused, run, tmp_path):
+    """A supernet's, for which no option of this tool will do, and one that holds runs, as a pipeline's."""
+    out = ("--out", tmp_path / "out")
+    weights = save_supernet(tmp_path / "super" / "supernet.safetensors", Supernet(load_space("tiny").at((64, 32))))
+    for source in (weights, weights.parent):
+        done = call("export", source, *out)
+        refused(done, "supernet.safetensors is a supernet, no network: .* retrained .*tools/evaluate.py .* --arch NAME")
+    for name in ("b", "a"):
+        shutil.copytree(run, tmp_path / "pipeline" / name)
+    refused(call("export", tmp_path / "pipeline", *out), "has no last.safetensors; give one of the runs in it: a, b$")
 
 
 def test_what_is_not_installed(call, refused, run, tmp_path, monkeypatch):

@@ -47,7 +47,9 @@ def weights_in(run: Path, arch: str | None = None) -> Path:
     if arch is not None and supernet.is_file():
         return supernet
     if not path.is_file():
-        cure = f"give {shown(supernet)} and --arch NAME" if supernet.is_file() else "let its training finish"
+        runs = sorted(file.parent.name for file in run.glob(f"*/{WEIGHTS}"))
+        cure = f"give one of the runs in it: {', '.join(runs)}" if runs else "let its training finish"
+        cure = f"give {shown(supernet)} and --arch NAME" if supernet.is_file() else cure
         raise UserError(f"run folder {shown(run)} has no {WEIGHTS}; {cure}")
     return path
 

@@ -21,8 +21,11 @@ from supernet.zoo import FOLDER, find_entry, load_backbone
 from tools.jobs.checkpoints import weights_in
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
+from tools.jobs.opening import shown
+from tools.jobs.result import WEIGHTS
 from tools.jobs.run_data import data_of
 from tools.jobs.subject import load_network
+from tools.jobs.train_supernet import WEIGHTS as SUPERNET
 
 CALIBRATION, PROBE = 256, 32
 """Training images that ranges of int8 are taken from, and others that embeddings are compared on."""
@@ -52,6 +55,7 @@ def find_trained(source: str, zoo: Path = FOLDER) -> Trained:
         UserError: there is none, or it is damaged or a supernet.
     """
     path = Path(source)
+    _refuse_supernet(path / SUPERNET if path.is_dir() and not (path / WEIGHTS).is_file() else path)
     if path.is_dir():
         path = weights_in(path)
     elif path.suffix == ".onnx":
@@ -68,6 +72,14 @@ def find_trained(source: str, zoo: Path = FOLDER) -> Trained:
     return Trained(
         network.eval(), spec, file_stem(spec), path, path.parent if (path.parent / CONFIG).is_file() else None
     )
+
+
+def _refuse_supernet(path: Path) -> None:
+    if path.suffix == ".safetensors" and path.is_file() and read_about(path).get("kind") == "supernet":
+        raise UserError(
+            f"{shown(path)} is a supernet, no network: name a run that has retrained one of its archs, or a folder "
+            f"that tools/evaluate.py {shown(path)} --arch NAME has written"
+        )
 
 
 def about_of(network: ReidNetwork, spec: NetworkSpec, pixels: bool, digest: str = "") -> FileAbout:
