@@ -148,7 +148,7 @@ def test_the_comparison_shows_every_training(make_run, make_repeated, tmp_path):
     page = write_comparison_report(tmp_path / "report.html", rows, runs=runs).read_text()
     headings = ["Results", "Accuracy against cost", "Training of found &lt;1&gt;", "Training of repeated"]
     assert re.findall("<h2>(.*?)</h2>", page) == headings
-    drawn = ["front.png", "training-1.png", "training-2.png"]
+    drawn = ["front.png", "latency.png", "training-1.png", "training-2.png"]
     assert pictures(page) == [(tmp_path / "pictures" / name).read_bytes() for name in drawn]
     assert "Bars: standard deviation over seeds" in page
     with pytest.raises(ValueError):  # a run too few

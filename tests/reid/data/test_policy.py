@@ -30,6 +30,11 @@ def sheared(x: torch.Tensor, across: float, down: float) -> torch.Tensor:
     return tvf.affine(x, 0.0, [0, 0], 1.0, angles, BILINEAR)
 
 
+def _solarized(image, threshold):
+    """torchvision refuses a threshold that no level reaches."""
+    return image if threshold > 255 else tvf.solarize(image, threshold)
+
+
 TOLD = {
     "identity": lambda x, s: x,
     "shear_x": lambda x, s: sheared(x, 0.3 * s, 0.0),
@@ -40,7 +45,7 @@ TOLD = {
     "contrast": lambda x, s: tvf.adjust_contrast(x, 1 + 0.9 * s),
     "sharpness": lambda x, s: tvf.adjust_sharpness(x, 1 + 0.9 * s),
     "posterize": lambda x, s: tvf.posterize(x, 8 - round(4 * abs(s))),
-    "solarize": lambda x, s: tvf.solarize(x, 256 * (1 - abs(s))),
+    "solarize": lambda x, s: _solarized(x, 256 * (1 - abs(s))),
     "autocontrast": lambda x, s: tvf.autocontrast(x),
     "equalize": lambda x, s: tvf.equalize(x),
 }
