@@ -82,10 +82,8 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
 
     with tempfile.TemporaryDirectory() as folder:
         # First: where one cannot be exported, nothing has been written yet.
-        ranges = calibration if request.int8 else None
-        rivals = [
-            file for each in networks for file in rival_files(*each, about, samples["random"], ranges, Path(folder))
-        ]
+        options = (samples["random"], request.preprocess, request.int8, Path(folder))
+        rivals = [file for each in networks for file in rival_files(*each, *options)]
         files = [_exported(trained.network, about, paths[0], samples)]
         _remove_stale(paths[1], paths[2], request)
         if request.int8:

@@ -1,4 +1,4 @@
-"""Baselines that are timed beside an exported network. Their weights are fresh, which changes neither time nor size."""
+"""Baselines that are timed beside an exported network, with fresh weights."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import torch
 
-from evaluation.export import FileAbout, export_network, quantise
+from evaluation.export import export_network, quantise
+from reid.data.augment import prepare
+from reid.engine.bn_calibration import calibrate
 from reid.engine.device import seeded
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, find_network
 from tools.cli import Job
-from tools.jobs.export_source import PROBE, about_of, file_stem
+from tools.jobs.export_source import about_of, file_stem
 from tools.jobs.export_table import ExportedFile
 
 
@@ -28,28 +30,27 @@ def fresh_networks(names: Sequence[str], size: tuple[int, int], job: Job) -> lis
 
 
 def rival_files(
-    spec: NetworkSpec,
-    network: ReidNetwork,
-    beside: FileAbout,
-    pixels: torch.Tensor,
-    calibration: torch.Tensor | None,
-    folder: Path,
+    spec: NetworkSpec, network: ReidNetwork, pixels: torch.Tensor, preprocess: bool, int8: bool, folder: Path
 ) -> list[ExportedFile]:
-    """The files in ``folder`` of one network: with the input of ``beside``, and of int8 too where there are images for
-    the ranges.
+    """The files in ``folder`` of one fresh network, whose backbone's BN takes its statistics from ``pixels``.
 
     Args:
-        pixels, calibration: ``(N, h, w, 3) uint8`` of the network's size, to compare embeddings on and for int8.
+        pixels: ``(N, h, w, 3) uint8`` of the network's size, at least 2; they are compared on too, and give int8 its
+            ranges.
+        preprocess: the files take pixels.
+        int8: a quantised one too.
 
     Raises:
         UserError: it cannot be exported or quantised.
     """
-    about, path = about_of(network, spec, beside.pixels), folder / f"{file_stem(spec)}.onnx"
+    # Without statistics activations vanish layer by layer, and what has next to no range is not run in int8.
+    calibrate(network.backbone, [prepare(pixels, spec.input_size)])
+    about, path = about_of(network, spec, preprocess), folder / f"{file_stem(spec)}.onnx"
     found = export_network(network, about, path, {"random": pixels})
     files = [ExportedFile(f"{spec.name} (untrained)", path, about, found)]
-    if calibration is not None:
+    if int8:
         small = folder / f"{file_stem(spec)}-int8.onnx"
-        # Ranges change no time: few images will do. And what int8 costs fresh weights tells nothing of trained ones.
-        told = quantise(path, small, about, calibration[:PROBE])
+        told = quantise(path, small, about, pixels)
+        # What int8 costs the embeddings of fresh weights tells nothing of trained ones.
         files.append(ExportedFile(f"{spec.name}-int8 (untrained)", small, told, {}))
     return files
