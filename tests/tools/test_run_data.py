@@ -12,8 +12,8 @@ import yaml
 from reid.config import config_to_dict
 from reid.engine.run_folder import open_run
 from reid.errors import UserError
-from tools.jobs.provenance import completed
 from tools.jobs.run_data import data_of, on_its_data
+from tools.jobs.saved_config import read_saved
 
 
 def write_yaml(path: Path, data: object) -> None:
@@ -74,12 +74,12 @@ def test_a_run_that_was_begun_before_a_setting_came_up_goes_on(job, tmp_path):
     then = copy.deepcopy(now)
     del then["recipe"]["augment"]["grayscale"], then["data"]["also_train"]
     write_yaml(tmp_path / "run" / "config.yaml", then)
-    assert open_run(tmp_path / "run", now, True, completed) == tmp_path / "run"
+    assert open_run(tmp_path / "run", now, True, read_saved) == tmp_path / "run"
     with pytest.raises(UserError, match="another configuration"):
         open_run(tmp_path / "run", now, True)
     now["recipe"]["augment"]["grayscale"] = 0.5
     with pytest.raises(UserError, match="another configuration .recipe.augment.grayscale: 0.0 then, 0.5 now"):
-        open_run(tmp_path / "run", now, True, completed)
+        open_run(tmp_path / "run", now, True, read_saved)
 
 
 def test_configurations_of_something_else_are_refused(job, run):

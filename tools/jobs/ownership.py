@@ -14,8 +14,8 @@ from reid.errors import UserError
 from search.outcome import SUMMARY
 from tools.cli import Job
 from tools.jobs.opening import shown
-from tools.jobs.provenance import completed
 from tools.jobs.result import SCORE
+from tools.jobs.saved_config import read_saved
 
 _LEFT = {CONFIG: "a training or a pipeline", SUMMARY: "a search", SCORE: "an evaluation"}
 """What a file in a folder tells of who wrote there."""
@@ -74,7 +74,7 @@ def training_in(
     if not processes.is_main:
         yield
         return
-    open_run(job.out, config, job.resume, completed)
+    open_run(job.out, config, job.resume, read_saved)
     with alone_in(job.out):
         announce()
         barrier(processes)

@@ -9,12 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reid.config import build_config, config_to_dict
-from reid.engine.recipe import Recipe
-from supernet.training import SupernetRecipe
+from reid.config import config_to_dict
 from tools.cli import Job
 from tools.jobs.data import Source
-from tools.jobs.experiment import ROOT, DataConfig
+from tools.jobs.experiment import ROOT
 
 
 def run_config(job: Job, source: Source, **parts: Any) -> dict[str, Any]:
@@ -25,13 +23,6 @@ def run_config(job: Job, source: Source, **parts: Any) -> dict[str, Any]:
         "input_size": job.experiment.input_size,
         **{name: config_to_dict(part) for name, part in parts.items()},
     }
-
-
-def completed(saved: dict[str, Any]) -> dict[str, Any]:
-    """A run's saved configuration, where what came up after it was saved has its default."""
-    kinds = {"data": DataConfig, "recipe": Recipe, "supernet": SupernetRecipe}
-    given = {name: kind for name, kind in kinds.items() if isinstance(saved.get(name), dict)}
-    return saved | {name: config_to_dict(build_config(kind, saved[name], name)) for name, kind in given.items()}
 
 
 def command() -> str:

@@ -13,10 +13,9 @@ from reid.config import config_to_dict
 from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
-from reid.files import read_yaml
 from tools.cli import Job
-from tools.jobs.provenance import completed
 from tools.jobs.retrain import Retraining, retrain
+from tools.jobs.saved_config import read_saved
 
 
 def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
@@ -50,7 +49,7 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
 
 def _check_same(run: Path, job: Job, what: Retraining) -> None:
     """A finished run is not opened again, so it is compared here."""
-    then = completed(read_yaml(run / CONFIG))
+    then = read_saved(run / CONFIG)
     now = {
         "data": config_to_dict(job.experiment.data),
         "recipe": config_to_dict(job.experiment.retrain),

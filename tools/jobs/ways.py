@@ -13,16 +13,17 @@ from reid.config import config_to_dict
 from reid.engine.run_folder import CONFIG
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
-from reid.files import read_json, read_yaml
+from reid.files import read_json
 from supernet.catalog import spec_from_dict
 from tools.cli import Job
 from tools.jobs.contenders import Contender
 from tools.jobs.evaluate import Request, evaluate
 from tools.jobs.inherit import PREFIX
 from tools.jobs.opening import shown
-from tools.jobs.provenance import completed, sha256
+from tools.jobs.provenance import sha256
 from tools.jobs.result import SCORE
 from tools.jobs.retrain import Retraining, retrain
+from tools.jobs.saved_config import read_saved
 from tools.jobs.stand_alone import Training
 from tools.jobs.train_supernet import WEIGHTS
 
@@ -92,7 +93,7 @@ def check_ways(ways: Inheriting, job: Job, dataset: str) -> None:
 
 
 def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> None:
-    saved, experiment = completed(read_yaml(training.run / CONFIG)), job.experiment
+    saved, experiment = read_saved(training.run / CONFIG), job.experiment
     then = {key: saved.get(key) for key in ("supernet_sha256", "dataset", "seed", "data", "recipe")}
     now = {
         "supernet_sha256": digest,

@@ -9,28 +9,24 @@ from typing import Any
 
 import yaml
 
-from reid.config import build_config, config_to_dict
-from reid.engine.recipe import Recipe
+from reid.config import config_to_dict
+from reid.engine.run_folder import first_difference
 from reid.errors import UserError
-from reid.files import read_yaml, write_text
-from search.config import SearchConfig
+from reid.files import write_text
 from supernet.arch import Arch
 from supernet.arch_forms import arch_to_dict
 from supernet.catalog import find_network
 from supernet.files import load_space, space_to_dict
-from supernet.training import SupernetRecipe
-from tools.jobs.experiment import DataConfig, Experiment
+from tools.jobs.experiment import Experiment
 from tools.jobs.opening import shown
 from tools.jobs.results.archs import found_there, network_name
 from tools.jobs.results.plan import PlannedRow
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import is_begun, is_done
 from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
+from tools.jobs.saved_config import read_saved
 
 SETTINGS = "settings.yaml"
-
-_KINDS = {"data": DataConfig, "supernet": SupernetRecipe, "search": SearchConfig, "recipe": Recipe}
-"""Settings that are configurations: where a later version has more keys, those not there have their defaults."""
 
 
 def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
@@ -90,7 +86,7 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
             if step.kind != LATENCY and (is_done(setup.places, step) or is_begun(setup.places, step)):
                 raise UserError(f"{step.name}: {run} was not made by this plan; remove it, or give another --out")
             continue
-        wrong = first_difference(_completed(path), now)
+        wrong = first_difference(read_saved(path), now)
         if wrong is not None and step.kind != LATENCY:
             raise UserError(
                 f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
@@ -104,23 +100,3 @@ def keep_settings(setup: Setup, step: Step) -> Path:
     """Writes the step's settings, before it is begun."""
     text = yaml.safe_dump(step_settings(setup, step), sort_keys=False)
     return write_text(setup.places.record(step) / SETTINGS, text)
-
-
-def _completed(path: Path) -> dict[str, Any]:
-    """The settings in a file, keys that came up later with their defaults."""
-    saved = read_yaml(path)
-    for name, kind in _KINDS.items():
-        if name in saved:
-            saved[name] = config_to_dict(build_config(kind, saved[name], f"{path}: {name}"))
-    return yaml.safe_load(yaml.safe_dump(saved))
-
-
-def first_difference(then: Any, now: Any, name: str = "") -> str | None:
-    """``"recipe.epochs: 10 then, 20 now"`` for the first thing that differs in two mappings, or ``None``."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        for key in {**then, **now}:
-            found = first_difference(then.get(key), now.get(key), f"{name}.{key}" if name else str(key))
-            if found:
-                return found
-        return None
-    return None if then == now else f"{name}: {then} then, {now} now"

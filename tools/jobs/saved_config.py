@@ -1,0 +1,32 @@
+"""Configurations that an earlier run has kept, as a later version of the code understands them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reid.config import build_config, config_to_dict
+from reid.engine.recipe import Recipe
+from reid.files import read_yaml
+from search.config import SearchConfig
+from supernet.training import SupernetRecipe
+from tools.jobs.experiment import DataConfig
+
+_KINDS = {"data": DataConfig, "supernet": SupernetRecipe, "search": SearchConfig, "recipe": Recipe}
+
+
+def read_saved(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, in which keys of a configuration that came up after it was written have their
+    defaults: a run that was begun without them is of those.
+
+    Raises:
+        UserError: the file is unreadable, or a configuration in it has a key or value that there is no longer.
+    """
+    saved = read_yaml(path)
+    for name, kind in _KINDS.items():
+        if isinstance(saved.get(name), dict):
+            saved[name] = config_to_dict(build_config(kind, saved[name], f"{path}: {name}"))
+    # In the order of the file: the first difference is then told as the file has it.
+    return yaml.safe_load(yaml.safe_dump(saved, sort_keys=False))
