@@ -7,7 +7,8 @@ For each network, all in one run:
 
 * images/s of the bare forward and backward pass on one resident batch, of the whole loop (sampling, augmentation,
   losses, optimizer, the look at the loss every 20 steps), and their ratio (limit: 0.97 on a CPU, 0.95 on a GPU); the
-  two take turns, so that the ratio holds on a busy machine;
+  two take turns, so that the ratio holds on a busy machine; on a GPU both are recorded and replayed, as launching a
+  light network's kernels one by one takes longer than running them;
 * the time of the whole step by phase, with an average of the weights (EMA), which the loop is timed without; on a GPU
   each phase is waited for, so that these add up to more than a step takes;
 * the maps that the backward pass needs, and on a GPU the peak of what torch had allocated;
@@ -51,8 +52,8 @@ from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 from supernet.catalog import build, find_network
 
-WARMUP = 3
-"""Steps before the count begins: the first choose kernels and grow the heap."""
+WARMUP = 5
+"""Steps before the count begins: the first choose kernels and grow the heap, and on a GPU the fourth is recorded."""
 
 
 def main() -> None:
@@ -80,20 +81,21 @@ def main() -> None:
         print(f"{name} {size[0]}x{size[1]}, batch {options.batch}, {options.precision}, {_words(device)}")
         _measure(name, size, recipe, device, options.rounds)
         if peer is not None:
-            compare(peer, lambda name=name: _network(name, size), size, recipe, device, options.workers)
+            compare(peer, lambda name=name: make_network(name, size), size, recipe, device, options.workers)
     print(f"peak memory of the run   {peak_memory_mib(device):8.0f} MiB")
     if peer is None:
         print("torchreid is not installed, nor given by --torchreid: no peer")
 
 
-def _network(name: str, size: tuple[int, int]) -> nn.Module:
+def make_network(name: str, size: tuple[int, int]) -> nn.Module:
+    """The network of an arch or backbone, with weights of seed 0."""
     torch.manual_seed(0)
     return build(find_network(name, [], size, size, 1)[0])
 
 
 def _measure(name: str, size: tuple[int, int], recipe: Recipe, device: torch.device, rounds: int) -> None:
-    batches = training_batches(_noise(size, recipe), recipe, size, 0, device)
-    task = IdentityTask(_network(name, size), batches.classes, recipe.losses)
+    batches = training_batches(noise(size, recipe), recipe, size, 0, device)
+    task = IdentityTask(make_network(name, size), batches.classes, recipe.losses)
     task.to(device, memory_format=torch.channels_last).train()
     step = TrainingStep(task, recipe, device, batches.per_epoch)
     endless = _endless(batches)
@@ -110,6 +112,8 @@ def _measure(name: str, size: tuple[int, int], recipe: Recipe, device: torch.dev
         if number % READ_EVERY == 0:
             float(log["loss"])
 
+    if device.type == "cuda":
+        bare = _recorded(bare, task)
     if recipe.compile:
         seconds = timed(bare, device) + timed(lambda: step(resident, labels, 0), device)
         print(f"  compiling, two times   {seconds:8.1f} s")
@@ -124,9 +128,8 @@ def _measure(name: str, size: tuple[int, int], recipe: Recipe, device: torch.dev
     print(f"  bare forward+backward  {batch / seconds:8.1f} images/s")
     print(f"  whole loop             {batch / statistics.median(loop_times):8.1f} images/s")
     print(f"  ratio                  {ratio:8.3f}  (limit {limit})")
-    averaged = TrainingStep(
-        task, dataclasses.replace(recipe, averaging=AveragingConfig("ema")), device, batches.per_epoch
-    )
+    launched = dataclasses.replace(recipe, averaging=AveragingConfig("ema"), cuda_graph=False)
+    averaged = TrainingStep(task, launched, device, batches.per_epoch)
     parts = phases(averaged, endless, rounds, device)
     whole = sum(parts.values())
     print("  step: " + ", ".join(f"{part} {took / whole:.1%}" for part, took in parts.items()) + f" of {whole:.3f} s")
@@ -135,7 +138,22 @@ def _measure(name: str, size: tuple[int, int], recipe: Recipe, device: torch.dev
     print_roofline(task.network, resident, seconds, recipe.precision)
 
 
-def _noise(size: tuple[int, int], recipe: Recipe) -> ImageSet:
+def _recorded(run: Callable[[], None], task: nn.Module) -> Callable[[], None]:
+    """``run``, which leaves gradients in ``task``, as a CUDA graph; run a few times before."""
+    stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARMUP):
+            run()
+    torch.cuda.current_stream().wait_stream(stream)
+    task.zero_grad(set_to_none=True)
+    with torch.cuda.graph(graph, stream=stream):
+        run()
+    return graph.replay
+
+
+def noise(size: tuple[int, int], recipe: Recipe) -> ImageSet:
+    """16 images of each of 64 identities, or of as many as the recipe's batch has."""
     generator = torch.Generator().manual_seed(0)
     pids = torch.arange(max(64, recipe.identities)).repeat_interleave(16)
     pixels = torch.randint(0, 256, (len(pids), *size, 3), dtype=torch.uint8, generator=generator)

@@ -68,6 +68,8 @@ class SupernetTask(nn.Module):
         UserError: the recipe asks for a head or a loss that a supernet does not have.
     """
 
+    same_every_step = False  # each has other archs
+
     def __init__(
         self, supernet: Supernet, classes: int, config: SupernetRecipe, seed: int, draw: Draw | None = None
     ) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from reid.engine.bn_calibration import calibrate
 from reid.engine.distributed import gather_batch
-from reid.engine.objective import classifiers_of, identity_losses, logit_scale
+from reid.engine.objective import classifiers_of, identity_losses, logit_scale, same_every_step
 from reid.engine.task import StepContext
 from reid.engine.teacher import Teacher, check_teacher, distillation_losses
 from reid.losses.center import CenterLoss
@@ -42,6 +42,11 @@ class IdentityTask(nn.Module):
         if teacher is not None:
             check_teacher(losses.distillation, teacher, classes, network.feature_dim)
         self._teacher = (teacher,)  # in a tuple, so that torch does not take it for a part of this module
+
+    @property
+    def same_every_step(self) -> bool:
+        """See ``reid.engine.task.Task``."""
+        return same_every_step(self.losses, self.network.head.rule)
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
         """Adds the gradient of one batch through ``context.backward``; returns the log's scalars, on the device."""

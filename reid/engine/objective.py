@@ -106,6 +106,13 @@ def logit_scale(config: ClassificationConfig) -> float:
     return 1.0 if config.kind == "linear" else config.scale
 
 
+def same_every_step(config: LossConfig, rule: BranchRule) -> bool:
+    """Whether the losses of a step neither draw on the host nor go by the epoch."""
+    drawn = config.triplet.selection == "random_negative" or rule.update == "random"
+    by_epoch = config.classification.kind != "linear" and config.classification.margin_warmup > 0
+    return not drawn and not by_epoch
+
+
 def classifiers_of(head: nn.Module, classes: int, make: type[nn.Module]) -> nn.ModuleList:
     """A classifier for each part of ``head``, less those that share one."""
     dims: dict[int, int] = {}

@@ -34,9 +34,13 @@ class Recipe:
         head: what makes a vector of the backbone's feature map.
         precision: ``bf16`` and ``fp16`` run the network under autocast; the losses are always fp32.
         compile: whether ``torch.compile`` makes the backbone's kernels; their sums have another order.
+        cuda_graph: whether a CUDA GPU replays the recorded forward and backward pass of a step, where all steps are
+            alike (``reid.engine.cuda_graph``); the numbers are those of steps that are launched kernel by kernel.
         clip_gradient: greatest global L2 norm of the gradient, or null.
         averaging: the weights that are kept: the last ones, or an average over steps (EMA) or epochs (SWA).
         evaluate_every: epochs between looks at the monitor set, where there is one; 0 for never.
+        checkpoint_every: epochs between checkpoints, and one at the end; what came since the last one is trained again
+            after an interruption. Where an epoch takes a second, writing one after each takes a tenth of the time.
         keep_best: also write the weights of the best look at the monitor set.
         early_stopping: ends the training when the monitor set no longer gains; null for never.
         guard: what is done about a training that blows up.
@@ -56,9 +60,11 @@ class Recipe:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
     compile: bool = False
+    cuda_graph: bool = True
     clip_gradient: Positive | None = None
     averaging: AveragingConfig = AveragingConfig()
     evaluate_every: Annotated[int, Field(ge=0)] = 0
+    checkpoint_every: Count = 1
     keep_best: bool = False
     early_stopping: EarlyStopping | None = None
     guard: GuardConfig = GuardConfig()

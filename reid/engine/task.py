@@ -38,7 +38,15 @@ class StepContext:
 
 
 class Task(Protocol):
-    """What is trained: an ``nn.Module`` of everything with parameters, and how one batch gives it a gradient."""
+    """What is trained: an ``nn.Module`` of everything with parameters, and how one batch gives it a gradient.
+
+    Attributes:
+        same_every_step: whether ``backward`` queues the same kernels with the same arguments in every step: nothing of
+            it is drawn on the host or depends on the step's number. Such steps can be recorded; those of a task that
+            does not say it are not.
+    """
+
+    same_every_step: bool
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
         """Adds the gradient of one batch through ``context.backward``; returns scalars for the log, on the device.

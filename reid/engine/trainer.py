@@ -57,7 +57,8 @@ def fit(
 ) -> nn.Module:
     """Trains ``task`` by ``recipe``; goes on from the run's checkpoint where there is one.
 
-    After every epoch the run folder holds a checkpoint (atomic), a line in ``metrics.jsonl`` and TensorBoard's events.
+    After every epoch the run folder holds a line in ``metrics.jsonl``, TensorBoard's events and, every
+    ``recipe.checkpoint_every`` epochs, a checkpoint (atomic).
     A run that is interrupted anywhere and resumed ends with the weights of an unbroken one: everything random is a
     function of seed, epoch and step. So does one that blows up: it goes back to its last sound epoch and on from there
     at a lower rate (``recipe.guard``).
@@ -139,11 +140,14 @@ def _go_back(guard: Guard, epoch: int, blown: BlownUp, journal: Journal | None, 
 
 
 def _save(guard: Guard, epoch: int, journal: Journal | None, monitor: Monitor | None) -> None:
-    """Writes the checkpoint of ``epoch``, unless the guard would not go back to it."""
+    """Writes the checkpoint of ``epoch``, if it is one's turn and unless the guard would not go back to it."""
     if not guard.sound and epoch < guard.step.recipe.epochs:
         return
     if journal is not None:
         _keep_best(guard.step, journal.records, monitor)
+    if epoch % guard.step.recipe.checkpoint_every and epoch < guard.step.recipe.epochs:
+        return
+    if journal is not None:
         save_state(guard.run / STATE, guard.state(epoch))
     guard.saved(epoch)
 

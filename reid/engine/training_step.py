@@ -9,6 +9,7 @@ from torch import nn
 
 from reid.engine.averaging import WeightAverage
 from reid.engine.compilation import Compiled, plain
+from reid.engine.cuda_graph import RecordedBackward, can_record
 from reid.engine.device import autocast
 from reid.engine.distributed import SINGLE, Processes, sum_gradients
 from reid.engine.optimizers import build_optimizer, set_rate
@@ -54,6 +55,8 @@ class TrainingStep:
         self.autocast = functools.partial(autocast, device, recipe.precision)
         self._run = Compiled() if recipe.compile else plain
         self._trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        recorded = can_record(task, recipe, device, processes)
+        self._recorded = RecordedBackward(task, self._trained) if recorded else None
 
     def __call__(
         self, images: torch.Tensor, labels: torch.Tensor, number: int
@@ -76,7 +79,7 @@ class TrainingStep:
             processes=self.processes,
         )
         with seeded_step(step_seed(self.seed, epoch + 1, within, _LAYERS + self.processes.rank), self.device):
-            log = self.task.backward(images, labels, context)
+            log = (self._recorded or self.task.backward)(images, labels, context)
         sum_gradients(self.processes, self._trained)
         self.scaler.unscale_(self.optimizer)
         log["gradient_norm"] = self._clip()

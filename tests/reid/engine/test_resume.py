@@ -9,6 +9,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import reid.engine.trainer as trainer
+from reid.engine.checkpoint import load_state
 from reid.engine.run_folder import read_metrics
 from reid.engine.trainer import STATE, Monitor, fit
 from reid.errors import UserError
@@ -99,6 +100,24 @@ def test_interrupted_before_its_checkpoint(make_task, make_batches, recipe, cpu,
     resumed = make_task(recipe)
     fit(resumed, make_batches(recipe), recipe, tmp_path, cpu)
     assert _same_weights(resumed, reference) and _metrics(tmp_path) == records
+
+
+@pytest.mark.parametrize(("every", "kept"), [(2, 2), (3, 3), (9, 0)])
+def test_checkpoints_of_some_epochs_only(make_task, make_batches, recipe, cpu, tmp_path, unbroken, every, kept):
+    """Interrupted in epoch 4: what came since the last checkpoint is run again; one is there at the end."""
+    recipe = replace(recipe, checkpoint_every=every)
+    reference, records = unbroken(recipe)
+    assert (tmp_path / "unbroken" / STATE).exists()
+    batches, run, task = make_batches(recipe), tmp_path / "run", make_task(recipe)
+    run.mkdir()
+    task.backward = _Interrupt(task.backward, at=3 * batches.per_epoch + 2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(task, batches, recipe, run, cpu)
+    assert len(read_metrics(run)) == 3
+    assert (load_state(run / STATE, cpu)["epoch"] if (run / STATE).exists() else 0) == kept
+    resumed = make_task(recipe)
+    fit(resumed, make_batches(recipe), recipe, run, cpu)
+    assert _same_weights(resumed, reference) and _metrics(run) == records
 
 
 def test_finished_run_is_left_as_it_is(make_task, make_batches, recipe, cpu, tmp_path, unbroken):
