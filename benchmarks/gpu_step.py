@@ -120,11 +120,13 @@ def _measure(
 
 def _print_kernels(step: TrainingStep, drawn: Iterator, number: int, count: int) -> None:
     """The ``count`` kernels that take longest in three steps from ``number`` on, by their share of all."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiled:
+    both = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=both) as profiled:
         for _ in range(3):
             step(*next(drawn), number)
         torch.cuda.synchronize()
-    kernels = sorted(profiled.key_averages(), key=lambda each: -each.self_device_time_total)
+    kernels = [each for each in profiled.key_averages() if each.device_type == torch.autograd.DeviceType.CUDA]
+    kernels.sort(key=lambda each: -each.self_device_time_total)
     whole = sum(each.self_device_time_total for each in kernels)
     print(f"  {whole / 3e3:.2f} ms of kernels a step, {sum(each.count for each in kernels) / 3:.0f} of them")
     for each in kernels[:count]:
