@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from reid.config import config_to_dict
 from tools.cli import Job
 from tools.jobs.data import Source
 from tools.jobs.experiment import ROOT
+
+ARCHIVAL = ".git_archival.txt"
 
 
 def run_config(job: Job, source: Source, **parts: Any) -> dict[str, Any]:
@@ -49,13 +52,22 @@ def _read_commit() -> str:
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
+        return _archived(ROOT / ARCHIVAL)
+
+
+def _archived(file: Path) -> str:
+    """The commit that ``git archive`` has written into the copy that it made (``.gitattributes``)."""
+    try:
+        text = file.read_text().strip()
+    except OSError:
         return "unknown"
+    return text[:12] if re.fullmatch("[0-9a-f]{40}", text) else "unknown"
 
 
 _AT_START = _read_commit()  # the checkout may move on while a long job runs the code it began with
 
 
 def commit() -> str:
-    """The checkout's git commit when this process began, with ``+`` where files were changed; ``"unknown"`` outside
-    of one."""
+    """The checkout's git commit when this process began, with ``+`` where files were changed; that of a
+    copy by ``git archive``; ``"unknown"`` in any other."""
     return _AT_START

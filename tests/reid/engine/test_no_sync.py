@@ -25,6 +25,7 @@ from reid.data.augment import AugmentConfig
 from reid.data.samplers import SAMPLERS
 from reid.engine.averaging import AveragingConfig
 from reid.engine.batches import training_batches
+from reid.engine.cuda_graph import WARM_UP
 from reid.engine.identity_task import IdentityTask
 from reid.engine.optimizers import GroupEpochs, OptimizerConfig, freeze, frozen_groups
 from reid.engine.recipe import Recipe
@@ -275,11 +276,18 @@ def test_cuda_sees_no_wait(image_set, recipe, precision):
     recipe = replace(recipe, precision=precision, clip_gradient=1.0, averaging=AveragingConfig("ema"))
     recipe = replace(recipe, augment=AUGMENTATIONS["all"])
     batches = training_batches(image_set, recipe, SIZE, 3, gpu)
-    for task in (identity_task(recipe), supernet_task(SupernetRecipe(recipe))):
+    tasks = (
+        IdentityTask(build_network(ARCH), batches.classes, recipe.losses),
+        SupernetTask(Supernet(SPACE), batches.classes, SupernetRecipe(recipe), seed=3),
+    )
+    drawn = [*batches.epoch(1), *batches.epoch(2)]
+    for task in tasks:
         step = TrainingStep(task.to(gpu).train(), recipe, gpu, batches.per_epoch)
-        for number, batch in enumerate(batches.epoch(1)):
-            torch.cuda.set_sync_debug_mode("error" if number else "default")  # the first step chooses kernels
+        for number, batch in enumerate(drawn):
+            # The first steps choose kernels, and the one after them may be recorded.
+            torch.cuda.set_sync_debug_mode("error" if number > WARM_UP else "default")
             try:
                 step(*batch, number)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
+    assert len(drawn) > WARM_UP + 2
