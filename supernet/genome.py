@@ -11,8 +11,8 @@ from random import Random
 
 from reid.errors import UserError
 from supernet.arch import Arch
-from supernet.options import Option, size_words
-from supernet.space import Genome, Space, decode
+from supernet.options import Genome, Option, size_words
+from supernet.space import Space, check_fixed, decode
 
 
 def encode(space: Space, arch: Arch) -> Genome:
@@ -25,17 +25,13 @@ def encode(space: Space, arch: Arch) -> Genome:
     """
     if len(arch.stages) != len(space.stages) or arch.embedding != space.embedding:
         raise UserError(f"the arch is not in space {space.name}: it has other stages or another embedding")
+    check_fixed(space, arch)
     choices = space.all_choices()
     genome: Genome = {name: options[0] for name, options in choices.items()}
-    genome["stem"], genome["last_width"] = arch.stem, arch.last_width
-    for number, stage in enumerate(arch.stages, start=1):
-        genome[f"s{number}.width"], genome[f"s{number}.depth"] = stage.width, len(stage.blocks)
-        genome[f"s{number}.se"], genome[f"s{number}.act"] = stage.se, stage.act
-        if any(block.expand > 1 for block in stage.blocks):  # otherwise there is no IBN, whatever is chosen
-            genome[f"s{number}.ibn"] = stage.ibn
-        for position, block in enumerate(stage.blocks, start=1):
-            genome[f"s{number}.b{position}.kernel"] = block.kernel
-            genome[f"s{number}.b{position}.expand"] = block.expand
+    genome |= {"stem": arch.stem, "stem_kernel": arch.stem_kernel, "last_width": arch.last_width}
+    for number, (stage, own) in enumerate(zip(arch.stages, space.stages, strict=True), start=1):
+        values = zip(own.choices(), own.values(stage), strict=True)
+        genome |= {f"s{number}.{name}": value for name, value in values if value is not None}
     if space.last_strided is not None:
         genome["last_stride"] = arch.stages[space.last_strided].stride
     if space.smaller_sizes:
