@@ -34,7 +34,7 @@ stages:
 last_widths: [32, 64]
 embedding: null
 """
-LIMIT = ("--flops", "3M")
+LIMIT = ("--flops", "2M")
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def test_every_tool_takes_the_space(go, root):
 
     more = ("--set", "search={trials: 17, population: 8, screen: 2, screen_after: 16, top_k: 1}")
     go("search", "--supernet", root / "train_supernet", *LIMIT, *more)
-    named = load_arch(root / "search" / "archs" / "MLR-3M-A.yaml")
-    assert contains(space, named.arch) and named.origin["flops"] == whole_network_flops(named.arch) <= 3_000_000
+    named = load_arch(root / "search" / "archs" / "MLR-2M-A.yaml")
+    assert contains(space, named.arch) and named.origin["flops"] == whole_network_flops(named.arch) <= 2_000_000
     printed = go("search", "--explain").out
     effects = json.loads((root / "search" / "effects.json").read_text())
     assert {each["name"] for each in effects["dimensions"]} == {
@@ -73,7 +73,7 @@ def test_every_tool_takes_the_space(go, root):
     }
     assert "s1.b1.hidden" in printed
 
-    go("retrain", "--arch", "MLR-3M-A", "--search", root / "search")
+    go("retrain", "--arch", "MLR-2M-A", "--search", root / "search")
     assert read_result(root / "retrain").flops == whole_network_flops(named.arch)
     assert spec_from_dict(read_about(root / "retrain" / "last.safetensors")).backbone == named.arch
 
@@ -85,4 +85,4 @@ def test_rank_and_gain_take_the_space(go, root):
     assert len(json.loads((root / "rank" / "ranking.json").read_text())["archs"]) == 4
     go("gain", "--search", root / "search", "--random", "1", "--repeats", "1", "--baselines")
     inherit = ("--inherit", supernet)
-    go("retrain", "--arch", "MLR-3M-A", "--search", root / "search", *inherit, out="inherited")
+    go("retrain", "--arch", "MLR-2M-A", "--search", root / "search", *inherit, out="inherited")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -12,8 +15,8 @@ from reid.models.backbones.osnet_blocks import OSBlock
 from search.cost import CostTable, network_flops
 from supernet.arch import Arch
 from supernet.files import load_space
-from supernet.genome import contains
-from supernet.network import ArchBackbone
+from supernet.genome import contains, largest
+from supernet.network import ArchBackbone, build_network
 from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.omni.layers import OmniScale, Transition
 
@@ -91,3 +94,19 @@ def test_transition():
     torch.testing.assert_close(Transition(8, False, 2)(x), sum(quarters) / 4)
     both = Transition(8, True, 2).eval()
     torch.testing.assert_close(both(x), nn.functional.avg_pool2d(both.conv(x), 2))
+
+
+def test_onnx_gives_the_same_embedding(omni_space):
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    network = stirred(build_network(largest(omni_space))).eval()
+    images, file = torch.randn(3, 3, *omni_space.input_size), io.BytesIO()
+    with warnings.catch_warnings():  # this exporter is deprecated; the other one needs a further package
+        warnings.simplefilter("ignore")
+        axes = {"images": {0: "n"}, "vectors": {0: "n"}}
+        names = {"input_names": ["images"], "output_names": ["vectors"]}
+        torch.onnx.export(network, (images[:1],), file, dynamo=False, dynamic_axes=axes, **names)
+    (got,) = runtime.InferenceSession(file.getvalue()).run(None, {"images": images.numpy()})
+    with torch.no_grad():
+        wanted = network(images)
+    torch.testing.assert_close(torch.from_numpy(got), wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))
