@@ -11,8 +11,8 @@ from random import Random
 
 from reid.errors import UserError
 from supernet.arch import Arch
-from supernet.options import Genome, Option, size_words
-from supernet.space import Space, check_fixed, decode
+from supernet.options import Genome, Option
+from supernet.space import Space, decode, options_of
 
 
 def encode(space: Space, arch: Arch) -> Genome:
@@ -25,17 +25,11 @@ def encode(space: Space, arch: Arch) -> Genome:
     """
     if len(arch.stages) != len(space.stages) or arch.embedding != space.embedding:
         raise UserError(f"the arch is not in space {space.name}: it has other stages or another embedding")
-    check_fixed(space, arch)
     choices = space.all_choices()
-    genome: Genome = {name: options[0] for name, options in choices.items()}
-    genome |= {"stem": arch.stem, "stem_kernel": arch.stem_kernel, "last_width": arch.last_width}
-    for number, (stage, own) in enumerate(zip(arch.stages, space.stages, strict=True), start=1):
-        values = zip(own.choices(), own.values(stage), strict=True)
-        genome |= {f"s{number}.{name}": value for name, value in values if value is not None}
-    if space.last_strided is not None:
-        genome["last_stride"] = arch.stages[space.last_strided].stride
-    if space.smaller_sizes:
-        genome["input_size"] = size_words(arch.input_size)
+    taken = dict(zip(choices, options_of(space, arch), strict=True))
+    if not space.smaller_sizes:
+        taken["input_size"] = None
+    genome: Genome = {name: options[0] if taken[name] is None else taken[name] for name, options in choices.items()}
     for name, value in genome.items():
         if value not in choices.get(name, ()):
             raise UserError(f"the arch is not in space {space.name}: {name} is {value}")

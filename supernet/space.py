@@ -12,7 +12,7 @@ from supernet.arch import Arch
 from supernet.options import Genome, Option, check_options, check_sizes, chosen, size_words
 from supernet.stage_choices import StageChoices, StageSpace
 
-__all__ = ["Genome", "Option", "Space", "StageSpace", "check_fixed", "count_archs", "decode", "describe"]
+__all__ = ["Genome", "Option", "Space", "StageSpace", "count_archs", "decode", "describe", "options_of"]
 
 _UNLISTED_ALONE = ("se", "ibn", "act", "transition", "stem_kernel", "last_stride", "input_size")
 """Kinds of choice that are no dimension where there is one option: genomes are then those of spaces without them."""
@@ -101,8 +101,12 @@ class Space:
             if len(options) > 1 or name.rpartition(".")[2] not in _UNLISTED_ALONE
         }
 
-    def all_choices(self) -> dict[str, tuple[Option, ...]]:
-        """``dimensions`` and the choices that are none, since there is one option only."""
+    def all_choices(self) -> Mapping[str, tuple[Option, ...]]:
+        """``dimensions`` and the choices that are none, since there is one option only; to be read only too."""
+        return self._all_choices
+
+    @cached_property
+    def _all_choices(self) -> dict[str, tuple[Option, ...]]:
         choices: dict[str, tuple[Option, ...]] = {"stem": self.stems, "stem_kernel": self.stem_kernels}
         for number, stage in enumerate(self.stages, start=1):
             choices |= {f"s{number}.{name}": options for name, options in stage.choices().items()}
@@ -134,14 +138,27 @@ def decode(space: Space, genome: Mapping[str, Option]) -> Arch:
     return Arch(size, width, tuple(stages), last, space.embedding, kernel, space.stem_pool)
 
 
-def check_fixed(space: Space, arch: Arch) -> None:
-    """Raises UserError where ``arch``, which must have as many stages as the space, has what the space has no choice
-    of."""
+def options_of(space: Space, arch: Arch) -> list[Option | None]:
+    """What ``arch`` took of each of ``Space.all_choices``, in their order; ``None`` where a choice has no say.
+
+    Whether the space has these options is not looked at.
+
+    Raises:
+        UserError: ``arch`` has what no choice of the space is about: other stages, more blocks, another kind of block.
+    """
+    if len(arch.stages) != len(space.stages):
+        raise UserError(f"the arch is not in space {space.name}: it has {len(arch.stages)} stages")
     if arch.stem_pool != space.stem_pool:
         raise UserError(f"the arch is not in space {space.name}: its stem_pool is {arch.stem_pool}")
+    row: list[Option | None] = [arch.stem, arch.stem_kernel]
     for number, (stage, own) in enumerate(zip(arch.stages, space.stages, strict=True), start=1):
         if stage.kind != own.kind:
             raise UserError(f"the arch is not in space {space.name}: s{number} is of {stage.kind} blocks")
+        if len(stage.blocks) > own.depths[-1]:
+            raise UserError(f"the arch is not in space {space.name}: s{number}.depth is {len(stage.blocks)}")
+        row += own.values(stage)
+    stride = None if space.last_strided is None else arch.stages[space.last_strided].stride
+    return [*row, arch.last_width, stride, size_words(arch.input_size)]
 
 
 def count_archs(space: Space) -> int:

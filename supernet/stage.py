@@ -109,13 +109,13 @@ class Stage:
 
     def layers(self, channels: int, height: int, width: int) -> list[Layer]:
         """A layer a block, see ``AnyStage``."""
-        layers = []
-        for block, stride in self.strided_blocks():
+        layers, stride = [], self.stride
+        for block in self.blocks:
             shape = (channels, self.width, block.kernel, block.expand, stride)
             layers.append(("block", height, width, *shape, self.se, self.ibn and block.expand > 1))
             if stride == 2:
-                height, width = self.out_size(height, width)
-            channels = self.width
+                height, width = (height + 1) // 2, (width + 1) // 2
+            channels, stride = self.width, 1
         return layers
 
     def out_size(self, height: int, width: int) -> tuple[int, int]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from reid.errors import UserError
 from supernet.arch import Arch
-from supernet.options import Option, size_words
-from supernet.space import Space, check_fixed
+from supernet.options import Option
+from supernet.space import Space, options_of
 
 INACTIVE = -1
 """In place of an option's index: the arch has no such block, or IBN was asked of blocks that have none."""
@@ -47,7 +47,7 @@ def read_choices(space: Space, archs: Sequence[Arch]) -> Choices:
     dims = space.dimensions()
     slots = {name: slot for slot, name in enumerate(space.all_choices())}
     names = tuple(name for name, options in dims.items() if len(options) > 1)
-    rows = [_values(space, arch) for arch in archs]
+    rows = [options_of(space, arch) for arch in archs]
     indices = np.empty((len(rows), len(names)), dtype=np.int64)
     for column, name in enumerate(names):
         known = {option: index for index, option in enumerate(dims[name])} | {None: INACTIVE}
@@ -57,17 +57,3 @@ def read_choices(space: Space, archs: Sequence[Arch]) -> Choices:
         except KeyError as unknown:
             raise UserError(f"the arch is not in space {space.name}: {name} is {unknown.args[0]}") from None
     return Choices(names, tuple(tuple(dims[name]) for name in names), indices)
-
-
-def _values(space: Space, arch: Arch) -> list[Option | None]:
-    """Every option of the arch in the order of ``Space.all_choices``; ``None`` where it has no say."""
-    if len(arch.stages) != len(space.stages):
-        raise UserError(f"the arch is not in space {space.name}: it has {len(arch.stages)} stages")
-    check_fixed(space, arch)
-    row: list[Option | None] = [arch.stem, arch.stem_kernel]
-    for number, (stage, own) in enumerate(zip(arch.stages, space.stages, strict=True), start=1):
-        if len(stage.blocks) > own.depths[-1]:
-            raise UserError(f"the arch is not in space {space.name}: s{number}.depth is {len(stage.blocks)}")
-        row += own.values(stage)
-    stride = None if space.last_strided is None else arch.stages[space.last_strided].stride
-    return [*row, arch.last_width, stride, size_words(arch.input_size)]
