@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from supernet.options import Option, chosen
 from supernet.stage import INVERTED_RESIDUAL, AnyStage, Block, Stage
 
 
-class StageChoices:
+class StageChoices(ABC):
     """What a space asks of the choices of one of its stages; each kind of block has a subclass.
 
     Choices are named as within the stage: ``width``, ``depth``, then those of the stage, then ``b1.kernel``, ...
@@ -56,7 +56,7 @@ class StageChoices:
             choices |= {f"b{block}.{name}": options for name, options in self.of_block().items()}
         return choices
 
-    def check(self, where: str) -> None:
+    def check(self, where: str) -> None:  # noqa: B027  (there may be nothing to check)
         """Raises UserError, which begins with ``where``, where choices do not fit together."""
 
     def may_idle(self, name: str) -> bool:
