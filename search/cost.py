@@ -2,8 +2,8 @@
 
 One "FLOP" is what ``fvcore.nn.FlopCountAnalysis`` counts with its default handles, on the inference network
 (backbone and embedding, no classifier) in eval mode, for one image: a multiply-add counts once, BN counts 2
-for each element of its output, instance normalisation 5 (it has to look at its input), pooling 1 for each of its
-input; activations, residual additions, biases and the product of squeeze-and-excite count nothing.
+for each element of its output, instance normalisation 5 (it has to look at its input), global average pooling 1 for
+each of its input; activations, other pooling, residual additions, biases and the products of gates count nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from reid.errors import UserError
 from reid.models.heads import BNNeckHead
 from reid.models.network import count_parameters
 from supernet.arch import Arch
-from supernet.blocks import ConvBNAct, InvertedResidual
 from supernet.genome import largest, smallest
+from supernet.layers import LAYERS
 from supernet.network import build_network
 from supernet.space import Space
 
@@ -82,29 +82,34 @@ class CostTable:
 
 
 def part_keys(arch: Arch) -> list[tuple]:
-    """``(kind, input height, input width, *constructor arguments)`` of each part of backbone and head."""
+    """``(kind, input height, input width, *constructor arguments)`` of each part of backbone and head.
+
+    Activations are left out: they cost nothing, and parts that differ in them share their entry.
+    """
+    return [key for keys, _ in part_groups(arch) for key in keys]
+
+
+def part_groups(arch: Arch) -> list[tuple[list[tuple], str | None]]:
+    """``part_keys`` by their activation: those of the stem, of each stage and so on, in order."""
     height, width = arch.input_size
-    keys: list[tuple] = [("conv", height, width, 3, arch.stem, 3, 2)]
+    groups: list[tuple[list[tuple], str | None]] = [
+        ([("conv", height, width, 3, arch.stem, arch.stem_kernel, 2)], arch.stem_act)
+    ]
     height, width, channels = (height + 1) // 2, (width + 1) // 2, arch.stem
+    if arch.stem_pool:
+        groups.append(([("pool", height, width, channels)], None))
+        height, width = (height + 1) // 2, (width + 1) // 2
     for stage in arch.stages:
-        for block, stride in stage.strided_blocks():
-            shape = (channels, stage.width, block.kernel, block.expand, stride)
-            # The activation is left out: it costs nothing, and blocks that differ in it share their entry.
-            keys.append(("block", height, width, *shape, stage.se, stage.ibn and block.expand > 1))
-            if stride == 2:
-                height, width = (height + 1) // 2, (width + 1) // 2
-            channels = stage.width
+        groups.append((stage.layers(channels, height, width), stage.act))
+        height, width = stage.out_size(height, width)
+        channels = stage.width
     if arch.last_width:
-        keys.append(("conv", height, width, channels, arch.last_width, 1, 1))
-    keys.append(("head", height, width, arch.feature_width, arch.embedding))
-    return keys
+        groups.append(([("conv", height, width, channels, arch.last_width, 1, 1)], arch.last_act))
+    groups.append(([("head", height, width, arch.feature_width, arch.embedding)], None))
+    return groups
 
 
-PARTS: dict[str, Callable[..., nn.Module]] = {
-    "conv": ConvBNAct,
-    "block": InvertedResidual,
-    "head": BNNeckHead,
-}
+PARTS: dict[str, Callable[..., nn.Module]] = {**LAYERS, "head": BNNeckHead}
 
 
 def _count_part(key: tuple) -> Cost:

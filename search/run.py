@@ -34,6 +34,7 @@ from search.region import Region, make_region
 from search.workers import Evaluate, Team
 from supernet.arch import Arch
 from supernet.space import Space
+from supernet.stage import INVERTED_RESIDUAL
 
 # What a resumed search may change: no part in which archs are proposed or how they score. The limits are kept as read.
 _FREE = ("flops", "latency", "parameters", "trials", "time", "finalists", "top_k", "name_prefix")
@@ -135,9 +136,21 @@ def _settings(
     if not config.learn_from:  # as in searches that were begun before there was such a key; origin has what was learnt
         del kept["learn_from"]
     depends = {key: value for key, value in origin.items() if key != "commit"}
-    own = {"space": asdict(space), "strategy": strategy, "seed": seed}
+    own = {"space": space_settings(space), "strategy": strategy, "seed": seed}
     own |= {f"limit_{name}": limit for name, limit in asdict(limits).items()}
     return json.loads(json.dumps({**own, **kept, "origin": depends}))
+
+
+def space_settings(space: Space) -> dict:
+    """The fields of ``space``, and of each stage the kind of its blocks where it is another than the first there was.
+
+    Stems at their default are left out, so that searches that were begun before they could be chosen are gone on with.
+    """
+    fields = asdict(space)
+    for stage, own in zip(space.stages, fields["stages"], strict=True):
+        own |= {} if stage.kind == INVERTED_RESIDUAL else {"block": stage.kind}
+    stems = ("stem_kernels", "stem_pool")
+    return {key: value for key, value in fields.items() if key not in stems or value != getattr(Space, key)}
 
 
 def _open(out: Path, settings: dict, resume: bool) -> list[Candidate]:

@@ -9,17 +9,31 @@ from torch.nn import functional as F
 
 RELU6, H_SWISH = "relu6", "h-swish"
 ACTIVATIONS = (RELU6, H_SWISH)
-"""Names of all, the cheaper one first. h-swish is ``x * relu6(x + 3) / 6`` (Howard et al. 2019, MobileNetV3)."""
+"""Those that an inverted residual stage may have, the cheaper one first. h-swish is ``x * relu6(x + 3) / 6`` (Howard et
+al. 2019, MobileNetV3)."""
+
+RELU = "relu"
+"""That of omni-scale stages, which have no choice of it."""
+
+LINEAR = "linear"
+"""None: of convolutions whose output is added to something."""
 
 
 def activation_layer(name: str) -> nn.Module:
-    """A new layer; ``name`` is one of ``ACTIVATIONS``."""
-    return {RELU6: ReLU6, H_SWISH: HSwish}[name]()
+    """A new layer; ``name`` is one of ``ACTIVATIONS``, ``RELU`` or ``LINEAR``."""
+    return {RELU6: ReLU6, H_SWISH: HSwish, RELU: ReLU, LINEAR: nn.Identity}[name]()
 
 
 def activate(x: torch.Tensor, name: str) -> torch.Tensor:
     """What ``activation_layer(name)`` does to ``x``; ``x`` may be overwritten."""
-    return {RELU6: _relu6, H_SWISH: _h_swish}[name](x)
+    return {RELU6: _relu6, H_SWISH: _h_swish, RELU: torch.relu_, LINEAR: _linear}[name](x)
+
+
+class ReLU(nn.ReLU):
+    """torch's ReLU, always in place: its gradient needs the result alone."""
+
+    def __init__(self) -> None:
+        super().__init__(inplace=True)
 
 
 class ReLU6(nn.ReLU6):
@@ -47,6 +61,10 @@ def _relu6(x: torch.Tensor) -> torch.Tensor:
 def _h_swish(x: torch.Tensor) -> torch.Tensor:
     # In place it would copy its input first, which its gradient needs.
     return F.hardswish(x, inplace=not _is_trained(x))
+
+
+def _linear(x: torch.Tensor) -> torch.Tensor:
+    return x
 
 
 def _is_trained(x: torch.Tensor) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reid.errors import UserError, nearest
-from supernet.activations import RELU6
+from reid.errors import UserError
 from supernet.arch import Arch, Block, Stage
 from supernet.reading import is_whole, list_of, whole_number, whole_numbers
+from supernet.stage_forms import stage_from_dict, stage_to_dict
 
 
 def arch_from_rows(
@@ -42,25 +42,16 @@ def arch_to_dict(arch: Arch) -> dict:
     return {
         "input_size": list(arch.input_size),
         "stem": arch.stem,
-        "stages": [
-            {
-                "width": stage.width,
-                "stride": stage.stride,
-                "kernels": [block.kernel for block in stage.blocks],
-                "expands": [block.expand for block in stage.blocks],
-                **_extras(stage),
-            }
-            for stage in arch.stages
-        ],
+        **_stem(arch),
+        "stages": [stage_to_dict(stage) for stage in arch.stages],
         "last_width": arch.last_width,
         "embedding": arch.embedding,
     }
 
 
-def _extras(stage: Stage) -> dict:
-    """What is not at its default; left out otherwise, as in files from before it could be chosen."""
-    values = {"se": stage.se, "ibn": stage.ibn, "act": stage.act}
-    return {key: value for key, value in values.items() if value not in (False, RELU6)}
+def _stem(arch: Arch) -> dict:
+    """What is not at its default; left out otherwise, as in files from before there were other stems."""
+    return {key: getattr(arch, key) for key in ("stem_kernel", "stem_pool") if getattr(arch, key) != getattr(Arch, key)}
 
 
 def arch_from_dict(data: Mapping) -> Arch:
@@ -69,7 +60,7 @@ def arch_from_dict(data: Mapping) -> Arch:
     Raises:
         UserError: a key is missing, unknown, or of the wrong form.
     """
-    known = {"input_size", "stem", "last_width", "embedding", "stages", "rows", "kernel"}
+    known = {"input_size", "stem", "stem_kernel", "stem_pool", "last_width", "embedding", "stages", "rows", "kernel"}
     unknown = sorted(str(key) for key in set(data) - known)
     if unknown:
         raise UserError(f"arch: unknown key '{unknown[0]}'; known: {', '.join(sorted(known))}")
@@ -77,28 +68,17 @@ def arch_from_dict(data: Mapping) -> Arch:
         raise UserError("arch: give either 'stages' or 'rows' ([expand, channels, blocks, stride] per stage)")
     if "stages" in data and "kernel" in data:
         raise UserError("arch: 'kernel' is of 'rows'; stages have their own 'kernels'")
+    if "rows" in data and (of_stages := sorted({"stem_kernel", "stem_pool"} & set(data))):
+        raise UserError(f"arch: '{of_stages[0]}' is of 'stages'; 'rows' have MobileNetV2's stem")
     try:
         size = whole_numbers(data, "input_size")
         embedding = None if data.get("embedding") is None else whole_number(data, "embedding")
         if "rows" in data:
             options = {key: whole_number(data, key) for key in ("stem", "last_width", "kernel") if key in data}
             return arch_from_rows(list_of(data, "rows"), input_size=size, embedding=embedding, **options)
-        stages = tuple(_stage_from_dict(stage) for stage in list_of(data, "stages"))
-        return Arch(size, whole_number(data, "stem"), stages, whole_number(data, "last_width"), embedding)
+        stages = tuple(stage_from_dict(stage) for stage in list_of(data, "stages"))
+        stem = {"stem_kernel": whole_number(data, "stem_kernel")} if "stem_kernel" in data else {}
+        stem |= {"stem_pool": data["stem_pool"]} if "stem_pool" in data else {}
+        return Arch(size, whole_number(data, "stem"), stages, whole_number(data, "last_width"), embedding, **stem)
     except KeyError as missing:
         raise UserError(f"arch: key {missing} is missing") from None
-
-
-def _stage_from_dict(data: Mapping) -> Stage:
-    if not isinstance(data, Mapping):
-        raise UserError(f"stages: each must be a mapping: {data}")
-    known = {"width", "stride", "kernels", "expands", "se", "ibn", "act"}
-    unknown = sorted(str(key) for key in set(data) - known)
-    if unknown:
-        raise UserError(f"arch: unknown key '{unknown[0]}' in a stage{nearest(unknown[0], known)}")
-    kernels, expands = whole_numbers(data, "kernels"), whole_numbers(data, "expands")
-    if len(kernels) != len(expands):
-        raise UserError(f"arch stage of width {data['width']}: {len(kernels)} kernels but {len(expands)} expands")
-    blocks = tuple(Block(kernel, expand) for kernel, expand in zip(kernels, expands, strict=True))
-    extras = {key: data[key] for key in ("se", "ibn", "act") if key in data}
-    return Stage(whole_number(data, "width"), whole_number(data, "stride"), blocks, **extras)

@@ -14,13 +14,13 @@ from supernet.squeeze_excite import SqueezeExcite
 
 
 class ConvBNAct(nn.Sequential):
-    """Convolution without bias, BN and activation: the stem, the last convolution and a block's expansion.
+    """Convolution without bias, BN and activation: the stem, the last convolution, 1x1 convolutions within blocks.
 
     Args:
         in_channels, out_channels: channels.
         kernel: side of the filter; padding keeps the size at stride 1.
         stride: 1 or 2.
-        act: one of ``supernet.activations.ACTIVATIONS``.
+        act: a name for ``supernet.activations.activation_layer``.
         ibn: whether instance normalisation takes half of the channels from BN.
     """
 
@@ -34,6 +34,17 @@ class ConvBNAct(nn.Sequential):
                 act=activation_layer(act),
             )
         )
+
+
+class StemPool(nn.MaxPool2d):
+    """OSNet's and ResNets' 3x3 max-pooling of stride 2 behind the stem: ``(N, C, H, W)`` to half the sides, rounded up.
+
+    Args:
+        channels: of its input; of no account here, but every layer is told them.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(3, stride=2, padding=1)
 
 
 class InvertedResidual(nn.Module):

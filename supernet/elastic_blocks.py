@@ -17,7 +17,7 @@ from supernet.squeeze_excite import ElasticSqueezeExcite
 
 
 class ElasticConvBNAct(nn.Module):
-    """Elastic twin of ``ConvBNAct`` (fixed kernel and stride)."""
+    """Elastic twin of ``ConvBNAct`` (fixed stride)."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -25,9 +25,12 @@ class ElasticConvBNAct(nn.Module):
         self.conv = ElasticConv2d(in_channels, out_channels, kernel)
         self.bn = ElasticIBN(out_channels)
 
-    def forward(self, x: torch.Tensor, out_channels: int, act: str, ibn: bool = False) -> torch.Tensor:
-        """``(N, C, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``."""
-        return activate(self.bn(self.conv(x, out_channels, self.conv.kernel, self.stride), ibn), act)
+    def forward(
+        self, x: torch.Tensor, out_channels: int, act: str, ibn: bool = False, kernel: int | None = None
+    ) -> torch.Tensor:
+        """``(N, C, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``; ``None`` is the greatest
+        kernel."""
+        return activate(self.bn(self.conv(x, out_channels, kernel or self.conv.kernel, self.stride), ibn), act)
 
     def copy_to(self, plain: ConvBNAct) -> None:
         self.conv.copy_to(plain.conv)
@@ -71,6 +74,24 @@ class ElasticInvertedResidual(nn.Module):
                 getattr(self, name).copy_to(layer)
         if isinstance(plain.conv_pw, ConvBNAct) and isinstance(plain.conv_pw.bn, IBN):
             _sort_hidden(plain, odd_first(plain.conv_dw.in_channels))
+
+
+class ElasticInvertedStage(nn.ModuleList):
+    """Elastic stage of inverted residual blocks; see ``supernet.elastic_stages``."""
+
+    def __init__(self, in_channels: int, stage: StageSpace, kernel_transforms: bool = False) -> None:
+        inputs = (in_channels, *(stage.widths[-1],) * (stage.depths[-1] - 1))
+        super().__init__(ElasticInvertedResidual(width, stage, kernel_transforms) for width in inputs)
+
+    def forward(self, x: torch.Tensor, stage: Stage) -> torch.Tensor:
+        # A shallow stage leaves the last blocks out.
+        for elastic, (block, stride) in zip(self, stage.strided_blocks(), strict=False):
+            x = elastic(x, stage, block, stride)
+        return x
+
+    def copy_to(self, plain: nn.Sequential) -> None:
+        for elastic, block in zip(self, plain, strict=False):
+            elastic.copy_to(block)
 
 
 @torch.no_grad()

@@ -13,15 +13,13 @@ from reid.errors import UserError, nearest
 from reid.files import read_yaml, write_text
 from supernet.arch import Arch
 from supernet.arch_forms import arch_from_dict, arch_to_dict
-from supernet.reading import booleans, list_of, texts, whole_number, whole_numbers
-from supernet.space import Space, StageSpace
+from supernet.reading import list_of, whole_number, whole_numbers
+from supernet.space import Space
+from supernet.stage_forms import choices_from_dict, choices_to_dict
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACES = ROOT / "configs" / "spaces"
 ARCHS = ROOT / "configs" / "archs"
-_STAGE_CHOICES = ("widths", "depths", "kernels", "expands")
-_STAGE_EXTRAS = {"se": booleans, "ibn": booleans, "acts": texts}
-"""Keys that a stage may leave out, and how they are read."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +62,18 @@ def space_to_dict(space: Space) -> dict:
     several = [list(size) for size in space.input_sizes]
     sizes = {"input_sizes": several} if space.smaller_sizes else {"input_size": several[0]}
     last_strides = {} if space.last_strides == (2,) else {"last_strides": list(space.last_strides)}
+    stem = {} if space.stem_kernels == Space.stem_kernels else {"stem_kernels": list(space.stem_kernels)}
+    stem |= {"stem_pool": True} if space.stem_pool else {}
     return {
         "name": space.name,
         **sizes,
         "stems": list(space.stems),
-        "stages": [_stage_to_dict(stage) for stage in space.stages],
+        **stem,
+        "stages": [choices_to_dict(stage) for stage in space.stages],
         "last_widths": list(space.last_widths),
         **last_strides,
         "embedding": space.embedding,
     }
-
-
-def _stage_to_dict(stage: StageSpace) -> dict:
-    extras = [key for key in _STAGE_EXTRAS if getattr(stage, key) != getattr(StageSpace, key)]
-    return {"stride": stage.stride, **{key: list(getattr(stage, key)) for key in (*_STAGE_CHOICES, *extras)}}
 
 
 def space_from_dict(data: Mapping) -> Space:
@@ -86,7 +82,8 @@ def space_from_dict(data: Mapping) -> Space:
     Raises:
         UserError: a key is missing, unknown, or of the wrong form.
     """
-    known = {"name", "input_size", "input_sizes", "stems", "stages", "last_widths", "last_strides", "embedding"}
+    known = {"name", "input_size", "input_sizes", "stems", "stem_kernels", "stem_pool", "stages", "last_widths"}
+    known |= {"last_strides", "embedding"}
     unknown = sorted(str(key) for key in set(data) - known)
     if unknown:
         raise UserError(f"unknown key '{unknown[0]}'{nearest(unknown[0], known)}")
@@ -98,11 +95,13 @@ def space_from_dict(data: Mapping) -> Space:
             name=str(data["name"]),
             input_size=largest,
             stems=whole_numbers(data, "stems"),
-            stages=tuple(_stage_space(stage) for stage in list_of(data, "stages")),
+            stages=tuple(choices_from_dict(stage) for stage in list_of(data, "stages")),
             last_widths=whole_numbers(data, "last_widths"),
             embedding=None if data.get("embedding") is None else whole_number(data, "embedding"),
             last_strides=whole_numbers(data, "last_strides") if "last_strides" in data else Space.last_strides,
             smaller_sizes=tuple(smaller),
+            stem_kernels=whole_numbers(data, "stem_kernels") if "stem_kernels" in data else Space.stem_kernels,
+            stem_pool=data.get("stem_pool", Space.stem_pool),
         )
     except KeyError as missing:
         raise UserError(f"key {missing} is missing") from None
@@ -113,17 +112,6 @@ def _sizes(data: Mapping) -> list[tuple[int, ...]]:
     if not sizes:
         raise UserError("input_sizes: must be a list of [height, width] with at least one of them")
     return [whole_numbers({"input_sizes": size}, "input_sizes") for size in sizes]
-
-
-def _stage_space(data: Mapping) -> StageSpace:
-    if not isinstance(data, Mapping):
-        raise UserError(f"stages: each must be a mapping: {data}")
-    known = ("stride", *_STAGE_CHOICES, *_STAGE_EXTRAS)
-    unknown = sorted(str(key) for key in set(data) - set(known))
-    if unknown:
-        raise UserError(f"unknown key '{unknown[0]}' in a stage{nearest(unknown[0], known)}")
-    extras = {key: read(data, key) for key, read in _STAGE_EXTRAS.items() if key in data}
-    return StageSpace(whole_number(data, "stride"), *(whole_numbers(data, key) for key in _STAGE_CHOICES), **extras)
 
 
 def load_arch(path: Path) -> NamedArch:

@@ -12,8 +12,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from reid.models.blank import without_drawing
 from supernet.blocks import ConvBNAct, InvertedResidual
+from supernet.omni.layers import LightConv
 
-_PAIRS = {ConvBNAct: (("conv", "bn"),), InvertedResidual: (("conv_dw", "bn_dw"), ("conv_pwl", "bn_pwl"))}
+_PAIRS = {
+    ConvBNAct: (("conv", "bn"),),
+    InvertedResidual: (("conv_dw", "bn_dw"), ("conv_pwl", "bn_pwl")),
+    LightConv: (("conv2", "bn"),),
+}
 """Layers whose output goes through one BN and nowhere else, by the block that they are in."""
 
 

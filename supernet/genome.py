@@ -11,8 +11,8 @@ from random import Random
 
 from reid.errors import UserError
 from supernet.arch import Arch
-from supernet.options import Option, size_words
-from supernet.space import Genome, Space, decode
+from supernet.options import Genome, Option
+from supernet.space import Space, decode, options_of
 
 
 def encode(space: Space, arch: Arch) -> Genome:
@@ -26,20 +26,10 @@ def encode(space: Space, arch: Arch) -> Genome:
     if len(arch.stages) != len(space.stages) or arch.embedding != space.embedding:
         raise UserError(f"the arch is not in space {space.name}: it has other stages or another embedding")
     choices = space.all_choices()
-    genome: Genome = {name: options[0] for name, options in choices.items()}
-    genome["stem"], genome["last_width"] = arch.stem, arch.last_width
-    for number, stage in enumerate(arch.stages, start=1):
-        genome[f"s{number}.width"], genome[f"s{number}.depth"] = stage.width, len(stage.blocks)
-        genome[f"s{number}.se"], genome[f"s{number}.act"] = stage.se, stage.act
-        if any(block.expand > 1 for block in stage.blocks):  # otherwise there is no IBN, whatever is chosen
-            genome[f"s{number}.ibn"] = stage.ibn
-        for position, block in enumerate(stage.blocks, start=1):
-            genome[f"s{number}.b{position}.kernel"] = block.kernel
-            genome[f"s{number}.b{position}.expand"] = block.expand
-    if space.last_strided is not None:
-        genome["last_stride"] = arch.stages[space.last_strided].stride
-    if space.smaller_sizes:
-        genome["input_size"] = size_words(arch.input_size)
+    taken = dict(zip(choices, options_of(space, arch), strict=True))
+    if not space.smaller_sizes:
+        taken["input_size"] = None
+    genome: Genome = {name: options[0] if taken[name] is None else taken[name] for name, options in choices.items()}
     for name, value in genome.items():
         if value not in choices.get(name, ()):
             raise UserError(f"the arch is not in space {space.name}: {name} is {value}")

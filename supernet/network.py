@@ -10,7 +10,8 @@ from torch import nn
 from reid.models.heads import DEFAULT_HEAD, HeadConfig, build_head
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
-from supernet.blocks import ConvBNAct, InvertedResidual
+from supernet.blocks import ConvBNAct, StemPool
+from supernet.layers import LAYERS
 
 
 class ArchBackbone(nn.Module):
@@ -19,21 +20,19 @@ class ArchBackbone(nn.Module):
     def __init__(self, arch: Arch) -> None:
         super().__init__()
         self.feature_width = arch.feature_width
-        self.stem = ConvBNAct(3, arch.stem, 3, 2, arch.stem_act)
+        self.stem = ConvBNAct(3, arch.stem, arch.stem_kernel, 2, arch.stem_act)
+        self.stem_pool = StemPool(arch.stem) if arch.stem_pool else nn.Identity()
         self.stages = nn.ModuleList()
         width = arch.stem
-        for stage in arch.stages:
-            blocks = nn.Sequential()
-            for block, stride in stage.strided_blocks():
-                shape = (width, stage.width, block.kernel, block.expand, stride)
-                blocks.append(InvertedResidual(*shape, se=stage.se, ibn=stage.ibn, act=stage.act))
-                width = stage.width
-            self.stages.append(blocks)
+        for stage, size in zip(arch.stages, arch.stage_sizes(), strict=True):
+            layers = stage.layers(width, *size)
+            self.stages.append(nn.Sequential(*(LAYERS[kind](*args, act=stage.act) for kind, _, _, *args in layers)))
+            width = stage.width
         self.last = ConvBNAct(width, arch.last_width, 1, 1, arch.last_act) if arch.last_width else nn.Identity()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """``(N, 3, H, W)`` to ``(N, feature_width, h, w)``."""
-        x = self.stem(images)
+        x = self.stem_pool(self.stem(images))
         for blocks in self.stages:
             x = blocks(x)
         return self.last(x)

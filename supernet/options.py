@@ -5,17 +5,32 @@ Options go from cheap to dear, so that FLOPs grow, or stay, with every choice th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reid.errors import UserError
 from supernet.activations import ACTIVATIONS
 
 OFF_ON = (False, True)
-ORDERED: dict[str, tuple] = {"se": OFF_ON, "ibn": OFF_ON, "act": ACTIVATIONS, "last_stride": (2, 1)}
+ORDERED: dict[str, tuple] = {
+    "se": OFF_ON,
+    "ibn": OFF_ON,
+    "transition": OFF_ON,
+    "act": ACTIVATIONS,
+    "last_stride": (2, 1),
+}
 """Every option of the choices that are no plain numbers, the cheapest first."""
 
 Option = int | str
-"""A width, depth, kernel, expansion or stride; ``True`` or ``False``; the name of an activation; a size in words."""
+"""A width, depth, kernel, expansion or stride, hidden channels or streams; ``True`` or ``False``; the name of an
+activation; a size in words."""
+
+Genome = dict[str, Option]
+"""Value chosen for each dimension, by the dimension's name, in the order of ``Space.dimensions``."""
+
+
+def chosen(genome: Mapping[str, Option], name: str, options: Sequence[Option]) -> Option:
+    """The genome's option, or the only one there is, which a genome need not name."""
+    return genome[name] if len(options) > 1 else options[0]
 
 
 def size_words(size: tuple[int, int]) -> str:
@@ -36,7 +51,7 @@ def check_options(space: str, name: str, options: Sequence) -> None:
     if not options or list(options) != sorted(set(options)):
         raise UserError(f"space {space}: choices of {name} must be ascending without repeats: {list(options)}")
     lowest = 0 if name == "last_width" else 1
-    if options[0] < lowest or (kind == "kernel" and any(option % 2 == 0 for option in options)):
+    if options[0] < lowest or (kind in ("kernel", "stem_kernel") and any(option % 2 == 0 for option in options)):
         raise UserError(f"space {space}: {list(options)} is no valid choice of {name}")
 
 

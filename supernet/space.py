@@ -3,67 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reid.errors import UserError
-from supernet.activations import RELU6
-from supernet.arch import Arch, Block, Stage
-from supernet.options import Option, check_options, check_sizes, size_words
+from supernet.arch import Arch
+from supernet.options import Genome, Option, check_options, check_sizes, chosen, size_words
+from supernet.stage_choices import StageChoices, StageSpace
 
-_UNLISTED_ALONE = ("se", "ibn", "act", "last_stride", "input_size")
+__all__ = ["Genome", "Option", "Space", "StageSpace", "count_archs", "decode", "describe", "options_of"]
+
+_UNLISTED_ALONE = ("se", "ibn", "act", "transition", "stem_kernel", "last_stride", "input_size")
 """Kinds of choice that are no dimension where there is one option: genomes are then those of spaces without them."""
-
-
-Genome = dict[str, Option]
-"""Value chosen for each dimension, by the dimension's name, in the order of ``Space.dimensions``."""
-
-
-@dataclass(frozen=True)
-class StageSpace:
-    """Choices of one stage.
-
-    Attributes:
-        stride: of its first block.
-        widths, depths: for the stage.
-        kernels, expands: chosen for each block apart.
-        se, ibn, acts: for the stage; see ``Stage``. IBN needs a choice of ``expands`` above 1.
-    """
-
-    stride: int
-    widths: tuple[int, ...]
-    depths: tuple[int, ...]
-    kernels: tuple[int, ...]
-    expands: tuple[int, ...]
-    se: tuple[bool, ...] = (False,)
-    ibn: tuple[bool, ...] = (False,)
-    acts: tuple[str, ...] = (RELU6,)
 
 
 @dataclass(frozen=True)
 class Space:
-    """A search space around MobileNetV2; every tuple goes from cheap to dear, without repeats.
+    """A search space; every tuple goes from cheap to dear, without repeats.
 
     Attributes:
         name: what files and messages call it.
         input_size: ``(height, width)`` of every arch in it, or the largest of several.
         stems, last_widths: choices for the stem's and the last convolution's channels.
-        stages: choices per stage.
+        stages: choices per stage, of any kinds: ``StageSpace`` or ``supernet.omni.space.OmniStageSpace``.
         embedding: see ``Arch.embedding``; the same for every arch.
         last_strides: choices for the stride of the last stage that has stride 2, from 2 down.
         smaller_sizes: where input sizes are a choice, all but the largest. An arch says its own; whoever runs it
             resizes the images to it.
+        stem_kernels: choices for the side of the stem's filter.
+        stem_pool: see ``Arch.stem_pool``; the same for every arch.
     """
 
     name: str
     input_size: tuple[int, int]
     stems: tuple[int, ...]
-    stages: tuple[StageSpace, ...]
+    stages: tuple[StageChoices, ...]
     last_widths: tuple[int, ...]
     embedding: int | None = None
     last_strides: tuple[int, ...] = (2,)
     smaller_sizes: tuple[tuple[int, int], ...] = ()
+    stem_kernels: tuple[int, ...] = (3,)
+    stem_pool: bool = False
 
     def __post_init__(self) -> None:
         check_sizes(self.name, self.input_sizes)
@@ -72,11 +53,10 @@ class Space:
             if name != "input_size":
                 check_options(self.name, name, options)
         for number, stage in enumerate(self.stages, start=1):
-            if True in stage.ibn and stage.expands[-1] == 1:
-                raise UserError(f"space {self.name}: s{number}.ibn: there is no choice of expand above 1 for it")
+            stage.check(f"space {self.name}: s{number}")
         if self.last_strides != (2,) and self.last_strided is None:
             raise UserError(f"space {self.name}: last_stride: no stage has stride 2")
-        # What is no choice (strides, embedding) is checked by the archs themselves, as are the maps that IBN needs.
+        # What is no choice (strides, embedding) is checked by the archs themselves, as are maps that are too small.
         greatest = {name: options[-1] for name, options in choices.items()}
         decode(self, greatest)
         decode(self, greatest | {name: choices[name][0] for name in ("last_stride", "input_size")})
@@ -121,16 +101,15 @@ class Space:
             if len(options) > 1 or name.rpartition(".")[2] not in _UNLISTED_ALONE
         }
 
-    def all_choices(self) -> dict[str, tuple[Option, ...]]:
-        """``dimensions`` and the choices that are none, since there is one option only."""
-        choices: dict[str, tuple[Option, ...]] = {"stem": self.stems}
+    def all_choices(self) -> Mapping[str, tuple[Option, ...]]:
+        """``dimensions`` and the choices that are none, since there is one option only; to be read only too."""
+        return self._all_choices
+
+    @cached_property
+    def _all_choices(self) -> dict[str, tuple[Option, ...]]:
+        choices: dict[str, tuple[Option, ...]] = {"stem": self.stems, "stem_kernel": self.stem_kernels}
         for number, stage in enumerate(self.stages, start=1):
-            choices[f"s{number}.width"] = stage.widths
-            choices[f"s{number}.depth"] = stage.depths
-            choices |= {f"s{number}.se": stage.se, f"s{number}.ibn": stage.ibn, f"s{number}.act": stage.acts}
-            for block in range(1, max(stage.depths, default=0) + 1):
-                choices[f"s{number}.b{block}.kernel"] = stage.kernels
-                choices[f"s{number}.b{block}.expand"] = stage.expands
+            choices |= {f"s{number}.{name}": options for name, options in stage.choices().items()}
         choices["last_width"] = self.last_widths
         choices["last_stride"] = self.last_strides
         choices["input_size"] = tuple(map(size_words, self.input_sizes))
@@ -148,36 +127,46 @@ def decode(space: Space, genome: Mapping[str, Option]) -> Arch:
     """
     stages, last_strided = [], space.last_strided
     for number, stage in enumerate(space.stages, start=1):
-        blocks = tuple(
-            Block(genome[f"s{number}.b{block}.kernel"], genome[f"s{number}.b{block}.expand"])
-            for block in range(1, genome[f"s{number}.depth"] + 1)
-        )
         last = number - 1 == last_strided
-        stride = _chosen(genome, "last_stride", space.last_strides) if last else stage.stride
-        ibn = _chosen(genome, f"s{number}.ibn", stage.ibn) and any(block.expand > 1 for block in blocks)
-        se, act = _chosen(genome, f"s{number}.se", stage.se), _chosen(genome, f"s{number}.act", stage.acts)
-        stages.append(Stage(genome[f"s{number}.width"], stride, blocks, se, ibn, act))
+        stride = chosen(genome, "last_stride", space.last_strides) if last else stage.stride
+        stages.append(stage.decode(genome, f"s{number}.", stride))
     size = space.input_size
     if space.smaller_sizes:
         size = {size_words(each): each for each in space.input_sizes}[genome["input_size"]]
-    return Arch(size, genome["stem"], tuple(stages), genome["last_width"], space.embedding)
+    kernel = chosen(genome, "stem_kernel", space.stem_kernels)
+    width, last = genome["stem"], genome["last_width"]
+    return Arch(size, width, tuple(stages), last, space.embedding, kernel, space.stem_pool)
 
 
-def _chosen(genome: Mapping[str, Option], name: str, options: Sequence[Option]) -> Option:
-    """The genome's option, or the only one there is, which a genome does not name."""
-    return genome[name] if len(options) > 1 else options[0]
+def options_of(space: Space, arch: Arch) -> list[Option | None]:
+    """What ``arch`` took of each of ``Space.all_choices``, in their order; ``None`` where a choice has no say.
+
+    Whether the space has these options is not looked at.
+
+    Raises:
+        UserError: ``arch`` has what no choice of the space is about: other stages, more blocks, another kind of block.
+    """
+    if len(arch.stages) != len(space.stages):
+        raise UserError(f"the arch is not in space {space.name}: it has {len(arch.stages)} stages")
+    if arch.stem_pool != space.stem_pool:
+        raise UserError(f"the arch is not in space {space.name}: its stem_pool is {arch.stem_pool}")
+    row: list[Option | None] = [arch.stem, arch.stem_kernel]
+    for number, (stage, own) in enumerate(zip(arch.stages, space.stages, strict=True), start=1):
+        if stage.kind != own.kind:
+            raise UserError(f"the arch is not in space {space.name}: s{number} is of {stage.kind} blocks")
+        if len(stage.blocks) > own.depths[-1]:
+            raise UserError(f"the arch is not in space {space.name}: s{number}.depth is {len(stage.blocks)}")
+        row += own.values(stage)
+    stride = None if space.last_strided is None else arch.stages[space.last_strided].stride
+    return [*row, arch.last_width, stride, size_words(arch.input_size)]
 
 
 def count_archs(space: Space) -> int:
     """How many different archs the space holds (choices of inactive blocks do not count, nor IBN without
     expansion)."""
-    total = len(space.stems) * len(space.last_widths) * len(space.last_strides) * len(space.input_sizes)
-    for stage in space.stages:
-        per_block = len(stage.kernels) * len(stage.expands)
-        bare = len(stage.kernels) if 1 in stage.expands else 0  # kinds of block that IBN says nothing to
-        blocks = sum(len(stage.ibn) * (per_block**depth - bare**depth) + bare**depth for depth in stage.depths)
-        total *= len(stage.widths) * len(stage.se) * len(stage.acts) * blocks
-    return total
+    total = len(space.stems) * len(space.stem_kernels) * len(space.last_widths)
+    total *= len(space.last_strides) * len(space.input_sizes)
+    return total * math.prod(stage.count() for stage in space.stages)
 
 
 def describe(space: Space) -> str:

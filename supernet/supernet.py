@@ -10,8 +10,10 @@ from reid.models.blank import without_drawing
 from reid.models.heads import HeadOutput
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
+from supernet.blocks import StemPool
 from supernet.elastic import ElasticBatchNorm, ElasticLinear
-from supernet.elastic_blocks import ElasticConvBNAct, ElasticInvertedResidual
+from supernet.elastic_blocks import ElasticConvBNAct
+from supernet.elastic_stages import ELASTIC_STAGES
 from supernet.genome import encode
 from supernet.network import build_network
 from supernet.space import Space
@@ -48,15 +50,13 @@ class Supernet(nn.Module):
     def __init__(self, space: Space, kernel_transforms: bool = False) -> None:
         super().__init__()
         self.space, self.kernel_transforms = space, kernel_transforms
-        self.stem = ElasticConvBNAct(3, space.stems[-1], 3, 2)
+        self.stem = ElasticConvBNAct(3, space.stems[-1], space.stem_kernels[-1], 2)
+        self.stem_pool = StemPool(space.stems[-1]) if space.stem_pool else nn.Identity()
         self.stages = nn.ModuleList()
         width = space.stems[-1]
         for stage in space.stages:
-            blocks = nn.ModuleList()
-            for _ in range(stage.depths[-1]):
-                blocks.append(ElasticInvertedResidual(width, stage, kernel_transforms))
-                width = stage.widths[-1]
-            self.stages.append(blocks)
+            self.stages.append(ELASTIC_STAGES[stage.kind](width, stage, kernel_transforms))
+            width = stage.widths[-1]
         last = space.last_widths[-1]
         self.last = ElasticConvBNAct(width, last, 1, 1) if last else None
         # An arch without the last convolution pools the last stage itself, which may be the wider of the two.
@@ -69,11 +69,9 @@ class Supernet(nn.Module):
 
         ``images`` are run at the size that they have: it is the caller who resizes them to ``arch.input_size``.
         """
-        x = self.stem(images, arch.stem, arch.stem_act)
-        for blocks, stage in zip(self.stages, arch.stages, strict=True):
-            # A shallow stage leaves the last blocks out.
-            for elastic, (block, stride) in zip(blocks, stage.strided_blocks(), strict=False):
-                x = elastic(x, stage, block, stride)
+        x = self.stem_pool(self.stem(images, arch.stem, arch.stem_act, kernel=arch.stem_kernel))
+        for elastic, stage in zip(self.stages, arch.stages, strict=True):
+            x = elastic(x, stage)
         if arch.last_width:
             x = self.last(x, arch.last_width, arch.last_act)
         return self.head(x)
@@ -99,9 +97,8 @@ class Supernet(nn.Module):
         if plain.head.neck.weight.device != device:
             plain.to_empty(device=device)
         self.stem.copy_to(plain.backbone.stem)
-        for elastic_blocks, plain_blocks in zip(self.stages, plain.backbone.stages, strict=True):
-            for elastic, block in zip(elastic_blocks, plain_blocks, strict=False):
-                elastic.copy_to(block)
+        for elastic, stage in zip(self.stages, plain.backbone.stages, strict=True):
+            elastic.copy_to(stage)
         if arch.last_width:
             self.last.copy_to(plain.backbone.last)
         self.head.copy_to(plain.head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from matplotlib.patches import FancyBboxPatch, Patch
 
 from evaluation.pictures.style import INK, MUTED, SCALE, new_figure, save_figure
 from supernet.activations import RELU6
-from supernet.arch import Arch, Stage
+from supernet.arch import AnyStage, Arch
+from supernet.omni.arch import OMNI_SCALE
+from supernet.stage import INVERTED_RESIDUAL
 
 FIXED = "#d5d9de"
 """Colour of what a search does not choose: stem, last convolution, embedding."""
@@ -22,10 +25,37 @@ KERNELS = {3: SCALE(0.12), 5: SCALE(0.45), 7: SCALE(0.75)}
 
 
 @dataclass(frozen=True)
-class Box:
-    """One layer or block; ``kernel`` is None for what is no inverted residual block, ``stage`` None outside
-    stages.
+class Look:
+    """How one kind of stage is drawn.
+
+    Attributes:
+        word: what the text in a box is.
+        text: of a block's box.
+        extras: what a stage has beside plain blocks, a line each.
     """
+
+    word: str
+    text: Callable[..., str]
+    extras: Callable[..., dict[str, bool]]
+
+
+LOOKS = {
+    INVERTED_RESIDUAL: Look(
+        word="expansion",
+        text=lambda block: f"{block.expand}",
+        extras=lambda stage: {"SE": stage.se, "IBN": stage.ibn, stage.act: stage.act != RELU6},
+    ),
+    OMNI_SCALE: Look(
+        word="streams x their channels",
+        text=lambda block: f"{block.streams}x{block.hidden}",
+        extras=lambda stage: {"transition": stage.transition},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Box:
+    """One layer or block; ``kernel`` is None for what is no block, ``stage`` None outside stages."""
 
     channels: int
     text: str
@@ -35,10 +65,9 @@ class Box:
 
 def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     """A PNG of ``arch`` from the image on the left to the feature on the right; below each stage its width,
-    stride and map, and what it has beside plain MobileNetV2 blocks.
+    stride and map, and what it has beside plain blocks.
 
-    A box's height goes with the square root of its channels, its number is the expansion, its colour the
-    kernel.
+    A box's height goes with the square root of its channels, its text is what ``LOOKS`` says, its colour the kernel.
     """
     boxes = boxes_of(arch)
     further = LINE * max(len(_extras(stage)) for stage in arch.stages)
@@ -61,12 +90,13 @@ def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     axes.set_ylim(-FLOOR - further, CEILING)
     height, width = arch.input_size
     blocks = "1 block" if arch.depth == 1 else f"{arch.depth} blocks"
+    words = ", ".join(dict.fromkeys(LOOKS[stage.kind].word for stage in arch.stages))
     bold = {"fontsize": 11, "fontweight": "bold", "color": INK}
     axes.set_title(title or "Architecture", loc="left", pad=6, parse_math=False, **bold)
     axes.text(
         -0.36,
         0.66,
-        f"{height}x{width} image, {blocks}, feature of {arch.feature_dim}.  In a box: expansion.",
+        f"{height}x{width} image, {blocks}, feature of {arch.feature_dim}.  In a box: {words}.",
         fontsize=8.5,
         color=MUTED,
         va="top",
@@ -78,7 +108,8 @@ def boxes_of(arch: Arch) -> list[Box]:
     """The boxes of ``arch`` in the order that an image passes them."""
     boxes = [Box(arch.stem, "stem", None, None)]
     for number, stage in enumerate(arch.stages):
-        boxes += [Box(stage.width, f"{block.expand}", block.kernel, number) for block in stage.blocks]
+        text = LOOKS[stage.kind].text
+        boxes += [Box(stage.width, text(block), block.kernel, number) for block in stage.blocks]
     if arch.last_width:
         boxes.append(Box(arch.last_width, "1x1", None, None))
     if arch.embedding:
@@ -106,23 +137,22 @@ def _draw_box(axes: Axes, x: float, box: Box, height: float) -> None:
 
 def _draw_captions(axes: Axes, arch: Arch, boxes: list[Box], places: list[float]) -> None:
     """Below: channels, the size of the map that comes out, and the stride, once a stage."""
-    height, width = (-(-side // 2) for side in arch.input_size)  # the stem's stride
+    sizes = list(arch.stage_sizes())
+    stem = f"{arch.stem}\n{sizes[0][0]}x{sizes[0][1]}\nstride {4 if arch.stem_pool else 2}"
     for index, (box, x) in enumerate(zip(boxes, places, strict=True)):
         if box.stage is None:
-            caption = f"{box.channels}\n{height}x{width}\nstride 2" if index == 0 else f"{box.channels}"
-            _caption(axes, x, x, caption)
+            _caption(axes, x, x, stem if index == 0 else f"{box.channels}")
         elif box.stage != boxes[index - 1].stage:
             stage = arch.stages[box.stage]
-            height, width = (-(-side // stage.stride) for side in (height, width))
+            height, width = stage.out_size(*sizes[box.stage])
             lines = [str(stage.width), f"{height}x{width}", f"stride {stage.stride}" if stage.stride > 1 else ""]
             text = "\n".join((*lines, *_extras(stage)))
             _caption(axes, x, places[index + len(stage.blocks) - 1], text)
 
 
-def _extras(stage: Stage) -> list[str]:
-    """What a stage has beside plain MobileNetV2 blocks, a line each."""
-    chosen = {"SE": stage.se, "IBN": stage.ibn, stage.act: stage.act != RELU6}
-    return [name for name, there in chosen.items() if there]
+def _extras(stage: AnyStage) -> list[str]:
+    """What a stage has beside plain blocks, a line each."""
+    return [name for name, there in LOOKS[stage.kind].extras(stage).items() if there]
 
 
 def _caption(axes: Axes, left: float, right: float, text: str) -> None:

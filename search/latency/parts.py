@@ -9,7 +9,7 @@ from random import Random
 import torch
 from torch import nn
 
-from search.cost import PARTS, part_keys
+from search.cost import PARTS, part_groups
 from supernet.arch import Arch
 from supernet.genome import sample
 from supernet.space import Genome, Option, Space, decode
@@ -22,10 +22,8 @@ _BASES = 6
 
 
 def parts_of(arch: Arch) -> list[Part]:
-    """The parts that an input goes through, in order: stem, blocks, last convolution, head."""
-    acts = [arch.stem_act, *(stage.act for stage in arch.stages for _ in stage.blocks)]
-    acts += [arch.last_act] * bool(arch.last_width) + [None]
-    return [(*key, act) for key, act in zip(part_keys(arch), acts, strict=True)]
+    """The parts that an input goes through, in order: stem, stages, last convolution, head."""
+    return [(*key, act) for keys, act in part_groups(arch) for key in keys]
 
 
 def build_part(part: Part) -> tuple[nn.Module, tuple[int, int, int]]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from reid.errors import UserError
 from supernet.arch import Arch
-from supernet.options import Option, size_words
-from supernet.space import Space
+from supernet.options import Option
+from supernet.space import Space, options_of
 
 INACTIVE = -1
 """In place of an option's index: the arch has no such block, or IBN was asked of blocks that have none."""
@@ -45,16 +45,9 @@ def read_choices(space: Space, archs: Sequence[Arch]) -> Choices:
         UserError: an arch is not of the space; the message names the first choice that is not.
     """
     dims = space.dimensions()
-    depths = [stage.depths[-1] for stage in space.stages]
-    slots = {name: slot for slot, name in enumerate(_slots(depths))}
+    slots = {name: slot for slot, name in enumerate(space.all_choices())}
     names = tuple(name for name, options in dims.items() if len(options) > 1)
-    for arch in archs:
-        if len(arch.stages) != len(depths):
-            raise UserError(f"the arch is not in space {space.name}: it has {len(arch.stages)} stages")
-        for number, (stage, depth) in enumerate(zip(arch.stages, depths, strict=True), start=1):
-            if len(stage.blocks) > depth:
-                raise UserError(f"the arch is not in space {space.name}: s{number}.depth is {len(stage.blocks)}")
-    rows = [_values(arch, depths, space.last_strided) for arch in archs]
+    rows = [options_of(space, arch) for arch in archs]
     indices = np.empty((len(rows), len(names)), dtype=np.int64)
     for column, name in enumerate(names):
         known = {option: index for index, option in enumerate(dims[name])} | {None: INACTIVE}
@@ -64,28 +57,3 @@ def read_choices(space: Space, archs: Sequence[Arch]) -> Choices:
         except KeyError as unknown:
             raise UserError(f"the arch is not in space {space.name}: {name} is {unknown.args[0]}") from None
     return Choices(names, tuple(tuple(dims[name]) for name in names), indices)
-
-
-def _slots(depths: Sequence[int]) -> list[str]:
-    """Names of ``_values``' entries, as ``Space.all_choices`` has them."""
-    names = ["stem", "last_width", "last_stride", "input_size"]
-    for number, depth in enumerate(depths, start=1):
-        names += [f"s{number}.{kind}" for kind in ("width", "depth", "se", "act", "ibn")]
-        for block in range(1, depth + 1):
-            names += [f"s{number}.b{block}.kernel", f"s{number}.b{block}.expand"]
-    return names
-
-
-def _values(arch: Arch, depths: Sequence[int], last_strided: int | None) -> list[Option | None]:
-    """Every option of the arch in the order of ``_slots``; ``None`` where it has no say."""
-    stride = None if last_strided is None else arch.stages[last_strided].stride
-    row: list[Option | None] = [arch.stem, arch.last_width, stride, size_words(arch.input_size)]
-    for stage, depth in zip(arch.stages, depths, strict=True):
-        blocks = stage.blocks
-        # Without an expansion there is no IBN, whatever was chosen (``supernet.space.decode``).
-        ibn = stage.ibn if stage.ibn or any(block.expand > 1 for block in blocks) else None
-        row += (stage.width, len(blocks), stage.se, stage.act, ibn)
-        for block in blocks:
-            row += (block.kernel, block.expand)
-        row += (None,) * (2 * (depth - len(blocks)))
-    return row

@@ -56,10 +56,7 @@ def may_idle(space: Space, name: str) -> bool:
     stage, _, rest = name.partition(".")
     if not rest:
         return False
-    here = space.stages[int(stage[1:]) - 1]
-    if rest == "ibn":
-        return here.expands[0] == 1
-    return "." in rest and int(rest.partition(".")[0][1:]) > here.depths[0]
+    return space.stages[int(stage[1:]) - 1].may_idle(rest)
 
 
 def _columns(space: Space, choices: Choices, index: int) -> list[np.ndarray]:

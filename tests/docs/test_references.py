@@ -18,8 +18,10 @@ from search.config import SearchConfig
 from search.cost import CostTable, flops_range, network_counts
 from supernet.arch import Arch, Block, Stage
 from supernet.arch_forms import arch_to_dict
-from supernet.files import ARCHS, load_arch, load_space, space_to_dict
+from supernet.files import ARCHS, SPACES, load_arch, load_space, space_to_dict
+from supernet.genome import smallest
 from supernet.network import build_network
+from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.space import describe
 from tools.jobs.experiment import DataConfig
 
@@ -95,40 +97,57 @@ def test_an_arch_files_figures_are_its_own(path):
     assert (str(network.feature_width), *counted) == (channels, flops, parameters)
 
 
-def test_both_examples_of_arch_files_load(tmp_path):
-    stages, short = (yaml.safe_load(each) for each in examples(section("networks.md", "## Arch files")))
+def test_the_examples_of_arch_files_load(tmp_path):
+    stages, short, omni = (yaml.safe_load(each) for each in examples(section("networks.md", "## Arch files")))
     assert "stages" in stages and "rows" in short
-    for example in (stages, short):
+    for example, width in ((stages, 640), (short, 640), (omni, 256)):
         path = tmp_path / "example.yaml"
         path.write_text(yaml.safe_dump(example))
         named = load_arch(path)
-        assert named.name == example["name"] and build_network(named.arch).backbone.feature_width == 640
+        assert named.name == example["name"] and build_network(named.arch).backbone.feature_width == width
+    counted = (
+        network_counts(each, SIZE) for each in (build_network(named.arch).backbone, build_backbone("osnet_x0_5"))
+    )
+    assert len(set(counted)) == 1, "the last example is OSNet x0.5"
 
 
 def test_every_key_of_an_arch_file_is_there():
     everything = Stage(8, 1, (Block(3, 6),), se=True, ibn=True, act="h-swish")
-    written = arch_to_dict(Arch(SIZE, 8, (everything,), 0))
-    keys = {"name", "origin", "rows", "kernel", *written, *written["stages"][0]}
+    omni = OmniStage(8, 1, (OmniBlock(8, 4, 3),), transition=True)
+    written = arch_to_dict(Arch(SIZE, 8, (everything, omni), 0, stem_kernel=7, stem_pool=True))
+    keys = {"name", "origin", "rows", "kernel", *written, *(key for stage in written["stages"] for key in stage)}
     assert set(rows(section("networks.md", "## Arch files"))) == keys
 
 
 # ---- spaces, search, data
 
 
-def test_the_example_of_a_space_loads_and_is_what_its_comment_says(tmp_path):
-    (example,) = examples(section("search.md", "### Writing a space"))
-    path = tmp_path / "my-space.yaml"
-    path.write_text(example)
-    space = load_space(str(path))
-    smallest, largest = (f"{flops / 1e6:.1f}M" for flops in flops_range(space, CostTable()))
-    archs = describe(space).rpartition(", ")[2]
-    assert example.splitlines()[0] == f"# my-space.yaml: {smallest} to {largest} FLOPs, {archs}"
+def test_the_examples_of_spaces_load_and_are_what_their_comments_say(tmp_path):
+    found = examples(section("search.md", "### Writing a space"))
+    for name, example in zip(("my-space.yaml", "my-osnet.yaml"), found, strict=True):
+        path = tmp_path / name
+        path.write_text(example)
+        space = load_space(str(path))
+        smallest, largest = (f"{flops / 1e6:.1f}M" for flops in flops_range(space, CostTable()))
+        archs = describe(space).rpartition(", ")[2]
+        assert example.splitlines()[0] == f"# {name}: {smallest} to {largest} FLOPs, {archs}"
+
+
+def test_every_space_is_there_as_it_is():
+    told, table = rows(section("search.md", "## The supernet")), CostTable()
+    for path in SPACES.glob("*.yaml"):
+        space = load_space(path.stem)
+        _, flops, archs = told[path.stem]
+        assert describe(space).endswith(f"{archs} archs")
+        if table.flops(smallest(space)) > 2e6:
+            low, high = (f"{each / 1e6:.0f}M" for each in flops_range(space, table))
+            assert flops.startswith(f"{low} to {high} ")
 
 
 def test_every_key_of_a_space_is_there():
-    full = space_to_dict(load_space("tiny-plus"))
-    stages = {key for stage in full["stages"] for key in stage}
-    assert set(rows(section("search.md", "### Writing a space"))) == {"input_size", *full, *stages}
+    spaces = [space_to_dict(load_space(name)) for name in ("tiny-plus", "osnet-like")]
+    stages = {key for space in spaces for stage in space["stages"] for key in stage}
+    assert set(rows(section("search.md", "### Writing a space"))) == {key for space in spaces for key in space} | stages
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from evaluation.result_row import ResultRow
 from reid.errors import UserError
 from supernet.arch import Arch, Block, Stage
 from supernet.arch_forms import mobilenet_v2
+from supernet.omni.arch import OmniBlock, OmniStage
 
 ROW = ResultRow(
     name="found",
@@ -294,6 +295,17 @@ def test_an_archs_extras_are_told_below_their_stage(tmp_path):
     heights = [picture.shape[0] for picture in pictures]
     assert heights[0] < heights[1] == heights[2] < heights[3]
     assert not (pictures[1] == pictures[2]).all()
+
+
+def test_an_omni_scale_archs_boxes_and_maps(tmp_path):
+    stages = (OmniStage(24, 2, (OmniBlock(8, 3, 5), OmniBlock(16, 4, 3)), transition=True), Stage(8, 1, (Block(3, 2),)))
+    arch = Arch((64, 32), 8, stages, last_width=0, stem_kernel=7, stem_pool=True)
+    assert [box.text for box in boxes_of(arch)] == ["stem", "3x8", "4x16", "2"]
+    told = imread(draw_architecture(arch, tmp_path / "arch.png"))
+    bare = replace(arch, stages=(replace(stages[0], transition=False), stages[1]))
+    bare = imread(draw_architecture(bare, tmp_path / "bare.png"))
+    assert told.shape[0] > bare.shape[0]
+    assert [has_colour(tmp_path / "arch.png", KERNELS[kernel]) for kernel in (3, 5, 7)] == [True, True, False]
 
 
 def test_search_progress_goes_by_trial_and_leaves_failures_out(tmp_path):

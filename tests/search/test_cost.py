@@ -21,6 +21,7 @@ from supernet.arch_forms import arch_from_rows, mobilenet_v2
 from supernet.files import load_space
 from supernet.genome import contains, encode, largest, sample, smallest
 from supernet.network import build_network
+from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.space import Space, StageSpace, decode
 
 SIZE = (256, 128)
@@ -42,6 +43,15 @@ def test_table_equals_fvcore_on_100_archs(table):
     for _ in range(100):
         arch = decode(space, sample(space, random))
         assert table.flops(arch) == cost.whole_network_flops(arch)
+
+
+@pytest.mark.parametrize("size", [(64, 32), (67, 35)])
+def test_table_equals_fvcore_on_archs_of_omni_scale_stages(table, size):
+    space, random = load_space("osnet-like").at(size), Random(0)
+    for _ in range(4):
+        arch = decode(space, sample(space, random))
+        assert table.flops(arch) == cost.whole_network_flops(arch)
+        assert table.parameters(arch) == count_parameters(build_network(arch))
 
 
 @pytest.mark.parametrize("size", [(256, 128), (67, 35), (1, 1)])
@@ -90,6 +100,22 @@ def test_one_network_by_hand(table):
     last = 8 * (12 * 20 + 2 * 20)
     head = 8 * 20 + 20 * 6 + 2 * 6  # pooling reads 4x2 maps of 20 channels
     assert table.flops(arch) == stem + expand + depthwise + project + last + head
+
+
+def test_an_omni_scale_stage_by_hand(table):
+    """The gate is that of squeeze-and-excite, once a stream, with a sixteenth of the channels inside."""
+    stages = (OmniStage(12, 2, (OmniBlock(32, 2, 5), OmniBlock(8, 1, 3)), transition=True), OmniStage(12, 1, STREAM))
+    arch = Arch((32, 16), stem=8, stages=stages, last_width=0, stem_kernel=7, stem_pool=True)
+    light = 32 * 32 + 25 * 32 + 2 * 32
+    gate = 32 * 32 + 32 * 2 + 2 * 32  # pooling of an 8x4 map, two convolutions of one pixel
+    first = 32 * (8 * 32 + 2 * 32 + 3 * light + 32 * 12 + 2 * 12 + 8 * 12 + 2 * 12) + 2 * gate
+    second = 32 * (12 * 8 + 2 * 8 + 8 * 8 + 9 * 8 + 2 * 8 + 8 * 12 + 2 * 12) + 32 * 8 + 8 * 1 + 1 * 8
+    third = 8 * (12 * 8 + 2 * 8 + 8 * 8 + 9 * 8 + 2 * 8 + 8 * 12 + 2 * 12 + 12 * 12 + 2 * 12) + 8 * 8 + 8 + 8
+    stem, transition, head = 128 * (147 * 8 + 2 * 8), 32 * (12 * 12 + 2 * 12), 8 * 12 + 2 * 12
+    assert table.flops(arch) == stem + first + second + transition + third + head
+
+
+STREAM = (OmniBlock(8, 1, 3),)
 
 
 def test_squeeze_excite_and_ibn_by_hand(table):

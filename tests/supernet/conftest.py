@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from supernet.omni.space import OmniStageSpace
 from supernet.space import Space, StageSpace
 
 
@@ -30,3 +31,28 @@ def plus_space() -> Space:
         StageSpace(2, (8, 13, 16), (1, 2), (3, 5), (2, 3), se=off_on, ibn=off_on, acts=acts),
     )
     return Space("plus", (32, 24), (4, 6), stages, (0, 10), last_strides=(2, 1), smaller_sizes=((32, 16),))
+
+
+@pytest.fixture(scope="session")
+def omni_space() -> Space:
+    """Omni-scale stages with every choice that they have, and between them one of inverted residual blocks: widths that
+    are equal in stages that follow each other, hidden channels that are too few for a sixteenth, odd maps, two
+    kernels of the stem."""
+    off_on = (False, True)
+    stages = (
+        OmniStageSpace(2, (6, 8), (1, 2), hidden=(4, 7), streams=(1, 2), kernels=(3,), transition=off_on),
+        StageSpace(1, (8, 10), (1,), (3, 5), (1, 2), ibn=off_on),
+        OmniStageSpace(2, (8, 12), (1, 2), hidden=(3, 33), streams=(2, 3, 4), kernels=(1, 3, 5), transition=off_on),
+        OmniStageSpace(1, (12,), (1,), hidden=(8,), streams=(4,), kernels=(3,), transition=(True,)),
+    )
+    return Space(
+        "omni",
+        (68, 40),
+        (4, 6),
+        stages,
+        (0, 10),
+        last_strides=(2, 1),
+        smaller_sizes=((64, 32),),
+        stem_kernels=(3, 7),
+        stem_pool=True,
+    )

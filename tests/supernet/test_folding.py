@@ -42,9 +42,11 @@ def _archs(space):
 
 
 @pytest.mark.parametrize("embedding", [None, 7])
-def test_folded_network_gives_the_same(toy_space, plus_space, embedding):
-    """Every kind of choice: squeeze-and-excite, IBN, both activations, an expansion of 1, no last convolution."""
-    archs = [*_archs(replace(toy_space, embedding=embedding)), *_archs(replace(plus_space, embedding=embedding))]
+def test_folded_network_gives_the_same(toy_space, plus_space, omni_space, embedding):
+    """Every kind of choice: squeeze-and-excite, IBN, both activations, an expansion of 1, no last convolution,
+    omni-scale blocks."""
+    spaces = [replace(space, embedding=embedding) for space in (toy_space, plus_space, omni_space)]
+    archs = [arch for space in spaces for arch in _archs(space)]
     for arch in (*archs, mobilenet_v2((32, 16))):
         network, images = _network(arch), _images(arch.input_size)
         with torch.no_grad():
@@ -53,9 +55,10 @@ def test_folded_network_gives_the_same(toy_space, plus_space, embedding):
             torch.testing.assert_close(network(images), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_only_ibn_keeps_its_batch_norm(plus_space):
+@pytest.mark.parametrize("name", ["plus_space", "omni_space"])
+def test_only_ibn_keeps_its_batch_norm(name, request):
     seen = set()
-    for arch in _archs(plus_space):
+    for arch in _archs(request.getfixturevalue(name)):
         network = fold_batch_norm(_network(arch), torch.float64)
         left = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
         mixed = [layer.BN for layer in network.modules() if isinstance(layer, IBN)]

@@ -56,14 +56,16 @@ def _spoilt(space) -> Supernet:
     return supernet
 
 
-def test_extracted_network_is_the_supernet_at_that_arch(toy_space):
-    supernet = _spoilt(toy_space).float()
-    images = torch.randn(6, 3, *toy_space.input_size)
-    plain = Supernet(toy_space)
+@pytest.mark.parametrize("name", ["toy_space", "omni_space"])
+def test_extracted_network_is_the_supernet_at_that_arch(name, request):
+    space = request.getfixturevalue(name)
+    supernet = _spoilt(space).float()
+    images = torch.randn(6, 3, *space.input_size)
+    plain = Supernet(space)
     plain.load_state_dict(supernet.state_dict(), strict=False)
     moved = 0
     for seed in range(12):
-        arch = decode(toy_space, sample(toy_space, Random(seed)))
+        arch = decode(space, sample(space, Random(seed)))
         expected = supernet(images, arch)
         torch.testing.assert_close(supernet.extract(arch)(images), expected, rtol=1e-5, atol=1e-5)
         moved += not torch.allclose(plain(images, arch), expected)

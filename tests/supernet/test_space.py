@@ -27,7 +27,8 @@ MIXED = Space(
     last_strides=(2, 1),
     smaller_sizes=((16, 8), (16, 16)),
 )
-SPACES = st.sampled_from([TINY, MLR, PLUS, MIXED])
+OSNET = load_space("osnet-like")
+SPACES = st.sampled_from([TINY, MLR, PLUS, MIXED, OSNET])
 
 
 @st.composite

@@ -24,7 +24,7 @@ from supernet.supernet import Supernet
 
 
 @pytest.fixture(scope="module")
-def supernets(toy_space, plus_space) -> dict[str, Supernet]:
+def supernets(toy_space, plus_space, omni_space) -> dict[str, Supernet]:
     spaces = {
         "tiny": load_space("tiny"),
         "mlr-210m": load_space("mlr-210m").at((64, 32)),
@@ -32,6 +32,8 @@ def supernets(toy_space, plus_space) -> dict[str, Supernet]:
         "toy with embedding": replace(toy_space, embedding=7),
         "plus": plus_space,
         "tiny-plus": load_space("tiny-plus"),
+        "omni": omni_space,
+        "osnet-like": load_space("osnet-like").at((64, 32)),
     }
     return {name: _supernet(space) for name, space in spaces.items()}
 
@@ -68,7 +70,8 @@ def _differs(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(((a - b).abs().max() / b.abs().max().clamp_min(1.0)).detach())
 
 
-NAMES = ["tiny", "mlr-210m", "toy", "toy with embedding", "plus"]
+LARGE = ("mlr-210m", "osnet-like")
+NAMES = ["tiny", "toy", "toy with embedding", "plus", "omni", *LARGE]
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
@@ -77,7 +80,7 @@ def test_output_equals_extracted_network(supernets, name, training):
     supernet = supernets[name].train(training)
     images = _images(supernet.space, 6)
     with torch.no_grad():
-        for arch in _archs(supernet.space, 4 if name == "mlr-210m" else 8):
+        for arch in _archs(supernet.space, 4 if name in LARGE else 8):
             network = supernet.extract(arch)
             assert network.training == training
             assert network.feature_dim == arch.feature_dim
@@ -88,7 +91,7 @@ def test_output_equals_extracted_network(supernets, name, training):
                 assert _differs(supernet(images, arch), network(images)) < 1e-5
 
 
-@pytest.mark.parametrize("name", ["plus", "tiny-plus"])
+@pytest.mark.parametrize("name", ["plus", "tiny-plus", "omni"])
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_every_choice_gives_the_extracted_networks_output(supernets, name, data):
@@ -111,7 +114,7 @@ def test_every_choice_gives_the_extracted_networks_output(supernets, name, data)
 def test_gradients_equal_extracted_network(supernets, name):
     supernet = copy.deepcopy(supernets[name]).double().train()
     images = _images(supernet.space, 5).double()
-    for arch in _archs(supernet.space, 1 if name == "mlr-210m" else 4):
+    for arch in _archs(supernet.space, 1 if name in LARGE else 4):
         network = supernet.extract(arch).double()
         # ``extract`` copies through float32, which holds these weights exactly; gradients are rounded to it below.
         supernet.zero_grad(set_to_none=True)

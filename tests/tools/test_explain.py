@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -14,8 +14,10 @@ from evaluation.pictures.style import ACCENT, SERIES
 from reid.errors import UserError
 from search.explanation import explain, explanation_from_dict
 from search.history import Candidate, append_candidate, read_candidates
+from search.run import space_settings
 from supernet.files import load_space, space_to_dict
 from supernet.genome import sample
+from supernet.omni.space import OmniStageSpace
 from supernet.space import Space, StageSpace, decode
 from tools.jobs.explain import explain_search, searched_space
 
@@ -24,7 +26,7 @@ SPACE = load_space("tiny")
 
 def _write(run, count, finished=True, same=False):
     run.mkdir()
-    (run / "search.json").write_text(json.dumps({"finished": finished, "settings": {"space": asdict(SPACE)}}))
+    (run / "search.json").write_text(json.dumps({"finished": finished, "settings": {"space": space_settings(SPACE)}}))
     for trial in range(count):
         genome = sample(SPACE, Random(0 if same else trial))
         arch = decode(SPACE, genome)
@@ -74,7 +76,16 @@ def test_what_cannot_be_explained_is_refused_and_writes_nothing(tmp_path):
 def test_the_space_is_read_as_searches_write_it_and_as_space_files_do(tmp_path):
     stage = StageSpace(2, (8, 12), (1, 2), (3, 5), (1, 3), se=(False, True), acts=("relu6", "h-swish"))
     sizes = Space("sizes", (64, 32), (8, 16), (stage,), (0, 32), last_strides=(2, 1), smaller_sizes=((32, 16),))
-    for space in (SPACE, sizes, replace(sizes, smaller_sizes=())):
-        for form in (asdict(space), space_to_dict(space)):
+    omni = OmniStageSpace(2, (8, 12), (1, 2), (4, 8), (2, 3), (3,), transition=(False, True))
+    mixed = replace(sizes, stages=(omni, stage), stem_kernels=(3, 7), stem_pool=True)
+    for space in (SPACE, sizes, replace(sizes, smaller_sizes=()), mixed):
+        for form in (space_settings(space), space_to_dict(space)):
             summary = json.loads(json.dumps({"settings": {"space": form}}))
             assert searched_space(summary, tmp_path) == space
+
+
+def test_settings_of_a_space_are_those_of_searches_from_before_other_stems_and_blocks():
+    fields = {"name", "input_size", "stems", "stages", "last_widths", "embedding", "last_strides", "smaller_sizes"}
+    of_stage = {"stride", "widths", "depths", "kernels", "expands", "se", "ibn", "acts"}
+    written = space_settings(SPACE)
+    assert written.keys() == fields and all(stage.keys() == of_stage for stage in written["stages"])

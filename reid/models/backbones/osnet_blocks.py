@@ -51,19 +51,23 @@ class LightConv3x3(nn.Sequential):
         )
 
 
+def gate_units(channels: int) -> int:
+    """Hidden units of the gate of ``channels`` channels: a sixteenth, and at least one."""
+    return max(1, channels // 16)
+
+
 class ChannelGate(nn.Module):
     """The aggregation gate: a weight in 0..1 for each channel, from the channels' means.
 
     Args:
         channels: channels ``C``.
-        reduction: ``C // reduction`` hidden units.
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.fc1 = nn.Conv2d(channels, channels // reduction, 1)
-        self.fc2 = nn.Conv2d(channels // reduction, channels, 1)
+        self.fc1 = nn.Conv2d(channels, gate_units(channels), 1)
+        self.fc2 = nn.Conv2d(gate_units(channels), channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(N, C, h, w)``, each channel weighted."""

@@ -36,6 +36,7 @@ from reid.models.classifiers import Classifier
 from reid.models.heads import FeatureEraseConfig, HeadConfig, PartsConfig, SpectralConfig
 from supernet.arch_forms import arch_from_rows
 from supernet.network import build_network
+from supernet.omni.space import OmniStageSpace
 from supernet.sampling import SamplingConfig
 from supernet.space import Space, StageSpace
 from supernet.supernet import Supernet
@@ -49,6 +50,8 @@ STAGES = (
     StageSpace(2, (6, 8), (1, 2), (3, 5), (2, 3), se=(False, True), ibn=(False, True), acts=("relu6", "h-swish")),
 )
 SPACE = Space("toy", SIZE, (4, 6), STAGES, (12,), last_strides=(2, 1), smaller_sizes=((48, 24),))
+OMNI_STAGES = (OmniStageSpace(2, (6, 8), (1, 2), (4, 8), (2, 3), (3, 5), transition=(False, True)), STAGES[1])
+OMNI = replace(SPACE, stages=OMNI_STAGES, stem_kernels=(3, 7), stem_pool=True)
 aten = torch.ops.aten
 
 
@@ -183,13 +186,14 @@ SUPERNETS = {
 }
 
 
-def supernet_task(config: SupernetRecipe) -> SupernetTask:
-    return SupernetTask(Supernet(SPACE, config.kernel_transforms), CLASSES, config, seed=3)
+def supernet_task(config: SupernetRecipe, space: Space = SPACE) -> SupernetTask:
+    return SupernetTask(Supernet(space, config.kernel_transforms), CLASSES, config, seed=3)
 
 
+@pytest.mark.parametrize("space", [SPACE, OMNI], ids=["inverted residual", "omni-scale"])
 @pytest.mark.parametrize("config", SUPERNETS.values(), ids=SUPERNETS)
-def test_supernets(config):
-    run(supernet_task(config), config.recipe)
+def test_supernets(config, space):
+    run(supernet_task(config, space), config.recipe)
 
 
 @pytest.mark.parametrize("attentive", ["best", "worst"])

@@ -14,7 +14,22 @@ from search.latency.parts import build_part, parts_of, space_parts
 from supernet.files import load_space
 from supernet.genome import sample
 from supernet.network import build_network
-from supernet.space import decode
+from supernet.omni.space import OmniStageSpace
+from supernet.space import Space, StageSpace, decode
+
+
+@pytest.fixture(params=["few", "omni"])
+def space(request, space) -> Space:
+    """The folder's, and one of omni-scale stages with one of inverted residual blocks between them."""
+    if request.param == "few":
+        return space
+    off_on = (False, True)
+    stages = (
+        OmniStageSpace(2, (4, 6), (1, 2), hidden=(3, 4), streams=(1, 2), kernels=(3,), transition=off_on),
+        StageSpace(1, (4,), (1,), (3,), (1, 2)),
+        OmniStageSpace(1, (4,), (1,), hidden=(4,), streams=(1, 3), kernels=(1, 3), transition=off_on),
+    )
+    return Space("omni", (16, 8), (4,), stages, (0, 8), last_strides=(2, 1), stem_kernels=(3, 7), stem_pool=True)
 
 
 def test_parts_of_a_space_are_those_of_all_its_archs(space):
@@ -26,7 +41,7 @@ def test_parts_of_a_space_are_those_of_all_its_archs(space):
     assert len(found) == len(set(found)) and set(found) == wanted
 
 
-@pytest.mark.parametrize("name", ["tiny", "mlr-210m", "tiny-plus"])
+@pytest.mark.parametrize("name", ["tiny", "mlr-210m", "tiny-plus", "osnet-like"])
 def test_parts_of_random_archs_are_among_the_spaces(name):
     space, random = load_space(name), Random(0)
     known = set(space_parts(space))

@@ -16,6 +16,7 @@ from search.predictor.choices import INACTIVE, read_choices
 from search.predictor.encoding import columns_of, encode_all
 from supernet.genome import encode as genome_of
 from supernet.genome import sample
+from supernet.omni.space import OmniStageSpace
 from supernet.space import Space, StageSpace, decode
 
 STAGES = (
@@ -25,41 +26,54 @@ STAGES = (
 )
 SPACE = Space("all", (64, 32), (4, 6), STAGES, (0, 10), last_strides=(2, 1), smaller_sizes=((32, 16),))
 PLAIN = replace(SPACE, smaller_sizes=())
-seeds = st.integers(0, 10**6).map(Random)
+OMNI = replace(
+    SPACE,
+    stages=(
+        OmniStageSpace(2, (4, 6), (1, 2), (4, 8, 16), (2, 3), (3, 5), transition=(False, True)),
+        STAGES[1],
+        OmniStageSpace(1, (8,), (2, 3), (4, 8), (3,), (3, 5)),
+    ),
+    stem_kernels=(3, 7),
+    stem_pool=True,
+)
+drawn = st.tuples(st.sampled_from([SPACE, OMNI]), st.integers(0, 10**6).map(Random))
 
 
-def _redrawn_idle(genome, random):
+def _redrawn_idle(space, genome, random):
     """Another genome of the same arch: choices of no consequence drawn anew."""
-    arch, dims = decode(SPACE, genome), SPACE.dimensions()
+    arch, dims = decode(space, genome), space.dimensions()
     for name in dims:
         other = {**genome, name: random.choice(dims[name])}
-        genome = other if decode(SPACE, other) == arch else genome
+        genome = other if decode(space, other) == arch else genome
     return genome
 
 
 @settings(deadline=None, max_examples=60)
-@given(seeds)
-def test_equal_archs_have_equal_vectors_whatever_the_genome(random):
-    genome = sample(SPACE, random)
-    other = _redrawn_idle(genome, random)
-    assert np.array_equal(encode(SPACE, decode(SPACE, genome)), encode(SPACE, decode(SPACE, other)))
+@given(drawn)
+def test_equal_archs_have_equal_vectors_whatever_the_genome(drawn):
+    space, random = drawn
+    genome = sample(space, random)
+    other = _redrawn_idle(space, genome, random)
+    assert np.array_equal(encode(space, decode(space, genome)), encode(space, decode(space, other)))
 
 
 @settings(deadline=None, max_examples=60)
-@given(seeds)
-def test_different_archs_have_different_vectors(random):
-    first, second = (decode(SPACE, sample(SPACE, random)) for _ in range(2))
-    assert np.array_equal(encode(SPACE, first), encode(SPACE, second)) == (first == second)
-    assert encode(SPACE, first).shape == (len(columns_of(SPACE)),)
+@given(drawn)
+def test_different_archs_have_different_vectors(drawn):
+    space, random = drawn
+    first, second = (decode(space, sample(space, random)) for _ in range(2))
+    assert np.array_equal(encode(space, first), encode(space, second)) == (first == second)
+    assert encode(space, first).shape == (len(columns_of(space)),)
 
 
 @settings(deadline=None, max_examples=60)
-@given(seeds)
-def test_a_choice_is_inactive_where_no_option_of_it_makes_another_arch(random):
-    arch = decode(SPACE, sample(SPACE, random))
-    choices, genome, dims = read_choices(SPACE, [arch]), genome_of(SPACE, arch), SPACE.dimensions()
+@given(drawn)
+def test_a_choice_is_inactive_where_no_option_of_it_makes_another_arch(drawn):
+    space, random = drawn
+    arch = decode(space, sample(space, random))
+    choices, genome, dims = read_choices(space, [arch]), genome_of(space, arch), space.dimensions()
     for name, options, index in zip(choices.names, choices.options, choices.indices[0], strict=True):
-        idle = all(decode(SPACE, {**genome, name: option}) == arch for option in options)
+        idle = all(decode(space, {**genome, name: option}) == arch for option in options)
         assert (index == INACTIVE) == idle
         assert idle or options[index] == genome[name]
         assert options == tuple(dims[name])
@@ -87,3 +101,11 @@ def test_an_arch_of_another_space_is_refused():
     deep = replace(arch.stages[0], blocks=arch.stages[0].blocks * 2)
     with pytest.raises(UserError, match="s1.depth is 2"):
         encode(PLAIN, replace(arch, stages=(deep, *arch.stages[1:])))
+
+
+def test_stages_of_another_kind_are_refused():
+    arch = decode(OMNI, sample(OMNI, Random(0)))
+    with pytest.raises(UserError, match="s1 is of omni-scale blocks"):
+        encode(replace(SPACE, stem_pool=True), arch)
+    with pytest.raises(UserError, match="its stem_pool is True"):
+        encode(SPACE, arch)

@@ -10,9 +10,10 @@ import yaml
 
 from reid.config import config_to_dict
 from reid.errors import UserError
-from supernet.arch import Block
+from supernet.arch import Arch, Block
 from supernet.arch_forms import mobilenet_v2
 from supernet.files import load_arch
+from supernet.omni.arch import OmniBlock, OmniStage
 from tools.jobs.experiment import CONFIGS
 from tools.jobs.results.archs import changed, network_name
 from tools.jobs.results.checks import check_plan
@@ -257,6 +258,14 @@ def test_changes_of_an_arch():
     assert {stage.act for stage in whole.stages} == {"h-swish"} and not any(stage.se for stage in whole.stages)
     assert all(block.kernel == 5 for stage in whole.stages for block in stage.blocks)
     assert whole.stages[1].blocks[0] == Block(5, 6) and changed(arch, ArchChange()) == arch
+
+
+def test_changes_of_an_arch_of_omni_scale_blocks():
+    stages = (OmniStage(8, 2, (OmniBlock(8, 3, 3),)), OmniStage(8, 1, (OmniBlock(8, 3, 3),)))
+    whole = changed(arch := Arch((64, 32), 8, stages, 0), ArchChange(last_stride=1, kernel=5))
+    assert whole.stages == (OmniStage(8, 1, (OmniBlock(8, 3, 5),)),) * 2
+    with pytest.raises(UserError, match="change: stage 1 is of omni-scale blocks, which have no act; leave it out"):
+        changed(arch, ArchChange(act="relu6"))
 
 
 def test_the_large_plan_is_sound(tmp_path):

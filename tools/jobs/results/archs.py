@@ -10,9 +10,10 @@ from search.cost import CostTable
 from search.gain.sampling import random_archs
 from search.outcome import SUMMARY
 from search.ranking.sampling import find_band
-from supernet.arch import Arch, Stage
+from supernet.arch import AnyStage, Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, load_arch, load_space, save_arch
+from supernet.stage import INVERTED_RESIDUAL
 from tools.jobs.contenders import WITHIN
 from tools.jobs.experiment import Experiment
 from tools.jobs.opening import shown
@@ -104,7 +105,11 @@ def found_there(setup: Setup, planned: PlannedRow) -> bool:
 
 
 def changed(arch: Arch, change: ArchChange) -> Arch:
-    """``arch`` with what ``change`` gives."""
+    """``arch`` with what ``change`` gives.
+
+    Raises:
+        UserError: a stage's blocks have no such choice.
+    """
     halving = [number for number, stage in enumerate(arch.stages) if stage.stride == 2]
     last = halving[-1] if halving else len(arch.stages)
     return dataclasses.replace(
@@ -112,8 +117,13 @@ def changed(arch: Arch, change: ArchChange) -> Arch:
     )
 
 
-def _changed(stage: Stage, number: int, last: int, change: ArchChange) -> Stage:
+def _changed(stage: AnyStage, number: int, last: int, change: ArchChange) -> AnyStage:
     """``last`` is the number of the last stage that halves its map: the smallest map is its and those' behind it."""
+    wanted = [name for name in ("se", "ibn", "act") if getattr(change, name) is not None]
+    if wanted and stage.kind != INVERTED_RESIDUAL:
+        raise UserError(
+            f"change: stage {number + 1} is of {stage.kind} blocks, which have no {wanted[0]}; leave it out"
+        )
     given: dict = {}
     if change.last_stride is not None and number == last:
         given["stride"] = change.last_stride
