@@ -35,8 +35,9 @@ import torch
 from PIL import Image
 from torchvision import transforms as tv
 
-from reid.data.augment import IMAGENET_MEAN, IMAGENET_STD, AugmentConfig, augment
+from reid.data.augment import AugmentConfig, augment
 from reid.data.cache import load_images
+from reid.data.prepare import IMAGENET_MEAN, IMAGENET_STD
 from reid.data.records import ImageRecord, ImageSet
 from reid.engine.batches import training_batches
 from reid.engine.identity_task import IdentityTask

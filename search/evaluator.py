@@ -9,7 +9,7 @@ from evaluation.features.extraction import forward_batches
 from evaluation.features.prepared import PreparedImages
 from evaluation.retrieval.metrics import score_features
 from evaluation.retrieval.rules import RECORDS
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
 from reid.engine.device import DTYPES, autocast

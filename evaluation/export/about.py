@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from reid.data.augment import IMAGENET_MEAN, IMAGENET_STD
+from reid.data.prepare import IMAGENET_MEAN, IMAGENET_STD
 from reid.errors import UserError
 
 INPUT, OUTPUT = "images", "embedding"

@@ -13,7 +13,7 @@ from torch import nn
 from evaluation.export.about import INPUT, OUTPUT, FileAbout
 from evaluation.export.parity import Parity, measure_parity
 from evaluation.export.runtime import open_session
-from reid.data.augment import scale_and_shift
+from reid.data.prepare import scale_and_shift
 from reid.errors import UserError
 from reid.files import write_atomic
 from supernet.folding import fold_batch_norm

@@ -10,7 +10,7 @@ from torch import nn
 
 from evaluation.export.about import OUTPUT, FileAbout
 from evaluation.export.runtime import feed_of
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.errors import UserError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from evaluation.export.about import INPUT, FileAbout
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.errors import UserError
 
 if TYPE_CHECKING:

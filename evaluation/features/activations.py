@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate, normalize
 
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from reid.transfer import to_device

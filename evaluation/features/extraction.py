@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from evaluation.retrieval.metrics import ReidScore, score_features
 from evaluation.retrieval.rules import RECORDS
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.device import DTYPES, autocast
 from reid.errors import UserError

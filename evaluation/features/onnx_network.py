@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from reid.data.augment import pixels_of
+from reid.data.prepare import pixels_of
 from reid.errors import UserError
 
 _LOCATION = re.compile(rb"\n\x08location\x12.", re.DOTALL)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.transfer import to_device
 
 KEPT_BYTES = 512 * 2**20

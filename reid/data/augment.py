@@ -8,25 +8,18 @@ same generator gives the same batch on the CPU and on a GPU, and a test can appl
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Annotated
 
 import torch
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
-from torch.nn.functional import interpolate
 
 from reid.data.colour import JitterDraw, JitterRanges, draw_jitter, jitter, to_grayscale
+from reid.data.erasing import draw_boxes, erase
 from reid.data.policy import PolicyDraw, apply_policy, draw_policy
+from reid.data.prepare import normalise, resize
 from reid.data.warp import rotate
 from reid.transfer import to_device
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-ERASE_TRIES = 20
-"""Rectangles drawn for each image, of which the first that fits is erased. Zhong et al.'s code tries 100
-times; at 256x128 and 128x64 with the usual areas one in 17 does not fit, so that 20 fail once in 10^24."""
 
 
 def _ordered(area: tuple[float, float]) -> tuple[float, float]:
@@ -116,26 +109,6 @@ class AugmentDraw:
         )
 
 
-def prepare(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Images as a network takes them: resized and normalised with ImageNet's mean and standard deviation.
-
-    Args:
-        images: ``(N, H, W, 3) uint8`` on any device.
-        size: height h and width w that come out.
-
-    Returns:
-        ``(N, 3, h, w) float32`` in channels-last memory format, on the same device.
-    """
-    return _normalise(resize(images, size))
-
-
-def pixels_of(prepared: torch.Tensor) -> torch.Tensor:
-    """The ``(N, h, w, 3) uint8`` pixels that ``prepare`` normalised, exactly, of its ``(N, 3, h, w) float32``."""
-    scale, shift = scale_and_shift(1, prepared.device)
-    levels = (prepared.permute(0, 2, 3, 1) - shift) / scale
-    return levels.round_().clamp_(0, 255).to(torch.uint8).contiguous()
-
-
 def augment(
     images: torch.Tensor, size: tuple[int, int], config: AugmentConfig, generator: torch.Generator
 ) -> torch.Tensor:
@@ -163,7 +136,7 @@ def draw(count: int, size: tuple[int, int], config: AugmentConfig, generator: to
     chance = torch.rand(2, count, generator=generator)
     spare = [large + 2 * config.pad - side for large, side in zip(enlarged(size, config.crop_from), size, strict=True)]
     top, left = (torch.randint(0, room + 1, (count,), generator=generator) for room in spare)
-    box = _draw_boxes(count, size, config, generator)
+    box = draw_boxes(count, size, config.erase_area, config.erase_ratio, generator)
     box[chance[1] >= config.erase] = 0
     ranges = JitterRanges(config.jitter_brightness, config.jitter_contrast, config.jitter_saturation, config.jitter_hue)
     return AugmentDraw(
@@ -209,8 +182,7 @@ def apply_draw(
     canvas = images.new_zeros(batch, padded_height, padded_width, 3)
     canvas[:, pad : pad + large_height, pad : pad + large_width] = images
     cropped = canvas.view(-1, 3).index_select(0, pixel.view(-1)).view(batch, height, width, 3)
-    erase = _erase_lines if device.type == "cpu" else _erase_masked
-    return erase(_normalise(_recolour_and_rotate(cropped, drawn)), drawn.box)
+    return erase(normalise(_recolour_and_rotate(cropped, drawn)), drawn.box)
 
 
 def _recolour_and_rotate(images: torch.Tensor, drawn: AugmentDraw) -> torch.Tensor:
@@ -227,76 +199,3 @@ def _recolour_and_rotate(images: torch.Tensor, drawn: AugmentDraw) -> torch.Tens
     if drawn.degrees is not None:
         planes = rotate(planes, drawn.degrees)
     return (planes * 255).permute(0, 2, 3, 1)
-
-
-def _draw_boxes(count: int, size: tuple[int, int], config: AugmentConfig, generator: torch.Generator) -> torch.Tensor:
-    """``(count, 4) int64`` rectangles after Zhong et al. 2017, "Random Erasing"; all zero where none fits."""
-    height, width = size
-    u = torch.rand(4, count, ERASE_TRIES, generator=generator, dtype=torch.float64)
-    low, high = config.erase_area
-    area = (low + (high - low) * u[0]) * (height * width)
-    ratio = config.erase_ratio + (1 / config.erase_ratio - config.erase_ratio) * u[1]
-    box_height = (area * ratio).sqrt().round()
-    box_width = (area / ratio).sqrt().round()
-    fits = (box_height < height) & (box_width < width)
-    top = (u[2] * (height - box_height + 1)).floor()
-    left = (u[3] * (width - box_width + 1)).floor()
-    boxes = torch.stack([top, left, box_height, box_width], dim=-1).long()
-    first = fits.int().argmax(dim=1)
-    return boxes[torch.arange(count), first] * fits.any(dim=1)[:, None]
-
-
-def _erase_lines(images: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
-    """Zeroes the rectangles in place; ``images`` is ``(N, 3, h, w)`` in channels-last memory. For the CPU: only pixel
-    rows that a rectangle crosses are touched, and a GPU would have to be waited for to know how many they are."""
-    batch, channels, height, width = images.shape
-    rows, columns = _sides(box, height, width)
-    image, row = rows.nonzero().unbind(1)
-    kept = (~columns).float().repeat_interleave(channels, dim=1)
-    lines = images.permute(0, 2, 3, 1).view(batch * height, width * channels)
-    lines[image * height + row] *= kept[image]
-    return images
-
-
-def _erase_masked(images: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
-    """As ``_erase_lines``, on any device and without waiting for it, but every pixel is passed over."""
-    rows, columns = _sides(box, *images.shape[2:])
-    return images.masked_fill_((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
-
-
-def _sides(box: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """``(N, h) bool`` and ``(N, w) bool``: the rows and the columns that each rectangle covers."""
-    top, left, box_height, box_width = box[:, :, None].unbind(1)
-    row, column = torch.arange(height, device=box.device), torch.arange(width, device=box.device)
-    return (row >= top) & (row < top + box_height), (column >= left) & (column < left + box_width)
-
-
-def _normalise(images: torch.Tensor) -> torch.Tensor:
-    """``(N, h, w, 3)``, uint8 or float32 in 0..255, to ``(N, 3, h, w) float32`` in channels-last memory."""
-    batch, height, width, channels = images.shape
-    scale, shift = scale_and_shift(width, images.device)
-    rows = images.reshape(batch, height, width * channels).to(torch.float32, copy=True).mul_(scale).add_(shift)
-    return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
-
-
-@functools.lru_cache(maxsize=16)
-def scale_and_shift(width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The normalisation as a factor and a summand, ``(width * 3,) float32``: laid out along a whole row of RGB pixels
-    for long inner loops. Kept, as every step asks for the same."""
-    mean = torch.tensor(IMAGENET_MEAN, dtype=torch.float64)
-    std = torch.tensor(IMAGENET_STD, dtype=torch.float64)
-    scale, shift = 1 / (255 * std), -mean / std
-    return to_device(scale.float().repeat(width), device), to_device(shift.float().repeat(width), device)
-
-
-def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """``(N, H, W, 3) uint8`` to ``(N, h, w, 3) uint8``, bilinear with antialiasing."""
-    if tuple(images.shape[1:3]) == tuple(size):
-        return images
-    planes = images.permute(0, 3, 1, 2)  # channels-last memory
-    if images.device.type == "cpu":
-        resized = interpolate(planes, size=size, mode="bilinear", antialias=True)
-    else:  # no uint8 kernel elsewhere
-        resized = interpolate(planes.float(), size=size, mode="bilinear", antialias=True)
-        resized = resized.round_().clamp_(0, 255).to(torch.uint8)
-    return resized.permute(0, 2, 3, 1).contiguous()

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from reid.data.augment import resize
 from reid.data.decode import decode_image
+from reid.data.prepare import resize
 from reid.data.records import ImageRecord, ImageSet
 from reid.errors import UserError
 from reid.files import write_atomic, write_json

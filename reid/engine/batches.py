@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from reid.data.augment import AugmentConfig, augment, prepare
+from reid.data.augment import AugmentConfig, augment
+from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.data.samplers import Sampler, build_sampler
 from reid.engine.distributed import SINGLE, Processes

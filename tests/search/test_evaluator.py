@@ -10,7 +10,7 @@ import torch
 
 from evaluation.features import prepared
 from evaluation.features.extraction import evaluate_network
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError

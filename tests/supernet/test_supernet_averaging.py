@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.engine.averaging import ema_decay
 from reid.engine.batches import training_batches
 from reid.engine.bn_calibration import calibrate

@@ -20,7 +20,7 @@ import tools.jobs.export_source
 import tools.jobs.export_speed
 from evaluation.export import Parity, open_session
 from evaluation.result_row import read_result
-from reid.data.augment import prepare, resize
+from reid.data.prepare import prepare, resize
 from reid.files import read_json
 from supernet.arch_forms import arch_from_rows
 from supernet.checkpoint import save_supernet

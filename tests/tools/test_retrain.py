@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from evaluation.result_row import read_result
 from reid.config import build_config, load_config
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.engine.checkpoint import load_weights, read_about
 from reid.engine.device import autocast, seeded
 from reid.engine.recipe import Recipe

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from evaluation.export import export_network, quantise
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.engine.bn_calibration import calibrate
 from reid.engine.device import seeded
 from reid.models.network import ReidNetwork

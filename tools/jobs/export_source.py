@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from evaluation.export import FileAbout
-from reid.data.augment import resize
 from reid.data.decode import decode_image
+from reid.data.prepare import resize
 from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError

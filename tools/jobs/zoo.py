@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from evaluation.result_row import ResultRow, read_result
-from reid.data.augment import prepare
 from reid.data.decode import decode_image
+from reid.data.prepare import prepare
 from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError

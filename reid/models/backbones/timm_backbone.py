@@ -8,7 +8,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from reid.data.augment import IMAGENET_MEAN, IMAGENET_STD
+from reid.data.prepare import IMAGENET_MEAN, IMAGENET_STD
 from reid.errors import UserError
 
 TIMM_MODELS = {

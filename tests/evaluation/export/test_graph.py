@@ -12,7 +12,7 @@ from torch import nn
 import evaluation.export.graph as graph
 from evaluation.export import OPSET, FileAbout, export_network, open_session, random_pixels
 from evaluation.export.graph import FromPixels
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.errors import UserError
 
 onnx = pytest.importorskip("onnx")

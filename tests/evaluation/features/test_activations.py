@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from evaluation.features.activations import activation_maps, upsampled
-from reid.data.augment import IMAGENET_MEAN, IMAGENET_STD
+from reid.data.prepare import IMAGENET_MEAN, IMAGENET_STD
 from reid.errors import UserError
 from reid.models.heads import DEFAULT_HEAD, build_head
 from reid.models.network import ReidNetwork

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from evaluation.features.extraction import evaluate_network, extract_features
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.errors import UserError
 

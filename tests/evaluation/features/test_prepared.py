@@ -5,7 +5,7 @@ import torch
 
 from evaluation.features import prepared
 from evaluation.features.prepared import PreparedImages
-from reid.data.augment import prepare
+from reid.data.prepare import prepare
 
 PIXELS = torch.randint(0, 256, (10, 16, 8, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 SMALL, LARGE = (12, 8), (24, 16)

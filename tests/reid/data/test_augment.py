@@ -5,26 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from torch.nn.functional import interpolate
 from torchvision.transforms import functional as tvf
 
 from reid.config import load_config
 from reid.data import augment as module
-from reid.data.augment import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    AugmentConfig,
-    AugmentDraw,
-    apply_draw,
-    augment,
-    draw,
-    enlarged,
-    pixels_of,
-    prepare,
-    resize,
-)
+from reid.data.augment import AugmentConfig, AugmentDraw, apply_draw, augment, draw, enlarged
 from reid.data.colour import jitter
+from reid.data.erasing import draw_boxes
 from reid.data.policy import apply_policy
+from reid.data.prepare import IMAGENET_MEAN, IMAGENET_STD, prepare
 from reid.engine.recipe import Recipe
 
 ADDITIONS = {
@@ -139,7 +128,7 @@ def numbers_of_the_first_version(count, size, config, generator):
     """What was drawn before there was more than flip, crop and erasing, number by number."""
     chance = torch.rand(2, count, generator=generator)
     corner = torch.randint(0, 2 * config.pad + 1, (2, count), generator=generator)
-    box = module._draw_boxes(count, size, config, generator)
+    box = draw_boxes(count, size, config.erase_area, config.erase_ratio, generator)
     box[chance[1] >= config.erase] = 0
     return chance[0] < config.flip, corner[0], corner[1], box
 
@@ -204,20 +193,6 @@ def test_nothing_enabled_is_prepare():
     assert torch.equal(augment(images, (32, 16), config, torch.Generator()), prepare(images, (32, 16)))
 
 
-def test_prepare_is_the_imagenet_normalisation():
-    image = torch.tensor([[[[0, 128, 255]]]], dtype=torch.uint8)
-    expected = [(0 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, (1 - 0.406) / 0.225]
-    torch.testing.assert_close(prepare(image, (1, 1)).flatten(), torch.tensor(expected), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [(32, 16), (9, 21), (40, 5)])
-def test_resize_agrees_with_the_float_kernel_that_gpus_use(size):
-    images = random_images(4, 20, 12)
-    planes = images.permute(0, 3, 1, 2).float()
-    exact = interpolate(planes, size=size, mode="bilinear", antialias=True).permute(0, 2, 3, 1)
-    assert (resize(images, size).float() - exact).abs().max() <= 1.0
-
-
 def test_input_is_left_alone():
     images = random_images(4, 16, 8)
     before = images.clone()
@@ -234,28 +209,6 @@ def test_same_generator_state_draws_the_same_and_goes_on():
     assert not torch.equal(a.top, again.top)
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    seed=st.integers(0, 2**31),
-    size=st.sampled_from([(128, 64), (256, 128), (64, 32), (96, 96)]),
-    area=st.sampled_from([(0.02, 0.4), (0.1, 0.1), (0.3, 0.6)]),
-    ratio=st.sampled_from([0.3, 0.5, 1.0]),
-)
-def test_erased_rectangles_keep_to_area_ratio_and_image(seed, size, area, ratio):
-    config = AugmentConfig(erase=1.0, erase_area=area, erase_ratio=ratio)
-    box = draw(200, size, config, torch.Generator().manual_seed(seed)).box.double()
-    top, left, height, width = box.unbind(1)
-    assert (height > 0).all() and (width > 0).all()
-    assert (top >= 0).all() and (left >= 0).all()
-    assert (top + height <= size[0]).all() and (left + width <= size[1]).all()
-    # Sides are rounded by at most half a pixel.
-    pixels = size[0] * size[1]
-    assert ((height + 0.5) * (width + 0.5) >= area[0] * pixels).all()
-    assert ((height - 0.5) * (width - 0.5) <= area[1] * pixels).all()
-    assert ((height + 0.5) / (width - 0.5) >= ratio).all()
-    assert ((height - 0.5) / (width + 0.5) <= 1 / ratio).all()
-
-
 def test_rates_and_ranges_of_a_large_draw():
     count, config = 20000, AugmentConfig(flip=0.3, pad=4, erase=0.7)
     drawn = draw(count, (128, 64), config, torch.Generator().manual_seed(0))
@@ -268,12 +221,6 @@ def test_rates_and_ranges_of_a_large_draw():
     # Flip, crop and erasing are drawn independently of each other.
     erased = drawn.box[:, 2] > 0
     assert abs(drawn.flip[erased].float().mean() - drawn.flip[~erased].float().mean()) < 0.04
-
-
-def test_no_rectangle_where_none_fits():
-    # A tenth of an image 1,000 times as high as wide is wider than the image at any ratio of 0.9 to 1/0.9.
-    config = AugmentConfig(erase=1.0, erase_area=(0.1, 0.1), erase_ratio=0.9)
-    assert not draw(50, (4000, 4), config, torch.Generator()).box.any()
 
 
 @pytest.mark.parametrize(
@@ -305,17 +252,6 @@ def test_config_refuses(bad):
         TypeAdapter(AugmentConfig).validate_python(bad)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**31), count=st.integers(1, 6), erase=st.sampled_from([0.0, 0.5, 1.0]))
-def test_gpu_erases_what_the_cpu_does(seed, count, erase):
-    """The CPU touches only the lines that a rectangle crosses, a GPU all pixels."""
-    images = prepare(random_images(count, 24, 16, seed), (24, 16))
-    box = draw(count, (24, 16), AugmentConfig(erase=erase), torch.Generator().manual_seed(seed)).box
-    everywhere = module._erase_masked(images.clone(memory_format=torch.preserve_format), box)
-    assert torch.equal(module._erase_lines(images, box), everywhere)
-    assert everywhere.is_contiguous(memory_format=torch.channels_last)
-
-
 def test_draw_reaches_a_device_by_one_copy(monkeypatch):
     drawn = draw(6, (32, 16), AugmentConfig(), torch.Generator().manual_seed(2))
     sent = []
@@ -326,21 +262,6 @@ def test_draw_reaches_a_device_by_one_copy(monkeypatch):
     for name in ("flip", "top", "left", "box"):
         got, expected = getattr(there, name), getattr(drawn, name)
         assert torch.equal(got, expected) and got.dtype == expected.dtype
-
-
-def test_pixels_are_got_back_exactly():
-    """Every level of every color, and more images than one."""
-    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(-1, -1, -1, 3)
-    for images in (levels.contiguous(), random_images(3, 7, 5)):
-        assert torch.equal(pixels_of(prepare(images, tuple(images.shape[1:3]))), images)
-
-
-def test_constants_are_made_once_for_a_width():
-    first = module.scale_and_shift(37, torch.device("cpu"))
-    before = [each.clone() for each in first]
-    prepare(random_images(2, 5, 37), (5, 37))
-    again = module.scale_and_shift(37, torch.device("cpu"))
-    assert all(a is b and torch.equal(a, c) for a, b, c in zip(first, again, before, strict=True))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from reid.data.augment import AugmentConfig, prepare
+from reid.data.augment import AugmentConfig
+from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.batches import training_batches
 from reid.engine.recipe import LossConfig, OptimizerConfig, Recipe, ScheduleConfig

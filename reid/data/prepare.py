@@ -1,0 +1,64 @@
+"""Stored pixels as a network takes them, and back."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch.nn.functional import interpolate
+
+from reid.transfer import to_device
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def prepare(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Images as a network takes them: resized and normalised with ImageNet's mean and standard deviation.
+
+    Args:
+        images: ``(N, H, W, 3) uint8`` on any device.
+        size: height h and width w that come out.
+
+    Returns:
+        ``(N, 3, h, w) float32`` in channels-last memory format, on the same device.
+    """
+    return normalise(resize(images, size))
+
+
+def pixels_of(prepared: torch.Tensor) -> torch.Tensor:
+    """The ``(N, h, w, 3) uint8`` pixels that ``prepare`` normalised, exactly, of its ``(N, 3, h, w) float32``."""
+    scale, shift = scale_and_shift(1, prepared.device)
+    levels = (prepared.permute(0, 2, 3, 1) - shift) / scale
+    return levels.round_().clamp_(0, 255).to(torch.uint8).contiguous()
+
+
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """``(N, h, w, 3)``, uint8 or float32 in 0..255, to ``(N, 3, h, w) float32`` in channels-last memory."""
+    batch, height, width, channels = images.shape
+    scale, shift = scale_and_shift(width, images.device)
+    rows = images.reshape(batch, height, width * channels).to(torch.float32, copy=True).mul_(scale).add_(shift)
+    return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+@functools.lru_cache(maxsize=16)
+def scale_and_shift(width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """The normalisation as a factor and a summand, ``(width * 3,) float32``: laid out along a whole row of RGB pixels
+    for long inner loops. Kept, as every step asks for the same."""
+    mean = torch.tensor(IMAGENET_MEAN, dtype=torch.float64)
+    std = torch.tensor(IMAGENET_STD, dtype=torch.float64)
+    scale, shift = 1 / (255 * std), -mean / std
+    return to_device(scale.float().repeat(width), device), to_device(shift.float().repeat(width), device)
+
+
+def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """``(N, H, W, 3) uint8`` to ``(N, h, w, 3) uint8``, bilinear with antialiasing."""
+    if tuple(images.shape[1:3]) == tuple(size):
+        return images
+    planes = images.permute(0, 3, 1, 2)  # channels-last memory
+    if images.device.type == "cpu":
+        resized = interpolate(planes, size=size, mode="bilinear", antialias=True)
+    else:  # no uint8 kernel elsewhere
+        resized = interpolate(planes.float(), size=size, mode="bilinear", antialias=True)
+        resized = resized.round_().clamp_(0, 255).to(torch.uint8)
+    return resized.permute(0, 2, 3, 1).contiguous()
