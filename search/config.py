@@ -45,7 +45,7 @@ class SearchConfig:
         latency: upper limit on the latency that is predicted for ``target``, as ``search.limits.parse_latency`` reads
             it.
         target: what latency is predicted for, by its name in ``search.latency``. Without a limit on latency it is
-            reported, and is the cost that ``pareto`` trades the score for.
+            reported, and is by default the cost that ``pareto`` trades the score for.
         parameters: upper limit on parameters, as ``search.limits.parse_parameters`` reads it.
         min_flops_fraction: lower limit as a fraction of the upper one; 0 for none.
         cost_input_size: ``(height, width)`` that FLOPs are counted at; ``None`` for the space's own.
@@ -67,6 +67,8 @@ class SearchConfig:
             CUDA and fp32 on a CPU, where half precision moves scores and gains little.
         learn_from: ``ranking.json`` files, or the folders they are in, of ``tools/rank.py``: candidates are then scored
             by what is learnt from the archs that were trained there, and no longer by the supernet alone.
+        front: costs that ``pareto`` trades the score for, one to three of ``flops``, ``latency`` (on ``target``) and
+            ``parameters``; ``None`` for latency where there is a target, else FLOPs.
         finalists: candidates that are trained before one is chosen; not for ``pareto``.
         top_k: how many archs are written as arch files: the best ones, or with ``pareto`` the front's knees.
         name_prefix: what the names of those archs begin with.
@@ -92,6 +94,7 @@ class SearchConfig:
     eval_batch_size: Count = 256
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     learn_from: tuple[str, ...] = ()
+    front: Annotated[tuple[Literal["flops", "latency", "parameters"], ...], Field(min_length=1)] | None = None
     finalists: FinalistsConfig = FinalistsConfig()
     top_k: Annotated[int, Field(ge=1, le=26)] = 2
     name_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "MLR"
@@ -104,6 +107,10 @@ class SearchConfig:
             raise ValueError("no limit is set: give flops, latency or parameters")
         if self.latency is not None and self.target is None:
             raise ValueError(f"latency {self.latency} on what? Name a target, for example onnx-cpu-1t")
+        if self.front is not None and len(set(self.front)) < len(self.front):
+            raise ValueError(f"front {','.join(self.front)}: name each cost once")
+        if "latency" in (self.front or ()) and self.target is None:
+            raise ValueError(f"front {','.join(self.front)}: latency on what? Name a target, for example onnx-cpu-1t")
         if 0 < self.finalists.count < self.top_k:
             raise ValueError(f"finalists.count {self.finalists.count} must be at least top_k {self.top_k}, or 0")
         if self.trials is None and self.time is None:

@@ -7,6 +7,30 @@ from pathlib import Path
 
 from reid.files import write_json
 from search.history import Candidate, candidate_to_dict
+from search.hypervolume import hypervolume
+
+COSTS = {"flops": "flops", "latency": "latency_ms", "parameters": "parameters"}
+"""What ``search.front`` names, by the fields of ``Candidate`` and ``ArchCost`` that hold it."""
+
+NAMES = {"flops": "FLOPs", "latency_ms": "latency", "parameters": "parameters"}
+"""The same fields in words."""
+
+
+def words_of(costs: Sequence[str]) -> str:
+    """``"FLOPs, latency and parameters"`` for the fields of these costs."""
+    *first, last = (NAMES[cost] for cost in costs)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def cost_fields(front: Sequence[str] | None, timed: bool) -> tuple[str, ...]:
+    """The fields that a front is drawn over, in the order of ``COSTS``, however ``front`` has its names.
+
+    Args:
+        front: names in ``COSTS``; ``None`` for predicted latency where the search has it, else FLOPs.
+        timed: whether the search has it.
+    """
+    names = front or (("latency",) if timed else ("flops",))
+    return tuple(field for name, field in COSTS.items() if name in names)
 
 
 def pareto_front(
@@ -43,39 +67,28 @@ def _dominates(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
     return first != second and all(a <= b for a, b in zip(first, second, strict=True))
 
 
-def knees(front: Sequence[Candidate], count: int, cost: str = "flops") -> tuple[Candidate, ...]:
+def knees(front: Sequence[Candidate], count: int, costs: Sequence[str] = ("flops",)) -> tuple[Candidate, ...]:
     """Up to ``count`` of a front's candidates, best score first: the one that scores best, then each time the one that
-    adds most to the area that the chosen ones dominate.
+    adds most to the area, or with several costs the hypervolume, that the chosen ones dominate.
 
     These are the points where the front bends: greedy hypervolume subset selection (Guerreiro, Fonseca and Paquete,
-    2016). The area reaches to the cost of the dearest candidate and the score of the worst.
+    2016). The volume reaches to the cost of the dearest candidate, by each cost, and the score of the worst. Another
+    unit of a cost multiplies all volumes alike, and so changes nothing.
 
     Args:
         front: by ``pareto_front``.
-        cost: the name of the field that it was drawn over.
+        costs: the names of the fields that it was drawn over.
     """
     left = sorted(front, key=lambda each: (-each.score, each.trial))
     if not left:
         return ()
-    dearest, lowest = max(getattr(each, cost) for each in left), left[-1].score
+    losses = {each.trial: (*(getattr(each, cost) for cost in costs), -each.score) for each in left}
+    corner = [max(column) for column in zip(*losses.values(), strict=True)]
     taken = [left.pop(0)]
     while left and len(taken) < count:
-        areas = []
-        for one in left:
-            points = [(getattr(each, cost), each.score) for each in (*taken, one)]
-            areas.append(hypervolume(points, dearest, lowest))
-        taken.append(left.pop(areas.index(max(areas))))
+        volumes = [hypervolume([losses[each.trial] for each in (*taken, one)], corner) for one in left]
+        taken.append(left.pop(volumes.index(max(volumes))))
     return tuple(sorted(taken, key=lambda each: (-each.score, each.trial)))
-
-
-def hypervolume(points: Iterable[tuple[float, float]], cost: float, score: float) -> float:
-    """The area that ``(cost, score)`` points dominate, up to the corner of the given greatest cost and least score."""
-    area, top = 0.0, score
-    for own_cost, own_score in sorted(points):
-        if own_cost < cost and own_score > top:
-            area += (cost - own_cost) * (own_score - top)
-            top = own_score
-    return area
 
 
 def write_front(path: Path, front: Sequence[Candidate]) -> Path:

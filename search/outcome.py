@@ -52,8 +52,8 @@ class SearchResult:
     Attributes:
         out: the folder that all files are in.
         candidates: in the order of their trials.
-        front: the Pareto front of cost and score, cheapest first.
-        cost: the field of ``Candidate`` that is the front's cost: ``flops``, or ``latency_ms`` with a target.
+        front: the Pareto front of costs and score, cheapest by the first of the costs first.
+        costs: the fields of ``Candidate`` that are the front's costs, of ``flops``, ``latency_ms`` and ``parameters``.
         best: the chosen candidates, best first; ``archs`` are their files.
         measured_ms: their latencies as measured on the target; empty where there is none.
         notes: lines for the user, e.g. that the space had fewer archs than trials were asked for.
@@ -66,7 +66,7 @@ class SearchResult:
     out: Path
     candidates: tuple[Candidate, ...]
     front: tuple[Candidate, ...]
-    cost: str
+    costs: tuple[str, ...]
     best: tuple[Candidate, ...]
     archs: tuple[Path, ...]
     measured_ms: tuple[float, ...]
@@ -87,7 +87,7 @@ def finish(
     history: Sequence[Candidate],
     limits: Limits,
     config: SearchConfig,
-    cost: str,
+    costs: Sequence[str],
     settings: Mapping[str, Any],
     origin: Mapping[str, Any],
     notes: Sequence[str],
@@ -99,8 +99,8 @@ def finish(
     """Writes everything but the log into ``out``.
 
     Args:
-        cost: the field that the front is drawn over.
-        settings: of the search, by ``search.run``.
+        costs: the fields that the front is drawn over.
+        settings: of the search, by ``search.settings``.
         origin: goes into the arch files and the summary.
         speed: of this call; candidates of an earlier one count in ``seconds`` of the summary alone.
         measure: measures the chosen archs.
@@ -111,9 +111,9 @@ def finish(
     """
     check_scored(history)
     best = tuple(each.candidate for each in finalists[: config.top_k]) or best_of(history, config.top_k)
-    front = pareto_front(history, minimise=(cost,))
+    front = pareto_front(history, minimise=costs)
     if settings["strategy"] == "pareto":
-        best = knees(front, config.top_k, cost)
+        best = knees(front, config.top_k, costs)
     write_front(out / FRONT, front)
     measured = tuple(measure([each.arch for each in best])) if measure else ()
     archs, rows = [], []
@@ -137,7 +137,7 @@ def finish(
         **({"finalists": _trained(finalists, config.finalists)} if finalists else {}),
     }
     write_json(out / SUMMARY, {"finished": True, **summary, "settings": settings, "run_origin": dict(origin)})
-    found = (tuple(history), front, cost, best, tuple(archs), measured, tuple(notes))
+    found = (tuple(history), front, tuple(costs), best, tuple(archs), measured, tuple(notes))
     return SearchResult(out, *found, predictor or {}, speed, tuple(finalists))
 
 

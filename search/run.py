@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nni.nas.execution import SequentialExecutionEngine
 from tqdm import tqdm
 
-from reid.config import config_to_dict
-from reid.errors import UserError, nearest
-from reid.files import read_json, write_json
+from reid.errors import UserError
 from search.config import SearchConfig, parse_time
 from search.cost import CostTable, format_flops
 from search.finalists import Judge, choose_finalists, judged
-from search.history import Candidate, append_candidate, recover_candidates
+from search.history import Candidate, append_candidate
 from search.limits import Limits
 from search.limits import describe as describe_limits
 from search.nni_bridge.engine import TeamEngine
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from search.nni_bridge.strategy import GenerationSearch
-from search.outcome import LOG, SUMMARY, Measure, SearchResult, Speed, best_of, check_scored, finish
+from search.outcome import LOG, Measure, SearchResult, Speed, best_of, check_scored, finish
 from search.predictor import cross_validated_rank
 from search.proposers import STRATEGIES
 from search.proposers.base import Proposer
-from search.proposers.pareto import cost_field
+from search.proposers.pareto import front_costs
 from search.proposers.screening import RECENT
 from search.region import Region, make_region
+from search.settings import check_strategy, open_search, settings_of
 from search.workers import Evaluate, Team
 from supernet.arch import Arch
 from supernet.space import Space
-from supernet.stage import INVERTED_RESIDUAL
-
-# What a resumed search may change: no part in which archs are proposed or how they score. The limits are kept as read.
-_FREE = ("flops", "latency", "parameters", "trials", "time", "finalists", "top_k", "name_prefix")
 
 
 def run_search(
@@ -81,13 +74,13 @@ def run_search(
         UserError: the limits leave no arch, the strategy is unknown or does not fit the config, ``out`` has a search
             and ``resume`` is not set or its settings differ, or no candidate got a score.
     """
-    _check(space, strategy, config)
+    check_strategy(strategy, config)
     region = make_region(space, limits, config.min_flops_fraction, config.cost_input_size, table, latency)
     origin = dict(origin or {})
-    settings = _settings(space, limits, config, strategy, seed, origin)
-    history = _open(out, settings, resume)
-
+    settings = settings_of(space, limits, config, strategy, seed, origin)
     proposer = STRATEGIES[strategy](region, config, seed)
+    history = open_search(out, settings, resume)
+
     before, start = len(history), time.perf_counter()
     ended = _evaluate_candidates(proposer, space, evaluate, history, out, progress, team or Team())
     speed = Speed(len(history) - before, time.perf_counter() - start)
@@ -100,8 +93,8 @@ def run_search(
     finalists = ()
     if config.finalists.count and judge is not None:
         finalists = judged(choose_finalists(region.space, history, config.finalists.count), judge)
-    cost = cost_field(region)
-    return finish(out, history, limits, config, cost, settings, origin, notes, speed, measure, predictor, finalists)
+    costs = front_costs(region, config)
+    return finish(out, history, limits, config, costs, settings, origin, notes, speed, measure, predictor, finalists)
 
 
 def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:
@@ -113,69 +106,6 @@ def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:
     except UserError:
         return {}
     return {"spearman": round(spearman, 4), "kendall": round(kendall, 4)}
-
-
-def _check(space: Space, strategy: str, config: SearchConfig) -> None:
-    if strategy not in STRATEGIES:
-        hint = nearest(strategy, STRATEGIES) or f"; known: {', '.join(STRATEGIES)}"
-        raise UserError(f"strategy '{strategy}' is unknown{hint}")
-    if strategy == "random" and config.screen > 1:
-        raise UserError(f"search.screen={config.screen} is for evolution and pareto: random search draws what it draws")
-    if strategy == "pareto" and config.finalists.count:
-        raise UserError(
-            f"search.finalists.count={config.finalists.count} is for evolution and random: pareto gives a whole front, "
-            "of which no arch is the best; set it to 0"
-        )
-
-
-def _settings(
-    space: Space, limits: Limits, config: SearchConfig, strategy: str, seed: int, origin: Mapping[str, Any]
-) -> dict:
-    """All that decides which candidates a search proposes and how they score, as JSON gives it back."""
-    kept = {key: value for key, value in config_to_dict(config).items() if key not in _FREE}
-    if not config.learn_from:  # as in searches that were begun before there was such a key; origin has what was learnt
-        del kept["learn_from"]
-    depends = {key: value for key, value in origin.items() if key != "commit"}
-    own = {"space": space_settings(space), "strategy": strategy, "seed": seed}
-    own |= {f"limit_{name}": limit for name, limit in asdict(limits).items()}
-    return json.loads(json.dumps({**own, **kept, "origin": depends}))
-
-
-def space_settings(space: Space) -> dict:
-    """The fields of ``space``, and of each stage the kind of its blocks where it is another than the first there was.
-
-    Stems at their default are left out, so that searches that were begun before they could be chosen are gone on with.
-    """
-    fields = asdict(space)
-    for stage, own in zip(space.stages, fields["stages"], strict=True):
-        own |= {} if stage.kind == INVERTED_RESIDUAL else {"block": stage.kind}
-    stems = ("stem_kernels", "stem_pool")
-    return {key: value for key, value in fields.items() if key not in stems or value != getattr(Space, key)}
-
-
-def _open(out: Path, settings: dict, resume: bool) -> list[Candidate]:
-    """The candidates so far; the folder is made ready for more."""
-    begun = (out / SUMMARY).exists() or (out / LOG).exists()
-    if begun and not resume:
-        raise UserError(f"{out} holds a search already: go on with --resume, or give another --out")
-    if resume and not begun:
-        raise UserError(f"{out} holds no search to resume: leave --resume out, or give another --out")
-    if begun:
-        before = read_json(out / SUMMARY).get("settings", {})
-        for name, value in settings.items():
-            if before.get(name) != value:
-                given, had = (_short(each) for each in (value, before.get(name)))
-                cure = "give the same, or another --out"
-                what = f"another {name} ({had}, now {given})"
-                raise UserError(f"the search in {out} was begun with {what}: {cure}")
-    history = recover_candidates(out / LOG)
-    write_json(out / SUMMARY, {"finished": False, "settings": settings})
-    return history
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _evaluate_candidates(

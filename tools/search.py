@@ -12,6 +12,7 @@ from pathlib import Path
 import _root  # noqa: F401  (first: it mends the import path)
 
 from reid.engine.distributed import from_environment
+from search.front import COSTS
 from tools.cli import job_parser, next_command, read_job, run_tool
 from tools.jobs.explain import explain_search
 from tools.jobs.opening import shown
@@ -39,6 +40,14 @@ def main(arguments: list[str] | None = None) -> None:
         choices=("evolution", "pareto", "random"),
         default="evolution",
         help="how candidates are drawn (default: evolution); pareto looks for the front of score and cost",
+    )
+    parser.add_argument(
+        "--front",
+        nargs="+",
+        choices=tuple(COSTS),
+        metavar="COST",
+        help="costs that --strategy pareto trades the score for, one or several of flops, latency (on --target) and "
+        "parameters (default: the config's, or else latency where there is a --target, else flops)",
     )
     parser.add_argument("--trials", type=int, metavar="N", help="candidates in all (default: the config's)")
     parser.add_argument("--time", metavar="TIME", help="begin no candidate after so long, for example 30m or 2h")
@@ -80,6 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
         latency=read.latency,
         parameters=read.params,
         target=read.target,
+        front=read.front,
         trials=read.trials,
         time=read.time,
         learn_from=read.learn_from,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from evaluation.pictures.labels import place_labels
@@ -16,6 +17,15 @@ from reid.errors import UserError
 
 LOG_FROM = 6
 """FLOPs are drawn on a logarithmic axis where the largest is this many times the smallest."""
+
+COSTS = {
+    "flops": ("FLOPs (millions)", 1e6),
+    "latency_ms": ("predicted latency (ms)", 1.0),
+    "parameters": ("parameters (millions)", 1e6),
+}
+"""What an axis says of a candidate's cost, and the unit that it is drawn in."""
+
+LEGEND = {"frameon": False, "fontsize": 8.5, "labelcolor": INK, "ncols": 3}
 
 
 def draw_front(rows: Sequence[ResultRow], path: Path, candidates: Sequence[Mapping[str, Any]] = ()) -> Path:
@@ -39,12 +49,21 @@ def draw_front(rows: Sequence[ResultRow], path: Path, candidates: Sequence[Mappi
     return save_figure(figure, path)
 
 
-def draw_search_front(candidates: Sequence[Mapping[str, Any]], path: Path, cost: str = "flops") -> Path:
-    """A PNG of every candidate's ``score`` by its cost, and their Pareto front.
+def draw_search_front(
+    candidates: Sequence[Mapping[str, Any]],
+    path: Path,
+    costs: Sequence[str] = ("flops",),
+    members: Collection[int] = (),
+) -> Path:
+    """A PNG of every candidate's ``score`` by its cost, and their Pareto front; of several costs each has a panel.
+
+    With several costs, what is marked are the members of the front over all of them. The line is the front by the
+    panel's own cost alone: a member below it costs less by another one.
 
     Args:
-        candidates: as for ``draw_front``.
-        cost: the key of the cost: ``flops`` or ``latency_ms``.
+        candidates: as for ``draw_front``, with the costs, and where there are several with their ``trial``.
+        costs: the keys of the costs, of ``flops``, ``latency_ms`` and ``parameters``.
+        members: of the front over several costs, by their trials; not looked at where there is one cost.
 
     Raises:
         UserError: no candidate has a score.
@@ -52,9 +71,24 @@ def draw_search_front(candidates: Sequence[Mapping[str, Any]], path: Path, cost:
     scored = scored_candidates(candidates)
     if not scored:
         raise UserError("no candidate with a score to draw: the search has evaluated none yet")
-    figure = new_figure(6.5, 4.6)
-    _draw_candidates(figure.subplots(), scored, cost)
+    figure = new_figure(6.5 if len(costs) == 1 else 4.6 * len(costs), 4.6)
+    panels = figure.subplots(1, len(costs), squeeze=False, sharey=True)[0]
+    marked = None if len(costs) == 1 else [each for each in scored if each["trial"] in members]
+    for axes, cost in zip(panels, costs, strict=True):
+        _draw_candidates(axes, scored, cost, marked)
+    if len(costs) > 1:
+        _share_words(figure, panels)
     return save_figure(figure, path)
+
+
+def _share_words(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One title, one name of the scores and one legend for panels that stand beside each other."""
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", **LEGEND)
+    for axes in panels:
+        axes.get_legend().remove()
+    for axes in panels[1:]:
+        axes.set_title("", loc="left")
+        axes.set_ylabel("")
 
 
 def scored_candidates(candidates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -98,17 +132,25 @@ def _draw_spreads(axes: Axes, rows: Sequence[ResultRow]) -> None:
             axes.errorbar(row.flops / 1e6, 100 * row.mAP, yerr=100 * row.mAP_spread, **bar)
 
 
-def _draw_candidates(axes: Axes, candidates: Sequence[Mapping[str, Any]], cost: str = "flops") -> None:
-    label, unit = {"flops": ("FLOPs (millions)", 1e6), "latency_ms": ("predicted latency (ms)", 1.0)}[cost]
+def _draw_candidates(
+    axes: Axes,
+    candidates: Sequence[Mapping[str, Any]],
+    cost: str = "flops",
+    marked: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """``marked`` are the members of a front over several costs; ``None`` where this one alone has a front."""
+    label, unit = COSTS[cost]
     style_axes(axes, "Candidates of the search", label, "score on held-out identities (%)")
     points = [(candidate[cost] / unit, 100 * candidate["score"]) for candidate in candidates]
     axes.scatter(*zip(*points, strict=True), s=12, color=MUTED, alpha=0.45, linewidth=0, label="candidate")
     front = pareto_front(points)
-    costs, scores = zip(*front, strict=True)
-    axes.step(costs, scores, where="post", color=ACCENT, linewidth=1.4)
-    axes.scatter(costs, scores, s=20, color=ACCENT, edgecolor="white", linewidth=0.6, label="Pareto front", zorder=4)
+    alone = "best at no more of this cost" if marked else None
+    axes.step(*zip(*front, strict=True), where="post", color=ACCENT, linewidth=0.9 if marked else 1.4, label=alone)
+    dots = [(each[cost] / unit, 100 * each["score"]) for each in marked] if marked else front
+    dot = {"s": 20, "color": ACCENT, "edgecolor": "white", "linewidth": 0.6, "zorder": 4}
+    axes.scatter(*zip(*dots, strict=True), label="front over all costs" if marked else "Pareto front", **dot)
     scale_cost(axes, [cost for cost, _ in points])
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=2)
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13), **LEGEND)
 
 
 def scale_cost(axes: Axes, costs: Sequence[float]) -> None:

@@ -1,4 +1,4 @@
-"""Search for the whole front of score and cost: NSGA-II (Deb et al., "A Fast and Elitist Multiobjective Genetic
+"""Search for the whole front of score and costs: NSGA-II (Deb et al., "A Fast and Elitist Multiobjective Genetic
 Algorithm: NSGA-II", IEEE TEC 2002)."""
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from random import Random
 
 import numpy as np
 
+from reid.errors import UserError
 from search.config import SearchConfig
 from search.dominance import crowding_distances, domination_ranks
+from search.front import cost_fields
 from search.history import Candidate
+from search.limits import ArchCost
 from search.proposers.base import Proposal
 from search.proposers.evolution import FamilyProposer
 from search.region import Region
@@ -21,21 +24,25 @@ class ParetoProposer(FamilyProposer):
     """The best ``config.population`` of all candidates live on: by rank in the sorting into fronts, and inside a front
     those with the most room around them. A parent wins a tournament of two by the same measure.
 
-    A generation is ``config.generation`` children, where the paper has as many as there are parents. Cost is predicted
-    latency where the region has a target, else FLOPs. Archs outside the limits are never evaluated, so that the paper's
-    rules for them are not needed.
+    A generation is ``config.generation`` children, where the paper has as many as there are parents. What the score is
+    traded for are the costs in ``config.front``: by default predicted latency where the region has a target, else
+    FLOPs. Archs outside the limits are never evaluated, so that the paper's rules for them are not needed.
+
+    Raises:
+        UserError: latency is among the costs, and the region has no target that it is predicted for.
     """
 
     def __init__(self, region: Region, config: SearchConfig, seed: int) -> None:
         super().__init__(region, config, seed)
-        self.cost = cost_field(region)
+        self.costs = front_costs(region, config)
         self._living: list[Candidate] = []
         self._fitness: list[tuple[int, float]] = []
 
     def observe(self, generation: Sequence[Candidate]) -> None:
         super().observe(generation)
         pool = [*self._living, *(candidate for candidate in generation if candidate.score is not None)]
-        fitness = _fitness(np.array([[-each.score, getattr(each, self.cost)] for each in pool]).reshape(-1, 2))
+        losses = np.array([[-each.score, *self._costs(each)] for each in pool]).reshape(-1, 1 + len(self.costs))
+        fitness = _fitness(losses)
         order = sorted(range(len(pool)), key=lambda index: (fitness[index], pool[index].trial))
         kept = order[: self.config.population]
         self._living, self._fitness = [pool[index] for index in kept], [fitness[index] for index in kept]
@@ -47,20 +54,29 @@ class ParetoProposer(FamilyProposer):
         return self._living[min(met, key=lambda index: self._fitness[index])].genome
 
     def _choose(self, proposals: list[Proposal]) -> Proposal:
-        """The child that the predictor expects to rise farthest above the best score known at its cost or less."""
+        """The child that the predictor expects to rise farthest above the best score known at its costs or less."""
         scores = self._screen.scores(proposals)
-        known = [self._best_up_to(getattr(each.cost, self.cost)) for each in proposals]
+        known = [self._best_up_to(self._costs(each.cost)) for each in proposals]
         return proposals[int(np.argmax(scores - known))]
 
-    def _best_up_to(self, cost: float) -> float:
-        """The best score among the living of at most this cost; the lowest of all where none is as cheap."""
-        scores = [each.score for each in self._living if getattr(each, self.cost) <= cost]
+    def _best_up_to(self, costs: Sequence[float]) -> float:
+        """The best score among the living that cost at most this by every cost; the lowest of all where none does."""
+        scores = [
+            each.score for each in self._living if all(a <= b for a, b in zip(self._costs(each), costs, strict=True))
+        ]
         return max(scores) if scores else min(each.score for each in self._living)
 
+    def _costs(self, owner: Candidate | ArchCost) -> tuple[float, ...]:
+        return tuple(getattr(owner, cost) for cost in self.costs)
 
-def cost_field(region: Region) -> str:
-    """The field of ``Candidate`` and ``ArchCost`` that a front is drawn over."""
-    return "flops" if region.latency is None else "latency_ms"
+
+def front_costs(region: Region, config: SearchConfig) -> tuple[str, ...]:
+    """The fields of ``Candidate`` and ``ArchCost`` that a front is drawn over; raises as ``ParetoProposer`` does."""
+    timed = region.latency is not None
+    costs = cost_fields(config.front, timed)
+    if "latency_ms" in costs and not timed:
+        raise UserError(f"search.front={','.join(config.front)}: latency on what? Name a target (search.target)")
+    return costs
 
 
 def _fitness(losses: np.ndarray) -> list[tuple[int, float]]:

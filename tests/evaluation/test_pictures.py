@@ -18,7 +18,7 @@ from matplotlib.image import imread
 
 from evaluation.pictures.architecture import KERNELS, boxes_of, draw_architecture
 from evaluation.pictures.curves import APART, MIXED, draw_curves, draw_repeated_curves
-from evaluation.pictures.front import draw_front, pareto_front
+from evaluation.pictures.front import draw_front, draw_search_front, pareto_front
 from evaluation.pictures.labels import place_labels
 from evaluation.pictures.panels import PANELS, panel_of, panels_of
 from evaluation.pictures.search_progress import draw_search_progress
@@ -86,6 +86,19 @@ def test_the_front_needs_a_row_and_writes_nothing_without(tmp_path):
     with pytest.raises(UserError, match="at least one run"):
         draw_front([], tmp_path / "front.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_front_over_several_costs_has_a_panel_for_each(tmp_path):
+    rows = [{**each, "parameters": 100_000 - 7 * each["flops"] % 60_000, "latency_ms": 2.0} for each in CANDIDATES]
+    rows.append(FAILED)
+    one = draw_search_front(rows, tmp_path / "one.png")
+    two = draw_search_front(rows, tmp_path / "two.png", ("flops", "parameters"), [5, 6])
+    three = draw_search_front(rows, tmp_path / "three.png", ("flops", "latency_ms", "parameters"), [5, 6])
+    assert imread(one).shape[1] < imread(two).shape[1] < imread(three).shape[1]
+    other = draw_search_front(rows, tmp_path / "other.png", ("flops", "parameters"), [5, 6, 20, 21, 22])
+    accent = [(np.abs(imread(path)[..., :3] - to_rgb(ACCENT)).max(axis=2) < 0.01).sum() for path in (two, other)]
+    assert accent[0] < accent[1]  # the members are marked
+    assert draw_search_front(rows, tmp_path / "again.png", ("flops",), [5]).read_bytes() == one.read_bytes()
 
 
 @given(st.lists(st.tuples(st.integers(0, 9).map(float), st.integers(0, 9).map(float)), min_size=1, max_size=20))

@@ -28,6 +28,10 @@ from search.limits import Limits
         ({"trials": None}, "no budget"),
         ({"generation": 0}, "generation"),
         ({"screen_after": 3}, "screen_after"),
+        ({"front": []}, "front"),
+        ({"front": ["energy"]}, "front"),
+        ({"front": ["flops", "flops"]}, "name each cost once"),
+        ({"front": ["flops", "latency"]}, "latency on what"),
     ],
 )
 def test_bad_settings_are_named(data, named):

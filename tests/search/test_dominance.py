@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.dominance import crowding_distances, domination_ranks
@@ -55,3 +55,24 @@ def test_crowding_is_the_side_of_the_box_between_neighbours(rows):
             (first, top), (last, bottom) = front[0][0], front[-1][0]
             expected = (right - left) / (last - first) + (above - below) / (top - bottom)
             assert left < x < right and abs(got[index] - expected) < 1e-9
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.integers(3, 4).flatmap(
+        lambda columns: st.lists(st.tuples(*[st.integers(0, 50)] * columns), min_size=1, max_size=20, unique=True)
+    )
+)
+def test_crowding_of_several_costs_follows_the_paper(rows):
+    """crowding-distance-assignment of the paper, as it is written there, front by front."""
+    losses = np.array(rows, float)
+    ranks, expected = domination_ranks(losses), np.zeros(len(rows))
+    for rank in set(ranks.tolist()):
+        members = [index for index in range(len(rows)) if ranks[index] == rank]
+        for column in range(losses.shape[1]):
+            ordered = sorted(members, key=lambda index: losses[index, column])
+            extent = losses[ordered[-1], column] - losses[ordered[0], column]
+            expected[ordered[0]] = expected[ordered[-1]] = np.inf
+            for before, index, after in zip(ordered, ordered[1:], ordered[2:], strict=False):
+                expected[index] += (losses[after, column] - losses[before, column]) / (extent or 1)
+    np.testing.assert_allclose(crowding_distances(losses, ranks), expected)

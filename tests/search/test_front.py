@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import combinations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.front import hypervolume, knees, pareto_front, write_front
+from search.front import cost_fields, knees, pareto_front, words_of, write_front
 from search.history import Candidate, candidate_from_dict
+from search.hypervolume import hypervolume
 from supernet.arch_forms import mobilenet_v2
 
 
@@ -41,12 +44,6 @@ def test_front_file_holds_the_candidates(tmp_path):
     assert tuple(map(candidate_from_dict, rows)) == front and [c.trial for c in front] == [1, 2]
 
 
-@given(st.lists(st.tuples(small, small), max_size=12))
-def test_hypervolume_is_the_number_of_dominated_cells(points):
-    covered = {(x, y) for cost, score in points for x in range(cost, 6) for y in range(1, score)}
-    assert hypervolume(points, 6, 1) == len(covered)
-
-
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=15), st.integers(1, 6))
 def test_knees_are_members_with_the_best_score_among_them(rows, count):
     front = pareto_front([_candidate(i, flops, score) for i, (flops, score) in enumerate(rows)])
@@ -59,3 +56,64 @@ def test_knees_are_members_with_the_best_score_among_them(rows, count):
 def test_the_second_knee_is_where_the_front_bends():
     front = pareto_front([_candidate(i, *row) for i, row in enumerate([(1, 0.1), (2, 0.5), (3, 0.52), (9, 0.6)])])
     assert [each.flops for each in knees(front, 2)] == [9, 2]
+
+
+several = st.lists(st.tuples(*[st.integers(0, 9)] * 3, st.integers(1, 9)), min_size=1, max_size=9)
+COSTS = ("flops", "latency_ms", "parameters")
+
+
+def _front(rows) -> tuple[Candidate, ...]:
+    candidates = []
+    for trial, (flops, latency, parameters, score) in enumerate(rows):
+        candidates.append(replace(_candidate(trial, flops, score, parameters), latency_ms=latency))
+    return pareto_front(candidates, COSTS)
+
+
+@settings(deadline=None, max_examples=40)
+@given(several, st.integers(1, 4))
+def test_knees_of_several_costs_add_most_volume_each(rows, count):
+    """After the best score each adds most, and they come to at least 1 - 1/e of what the best set of one fewer does
+    (Nemhauser, Wolsey and Fisher 1978; the first one is not chosen by volume)."""
+    front = _front(rows)
+    losses = {each.trial: tuple(getattr(each, cost) for cost in COSTS) + (-each.score,) for each in front}
+    corner = [max(column) for column in zip(*losses.values(), strict=True)]
+
+    def volume(trials) -> float:
+        return hypervolume([losses[trial] for trial in trials], corner)
+
+    chosen = {each.trial for each in knees(front, count, COSTS)}
+    assert len(chosen) == min(count, len(front))
+    grown = {each.trial for each in knees(front, 1, COSTS)}
+    assert {each.score for each in front if each.trial in grown} == {max(each.score for each in front)}
+    for size in range(2, count + 1):
+        before, grown = grown, {each.trial for each in knees(front, size, COSTS)}
+        assert before <= grown <= chosen
+        assert volume(grown) == max(volume(before | {trial}) for trial in losses)
+    best = max(volume(trials) for trials in combinations(losses, max(0, len(chosen) - 1)))
+    assert volume(chosen) >= (1 - 1 / 2.718281828) * best - 1e-9
+
+
+@settings(deadline=None, max_examples=40)
+@given(several, st.tuples(*[st.integers(-3, 20)] * 3))
+def test_units_of_costs_do_not_matter_to_knees(rows, powers):
+    """Powers of two, so that nothing is rounded."""
+    scaled = [(*(cost * 2.0**power for cost, power in zip(row, powers, strict=False)), row[3]) for row in rows]
+    wanted, got = (knees(_front(each), 4, COSTS) for each in (rows, scaled))
+    assert [each.trial for each in got] == [each.trial for each in wanted]
+
+
+def test_the_second_knee_is_cheap_by_some_cost():
+    """Nearly as good as the best: trial 1 at a fifth of the FLOPs, trial 2 at a fifth of the parameters. With both as
+    costs they are the knees after the best; by one alone only one of them is on the front beside it."""
+    rows = [(10, 10, 0.9), (2, 9, 0.8), (9, 2, 0.79), (9.5, 9.5, 0.85), (1, 1, 0.1)]
+    candidates = [_candidate(i, flops, score, parameters) for i, (flops, parameters, score) in enumerate(rows)]
+    both = ("flops", "parameters")
+    assert [each.trial for each in knees(pareto_front(candidates, both), 3, both)] == [0, 1, 2]
+    assert [each.trial for each in pareto_front(candidates)] == [4, 1, 3, 0]
+
+
+def test_costs_are_fields_in_one_order():
+    assert cost_fields(None, timed=False) == ("flops",) and cost_fields(None, timed=True) == ("latency_ms",)
+    assert cost_fields(("parameters", "latency", "flops"), timed=True) == COSTS
+    assert cost_fields(("parameters",), timed=True) == ("parameters",)
+    assert words_of(COSTS) == "FLOPs, latency and parameters" and words_of(COSTS[1:2]) == "latency"

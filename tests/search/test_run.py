@@ -234,7 +234,7 @@ def test_other_limits_hold_and_name_the_archs(tmp_path, limits, name):
     assert result.archs[0].stem == name and load_arch(result.archs[0]).arch == result.best[0].arch
     for candidate in result.candidates:
         assert limits.met_by(candidate) and candidate.latency_ms == (latency(candidate.arch) if timed else None)
-    assert result.cost == ("latency_ms" if timed else "flops")
+    assert result.costs == ("latency_ms" if timed else "flops",)
     row = json.loads((tmp_path / "run/search.json").read_text())["best"][0]
     if timed:
         assert row["measured_ms"] == row["latency_ms"] + 0.5 == result.measured_ms[0]

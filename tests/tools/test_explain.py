@@ -14,7 +14,7 @@ from evaluation.pictures.style import ACCENT, SERIES
 from reid.errors import UserError
 from search.explanation import explain, explanation_from_dict
 from search.history import Candidate, append_candidate, read_candidates
-from search.run import space_settings
+from search.settings import space_settings
 from supernet.files import load_space, space_to_dict
 from supernet.genome import sample
 from supernet.omni.space import OmniStageSpace

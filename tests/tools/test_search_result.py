@@ -17,7 +17,7 @@ from tools.jobs.search_result import print_result
 def test_speed_is_told_where_something_was_evaluated(tmp_path, capsys, speed, line):
     best = Candidate(0, "random", 200_000_000, 7, 0.25, None, 0.0, {}, mobilenet_v2())
     arch = tmp_path / "archs" / "MLR-210M-A.yaml"
-    result = SearchResult(tmp_path, (best,), (best,), "flops", (best,), (arch,), (), (), {}, speed)
+    result = SearchResult(tmp_path, (best,), (best,), ("flops",), (best,), (arch,), (), (), {}, speed)
     print_result(result, "evolution", "retrain {}".format)
     out = capsys.readouterr().out.splitlines()
     assert [each for each in out if each.startswith("speed")] == ([line] if line else [])

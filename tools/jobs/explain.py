@@ -12,7 +12,7 @@ from reid.errors import UserError
 from reid.files import read_json, write_json
 from search.explanation import effects_table, explain
 from search.history import read_candidates
-from search.run import LOG, SUMMARY
+from search.outcome import LOG, SUMMARY
 from supernet.files import space_from_dict
 from supernet.space import Space
 from tools.jobs.opening import shown

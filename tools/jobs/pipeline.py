@@ -14,6 +14,7 @@ from reid.engine.run_folder import CONFIG, open_run
 from reid.errors import UserError
 from reid.files import read_json
 from search.limits import Limits
+from search.settings import check_strategy
 from supernet.catalog import find_network
 from supernet.files import load_space
 from tools.cli import Job
@@ -24,6 +25,9 @@ from tools.jobs.opening import format_time
 from tools.jobs.retrain import Retraining, retrain
 from tools.jobs.search import check_limits, search, with_options
 from tools.jobs.train_supernet import WEIGHTS, train_supernet
+
+STRATEGY = "evolution"
+"""Of the search: it is one arch that goes on from it."""
 
 
 def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
@@ -49,7 +53,7 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     if not _search_is_done(out / "search"):
         _title(2, "search", start)
         begun = (out / "search" / "search.json").exists()
-        search(dataclasses.replace(wanted, out=out / "search", resume=begun), out / "supernet", "evolution")
+        search(dataclasses.replace(wanted, out=out / "search", resume=begun), out / "supernet", STRATEGY)
     best = Path(read_json(out / "search" / "search.json")["best"][0]["file"]).stem
 
     _title(3, "networks by one recipe", start)
@@ -73,6 +77,7 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
 def _check(experiment: Experiment, baselines: Sequence[str]) -> Limits:
     """Ends here, and not after hours, what a later step would refuse; returns the limits."""
     space = load_space(experiment.space).at(experiment.input_size)
+    check_strategy(STRATEGY, experiment.search)
     limits = check_limits(space, experiment.search)
     for name in baselines:
         find_network(name, [], experiment.input_size, space.input_size, experiment.last_stride)

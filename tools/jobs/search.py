@@ -22,6 +22,7 @@ from search.limits import Limits
 from search.outcome import SUMMARY, SearchResult
 from search.region import make_region
 from search.run import run_search
+from search.settings import check_strategy
 from search.workers import Team
 from supernet.arch import Arch
 from supernet.files import load_space
@@ -85,10 +86,11 @@ def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
     """Searches the supernet in ``supernet_run``; ``None`` in all but the first of several processes (``torchrun``).
 
     Raises:
-        UserError: there is no supernet, it is of another space than the config's, or the limits cannot be met in the
-            space, or the folder holds another tool's run.
+        UserError: the strategy does not go together with the config, there is no supernet, it is of another space than
+            the config's, or the limits cannot be met in the space, or the folder holds another tool's run.
     """
     check_owner(job.out, own=SUMMARY)
+    check_strategy(strategy, job.experiment.search)
     processes = from_environment(job.device)
     check_finalists(job, processes.world_size)
     job = dataclasses.replace(job, device=processes.device)

@@ -16,6 +16,7 @@ from evaluation.report.html import Picture, Section, write_report
 from reid.config import config_to_dict
 from search.config import limits_of
 from search.cost import format_flops
+from search.front import words_of
 from search.history import Candidate
 from search.limits import describe, format_value
 from search.outcome import SearchResult
@@ -30,7 +31,9 @@ def write_search_report(job: Job, result: SearchResult, strategy: str) -> Path:
     out = result.out
     rows = [dataclasses.asdict(each) for each in result.candidates]
     progress = draw_search_progress(rows, out / "search_progress.png")
-    front = draw_search_front(rows, out / "search_front.png", result.cost)
+    members = [each.trial for each in result.front]
+    front = draw_search_front(rows, out / "search_front.png", result.costs, members)
+    against = "cost" if len(result.costs) == 1 else words_of(result.costs)
     learnt = bool(job.experiment.search.learn_from)
     score = "expected mAP" if learnt else "held-out mAP"
     words = (
@@ -45,9 +48,10 @@ def write_search_report(job: Job, result: SearchResult, strategy: str) -> Path:
             "The search",
             pictures=(
                 Picture(progress, f"{scored} candidates with a score, of {len(rows)} tried."),
-                Picture(front, f"{score} against cost; the front has {len(result.front)} archs (front.json)."),
+                Picture(front, f"{score} against {against}; the front has {len(members)} archs (front.json)."),
             ),
         ),
+        *([_front_section(result, score)] if strategy == "pareto" else []),
         Section("Command", code=f"{command()}\n# at commit {commit()}"),
         Section("Configuration", code=yaml.safe_dump(config_to_dict(job.experiment.search), sort_keys=False).rstrip()),
     ]
@@ -74,6 +78,21 @@ def _chosen(result: SearchResult, score: str) -> Table:
         row += (f"{100 * result.finalists[index].trained:.1f}",) if trained else ()
         cells.append(row)
     return Table(headers, tuple(cells), frozenset(), result.notes)
+
+
+def _front_section(result: SearchResult, score: str) -> Section:
+    """Every member of the front with all that it costs, in the order of ``front.json``; ``score`` is what they have."""
+    names = {each.trial: path.stem for path, each in zip(result.archs, result.best, strict=True)}
+    timed = any(each.latency_ms is not None for each in result.front)
+    cells = []
+    for each in result.front:
+        row = (str(each.trial), f"{100 * each.score:.1f}", format_flops(each.flops), f"{each.parameters / 1e6:.3f}")
+        cells.append((*row, *((_ms(each),) if timed else ()), names.get(each.trial, "")))
+    headers = ("trial", f"{score} (%)", "FLOPs", "params (M)", *(("latency",) if timed else ()), "chosen as")
+    words = (
+        f"No candidate is better than one of these by the score or by {words_of(result.costs)}, and no worse by any."
+    )
+    return Section("The front", (words,), table=Table(headers, tuple(cells), frozenset(), ()))
 
 
 def _ms(candidate: Candidate) -> str:

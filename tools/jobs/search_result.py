@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reid.errors import UserError
 from reid.files import read_json
+from search.front import words_of
 from search.history import Candidate, read_candidates
 from search.limits import Limits, format_value
 from search.outcome import LOG, SUMMARY, SearchResult, describe, limit_name, write_arch
@@ -32,9 +33,11 @@ def print_result(
         quality = f"rank correlation {result.predictor['spearman']:.2f} with scores it had not seen"
         print(f"predictor: {quality} (Spearman; Kendall {result.predictor['kendall']:.2f})")
     if strategy == "pareto":
-        print(f"front of {len(result.front)}:")
+        over = f" over score, {words_of(result.costs)}" if len(result.costs) > 1 else ""
+        print(f"front of {len(result.front)}{over}:")
         for candidate in result.front:
-            print(f"  trial {candidate.trial:<6} {_costs(candidate)}, {what} {100 * candidate.score:.1f} %")
+            costs = _costs(candidate, result.costs)
+            print(f"  trial {candidate.trial:<6} {costs}, {what} {100 * candidate.score:.1f} %")
     if result.finalists:
         print("finalists, by their held-out mAP after their own training:")
         for each in result.finalists:
@@ -44,14 +47,17 @@ def print_result(
     for index, (path, candidate, ms) in enumerate(zip(result.archs, result.best, measured, strict=True)):
         timed = "" if ms is None else f" (measured {format_value('latency_ms', ms)})"
         trained = f", {100 * result.finalists[index].trained:.1f} % trained" if result.finalists else ""
-        print(f"{path.stem}: {_costs(candidate)}{timed}, {what} {100 * candidate.score:.1f} %{trained}, {shown(path)}")
+        costs = _costs(candidate, result.costs)
+        print(f"{path.stem}: {costs}{timed}, {what} {100 * candidate.score:.1f} %{trained}, {shown(path)}")
     more = f"; any candidate as a file: python tools/search.py --out {shown(result.out)} --write TRIAL"
     print(f"front: {result.out}/front.json{more if strategy == 'pareto' else ''}")
     print(f"next: {following(result.archs[0].stem)}")
 
 
-def _costs(candidate: Candidate) -> str:
+def _costs(candidate: Candidate, costs: Sequence[str] = ()) -> str:
+    """FLOPs, parameters where they are among ``costs``, and latency where it is known."""
     words = f"{candidate.flops / 1e6:.1f}M FLOPs"
+    words += f", {candidate.parameters / 1e6:.3f}M parameters" if "parameters" in costs else ""
     return words if candidate.latency_ms is None else f"{words}, {format_value('latency_ms', candidate.latency_ms)}"
 
 

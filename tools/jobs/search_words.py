@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from reid.engine.device import describe_device
-from search.config import FinalistsConfig
+from search.config import FinalistsConfig, SearchConfig
 from search.evaluator import SupernetEvaluator
+from search.front import cost_fields, words_of
 from search.learned import LearnedEvaluator
 from search.limits import Limits
 from search.limits import describe as describe_limits
@@ -46,7 +47,7 @@ def announce_search(
             ("data", f"{source.dataset.name}, held-out identities: {held}"),
             ("network", f"{describe(space)}; supernet {shown(weights)}"),
             ("limits", f"{describe_limits(limits)} at {height}x{width}"),
-            ("search", f"{strategy} by NNI, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
+            ("search", f"{strategy} by NNI{_front(config)}, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
             ("scores", _learnt(evaluator.predictor) if isinstance(evaluator, LearnedEvaluator) else None),
             ("finalists", _finalists(config.finalists)),
             ("device", describe_device(job.device)),
@@ -62,6 +63,12 @@ def _learnt(predictor: AlonePredictor) -> str:
     order = "no tau" if tau is None else f"tau {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
     learnt = f"learnt from {len(predictor.scores)} archs that were trained alone, by {', '.join(features)}"
     return f"{learnt}; {order} with the score of each when the others are learnt from"
+
+
+def _front(config: SearchConfig) -> str:
+    if config.front is None:
+        return ""
+    return f" over score, {words_of(cost_fields(config.front, config.target is not None))}"
 
 
 def _finalists(config: FinalistsConfig) -> str | None:

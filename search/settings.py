@@ -1,0 +1,105 @@
+"""Settings that a search is kept with: what it may be resumed with, and what does not go together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from reid.config import config_to_dict
+from reid.errors import UserError, nearest
+from reid.files import read_json, write_json
+from search.config import SearchConfig
+from search.front import COSTS, cost_fields
+from search.history import Candidate, recover_candidates
+from search.limits import Limits
+from search.outcome import LOG, SUMMARY
+from search.proposers import STRATEGIES
+from supernet.space import Space
+from supernet.stage import INVERTED_RESIDUAL
+
+# What a resumed search may change: no part in which archs are proposed or how they score. The limits are kept as read.
+_FREE = ("flops", "latency", "parameters", "trials", "time", "finalists", "top_k", "name_prefix")
+
+
+def check_strategy(strategy: str, config: SearchConfig) -> None:
+    """Raises UserError where the strategy is unknown or does not go together with the config."""
+    if strategy not in STRATEGIES:
+        hint = nearest(strategy, STRATEGIES) or f"; known: {', '.join(STRATEGIES)}"
+        raise UserError(f"strategy '{strategy}' is unknown{hint}")
+    if strategy == "random" and config.screen > 1:
+        raise UserError(f"search.screen={config.screen} is for evolution and pareto: random search draws what it draws")
+    if strategy == "pareto" and config.finalists.count:
+        raise UserError(
+            f"search.finalists.count={config.finalists.count} is for evolution and random: pareto gives a whole front, "
+            "of which no arch is the best; set it to 0"
+        )
+    if strategy != "pareto" and config.front is not None:
+        cure = "leave it out, or search with --strategy pareto"
+        raise UserError(f"search.front={','.join(config.front)} is for pareto, not {strategy}: {cure}")
+
+
+def settings_of(
+    space: Space, limits: Limits, config: SearchConfig, strategy: str, seed: int, origin: Mapping[str, Any]
+) -> dict:
+    """All that decides which candidates a search proposes and how they score, as JSON gives it back."""
+    kept = {key: value for key, value in config_to_dict(config).items() if key not in (*_FREE, "front")}
+    if not config.learn_from:  # as in searches that were begun before there was such a key; origin has what was learnt
+        del kept["learn_from"]
+    kept |= _front(config)
+    depends = {key: value for key, value in origin.items() if key != "commit"}
+    own = {"space": space_settings(space), "strategy": strategy, "seed": seed}
+    own |= {f"limit_{name}": limit for name, limit in asdict(limits).items()}
+    return json.loads(json.dumps({**own, **kept, "origin": depends}))
+
+
+def _front(config: SearchConfig) -> dict[str, Sequence[str]]:
+    """The costs by their names, in the order of ``COSTS``; nothing for those of a search that was not told which, as in
+    searches that were begun before they could be chosen."""
+    default, fields = (cost_fields(front, config.target is not None) for front in (None, config.front))
+    return {} if fields == default else {"front": [name for name, field in COSTS.items() if field in fields]}
+
+
+def space_settings(space: Space) -> dict:
+    """The fields of ``space``, and of each stage the kind of its blocks where it is another than the first there was.
+
+    Stems at their default are left out, so that searches that were begun before they could be chosen are gone on with.
+    """
+    fields = asdict(space)
+    for stage, own in zip(space.stages, fields["stages"], strict=True):
+        own |= {} if stage.kind == INVERTED_RESIDUAL else {"block": stage.kind}
+    stems = ("stem_kernels", "stem_pool")
+    return {key: value for key, value in fields.items() if key not in stems or value != getattr(Space, key)}
+
+
+def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
+    """The candidates so far; the folder is made ready for more.
+
+    Raises:
+        UserError: there is a search, and ``resume`` is not set or it was begun with other settings; or there is none to
+            resume.
+    """
+    begun = (out / SUMMARY).exists() or (out / LOG).exists()
+    if begun and not resume:
+        raise UserError(f"{out} holds a search already: go on with --resume, or give another --out")
+    if resume and not begun:
+        raise UserError(f"{out} holds no search to resume: leave --resume out, or give another --out")
+    if begun:
+        before = read_json(out / SUMMARY).get("settings", {})
+        # Costs that are the default are left out of both: a search that was begun with others must be noticed.
+        for name, value in {"front": None, **settings}.items():
+            if before.get(name) != value:
+                given, had = (_short(each) for each in (value, before.get(name)))
+                cure = "give the same, or another --out"
+                what = f"another {name} ({had}, now {given})"
+                raise UserError(f"the search in {out} was begun with {what}: {cure}")
+    history = recover_candidates(out / LOG)
+    write_json(out / SUMMARY, {"finished": False, "settings": settings})
+    return history
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
