@@ -17,7 +17,7 @@ from torch import nn
 from reid.errors import UserError
 from reid.models.backbones import BACKBONES, build_backbone
 from reid.models.network import count_parameters
-from search.cost import conv_linear_macs, network_counts
+from search.fvcore_counts import conv_linear_macs, network_counts
 from supernet.arch_forms import mobilenet_v2
 from supernet.network import ArchBackbone
 

@@ -12,7 +12,8 @@ from random import Random
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from search.cost import CostTable, whole_network_flops
+from search.cost import CostTable
+from search.fvcore_counts import whole_network_flops
 from supernet.files import load_space
 from supernet.genome import sample
 from supernet.space import decode

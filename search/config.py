@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
 from reid.errors import UserError
-from search.cost import parse_flops
+from search.flops_words import parse_flops
 from search.limits import Limits, parse_latency, parse_parameters
 
 Count = Annotated[int, Field(ge=1)]
@@ -40,8 +40,8 @@ class SearchConfig:
     """How a search draws, scores and reports candidates.
 
     Attributes:
-        flops: upper limit on an arch's FLOPs, as ``search.cost.parse_flops`` reads it; ``None`` for none, where there
-            is another limit.
+        flops: upper limit on an arch's FLOPs, as ``search.flops_words.parse_flops`` reads it; ``None`` for none, where
+            there is another limit.
         latency: upper limit on the latency that is predicted for ``target``, as ``search.limits.parse_latency`` reads
             it.
         target: what latency is predicted for, by its name in ``search.latency``. Without a limit on latency it is

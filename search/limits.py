@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reid.errors import UserError
-from search.cost import CostTable, format_flops, parse_flops
+from search.cost import CostTable
+from search.flops_words import format_flops, parse_flops
 from supernet.arch import Arch
 
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}

@@ -12,9 +12,9 @@ import torch
 from reid.errors import UserError
 from reid.files import write_json
 from search.config import FinalistsConfig, SearchConfig
-from search.cost import network_counts
 from search.finalists import Finalist
 from search.front import knees, pareto_front, write_front
+from search.fvcore_counts import network_counts
 from search.history import Candidate
 from search.limits import Limits
 from supernet.arch import Arch
@@ -177,7 +177,7 @@ def limit_name(limits: Limits) -> str:
 
 
 def describe(candidate: Candidate) -> dict[str, Any]:
-    """What an arch costs and scored; FLOPs by each of the three counts of ``search.cost``."""
+    """What an arch costs and scored; FLOPs by each of the three counts of ``search.fvcore_counts``."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(candidate.arch)
     counts = network_counts(network, candidate.arch.input_size)

@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from reid.errors import UserError
 from search.config import SearchConfig, parse_time
-from search.cost import CostTable, format_flops
+from search.cost import CostTable
 from search.finalists import Judge, choose_finalists, judged
+from search.flops_words import format_flops
 from search.history import Candidate, append_candidate
 from search.limits import Limits
 from search.limits import describe as describe_limits

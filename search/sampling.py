@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from random import Random
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range, format_flops
+from search.cost import CostTable, flops_range
+from search.flops_words import format_flops
 from search.limits import Limits
 from search.region import make_region, sample_near
 from supernet.arch import Arch

@@ -30,9 +30,9 @@ class SamplingConfig:
             others; where it is not, they learn from labels alone.
         spread: ``uniform`` draws every choice alike, which gives archs of middling FLOPs nearly always; ``flops``
             spreads them evenly over the space's FLOPs, so that large and small ones are trained as much.
-        flops: the least and the most FLOPs of random archs, as ``search.cost.parse_flops`` reads them, counted as the
-            search counts them; ``None`` for all that the space has. A supernet that is searched at one limit need not
-            learn what costs half or twice as much. For ``spread: flops``.
+        flops: the least and the most FLOPs of random archs, as ``search.flops_words.parse_flops`` reads them, counted
+            as the search counts them; ``None`` for all that the space has. A supernet that is searched at one limit
+            need not learn what costs half or twice as much. For ``spread: flops``.
         smallest: whether the smallest arch is in every step too (the sandwich rule, Yu and Huang 2019) or has to be
             drawn like any other. What is trained every step is scored too well, and so are the archs near it.
         attentive: ``best`` or ``worst`` of ``attentive_of`` archs that were drawn for a place is trained, by its own

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from random import Random
 
 from reid.errors import UserError
-from search.cost import CostTable, format_flops
+from search.cost import CostTable
+from search.flops_words import format_flops
 from search.limits import Limits
 from search.ranking.sampling import TRIES, Band
 from search.region import make_region, sample_near

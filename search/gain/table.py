@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from search.cost import format_flops
+from search.flops_words import format_flops
 from search.gain.analysis import BASELINE, FOUND, INHERITED, METRICS, RANDOM, Trained
 
 KIND_WORDS = {FOUND: "found", RANDOM: "random", BASELINE: "baseline", INHERITED: "supernet"}

@@ -79,10 +79,23 @@ def measure_archs(
         UserError: the machine cannot run the target.
     """
     check_available(target)
-    calls = []
-    for arch in tqdm(archs, desc=f"networks on {target.name}", unit="network", disable=not progress):
-        with torch.random.fork_rng(devices=[]):  # weights do not change the time
-            calls.append(prepare(build_network(arch), (3, *arch.input_size), target))
+    with torch.random.fork_rng(devices=[]):  # weights do not change the time
+        networks = [(build_network(arch), arch.input_size) for arch in archs]
+    return measure_networks(networks, target, rounds=rounds, seconds=seconds, progress=progress)
+
+
+def measure_networks(
+    networks: Sequence[tuple[nn.Module, tuple[int, int]]],
+    target: Target,
+    *,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+    progress: bool = False,
+) -> list[Timing]:
+    """The latency of each ``(network, (height, width))`` on ``target``; arguments and errors as ``measure_archs``'s."""
+    check_available(target)
+    several = tqdm(networks, desc=f"networks on {target.name}", unit="network", disable=not progress)
+    calls = [prepare(network, (3, *size), target) for network, size in several]
     with cpu_threads(target.threads):
         seen = list(take_turns(calls, rounds, seconds, clock_of(target)))
     return [Timing(statistics.median(own), min(own)) for own in zip(*seen, strict=True)]

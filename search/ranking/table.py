@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.cost import format_flops
+from search.flops_words import format_flops
 from search.ranking.analysis import HOLDOUT, TEST, RankedArch, Verdict
 from search.ranking.statistics import CONFIDENCE, Estimate
 

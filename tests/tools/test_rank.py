@@ -21,8 +21,8 @@ from evaluation.result_row import read_result, write_result
 from reid.engine.device import seeded
 from reid.errors import UserError
 from reid.files import read_yaml
-from search.cost import whole_network_flops
 from search.evaluator import SupernetEvaluator
+from search.fvcore_counts import whole_network_flops
 from search.predictor.alone import TrainedArch, fit_alone
 from supernet.arch_forms import arch_to_dict
 from supernet.checkpoint import load_supernet, save_supernet

@@ -16,7 +16,7 @@ from evaluation.protocols import Protocol
 from evaluation.result_row import read_result, write_result
 from reid.files import read_json, write_json
 from reid.models.network import count_parameters
-from search.cost import whole_network_flops
+from search.fvcore_counts import whole_network_flops
 from supernet.arch_forms import arch_from_rows
 from supernet.files import NamedArch, load_arch, save_arch
 from supernet.zoo import find_entry, load_backbone

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from reid.errors import UserError
 from reid.files import read_json
-from search.cost import CostTable, format_flops
+from search.cost import CostTable
+from search.flops_words import format_flops
 from search.gain.analysis import BASELINE, FOUND, RANDOM
 from search.gain.sampling import random_archs
 from search.outcome import SUMMARY

@@ -25,7 +25,7 @@ from evaluation.protocols import Protocol
 from reid.errors import UserError
 from reid.files import write_json
 from reid.models.network import ReidNetwork
-from search.cost import format_flops
+from search.flops_words import format_flops
 from search.latency.machine import describe_machine
 from supernet.zoo import FOLDER
 from tools.cli import Job

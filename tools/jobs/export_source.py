@@ -15,7 +15,7 @@ from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.models.network import ReidNetwork, count_parameters
-from search.cost import network_flops
+from search.fvcore_counts import network_flops
 from supernet.catalog import NetworkSpec, spec_from_dict
 from supernet.zoo import FOLDER, find_entry, load_backbone
 from tools.jobs.checkpoints import weights_in

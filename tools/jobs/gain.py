@@ -9,7 +9,7 @@ from pathlib import Path
 from reid.engine.device import describe_device
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
-from search.cost import format_flops
+from search.flops_words import format_flops
 from search.gain.analysis import RANDOM
 from search.ranking.sampling import Band
 from supernet.files import load_space

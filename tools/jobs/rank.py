@@ -9,7 +9,8 @@ from pathlib import Path
 from reid.engine.device import describe_device
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
-from search.cost import CostTable, parse_flops
+from search.cost import CostTable
+from search.flops_words import parse_flops
 from search.ranking.analysis import Alone, RankedArch
 from search.ranking.sampling import FEWEST, check_count, find_band, stratified_archs
 from supernet.files import NamedArch, load_space, save_arch

@@ -18,7 +18,7 @@ from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation
 from reid.files import write_json
 from reid.models.network import ReidNetwork, count_parameters
-from search.cost import network_flops
+from search.fvcore_counts import network_flops
 from search.latency import measure_latency
 from supernet.catalog import NetworkSpec
 from tools.jobs.calibration import calibration

@@ -15,7 +15,7 @@ from evaluation.report.comparison import PICTURES
 from evaluation.report.html import Picture, Section, write_report
 from reid.config import config_to_dict
 from search.config import limits_of
-from search.cost import format_flops
+from search.flops_words import format_flops
 from search.front import words_of
 from search.history import Candidate
 from search.limits import describe, format_value

@@ -12,8 +12,9 @@ from reid.engine.batches import training_batches
 from reid.engine.device import describe_device, seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.trainer import Monitor, fit
-from search.cost import CostTable, flops_range, format_flops, parse_flops
+from search.cost import CostTable, flops_range
 from search.evaluator import SupernetEvaluator
+from search.flops_words import format_flops, parse_flops
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch
 from supernet.checkpoint import save_supernet

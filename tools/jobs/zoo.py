@@ -16,7 +16,7 @@ from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_json, write_atomic
 from reid.models.network import ReidNetwork, count_parameters
-from search.cost import network_counts
+from search.fvcore_counts import network_counts
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import NamedArch, save_arch

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range, whole_network_flops
+from search.cost import CostTable, flops_range
+from search.fvcore_counts import whole_network_flops
 from search.limits import Limits
 from search.ranking.sampling import Band, find_band, stratified_archs
 from search.region import make_region, sample_near

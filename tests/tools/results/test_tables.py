@@ -15,7 +15,7 @@ from reid.engine.checkpoint import read_about
 from reid.errors import UserError
 from reid.files import write_json
 from reid.models.network import count_parameters
-from search.cost import network_counts
+from search.fvcore_counts import network_counts
 from supernet.catalog import build, spec_from_dict
 from tools.jobs.results.effects import ladder, search_gains
 from tools.jobs.results.figures import read_figures

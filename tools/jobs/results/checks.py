@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from reid.errors import UserError, nearest
-from search.cost import parse_flops
+from search.flops_words import parse_flops
 from search.latency import parse_target
 from supernet.arch import Arch
 from tools.jobs.results.archs import changed, named_backbone

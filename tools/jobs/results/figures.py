@@ -13,7 +13,7 @@ from evaluation.result_row import ResultRow, read_result
 from reid.errors import UserError
 from reid.files import read_json, write_json
 from reid.models.network import count_parameters
-from search.cost import network_counts
+from search.fvcore_counts import network_counts
 from search.gain.analysis import BASELINE, FOUND, RANDOM
 from tools.jobs.opening import shown
 from tools.jobs.result import SCORE
@@ -59,7 +59,7 @@ class Figures:
         recipe: its name, empty for the config's.
         epochs: trained; the most of any seed, where they stop by themselves.
         lever: whether it is one of the ladder's.
-        flops, flops_mlr: fvcore's total and MLR's count at ``cost_size``; see ``search.cost.NetworkCounts``.
+        flops, flops_mlr: fvcore's total and MLR's count at ``cost_size``; see ``search.fvcore_counts.NetworkCounts``.
         parameters: of the inference network.
         cost_size: ``(height, width)``.
         latency_ms: on the plan's target at that size; ``None`` where it was not measured.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from reid.files import read_json
-from search.cost import format_flops
+from search.flops_words import format_flops
 from search.gain.statistics import Difference
 from search.ranking.analysis import TEST
 from tools.jobs.rank_result import RANKING

@@ -13,7 +13,7 @@ from reid.models.backbones import build_backbone
 from reid.models.backbones.osnet import OSNET_CHANNELS, osnet_imagenet_url
 from reid.models.backbones.osnet_blocks import ChannelGate
 from reid.models.network import count_parameters
-from search.cost import network_counts
+from search.fvcore_counts import network_counts
 
 PUBLISHED = {"osnet_x0_25": 82.3e6, "osnet_x0_5": 272.9e6, "osnet_x0_75": 571.8e6, "osnet_x1_0": 978.9e6}
 """Multiply-adds at 256x128 with the linear layer to 512 outputs (Zhou et al. 2019)."""

@@ -1,0 +1,107 @@
+"""What fvcore counts of any network.
+
+One "FLOP" is what ``fvcore.nn.FlopCountAnalysis`` counts with its default handles, on the inference network
+(backbone and embedding, no classifier) in eval mode, for one image: a multiply-add counts once, BN counts 2
+for each element of its output, instance normalisation 5 (it has to look at its input), global average pooling 1 for
+each of its input; activations, other pooling, residual additions, biases and the products of gates count nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from supernet.arch import Arch
+from supernet.network import build_network
+
+with warnings.catch_warnings():  # fvcore scripts a loss when it is imported, which torch now calls deprecated
+    warnings.simplefilter("ignore")
+    from fvcore.nn import FlopCountAnalysis
+    from fvcore.nn.jit_handles import elementwise_flop_counter
+
+_ACTIVATIONS = (
+    "celu elu gelu glu hardsigmoid hardswish hardtanh leaky_relu log_sigmoid mish prelu relu relu6 selu"
+    " sigmoid silu softplus tanh"
+).split()
+
+
+def network_flops(network: nn.Module, size: tuple[int, int]) -> int:
+    """fvcore's total for any network on one image of ``(height, width)``; the network is left as it is."""
+    return count_flops(network, (3, *size))
+
+
+def count_flops(module: nn.Module, shape: tuple[int, ...]) -> int:
+    """fvcore's total for a network or a part of one on one input of ``shape``, less the batch."""
+    return _count(module, shape).total()
+
+
+def module_flops(network: nn.Module, size: tuple[int, int]) -> dict[str, int]:
+    """fvcore's totals of every module for one image of ``(height, width)``, by the module's name; ``""`` is the whole
+    network. A module that is not run has 0."""
+    counts = _analyse(network, (3, *size), FlopCountAnalysis.by_module)
+    return {name: int(count) for name, count in counts.items()}
+
+
+def whole_network_flops(arch: Arch) -> int:
+    """FLOPs of ``build_network(arch)`` analysed in one piece: what the table's sums are equal to."""
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(arch)
+    return network_flops(network, arch.input_size)
+
+
+class NetworkCounts(NamedTuple):
+    """The three counts that tables of networks use, for one image.
+
+    Attributes:
+        flops: fvcore's total; what a FLOPs limit is about. MobileNetV2's features at 256x128: 204.311M.
+        conv_linear: multiply-adds of convolutions and linear layers alone, as in most papers: 195.588M.
+        mlr: MLR's convention, where activations count too: fvcore's total plus 1 for each output of an
+            activation: 204.311M + 3.987M (ReLU6) = 208.298M, which MLR's tables call 210M.
+    """
+
+    flops: int
+    conv_linear: int
+    mlr: int
+
+
+def network_counts(network: nn.Module, size: tuple[int, int]) -> NetworkCounts:
+    """All three counts of any network from one analysis; arguments as ``network_flops``'s."""
+    one_per_output = elementwise_flop_counter(0, 1)
+    names = {f"{name}{end}" for name in _ACTIVATIONS for end in ("", "_")}
+    counts = _count(network, (3, *size), **{f"aten::{name}": one_per_output for name in names})
+    conv_linear = counts["conv"] + counts["linear"] + counts["addmm"]
+    return NetworkCounts(counts.total() - sum(counts[name] for name in names), conv_linear, counts.total())
+
+
+def conv_linear_macs(network: nn.Module, size: tuple[int, int]) -> int:
+    """Multiply-adds of convolutions and linear layers alone; see ``NetworkCounts``."""
+    return network_counts(network, size).conv_linear
+
+
+def mlr_flops(network: nn.Module, size: tuple[int, int]) -> int:
+    """FLOPs in MLR's convention; see ``NetworkCounts``."""
+    return network_counts(network, size).mlr
+
+
+def _count(network: nn.Module, shape: tuple[int, ...], **handles: Callable) -> Counter[str]:
+    """fvcore's counts by operator for an input of ``shape`` (without the batch), with extra handles."""
+    counts = _analyse(network, shape, FlopCountAnalysis.by_operator, **handles)
+    return Counter({name: int(count) for name, count in counts.items()})
+
+
+def _analyse(
+    network: nn.Module, shape: tuple[int, ...], counts: Callable[[FlopCountAnalysis], Counter[str]], **handles: Callable
+) -> Counter[str]:
+    """``counts`` of fvcore's analysis, which it makes when it is first asked."""
+    # A copy, since the analysis needs eval mode and the CPU, and the network may be in training on a GPU.
+    network = copy.deepcopy(network).cpu().eval()
+    with warnings.catch_warnings(), torch.no_grad():  # the tracer that fvcore uses is deprecated
+        warnings.simplefilter("ignore")
+        analysis = FlopCountAnalysis(network, torch.zeros(1, *shape)).set_op_handle(**handles)
+        return counts(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False))
