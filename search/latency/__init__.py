@@ -12,7 +12,7 @@ A search takes these steps::
 """
 
 from search.latency.check import LatencyError, describe_error, prediction_error
-from search.latency.measure import Timing, measure_archs, measure_latency
+from search.latency.measure import Timing, measure_archs, measure_latency, measure_networks
 from search.latency.runners import cpu_threads
 from search.latency.table import LatencyTable, build_table
 from search.latency.targets import Target, check_available, parse_target
@@ -28,6 +28,7 @@ __all__ = [
     "describe_error",
     "measure_archs",
     "measure_latency",
+    "measure_networks",
     "parse_target",
     "prediction_error",
 ]

@@ -1,0 +1,22 @@
+"""Tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def aligned(lines: Sequence[Sequence[str]], words: int = 1) -> str:
+    """``lines`` of as many cells each, the first of them the heading, in columns two spaces apart.
+
+    Args:
+        words: how many columns, from the left, are words, and start where their heading does; the others are figures,
+            and end where it does.
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if place < words else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

@@ -1,0 +1,82 @@
+"""``tools/describe.py``: blocks of a network, networks side by side, a space."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from reid.models.network import count_parameters
+from search.flops_words import format_flops
+from search.fvcore_counts import network_counts
+from supernet.arch_forms import arch_from_rows
+from supernet.files import NamedArch, save_arch
+from supernet.network import build_network
+
+SPACE = """
+input_size: [16, 8]
+stems: [4, 6]
+stages:
+  - {stride: 1, widths: [4, 6], depths: [1], kernels: [3], expands: [1]}
+  - {stride: 2, widths: [6, 8], depths: [1, 2], kernels: [3, 5], expands: [2], se: [false, true]}
+last_widths: [8]
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    arch = arch_from_rows(((1, 8, 1, 1), (6, 16, 2, 2)), input_size=(64, 32), last_width=32)
+    return arch, save_arch(tmp_path_factory.mktemp("archs") / "small.yaml", NamedArch("small", arch))
+
+
+@pytest.fixture
+def describe(call):
+    return lambda *arguments: call("describe", *arguments, tiny=False)
+
+
+def test_blocks_of_one_network_and_its_picture(describe, small, tmp_path):
+    arch, file = small
+    printed = describe(file, "--out", tmp_path).out
+    network = build_network(arch)
+    counts = network_counts(network, arch.input_size)
+    assert re.search(r"stage 2, block 1 +inverted residual: kernel 3, expand 6, relu6 +16 x 16x8 ", printed)
+    shares = [float(share) for share in re.findall(r"([\d.]+) %", printed)]
+    assert sum(shares) == pytest.approx(100, abs=0.05 * len(shares))
+    told = [format_flops(count) for count in (counts.flops, counts.mlr, counts.conv_linear)]
+    assert [*told, f"{count_parameters(network) / 1e6:.2f}M", "32"] == printed.splitlines()[-2].split()[2:]
+    assert (tmp_path / "small.png").stat().st_size > 1000
+
+
+def test_networks_side_by_side_at_another_size(describe, small, tmp_path):
+    done = describe(small[1], "osnet_x0_25", "--input-size", "48x24", "--out", tmp_path)
+    lines = done.out.splitlines()
+    assert [line.split()[:2] for line in lines[1:3]] == [["small", "48x24"], ["osnet_x0_25", "48x24"]]
+    assert lines[3:] == [f"picture: {tmp_path / 'small.png'}"], "one network alone is told of block by block"
+
+
+def test_latency_of_networks(describe, small, tmp_path, monkeypatch):
+    for name, value in (("ROUNDS", 2), ("SECONDS", 0.0)):
+        monkeypatch.setattr(f"tools.jobs.describe.{name}", value)
+    lines = describe(small[1], "--target", "torch-cpu-1t", "--out", tmp_path).out.splitlines()
+    assert lines[-3].endswith("torch-cpu-1t") and re.search(r" [\d.]+ ?ms$", lines[-2])
+
+
+def test_space_by_its_choices_and_costs(describe, tmp_path):
+    (tmp_path / "little.yaml").write_text(SPACE)
+    printed = describe("--space", tmp_path / "little.yaml").out
+    assert "10^2.0 archs" in printed and re.search(r"stage 2, kernel, each block +3, 5\n", printed)
+    assert re.search(r"stage 2, se +no, yes\n", printed) and "(smallest arch)" in printed
+    assert re.search(r"parameters +half of 1,000 random archs have up to 0.00M, nine in ten", printed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "name networks, or a space"),
+        (["mobilenetv2", "--space", "tiny"], "one of the two"),
+        (["mobilnetv2"], "nearest: mobilenetv2"),
+        (["mobilenetv2", "--target", "onnx"], "onnx-cpu-1t"),
+    ],
+)
+def test_refusals(describe, refused, arguments, words, tmp_path):
+    refused(describe(*arguments, "--out", tmp_path), words)

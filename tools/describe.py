@@ -1,0 +1,75 @@
+"""What networks are made of and what they cost: a table of blocks, FLOPs by all three counts, parameters, latency.
+
+python tools/describe.py MLR-210M-C                                block by block, and a picture
+python tools/describe.py MLR-210M-C mobilenetv2 osnet_x0_5 --target onnx-cpu-1t
+                                                                   side by side, measured here
+python tools/describe.py --space osnet-like                        what a search may choose, and what that costs
+
+NAME is a network's name, an arch file, a run folder or weights file. Nothing is trained, and no data are needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from reid.errors import UserError
+from search.latency import parse_target
+from supernet.files import load_space
+from tools.cli import add_search, check_folder, run_tool
+from tools.jobs.describe import (
+    describe_networks,
+    describe_space,
+    draw,
+    find_described,
+    networks_table,
+    units_table,
+)
+from tools.jobs.opening import shown
+
+OUT = Path("runs/describe")
+SIZE = (256, 128)
+"""Of networks that have no size of their own."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", metavar="NAME", help="see above; one is told of block by block")
+    parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
+    parser.add_argument("--input-size", type=_size, metavar="HxW", help="of images (default: the network's own)")
+    parser.add_argument(
+        "--last-stride", type=int, choices=(1, 2), default=1, help="of backbones that leave it open (default: 1)"
+    )
+    parser.add_argument("--target", metavar="NAME", help="measure latency on it: onnx-cpu-1t, torch-cpu-1t, ...")
+    parser.add_argument("--seed", type=int, default=0, help="of a space's random archs (default: 0)")
+    add_search(parser)
+    parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"of pictures (default: {OUT})")
+    read = parser.parse_args(arguments)
+    if bool(read.networks) == (read.space is not None):
+        raise UserError("name networks, or a space with --space NAME, one of the two")
+    if read.space is not None:
+        print(describe_space(load_space(read.space).at(read.input_size), read.seed))
+        return
+    check_folder(read.out)
+    target = read.target and parse_target(read.target)
+    folders = [read.search / "archs"]
+    specs = [find_described(name, folders, read.input_size, SIZE, read.last_stride) for name in read.networks]
+    rows = describe_networks(specs, target)
+    if len(rows) == 1:
+        print(f"{units_table(rows[0])}\n")
+    print(networks_table(rows, target))
+    for picture in draw(rows, read.out):
+        print(f"picture: {shown(picture)}")
+
+
+def _size(text: str) -> tuple[int, int]:
+    if not (match := re.fullmatch(r"(\d+)x(\d+)", text)) or not (int(match[1]) and int(match[2])):
+        raise argparse.ArgumentTypeError(f"'{text}': give height and width in pixels, as in 256x128")
+    return int(match[1]), int(match[2])
+
+
+if __name__ == "__main__":
+    run_tool(main, again="give the command again")

@@ -1,0 +1,160 @@
+"""The job of ``tools/describe.py``: what networks and spaces are made of, and what they cost."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from evaluation.pictures.architecture import draw_architecture
+from evaluation.text_table import aligned
+from reid.engine.checkpoint import read_about
+from reid.models.network import ReidNetwork, count_parameters
+from search.cost import CostTable, flops_range
+from search.flops_words import format_flops
+from search.fvcore_counts import NetworkCounts, network_counts
+from search.latency import Target, measure_networks
+from search.limits import format_latency
+from search.unit_costs import UnitCost, unit_costs
+from supernet.arch import Arch
+from supernet.catalog import NetworkSpec, build, find_network, spec_from_dict
+from supernet.genome import sample
+from supernet.space import Space, decode, describe
+from tools.jobs.result import WEIGHTS
+from tools.jobs.unit_words import unit_name, unit_words
+
+DRAWN = 1000
+"""Archs that a space's usual costs are told from."""
+
+ROUNDS, SECONDS = 40, 4.0
+"""Of a measurement on a target; see ``search.latency.measure.take_turns``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """A network and what it costs for one image.
+
+    Attributes:
+        median_ms: a call on the target, where one was named.
+    """
+
+    spec: NetworkSpec
+    network: ReidNetwork
+    counts: NetworkCounts
+    median_ms: float | None = None
+
+
+def find_described(
+    name: str, folders: Sequence[Path], size: tuple[int, int] | None, default_size: tuple[int, int], last_stride: int
+) -> NetworkSpec:
+    """The network that ``name`` is the name, arch file, weights file or run folder of; arguments and errors as
+    ``supernet.catalog.find_network``'s."""
+    path = Path(name)
+    path = path / WEIGHTS if path.is_dir() else path
+    if path.suffix == ".safetensors":
+        return spec_from_dict(read_about(path))
+    return find_network(name, folders, size, default_size, last_stride)[0]
+
+
+def describe_networks(specs: Sequence[NetworkSpec], target: Target | None = None) -> list[Described]:
+    """Counts of each, and with ``target`` their latency, measured in turns.
+
+    Raises:
+        UserError: a network cannot be built, or this machine cannot run ``target``.
+    """
+    networks = [build(spec) for spec in specs]
+    counts = [network_counts(network, spec.input_size) for network, spec in zip(networks, specs, strict=True)]
+    sizes = [spec.input_size for spec in specs]
+    times: list[float | None] = [None] * len(specs)
+    if target is not None:
+        sized = list(zip(networks, sizes, strict=True))
+        timed = measure_networks(sized, target, rounds=ROUNDS, seconds=SECONDS, progress=True)
+        times = [timing.median_ms for timing in timed]
+    return [Described(*each) for each in zip(specs, networks, counts, times, strict=True)]
+
+
+def networks_table(rows: Sequence[Described], target: Target | None = None) -> str:
+    """A line a network, with all three counts of FLOPs."""
+    header = ["name", "input", "FLOPs", "MLR's count", "conv+linear", "params", "feature"]
+    lines = [header + ([target.name] if target else [])]
+    for row in rows:
+        height, width = row.spec.input_size
+        counts = (format_flops(count) for count in (row.counts.flops, row.counts.mlr, row.counts.conv_linear))
+        cells = [row.spec.name, f"{height}x{width}", *counts, _millions(count_parameters(row.network))]
+        cells.append(str(row.network.feature_dim))
+        lines.append(cells + ([] if row.median_ms is None else [format_latency(row.median_ms)]))
+    return aligned(lines)
+
+
+def units_table(row: Described) -> str:
+    """A line for each block of one network: what it is, what it gives, and its part of the whole."""
+    arch = row.spec.backbone if isinstance(row.spec.backbone, Arch) else None
+    lines = [["unit", "what", "gives", "FLOPs", "share", "params"]]
+    for unit in unit_costs(row.network, row.spec.input_size):
+        named = arch is not None and unit.path
+        name = unit_name(unit, arch) if named else unit.path or "(no module of its own)"
+        flops, share = (format_flops(unit.flops), f"{100 * unit.flops / row.counts.flops:.1f} %")
+        costs = [flops, share] if unit.flops else ["-", "-"]
+        parameters = f"{unit.parameters:,}" if unit.parameters else "-"
+        lines.append([name, unit_words(unit, arch) if named else unit.kind, _shape(unit), *costs, parameters])
+    return aligned(lines, words=3)
+
+
+def _shape(unit: UnitCost) -> str:
+    """``"24 x 64x32"``: channels and the map's height and width."""
+    channels, *size = unit.shape or ("",)
+    return f"{channels} x {size[0]}x{size[1]}" if size else str(channels)
+
+
+def draw(rows: Sequence[Described], out: Path) -> list[Path]:
+    """A picture in ``out`` of each that is an arch; other networks have none."""
+    return [
+        draw_architecture(row.spec.backbone, out / f"{row.spec.name}.png", row.spec.name)
+        for row in rows
+        if isinstance(row.spec.backbone, Arch)
+    ]
+
+
+def describe_space(space: Space, seed: int) -> str:
+    """How many archs it has, every choice, and what its archs cost."""
+    table, random = CostTable(), Random(seed)
+    costs = [table.cost(decode(space, sample(space, random))) for _ in range(DRAWN)]
+    low, high = flops_range(space, table)
+    lines = [describe(space), "", aligned(_choices(space), words=2), ""]
+    lines.append(f"{'FLOPs':<12}{format_flops(low)} (smallest arch) to {format_flops(high)} (largest)")
+    lines += [
+        f"{'FLOPs':<12}{_usual([cost.flops for cost in costs], format_flops)}",
+        f"{'parameters':<12}{_usual([cost.parameters for cost in costs], _millions)}",
+    ]
+    return "\n".join(lines)
+
+
+def _usual(values: Sequence[int], words: Callable[[float], str]) -> str:
+    cuts = statistics.quantiles(values, n=20)
+    five, half, most = (words(cuts[place]) for place in (0, 9, 18))
+    return f"half of {DRAWN:,} random archs have up to {half}, nine in ten {five} to {most}"
+
+
+def _millions(parameters: float) -> str:
+    return f"{parameters / 1e6:.2f}M"
+
+
+def _choices(space: Space) -> list[list[str]]:
+    """Dimensions and their options; those of blocks that have the same options are one line."""
+    lines: dict[tuple, list[str]] = {}
+    for name, options in space.dimensions().items():
+        place, _, choice = name.rpartition(".")
+        stage, _, block = place.partition(".")
+        lines.setdefault((stage, choice, options, bool(block)), []).append(block)
+    told = [["choice", "options"]]
+    for (stage, choice, options, _), blocks in lines.items():
+        where = f"stage {stage[1:]}, " if stage else ""
+        each = ", each block" if blocks[0] else ""
+        told.append([f"{where}{choice.replace('_', ' ')}{each}", ", ".join(map(_option, options))])
+    return told
+
+
+def _option(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,50 @@
+"""What a unit of an arch is, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from search.unit_costs import UnitCost
+from supernet.arch import Arch
+from supernet.stage import AnyStage
+
+
+def unit_name(unit: UnitCost, arch: Arch) -> str:
+    """``"stage 2, block 1"``, or the unit's own name."""
+    place = _place(unit)
+    if place is None:
+        return unit.path.replace("_", " ")
+    stage, layer = place
+    return f"stage {stage + 1}, {f'block {layer + 1}' if layer < len(arch.stages[stage].blocks) else 'end'}"
+
+
+def unit_words(unit: UnitCost, arch: Arch) -> str:
+    """``"inverted residual: kernel 5, expand 6, se, h-swish"``: what the arch says of it."""
+    place = _place(unit)
+    if place is not None:
+        stage, layer = arch.stages[place[0]], place[1]
+        return _block_words(stage, layer) if layer < len(stage.blocks) else _end_words(stage, unit)
+    return {
+        "stem": f"{arch.stem_kernel}x{arch.stem_kernel} convolution, {arch.stem_act}",
+        "stem_pool": "3x3 max pooling",
+        "last": f"1x1 convolution, {arch.last_act}",
+        "head": "pooling and embedding" if arch.embedding else "pooling",
+    }[unit.path]
+
+
+def _block_words(stage: AnyStage, number: int) -> str:
+    block = stage.blocks[number]
+    told = [f"{field.name} {getattr(block, field.name)}" for field in dataclasses.fields(block)]
+    told += [name for name in ("se", "ibn") if getattr(stage, name, False)]
+    return f"{stage.kind.replace('-', ' ')}: {', '.join([*told, stage.act])}"
+
+
+def _end_words(stage: AnyStage, unit: UnitCost) -> str:
+    told = ["1x1 convolution"] if unit.parameters else []
+    return ", ".join(told + (["2x2 average pooling"] if stage.stride == 2 else []))
+
+
+def _place(unit: UnitCost) -> tuple[int, int] | None:
+    """Of what stands in a stage: its number and the layer's, from 0."""
+    where, *numbers = unit.path.split(".")
+    return (int(numbers[0]), int(numbers[1])) if where == "stages" else None
