@@ -99,6 +99,7 @@ def test_every_chart_is_there():
         ),
         (Trouble.VANISHING_GRADIENTS, ("1e-4", f"{optimization.VANISHED_FOR} epochs", optimization.RISEN_BY)),
         (Trouble.NOT_LEARNING, (f"{optimization.STILL_GUESSING:.0%}", f"{optimization.LEARNS_WITHIN:.0%}")),
+        (Trouble.UNFINISHED, (f"{optimization.LEARNT:.0%}",)),
         (
             Trouble.RANDOM_LEVEL,
             (

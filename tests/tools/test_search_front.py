@@ -7,6 +7,7 @@ import json
 import pytest
 
 from reid.engine.device import seeded
+from reid.files import write_json
 from search.front import pareto_front
 from search.history import candidate_from_dict, read_candidates
 from supernet.checkpoint import save_supernet
@@ -21,6 +22,16 @@ def supernet_run(tmp_path_factory):
     run = tmp_path_factory.mktemp("supernet") / "run"
     with seeded(3):
         save_supernet(run / "supernet.safetensors", Supernet(load_space("tiny").at((64, 32))))
+    diagnosis = {
+        "trouble": "unfinished",
+        "severity": 2,
+        "since": 9,
+        "until": None,
+        "evidence": "accuracy 3 %",
+        "cure": "x",
+    }
+    gone = diagnosis | {"trouble": "collapse", "until": 8}
+    write_json(run / "doctor.json", [diagnosis, gone])
     return run
 
 
@@ -31,6 +42,8 @@ def test_the_front_is_told_with_all_its_costs(call, refused, supernet_run, tmp_p
     assert done.code == 0, done.err
     front = tuple(map(candidate_from_dict, json.loads((out / "front.json").read_text())))
     assert front == pareto_front(read_candidates(out / "candidates.jsonl"), ("flops", "parameters"))
+    assert "  warning   the supernet's training: unfinished: accuracy 3 %; try: x\n" in done.out
+    assert "collapse" not in done.out, "what has gone before the supernet's end is no reason to worry"
     assert "pareto by NNI over score, FLOPs and parameters, 6 candidates" in done.out
     page = (out / "report.html").read_text()
     assert f"front of {len(front)} over score, FLOPs and parameters:" in done.out

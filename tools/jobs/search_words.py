@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evaluation.report.history import read_diagnoses
 from reid.engine.device import describe_device
+from reid.engine.doctor import Severity
 from search.config import FinalistsConfig, SearchConfig
 from search.evaluator import SupernetEvaluator
 from search.front import cost_fields, words_of
@@ -32,7 +34,8 @@ def announce_search(
     team: Team,
     evaluator: SupernetEvaluator | LearnedEvaluator,
 ) -> None:
-    """Prints what the search is of, within which limits, and how its candidates are scored."""
+    """Prints what the search is of, within which limits, how its candidates are scored, and what the doctor says of the
+    supernet."""
     config = job.experiment.search
     held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
     height, width = config.cost_input_size or space.input_size
@@ -46,6 +49,7 @@ def announce_search(
             ("note", source.notice),
             ("data", f"{source.dataset.name}, held-out identities: {held}"),
             ("network", f"{describe(space)}; supernet {shown(weights)}"),
+            *(("warning", f"the supernet's training: {words}") for words in troubles(weights.parent)),
             ("limits", f"{describe_limits(limits)} at {height}x{width}"),
             ("search", f"{strategy} by NNI{_front(config)}, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
             ("scores", _learnt(evaluator.predictor) if isinstance(evaluator, LearnedEvaluator) else None),
@@ -53,6 +57,14 @@ def announce_search(
             ("device", describe_device(job.device)),
         ],
     )
+
+
+def troubles(run: Path) -> list[str]:
+    """What the doctor found in the training in ``run`` that lasted to its end, but for notes; nothing where it was not
+    asked."""
+    found = read_diagnoses(run) or ()
+    lasting = [each for each in found if not each.gone and each.severity > Severity.NOTE]
+    return [f"{each.trouble}: {each.evidence}; try: {each.cure}" for each in lasting]
 
 
 def _learnt(predictor: AlonePredictor) -> str:

@@ -16,6 +16,7 @@ class Trouble(StrEnum):
     EXPLODING_GRADIENTS = "exploding gradients"
     VANISHING_GRADIENTS = "vanishing gradients"
     NOT_LEARNING = "not learning"
+    UNFINISHED = "unfinished"
     RANDOM_LEVEL = "mAP at random level"
     OVERFITTING = "overfitting"
     PK_STARVATION = "PK starvation"

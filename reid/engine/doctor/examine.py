@@ -10,7 +10,13 @@ from reid.engine.doctor.facts import TrainingFacts
 from reid.engine.doctor.rules.data import pk_starvation, shared_data
 from reid.engine.doctor.rules.embedding import collapse, stuck_at_margin
 from reid.engine.doctor.rules.history import Record, Rule, epoch_of
-from reid.engine.doctor.rules.optimization import divergence, exploding_gradients, not_learning, vanishing_gradients
+from reid.engine.doctor.rules.optimization import (
+    divergence,
+    exploding_gradients,
+    not_learning,
+    unfinished,
+    vanishing_gradients,
+)
 from reid.engine.doctor.rules.retrieval import overfitting, random_level_score
 from reid.engine.doctor.rules.rollback import taken_back
 
@@ -22,6 +28,7 @@ RULES: dict[Trouble, Rule] = {
     Trouble.EXPLODING_GRADIENTS: exploding_gradients,
     Trouble.VANISHING_GRADIENTS: vanishing_gradients,
     Trouble.NOT_LEARNING: not_learning,
+    Trouble.UNFINISHED: unfinished,
     Trouble.RANDOM_LEVEL: random_level_score,
     Trouble.OVERFITTING: overfitting,
     Trouble.PK_STARVATION: pk_starvation,

@@ -50,6 +50,12 @@ def learn(facts: TrainingFacts) -> str:
     )
 
 
+def train_on(facts: TrainingFacts) -> str:
+    """For a network that was still learning when it ended."""
+    steps = facts.epochs * facts.steps_per_epoch
+    return f"more epochs (now {facts.epochs}, {steps} steps); of a supernet, a narrower space"
+
+
 def stop_earlier(facts: TrainingFacts) -> str:
     """For a network that has learnt its training images by heart."""
     return "keep_best: true, early_stopping on holdout_mAP, more augment.erase, a greater optimizer.weight_decay"

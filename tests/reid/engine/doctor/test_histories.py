@@ -197,6 +197,17 @@ def test_not_learning():
     assert examine(history(9, loss_ce=5.29, loss=5.6), FACTS) == ()  # it is early days
 
 
+def test_unfinished():
+    records = history(FACTS.epochs, accuracy=lambda epoch: 0.4 * epoch / FACTS.epochs)
+    found = only(records)
+    assert (found.trouble, found.since) == (Trouble.UNFINISHED, FACTS.epochs) and "accuracy 40 %" in found.evidence
+    assert examine(records[:-1], FACTS) == ()  # it has an epoch left
+    assert examine(history(FACTS.epochs, accuracy=0.51), FACTS) == ()
+    assert examine(records, replace(FACTS, plain_softmax=False)) == ()  # a margin's accuracy says less
+    silent = only(history(FACTS.epochs, loss_ce=5.29, loss=5.6, accuracy=0.01))
+    assert silent.trouble is Trouble.NOT_LEARNING, "what learns nothing is not called unfinished too"
+
+
 def test_random_level_looks_at_evaluated_epochs_alone():
     records = history(30, holdout_mAP=0.011)
     for record in records:
