@@ -11,12 +11,11 @@ from pydantic.dataclasses import dataclass
 from reid.config import STRICT, build_config, config_to_dict
 from reid.errors import UserError
 from reid.files import read_json, write_json
+from reid.numbers import NonNegative, Share, Whole
 
 RESULT = "result.json"
 
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-Spread = Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
+Spread = NonNegative | None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -47,10 +46,10 @@ class ResultRow:
     kind: str
     mAP: Share
     rank1: Share
-    flops: Count
-    parameters: Count
+    flops: Whole
+    parameters: Whole
     latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
-    epochs: Count
+    epochs: Whole
     seed: int
     input_size: tuple[int, int]
     train_set: str

@@ -10,10 +10,10 @@ from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
 from reid.errors import UserError
+from reid.numbers import Count
 from search.flops_words import parse_flops
 from search.limits import Limits, parse_latency, parse_parameters
 
-Count = Annotated[int, Field(ge=1)]
 Measure = str | int | float | None
 
 _TIME = re.compile(r"(?:([0-9.]+)h)?\s*(?:([0-9.]+)(?:m|min))?\s*(?:([0-9.]+)s)?")

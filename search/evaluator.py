@@ -10,8 +10,8 @@ from evaluation.features.prepared import PreparedImages
 from evaluation.retrieval.metrics import score_features
 from evaluation.retrieval.rules import RECORDS
 from reid.data.prepare import prepare
-from reid.data.records import ImageSet
-from reid.engine.bn_calibration import calibrate
+from reid.data.records import DISTRACTOR_PID, ImageSet
+from reid.engine.bn_calibration import calibrate, calibration_indices
 from reid.engine.device import DTYPES, autocast
 from reid.errors import UserError
 from search.config import SearchConfig
@@ -52,7 +52,8 @@ class SupernetEvaluator:
         if len(train) < 2 or not len(query) or not len(gallery):
             counts = f"{len(train)} training, {len(query)} query and {len(gallery)} gallery images"
             raise UserError(f"search data: {counts} are too few")
-        shared = set(train.pids.tolist()) & set(query.pids.tolist())
+        held = {pid for pid in [*query.pids.tolist(), *gallery.pids.tolist()] if pid > DISTRACTOR_PID}
+        shared = set(train.pids.tolist()) & held
         if shared:
             raise UserError(
                 f"search data: identity {min(shared)} is both trained on and scored on; split the identities"
@@ -115,12 +116,8 @@ def calibration_batches(
 ) -> list[torch.Tensor]:
     """Training images to calibrate BN on: ``(N, 3, h, w)`` batches on ``device``, prepared as in evaluation.
 
-    Drawn without repeats by ``seed``; fewer than the config asks for where there are not enough. They are shared out
-    evenly, as every batch counts alike in a BN's average: two images left over would count as much as 64.
+    Drawn without repeats by ``seed``; fewer than the config asks for where there are not enough.
     """
-    generator = torch.Generator().manual_seed(seed)
-    wanted = config.calibration_batches * config.calibration_batch_size
-    chosen = torch.randperm(len(train), generator=generator)[:wanted]
-    count = -(-len(chosen) // config.calibration_batch_size)
-    batches = chosen.tensor_split(max(1, min(count, len(chosen) // 2)))  # of at least two: one has no variance
-    return [prepare(train.images[batch.sort().values].to(device), size) for batch in batches]
+    size_of_batch = config.calibration_batch_size
+    drawn = calibration_indices(len(train), config.calibration_batches * size_of_batch, size_of_batch, seed)
+    return [prepare(train.images[index.sort().values].to(device), size) for index in drawn]

@@ -72,10 +72,15 @@ def run_search(
         judge: trains the finalists, where the config asks for some.
 
     Raises:
-        UserError: the limits leave no arch, the strategy is unknown or does not fit the config, ``out`` has a search
-            and ``resume`` is not set or its settings differ, or no candidate got a score.
+        UserError: the limits leave no arch, the strategy is unknown or does not fit the config, its time cannot be
+            read, there are to be finalists and nothing that trains them, ``out`` has a search and ``resume`` is not set
+            or its settings differ, or no candidate got a score.
     """
     check_strategy(strategy, config)
+    if config.time is not None:
+        parse_time(config.time)
+    if config.finalists.count and judge is None:
+        raise UserError(f"search.finalists.count={config.finalists.count}: run_search needs a judge, which trains them")
     region = make_region(space, limits, config.min_flops_fraction, config.cost_input_size, table, latency)
     origin = dict(origin or {})
     settings = settings_of(space, limits, config, strategy, seed, origin)
@@ -92,7 +97,7 @@ def run_search(
     predictor = _predictor_quality(region.space, history) if config.screen > 1 else {}
     check_scored(history)
     finalists = ()
-    if config.finalists.count and judge is not None:
+    if config.finalists.count:
         finalists = judged(choose_finalists(region.space, history, config.finalists.count), judge)
     costs = front_costs(region, config)
     return finish(out, history, limits, config, costs, settings, origin, notes, speed, measure, predictor, finalists)

@@ -20,14 +20,13 @@ from reid.engine.checkpoint import load_weights, read_about
 from reid.errors import UserError, nearest
 from reid.files import read_json, write_json
 from reid.models.network import ReidNetwork
+from reid.numbers import Count, Share
 from supernet.catalog import build, spec_from_dict
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 INDEX = "index.json"
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -15,7 +15,7 @@ FLAT = 1e-6
 """Share of its greatest value below which a map's range is rounding alone."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def activation_maps(
     network: nn.Module, pixels: torch.Tensor, size: tuple[int, int], device: torch.device | str, batch_size: int = 64
 ) -> torch.Tensor:

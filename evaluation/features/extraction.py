@@ -59,7 +59,7 @@ def extract_features(
             module.training = training
 
 
-@torch.inference_mode()
+@torch.no_grad()  # tensors of inference mode could not be trained on
 def forward_batches(
     network: nn.Module,
     batches: Iterable[torch.Tensor],

@@ -90,18 +90,22 @@ def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     axes.set_ylim(-FLOOR - further, CEILING)
     height, width = arch.input_size
     blocks = "1 block" if arch.depth == 1 else f"{arch.depth} blocks"
-    words = ", ".join(dict.fromkeys(LOOKS[stage.kind].word for stage in arch.stages))
     bold = {"fontsize": 11, "fontweight": "bold", "color": INK}
     axes.set_title(title or "Architecture", loc="left", pad=6, parse_math=False, **bold)
     axes.text(
         -0.36,
         0.66,
-        f"{height}x{width} image, {blocks}, feature of {arch.feature_dim}.  In a box: {words}.",
+        f"{height}x{width} image, {blocks}, feature of {arch.feature_dim}.  In a box: {words_of(arch)}.",
         fontsize=8.5,
         color=MUTED,
         va="top",
     )
     return save_figure(figure, path)
+
+
+def words_of(arch: Arch) -> str:
+    """What the text in a block's box is: ``"expansion"``."""
+    return ", ".join(dict.fromkeys(LOOKS[stage.kind].word for stage in arch.stages))
 
 
 def boxes_of(arch: Arch) -> list[Box]:

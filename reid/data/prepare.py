@@ -44,11 +44,13 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
 @functools.lru_cache(maxsize=16)
 def scale_and_shift(width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """The normalisation as a factor and a summand, ``(width * 3,) float32``: laid out along a whole row of RGB pixels
-    for long inner loops. Kept, as every step asks for the same."""
-    mean = torch.tensor(IMAGENET_MEAN, dtype=torch.float64)
-    std = torch.tensor(IMAGENET_STD, dtype=torch.float64)
-    scale, shift = 1 / (255 * std), -mean / std
-    return to_device(scale.float().repeat(width), device), to_device(shift.float().repeat(width), device)
+    for long inner loops. Kept, as every step asks for the same; so they are no tensors of inference mode, in which the
+    first call may be."""
+    with torch.inference_mode(False):
+        mean = torch.tensor(IMAGENET_MEAN, dtype=torch.float64)
+        std = torch.tensor(IMAGENET_STD, dtype=torch.float64)
+        scale, shift = 1 / (255 * std), -mean / std
+        return to_device(scale.float().repeat(width), device), to_device(shift.float().repeat(width), device)
 
 
 def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass as plain_dataclass
 from typing import Annotated, Any, Literal
 
 import torch
@@ -38,6 +39,17 @@ def ema_decay(decay: float, updates: int) -> float:
     return min(decay, (1 + updates) / (10 + updates))
 
 
+@plain_dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Tensors of an average, and in the same order those of ``network`` that they are moved towards or copied from."""
+
+    network: nn.Module
+    averaged: list[torch.Tensor]
+    averaged_from: list[torch.Tensor]
+    copied: list[torch.Tensor]
+    copied_from: list[torch.Tensor]
+
+
 class WeightAverage:
     """A copy of a network that holds an average of its weights.
 
@@ -58,6 +70,7 @@ class WeightAverage:
         self.config = config
         self.module = copy.deepcopy(network).requires_grad_(False).eval()
         self._updates = 0
+        self._pairs: _Pairs | None = None
 
     @property
     def started(self) -> bool:
@@ -87,16 +100,23 @@ class WeightAverage:
 
         Counters, and an SWA's statistics (measured anew before use), are copied.
         """
-        theirs = network.state_dict()
-        lerped, copied = [], []
+        if self._pairs is None or self._pairs.network is not network:
+            self._pairs = self._pair(network)
+        pairs = self._pairs
+        get_ema_multi_avg_fn(1.0 - share)(pairs.averaged, pairs.averaged_from, None)
+        if pairs.copied:  # all of a network's counters together: one by one they are a call for every BN layer
+            torch._foreach_copy_(pairs.copied, pairs.copied_from)
+        self._updates += 1
+
+    def _pair(self, network: nn.Module) -> _Pairs:
+        """The tensors of both, which a training changes in place: looked up once, as it takes milliseconds a step."""
+        theirs, pairs = network.state_dict(), _Pairs(network, [], [], [], [])
         parameters = {name for name, _ in self.module.named_parameters()}
         for name, own in self.module.state_dict().items():
             averaged = name in parameters or (self.config.kind == "ema" and own.is_floating_point())
-            (lerped if averaged else copied).append((own, theirs[name]))
-        get_ema_multi_avg_fn(1.0 - share)(*map(list, zip(*lerped, strict=True)), None)
-        if copied:  # all of a network's counters together: one by one they are a call for every BN layer, in every step
-            torch._foreach_copy_(*map(list, zip(*copied, strict=True)))
-        self._updates += 1
+            (pairs.averaged if averaged else pairs.copied).append(own)
+            (pairs.averaged_from if averaged else pairs.copied_from).append(theirs[name])
+        return pairs
 
     def state(self) -> dict[str, Any]:
         """What ``load_state`` goes on from, bit by bit."""

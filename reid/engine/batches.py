@@ -11,6 +11,7 @@ from reid.data.augment import AugmentConfig, augment
 from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.data.samplers import Sampler, build_sampler
+from reid.engine.bn_calibration import calibration_indices
 from reid.engine.distributed import SINGLE, Processes
 from reid.engine.recipe import Recipe
 from reid.engine.seeds import step_seed
@@ -58,13 +59,10 @@ class TrainingBatches:
             yield augment(images, self.size, self.config, generator), self.labels[index]
 
     def calibration(self, count: int = 2048, batch: int = 64) -> Iterator[torch.Tensor]:
-        """``(batch, 3, h, w)`` images without augmentation, at most ``count``, drawn by the seed, to measure BN
-        statistics on."""
-        generator = torch.Generator().manual_seed(self.seed)
-        chosen = torch.randperm(len(self.labels), generator=generator)[:count]
-        for index in chosen.split(batch):
-            if len(index) > 1:  # one image has no variance
-                yield prepare(self.images.index_select(0, to_device(index, self.images.device)), self.size)
+        """``(n, 3, h, w)`` images without augmentation, up to ``batch`` at a time and ``count`` in all, drawn by the
+        seed, to measure BN statistics on."""
+        for index in calibration_indices(len(self.labels), count, batch, self.seed):
+            yield prepare(self.images.index_select(0, to_device(index, self.images.device)), self.size)
 
 
 def training_batches(

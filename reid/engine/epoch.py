@@ -25,19 +25,22 @@ _LOOKED_AT = ("loss", "gradient_norm", "accuracy", "embedding_spread")
 
 
 class Estimate:
-    """Tells once how long the whole training will take, from the steps after the first few (those warm up caches)."""
+    """Tells once how long the whole training will take, from the steps after the first few (those warm up caches).
 
-    SKIP, COUNT = 3, 10
+    On a GPU it counts from one look at the loss to the next, which wait for it: between them steps are handed over.
+    """
 
-    def __init__(self, tell: Callable[[float], None], steps: int) -> None:
+    def __init__(self, tell: Callable[[float], None], steps: int, device: torch.device) -> None:
         self.tell, self.steps, self.seen, self.start = tell, steps, 0, 0.0
+        self.skip, self.count = (3, 10) if device.type == "cpu" else (READ_EVERY, READ_EVERY)
 
     def step(self) -> None:
+        """To be called after a step, and after the look where one follows it."""
         self.seen += 1
-        if self.seen == self.SKIP:
+        if self.seen == self.skip:
             self.start = time.perf_counter()
-        elif self.seen == self.SKIP + self.COUNT:
-            self.tell((time.perf_counter() - self.start) / self.COUNT * self.steps)
+        elif self.seen == self.skip + self.count:
+            self.tell((time.perf_counter() - self.start) / self.count * self.steps)
 
 
 def run_epoch(
@@ -59,12 +62,12 @@ def run_epoch(
         sums |= {name: sums[name] + value if name in sums else value for name, value in log.items()}
         counts.update(log.keys())
         images_seen += len(labels) * step.processes.world_size
-        estimate.step()
         if count == 1:
             looks.first = sums["loss"]
         if count % READ_EVERY == 0 or count == batches.per_epoch:
             mean = looks.look(sums, count)
             bar.set_postfix(epoch=epoch, loss=f"{mean:.3f}", lr=f"{rate:.1e}", refresh=False)
+        estimate.step()
         bar.update()
     guard.check_weights()
     record = {name: float(total) / counts[name] for name, total in sums.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,16 @@ class Journal:
     def write(self, record: dict[str, Any]) -> None:
         """Adds an epoch's record and says what trouble came, or has gone, with it."""
         self.records.append(record)
-        append_metrics(self.run, record)
+        append_metrics(self.run, {name: _finite(value) for name, value in record.items()})
         for name, value in record.items():
-            if name != "epoch" and isinstance(value, int | float):
+            if name != "epoch" and isinstance(value, int | float) and not isinstance(value, bool):
                 self._writer.add_scalar(tag_of(name), value, record["epoch"])
         if self.facts is None:
             return
         for diagnosis in news(self.records, self.facts):
             self.say(f"  {line(diagnosis)}")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity, which the mean gradient norm is where fp16's scaler has left a step out."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -26,6 +26,9 @@ from reid.engine.training_step import TrainingStep
 
 __all__ = ["STATE", "Monitor", "fit"]
 
+UNSOUND = "unsound"
+"""In the record of an epoch that ended while the guard doubted its weights: they were not kept."""
+
 
 @dataclass(frozen=True)
 class Monitor:
@@ -88,7 +91,7 @@ def fit(
     done = guard.restore()
     if done < recipe.epochs:
         tell = on_estimate if processes.is_main else lambda seconds: None
-        estimate = Estimate(tell, (recipe.epochs - done) * batches.per_epoch)
+        estimate = Estimate(tell, (recipe.epochs - done) * batches.per_epoch, device)
         with contextlib.ExitStack() as stack:
             bar = stack.enter_context(_progress(title, batches.per_epoch, done, recipe.epochs, processes))
             journal = stack.enter_context(Journal(run, done, facts, tqdm.write)) if processes.is_main else None
@@ -101,6 +104,7 @@ def fit(
                 done += 1
                 if journal is not None:
                     record |= guard.told(done) | _look(step, batches, done, monitor)
+                    record |= {} if guard.sound else {UNSOUND: True}
                     journal.write(record)
                     _check_stopping(record, recipe, monitor)
                 _save(guard, done, journal, monitor)
@@ -182,5 +186,7 @@ def _check_stopping(record: dict[str, Any], recipe: Recipe, monitor: Monitor | N
 
 def _keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monitor | None) -> None:
     if step.recipe.keep_best and monitor is not None and monitor.metric in records[-1]:
-        if best_epoch(records, monitor.metric) == records[-1]["epoch"]:
+        # Weights of an unsound epoch were not kept, however well they scored. The last epoch's are, as they always are.
+        kept = [record for record in records if UNSOUND not in record or record is records[-1]]
+        if best_epoch(kept, monitor.metric) == records[-1]["epoch"]:
             monitor.keep(step.result)

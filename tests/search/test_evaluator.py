@@ -138,5 +138,7 @@ def test_scoring_on_training_identities_is_refused(supernet, sets):
     train, query, gallery = sets
     with pytest.raises(UserError, match="identity 10 is both"):
         SupernetEvaluator(supernet, _images(9, range(8, 12), 3), query, gallery, "cpu", CONFIG)
+    with pytest.raises(UserError, match="identity 3 is both"):
+        SupernetEvaluator(supernet, train, query, _images(24, (*range(10, 14), 3), 2), "cpu", CONFIG)
     with pytest.raises(UserError, match="too few"):
         SupernetEvaluator(supernet, train.select(torch.tensor([0])), query, gallery, "cpu", CONFIG)

@@ -8,15 +8,14 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
+from reid.numbers import Count, Positive
 
 Pool = Literal["avg", "max", "avg_max", "gem"]
 Neck = Literal["bnneck", "bn", "none"]
 Update = Literal["all", "random", "max_loss"]
 
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, le=1)]
+Part = Annotated[float, Field(gt=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -31,9 +30,9 @@ class FeatureEraseConfig:
             the triplets are compared on what is left of the body in both.
     """
 
-    height: Share = 0.33
-    width: Share = 1.0
-    probability: Share = 1.0
+    height: Part = 0.33
+    width: Part = 1.0
+    probability: Part = 1.0
     per_image: bool = False
 
     @model_validator(mode="after")

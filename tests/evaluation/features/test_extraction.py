@@ -73,6 +73,11 @@ def test_modes_and_buffers_stay_as_they_were(network):
     assert torch.equal(network.bn.running_mean, mean)
 
 
+def test_features_may_be_trained_on(network):
+    features = extract_features(network, random_images(4), SIZE, "cpu")
+    nn.Linear(features.shape[1], 1)(features).sum().backward()
+
+
 def test_modes_are_restored_after_an_error(network):
     network.train()
     network.bn = nn.Linear(3, 1)  # fits no feature map

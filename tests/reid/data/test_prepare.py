@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from reid.data.prepare import pixels_of, prepare, resize, scale_and_shift
+from reid.data.prepare import normalise, pixels_of, prepare, resize, scale_and_shift
 
 
 def random_images(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -39,3 +39,13 @@ def test_constants_are_made_once_for_a_width():
     prepare(random_images(2, 5, 37), (5, 37))
     again = scale_and_shift(37, torch.device("cpu"))
     assert all(a is b and torch.equal(a, c) for a, b, c in zip(first, again, before, strict=True))
+
+
+def test_constants_that_were_first_met_in_inference_mode_can_be_trained_through():
+    scale_and_shift.cache_clear()
+    images = torch.full((1, 4, 6, 3), 9.0)
+    with torch.inference_mode():
+        normalise(images)
+    images.requires_grad_()
+    normalise(images).sum().backward()
+    assert images.grad is not None

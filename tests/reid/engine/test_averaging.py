@@ -175,6 +175,19 @@ def test_the_copy_is_apart_and_for_evaluation():
     assert average.module.state_dict().keys() == network.state_dict().keys()
 
 
+def test_it_follows_the_network_that_it_is_shown():
+    """Its tensors are looked up once, but not of another network."""
+    first, second = _network(), _network()
+    average = WeightAverage(first, AveragingConfig("ema", decay=0.5))
+    average.after_step(first)
+    with torch.no_grad():
+        second[0].weight.add_(9.0)
+    before = average.module[0].weight.clone()
+    average.after_step(second)
+    share = 1 - ema_decay(0.5, 1)
+    torch.testing.assert_close(average.module[0].weight, before + share * (second[0].weight - before))
+
+
 def test_state_of_another_network():
     average = WeightAverage(nn.Linear(2, 3), AveragingConfig("ema"))
     with pytest.raises(RuntimeError, match="size mismatch"):

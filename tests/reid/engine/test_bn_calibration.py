@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reid.engine.bn_calibration import calibrate
+from reid.engine.bn_calibration import calibrate, calibration_indices
+from reid.errors import UserError
 
 
 @pytest.fixture
@@ -49,6 +50,33 @@ def test_statistics_are_the_mean_of_the_batches_own(network):
     assert not network.training and (network[1].momentum, network[7].momentum) == (0.3, 0.1)
     assert all(torch.equal(weights[name], parameter) for name, parameter in network.named_parameters())
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_an_exception_leaves_no_trace_but_in_the_statistics(network):
+    def batches():
+        yield from _batches((3,))
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk"):
+        calibrate(network, batches())
+    assert not network.training and (network[1].momentum, network[7].momentum) == (0.3, 0.1)
+    network.train()(_batches((4,))[0])
+    assert network[1].momentum == 0.3, "no hook is left that would change it"
+
+
+def test_without_images_nothing_is_measured(network):
+    network[1].running_mean += 9
+    with pytest.raises(UserError, match="no images"):
+        calibrate(network, [])
+    assert (network[1].running_mean == 9).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(130, [44, 43, 43]), (64, [64]), (3, [3]), (65, [33, 32]), (300, [50] * 4), (2, [2])]
+)
+def test_images_are_shared_out_evenly(count, sizes):
+    drawn = calibration_indices(count, 200, 64, seed=0)
+    assert [len(batch) for batch in drawn] == sizes and len(torch.cat(drawn).unique()) == sum(sizes)
 
 
 def test_calibrated_on_one_batch_eval_equals_train(network):

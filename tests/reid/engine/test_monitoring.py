@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -15,10 +16,11 @@ from reid.engine.checkpoint import load_state
 from reid.engine.doctor import TrainingFacts, facts_of
 from reid.engine.journal import DOCTOR, Journal
 from reid.engine.recipe import LossConfig, OptimizerConfig
+from reid.engine.rollback import Guard
 from reid.engine.run_folder import append_metrics, read_metrics
 from reid.engine.stopping import EarlyStopping
 from reid.engine.tags import tag_of
-from reid.engine.trainer import STATE, Monitor, fit
+from reid.engine.trainer import STATE, UNSOUND, Monitor, fit
 from reid.errors import UserError
 
 SCORES = (0.2, 0.5, 0.4, 0.5, 0.6, 0.1)
@@ -101,6 +103,17 @@ def test_best_after_an_interruption(make_identity_task, make_batches, recipe, cp
     fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu, monitor=second.monitor())
     assert (len(first.kept), len(second.kept)) == (2, 1)
     assert [record["holdout_mAP"] for record in read_metrics(tmp_path)] == list(SCORES)
+
+
+def test_weights_that_the_guard_doubts_are_not_the_best(
+    make_identity_task, make_batches, recipe, cpu, tmp_path, monkeypatch
+):
+    """Epoch 2 has the best score and was not kept: 3 is better than 1, and so are 4 and 5."""
+    scores, recipe = _Scores((0.1, 0.9, 0.4, 0.5, 0.6, 0.2)), replace(recipe, keep_best=True)
+    monkeypatch.setattr(Guard, "sound", property(lambda guard: len(scores.looked_at) != 2))
+    fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu, monitor=scores.monitor())
+    assert len(scores.kept) == 4
+    assert [record["epoch"] for record in read_metrics(tmp_path) if record.get(UNSOUND)] == [2]
 
 
 def test_averaged_weights_are_monitored_kept_and_returned(make_identity_task, make_batches, recipe, cpu, tmp_path):
@@ -273,3 +286,14 @@ def test_journal_of_a_resumed_run(tmp_path):
     assert [line for line in said if "divergence since epoch 3" in line] == said and len(said) == 1
     told = json.loads((tmp_path / DOCTOR).read_text())
     assert [each["trouble"] for each in told] == ["divergence"]
+
+
+def test_metrics_are_json_whatever_the_gradients(tmp_path):
+    """fp16's scaler leaves steps with infinite gradients out: their norm is no number of JSON's."""
+    with Journal(tmp_path, 0, replace(_facts(), precision="fp16"), print) as journal:
+        journal.write({"epoch": 1, "loss": 2.0, "gradient_norm": math.inf})
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    assert json.loads((tmp_path / "metrics.jsonl").read_text(), parse_constant=refuse)["gradient_norm"] is None

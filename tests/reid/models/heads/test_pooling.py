@@ -6,6 +6,8 @@ import pytest
 import torch
 from timm.layers import adaptive_avgmax_pool2d
 
+from reid.config import build_config
+from reid.errors import UserError
 from reid.models.heads import HeadConfig
 from reid.models.heads.pooling import GeM, build_pool
 
@@ -77,3 +79,9 @@ def test_gem_is_float32_for_half_precision(maps):
 def test_gem_exponent_can_be_fixed():
     assert GeM(3.0).p.requires_grad and not GeM(3.0, trainable=False).p.requires_grad
     assert build_pool(HeadConfig(pool="gem", gem_p=2.5, gem_trainable=False)).p.item() == 2.5
+
+
+@pytest.mark.parametrize("value", [float("inf"), 0.0, float("nan")])
+def test_an_exponent_that_is_no_number_is_refused(value):
+    with pytest.raises(UserError, match="gem_p"):
+        build_config(HeadConfig, {"gem_p": value}, "head")
