@@ -81,7 +81,7 @@ def ways_title(ways: WaysCompared) -> str:
 
 
 def ways_cells(ways: WaysCompared) -> list[tuple[str, str, str]]:
-    """The lines of ``ways_table`` as cells: the way, mean mAP in percent, and how much it is above that from scratch."""
+    """The lines of ``ways_table`` as cells: the way, mean mAP in percent, how much it is above that from scratch."""
     rows = [
         (f"{ways.supernet}, as it is", ways.inherited, ways.inherited_over_scratch),
         (f"{ways.supernet} + {ways.epochs} epochs", ways.tuned, ways.tuned_over_scratch),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reid.config import config_to_dict
 from reid.engine.device import describe_device
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
@@ -127,7 +128,8 @@ def rank(job: Job, asked: Asked) -> Path:
     about = {"dataset": source.dataset.name, "supernet_sha256": digests}
     if files:
         about["learnt_from_sha256"] = {shown(file): sha256(file) for file in files}
-    return write_ranking(job.out, ranked, wanted, job.seed, about, ways and compare(ways, ranked))
+    config = config_to_dict(experiment)
+    return write_ranking(job.out, ranked, wanted, job.seed, about, ways and compare(ways, ranked), config)
 
 
 def _archs(job: Job, asked: Asked, space: Space, table: CostTable) -> list[tuple[NamedArch, Path]]:
