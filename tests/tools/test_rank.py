@@ -116,6 +116,7 @@ def test_figures_are_of_these_scores(ranking, supernets, read_page):
         assert page.all("td")[start + 3 : start + 7] == [f"{100 * score:.1f}" for score in scores]
     command, settings = page.all("code")
     assert data["commit"] in command and yaml.safe_load(settings)["config"]["retrain"]["identities"] == 4
+    assert yaml.safe_load(settings)["config"]["data"]["retrain_on_holdout"] is False
     assert data["command"] and data["commit"]
 
 

@@ -21,6 +21,7 @@ from tools.jobs.contenders import Contender, baselines, found_archs, given_rival
 from tools.jobs.data import Source, open_source
 from tools.jobs.gain_result import Measured, write_gain
 from tools.jobs.opening import announce, recipe_lines, shown
+from tools.jobs.page_parts import used_settings
 from tools.jobs.stand_alone import Training, check_resumed, check_trainings, train_missing
 from tools.jobs.supernet_scores import open_supernet
 from tools.jobs.ways import Inheriting, check_ways, plan_ways, take_ways
@@ -102,7 +103,7 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
         train_missing(trainings[recipe], own)
     if ways is not None:
         take_ways(ways, found, job)
-    config = config_to_dict(experiment) | {"retrain": _recipes(jobs)}
+    config = used_settings(experiment, ["cost_input_size"]) | {"retrain": _recipes(jobs)}
     return write_gain(job.out, Measured(contenders, trainings, ways, band, asked.search, source.dataset.name, config))
 
 
