@@ -43,12 +43,17 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, which of them are the best of their column, and lines to print below."""
+    """Cells as text, which of them are the best of their column, and lines to print below.
+
+    Attributes:
+        words: how many columns, from the left, are words and no figures.
+    """
 
     headers: tuple[str, ...]
     cells: tuple[tuple[str, ...], ...]
-    best: frozenset[tuple[int, int]]
-    notes: tuple[str, ...]
+    best: frozenset[tuple[int, int]] = frozenset()
+    notes: tuple[str, ...] = ()
+    words: int = 1
 
 
 def compare(rows: Sequence[ResultRow]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,12 +48,12 @@ class Matrix:
     """Attributes:
     datasets: names of the columns.
     rows: one for each network.
-    rules: how scores were computed, a line each.
+    rules: for each column how its scores were computed, a line each; nothing where there is no score.
     """
 
     datasets: tuple[str, ...]
     rows: tuple[Row, ...]
-    rules: tuple[str, ...] = ()
+    rules: tuple[tuple[str, ...], ...]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; a cell is a score's fields, or ``{"skipped": reason}``."""
@@ -69,7 +68,10 @@ class Matrix:
             }
             for row in self.rows
         ]
-        return {"datasets": list(self.datasets), "rows": rows, "rules": list(self.rules)}
+        return {"datasets": list(self.datasets), "rows": rows, "rules": self._rules()}
+
+    def _rules(self) -> dict[str, list[str]]:
+        return {dataset: list(own) for dataset, own in zip(self.datasets, self.rules, strict=True)}
 
 
 HEADING = "mAP (step) / mAP (trapezoid) / Rank-1 in %; rows: trained on, columns: evaluated on"
@@ -77,7 +79,7 @@ HEADING = "mAP (step) / mAP (trapezoid) / Rank-1 in %; rows: trained on, columns
 
 def matrix_table(matrix: Matrix) -> str:
     """The matrix for a terminal, what was left out and the rules below it."""
-    lines = _cells(matrix)
+    lines = matrix_cells(matrix)
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
     aligned = (
@@ -87,29 +89,35 @@ def matrix_table(matrix: Matrix) -> str:
         ).rstrip()
         for line in lines
     )
-    return "\n".join([HEADING, *aligned, *_notes(matrix)])
+    return "\n".join([HEADING, *aligned, *matrix_notes(matrix)])
 
 
 def matrix_markdown(matrix: Matrix) -> str:
     """Likewise in Markdown."""
-    head, *body = ([text.replace("|", "\\|") for text in line] for line in _cells(matrix))
+    head, *body = ([text.replace("|", "\\|") for text in line] for line in matrix_cells(matrix))
     ruler = ["---", "---", *["---:"] * len(matrix.datasets)]
     lines = ["| " + " | ".join(line) + " |" for line in (head, ruler, *body)]
-    notes = [f"- {note}" for note in _notes(matrix)]
+    notes = [f"- {note}" for note in matrix_notes(matrix)]
     return "\n".join([f"{HEADING}:", "", *lines, *([""] if notes else []), *notes])
 
 
-def _cells(matrix: Matrix) -> list[list[str]]:
+def matrix_cells(matrix: Matrix) -> list[list[str]]:
+    """A heading and a line for each network, as text."""
     head = ["network", "trained on", *matrix.datasets]
     return [head, *([row.name, row.train_set, *map(str, row.cells)] for row in matrix.rows)]
 
 
-def _notes(matrix: Matrix) -> Sequence[str]:
-    """A reason that is the same in a whole column is said once."""
+def matrix_notes(matrix: Matrix) -> list[str]:
+    """What was left out, and the rules: a reason that is the same in a whole column, and a rule that is the same in
+    several, are said once; a rule of all columns with scores without their names."""
     notes = []
     for place, dataset in enumerate(matrix.datasets):
         reasons = [(row.name, row.cells[place].reason) for row in matrix.rows if row.cells[place].score is None]
         if len(reasons) == len(matrix.rows) and len({reason for _, reason in reasons}) == 1:
             reasons = [("", reasons[0][1])]
         notes += [f"{dataset}{f', {name}' if name else ''}: left out, {reason}" for name, reason in reasons]
-    return [*notes, *matrix.rules]
+    scored = {dataset: own for dataset, own in zip(matrix.datasets, matrix.rules, strict=True) if own}
+    for rule in dict.fromkeys(rule for own in scored.values() for rule in own):
+        of = [dataset for dataset, own in scored.items() if rule in own]
+        notes.append(rule if len(of) == len(scored) else f"{', '.join(of)}: {rule}")
+    return notes

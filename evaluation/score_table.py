@@ -21,23 +21,29 @@ ROWS = {
 
 def score_table(evaluation: Evaluation) -> str:
     """The whole evaluation, in percent."""
+    lines = [first.ljust(16) + "".join(cell.rjust(14) for cell in cells) for first, *cells in score_cells(evaluation)]
+    lines += [f"  {rule}" for rule in evaluation.rules]
+    if evaluation.verification is not None:
+        lines += ["", *verification_lines(evaluation.verification)]
+    if evaluation.threshold is not None:
+        lines += ["", *threshold_lines(evaluation)]
+    return "\n".join([*lines, *(f"note: {note}" for note in evaluation.notes)])
+
+
+def score_cells(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    """The scores in percent and the counts of queries: a heading, then a line for each of them."""
     columns: dict[str, ReidScore | SingleShotScore] = {"retrieval": evaluation.score}
     if evaluation.reranked is not None:
         columns["re-ranked"] = evaluation.reranked
     if evaluation.single_shot is not None:
         columns["single shot"] = evaluation.single_shot
-    lines = ["".ljust(16) + "".join(name.rjust(14) for name in columns)]
+    lines = [("", *columns)]
     for name, field in ROWS.items():
         values = (getattr(score, field, None) for score in columns.values())
-        lines.append(name.ljust(16) + "".join(("-" if v is None else percent(v)).rjust(14) for v in values))
+        lines.append((name, *("-" if value is None else percent(value) for value in values)))
     for name, field in (("queries counted", "queries"), ("left out", "skipped_queries")):
-        lines.append(name.ljust(16) + "".join(f"{getattr(score, field):,}".rjust(14) for score in columns.values()))
-    lines += [f"  {rule}" for rule in evaluation.rules]
-    if evaluation.verification is not None:
-        lines += ["", *verification_lines(evaluation.verification)]
-    if evaluation.threshold is not None:
-        lines += ["", *_threshold_lines(evaluation)]
-    return "\n".join([*lines, *(f"note: {note}" for note in evaluation.notes)])
+        lines.append((name, *(f"{getattr(score, field):,}" for score in columns.values())))
+    return lines
 
 
 def verification_lines(score: VerificationScore) -> list[str]:
@@ -52,7 +58,8 @@ def verification_lines(score: VerificationScore) -> list[str]:
     return lines
 
 
-def _threshold_lines(evaluation: Evaluation) -> list[str]:
+def threshold_lines(evaluation: Evaluation) -> list[str]:
+    """The threshold, where there is one, what it was set for, and its rates where it was set and on the test set."""
     threshold, rates = evaluation.threshold, evaluation.threshold_rates
     return [
         f"same person up to a {threshold.metric} distance of {threshold.distance:.4g}, set for a false-match rate of "

@@ -1,15 +1,18 @@
-"""Programs that run in two processes at once, for tests of what torchrun starts."""
+"""Programs that run in two processes at once, for tests of what torchrun starts, and a reader of report pages."""
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import unquote
 
 import pytest
 
@@ -61,3 +64,54 @@ def load_program() -> Callable[[Path], ModuleType]:
         return module
 
     return load
+
+
+class Page(HTMLParser):
+    """Text, cells, pictures and links of a page; fails on tags that are not closed in order, and on pictures that are
+    not in the page itself."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.pictures: list[bytes] = []
+        self.links: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        assert tag not in ("script", "link", "iframe", "object")
+        if tag == "a":
+            self.links.append(dict(attrs)["href"])
+        if tag == "img":
+            self.pictures.append(
+                base64.b64decode(dict(attrs)["src"].removeprefix("data:image/png;base64,"), validate=True)
+            )
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip():
+            self.texts.append((self.open[-1], data))
+
+    def all(self, tag: str) -> list[str]:
+        return [text for own, text in self.texts if own == tag]
+
+
+@pytest.fixture(scope="session")
+def read_page() -> Callable[[Path], Page]:
+    """Reads a report page, and checks that it needs nothing else: it fetches nothing, and its links are paths, relative
+    to it, of files that are there."""
+
+    def read(path: Path) -> Page:
+        text = path.read_text(encoding="utf-8")
+        page = Page(text)
+        assert not any(word in text for word in ("url(", "@import", 'src="http', "srcset"))
+        assert [link for link in page.links if not (path.parent / unquote(link)).is_file()] == []
+        assert not any(link.startswith("/") for link in page.links)
+        return page
+
+    return read

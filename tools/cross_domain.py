@@ -10,6 +10,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.report.html import REPORT
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.cross_domain import cross_domain
 from tools.jobs.protocol_options import add_comparison, read_comparison
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     add_comparison(parser)
     read = parser.parse_args(arguments)
     page = cross_domain(read_job(read, OUT), read.runs, read.datasets, read_comparison(read))
-    print(f"matrix: {page}, every score in {page.parent}/matrix.json")
+    print(f"matrix: {page}, every score in {page.parent}/matrix.json; report: {page.parent}/{REPORT}")
 
 
 if __name__ == "__main__":

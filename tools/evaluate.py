@@ -13,6 +13,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.report.html import REPORT
 from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.checkpoints import run_name
 from tools.jobs.evaluate import Request, evaluate
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     job = read_job(read, f"runs/evaluate-{run_name(read.source, read.arch, read.dataset)}")
     run = evaluate(on_its_data(job, read.source), read.source, read.arch, read.search, request)
     row = f"{run}/result.json, " if (run / "result.json").exists() else ""
-    print(f"result: {row}every score in {run}/score.json")
+    print(f"result: {row}every score in {run}/score.json; report: {run}/{REPORT}")
 
 
 if __name__ == "__main__":

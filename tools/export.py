@@ -14,6 +14,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.report.html import REPORT
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.checkpoints import run_name
 from tools.jobs.export import Request, export
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     job = read_job(read, f"runs/export-{run_name(Path(read.source), None, None)}")
     told = export(job, read.source, Request(read.preprocess, read.int8, read.score, tuple(read.beside)))
     print(f"files: {shown(job.out)}; the table as JSON: {shown(told)}")
+    print(f"report: {shown(job.out / REPORT)}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.report.html import REPORT
 from reid.errors import UserError
 from tools.cli import Job, job_parser, read_job, run_tool
 from tools.jobs.gain import Asked, gain
@@ -100,6 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     path = gain(_jobs(read), asked)
     print(f"gains: {shown(path)}, picture: {shown(path.with_name(PICTURE))}")
+    print(f"report: {shown(path.with_name(REPORT))}")
 
 
 def _jobs(read: argparse.Namespace) -> dict[str, Job]:

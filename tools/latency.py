@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--target", default="onnx-cpu-1t", metavar="NAME", help="default: onnx-cpu-1t")
     parser.add_argument("--networks", type=_several, default=30, metavar="N", help="whole networks (default: 30)")
     parser.add_argument("--seed", type=int, default=0, help="which whole networks (default: 0)")
-    parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"of the picture (default: {OUT})")
+    parser.add_argument(
+        "--out", type=Path, default=OUT, metavar="FOLDER", help=f"of picture and report (default: {OUT})"
+    )
     read = parser.parse_args(arguments)
     check_folder(read.out)
     if read.space is None:
@@ -40,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         space = load_space(read.space)
     run = measure_space(space, read.target, read.out, read.networks, read.seed)
     print(f"table: {shown(run.table)}; picture: {shown(run.picture)}")
+    print(f"report: {shown(run.report)}")
 
 
 def _several(text: str) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.report.html import REPORT
 from reid.errors import UserError
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.opening import shown
@@ -80,6 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     path = rank(read_job(read, OUT), asked)
     print(f"ranking: {shown(path)}, picture: {shown(path.with_name(PICTURE))}")
+    print(f"report: {shown(path.with_name(REPORT))}")
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.report.html import REPORT
 from reid.engine.distributed import from_environment
 from search.front import COSTS
 from tools.cli import job_parser, next_command, read_job, run_tool
 from tools.jobs.explain import explain_search
 from tools.jobs.opening import shown
 from tools.jobs.search import search, with_options
-from tools.jobs.search_report import PAGE
 from tools.jobs.search_result import print_result, write_more
 
 OUT = "runs/search"
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
         where = [] if job.out == Path(OUT) else ["--search", str(job.out)]
         what = "expected mAP of its own training" if job.experiment.search.learn_from else "held-out mAP"
         print_result(result, read.strategy, lambda arch: next_command("retrain", job, "--arch", arch, *where), what)
-        print(f"report: {shown(result.out / PAGE)}")
+        print(f"report: {shown(result.out / REPORT)}")
 
 
 if __name__ == "__main__":

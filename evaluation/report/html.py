@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from evaluation.comparison import Table
 from reid.errors import UserError
 from reid.files import write_text
+
+REPORT = "report.html"
+"""What a run's page is called in its folder."""
 
 CSS = """
 :root { color-scheme: light dark; --ink: #24292f; --soft: #5d666f; --line: #dde1e6; --page: #ffffff;
@@ -33,8 +37,8 @@ dd { margin: 0; font-size: 1.05rem; font-weight: 600; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .38rem 1rem .38rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
 th { color: var(--soft); font-weight: 600; }
+th:first-child, td:first-child, th.text, td.text { text-align: left; }
 td.best { color: var(--accent); font-weight: 700; }
 table.words { width: 100%; line-height: 1.4; }
 table.words th, table.words td { text-align: left; vertical-align: top; white-space: normal; min-width: 6rem; }
@@ -43,6 +47,8 @@ table.words th, table.words td { text-align: left; vertical-align: top; white-sp
 .mark.is-warning { color: var(--warning); }
 .mark.is-critical { color: var(--critical); }
 .note { color: var(--soft); font-size: .88rem; white-space: pre-wrap; margin: .3rem 0; }
+ul.links { columns: 16rem; padding-left: 1.2rem; }
+a { color: var(--accent); overflow-wrap: anywhere; }
 figure { margin: 1rem 0; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
              border-radius: .5rem; }
@@ -65,7 +71,7 @@ class Words:
     """A table of text, whose lines may break.
 
     Attributes:
-        headers: of the columns.
+        headers: of the columns; all empty for none.
         rows: cells as text.
         marks: a word for each row, shown in a frame before the cell in column ``marked``; ``warning`` and ``critical``
             have a colour of their own. None where empty.
@@ -78,8 +84,16 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Link:
+    """Leads to another file of the same run: ``target`` is a path relative to the page, with ``/``."""
+
+    text: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Section:
-    """A part of the page, in this order: heading, paragraphs, tables of numbers and of text, pictures, block of
+    """A part of the page, in this order: heading, paragraphs, tables of numbers and of text, pictures, links, block of
     commands or configuration.
     """
 
@@ -89,6 +103,7 @@ class Section:
     pictures: tuple[Picture, ...] = ()
     code: str = ""
     words: Words | None = None
+    links: tuple[Link, ...] = ()
 
 
 def write_report(path: Path, title: str, summary: Sequence[tuple[str, str]], sections: Sequence[Section]) -> Path:
@@ -120,6 +135,8 @@ def _section(section: Section) -> str:
     if section.words:
         parts.append(_words(section.words))
     parts += [_picture(picture) for picture in section.pictures]
+    if section.links:
+        parts.append(_links(section.links))
     if section.code:
         parts.append(f"<pre><code>{escape(section.code)}</code></pre>")
     return "<section>\n" + "\n".join(parts) + "\n</section>"
@@ -128,12 +145,18 @@ def _section(section: Section) -> str:
 def _table(table: Table) -> str:
     lines = []
     for index, cells in enumerate(table.cells):
-        marks = (' class="best"' if (index, place) in table.best else "" for place in range(len(cells)))
+        marks = (_mark((index, place) in table.best, 0 < place < table.words) for place in range(len(cells)))
         row = "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(marks, cells, strict=True))
         lines.append(f"<tr>{row}</tr>")
     notes = "".join(f'\n<p class="note">{escape(note)}</p>' for note in table.notes)
     rows = "\n".join(lines)
-    return f'<div class="scroll"><table>\n{_head(table.headers)}\n<tbody>\n{rows}\n</tbody>\n</table></div>{notes}'
+    head = _head(table.headers, table.words)
+    return f'<div class="scroll"><table>\n{head}\n<tbody>\n{rows}\n</tbody>\n</table></div>{notes}'
+
+
+def _mark(best: bool, text: bool) -> str:
+    classes = " ".join(["best"] * best + ["text"] * text)
+    return f' class="{classes}"' if classes else ""
 
 
 def _words(words: Words) -> str:
@@ -149,9 +172,17 @@ def _words(words: Words) -> str:
     return f'<div class="scroll"><table class="words">\n{head}\n<tbody>\n{rows}\n</tbody>\n</table></div>'
 
 
-def _head(headers: Sequence[str]) -> str:
-    cells = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)
+def _head(headers: Sequence[str], words: int = 0) -> str:
+    if not any(headers):
+        return ""
+    marks = (_mark(False, 0 < place < words) for place in range(len(headers)))
+    cells = "".join(f'<th scope="col"{mark}>{escape(text)}</th>' for mark, text in zip(marks, headers, strict=True))
     return f"<thead><tr>{cells}</tr></thead>"
+
+
+def _links(links: Sequence[Link]) -> str:
+    lines = (f'<li><a href="{quote(link.target)}">{escape(link.text)}</a></li>' for link in links)
+    return f'<ul class="links">{"".join(lines)}</ul>'
 
 
 def _picture(picture: Picture) -> str:

@@ -10,13 +10,12 @@ from evaluation.comparison import Table, compare
 from evaluation.pictures.curves import draw_repeated_curves
 from evaluation.report.doctor import doctor_lines, doctor_summary, doctor_table
 from evaluation.report.history import History, best_score, read_histories, training_folders
-from evaluation.report.html import Picture, Section, write_report
+from evaluation.report.html import REPORT, Picture, Section, write_report
 from evaluation.result_row import RESULT, ResultRow, read_result
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_json
 
-REPORT = "report.html"
 CURVES = "curves.png"
 CAPTION = (
     "Losses: the total is weighted, its parts are not. Hardest pairs: green where the nearest negative is farther than "

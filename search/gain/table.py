@@ -14,17 +14,9 @@ KIND_WORDS = {FOUND: "found", RANDOM: "random", BASELINE: "baseline", INHERITED:
 def network_table(networks: Sequence[Trained]) -> str:
     """A line a network: mean and standard deviation over its seeds in percent, FLOPs and parameters; below the random
     archs of each recipe a line of their mean, with the standard deviation between the archs' means."""
-    several = any(network.recipe for network in networks)
-    rows = [("network", "kind", "recipe", "seeds", "mAP", "Rank-1", "FLOPs", "params")]
-    for network in networks:
-        rows.append(_cells(network.name, str(len(network.seeds)), [network]))
-        group = [each for each in networks if (each.kind, each.recipe) == (RANDOM, network.recipe)]
-        if len(group) > 1 and network is group[-1]:
-            rows.append(_cells(f"mean of {len(group)}", "", group))
-    if not several:
-        rows = [row[:2] + row[3:] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    words = 3 if several else 2
+    rows = network_cells(networks)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    words = word_columns(networks)
     lines = (
         "  ".join(
             cell.ljust(width) if place < words else cell.rjust(width)
@@ -33,6 +25,22 @@ def network_table(networks: Sequence[Trained]) -> str:
         for row in rows
     )
     return "\n".join(lines)
+
+
+def word_columns(networks: Sequence[Trained]) -> int:
+    """How many columns of the table are words: the recipe is named where there are several."""
+    return 3 if any(network.recipe for network in networks) else 2
+
+
+def network_cells(networks: Sequence[Trained]) -> list[tuple[str, ...]]:
+    """The lines of ``network_table``, the heading first, as cells."""
+    rows = [("network", "kind", "recipe", "seeds", "mAP", "Rank-1", "FLOPs", "params")]
+    for network in networks:
+        rows.append(_cells(network.name, str(len(network.seeds)), [network]))
+        group = [each for each in networks if (each.kind, each.recipe) == (RANDOM, network.recipe)]
+        if len(group) > 1 and network is group[-1]:
+            rows.append(_cells(f"mean of {len(group)}", "", group))
+    return rows if word_columns(networks) == 3 else [row[:2] + row[3:] for row in rows]
 
 
 def _cells(name: str, seeds: str, group: Sequence[Trained]) -> tuple[str, ...]:

@@ -13,50 +13,64 @@ GROUND_WORDS = {TEST: "on the test set", HOLDOUT: "on the held-out identities"}
 
 def arch_table(archs: Sequence[RankedArch]) -> str:
     """A line an arch, by FLOPs: its stand-alone scores, the mean over seeds, and what each supernet says."""
+    rows = arch_cells(archs)
+    least = (4, 8, 5, 6, 8, *[9] * len(archs[0].supernets))
+    widths = [max(size, *map(len, column)) for size, column in zip(least, zip(*rows, strict=True), strict=True)]
+    return "\n".join(
+        "  ".join([name.ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(cells, widths[1:], strict=True))])
+        for name, *cells in rows
+    )
+
+
+def arch_cells(archs: Sequence[RankedArch]) -> list[tuple[str, ...]]:
+    """The lines of ``arch_table``, the heading first, as cells; scores are in percent."""
     labels = list(archs[0].supernets)
-    width = max(len("arch"), *(len(arch.name) for arch in archs))
-    columns = [max(9, len(label)) for label in labels]
-    heads = (label.rjust(size) for label, size in zip(labels, columns, strict=True))
-    lines = ["  ".join(["arch".ljust(width), "   FLOPs", "seeds", "  test", "held-out", *heads])]
+    lines = [("arch", "FLOPs", "seeds", "test", "held-out", *labels)]
     for arch in sorted(archs, key=lambda each: each.flops):
-        shares = (f"{100 * arch.supernets[label]:.1f}".rjust(size) for label, size in zip(labels, columns, strict=True))
-        cells = [
-            arch.name.ljust(width),
-            format_flops(arch.flops).rjust(8),
-            str(len(arch.alone)).rjust(5),
-            f"{100 * arch.truth(TEST):.1f}".rjust(6),
-            f"{100 * arch.truth(HOLDOUT):.1f}".rjust(8),
-            *shares,
-        ]
-        lines.append("  ".join(cells))
-    return "\n".join(lines)
+        scores = (arch.truth(TEST), arch.truth(HOLDOUT), *(arch.supernets[label] for label in labels))
+        shares = (f"{100 * score:.1f}" for score in scores)
+        lines.append((arch.name, format_flops(arch.flops), str(len(arch.alone)), *shares))
+    return lines
 
 
 def verdict_table(verdict: Verdict, ground: str, archs: Sequence[RankedArch]) -> str:
     """A line a ranker, then the ceiling, what chance would give, and what the supernets' taus are above others."""
-    count, supernets = len(archs), list(archs[0].supernets)
-    columns = ("ranker", "tau", "rho", "tau given FLOPs", f"best {verdict.k}", "regret")
-    rows = [
-        (label, _text(own.tau), _text(own.rho), _text(own.tau_given_flops), _share(own.precision), _points(own.regret))
-        for label, own in verdict.rankers.items()
-    ]
-    noise = "no arch was trained with two seeds: how much of this is noise is not known; give --repeats 2"
+    rows = verdict_cells(verdict, len(archs))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += verdict_notes(verdict, archs)
+    return "\n".join([verdict_title(ground, len(archs)), *(f"  {line}" for line in lines)])
+
+
+def verdict_title(ground: str, count: int) -> str:
+    """What rankers of ``count`` archs are held against."""
+    return f"against stand-alone mAP {GROUND_WORDS[ground]}, {count} archs, {100 * CONFIDENCE:.0f} % intervals"
+
+
+def verdict_cells(verdict: Verdict, count: int) -> list[tuple[str, ...]]:
+    """The lines of ``verdict_table``, the heading first, as cells; ``count`` is of archs."""
+    rows = [("ranker", "tau", "rho", "tau given FLOPs", f"best {verdict.k}", "regret")]
+    for label, own in verdict.rankers.items():
+        taus = (_text(own.tau), _text(own.rho), _text(own.tau_given_flops))
+        rows.append((label, *taus, _share(own.precision), _points(own.regret)))
     if verdict.ceiling is not None:
         best = verdict.ceiling
         rows.append(("a perfect ranker", f"{best.tau:.2f}", f"{best.rho:.2f}", "", "", ""))
         rows.append(("seed against seed", _text(best.tau_of_seeds), _text(best.rho_of_seeds), "", "", ""))
+    rows.append(("chance", "0.00", "0.00", "0.00", _share(verdict.k / count), ""))
+    return rows
+
+
+def verdict_notes(verdict: Verdict, archs: Sequence[RankedArch]) -> list[str]:
+    """What of it is noise, and what the supernets' taus are above others."""
+    noise = "no arch was trained with two seeds: how much of this is noise is not known; give --repeats 2"
+    if verdict.ceiling is not None:
+        best = verdict.ceiling
         noise = (
             f"mAP differs by {_points(best.noise)} between seeds of an arch and by {_points(best.spread)} between archs"
         )
         noise += " (standard deviations)"
-    rows.append(("chance", "0.00", "0.00", "0.00", _share(verdict.k / count), ""))
-    widths = [max(len(row[column]) for row in (columns, *rows)) for column in range(len(columns))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (columns, *rows)
-    ]
-    title = f"against stand-alone mAP {GROUND_WORDS[ground]}, {count} archs, {100 * CONFIDENCE:.0f} % intervals"
-    return "\n".join([title, *(f"  {line}" for line in [*lines, noise, *_differences(verdict, supernets)])])
+    return [noise, *_differences(verdict, list(archs[0].supernets))]
 
 
 def _differences(verdict: Verdict, supernets: Sequence[str]) -> list[str]:

@@ -69,20 +69,30 @@ def compare_ways(archs: Sequence[Ways], supernet: str, epochs: int) -> WaysCompa
 
 def ways_table(ways: WaysCompared) -> str:
     """``ways`` as text."""
+    rows = ways_cells(ways)
+    width = max(len(name) for name, _, _ in rows)
+    lines = [f"  {name.ljust(width)}  {mAP:>5}{gain and '  '}{gain}" for name, mAP, gain in rows]
+    return "\n".join([ways_title(ways), *lines])
+
+
+def ways_title(ways: WaysCompared) -> str:
+    """What is in the table."""
+    return f"mean mAP on the test set (%) of the same {ways.count} archs, by the way to their weights"
+
+
+def ways_cells(ways: WaysCompared) -> list[tuple[str, str, str]]:
+    """The lines of ``ways_table`` as cells: the way, mean mAP in percent, how much it is above that from scratch."""
     rows = [
         (f"{ways.supernet}, as it is", ways.inherited, ways.inherited_over_scratch),
         (f"{ways.supernet} + {ways.epochs} epochs", ways.tuned, ways.tuned_over_scratch),
         ("from scratch", ways.scratch, None),
     ]
-    width = max(len(name) for name, _, _ in rows)
-    lines = [f"  {name.ljust(width)}  {100 * value:5.1f}{_over(gain)}" for name, value, gain in rows]
-    title = f"mean mAP on the test set (%) of the same {ways.count} archs, by the way to their weights"
-    return "\n".join([title, *lines])
+    return [(name, f"{100 * value:.1f}", _over(gain)) for name, value, gain in rows]
 
 
 def _over(gain: Difference | None) -> str:
-    """``"  +1.5 over from scratch (0.3 to 2.7)"``."""
+    """``"+1.5 over from scratch (0.3 to 2.7)"``."""
     if gain is None:
         return ""
     interval = "" if gain.low is None else f" ({100 * gain.low:.1f} to {100 * gain.high:.1f})"
-    return f"  {100 * gain.value:+.1f} over from scratch{interval}"
+    return f"{100 * gain.value:+.1f} over from scratch{interval}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_table
+from evaluation.report.cross_domain import write_matrix_report
 from evaluation.retrieval.scores import ReidScore
 
 
@@ -18,8 +19,15 @@ MATRIX = Matrix(
         Row("resnet18", "market1501: 751 identities", (Cell(score(0.3)), Cell(None, "not found"), Cell(score(0.12)))),
         Row("MLR-210M-A", "synthetic", (Cell(score(0.1)), Cell(None, "not found"), Cell(None, "no images"))),
     ),
-    ("cosine distance",),
+    (("cosine distance", "passed over: identity -1"), (), ("cosine distance", "passed over: nothing")),
 )
+NOTES = [
+    "msmt17: left out, not found",
+    "a|b, MLR-210M-A: left out, no images",
+    "cosine distance",
+    "market1501: passed over: identity -1",
+    "a|b: passed over: nothing",
+]
 
 
 def test_terminal():
@@ -28,7 +36,7 @@ def test_terminal():
     assert lines[1].split() == ["network", "trained", "on", "market1501", "msmt17", "a|b"]
     assert lines[3].endswith("30.0 / 29.0 / 60.0       -  12.0 / 11.0 / 24.0")
     assert len({len(line) for line in lines[2:4]}) == 1, "columns are aligned"
-    assert lines[5:] == ["msmt17: left out, not found", "a|b, MLR-210M-A: left out, no images", "cosine distance"]
+    assert lines[5:] == NOTES, "what was left out, and the rules of every column"
 
 
 def test_markdown():
@@ -36,7 +44,7 @@ def test_markdown():
     assert lines[2] == r"| network | trained on | market1501 | msmt17 | a\|b |"
     assert lines[3] == "| --- | --- | ---: | ---: | ---: |"
     assert lines[5] == "| MLR-210M-A | synthetic | 10.0 / 9.0 / 20.0 | - | - |"
-    assert lines[-1] == "- cosine distance"
+    assert lines[-len(NOTES) :] == [f"- {note}" for note in NOTES]
 
 
 def test_json():
@@ -44,3 +52,14 @@ def test_json():
     assert data["datasets"] == ["market1501", "msmt17", "a|b"]
     assert data["rows"][0]["scores"]["a|b"] == score(0.12).as_dict()
     assert data["rows"][1]["scores"]["msmt17"] == {"skipped": "not found"}
+    assert (
+        data["rules"]["market1501"] == ["cosine distance", "passed over: identity -1"] and not data["rules"]["msmt17"]
+    )
+
+
+def test_page(read_page, tmp_path):
+    page = read_page(write_matrix_report(tmp_path / "report.html", MATRIX, "python x > y"))
+    assert page.all("p")[1:] == NOTES and page.all("code") == ["python x > y"] and not page.links
+    first = ["resnet18", "market1501: 751 identities", "30.0 / 29.0 / 60.0", "-", "12.0 / 11.0 / 24.0"]
+    assert page.all("td")[:5] == first
+    assert page.all("dd") == ["30.0 %, resnet18", "12.0 %, resnet18", "3 of 6"]

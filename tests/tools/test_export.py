@@ -36,6 +36,7 @@ from tools.jobs.zoo import add
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+FILES = ["Small-int8.onnx", "Small.json", "Small.onnx"]
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 
 
@@ -65,9 +66,9 @@ def whole(run, make_job, tmp_path_factory) -> Path:
     return out
 
 
-def test_rows_say_what_is_so(run, whole):
+def test_rows_say_what_is_so(run, whole, read_page):
     told, result = read_json(whole / "Small.json"), read_result(run)
-    assert sorted(path.name for path in whole.iterdir()) == ["Small-int8.onnx", "Small.json", "Small.onnx"]
+    assert sorted(path.name for path in whole.iterdir()) == [*FILES, "report.html"]
     full, small, rival, small_rival = told["rows"]
     names = ["Small.onnx", "Small-int8.onnx", "mobilenetv2 (untrained)", "mobilenetv2-int8 (untrained)"]
     assert [row["file"] for row in told["rows"]] == names
@@ -89,6 +90,12 @@ def test_rows_say_what_is_so(run, whole):
     assert (small_rival["precision"], small_rival["parity"], small_rival["mAP"]) == ("int8", {}, None)
     assert small_rival["bytes"] < 0.4 * rival["bytes"] and small_rival["flops"] == rival["flops"]
     assert told["target"] == "onnx-cpu-1t" and told["scored_on"] == "synthetic" and told["opset"] == 17
+    cells = read_page(whole / "report.html").all("td")
+    for row in told["rows"]:
+        assert f"{row['bytes'] / 1e6:.2f}" == cells[cells.index(row["file"]) + 1]
+        assert f"{row['median_ms']:.2f}" in cells and f"{row['images_per_second']:.0f}" in cells
+    assert f"{small['parity']['training']['mean_cosine']:.7f}" in cells and f"{100 * full['mAP']:.2f}" in cells
+    assert told["machine"]["processor"] in cells
 
 
 @pytest.mark.parametrize("name", ["Small.onnx", "Small-int8.onnx"])
@@ -147,7 +154,8 @@ def test_nothing_stays_that_was_made_of_an_earlier_file(call, run, tmp_path, mon
     assert [path.read_text() for path in sorted(out.iterdir())] == ["earlier"] * 3
     done = call("export", run, "--out", out, "--resume")
     assert done.code == 0, done.err
-    assert sorted(path.name for path in out.iterdir()) == ["Small.json", "Small.onnx"]
+    assert sorted(path.name for path in out.iterdir()) == ["Small.json", "Small.onnx", "report.html"]
+    assert done.out.rstrip().endswith(f"report: {out / 'report.html'}")
     assert "Small-int8.onnx, quantised from the file that was here before; --int8 writes it again" in done.out
     assert [row["file"] for row in read_json(out / "Small.json")["rows"]] == ["Small.onnx"]
 

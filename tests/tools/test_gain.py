@@ -89,7 +89,7 @@ def test_networks_are_what_they_are_called(whole, search_run):
     assert imread(whole / "gain.png").shape[1] > 400 and data["command"] and data["commit"]
 
 
-def test_ways_are_of_one_arch(whole, supernet_run):
+def test_ways_are_of_one_arch(whole, supernet_run, read_page):
     """As evaluated on the supernet's weights, and trained on from there for a quarter of an epoch, which is one."""
     data = _data(whole)["ways"]
     scratch, inherited, tuned = data["networks"]
@@ -102,9 +102,14 @@ def test_ways_are_of_one_arch(whole, supernet_run):
     assert saved["weights"] == f"supernet:{supernet_run}"
     assert saved["supernet_sha256"] == sha256(supernet_run / "supernet.safetensors")
     assert [each["name"] for each in data["gains"]] == ["inherited", "inherited and trained on"]
+    cells = read_page(whole / "report.html").all("td")
+    for each in (inherited, tuned):
+        start = cells.index(each["name"])
+        assert cells[start + 3 : start + 5] == [f"{100 * each[key][0]:.1f}" for key in ("mAP", "rank1")]
+    assert all(each["sentence"] in cells for each in data["gains"])
 
 
-def test_finished_runs_are_kept(whole, search_run, supernet_run, make_job, monkeypatch, tmp_path):
+def test_finished_runs_are_kept(whole, search_run, supernet_run, make_job, read_page, monkeypatch, tmp_path):
     """More seeds train those alone; an interrupted training goes on with --resume, and not without."""
     out, calls, left = tmp_path / "run", [], iter([1, 2, 3])
     shutil.copytree(whole, out)
@@ -148,9 +153,12 @@ def test_finished_runs_are_kept(whole, search_run, supernet_run, make_job, monke
     assert gained["value"] == pytest.approx(sum(tuned["mAP"]) / 2 - sum(scratch["mAP"]) / 2)
     # 0.02 and 0.06 apart: errors 0.01 and 0.03
     assert gained["error"] == pytest.approx(0.1**0.5 / 10)
+    words = f"{100 * gained['value']:+.1f} ({100 * gained['low']:.1f} to {100 * gained['high']:.1f})"
+    page = read_page(out / "report.html")
+    assert words in page.all("td") and page.pictures == [(out / "gain.png").read_bytes()]
 
 
-def test_recipes_beside_each_other(search_run, make_job, monkeypatch, tmp_path, call):
+def test_recipes_beside_each_other(search_run, make_job, read_page, monkeypatch, tmp_path, call):
     """As typed, with a stand-in for training: each recipe's runs in a folder of its own, at the length asked for."""
     made = []
 
@@ -181,6 +189,10 @@ def test_recipes_beside_each_other(search_run, make_job, monkeypatch, tmp_path, 
     assert base["name"] == "recipe gain" and base["first"] == "resnet18 (standard)"
     assert base["mAP"]["value"] == pytest.approx(score["standard", "resnet18"] - score["mlr", "resnet18"])
     assert done.out.count(data["gains"][-1]["sentence"]) == 1
+    page = read_page(tmp_path / "out" / "report.html")
+    assert [each["sentence"] in page.all("td") for each in data["gains"]] == [True] * len(data["gains"])
+    assert yaml.safe_load(page.all("code")[1])["config"]["retrain"].keys() == {"standard", "mlr"}
+    assert done.out.rstrip().endswith(f"report: {tmp_path / 'out' / 'report.html'}")
 
 
 def test_random_archs_that_were_drawn_before(search_run, make_job, call, refused, monkeypatch, tmp_path):

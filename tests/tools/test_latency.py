@@ -26,7 +26,7 @@ def space(tmp_path):
     return path
 
 
-def test_table_error_and_picture(call, space, tmp_path, data_root, monkeypatch):
+def test_table_error_and_picture(call, space, read_page, tmp_path, data_root, monkeypatch):
     for name in ("build_table", "prediction_error"):
         short = functools.partial(getattr(job, name), rounds=2, seconds=0, progress=False)
         monkeypatch.setattr(job, name, short)
@@ -39,6 +39,14 @@ def test_table_error_and_picture(call, space, tmp_path, data_root, monkeypatch):
     written = json.loads((out / "latency.json").read_text())
     errors = sorted(abs(row["predicted_ms"] / row["measured_ms"] - 1) for row in written["rows"])
     assert written["worst"] == pytest.approx(errors[-1], rel=1e-2, abs=1e-3)
+    page, shares = read_page(out / "report.html"), [f"{100 * written[key]:.1f} %" for key in ("median", "worst")]
+    assert page.all("dd")[:3] == [*shares, f"{written['spearman']:.3f}"]
+    rows = sorted(written["rows"], key=lambda row: row["flops"])
+    assert page.all("td")[2:16:4] == [f"{row['measured_ms']:.3f}" for row in rows]
+    assert page.pictures == [(out / "latency_error.png").read_bytes()] and page.all("p")[1] in done.out
+    assert written["machine"]["torch"] in page.all("td") and done.out.rstrip().endswith(
+        f"report: {out / 'report.html'}"
+    )
 
 
 @pytest.mark.parametrize(

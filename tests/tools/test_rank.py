@@ -95,7 +95,7 @@ def test_held_out_identities_stay_out_of_the_trainings(ranking):
         assert read_result(ranking / "alone" / f"{name}-s0").train_set.startswith("synthetic: 14 identities")
 
 
-def test_figures_are_of_these_scores(ranking, supernets):
+def test_figures_are_of_these_scores(ranking, supernets, read_page):
     data = _data(ranking)
     for ground in ("test", "holdout"):
         truth = [row[f"mean_{ground}"] for row in data["archs"]]
@@ -106,6 +106,17 @@ def test_figures_are_of_these_scores(ranking, supernets):
             assert found["regret"] == pytest.approx(max(truth) - truth[int(np.argmax(scores))])
         assert data["against"][ground]["ceiling"] is None
     assert imread(ranking / "ranking.png").shape[1] > 1000  # two panels
+    page = read_page(ranking / "report.html")
+    tau = data["against"]["test"]["rankers"][str(supernets[1])]["tau"]
+    words = f"{tau['value']:.2f} ({tau['low']:.2f} to {tau['high']:.2f})"
+    assert page.all("dd")[2] == words and words in page.all("td") and len(page.pictures) == 1
+    for row in data["archs"]:
+        scores = (row["mean_test"], row["mean_holdout"], *(row["supernets"][str(run)] for run in supernets))
+        start = page.all("td").index(row["name"])
+        assert page.all("td")[start + 3 : start + 7] == [f"{100 * score:.1f}" for score in scores]
+    command, settings = page.all("code")
+    assert data["commit"] in command and yaml.safe_load(settings)["config"]["retrain"]["identities"] == 4
+    assert yaml.safe_load(settings)["config"]["data"]["retrain_on_holdout"] is False
     assert data["command"] and data["commit"]
 
 
@@ -152,7 +163,7 @@ def test_going_on_trains_only_what_is_missing(ranking, supernets, make_job, monk
     assert data["against"]["test"]["ceiling"]["noise"] == pytest.approx(0.04 / 2**0.5)
 
 
-def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_job, call, refused, tmp_path):
+def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_job, call, refused, read_page, tmp_path):
     """By what the network scores that the supernet's weights became; no other row changes."""
     out, label = tmp_path / "run", str(supernets[0])
     shutil.copytree(ranking, out)
@@ -177,6 +188,8 @@ def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_j
     asked = ("--n", 4, "--band", "2.5M", "--within", 0.5, "--repeats", 1, "--supernet", supernets[0], "--out", out)
     done = call("rank", *asked, "--no-train", "--finetune-epochs", 2)
     assert done.code == 0 and re.search(rf"{re.escape(tuned)} +{100 * means['tuned']:.1f}  [+-]", done.out), done.err
+    page = read_page(out / "report.html")
+    assert page.all("td")[page.all("td").index("from scratch") + 1] == f"{100 * means['scratch']:.1f}"
     (out / "alone" / "B00-inherited-2ep-s0" / "result.json").unlink()
     refused(call("rank", *asked, "--no-train", "--finetune-epochs", 2), "3 of 4 archs have a finished")
     other = (*asked[:-4], "--supernet", supernets[1], "--out", out)
@@ -198,7 +211,9 @@ def test_finished_runs_of_given_archs(ranking, supernets, call, tmp_path):
     assert f"{label}  " in done.out and f"{tau['value']:.2f} ({tau['low']:.2f} to {tau['high']:.2f})" in done.out
     assert "it is not known that " in done.out  # no configuration beside the weights says who they were trained on
     assert "give --repeats 2" in done.out and "data.retrain_on_holdout=false" in done.out
-    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["ranking.json", "ranking.png"]
+    names = ["ranking.json", "ranking.png", "report.html"]
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == names
+    assert done.out.rstrip().endswith(f"report: {tmp_path / 'again' / 'report.html'}")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from evaluation.comparison import comparison_table, markdown_table
 from evaluation.report.comparison import write_comparison_report
 from evaluation.report.history import training_folders
+from evaluation.report.html import REPORT
 from evaluation.report.training import command_of, config_of
 from evaluation.result_row import ResultRow, read_result
 from reid.engine.checkpoint import read_about
@@ -36,7 +37,7 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
         rows = _with_fresh_latency(rows, runs)
     candidates, arch = _search_results(search)
     page = write_comparison_report(
-        out / "report.html",
+        out / REPORT,
         rows,
         candidates=candidates,
         arch=arch,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_table
 from evaluation.protocols import Protocol
+from evaluation.report.cross_domain import write_matrix_report
+from evaluation.report.html import REPORT
 from evaluation.result_row import RESULT, read_result
 from reid.engine.device import describe_device
 from reid.errors import UserError
@@ -16,7 +18,7 @@ from reid.files import write_json, write_text
 from tools.cli import Job
 from tools.jobs.datasets import named, open_test_sets
 from tools.jobs.opening import announce, shown
-from tools.jobs.provenance import command, commit
+from tools.jobs.provenance import command, commit, made_by
 from tools.jobs.result import WEIGHTS, Wanted, measure
 from tools.jobs.subject import Subject, load_network, network_subject, onnx_subject
 
@@ -34,8 +36,8 @@ class Entry:
 
 
 def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protocol: Protocol) -> Path:
-    """Evaluates each run's network on each data set; prints the matrix, writes it into ``job.out`` as ``matrix.json``
-    and ``matrix.md``, and returns the latter's path.
+    """Evaluates each run's network on each data set; prints the matrix, writes it into ``job.out`` as ``matrix.json``,
+    ``matrix.md`` and ``report.html``, and returns the path of the second.
 
     What is not at hand is left out and said. Features are kept: a second call, or one with more runs, computes what is
     new.
@@ -53,20 +55,21 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
         [("runs", ", ".join(map(shown, runs))), ("data", ", ".join(datasets)), ("device", describe_device(job.device))],
     )
     entries = [_entry(job, run, protocol) for run in runs]
-    rules: tuple[str, ...] = ()
+    rules: dict[str, tuple[str, ...]] = dict.fromkeys(datasets, ())
     rows = []
     for entry in entries:
         cells = []
         for name in datasets:
             cell, found = _cell(job, entry, name, protocol)
             cells.append(cell)
-            rules = rules or found
+            rules[name] = rules[name] or found
         rows.append(Row(entry.name, entry.train_set, tuple(cells)))
     if all(cell.score is None for row in rows for cell in row.cells):
         raise UserError(f"nothing could be evaluated; {rows[0].name}: {rows[0].cells[0].reason}")
-    matrix = Matrix(_columns(datasets), tuple(rows), rules)
+    matrix = Matrix(_columns(datasets), tuple(rows), tuple(rules.values()))
     print(matrix_table(matrix))
     write_json(job.out / MATRIX, {**matrix.as_dict(), "command": command(), "commit": commit()})
+    write_matrix_report(job.out / REPORT, matrix, made_by())
     return Path(shown(write_text(job.out / "matrix.md", matrix_markdown(matrix) + "\n")))
 
 

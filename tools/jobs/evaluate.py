@@ -135,7 +135,13 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
 
 def _wanted(job: Job, request: Request, unseen: bool) -> Wanted:
     return Wanted(
-        request.protocol, request.calibrate, job.experiment.data, unseen, request.save_features, request.projector
+        request.protocol,
+        request.calibrate,
+        job.experiment.data,
+        unseen,
+        request.save_features,
+        request.projector,
+        page=True,
     )
 
 

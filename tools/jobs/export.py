@@ -22,6 +22,7 @@ from evaluation.export import (
 )
 from evaluation.export.parity import LARGEST_SHARE, LEAST_COSINE
 from evaluation.protocols import Protocol
+from evaluation.report.html import REPORT
 from reid.errors import UserError
 from reid.files import write_json
 from reid.models.network import ReidNetwork
@@ -30,6 +31,7 @@ from search.latency.machine import describe_machine
 from supernet.zoo import FOLDER
 from tools.cli import Job
 from tools.jobs.data import Source, open_source
+from tools.jobs.export_report import write_export_report
 from tools.jobs.export_rivals import fresh_networks, rival_files
 from tools.jobs.export_source import PROBE, Trained, about_of, find_trained, trained_on, training_pixels
 from tools.jobs.export_speed import TARGET, measure_speeds
@@ -94,14 +96,16 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
             files = [_scored(file, data, job) for file in files]
         rows = _timed([*files, *rivals])
     print(f"\n{export_table(rows)}")
-    return write_json(paths[2], _told(rows, trained, data, request, calibration))
+    told = _told(rows, trained, data, request, calibration)
+    write_export_report(job.out, rows, told)
+    return write_json(paths[2], told)
 
 
 def _remove_stale(int8: Path, told: Path, request: Request) -> None:
     """Removes what was made of the file that has just been written again, so that nothing stays that is not of it."""
     if int8.exists() and not request.int8:
         print(f"  removed   {shown(int8)}, quantised from the file that was here before; --int8 writes it again")
-    for path in (int8, told):
+    for path in (int8, told, told.with_name(REPORT)):
         path.unlink(missing_ok=True)
 
 

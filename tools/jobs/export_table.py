@@ -67,15 +67,21 @@ def _finite(parity: Parity) -> dict[str, float | None]:
 
 
 def export_table(rows: Sequence[ExportRow]) -> str:
-    """The rows and what the columns mean, in which nothing is left out but columns that nothing is known of."""
-    lines = [HEADER, *map(_cells, rows)]
-    columns = [column for column in zip(*lines, strict=True) if set(column[1:]) != {"-"}]
+    """The rows and what the columns mean."""
+    columns = list(zip(*export_cells(rows), strict=True))
     widths = [max(map(len, column)) for column in columns]
     table = []
     for label, *figures in zip(*columns, strict=True):
         right = (figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))
         table.append("  ".join([label.ljust(widths[0]), *right]))
-    return "\n".join([*table, *_notes(rows)])
+    return "\n".join([*table, *export_notes(rows)])
+
+
+def export_cells(rows: Sequence[ExportRow]) -> list[tuple[str, ...]]:
+    """The table's lines, the heading first, in which nothing is left out but columns that nothing is known of."""
+    lines = [HEADER, *map(_cells, rows)]
+    columns = [column for column in zip(*lines, strict=True) if set(column[1:]) != {"-"}]
+    return list(zip(*columns, strict=True))
 
 
 def _cells(row: ExportRow) -> tuple[str, ...]:
@@ -95,7 +101,8 @@ def _cells(row: ExportRow) -> tuple[str, ...]:
     )
 
 
-def _notes(rows: Sequence[ExportRow]) -> list[str]:
+def export_notes(rows: Sequence[ExportRow]) -> list[str]:
+    """What the columns mean, and which file is not to be used as it is."""
     notes = [
         "difference, cosine: to PyTorch's embeddings, the largest of a number, the mean and the least of an image",
         f"ms: one image on one CPU thread, median and least of the rounds; images/s: {BATCH} images a call, one thread",

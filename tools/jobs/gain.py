@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from reid.config import config_to_dict
 from reid.engine.device import describe_device
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
@@ -19,6 +21,7 @@ from tools.jobs.contenders import Contender, baselines, found_archs, given_rival
 from tools.jobs.data import Source, open_source
 from tools.jobs.gain_result import Measured, write_gain
 from tools.jobs.opening import announce, recipe_lines, shown
+from tools.jobs.page_parts import used_settings
 from tools.jobs.stand_alone import Training, check_resumed, check_trainings, train_missing
 from tools.jobs.supernet_scores import open_supernet
 from tools.jobs.ways import Inheriting, check_ways, plan_ways, take_ways
@@ -100,7 +103,14 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
         train_missing(trainings[recipe], own)
     if ways is not None:
         take_ways(ways, found, job)
-    return write_gain(job.out, Measured(contenders, trainings, ways, band, asked.search, source.dataset.name))
+    config = used_settings(experiment, ["cost_input_size"]) | {"retrain": _recipes(jobs)}
+    return write_gain(job.out, Measured(contenders, trainings, ways, band, asked.search, source.dataset.name, config))
+
+
+def _recipes(jobs: Mapping[str, Job]) -> dict[str, Any]:
+    """The recipes by their names; the config's own by itself."""
+    recipes = {name: config_to_dict(job.experiment.retrain) for name, job in jobs.items()}
+    return recipes.get("", recipes)
 
 
 def _check_names(contenders: Sequence[Contender]) -> None:

@@ -1,4 +1,4 @@
-"""What a measurement of gains leaves: a table and sentences on the terminal, ``gain.json`` and ``gain.png``."""
+"""What a measurement of gains leaves: table and sentences on the terminal, ``gain.json``, ``gain.png`` and a page."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from search.gain.table import network_table
 from search.ranking.sampling import Band
 from search.ranking.statistics import CONFIDENCE
 from tools.jobs.contenders import Contender
+from tools.jobs.gain_report import write_gain_report
 from tools.jobs.opening import shown
 from tools.jobs.provenance import command, commit
 from tools.jobs.stand_alone import Training
@@ -37,6 +38,7 @@ class Measured:
         band: FLOPs that random archs are from.
         search: run folder of the search.
         dataset: name of the data.
+        config: the resolved configuration, with every recipe.
     """
 
     contenders: Sequence[Contender]
@@ -45,10 +47,14 @@ class Measured:
     band: Band
     search: Path
     dataset: str
+    config: Mapping[str, Any]
+
+
+NOTE = "note: inherited weights have had the supernet's training too, which is in no row's epochs"
 
 
 def write_gain(out: Path, measured: Measured) -> Path:
-    """Prints the table and what follows from it, and writes both files into ``out``; returns the path of ``gain.json``.
+    """Prints the table and what follows from it, and writes the files into ``out``; returns the path of ``gain.json``.
 
     Raises:
         UserError: a run's result is damaged, or results were scored on different images.
@@ -63,12 +69,17 @@ def write_gain(out: Path, measured: Measured) -> Path:
     by_ways = [each for three in inherited.values() for each in way_gains(*three)]
     print(network_table(networks))
     print("\n" + "\n".join(each.sentence for each in made))
+    rows = [each for three in inherited.values() for each in three]
     if inherited:
-        print("\n" + network_table([each for three in inherited.values() for each in three]))
+        print("\n" + network_table(rows))
         print("\n" + "\n".join(each.sentence for each in by_ways))
-        print("note: inherited weights have had the supernet's training too, which is in no row's epochs")
-    draw_gain(_panels(measured, networks, inherited), out / PICTURE)
-    return write_json(out / GAIN, _data(measured, networks, made, inherited, by_ways))
+        print(NOTE)
+    picture = draw_gain(_panels(measured, networks, inherited), out / PICTURE)
+    data = _data(measured, networks, made, inherited, by_ways)
+    settings = {key: data[key] for key in ("dataset", "search", "band", "seeds", "intervals")}
+    settings["config"] = dict(measured.config)
+    write_gain_report(out, picture, networks, made, rows, by_ways, (NOTE,), settings)
+    return write_json(out / GAIN, data)
 
 
 def _trained(name: str, kind: str, recipe: str, runs: Sequence[Path]) -> Trained:

@@ -8,10 +8,20 @@ from pathlib import Path
 from evaluation.pictures.latency_error import draw_latency_error
 from reid.files import write_json
 from search.cost import CostTable
-from search.latency import LatencyError, build_table, check_available, describe_error, parse_target, prediction_error
+from search.latency import (
+    LatencyError,
+    LatencyTable,
+    build_table,
+    check_available,
+    describe_error,
+    parse_target,
+    prediction_error,
+)
+from search.latency.machine import describe_machine
 from search.limits import format_latency
 from supernet.space import Space, describe
 from tools.jobs import data
+from tools.jobs.latency_report import images_a_call, write_latency_report
 from tools.jobs.opening import announce, shown
 
 PICTURE = "latency_error.png"
@@ -19,11 +29,12 @@ PICTURE = "latency_error.png"
 
 @dataclass(frozen=True)
 class LatencyRun:
-    """Where a table is, how good it is, and the picture of that."""
+    """Where a table is, how good it is, and the picture and the page of that."""
 
     table: Path
     error: LatencyError
     picture: Path
+    report: Path
 
 
 def latency_folder() -> Path:
@@ -34,36 +45,49 @@ def latency_folder() -> Path:
 def measure_space(space: Space, target_name: str, out: Path, networks: int = 30, seed: int = 0) -> LatencyRun:
     """Builds (or completes) the latency table of ``space`` and says how far off it is on ``networks`` whole networks.
 
-    Writes ``latency_error.png`` and ``latency.json`` (the error, network by network) into ``out``.
+    Writes ``latency_error.png``, ``latency.json`` (the error, network by network, and the machine) and ``report.html``
+    into ``out``.
 
     Raises:
         UserError: the target is unknown, or this machine cannot run it.
     """
     target = parse_target(target_name)
     check_available(target)
-    per = "one image a call" if target.batch == 1 else f"{target.batch} images a call"
     announce(
         f"latency of space {space.name}",
-        [("space", describe(space)), ("target", f"{target.name}, {per}"), ("tables", shown(latency_folder()))],
+        [
+            ("space", describe(space)),
+            ("target", f"{target.name}, {images_a_call(target)}"),
+            ("tables", shown(latency_folder())),
+        ],
     )
     costs = CostTable()
     table = build_table(space, target, latency_folder(), costs=costs)
     if table.note:
         print(f"note: {table.note}")
     error = prediction_error(table, space, networks, seed, costs=costs)
-    fit = table.correction
-    print(
-        f"{len(table.parts)} parts; ms = {fit.scale:.3f} x their sum {fit.offset_ms:+.3f}; "
-        f"a call by itself {1e3 * table.call_ms:.0f} us"
-    )
-    print(f"predictions: {describe_error(error)}")
-    measured = [row.measured_ms for row in error.rows]
-    print(f"networks: {format_latency(min(measured))} to {format_latency(max(measured))}")
-    predicted = [row.predicted_ms for row in error.rows]
+    lines = _lines(table, error)
+    print("\n".join(lines))
+    predicted, measured = [row.predicted_ms for row in error.rows], [row.measured_ms for row in error.rows]
     title = f"{space.name} on {target.name}"
     picture = draw_latency_error(predicted, measured, [row.flops for row in error.rows], out / PICTURE, title)
-    write_json(out / "latency.json", _error_to_dict(error, target.name, space))
-    return LatencyRun(table.path, error, picture)
+    machine = describe_machine(target)
+    write_json(out / "latency.json", {**_error_to_dict(error, target.name, space), "machine": machine})
+    lines += [f"note: {table.note}"] * bool(table.note)
+    return LatencyRun(
+        table.path, error, picture, write_latency_report(out, picture, space, target, error, lines, machine)
+    )
+
+
+def _lines(table: LatencyTable, error: LatencyError) -> list[str]:
+    """How times are made of parts, and how far predictions are off."""
+    fit, measured = table.correction, [row.measured_ms for row in error.rows]
+    return [
+        f"{len(table.parts)} parts; ms = {fit.scale:.3f} x their sum {fit.offset_ms:+.3f}; "
+        f"a call by itself {1e3 * table.call_ms:.0f} us",
+        f"predictions: {describe_error(error)}",
+        f"networks: {format_latency(min(measured))} to {format_latency(max(measured))}",
+    ]
 
 
 def _error_to_dict(error: LatencyError, target: str, space: Space) -> dict:

@@ -71,3 +71,8 @@ def commit() -> str:
     """The checkout's git commit when this process began, with ``+`` where files were changed; that of a
     copy by ``git archive``; ``"unknown"`` in any other."""
     return _AT_START
+
+
+def made_by() -> str:
+    """The command and the commit, as pages have them."""
+    return f"{command()}\n# at commit {commit()}"

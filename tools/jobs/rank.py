@@ -22,6 +22,7 @@ from tools.jobs.data import describe as describe_images
 from tools.jobs.given_archs import given_archs
 from tools.jobs.learning import IN_RANK, Lessons, learn_from, ranking_file, with_learnt
 from tools.jobs.opening import announce, recipe_lines, shown
+from tools.jobs.page_parts import used_settings
 from tools.jobs.provenance import sha256
 from tools.jobs.rank_result import write_ranking
 from tools.jobs.rank_ways import compare, contenders, tuned_label, tuned_scores
@@ -38,6 +39,9 @@ from tools.jobs.train_supernet import WEIGHTS
 from tools.jobs.ways import Inheriting, check_ways, plan_ways, take_ways
 
 ARCHS, ALONE = "archs", "alone"
+
+SCORED_BY = ("cost_input_size", "calibration_batches", "calibration_batch_size", "eval_batch_size", "precision")
+"""Keys of a search that supernets' scores, and costs, depend on."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,8 @@ def rank(job: Job, asked: Asked) -> Path:
     about = {"dataset": source.dataset.name, "supernet_sha256": digests}
     if files:
         about["learnt_from_sha256"] = {shown(file): sha256(file) for file in files}
-    return write_ranking(job.out, ranked, wanted, job.seed, about, ways and compare(ways, ranked))
+    config = used_settings(experiment, SCORED_BY)
+    return write_ranking(job.out, ranked, wanted, job.seed, about, ways and compare(ways, ranked), config)
 
 
 def _archs(job: Job, asked: Asked, space: Space, table: CostTable) -> list[tuple[NamedArch, Path]]:

@@ -1,10 +1,11 @@
-"""What a ranking leaves: tables on the terminal, ``ranking.json`` and ``ranking.png``."""
+"""What a ranking leaves: tables on the terminal, ``ranking.json``, ``ranking.png`` and a page."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from evaluation.pictures.ranking import RankingPanel, RankingPoint, draw_ranking
 from reid.files import write_json
@@ -14,6 +15,7 @@ from search.ranking.table import arch_table, verdict_table
 from search.ranking.ways import WaysCompared, ways_table
 from supernet.arch_forms import arch_to_dict
 from tools.jobs.provenance import command, commit
+from tools.jobs.rank_report import write_rank_report
 from tools.jobs.stand_alone import Training
 
 RANKING, PICTURE = "ranking.json", "ranking.png"
@@ -26,8 +28,9 @@ def write_ranking(
     seed: int,
     about: Mapping[str, object],
     ways: WaysCompared | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Prints the tables and writes both files into ``out``; returns the path of ``ranking.json``.
+    """Prints the tables and writes the files into ``out``; returns the path of ``ranking.json``.
 
     Args:
         ranked: archs that have a finished training at least.
@@ -35,6 +38,7 @@ def write_ranking(
         seed: of the resampling.
         about: what else the file says of data and supernets.
         ways: to the same archs' weights, where they were compared.
+        config: the resolved configuration, for the page.
     """
     verdicts = {ground: analyse(ranked, ground, seed) for ground in GROUNDS}
     print(arch_table(ranked))
@@ -43,19 +47,23 @@ def write_ranking(
     if ways is not None:
         print(f"\n{ways_table(ways)}")
     missing = [each.run.name for each in trainings if not each.finished]
-    if missing:
-        print(f"note: {len(missing)} of {len(trainings)} trainings are missing: {', '.join(missing)}")
-    draw_ranking(_panels(ranked, verdicts[TEST]), "stand-alone mAP on the test set (%)", out / PICTURE)
-    archs = [_row(arch) for arch in ranked]
+    left_out = f"note: {len(missing)} of {len(trainings)} trainings are missing: {', '.join(missing)}"
+    notes = (left_out,) if missing else ()
+    for note in notes:
+        print(note)
+    picture = draw_ranking(_panels(ranked, verdicts[TEST]), "stand-alone mAP on the test set (%)", out / PICTURE)
+    seeds = {"seed": seed, "seeds": sorted({each.seed for each in trainings})}
+    intervals = {"method": "percentile bootstrap over archs", "resamples": RESAMPLES, "confidence": CONFIDENCE}
+    settings = {**about, **seeds, "intervals": intervals, **({"config": dict(config)} if config else {})}
+    write_rank_report(out, picture, ranked, verdicts, ways, notes, settings)
     data = {
         **about,
-        "seed": seed,
-        "seeds": sorted({each.seed for each in trainings}),
+        **seeds,
         "missing": missing,
-        "archs": archs,
+        "archs": [_row(arch) for arch in ranked],
         "against": {ground: dataclasses.asdict(verdict) for ground, verdict in verdicts.items()},
         **({"ways": dataclasses.asdict(ways)} if ways else {}),
-        "intervals": {"method": "percentile bootstrap over archs", "resamples": RESAMPLES, "confidence": CONFIDENCE},
+        "intervals": intervals,
         "command": command(),
         "commit": commit(),
     }

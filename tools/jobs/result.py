@@ -13,6 +13,8 @@ from evaluation.comparison import comparison_table
 from evaluation.features.files import RetrievalFeatures, save_features
 from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Evaluation, Protocol, evaluate_features
+from evaluation.report.evaluation import write_evaluation_report
+from evaluation.report.html import REPORT
 from evaluation.result_row import ResultRow, write_result
 from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation
@@ -24,7 +26,7 @@ from supernet.catalog import NetworkSpec
 from tools.jobs.calibration import calibration
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
-from tools.jobs.provenance import command, commit
+from tools.jobs.provenance import command, commit, made_by
 from tools.jobs.subject import Subject, features_on_test, network_subject
 from tools.jobs.tensorboard import show_gallery, write_scalars
 
@@ -45,6 +47,7 @@ class Wanted:
         unseen: whether the network is known not to have been trained on them.
         save_features: a feature file to write.
         projector: write the gallery for TensorBoard's embedding projector.
+        page: write ``report.html`` too; a training has a page of its own, which tells of the evaluation.
     """
 
     protocol: Protocol = Protocol(verification=False)
@@ -53,6 +56,7 @@ class Wanted:
     unseen: bool = False
     save_features: Path | None = None
     projector: bool = False
+    page: bool = False
 
 
 def score_on_test(
@@ -96,7 +100,7 @@ def score_on_test(
         test_set=_test_set(source, features, evaluation.protocol, 1 + len(splits)),
         notes=notes,
     )
-    write_scores(run, evaluation, features, wanted, epochs)
+    write_scores(run, evaluation, features, wanted, epochs, row)
     write_result(run, row)
     print(comparison_table([row]))
     return row
@@ -121,14 +125,25 @@ def measure(subject: Subject, sources: Sequence[Source], wanted: Wanted) -> tupl
     return mean_evaluation(evaluations), first
 
 
-def write_scores(run: Path, evaluation: Evaluation, features: RetrievalFeatures, wanted: Wanted, step: int = 0) -> None:
-    """Prints the scores; writes ``score.json``, TensorBoard's events and what else is ``wanted``."""
+def write_scores(
+    run: Path,
+    evaluation: Evaluation,
+    features: RetrievalFeatures,
+    wanted: Wanted,
+    step: int = 0,
+    row: ResultRow | None = None,
+) -> None:
+    """Prints the scores; writes ``score.json``, TensorBoard's events and what else is ``wanted``.
+
+    ``row`` is the network's result, where FLOPs and parameters are known; the page shows it.
+    """
     print(score_table(evaluation))
     data = {**evaluation.as_dict(), "about": dict(features.about), "command": command(), "commit": commit()}
     write_json(run / SCORE, data)
     write_scalars(run, evaluation, step)
-    if evaluation.roc is not None:
-        draw_roc(evaluation.roc, run / "roc.png")
+    roc = None if evaluation.roc is None else draw_roc(evaluation.roc, run / "roc.png")
+    if wanted.page:
+        write_evaluation_report(run / REPORT, evaluation, features.about, row, roc, made_by())
     if wanted.save_features is not None:
         save_features(wanted.save_features, features)
     if wanted.projector:

@@ -12,7 +12,7 @@ from evaluation.pictures.architecture import draw_architecture
 from evaluation.pictures.front import draw_search_front
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.comparison import PICTURES
-from evaluation.report.html import Picture, Section, write_report
+from evaluation.report.html import REPORT, Picture, Section, write_report
 from reid.config import config_to_dict
 from search.config import limits_of
 from search.flops_words import format_flops
@@ -21,9 +21,7 @@ from search.history import Candidate
 from search.limits import describe, format_value
 from search.outcome import SearchResult
 from tools.cli import Job
-from tools.jobs.provenance import command, commit
-
-PAGE = "report.html"
+from tools.jobs.provenance import made_by
 
 
 def write_search_report(job: Job, result: SearchResult, strategy: str) -> Path:
@@ -52,7 +50,7 @@ def write_search_report(job: Job, result: SearchResult, strategy: str) -> Path:
             ),
         ),
         *([_front_section(result, score)] if strategy == "pareto" else []),
-        Section("Command", code=f"{command()}\n# at commit {commit()}"),
+        Section("Command", code=made_by()),
         Section("Configuration", code=yaml.safe_dump(config_to_dict(job.experiment.search), sort_keys=False).rstrip()),
     ]
     best = result.best[0]
@@ -63,7 +61,7 @@ def write_search_report(job: Job, result: SearchResult, strategy: str) -> Path:
         ("Candidates", str(len(rows))),
         ("Space", job.experiment.space),
     ]
-    return write_report(out / PAGE, f"Search of {result.archs[0].stem}", cards, sections)
+    return write_report(out / REPORT, f"Search of {result.archs[0].stem}", cards, sections)
 
 
 def _chosen(result: SearchResult, score: str) -> Table:

@@ -8,7 +8,7 @@ from reid.files import read_json
 from reid.models.network import ReidNetwork
 
 
-def test_cross_domain_matrix(call, runs, sets, saved, tmp_path, monkeypatch):
+def test_cross_domain_matrix(call, runs, sets, saved, read_page, tmp_path, monkeypatch):
     names = [f"market-layout={folder}" for folder in sets.values()]
     command = (*runs.values(), tmp_path, "--datasets", *names, "msmt17")
     done = call("cross_domain", *command, "--out", tmp_path / "one")
@@ -28,6 +28,11 @@ def test_cross_domain_matrix(call, runs, sets, saved, tmp_path, monkeypatch):
     page = (tmp_path / "one" / "matrix.md").read_text()
     cell = " / ".join(f"{100 * north[key]:.1f}" for key in ("mAP", "mAP_trapezoid", "rank1"))
     assert cell in page and cell in done.out and "mAP (step) / mAP (trapezoid) / Rank-1" in page
+    rules = matrix["rules"]
+    assert rules[names[0]] == rules[names[1]] == read_json(saved / "score.json")["rules"][:3] and not rules["msmt17"]
+    html = read_page(tmp_path / "one" / "report.html")
+    assert cell in html.all("td") and set(rules[names[0]]) <= set(html.all("p"))
+    assert done.out.rstrip().endswith(f"report: {tmp_path / 'one' / 'report.html'}")
 
     def asked(*arguments):
         raise AssertionError("the network was run again")

@@ -55,7 +55,7 @@ def test_every_score_is_what_the_features_say(saved, runs):
     assert about["flip"] is False and len(about["weights_sha256"]) == 64
 
 
-def test_output_names_both_aps_and_the_rules(call, runs, sets, tmp_path, arguments):
+def test_output_names_both_aps_and_the_rules(call, runs, sets, read_page, tmp_path, arguments):
     done = call("evaluate", *arguments(runs["first"], sets["north"], tmp_path / "out")[4:])
     assert done.code == 0, done.err
     score = read_json(tmp_path / "out" / "score.json")
@@ -64,7 +64,16 @@ def test_output_names_both_aps_and_the_rules(call, runs, sets, tmp_path, argumen
     )
     assert "left out of every mean, and counted: queries without a right answer" in done.out
     assert "AUC" in done.out and "TPR at a false-match rate" in done.out
-    assert (tmp_path / "out" / "roc.png").exists()
+    roc = tmp_path / "out" / "roc.png"
+    assert done.out.rstrip().endswith(f"report: {tmp_path / 'out' / 'report.html'}")
+    page = read_page(tmp_path / "out" / "report.html")
+    assert page.pictures == [roc.read_bytes()] and page.all("h1") == ["Evaluation of first on north"]
+    cells, shares = page.all("td"), ("mAP", "mAP_trapezoid", "rank1", "rank5", "rank10", "rank20", "mINP")
+    assert cells[1:14:2] == [f"{100 * score[key]:.1f} %" for key in shares]
+    assert page.all("dd")[:2] == cells[1:4:2] and score["about"]["weights_sha256"] in cells
+    told = page.all("p")
+    assert {*score["rules"], *(f"note: {note}" for note in score["notes"])} <= set(told) and "AUC" in " ".join(told)
+    assert all(line.strip() in done.out for line in told) and score["commit"] in page.all("code")[0]
 
 
 def test_the_network_rests_the_second_time(call, saved, runs, sets, tmp_path, monkeypatch, arguments):
@@ -80,7 +89,7 @@ def test_the_network_rests_the_second_time(call, saved, runs, sets, tmp_path, mo
         call("evaluate", *arguments(runs["first"], sets["north"], tmp_path / "flip", "--flip")[4:])
 
 
-def test_saved_features_score_the_same(call, saved, tmp_path):
+def test_saved_features_score_the_same(call, saved, read_page, tmp_path):
     done = call(
         "evaluate", saved / "features.npz", "--calibrate", "test-half", "--fmr", 0.05, "--out", tmp_path / "out"
     )
@@ -91,6 +100,8 @@ def test_saved_features_score_the_same(call, saved, tmp_path):
     }
     assert second["about"]["network"] == "first" and second["threshold"]["fmr"] <= 0.05
     assert not (tmp_path / "out" / "result.json").exists(), "FLOPs and parameters are not known"
+    page = read_page(tmp_path / "out" / "report.html")
+    assert "FLOPs" not in page.all("dt") and f"cosine {second['threshold']['distance']:.4g}" in page.all("dd")
 
 
 def test_metric_and_reranking(call, saved, tmp_path):

@@ -70,6 +70,22 @@ def test_rows_of_the_table(setup):
     assert "at 64x32" in page and "tested on made up: 3 queries" in page
 
 
+def test_the_page_has_the_tables_and_leads_to_the_runs(setup, read_page):
+    (setup.places.row_run("base", 1) / "report.html").touch()
+    step = next(step for step in plan_steps(setup.plan) if step.name == "row/longer/0")
+    (setup.places.flip(step) / "report.html").touch()
+    text = write_results(setup, read_figures(setup)).read_text()
+    page = read_page(setup.places.out / "report.html")
+    assert page.links == ["flip/longer-s0/report.html", "rows/base-s1/report.html"]
+    assert page.all("a") == ["row/longer/0, flip test", "row/base/1"]
+    assert page.pictures == [(setup.places.out / "front.png").read_bytes()]
+    assert [f"### {heading}" in text for heading in page.all("h2")[2:-3]] == [True] * 4
+    table = [re.split(r" (?<!\\)\| ", line[2:-2]) for line in text.splitlines() if line.startswith("| ")]
+    cells = [cell.strip("`").replace("\\|", "|") for line in table if line[0] != "---" for cell in line]
+    assert sorted(page.all("th") + page.all("td")) == sorted(cell for cell in cells if cell)
+    assert dict(zip(page.all("dt"), page.all("dd"), strict=True))["Best mAP"] == "44.0 %, base"
+
+
 def test_the_ladder(setup):
     base, effects = ladder(setup, read_figures(setup))
     assert base.name == "base" and [effect.lever.name for effect in effects] == ["one | other", "longer"]
@@ -132,10 +148,12 @@ def test_seeds_that_stopped_at_different_epochs_are_a_row(make_setup, finish):
     assert row.epochs == 7 and row.mean("mAP") == pytest.approx(0.45)
 
 
-def test_nothing_is_told_before_anything_is_finished(make_setup, tmp_path):
+def test_nothing_is_told_before_anything_is_finished(make_setup, read_page, tmp_path):
     setup = make_setup(rows=ROWS, published=None)
     assert read_figures(setup) == ()
     assert write_results(setup, ()).read_text() == "No row is finished yet.\n"
+    page = read_page(setup.places.out / "report.html")
+    assert page.all("p") == ["No row is finished yet."] and not page.pictures and not page.links
     assert short_table(()) == "no row is finished yet"
     with pytest.raises(UserError, match="no row is finished: there is nothing to publish"):
         publish(setup, tmp_path / "docs")

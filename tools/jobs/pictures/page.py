@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.features.files import RetrievalFeatures
 from evaluation.report.html import Picture, Section, write_report
 from evaluation.retrieval.scores import ReidScore
-from tools.jobs.provenance import command, commit
+from tools.jobs.provenance import made_by
 
 PAGE = "index.html"
 
@@ -68,5 +68,5 @@ def write_page(
         )
         for each in drawing.drawn
     ]
-    sections.append(Section("Command", tuple(notes), code=f"{command()}\n# at commit {commit()}"))
+    sections.append(Section("Command", tuple(notes), code=made_by()))
     return write_report(out / PAGE, f"Pictures of {about['network']} on {about['data']}", cards, sections)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from evaluation.report.html import REPORT
 from reid.errors import UserError
 from supernet.files import load_space
 from tools.jobs.data import open_source, test_data
@@ -81,7 +82,7 @@ def run_results(setup: Setup, ask: Ask) -> int:
         )
         rows = read_figures(setup)
         table = write_results(setup, rows)
-    print(f"\n{short_table(rows)}\n\ntable: {shown(table)}")
+    print(f"\n{short_table(rows)}\n\ntable: {shown(table)}\nreport: {shown(table.with_name(REPORT))}")
     for line in left_over(setup, steps, made):
         print(line)
     failed = any(ending.state == FAILED for ending in made.endings.values())

@@ -12,10 +12,12 @@ from reid.errors import UserError
 from reid.files import write_json, write_text
 from search.outcome import LOG, SUMMARY
 from tools.jobs.rank_result import RANKING
+from tools.jobs.results.block import to_markdown
 from tools.jobs.results.effects import ladder
 from tools.jobs.results.figures import Figures, SeedRun, figures_to_dict, read_figures
 from tools.jobs.results.plan import slug
 from tools.jobs.results.portable import portable
+from tools.jobs.results.report import write_results_report
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import is_done, latencies
 from tools.jobs.results.steps import RANKING as RANKING_STEP
@@ -26,17 +28,19 @@ RESULTS, TABLE, PICTURE, LOGS = "results.json", "table.md", "front.png", "logs"
 
 
 def write_results(setup: Setup, rows: Sequence[Figures]) -> Path:
-    """Writes ``results.json``, ``table.md`` and ``front.png`` of the finished rows; returns the table's path."""
+    """Writes ``results.json``, ``table.md``, ``front.png`` and ``report.html`` of the finished rows; returns the path
+    of the second."""
     out = setup.places.out
     write_json(out / RESULTS, _data(setup, rows))
-    _draw(setup, rows, out / PICTURE)
-    return write_text(out / TABLE, write_up(setup, rows, log_of))
+    blocks = write_up(setup, rows, log_of)
+    write_results_report(setup, rows, blocks, _draw(setup, rows, out / PICTURE))
+    return write_text(out / TABLE, to_markdown(blocks))
 
 
 def publish(setup: Setup, folder: Path) -> Path:
     """Writes the same into ``folder``, and under ``logs/`` what every finished step noted down: metrics of trainings,
-    candidates of searches. Archs go to ``archs/``. Paths of this machine are cut to their last part. Returns the
-    table's path.
+    candidates of searches. Archs go to ``archs/``. Paths of this machine are cut to their last part. The page is left
+    out: it leads to the runs' own, which stay where they are. Returns the table's path.
 
     Raises:
         UserError: no row is finished.
@@ -64,7 +68,7 @@ def publish(setup: Setup, folder: Path) -> Path:
             _copy_step(setup, step, folder / LOGS)
     for file in sorted((setup.places.out / "archs").glob("*.yaml")):
         _copy(file, folder / "archs" / file.name)
-    return write_text(folder / TABLE, portable(write_up(setup, rows, log)))
+    return write_text(folder / TABLE, portable(to_markdown(write_up(setup, rows, log))))
 
 
 def _copy_step(setup: Setup, step: Step, folder: Path) -> None:
@@ -91,11 +95,10 @@ def _data(setup: Setup, rows: Sequence[Figures]) -> dict[str, Any]:
     }
 
 
-def _draw(setup: Setup, rows: Sequence[Figures], path: Path) -> None:
+def _draw(setup: Setup, rows: Sequence[Figures], path: Path) -> Path | None:
     dots = [
         CostDot(row.name, row.kind, row.mean("mAP"), row.spread("mAP"), row.flops, row.latency_ms)
         for row in rows
         if not row.lever
     ]
-    if dots:
-        draw_costs(dots, path, latencies(setup.places).get("target", "latency"))
+    return draw_costs(dots, path, latencies(setup.places).get("target", "latency")) if dots else None

@@ -1,4 +1,4 @@
-"""The tables of an experiment as Markdown: rows, ladder, ranking, published rows, and how each row was made."""
+"""The tables of an experiment: rows, ladder, ranking, published rows, and how each row was made."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from search.flops_words import format_flops
 from search.gain.statistics import Difference
 from search.ranking.analysis import TEST
 from tools.jobs.rank_result import RANKING
+from tools.jobs.results.block import Block
 from tools.jobs.results.effects import Effect, ladder, search_gains
 from tools.jobs.results.figures import Figures, SeedRun
 from tools.jobs.results.plan import slug
@@ -23,8 +24,8 @@ WITHIN = 1.5
 """Points of mAP that a row may be from the published one and still be called the same."""
 
 
-def write_up(setup: Setup, rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str]) -> str:
-    """The whole page; parts without anything in them are left out, and nothing stands there that was not measured.
+def write_up(setup: Setup, rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str]) -> list[Block]:
+    """All there is to say; parts without anything in them are left out, and nothing stands there that was not measured.
 
     ``log`` says where a training's log is."""
     main = [row for row in rows if not row.lever]
@@ -37,36 +38,29 @@ def write_up(setup: Setup, rows: Sequence[Figures], log: Callable[[Figures, Seed
         _published(setup),
         _made_by(rows, log),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return [part for part in parts if part is not None]
 
 
-def markdown(headers: Sequence[str], lines: Sequence[Sequence[str]], text_columns: int = 1) -> str:
-    """A Markdown table; columns after the first ``text_columns`` are numbers, to the right."""
-    rule = ["---" if place < text_columns else "---:" for place in range(len(headers))]
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (headers, rule, *escaped))
-
-
-def _rows(setup: Setup, rows: Sequence[Figures]) -> str:
+def _rows(setup: Setup, rows: Sequence[Figures]) -> Block:
     if not rows:
-        return "No row is finished yet."
+        return Block(about="No row is finished yet.")
     times = latencies(setup.places)
     timed = any(row.latency_ms is not None for row in rows)
     sizes = {row.cost_size for row in rows}
     several = len(sizes) > 1
-    headers = ["row", "recipe", "epochs", "seeds", "mAP (step) %", "Rank-1 %", "flip: mAP %", "flip: Rank-1 %"]
-    headers += ["FLOPs (M, fvcore)", "FLOPs (M, MLR's count)", "params (M)"]
-    headers += [f"ms ({times.get('target')})"] * timed + ["counted at"] * several
-    lines = [
-        [
-            *(row.name, row.recipe or "-", str(row.epochs), ", ".join(str(seed.seed) for seed in row.seeds)),
+    headers = ("row", "recipe", "epochs", "seeds", "mAP (step) %", "Rank-1 %", "flip: mAP %", "flip: Rank-1 %")
+    headers += ("FLOPs (M, fvcore)", "FLOPs (M, MLR's count)", "params (M)")
+    headers += (f"ms ({times.get('target')})",) * timed + ("counted at",) * several
+    lines = tuple(
+        (
+            *(row.name, row.recipe or "-", str(row.epochs), _seeds(row)),
             *(_percent(row, metric) for metric in ("mAP", "rank1", "flip_mAP", "flip_rank1")),
             *(f"{row.flops / 1e6:.1f}", f"{row.flops_mlr / 1e6:.1f}", f"{row.parameters / 1e6:.2f}"),
-            *([_milliseconds(row)] * timed + ["{}x{}".format(*row.cost_size)] * several),
-        ]
+            *((_milliseconds(row),) * timed + ("{}x{}".format(*row.cost_size),) * several),
+        )
         for row in rows
-    ]
-    return "\n\n".join([markdown(headers, lines, 2), "\n".join(f"- {note}" for note in _notes(setup, rows, sizes))])
+    )
+    return Block(headers=headers, lines=lines, words=2, points=tuple(_notes(setup, rows, sizes)))
 
 
 def _notes(setup: Setup, rows: Sequence[Figures], sizes: set[tuple[int, int]]) -> list[str]:
@@ -95,7 +89,7 @@ def _milliseconds(row: Figures) -> str:
     return "-" if row.latency_ms is None else f"{row.latency_ms:.2f}"
 
 
-def _held_against(setup: Setup, rows: Sequence[Figures]) -> str:
+def _held_against(setup: Setup, rows: Sequence[Figures]) -> Block | None:
     """Rows of ours that are meant to be a published one."""
     theirs = {row.name: row for row in _published_rows(setup)}
     lines = []
@@ -104,25 +98,25 @@ def _held_against(setup: Setup, rows: Sequence[Figures]) -> str:
         if name in theirs:
             off = 100 * row.mean("mAP") - theirs[name].mAP
             near = f"within {WITHIN:g} points" if abs(off) <= WITHIN else f"further than {WITHIN:g} points"
-            first = f"- {row.name}: {100 * row.mean('mAP'):.1f} mAP / {100 * row.mean('rank1'):.1f} Rank-1 of ours"
+            first = f"{row.name}: {100 * row.mean('mAP'):.1f} mAP / {100 * row.mean('rank1'):.1f} Rank-1 of ours"
             lines.append(f"{first}, {theirs[name].mAP} / {theirs[name].rank1} published ({off:+.1f}, {near})")
-    return "\n\n".join(["### Against the published rows", "\n".join(lines)]) if lines else ""
+    return Block("Against the published rows", points=tuple(lines)) if lines else None
 
 
-def _ladder(base: Figures | None, effects: Sequence[Effect]) -> str:
+def _ladder(base: Figures | None, effects: Sequence[Effect]) -> Block | None:
     if base is None or not effects:
-        return ""
-    headers = ["one thing otherwise", "seeds", "mAP (step) %", "difference", "Rank-1 %", "difference", "FLOPs (M)"]
-    lines = [[f"{base.name} (base)", _seeds(base), _percent(base, "mAP"), "", _percent(base, "rank1"), "", _mega(base)]]
+        return None
+    headers = ("one thing otherwise", "seeds", "mAP (step) %", "difference", "Rank-1 %", "difference", "FLOPs (M)")
+    lines = [(f"{base.name} (base)", _seeds(base), _percent(base, "mAP"), "", _percent(base, "rank1"), "", _mega(base))]
     for effect in effects:
         row = effect.lever
         scores = (_percent(row, "mAP"), _points(effect.mAP), _percent(row, "rank1"), _points(effect.rank1))
-        lines.append([row.name, _seeds(row), *scores, _mega(row)])
+        lines.append((row.name, _seeds(row), *scores, _mega(row)))
     note = (
         "Differences to the base row in points, ± their standard error where both have two seeds or more; "
         "* where the 95 % interval leaves 0 out."
     )
-    return "\n\n".join(["### One lever at a time", markdown(headers, lines, 2), note])
+    return Block("One lever at a time", headers=headers, lines=tuple(lines), words=2, note=note)
 
 
 def _seeds(row: Figures) -> str:
@@ -138,22 +132,22 @@ def _points(found: Difference) -> str:
     return f"{100 * found.value:+.1f}{error}{'*' if found.settled else ''}"
 
 
-def _gains(setup: Setup, rows: Sequence[Figures]) -> str:
-    gains = search_gains(setup, rows)
-    lines = "\n".join(f"- {each.sentence}" for each in gains)
-    return f"### What the search is worth\n\n{lines}" if gains else ""
+def _gains(setup: Setup, rows: Sequence[Figures]) -> Block | None:
+    gains = tuple(each.sentence for each in search_gains(setup, rows))
+    return Block("What the search is worth", points=gains) if gains else None
 
 
-def _rankings(setup: Setup) -> str:
+def _rankings(setup: Setup) -> Block | None:
     """What ``tools/rank.py`` found, against the test set."""
     lines = []
     for step in plan_steps(setup.plan):
         if step.kind == RANKING_STEP and is_done(setup.places, step):
             data = read_json(setup.places.run(step) / RANKING)
             for ranker, found in data["against"][TEST]["rankers"].items():
-                lines.append([step.part.name, ranker, str(len(data["archs"])), _tau(found["tau"])])
-    headers = ["ranking", "ranker", "archs", "Kendall's tau"]
-    return "\n\n".join(["### Ranks against stand-alone trainings", markdown(headers, lines, 2)]) if lines else ""
+                lines.append((step.part.name, ranker, str(len(data["archs"])), _tau(found["tau"])))
+    headers = ("ranking", "ranker", "archs", "Kendall's tau")
+    heading = "Ranks against stand-alone trainings"
+    return Block(heading, headers=headers, lines=tuple(lines), words=2) if lines else None
 
 
 def _tau(found: dict[str, Any] | None) -> str:
@@ -165,25 +159,24 @@ def _published_rows(setup: Setup) -> tuple[PublishedRow, ...]:
     return () if file is None else load_published(setup.file.parent / file).rows
 
 
-def _published(setup: Setup) -> str:
+def _published(setup: Setup) -> Block | None:
     rows = _published_rows(setup)
     if not rows:
-        return ""
+        return None
     about = load_published(setup.file.parent / setup.plan.published).about
-    lines = [[row.name, row.weights, row.source, f"{row.mAP:g}", f"{row.rank1:g}", row.flops or "-"] for row in rows]
-    table = markdown(["published row", "weights", "source", "mAP %", "Rank-1 %", "FLOPs, as printed"], lines, 3)
-    return "\n\n".join([f"### Published by others, not measured here\n\n{about}", table])
+    headers = ("published row", "weights", "source", "mAP %", "Rank-1 %", "FLOPs, as printed")
+    lines = ((row.name, row.weights, row.source, f"{row.mAP:g}", f"{row.rank1:g}", row.flops or "-") for row in rows)
+    return Block("Published by others, not measured here", about, headers, tuple(lines), words=3)
 
 
-def _made_by(rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str]) -> str:
+def _made_by(rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str]) -> Block | None:
     if not rows:
-        return ""
-    lines = [
-        [row.name, str(seed.seed), f"`{seed.command}`", seed.commit, f"`{log(row, seed)}`"]
-        for row in rows
-        for seed in row.seeds
-    ]
-    return "\n\n".join(["### How each row was made", markdown(["row", "seed", "command", "commit", "log"], lines, 5)])
+        return None
+    headers = ("row", "seed", "command", "commit", "log")
+    lines = (
+        (row.name, str(seed.seed), seed.command, seed.commit, log(row, seed)) for row in rows for seed in row.seeds
+    )
+    return Block("How each row was made", headers=headers, lines=tuple(lines), words=5, code=frozenset({2, 4}))
 
 
 def log_of(row: Figures, seed: SeedRun) -> str:

@@ -1,0 +1,60 @@
+"""The page of a latency table: how far its predictions are off, network by network, and on what machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from evaluation.comparison import Table
+from evaluation.report.html import REPORT, Picture, Section, Words, write_report
+from search.flops_words import format_flops
+from search.latency import LatencyError, Target
+from supernet.space import Space, describe
+from tools.jobs.provenance import made_by
+
+CAPTION = "A dot is a whole network. The line is where prediction and measurement are equal, the band within 5 % of it."
+
+
+def write_latency_report(
+    out: Path,
+    picture: Path,
+    space: Space,
+    target: Target,
+    error: LatencyError,
+    lines: Sequence[str],
+    machine: Mapping[str, str],
+) -> Path:
+    """Writes ``report.html`` into ``out`` and returns its path.
+
+    Args:
+        picture: of the error, drawn already.
+        lines: what was told of table and error.
+        machine: see ``search.latency.machine``.
+    """
+    cells = tuple(
+        (format_flops(row.flops), f"{row.predicted_ms:.3f}", f"{row.measured_ms:.3f}", f"{100 * row.error:+.1f} %")
+        for row in sorted(error.rows, key=lambda row: row.flops)
+    )
+    headers = ("FLOPs", "predicted (ms)", "measured (ms)", "prediction off by")
+    note = "measured: the least of many rounds, all networks in turn, at the speed that the machine had for the table"
+    about = (("space", describe(space)), ("target", f"{target.name}, {images_a_call(target)}"), *machine.items())
+    sections = [
+        Section("Predictions", tuple(lines), pictures=(Picture(picture, CAPTION),)),
+        Section("Networks", table=Table(headers, cells, notes=(note,))),
+        Section("Space, target and machine", words=Words(("", ""), about)),
+        Section("Command", code=made_by()),
+    ]
+    measured = [row.measured_ms for row in error.rows]
+    cards = [
+        ("Off by, median", f"{100 * error.median:.1f} %"),
+        ("Off by, worst", f"{100 * error.worst:.1f} %"),
+        ("Rank correlation", f"{error.spearman:.3f}"),
+        ("Networks", f"{len(cells)}, {min(measured):.2f} to {max(measured):.2f} ms"),
+        ("Target", target.name),
+    ]
+    return write_report(out / REPORT, f"Latency of {space.name} on {target.name}", cards, sections)
+
+
+def images_a_call(target: Target) -> str:
+    """``"one image a call"``."""
+    return "one image a call" if target.batch == 1 else f"{target.batch} images a call"

@@ -1,0 +1,64 @@
+"""The page of a ranking: how well supernets rank, the archs, the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation.comparison import Table
+from evaluation.report.html import REPORT, Picture, Section, write_report
+from search.ranking.analysis import FLOPS, GROUNDS, TEST, RankedArch, Verdict
+from search.ranking.table import arch_cells, verdict_cells, verdict_notes, verdict_title
+from search.ranking.ways import WaysCompared, ways_cells, ways_title
+from tools.jobs.page_parts import ending
+
+CAPTION = (
+    "A dot is an arch: what it scored alone, with a bar over its seeds, against the ranker's score. "
+    "A ranker without fault has its dots on a rising line."
+)
+
+
+def write_rank_report(
+    out: Path,
+    picture: Path,
+    ranked: Sequence[RankedArch],
+    verdicts: Mapping[str, Verdict],
+    ways: WaysCompared | None,
+    notes: tuple[str, ...],
+    settings: Mapping[str, Any],
+) -> Path:
+    """Writes ``report.html`` into ``out`` and returns its path.
+
+    Args:
+        picture: of the rankings, drawn already.
+        verdicts: by their ground.
+        notes: lines below the table of archs.
+        settings: everything that the ranking depends on, for YAML.
+    """
+    sections = []
+    for ground in GROUNDS:
+        title = verdict_title(ground, len(ranked))
+        head, *lines = verdict_cells(verdicts[ground], len(ranked))
+        table = Table(head, tuple(lines), notes=tuple(verdict_notes(verdicts[ground], ranked)))
+        drawn = (Picture(picture, CAPTION),) if ground == TEST else ()
+        sections.append(Section(title[0].upper() + title[1:], table=table, pictures=drawn))
+    head, *lines = arch_cells(ranked)
+    words = "mAP in %: of stand-alone trainings, the mean over seeds, and with each supernet's weights."
+    sections.append(Section("The archs", (words,), Table(head, tuple(lines), notes=notes)))
+    if ways is not None:
+        table = Table(("weights", "mAP %", "difference"), tuple(ways_cells(ways)))
+        sections.append(Section("Ways to weights", (ways_title(ways),), table))
+    sections += ending(settings)
+    return write_report(out / REPORT, f"Ranking of {len(ranked)} archs", _cards(ranked, verdicts[TEST]), sections)
+
+
+def _cards(ranked: Sequence[RankedArch], verdict: Verdict) -> list[tuple[str, str]]:
+    cards = [("Archs", str(len(ranked)))]
+    for label in (*ranked[0].supernets, FLOPS):
+        tau = verdict.rankers[label].tau
+        words = "no order" if tau is None else f"{tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
+        cards.append((f"Kendall's tau of {label}", words))
+    if verdict.ceiling is not None:
+        cards.append(("Tau of a perfect ranker", f"{verdict.ceiling.tau:.2f}"))
+    return cards

@@ -1,0 +1,52 @@
+"""A part of what is written of an experiment, and how Markdown has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Block:
+    """In this order; what is empty is left out.
+
+    Attributes:
+        heading: empty for the first part.
+        about: a paragraph.
+        headers, lines: of a table, as text.
+        words: how many of its columns, from the left, are words; the others are figures.
+        code: the columns that are commands or paths.
+        points: a list.
+        note: a last paragraph.
+    """
+
+    heading: str = ""
+    about: str = ""
+    headers: tuple[str, ...] = ()
+    lines: tuple[tuple[str, ...], ...] = ()
+    words: int = 1
+    code: frozenset[int] = frozenset()
+    points: tuple[str, ...] = ()
+    note: str = ""
+
+
+def to_markdown(blocks: Sequence[Block]) -> str:
+    """All of them, one below the other."""
+    return "\n\n".join(part for block in blocks for part in _parts(block)) + "\n"
+
+
+def _parts(block: Block) -> list[str]:
+    parts = [f"### {block.heading}" if block.heading else "", block.about]
+    parts += [_table(block) if block.headers else "", "\n".join(f"- {point}" for point in block.points), block.note]
+    return [part for part in parts if part]
+
+
+def _table(block: Block) -> str:
+    """Figures are put to the right."""
+    rule = ["---" if place < block.words else "---:" for place in range(len(block.headers))]
+    lines = ([_cell(cell, place in block.code) for place, cell in enumerate(line)] for line in block.lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in (block.headers, rule, *lines))
+
+
+def _cell(text: str, code: bool) -> str:
+    return (f"`{text}`" if code else text).replace("|", "\\|")
