@@ -12,7 +12,7 @@ setup(
         *find_packages(include=["reid*", "supernet*", "search*", "evaluation*"]),
         *find_namespace_packages(include=["configs", "configs.archs", "configs.recipes", "configs.spaces", "weights"]),
     ],
-    package_data={"": ["*.yaml", "*.json", "*.safetensors"]},
+    package_data={"": ["*.yaml", "*.json", "*.safetensors"], "evaluation.vectors": ["cases/*.json"]},
     install_requires=[
         "torch>=2.11",
         "torchvision>=0.26",  # fits one torch build only: always install the two together
