@@ -44,7 +44,7 @@ setup(
             "onnx>=1.16",
             "onnxruntime>=1.18",
         ],
-        "backbones": ["timm>=1.0"],  # MobileNetV3 and EfficientNetV2
+        "backbones": ["timm>=1.0"],  # MobileNetV3, EfficientNetV2 and timm:NAME
         "cuhk03": ["h5py>=3.10"],  # its archive is HDF5
         "export": ["onnx>=1.16", "onnxruntime>=1.18"],
         "pictures": ["scikit-learn>=1.4"],  # t-SNE
