@@ -12,7 +12,7 @@ setup(
         *find_packages(include=["reid*", "supernet*", "search*", "evaluation*"]),
         *find_namespace_packages(include=["configs", "configs.archs", "configs.recipes", "configs.spaces", "weights"]),
     ],
-    package_data={"": ["*.yaml", "*.json", "*.safetensors"]},
+    package_data={"": ["*.yaml", "*.json", "*.safetensors"], "evaluation.vectors": ["cases/*.json"]},
     install_requires=[
         "torch>=2.11",
         "torchvision>=0.26",  # fits one torch build only: always install the two together
@@ -44,7 +44,7 @@ setup(
             "onnx>=1.16",
             "onnxruntime>=1.18",
         ],
-        "backbones": ["timm>=1.0"],  # MobileNetV3 and EfficientNetV2
+        "backbones": ["timm>=1.0"],  # MobileNetV3, EfficientNetV2 and timm:NAME
         "cuhk03": ["h5py>=3.10"],  # its archive is HDF5
         "export": ["onnx>=1.16", "onnxruntime>=1.18"],
         "pictures": ["scikit-learn>=1.4"],  # t-SNE

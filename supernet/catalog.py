@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reid.config import build_config, config_to_dict
 from reid.errors import UserError, nearest
-from reid.models.backbones import BACKBONES, build_backbone
+from reid.models.backbones import BACKBONES, backbone_kind, build_backbone
 from reid.models.heads import DEFAULT_HEAD, HeadConfig, build_head
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
@@ -22,7 +22,7 @@ class Backbone:
     """A backbone that is no arch.
 
     Attributes:
-        name: a name in ``reid.models.backbones.BACKBONES``.
+        name: a name that ``reid.models.backbones.build_backbone`` takes.
         last_stride: 1 or 2 where the backbone leaves that open, else ``None``.
     """
 
@@ -75,8 +75,9 @@ def find_network(
     Raises:
         UserError: nothing is called so; the nearest names are listed.
     """
-    if name.lower() in BACKBONES:
-        stride = last_stride if len(BACKBONES[name.lower()].last_strides) > 1 else None
+    kind = backbone_kind(name.lower())
+    if kind is not None:
+        stride = last_stride if len(kind.last_strides) > 1 else None
         return NetworkSpec(name.lower(), Backbone(name.lower(), stride), input_size or default_size, head), None
     known = known_archs(folders)
     path = Path(name) if name.endswith((".yaml", ".yml")) else known.get(name.lower())

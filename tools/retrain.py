@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError("--inherit and --weights both say what to start from: give one of the two")
     labels = [Path(read.recipe).stem] if read.recipe else []
     labels += ["inherited"] if read.inherit else []
-    name = Path(read.arch).stem if read.arch.endswith((".yaml", ".yml")) else read.arch
+    name = Path(read.arch).stem if read.arch.endswith((".yaml", ".yml")) else read.arch.replace(":", "-")
     job = read_job(read, "-".join([f"runs/retrain-{name}", *labels]))
     weights = f"{PREFIX}{read.inherit}" if read.inherit else read.weights
     what = Retraining(read.arch, read.search, weights, ", ".join(labels))

@@ -16,6 +16,8 @@ from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.distances import distance_blocks
 from evaluation.retrieval.rules import MARKET1501, NO_CAMERAS, RECORDS
 from evaluation.threshold import apply_threshold, calibrate_threshold, halve_identities
+from evaluation.vectors.reference.pairs import split_pairs
+from evaluation.vectors.reference.retrieval import Labels
 from evaluation.verification import receiver_curve, verification_score
 from reid.errors import UserError
 
@@ -39,14 +41,8 @@ def loop(features: RetrievalFeatures, metric: str, block: int = 512) -> tuple[li
     query = query.select(torch.from_numpy(kept))
     gallery = features.gallery.select(torch.from_numpy(~np.isin(features.gallery.pids.numpy(), rule.junk_pids)))
     distances = torch.cat(list(distance_blocks(query.features, gallery.features, metric, block))).numpy()
-    genuine, impostors = [], []
-    for row, (pid, camid) in enumerate(zip(query.pids.tolist(), query.camids.tolist(), strict=True)):
-        for column, (other, camera) in enumerate(zip(gallery.pids.tolist(), gallery.camids.tolist(), strict=True)):
-            if other != pid:
-                impostors.append(distances[row, column])
-            elif not rule.same_camera_is_junk or camera != camid or camid in rule.unknown_camids:
-                genuine.append(distances[row, column])
-    return genuine, impostors
+    labels = (side for of in (query, gallery) for side in (of.pids.tolist(), of.camids.tolist()))
+    return split_pairs(distances, Labels(*labels), rule)
 
 
 @pytest.mark.parametrize("rule", [MARKET1501, RECORDS, NO_CAMERAS], ids=["market", "records", "no cameras"])

@@ -27,8 +27,8 @@ class OSNet(nn.Module):
     """Stem, three stages of two ``OSBlock`` each, and a 1x1 convolution; the map has 1/16 of the image's sides.
 
     Keys of the weights are those of torchreid. Its ``fc`` (a linear layer to 512 outputs, BN and ReLU after pooling)
-    is a head's work here: a head with an embedding of 512 stands in its place, and ``fc.*`` and ``classifier.*`` of
-    torchreid's files are left unused.
+    is a head's work here: the head ``{embedding: 512, neck: bn, relu: true}``. Of torchreid's files a backbone takes
+    its own layers and leaves ``fc.*`` and ``classifier.*``; ``supernet.torchreid`` takes all but the classifier.
 
     Args:
         name: a name in ``OSNET_CHANNELS``.

@@ -10,6 +10,7 @@ from torch import nn
 from reid.errors import UserError, nearest
 from reid.models.backbones.osnet import OSNET_CHANNELS, OSNet, osnet_imagenet_url
 from reid.models.backbones.resnet import ResNetBackbone, resnet_imagenet_url
+from reid.models.backbones.timm_any import PREFIX, TimmFeatures, timm_any_url
 from reid.models.backbones.timm_backbone import TIMM_MODELS, TimmBackbone, timm_imagenet_url
 
 
@@ -39,6 +40,14 @@ BACKBONES: dict[str, BackboneKind] = {
     **dict.fromkeys(TIMM_MODELS, _TIMM),
 }
 
+_TIMM_ANY = BackboneKind(TimmFeatures, (2, 1), timm_any_url)
+
+
+def backbone_kind(name: str) -> BackboneKind | None:
+    """The family of the backbone called ``name``: one of ``BACKBONES``, or ``timm:`` and a name of timm's; ``None``
+    where nothing is called so."""
+    return _TIMM_ANY if name.startswith(PREFIX) else BACKBONES.get(name)
+
 
 def build_backbone(name: str, last_stride: int | None = None) -> nn.Module:
     """The backbone called ``name`` with fresh weights from torch's global generator, initialised as its paper's code
@@ -48,19 +57,17 @@ def build_backbone(name: str, last_stride: int | None = None) -> nn.Module:
     name. ``h`` is ``H / 32`` at last stride 2 and ``H / 16`` at 1, rounded up (by OSNet's two poolings, down).
 
     Args:
-        name: a name in ``BACKBONES``.
+        name: a name in ``BACKBONES``, or ``timm:`` and a name of timm's (see ``TimmFeatures``).
         last_stride: stride of the last stage that has one. ``None`` is the network's usual value in ReID: 1 for the
-            ResNets (Luo et al. 2019) and for OSNet, which has no other; 2, the original, for MobileNetV3 and
-            EfficientNetV2.
+            ResNets (Luo et al. 2019) and for OSNet, which has no other; 2, the original, for all of timm's.
 
     Raises:
         UserError: no backbone is called so, it has no such last stride, or timm is needed and not installed.
     """
-    if name not in BACKBONES:
-        raise UserError(
-            f"no backbone is called '{name}'{nearest(name, BACKBONES) or '; known: ' + ', '.join(BACKBONES)}"
-        )
-    kind = BACKBONES[name]
+    kind = backbone_kind(name)
+    if kind is None:
+        known = f"; known: {', '.join(BACKBONES)}, {PREFIX}NAME for timm's"
+        raise UserError(f"no backbone is called '{name}'{nearest(name, BACKBONES) or known}")
     if last_stride is None:
         last_stride = kind.last_strides[0]
     if last_stride not in kind.last_strides:

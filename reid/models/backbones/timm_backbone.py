@@ -37,13 +37,13 @@ class TimmBackbone(nn.Module):
     def __init__(self, name: str, last_stride: int) -> None:
         super().__init__()
         self.name = name
-        model = _timm(name).create_model(TIMM_MODELS[name], pretrained=False)
+        model = import_timm(name).create_model(TIMM_MODELS[name], pretrained=False)
         parts = ["conv_stem", "bn1", "blocks", *(["conv_head", "bn2"] if hasattr(model, "bn2") else [])]
         self.trunk = nn.Sequential(OrderedDict((part, getattr(model, part)) for part in parts))
         self.feature_width: int = model.num_features
         if last_stride == 1:
             _set_last_stride_one(self.trunk)
-        scale, shift = _renormalisation(model.pretrained_cfg["mean"], model.pretrained_cfg["std"])
+        scale, shift = renormalisation(model.pretrained_cfg["mean"], model.pretrained_cfg["std"])
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
 
@@ -57,7 +57,7 @@ def _set_last_stride_one(trunk: nn.Module) -> None:
     strided[-1].stride = (1, 1)
 
 
-def _renormalisation(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+def renormalisation(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor]:
     """Scale and shift ``(3, 1, 1)`` from images normalised with ImageNet's mean and deviation to those the weights
     were trained on: EfficientNetV2-S has 0.5 and 0.5."""
     usual_mean, usual_std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
@@ -72,10 +72,11 @@ def timm_imagenet_url(name: str) -> str:
     Raises:
         UserError: timm is not installed.
     """
-    return _timm(name).get_pretrained_cfg(TIMM_MODELS[name]).url
+    return import_timm(name).get_pretrained_cfg(TIMM_MODELS[name]).url
 
 
-def _timm(name: str) -> ModuleType:
+def import_timm(name: str) -> ModuleType:
+    """Raises UserError, which names the backbone, where timm is not installed."""
     try:
         import timm
     except ImportError:

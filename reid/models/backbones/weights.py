@@ -14,7 +14,7 @@ from reid.errors import UserError
 from reid.models.backbones.fetch import fetch_state
 from reid.models.backbones.matching import COUNTER, match_by_name, match_in_order, mobilenet_v2_features
 from reid.models.backbones.osnet import UNPUBLISHED
-from reid.models.backbones.registry import BACKBONES
+from reid.models.backbones.registry import BACKBONES, backbone_kind
 from reid.models.backbones.state_files import check_is_there, read_state
 
 LEAST_FILLED = 0.9
@@ -89,8 +89,9 @@ def check_pretrained(backbone: nn.Module, source: str | Path) -> None:
 def _published(backbone: nn.Module) -> tuple[str, str]:
     """Name and address of the ImageNet weights of a backbone."""
     name = getattr(backbone, "name", None)
-    if name in BACKBONES:
-        return name, BACKBONES[name].imagenet_url(name)
+    kind = backbone_kind(name) if name else None
+    if kind is not None:
+        return name, kind.imagenet_url(name)
     with torch.device("meta"):
         mobilenet = torchvision.models.mobilenet_v2(weights=None)
     if match_in_order(backbone.state_dict(), mobilenet_v2_features(mobilenet.state_dict())):

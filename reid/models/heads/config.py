@@ -105,6 +105,8 @@ class HeadConfig:
             own.
         embedding: outputs of a linear layer without bias after the pooling, or null for the pooled vector itself.
         neck: ``bnneck`` is a BN whose shift stays 0, ``bn`` one with a trained shift.
+        relu: a ReLU behind the ordinary head's neck: with ``embedding`` and ``bn`` that is the ``fc`` of torchreid's
+            OSNet (Zhou et al. 2019), whose output is classified and retrieved by.
         mask: the vector is multiplied by gates computed from the pooled one; see ``FeatureMask``.
         dropout: rate on every vector right before its classifier; what is retrieved or compared by a metric loss has
             none.
@@ -121,6 +123,7 @@ class HeadConfig:
     gem_trainable: bool = True
     embedding: Count | None = None
     neck: Neck = "bnneck"
+    relu: bool = False
     mask: bool = False
     dropout: Rate = 0.0
     normalize: bool = False
@@ -133,6 +136,8 @@ class HeadConfig:
         if self.parts is not None and not self.parts.global_branch:
             if self.spectral is not None:
                 raise ValueError("spectral works on the global branch; set parts.global_branch to true")
+            if self.relu:
+                raise ValueError("relu belongs to the global branch; set parts.global_branch to true")
             if self.mask:
                 raise ValueError("mask belongs to the global branch; set parts.mask, or parts.global_branch to true")
         return self

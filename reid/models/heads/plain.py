@@ -16,7 +16,8 @@ from reid.models.heads.spectral import spectral_transform
 
 
 class PlainHead(nn.Module):
-    """Erasing, pooling, linear embedding, neck, mask; dropout before the classifier. All but pooling and neck optional.
+    """Erasing, pooling, linear embedding, neck, ReLU, mask; dropout before the classifier. All but pooling and neck
+    optional.
 
     Args:
         config: ``parts`` must be null.
@@ -37,6 +38,7 @@ class PlainHead(nn.Module):
         self.pool = build_pool(config)
         self.embed = nn.Linear(in_channels, self.dim, bias=False) if config.embedding else nn.Identity()
         self.neck = build_neck(config.neck, self.dim)
+        self.relu = nn.ReLU() if config.relu else nn.Identity()
         self.mask = FeatureMask(in_channels, self.dim) if config.mask else None
         self.dropout = build_dropout(config.dropout)
         self.normalize = config.normalize
@@ -53,7 +55,7 @@ class PlainHead(nn.Module):
         """
         pooled = self.pool(self.erase(feature_map))
         feature = self.embed(pooled)
-        vector = self.neck(feature)
+        vector = self.relu(self.neck(feature))
         if self.mask is not None:
             gate = self.mask(pooled)
         if gate is not None:

@@ -40,7 +40,7 @@ class PartHead(nn.Module):
         # One rectangle is erased for all branches.
         self.erase = build_erase(config)
         whole = replace(config, parts=None, erase=None)
-        stripe = replace(whole, embedding=parts.embedding, neck=parts.neck, mask=False, spectral=None)
+        stripe = replace(whole, embedding=parts.embedding, neck=parts.neck, relu=False, mask=False, spectral=None)
         self.whole = PlainHead(whole, in_channels) if parts.global_branch else None
         self.dropout = build_dropout(parts.dropout)
         self.stripes = nn.ModuleList(PlainHead(stripe, in_channels) for _ in range(parts.stripes))

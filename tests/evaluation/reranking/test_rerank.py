@@ -1,4 +1,4 @@
-"""Oracle: the paper's steps as plain loops over dense float64 matrices, in the order of the authors' MATLAB code."""
+"""Oracle: the paper's steps as the plain loops of ``evaluation.vectors.reference`` over dense float64 matrices."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from evaluation.reranking import (
 )
 from evaluation.retrieval.distances import pairwise_distances
 from evaluation.retrieval.metrics import score_blocks, score_features
+from evaluation.vectors.reference.reranking import rerank
 from reid.config import build_config
 from reid.errors import UserError
 
@@ -37,37 +38,7 @@ def squares_of(query, gallery, metric: str = "euclidean") -> np.ndarray:
 
 def plain(squares: np.ndarray, queries: int, config: ReRanking) -> np.ndarray:
     """Re-ranked ``(Q, G)`` distances from ``(N, N)`` squared ones."""
-    images = len(squares)
-    ranks = [sorted(range(images), key=lambda other, row=row: (row[other], other)) for row in squares]
-    greatest = squares.max(axis=1, keepdims=True)
-    relative = np.divide(squares, greatest, out=np.zeros_like(squares), where=greatest > 0)
-
-    def reciprocal(image: int, size: int) -> set[int]:
-        return {other for other in ranks[image][:size] if image in ranks[other][:size]}
-
-    half = math.floor((config.k1 + 1) / 2 + 0.5)  # MATLAB's round
-    halves = [reciprocal(image, half) for image in range(images)]
-    vectors = np.zeros((images, images))
-    for image in range(images):
-        near = reciprocal(image, config.k1 + 1)
-        members = set(near)
-        for candidate in near:
-            if len(halves[candidate] & near) > 2 / 3 * len(halves[candidate]):
-                members |= halves[candidate]
-        for other in members:
-            vectors[image, other] = math.exp(-relative[image, other])
-        if members:
-            vectors[image] /= vectors[image].sum()
-    if config.k2 != 1:  # the first of a duplicate's neighbours may be another image
-        vectors = np.stack([vectors[row[: config.k2]].mean(axis=0) for row in ranks])
-
-    result = np.empty((queries, images - queries))
-    for image in range(queries):
-        for other in range(queries, images):
-            shared = np.minimum(vectors[image], vectors[other]).sum()
-            distance = 1 - shared / (2 - shared)
-            result[image, other - queries] = (1 - config.weight) * distance + config.weight * relative[image, other]
-    return result
+    return rerank(squares, queries, config.k1, config.k2, config.weight)
 
 
 def clusters(queries: int, gallery: int, width: int, identities: int, noise: float = 1.0, seed: int = 0):

@@ -1,6 +1,4 @@
-"""Oracles: figures worked out by hand, and a loop that walks each ranking the way the MATLAB toolbox's
-compute_AP does.
-"""
+"""Oracles: figures worked out by hand, and the loops of ``evaluation.vectors.reference``, which walk each ranking."""
 
 from __future__ import annotations
 
@@ -12,48 +10,16 @@ from hypothesis import strategies as st
 
 from evaluation.retrieval.metrics import ReidScore, score_blocks, score_distances, score_features
 from evaluation.retrieval.rules import CUHK03, MARKET1501, MSMT17, NO_CAMERAS, RECORDS, MatchRule
+from evaluation.vectors.reference.retrieval import Labels, mean_scores, walk_queries
 from reid.errors import UserError
 
 
 def walk(
-    distances, query_pids, query_camids, gallery_pids, gallery_camids, rule=MARKET1501, query_ids=None, gallery_ids=None
+    distances, query_pids, query_camids, gallery_pids, gallery_camids, rule=MARKET1501, **ids
 ) -> dict[str, float] | None:
-    """The score by plain loops over the sorted gallery; None where no query counts."""
-    if query_ids is None:
-        query_ids, gallery_ids = [None] * len(query_pids), range(len(gallery_pids))
-    total = dict.fromkeys(("mAP", "mAP_trapezoid", "rank1", "rank5", "rank10", "rank20", "mINP"), 0.0)
-    counted = 0
-    for row, pid, camid, image in zip(distances, query_pids, query_camids, query_ids, strict=True):
-        camera = camid if rule.same_camera_is_junk and camid not in rule.unknown_camids else None
-        order = sorted(range(len(row)), key=lambda place: (row[place], place))
-        ranking = []
-        for place in order:
-            if gallery_pids[place] in rule.junk_pids:
-                continue
-            if gallery_pids[place] == pid and (gallery_camids[place] == camera or gallery_ids[place] == image):
-                continue
-            ranking.append(gallery_pids[place] == pid and pid not in rule.distractor_pids)
-        right = sum(ranking)
-        if right == 0:
-            continue
-        counted += 1
-        found, old_recall, old_precision = 0, 0.0, 1.0
-        for rank, hit in enumerate(ranking, start=1):
-            found += hit
-            recall, precision = found / right, found / rank
-            total["mAP_trapezoid"] += (recall - old_recall) * (old_precision + precision) / 2
-            old_recall, old_precision = recall, precision
-            if hit:
-                total["mAP"] += precision / right
-                if found == 1:
-                    for limit in (1, 5, 10, 20):
-                        total[f"rank{limit}"] += rank <= limit
-                if found == right:
-                    total["mINP"] += right / rank
-    if not counted:
-        return None
-    score = {key: value / counted for key, value in total.items()}
-    return score | {"queries": counted, "skipped_queries": len(query_pids) - counted}
+    """The score by the reference's loops; None where no query counts."""
+    columns = (np.asarray(values).tolist() for values in (query_pids, query_camids, gallery_pids, gallery_camids))
+    return mean_scores(list(walk_queries(distances, Labels(*columns, **ids), rule)))
 
 
 def one_query(hits: set[int], size: int) -> ReidScore:

@@ -15,6 +15,7 @@ CONFIGS = {
     "max, bn": HeadConfig(pool="max", neck="bn"),
     "avg_max, no neck": HeadConfig(pool="avg_max", embedding=4, neck="none"),
     "gem": HeadConfig(pool="gem"),
+    "torchreid's fc": HeadConfig(embedding=4, neck="bn", relu=True),
     "mask, dropout, normalize": HeadConfig(embedding=5, mask=True, dropout=0.3, normalize=True),
     "erase": HeadConfig(erase=FeatureEraseConfig()),
     "spectral": HeadConfig(embedding=4, spectral=SpectralConfig(weight=0.5)),
@@ -24,6 +25,7 @@ CONFIGS = {
     "pcb with everything": HeadConfig(
         pool="gem",
         embedding=5,
+        relu=True,
         dropout=0.2,
         mask=True,
         normalize=True,

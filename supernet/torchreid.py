@@ -1,0 +1,89 @@
+"""Whole networks from torchreid's files: its OSNet with the ``fc`` that its published scores are computed with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from reid.errors import UserError
+from reid.models.backbones.matching import COUNTER, bare_name
+from reid.models.backbones.osnet import OSNET_CHANNELS
+from reid.models.backbones.state_files import read_state
+from reid.models.heads import HeadConfig
+from reid.models.network import ReidNetwork
+from supernet.catalog import Backbone, NetworkSpec, build
+
+CLASSIFIER = "classifier."
+
+
+def load_torchreid(path: Path, input_size: tuple[int, int] = (256, 128)) -> tuple[ReidNetwork, NetworkSpec]:
+    """The OSNet in a file of torchreid (KaiyangZhou/deep-person-reid), in eval mode, and what it is.
+
+    Its vectors are those that torchreid's model gives in eval mode: average pooling, then ``fc`` (a linear layer, BN
+    and ReLU), which the head ``{embedding: 512, neck: bn, relu: true}`` stands for. That head's linear layer has no
+    shift: BN takes it away again in training, and here it is taken off BN's running mean. Of the file's tensors only
+    the identity classifier is left.
+
+    Args:
+        path: a state dict, or a dict that holds one, as ``torch.save`` wrote it; nothing in it is executed.
+        input_size: ``(height, width)`` that it was trained at, which the file does not say.
+
+    Raises:
+        UserError: the file is unreadable, or holds another network than an OSNet of a width in ``OSNET_CHANNELS``.
+    """
+    theirs = {bare_name(name): tensor for name, tensor in read_state(path).items()}
+    name = _which(path, theirs)
+    head = HeadConfig(neck="none")
+    if "fc.0.weight" in theirs:
+        head = HeadConfig(embedding=len(theirs["fc.0.weight"]), neck="bn", relu=True)
+    spec = NetworkSpec(f"{name}-torchreid", Backbone(name), input_size, head, {"by": "torchreid", "file": path.name})
+    network = build(spec)
+    network.load_state_dict(_filled(path, network.state_dict(), _renamed(theirs)))
+    return network.eval(), spec
+
+
+def _which(path: Path, theirs: Mapping[str, Tensor]) -> str:
+    """The name in ``OSNET_CHANNELS``, by the widths of stem and stages."""
+    if any(".IN." in name for name in theirs):
+        raise UserError(
+            f"{path} holds an OSNet with instance normalisation (osnet_ibn, osnet_ain), which is not supported; known:"
+            f" {', '.join(OSNET_CHANNELS)}"
+        )
+    places = ("conv1.conv.weight", *(f"{stage}.0.conv3.conv.weight" for stage in ("conv2", "conv3", "conv4")))
+    widths = tuple(len(theirs[place]) for place in places if place in theirs)
+    for name, channels in OSNET_CHANNELS.items():
+        if channels == widths:
+            return name
+    found = f"an OSNet of channels {widths}" if len(widths) == len(places) else "another network"
+    raise UserError(f"{path} holds {found}; an OSNet of torchreid is wanted: {', '.join(OSNET_CHANNELS)}")
+
+
+def _renamed(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under this framework's names, without the classifier's."""
+    renamed = {}
+    for name, tensor in theirs.items():
+        if name == "fc.0.weight":
+            renamed["head.embed.weight"] = tensor
+        elif name.startswith("fc.1."):
+            shift = theirs.get("fc.0.bias")
+            if name.endswith("running_mean") and shift is not None and shift.shape == tensor.shape:
+                tensor = (tensor.double() - shift.double()).to(tensor.dtype)
+            renamed[f"head.neck.{name.removeprefix('fc.1.')}"] = tensor
+        elif name != "fc.0.bias" and not name.startswith(CLASSIFIER):
+            renamed[f"backbone.{name}"] = tensor
+    return renamed
+
+
+def _filled(path: Path, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A tensor for each of ``own``; BN's counters may be missing."""
+    for name in sorted({*own, *given}):
+        if name.endswith(COUNTER) and name in own:
+            continue
+        ours, theirs = own.get(name), given.get(name)
+        if ours is None or theirs is None or ours.shape != theirs.shape:
+            there = "not there" if theirs is None else tuple(theirs.shape)
+            here = "not known" if ours is None else tuple(ours.shape)
+            raise UserError(f"{path} holds another network than torchreid's OSNet: {name} is {there}, here {here}")
+    return {**own, **given}

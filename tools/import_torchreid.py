@@ -1,0 +1,52 @@
+"""Makes a run folder of a network that torchreid trained (OSNet with its fc), for every tool that takes runs.
+
+python tools/import_torchreid.py osnet_x1_0_market.pth --out runs/osnet-torchreid
+python tools/evaluate.py runs/osnet-torchreid --metric euclidean
+
+Its vectors are those of torchreid's model in eval mode. docs/evaluation.md says what files are taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from reid.engine.checkpoint import save_weights
+from reid.errors import UserError
+from supernet.catalog import spec_to_dict
+from supernet.torchreid import load_torchreid
+from tools.cli import run_tool
+from tools.jobs.opening import shown
+from tools.jobs.result import WEIGHTS
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, metavar="FILE", help="state dict or checkpoint that torchreid wrote")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="run folder to write (default: runs/torchreid-<file>)"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(256, 128),
+        metavar=("H", "W"),
+        help="that it was trained at (default: 256 128)",
+    )
+    read = parser.parse_args(arguments)
+    out = read.out or Path(f"runs/torchreid-{read.file.name.partition('.')[0]}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is there already and not empty; give another folder with --out")
+    if min(read.size) < 16:
+        raise UserError(f"--size {read.size[0]} {read.size[1]}: height and width must be at least 16 pixels")
+    network, spec = load_torchreid(read.file, tuple(read.size))
+    path = save_weights(out / WEIGHTS, network, spec_to_dict(spec))
+    print(f"network: {spec.name}, {network.feature_dim} numbers, {spec.input_size[0]}x{spec.input_size[1]}")
+    print(f"weights: {shown(path)}; score them: python tools/evaluate.py {shown(out)} --metric euclidean")
+
+
+if __name__ == "__main__":
+    run_tool(main, again="give the command again")
