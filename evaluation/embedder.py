@@ -143,7 +143,11 @@ class Embedder:
     def _prepared(self, crops: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:
         """Batches for the network. Crops are resized on the CPU, each from its own size, as the cache does it."""
         for start in range(0, len(crops), self.batch_size):
-            # torch takes neither reversed nor read-only arrays; others are not copied.
-            arrays = (np.require(crop, requirements="CW") for crop in crops[start : start + self.batch_size])
-            sized = [resize(torch.from_numpy(array)[None], self.input_size) for array in arrays]
+            sized = [resize(_tensor(crop)[None], self.input_size) for crop in crops[start : start + self.batch_size]]
             yield prepare(to_device(torch.cat(sized), self.device), self.input_size)
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    """torch takes neither reversed nor read-only arrays; others are not copied."""
+    plain = array.flags.writeable and array.flags.c_contiguous and min(array.strides) > 0
+    return torch.from_numpy(array if plain else array.copy())

@@ -50,8 +50,8 @@ def train_set_of(weights: Path, otherwise: str = "not told") -> str:
 
 
 def start_of(weights: str) -> str | Path:
-    """What ``load_pretrained`` takes for ``--weights``: ``imagenet``, or the file that a path, a run folder or a name of
-    the zoo stands for.
+    """What ``load_pretrained`` takes for ``--weights``: ``imagenet``, or the file that a path, a run folder or a name
+    of the zoo stands for.
 
     Raises:
         UserError: it is none of these.
