@@ -24,8 +24,8 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 class Tracker:
-    """The least of a tracker: boxes go to last boxes that they overlap with; to those of the largest overlap, or with an
-    appearance model to those of the largest cosine to a mean of what the track has looked like."""
+    """The least of a tracker: boxes go to last boxes that they overlap with; to those of the largest overlap, or with
+    an appearance model to those of the largest cosine to a mean of what the track has looked like."""
 
     def __init__(self, model: Embedder | None) -> None:
         self.model = model
