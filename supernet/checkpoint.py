@@ -1,4 +1,4 @@
-"""A trained supernet on disk: its weights, and in the header the space that they are of."""
+"""Trained networks on disk: their weights, and in the header what they are of; a network's spec, a supernet's space."""
 
 from __future__ import annotations
 
@@ -8,8 +8,25 @@ import torch
 
 from reid.engine.checkpoint import load_weights, read_about, save_weights
 from reid.errors import UserError
+from reid.models.network import ReidNetwork
+from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import space_from_dict, space_to_dict
 from supernet.supernet import Supernet
+
+SUPERNET = "supernet.safetensors"
+"""The supernet of a run of ``tools/train_supernet.py``."""
+
+
+def load_network(path: Path, device: torch.device) -> tuple[ReidNetwork, NetworkSpec]:
+    """The network in a checkpoint, on ``device``.
+
+    Raises:
+        UserError: the file is missing, unreadable, or holds a supernet.
+    """
+    spec = spec_from_dict(read_about(path))
+    network = build(spec)
+    load_weights(path, network)
+    return network.to(device), spec
 
 
 def save_supernet(path: Path, supernet: Supernet) -> Path:

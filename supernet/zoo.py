@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT, build_config, config_to_dict
-from reid.engine.checkpoint import load_weights, read_about
 from reid.errors import UserError, nearest
 from reid.files import read_json, write_json
 from reid.models.network import ReidNetwork
 from reid.numbers import Count, Share
-from supernet.catalog import build, spec_from_dict
+from supernet.checkpoint import load_network
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 INDEX = "index.json"
@@ -118,6 +118,12 @@ def load_backbone(name: str, folder: Path = FOLDER) -> ReidNetwork:
     Raises:
         UserError: nothing is called so, or the file of weights is missing or is not the index's.
     """
+    network, _ = load_network(zoo_weights(name, folder), torch.device("cpu"))
+    return network.eval().requires_grad_(False)
+
+
+def zoo_weights(name: str, folder: Path = FOLDER) -> Path:
+    """The file of weights of the network called ``name``; raises UserError as ``load_backbone``."""
     entry = find_entry(name, folder)
     path = folder / entry.weights
     if not path.is_file():
@@ -126,9 +132,16 @@ def load_backbone(name: str, folder: Path = FOLDER) -> ReidNetwork:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != entry.sha256:
         raise UserError(f"{path} is not the file that the index tells of (SHA-256 differs); restore it")
-    network = build(spec_from_dict(read_about(path)))
-    load_weights(path, network)
-    return network.eval().requires_grad_(False)
+    return path
+
+
+def entry_of(path: Path) -> ZooEntry | None:
+    """The entry whose file of weights lies at ``path``, of the index beside it; None where there is no such."""
+    try:
+        entries = zoo_entries(path.parent)
+    except UserError:  # a file called so may be anything in a folder that is no zoo's
+        return None
+    return next((entry for entry in entries if entry.weights == path.name), None)
 
 
 def with_entry(entries: Sequence[ZooEntry], new: ZooEntry) -> tuple[ZooEntry, ...]:

@@ -37,7 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--batch", metavar="PxK", help="P identities times K images a step, for example 32x4, the rates scaled to it"
     )
     parser.add_argument(
-        "--weights", metavar="SOURCE", help="start from weights: imagenet, or a local .safetensors or .pth file"
+        "--weights",
+        metavar="SOURCE",
+        help="start from weights: imagenet, a local .safetensors or .pth file, a run's folder, a name of the zoo",
     )
     parser.add_argument(
         "--inherit",

@@ -1,8 +1,9 @@
 """Pictures of what a network sees: ranked lists of queries, activation maps, and a t-SNE of embeddings.
 
-SOURCE is a run folder or its last.safetensors; an .onnx file (without activation maps); or a supernet's weights with
---arch. Queries are drawn by --seed, or are those of --pids, or the --worst. All pictures are PNG files in --out, with
-an index.html that holds them. docs/pictures.md shows them. Those of real persons are to be kept private.
+SOURCE is a run folder or its last.safetensors; a network of the zoo by its name; an .onnx file (without activation
+maps); or a supernet's weights with --arch. Queries are drawn by --seed, or are those of --pids, or the --worst. All
+pictures are PNG files in --out, with an index.html that holds them. docs/pictures.md shows them. Those of real persons
+are to be kept private.
 """
 
 from __future__ import annotations

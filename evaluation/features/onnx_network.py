@@ -78,6 +78,21 @@ class OnnxNetwork(nn.Module):
         self._output = self._session.get_outputs()[0].name
         self.path, self.digest = path, _digest(path)
 
+    def size_for(self, wanted: tuple[int, int] | None, cure: str) -> tuple[int, int]:
+        """``(h, w)`` to give it: the file's own, or ``wanted`` where it takes any. ``cure`` is how to say which.
+
+        Raises:
+            UserError: it is not known, or another than the file's.
+        """
+        found = self.input_size or wanted
+        if found is None:
+            raise UserError(f"{self.path} takes images of any size: say which with {cure}")
+        if wanted is not None and tuple(wanted) != found:
+            raise UserError(
+                f"{self.path} takes images of {found[0]}x{found[1]}, not of {wanted[0]}x{wanted[1]}; name its own size"
+            )
+        return found
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         images_here = images.detach().cpu()
         if self.takes_pixels:

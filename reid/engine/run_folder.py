@@ -14,6 +14,9 @@ from reid.files import read_yaml, write_text
 
 CONFIG = "config.yaml"
 
+WEIGHTS = "last.safetensors"
+"""A run's network: weights, and in the header what network they are of."""
+
 
 def open_run(
     path: Path,

@@ -236,9 +236,8 @@ def test_another_data_set_is_no_substitute(run, make_job, call, refused, tmp_pat
 
 def test_what_cannot_be_exported(call, refused, run, whole, tmp_path):
     out = ("--out", tmp_path / "out")
-    refused(
-        call("export", "runs/none", *out), "'runs/none' is no run folder and no .safetensors file, and in the zoo no"
-    )
+    refused(call("export", "runs/none", *out), "runs/none does not exist; name a run folder, .* of the zoo")
+    refused(call("export", "none", *out), "'none' is no run folder and no file, and in the zoo no weights are called")
     refused(call("export", tmp_path / "none.safetensors", *out), "none.safetensors does not exist")
     refused(call("export", whole / "Small.onnx", *out), "is exported already; name the run folder")
     refused(call("export", run, *out, "--beside", "resnet81"), "no network is called 'resnet81'; nearest: ")

@@ -11,11 +11,10 @@ import tools.jobs.finalists
 import tools.jobs.retrain
 from evaluation.features.extraction import evaluate_network
 from reid.engine.device import seeded
-from supernet.checkpoint import save_supernet
+from supernet.checkpoint import load_network, save_supernet
 from supernet.files import load_arch, load_space
 from supernet.supernet import Supernet
 from tools.jobs.data import open_source, search_data
-from tools.jobs.subject import load_network
 
 FINALISTS = ("--finalists", 2, "--set", "search.finalists.epochs=1")
 

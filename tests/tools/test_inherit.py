@@ -11,14 +11,13 @@ from evaluation.result_row import read_result
 from reid.engine.device import seeded
 from reid.files import read_yaml
 from supernet.catalog import build, find_network
-from supernet.checkpoint import load_supernet, save_supernet
+from supernet.checkpoint import load_network, load_supernet, save_supernet
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.genome import smallest
 from supernet.supernet import Supernet
 from tools.jobs.data import open_source
 from tools.jobs.evaluate import Request, evaluate
 from tools.jobs.inherit import inherit, start_from
-from tools.jobs.subject import load_network
 
 SPACE = load_space("tiny").at((64, 32))
 CPU = torch.device("cpu")

@@ -25,7 +25,7 @@ from search.evaluator import SupernetEvaluator
 from search.fvcore_counts import whole_network_flops
 from search.predictor.alone import TrainedArch, fit_alone
 from supernet.arch_forms import arch_to_dict
-from supernet.checkpoint import load_supernet, save_supernet
+from supernet.checkpoint import load_network, load_supernet, save_supernet
 from supernet.files import load_arch, load_space
 from supernet.genome import sample
 from supernet.space import decode
@@ -34,7 +34,6 @@ from tools.jobs.data import open_source, search_data
 from tools.jobs.provenance import sha256
 from tools.jobs.rank import Asked, rank
 from tools.jobs.stand_alone import on_training_identities
-from tools.jobs.subject import load_network
 
 NAMES = ("B00", "B01", "B02", "B03")
 SMALL = {"count": 4, "band": "2.5M", "within": 0.5}

@@ -20,7 +20,7 @@ from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from reid.files import read_json
 from supernet.catalog import NetworkSpec, build, spec_to_dict
-from supernet.checkpoint import save_supernet
+from supernet.checkpoint import load_network, save_supernet
 from supernet.files import load_space
 from supernet.genome import smallest
 from supernet.supernet import Supernet
@@ -28,7 +28,7 @@ from tools.jobs.data import open_source
 from tools.jobs.pictures import album
 from tools.jobs.pictures.draw import left_out, possible_kinds
 from tools.jobs.pictures.request import Request
-from tools.jobs.subject import Subject, features_on_test, load_network, network_subject
+from tools.jobs.subject import Subject, features_on_test, network_subject
 
 SPACE = load_space("tiny").at((64, 32))
 

@@ -1,4 +1,4 @@
-"""A network by what a user names: a run folder, a weights file, or an arch of a supernet's weights."""
+"""A network by what a user names: what ``network_file`` finds, or an arch of a supernet's weights."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import dataclasses
 import os
 from pathlib import Path
 
+from evaluation.network_file import network_file
 from evaluation.protocols import Protocol
 from evaluation.result_row import RESULT, read_result
 from reid.engine.checkpoint import read_about
+from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, find_network
-from supernet.checkpoint import load_supernet
+from supernet.checkpoint import load_network, load_supernet
 from supernet.genome import encode, largest, smallest
 from supernet.space import Space
 from supernet.supernet import Supernet
+from supernet.zoo import entry_of
 from tools.cli import Job
 from tools.jobs.data import open_source, search_data, train_set_words
 from tools.jobs.inherit import cut_out
 from tools.jobs.opening import shown
 from tools.jobs.provenance import sha256
-from tools.jobs.result import WEIGHTS
-from tools.jobs.subject import Subject, load_network, network_subject, onnx_subject
-from tools.jobs.train_supernet import WEIGHTS as SUPERNET
+from tools.jobs.subject import Subject, network_subject, onnx_subject
 
 
 def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
@@ -40,18 +41,27 @@ def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
     return name
 
 
-def weights_in(run: Path, arch: str | None = None) -> Path:
-    """The network of a run folder, or with ``arch`` its supernet; raises UserError, with what to give in its place,
-    where there is none."""
-    path, supernet = run / WEIGHTS, run / SUPERNET
-    if arch is not None and supernet.is_file():
-        return supernet
-    if not path.is_file():
-        runs = sorted(file.parent.name for file in run.glob(f"*/{WEIGHTS}"))
-        cure = f"give one of the runs in it: {', '.join(runs)}" if runs else "let its training finish"
-        cure = f"give {shown(supernet)} and --arch NAME" if supernet.is_file() else cure
-        raise UserError(f"run folder {shown(run)} has no {WEIGHTS}; {cure}")
-    return path
+def train_set_of(weights: Path, otherwise: str = "not told") -> str:
+    """What the network in a file was trained on: in the words of the run that it lies in, or of the zoo."""
+    if (weights.parent / RESULT).is_file():
+        return read_result(weights.parent).train_set
+    entry = entry_of(weights)
+    return entry.train_set if entry else otherwise
+
+
+def start_of(weights: str) -> str | Path:
+    """What ``load_pretrained`` takes for ``--weights``: ``imagenet``, or the file that a path, a run folder or a name
+    of the zoo stands for.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    if weights == "imagenet":
+        return weights
+    try:
+        return network_file(weights)
+    except UserError as error:
+        raise UserError(f"--weights: {error}; published weights are called imagenet") from None
 
 
 def check_arch(path: Path, arch: str | None) -> None:
@@ -89,13 +99,13 @@ def inherited(job: Job, supernet: Supernet, spec: NetworkSpec) -> tuple[ReidNetw
 
 
 def open_subject(job: Job, path: Path, arch: str | None, search: Path, protocol: Protocol) -> tuple[Subject, str]:
-    """The network in a run folder, a weights file (with ``arch``, of a supernet's) or an ``.onnx`` file, and what it
-    was trained on, in words.
+    """The network in a run folder, a weights file (with ``arch``, of a supernet's), the zoo or an ``.onnx`` file, and
+    what it was trained on, in words.
 
     Raises:
         UserError: there is none, it is of another kind, or ``arch`` does not fit.
     """
-    path = weights_in(path, arch) if path.is_dir() else path
+    path = network_file(path, supernet=arch is not None)
     if path.suffix == ".npz":
         raise UserError(f"{path}: saved features are no network; give the run folder, or its {WEIGHTS}")
     if path.suffix == ".onnx":
@@ -105,8 +115,7 @@ def open_subject(job: Job, path: Path, arch: str | None, search: Path, protocol:
     check_arch(path, arch)
     if arch is None:
         network, spec = load_network(path, job.device)
-        told = (path.parent / RESULT).is_file()
-        train_set = read_result(path.parent).train_set if told else "not told"
+        train_set = train_set_of(path)
     else:
         supernet = load_supernet(path, job.device)
         spec = arch_of(supernet.space, arch, search)

@@ -16,13 +16,13 @@ from evaluation.report.html import REPORT
 from evaluation.report.training import command_of, config_of
 from evaluation.result_row import ResultRow, read_result
 from reid.engine.checkpoint import read_about
+from reid.engine.run_folder import WEIGHTS
 from reid.files import read_json, write_text
 from search.history import read_candidates
 from search.latency import measure_latency
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
 from tools.jobs.opening import shown
-from tools.jobs.result import WEIGHTS
 
 
 def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool = True) -> Path:

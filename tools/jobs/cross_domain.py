@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_table
+from evaluation.network_file import network_file
 from evaluation.protocols import Protocol
 from evaluation.report.cross_domain import write_matrix_report
 from evaluation.report.html import REPORT
-from evaluation.result_row import RESULT, read_result
 from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.files import write_json, write_text
+from supernet.checkpoint import load_network
 from tools.cli import Job
+from tools.jobs.checkpoints import train_set_of
 from tools.jobs.datasets import named, open_test_sets
 from tools.jobs.opening import announce, shown
 from tools.jobs.provenance import command, commit, made_by
-from tools.jobs.result import WEIGHTS, Wanted, measure
-from tools.jobs.subject import Subject, load_network, network_subject, onnx_subject
+from tools.jobs.result import Wanted, measure
+from tools.jobs.subject import Subject, network_subject, onnx_subject
 
 MATRIX = "matrix.json"
 
@@ -74,12 +76,11 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
 
 
 def _entry(job: Job, run: Path, protocol: Protocol) -> Entry:
-    path = run / WEIGHTS if run.is_dir() else run
     name = run.name if run.is_dir() or run.suffix != ".safetensors" else run.parent.name
-    result = path.parent / RESULT
     train_set = "not told"
     try:
-        train_set = read_result(path.parent).train_set if result.is_file() else train_set
+        path = network_file(run)
+        train_set = train_set_of(path)
         if path.suffix == ".onnx":
             return Entry(name, train_set, onnx_subject(path, job.device, job.experiment.input_size, protocol))
         network, spec = load_network(path, job.device)

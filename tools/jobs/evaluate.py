@@ -10,23 +10,25 @@ from pathlib import Path
 import torch
 
 from evaluation.features.files import load_features
+from evaluation.network_file import network_file
 from evaluation.protocols import Protocol, evaluate_features
-from evaluation.result_row import RESULT, read_result
+from evaluation.result_row import RESULT
 from reid.engine.checkpoint import save_weights
 from reid.engine.device import describe_device
+from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
-from supernet.checkpoint import load_supernet
+from supernet.checkpoint import load_network, load_supernet
 from tools.cli import Job, check_folder
 from tools.jobs.calibration import calibration, never_trained_on
-from tools.jobs.checkpoints import arch_of, check_arch, inherited, weights_in
+from tools.jobs.checkpoints import arch_of, check_arch, inherited, train_set_of
 from tools.jobs.data import Source
 from tools.jobs.datasets import open_test_sets
 from tools.jobs.opening import announce, shown
 from tools.jobs.ownership import check_owner
 from tools.jobs.provenance import sha256
-from tools.jobs.result import SCORE, WEIGHTS, Wanted, measure, score_on_test, write_scores
-from tools.jobs.subject import load_network, onnx_subject
+from tools.jobs.result import SCORE, Wanted, measure, score_on_test, write_scores
+from tools.jobs.subject import onnx_subject
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Request:
 
 
 def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: Request = Request()) -> Path:
-    """Scores what ``subject`` holds: a network (or ``arch`` of a supernet) in a checkpoint or a run folder, an
-    ``.onnx`` network, or saved features (``.npz``). Returns the run folder.
+    """Scores what ``subject`` holds: a network (or ``arch`` of a supernet) in a checkpoint or a run folder, one of the
+    zoo by its name, an ``.onnx`` network, or saved features (``.npz``). Returns the run folder.
 
     Raises:
         UserError: the file is unreadable or of another kind, or there is a result in the run folder already.
@@ -67,7 +69,7 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
         if request.save_features.suffix != ".npz":
             raise UserError(f"--save-features {request.save_features}: must end in .npz")
         check_folder(request.save_features.parent, "--save-features: folder")
-    subject = weights_in(subject, arch) if subject.is_dir() else subject
+    subject = network_file(subject, supernet=arch is not None)
     if arch is not None and subject.suffix in (".npz", ".onnx"):
         raise UserError(f"{subject}: --arch is for supernets: leave it out")
     if subject.suffix == ".npz":
@@ -116,7 +118,7 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
         network, spec = load_network(path, job.device)
         sources = _open(job, request, spec.input_size)
         _announce(path, sources, job.device, request)
-        kind, train_set, notes = "checkpoint", _train_set(path.parent), ()
+        kind, train_set, notes = "checkpoint", train_set_of(path, f"see {path.parent}"), ()
     else:
         supernet = load_supernet(path, job.device)
         spec = arch_of(supernet.space, arch, search)
@@ -156,8 +158,3 @@ def _announce(path: Path, sources: Sequence[Source], device: torch.device, reque
         f"evaluating {shown(path)}",
         [("note", source.notice), ("data", words), ("device", describe_device(device))],
     )
-
-
-def _train_set(run: Path) -> str:
-    """What the run that trained the network says that it was trained on."""
-    return read_result(run).train_set if (run / RESULT).is_file() else f"see {run}"

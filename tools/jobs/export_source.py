@@ -9,23 +9,21 @@ from pathlib import Path
 import torch
 
 from evaluation.export import FileAbout
+from evaluation.network_file import network_file
 from reid.data.decode import decode_image
 from reid.data.prepare import resize
 from reid.engine.checkpoint import read_about
-from reid.engine.run_folder import CONFIG
+from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.models.network import ReidNetwork, count_parameters
 from search.fvcore_counts import network_flops
-from supernet.catalog import NetworkSpec, spec_from_dict
-from supernet.zoo import FOLDER, find_entry, load_backbone
-from tools.jobs.checkpoints import weights_in
+from supernet.catalog import NetworkSpec
+from supernet.checkpoint import load_network
+from supernet.zoo import FOLDER, entry_of
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
 from tools.jobs.opening import shown
-from tools.jobs.result import WEIGHTS
 from tools.jobs.run_data import data_of
-from tools.jobs.subject import load_network
-from tools.jobs.train_supernet import WEIGHTS as SUPERNET
 
 CALIBRATION, PROBE = 256, 32
 """Training images that ranges of int8 are taken from, and others that embeddings are compared on."""
@@ -55,23 +53,14 @@ def find_trained(source: str, zoo: Path = FOLDER) -> Trained:
         UserError: there is none, or it is damaged or a supernet.
     """
     path = Path(source)
-    _refuse_supernet(path / SUPERNET if path.is_dir() and not (path / WEIGHTS).is_file() else path)
-    if path.is_dir():
-        path = weights_in(path)
-    elif path.suffix == ".onnx":
+    if path.suffix == ".onnx":
         raise UserError(f"{source} is exported already; name the run folder or the .safetensors file it was made of")
-    elif path.suffix != ".safetensors":
-        try:
-            entry = find_entry(source, zoo)
-        except UserError as error:
-            raise UserError(f"'{source}' is no run folder and no .safetensors file, and in the zoo {error}") from None
-        weights = zoo / entry.weights
-        network = load_backbone(entry.name, zoo)
-        return Trained(network, spec_from_dict(read_about(weights)), entry.name, weights, None)
+    path = network_file(path, supernet=True, zoo=zoo) if not (path / WEIGHTS).is_file() else path / WEIGHTS
+    _refuse_supernet(path)
     network, spec = load_network(path, torch.device("cpu"))
-    return Trained(
-        network.eval(), spec, file_stem(spec), path, path.parent if (path.parent / CONFIG).is_file() else None
-    )
+    entry = entry_of(path)
+    run = path.parent if (path.parent / CONFIG).is_file() else None
+    return Trained(network.eval(), spec, entry.name if entry else file_stem(spec), path, run)
 
 
 def _refuse_supernet(path: Path) -> None:

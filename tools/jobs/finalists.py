@@ -7,18 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evaluation.features.extraction import evaluate_network
-from reid.engine.run_folder import CONFIG
+from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from search.history import Candidate
+from supernet.checkpoint import load_network
 from supernet.files import NamedArch, save_arch
 from tools.cli import Job
 from tools.jobs.data import SearchData
 from tools.jobs.inherit import PREFIX
-from tools.jobs.result import WEIGHTS
 from tools.jobs.retrain import Retraining, retrain
 from tools.jobs.stand_alone import on_training_identities
-from tools.jobs.subject import load_network
 
 FOLDER = "finalists"
 

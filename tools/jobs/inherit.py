@@ -12,6 +12,7 @@ from reid.models.network import ReidNetwork
 from search.evaluator import calibration_batches
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec
+from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from supernet.genome import encode
 from supernet.supernet import Supernet
@@ -20,7 +21,6 @@ from tools.jobs.data import Source, search_data
 from tools.jobs.opening import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.supernet_scores import open_supernet
-from tools.jobs.train_supernet import WEIGHTS
 
 PREFIX = "supernet:"
 """Before a supernet's run folder where weights' source is named in one word, as in a run's configuration."""
@@ -70,7 +70,7 @@ def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritan
     except UserError as error:
         raise UserError(f"--inherit {run}: {error}; name one that is, or leave --inherit out") from None
     network = cut_out(supernet, spec, search_data(source, job.experiment.data).train, job)
-    return Inheritance(run, network.cpu(), sha256(run / WEIGHTS))
+    return Inheritance(run, network.cpu(), sha256(run / SUPERNET))
 
 
 def cut_out(supernet: Supernet, spec: NetworkSpec, images: ImageSet, job: Job) -> ReidNetwork:

@@ -16,6 +16,7 @@ from reid.files import read_json
 from search.limits import Limits
 from search.settings import check_strategy
 from supernet.catalog import find_network
+from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from tools.cli import Job
 from tools.jobs.compare import compare
@@ -24,7 +25,7 @@ from tools.jobs.experiment import Experiment
 from tools.jobs.opening import format_time
 from tools.jobs.retrain import Retraining, retrain
 from tools.jobs.search import check_limits, search, with_options
-from tools.jobs.train_supernet import WEIGHTS, train_supernet
+from tools.jobs.train_supernet import train_supernet
 
 STRATEGY = "evolution"
 """Of the search: it is one arch that goes on from it."""
@@ -47,7 +48,7 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     about = {"seed": job.seed, **limits.given(), "experiment": config_to_dict(job.experiment)}
     out = open_run(job.out, about, job.resume)
     start = time.monotonic()
-    if not (out / "supernet" / WEIGHTS).exists():
+    if not (out / "supernet" / SUPERNET).exists():
         _title(1, "supernet", start)
         train_supernet(_step(job, out / "supernet"))
     if not _search_is_done(out / "search"):
@@ -67,7 +68,7 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
         run = out / f"inherited-{name}"
         if not (run / RESULT).exists():
             own = dataclasses.replace(job, out=run, resume=True)  # it may have been ended between score and result
-            evaluate(own, out / "supernet" / WEIGHTS, name, out / "search")
+            evaluate(own, out / "supernet" / SUPERNET, name, out / "search")
         rows.append(run)
 
     _title(4, "comparison", start)

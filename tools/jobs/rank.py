@@ -13,6 +13,7 @@ from search.cost import CostTable
 from search.flops_words import parse_flops
 from search.ranking.analysis import Alone, RankedArch
 from search.ranking.sampling import FEWEST, check_count, find_band, stratified_archs
+from supernet.checkpoint import SUPERNET
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space, describe
 from tools.cli import Job
@@ -35,7 +36,6 @@ from tools.jobs.stand_alone import (
     train_missing,
 )
 from tools.jobs.supernet_scores import open_supernet, supernet_scores
-from tools.jobs.train_supernet import WEIGHTS
 from tools.jobs.ways import Inheriting, check_ways, plan_ways, take_ways
 
 ARCHS, ALONE = "archs", "alone"
@@ -100,7 +100,7 @@ def rank(job: Job, asked: Asked) -> Path:
     source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
     check_trainings(trainings, job, source.dataset.name)
-    digests = {shown(run): sha256(run / WEIGHTS) for run in asked.supernets}
+    digests = {shown(run): sha256(run / SUPERNET) for run in asked.supernets}
     lessons = _lessons(files, space, source, digests, archs) if files else None
     if ways is not None:
         check_ways(ways, job, source.dataset.name)

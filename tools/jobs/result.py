@@ -30,9 +30,6 @@ from tools.jobs.provenance import command, commit, made_by
 from tools.jobs.subject import Subject, features_on_test, network_subject
 from tools.jobs.tensorboard import show_gallery, write_scalars
 
-WEIGHTS = "last.safetensors"
-"""A run's network: weights, and in the header what network they are of."""
-
 SCORE = "score.json"
 
 

@@ -18,7 +18,7 @@ from reid.engine.checkpoint import save_weights
 from reid.engine.device import seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.identity_task import IdentityTask
-from reid.engine.run_folder import read_metrics
+from reid.engine.run_folder import WEIGHTS, read_metrics
 from reid.engine.trainer import fit
 from reid.errors import UserError
 from reid.models.backbones.weights import check_pretrained, load_pretrained
@@ -26,6 +26,7 @@ from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, find_network, for_inference, spec_to_dict
 from supernet.files import load_space
 from tools.cli import Job
+from tools.jobs.checkpoints import start_of
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.facts import training_facts
 from tools.jobs.inherit import inherit, inherited_run, start_from
@@ -33,7 +34,7 @@ from tools.jobs.looks import held_out, holdout_monitor
 from tools.jobs.opening import shown, tell_estimate
 from tools.jobs.ownership import training_in
 from tools.jobs.provenance import run_config
-from tools.jobs.result import WEIGHTS, score_on_test
+from tools.jobs.result import score_on_test
 from tools.jobs.retrain_words import announce_training, taken_back, trained_on_words
 from tools.jobs.teacher import load_teacher, save_classifier
 
@@ -45,8 +46,8 @@ class Retraining:
     Attributes:
         network: name or path; see ``find_network``.
         search: a search's run folder, whose archs are looked up before ``configs/archs``.
-        weights: where the backbone's weights come from (see ``load_pretrained``), ``supernet:<run folder>`` for those
-            that a supernet has for the arch (see ``tools.jobs.inherit``), or None for from scratch.
+        weights: where the backbone's weights come from (see ``start_of``), ``supernet:<run folder>`` for those that a
+            supernet has for the arch (see ``tools.jobs.inherit``), or None for from scratch.
         label: set beside the network's name in tables, to tell recipes apart.
         test: whether the weights that it ends with are scored on the test set. A search's finalists are not.
     """
@@ -79,9 +80,10 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         recipe.head,
     )
     supernet = inherited_run(what.weights)
-    if what.weights and not supernet:
+    start = start_of(what.weights) if what.weights and not supernet else None
+    if start:
         with torch.device("meta"):
-            check_pretrained(build(spec).backbone, what.weights)
+            check_pretrained(build(spec).backbone, start)
     if not processes.is_main:
         barrier(processes)  # the first process makes the synthetic set and the decoded cache for all
     source = open_source(experiment.data, job.data, spec.input_size)
@@ -93,7 +95,7 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         if inherited:
             pretrained = start_from(network, inherited)
         else:
-            pretrained = load_pretrained(network.backbone, what.weights) if what.weights else None
+            pretrained = load_pretrained(network.backbone, start) if start else None
         teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
         task = IdentityTask(network, batches.classes, recipe.losses, teacher)
         _try(network, spec.input_size)

@@ -25,6 +25,7 @@ from search.run import run_search
 from search.settings import check_strategy
 from search.workers import Team
 from supernet.arch import Arch
+from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from supernet.space import Space
 from tools.cli import Job
@@ -38,7 +39,6 @@ from tools.jobs.provenance import commit, sha256
 from tools.jobs.search_report import write_search_report
 from tools.jobs.search_words import announce_search
 from tools.jobs.supernet_scores import open_supernet
-from tools.jobs.train_supernet import WEIGHTS
 
 LIMITS = ("flops", "latency", "parameters")
 
@@ -116,7 +116,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     space = load_space(job.experiment.space).at(job.experiment.input_size)
     limits = check_limits(space, config, costs)
     source, images, evaluator = _open(job, supernet_run)
-    weights = supernet_run / WEIGHTS
+    weights = supernet_run / SUPERNET
     announce_search(job, space, limits, strategy, source, images, weights, team, evaluator)
     latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None
     origin = {
@@ -167,7 +167,7 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
     if not experiment.search.learn_from:
         return source, images, evaluator
     files = [ranking_file(place) for place in experiment.search.learn_from]
-    predictor = learn_from(files, space, source.dataset.name, sha256(supernet_run / WEIGHTS))
+    predictor = learn_from(files, space, source.dataset.name, sha256(supernet_run / SUPERNET))
     size, costs = experiment.search.cost_input_size, CostTable()
     return source, images, LearnedEvaluator(predictor, lambda arch: costs.flops(arch.at(size)), evaluator)
 

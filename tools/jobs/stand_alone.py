@@ -13,19 +13,18 @@ from evaluation.features.extraction import evaluate_network
 from evaluation.result_row import RESULT, read_result
 from reid.config import build_config, config_to_dict
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import CONFIG
+from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import read_yaml
 from search.ranking.analysis import Alone
 from supernet.arch import Arch
 from supernet.catalog import Backbone, spec_from_dict
+from supernet.checkpoint import load_network
 from tools.cli import Job
 from tools.jobs.data import SearchData
 from tools.jobs.experiment import DataConfig
 from tools.jobs.opening import shown
-from tools.jobs.result import WEIGHTS
 from tools.jobs.retrain import Retraining, retrain
-from tools.jobs.subject import load_network
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from evaluation.features.onnx_network import OnnxNetwork
 from evaluation.protocols import Protocol, retrieval_features
 from evaluation.retrieval.rules import RECORDS
 from reid.data.records import ImageSet
-from reid.engine.checkpoint import load_weights, read_about
 from reid.errors import UserError
-from supernet.catalog import NetworkSpec, build, spec_from_dict, spec_to_dict
+from supernet.catalog import NetworkSpec, spec_to_dict
 from tools.jobs.data import Source, search_data, test_data
 from tools.jobs.experiment import DataConfig
 from tools.jobs.opening import shown
@@ -55,18 +54,6 @@ def network_subject(
     return Subject(network, spec.input_size, device, fingerprint, told)
 
 
-def load_network(path: Path, device: torch.device) -> tuple[nn.Module, NetworkSpec]:
-    """The network in a checkpoint, on ``device``.
-
-    Raises:
-        UserError: the file is missing, unreadable, or holds a supernet.
-    """
-    spec = spec_from_dict(read_about(path))
-    network = build(spec)
-    load_weights(path, network)
-    return network.to(device), spec
-
-
 def onnx_subject(path: Path, device: torch.device, size: tuple[int, int] | None, protocol: Protocol) -> Subject:
     """The network in an ``.onnx`` file; ``size`` is for one that takes any size.
 
@@ -75,11 +62,7 @@ def onnx_subject(path: Path, device: torch.device, size: tuple[int, int] | None,
             which the file has its own of.
     """
     network = OnnxNetwork(path, device)
-    found = network.input_size or size
-    if found is None:
-        raise UserError(f"{path} takes images of any size: say which with --set input_size=[256,128]")
-    if size is not None and size != found:
-        raise UserError(f"{path} takes images of {found[0]}x{found[1]}, not of {size[0]}x{size[1]}")
+    found = network.size_for(size, "--set input_size=[256,128]")
     if protocol.precision != "fp32":
         raise UserError(f"--precision {protocol.precision}: {path} has its own precision; leave the option out")
     digest = network.digest

@@ -11,13 +11,12 @@ from tqdm import tqdm
 
 from reid.errors import UserError
 from search.evaluator import SupernetEvaluator
-from supernet.checkpoint import load_supernet
+from supernet.checkpoint import SUPERNET, load_supernet
 from supernet.files import NamedArch, space_to_dict
 from supernet.space import Space
 from supernet.supernet import Supernet
 from tools.cli import Job
 from tools.jobs.data import SearchData
-from tools.jobs.train_supernet import WEIGHTS
 
 
 def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
@@ -26,7 +25,7 @@ def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
     Raises:
         UserError: there is none yet, or it is of another space than ``space``.
     """
-    weights = run / WEIGHTS
+    weights = run / SUPERNET
     if not weights.exists():
         raise UserError(
             f"no trained supernet at {weights}; run python tools/train_supernet.py first, or name another run of it"

@@ -12,6 +12,7 @@ from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
 from reid.engine.checkpoint import load_weights, read_about, save_weights
 from reid.engine.objective import logit_scale
+from reid.engine.run_folder import WEIGHTS
 from reid.engine.teacher import Teacher
 from reid.errors import UserError
 from reid.losses.config import ClassificationConfig, DistillationConfig
@@ -21,7 +22,6 @@ from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import load_supernet
 from supernet.genome import largest
 from tools.cli import Job
-from tools.jobs.result import WEIGHTS
 
 CLASSIFIER = "classifier.safetensors"
 """The classifier of a run's training identities: no part of the network, but what a student learns logits from."""

@@ -17,7 +17,7 @@ from search.evaluator import SupernetEvaluator
 from search.flops_words import format_flops, parse_flops
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch
-from supernet.checkpoint import save_supernet
+from supernet.checkpoint import SUPERNET, save_supernet
 from supernet.files import load_space, space_to_dict
 from supernet.genome import largest, smallest
 from supernet.sampling import Draw, uniform
@@ -32,8 +32,6 @@ from tools.jobs.facts import training_facts
 from tools.jobs.opening import announce, recipe_lines, shown, tell_estimate
 from tools.jobs.ownership import training_in
 from tools.jobs.provenance import run_config
-
-WEIGHTS = "supernet.safetensors"
 
 
 def train_supernet(job: Job) -> Path:
@@ -83,7 +81,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
             title="supernet",
         )
         if processes.is_main:
-            save_supernet(job.out / WEIGHTS, trained.supernet)
+            save_supernet(job.out / SUPERNET, trained.supernet)
             write_training_report(job.out)
         barrier(processes)
     return job.out

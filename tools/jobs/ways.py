@@ -15,6 +15,7 @@ from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from reid.files import read_json
 from supernet.catalog import spec_from_dict
+from supernet.checkpoint import SUPERNET
 from tools.cli import Job
 from tools.jobs.contenders import Contender
 from tools.jobs.evaluate import Request, evaluate
@@ -25,7 +26,6 @@ from tools.jobs.result import SCORE
 from tools.jobs.retrain import Retraining, retrain
 from tools.jobs.saved_config import read_saved
 from tools.jobs.stand_alone import Training
-from tools.jobs.train_supernet import WEIGHTS
 
 SHARE = 4
 """Inherited weights are trained on for the recipe's epochs divided by this, unless told."""
@@ -83,7 +83,7 @@ def plan_ways(
 
 def check_ways(ways: Inheriting, job: Job, dataset: str) -> None:
     """Raises UserError where a run at hand began with another supernet's weights, or was trained otherwise."""
-    digest, job = sha256(ways.supernet / WEIGHTS), _tuning(job, ways.epochs)
+    digest, job = sha256(ways.supernet / SUPERNET), _tuning(job, ways.epochs)
     for run in ways.scored.values():
         if (run / RESULT).is_file() and read_json(run / SCORE)["about"].get("weights_sha256") != digest:
             raise UserError(f"{shown(run)} scored another supernet's weights; give another folder with --alone")
@@ -121,7 +121,7 @@ def take_ways(ways: Inheriting, archs: Sequence[Contender], job: Job) -> None:
         run = ways.scored[contender.name]
         if not (run / RESULT).is_file():
             own = dataclasses.replace(job, out=run, resume=True)  # it may have been ended between score and result
-            evaluate(own, ways.supernet / WEIGHTS, str(contender.file), run / "none", unscored)
+            evaluate(own, ways.supernet / SUPERNET, str(contender.file), run / "none", unscored)
     missing = [training for training in ways.trainings if not training.finished]
     job = _tuning(job, ways.epochs)
     for number, training in enumerate(missing, start=1):

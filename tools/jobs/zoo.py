@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from evaluation.embedder import Embedder
 from evaluation.result_row import ResultRow, read_result
-from reid.data.decode import decode_image
-from reid.data.prepare import prepare
 from reid.engine.checkpoint import read_about
-from reid.engine.run_folder import CONFIG
+from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import read_json, write_atomic
 from reid.models.network import ReidNetwork, count_parameters
@@ -20,11 +20,12 @@ from search.fvcore_counts import network_counts
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import NamedArch, save_arch
-from supernet.zoo import FOLDER, ZooEntry, find_entry, is_name, load_backbone, with_entry, write_index, zoo_entries
+from supernet.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo_entries, zoo_weights
 from tools.cli import check_folder
+from tools.jobs.embed import embed_files
 from tools.jobs.opening import shown
 from tools.jobs.provenance import sha256
-from tools.jobs.result import SCORE, WEIGHTS
+from tools.jobs.result import SCORE
 from tools.jobs.results.portable import portable
 from tools.jobs.retrain_words import TAUGHT
 
@@ -71,22 +72,16 @@ def describe(entry: ZooEntry) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in said.items())
 
 
-def features_of(name: str, images: Sequence[Path], folder: Path = FOLDER) -> torch.Tensor:
-    """``(N, D)`` features of image files by the network called ``name``, of L2 norm 1.
+def features_of(name: str, images: Sequence[Path], folder: Path = FOLDER) -> np.ndarray:
+    """``(N, D) float32`` features of image files by the network called ``name``, of L2 norm 1.
 
     Raises:
         UserError: there is no such network, or an image is missing or unreadable.
     """
-    network, size = load_backbone(name, folder), find_entry(name, folder).input_size
-    pixels = torch.cat([prepare(_read(path)[None], size) for path in images])
-    with torch.inference_mode():
-        return torch.nn.functional.normalize(network(pixels))
-
-
-def _read(path: Path) -> torch.Tensor:
-    if not path.is_file():
-        raise UserError(f"--image {path}: does not exist")
-    return torch.from_numpy(decode_image(path))
+    for path in images:
+        if not path.is_file():
+            raise UserError(f"--image {path}: does not exist")
+    return embed_files(Embedder.open(zoo_weights(name, folder)), images)
 
 
 def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, folder: Path = FOLDER) -> ZooEntry:

@@ -7,9 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid.errors import UserError
-from tools.jobs.checkpoints import weights_in
-
 
 def change(path: Path, source: Path, **arrays: np.ndarray) -> Path:
     with np.load(source) as file:
@@ -67,10 +64,3 @@ def test_a_result_is_not_written_over(call, saved, runs, sets, refused, argument
     before = {path: path.read_bytes() for path in saved.iterdir() if path.is_file()}
     refused(call("evaluate", *arguments(runs["second"], sets["north"], saved)[4:]), "already holds a result")
     assert {path: path.read_bytes() for path in saved.iterdir() if path.is_file()} == before
-
-
-def test_a_run_folder_of_a_supernet_needs_an_arch(tmp_path):
-    (tmp_path / "supernet.safetensors").write_text("")
-    assert weights_in(tmp_path, "largest") == tmp_path / "supernet.safetensors"
-    with pytest.raises(UserError, match="has no last.safetensors; give .*supernet.safetensors and --arch NAME"):
-        weights_in(tmp_path)

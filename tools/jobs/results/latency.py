@@ -8,6 +8,7 @@ from torch import nn
 from tqdm import tqdm
 
 from reid.engine.checkpoint import read_about
+from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from reid.files import write_json
 from search.latency import check_available, cpu_threads, parse_target
@@ -17,7 +18,6 @@ from search.latency.runners import prepare
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, spec_from_dict
 from tools.jobs.provenance import command, commit
-from tools.jobs.result import WEIGHTS
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import TIMES, trained_networks
 from tools.jobs.results.steps import LATENCY, Step

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.result_row import RESULT
-from reid.engine.run_folder import CONFIG, read_metrics
+from reid.engine.run_folder import CONFIG, WEIGHTS, read_metrics
 from reid.errors import UserError
 from reid.files import read_json, write_json
 from search.latency import parse_target
 from search.outcome import LOG, SUMMARY
-from tools.jobs import rank_result, train_supernet
+from supernet import checkpoint
+from tools.jobs import rank_result
 from tools.jobs.opening import format_time
-from tools.jobs.result import SCORE, WEIGHTS
+from tools.jobs.result import SCORE
 from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
 
 STATE, TIMES = "state.json", "latency.json"
@@ -55,7 +56,7 @@ def is_done(places: Places, step: Step) -> bool:
     plan's target."""
     run = places.run(step)
     if step.kind == SUPERNET:
-        return (run / train_supernet.WEIGHTS).is_file()
+        return (run / checkpoint.SUPERNET).is_file()
     if step.kind == SEARCH:
         return search_is_finished(run)
     if step.kind == ROW:

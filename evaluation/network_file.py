@@ -1,0 +1,55 @@
+"""The file that a user means by a network: what is named may be a file, a run folder, or a name of the zoo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reid.engine.run_folder import WEIGHTS
+from reid.errors import UserError
+from supernet.checkpoint import SUPERNET
+from supernet.zoo import FOLDER, find_entry, is_name, zoo_weights
+
+SUFFIXES = (".safetensors", ".onnx", ".npz", ".pth", ".pt")
+"""Of files that networks, or what they gave, are read from. Names of the zoo may have dots too: ``OSNet-x0.42-...``."""
+
+
+def network_file(source: str | Path, supernet: bool = False, zoo: Path = FOLDER) -> Path:
+    """The file that ``source`` names. What is there at that path comes before a name of the zoo.
+
+    Args:
+        source: a file (``.safetensors``, ``.onnx``; whether it is there is left to whoever reads it), a run folder with
+            ``last.safetensors``, or a name of the zoo, in any case.
+        supernet: of a run folder the supernet, where it has one.
+        zoo: the zoo's folder.
+
+    Returns:
+        The file. The zoo's are compared with the SHA-256 of the index.
+
+    Raises:
+        UserError: there is nothing called so, with the nearest names of the zoo; the folder has no network, with what
+            to give in its place; or a file of the zoo is missing or is not the index's.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return _weights_in(path, supernet)
+    if path.suffix in SUFFIXES or path.is_file():
+        return path
+    if not is_name(str(source)):
+        raise UserError(f"{source} does not exist; name a run folder, a file of weights, or a network of the zoo")
+    try:
+        find_entry(str(source), zoo)
+    except UserError as error:
+        raise UserError(f"'{source}' is no run folder and no file, and in the zoo {error}") from None
+    return zoo_weights(str(source), zoo)
+
+
+def _weights_in(run: Path, supernet: bool) -> Path:
+    path, whole = run / WEIGHTS, run / SUPERNET
+    if supernet and whole.is_file():
+        return whole
+    if not path.is_file():
+        runs = sorted(file.parent.name for file in run.glob(f"*/{WEIGHTS}"))
+        cure = f"give one of the runs in it: {', '.join(runs)}" if runs else "let its training finish"
+        cure = f"give {whole} and --arch NAME" if whole.is_file() else cure
+        raise UserError(f"run folder {run} has no {WEIGHTS}; {cure}")
+    return path

@@ -1,0 +1,67 @@
+"""Vectors of images of persons by a trained network, and the images most like another.
+
+python tools/embed.py SOURCE IMAGES --out features.npz          features (N, D) of length 1, and the names of the files
+python tools/embed.py SOURCE IMAGES --query IMG --top 5         the nearest images, with their cosine similarity
+
+SOURCE is a name of the zoo (tools/zoo.py lists them), a run folder, its last.safetensors, or an .onnx file of
+tools/export.py. IMAGES are files, or folders that are searched to any depth. docs/embed.md has the same in Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _root  # noqa: F401  (first: it mends the import path)
+
+from evaluation.embedder import Embedder
+from reid.errors import UserError
+from tools.cli import add_device, check_folder, run_tool
+from tools.jobs.embed import embed_files, images_in, nearest_files, save_vectors
+from tools.jobs.opening import shown
+
+TOP = 10
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", metavar="SOURCE", help="the network: see above")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="images of one person each, or folders")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the vectors, as .npz: features and names")
+    parser.add_argument("--query", type=Path, metavar="IMG", help="print the images most like this one")
+    parser.add_argument("--top", type=int, metavar="K", help=f"with --query: so many of them (default: {TOP})")
+    parser.add_argument(
+        "--input-size", type=int, nargs=2, metavar=("H", "W"), help="for an .onnx file that takes images of any size"
+    )
+    add_device(parser)
+    read = parser.parse_args(arguments)
+    _check_options(read)
+    files = images_in(read.images)
+    if read.query is not None and not read.query.is_file():
+        raise UserError(f"--query {read.query}: does not exist")
+    embedder = Embedder.open(read.source, read.device, input_size=read.input_size and tuple(read.input_size))
+    query = None if read.query is None else embed_files(embedder, [read.query])[0]
+    vectors = embed_files(embedder, files, progress=True)
+    if read.out is not None:
+        print(f"features: {vectors.shape}, of norm 1, in {shown(save_vectors(read.out, vectors, files))}")
+    if query is not None:
+        for alike, file in nearest_files(query, vectors, files, read.top or TOP):
+            print(f"{alike:6.3f}  {file}")
+
+
+def _check_options(read: argparse.Namespace) -> None:
+    """Raises UserError where nothing is asked for, or an option does not fit."""
+    if read.out is None and read.query is None:
+        raise UserError("say what is wanted: --out FILE.npz, or --query IMG")
+    if read.top is not None and (read.query is None or read.top < 1):
+        raise UserError(f"--top {read.top}: is for --query, and at least 1")
+    if read.input_size is not None and min(read.input_size) < 1:
+        raise UserError(f"--input-size {read.input_size[0]} {read.input_size[1]}: must be of at least 1")
+    if read.out is not None:
+        if read.out.suffix != ".npz":
+            raise UserError(f"--out {read.out}: must end in .npz")
+        check_folder(read.out.parent, "--out: folder")
+
+
+if __name__ == "__main__":
+    run_tool(main, again="give the command again")

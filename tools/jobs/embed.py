@@ -1,0 +1,60 @@
+"""The job of ``tools/embed.py``: vectors of image files, and the images nearest to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from evaluation.embedder import Embedder
+from reid.data.datasets.listing import image_paths
+from reid.data.decode import decode_image
+from reid.errors import UserError
+from reid.files import write_atomic
+
+
+def images_in(sources: Sequence[Path]) -> list[Path]:
+    """The image files that are named, and those at any depth below folders, in the order given; a folder's are sorted.
+
+    Raises:
+        UserError: one is not there, or a folder has none.
+    """
+    files: list[Path] = []
+    for source in sources:
+        if not source.exists():
+            raise UserError(f"image {source} does not exist; name image files, or folders of them")
+        found = [source / name for name in image_paths(source)] if source.is_dir() else [source]
+        if not found:
+            raise UserError(f"folder {source} has no images; name another")
+        files += found
+    return files
+
+
+def embed_files(embedder: Embedder, files: Sequence[Path], progress: bool = False) -> np.ndarray:
+    """``(N, D) float32`` vectors of image files of one person each; a batch of pictures is held at once.
+
+    Raises:
+        UserError: an image is unreadable.
+    """
+    parts, step = [], embedder.batch_size
+    with tqdm(total=len(files), desc="embedding", unit="img", disable=not progress, leave=False) as bar:
+        for start in range(0, len(files), step):
+            chunk = files[start : start + step]
+            parts.append(embedder([decode_image(file) for file in chunk]))
+            bar.update(len(chunk))
+    return np.concatenate(parts) if parts else embedder([])
+
+
+def save_vectors(path: Path, vectors: np.ndarray, files: Sequence[Path]) -> Path:
+    """Writes ``features (N, D) float32`` and ``names (N,)``, the files as they were named, as ``.npz``, atomically."""
+    names = np.array([file.as_posix() for file in files])
+    return write_atomic(path, lambda temporary: np.savez(temporary, features=vectors, names=names))
+
+
+def nearest_files(query: np.ndarray, vectors: np.ndarray, files: Sequence[Path], top: int) -> list[tuple[float, Path]]:
+    """Cosine similarity and file of the ``top`` most alike of ``vectors (N, D)`` to ``query (D,)``, the most alike
+    first; of equal ones the first named."""
+    alike = vectors @ query
+    return [(float(alike[place]), files[place]) for place in np.argsort(-alike, kind="stable")[:top]]
