@@ -96,9 +96,10 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
                 f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
                 f"{shown(path.parent)} and what was made of it"
             )
-        if step.kind == ROW and is_done(setup.places, step) and found_there(setup, step.part):
-            network_name(setup, step)
+        if step.kind == ROW and is_done(setup.places, step):
             _check_inherited(setup, step)
+            if found_there(setup, step.part):
+                network_name(setup, step)
 
 
 def _check_inherited(setup: Setup, step: Step) -> None:
