@@ -116,14 +116,14 @@ def _check(experiment: Experiment, asked: Asked, searched: bool) -> dict[str, fl
     config = experiment.search
     space = load_space(experiment.space).at(experiment.input_size)
     check_strategy(STRATEGY, config)
-    limits = check_limits(space, config)
+    costs = CostTable()
+    limits = check_limits(space, config, costs)
     for name in asked.baselines:
         find_network(name, [], experiment.input_size, space.input_size, experiment.last_stride)
     if config.target is not None and not searched:
         target = parse_target(config.target)
         check_available(target)
         if limits.latency_ms is not None:
-            costs = CostTable()
             table = build_table(space.at(config.cost_input_size), target, latency_folder(), costs=costs)
             make_region(space, limits, config.min_flops_fraction, config.cost_input_size, costs, table.latency)
     return limits.given() | ({"target": asked.target} if asked.target else {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -149,10 +150,14 @@ def searched(make_setup, search, space, tmp_path, monkeypatch):
     return SimpleNamespace(setup=setup, found=found, table=path)
 
 
+def _file(searched, number: int) -> Path:
+    return Path(network_name(searched.setup, _step(searched.setup, f"row/rival {number}/0")))
+
+
 def test_random_archs_keep_to_the_searchs_latency(searched):
     archs = []
     for number in (1, 2, 3):
-        named = load_arch(network_name(searched.setup, _step(searched.setup, f"row/rival {number}/0")))
+        named = load_arch(_file(searched, number))
         assert named.origin["latency_ms"] == _latency(named.arch) <= _latency(searched.found)
         assert abs(TABLE.flops(named.arch) / TABLE.flops(searched.found) - 1) <= 0.05
         archs.append(named.arch)
@@ -160,10 +165,8 @@ def test_random_archs_keep_to_the_searchs_latency(searched):
 
 
 def test_what_was_drawn_stays_when_the_table_is_another_one(searched):
-    one, two = (_step(searched.setup, f"row/rival {number}/0") for number in (1, 2))
-    path = network_name(searched.setup, one)
-    before = load_arch(path)
+    before = load_arch(_file(searched, 1))
     searched.table.write_text(searched.table.read_text().replace("times", "Times"))
-    assert load_arch(network_name(searched.setup, one)) == before
+    assert load_arch(_file(searched, 1)) == before
     with pytest.raises(UserError, match="search F went by a latency table that is no longer in .*: draw its random"):
-        network_name(searched.setup, two)
+        _file(searched, 2)
