@@ -88,6 +88,17 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """The limits of tools that search, and ``--target``."""
+    limits = parser.add_argument_group("limits", "those that are given stand in place of all of the config's")
+    limits.add_argument("--flops", metavar="LIMIT", help="at most so many by fvcore's count, for example 210M")
+    limits.add_argument("--latency", metavar="LIMIT", help="at most so long on --target, for example 5ms")
+    limits.add_argument("--params", metavar="LIMIT", help="at most so many parameters, for example 2.2M")
+    parser.add_argument(
+        "--target", metavar="NAME", help="what latency is predicted for and measured on, for example onnx-cpu-1t"
+    )
+
+
 def read_job(arguments: argparse.Namespace, out: str) -> Job:
     """The common options as values; raises UserError for a bad config, override, seed, device or output folder."""
     check_folder(arguments.out or Path(out))

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from tools.cli import job_parser, read_job, run_tool
-from tools.jobs.pipeline import pipeline
+from tools.cli import add_limits, job_parser, read_job, run_tool
+from tools.jobs.pipeline import Asked, pipeline
 
 OUT = "runs/pipeline"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT)
-    parser.add_argument("--flops", metavar="LIMIT", help="upper limit, for example 210M (default: the config's)")
+    add_limits(parser)
     parser.add_argument(
         "--baselines",
         nargs="*",
@@ -23,8 +23,15 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="NAME",
         help="networks retrained beside the found arch (default: mobilenetv2 resnet18)",
     )
+    parser.add_argument(
+        "--finetune-epochs",
+        type=int,
+        metavar="N",
+        help="compare also the found arch on the supernet's weights, trained on for N epochs (default: leave it out)",
+    )
     read = parser.parse_args(arguments)
-    print(f"report: {pipeline(read_job(read, OUT), read.flops, read.baselines)}")
+    asked = Asked(read.baselines, read.flops, read.latency, read.params, read.target, read.finetune_epochs)
+    print(f"report: {pipeline(read_job(read, OUT), asked)}")
 
 
 if __name__ == "__main__":

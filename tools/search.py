@@ -14,10 +14,11 @@ import _root  # noqa: F401  (first: it mends the import path)
 from evaluation.report.html import REPORT
 from reid.engine.distributed import from_environment
 from search.front import COSTS
-from tools.cli import job_parser, next_command, read_job, run_tool
+from tools.cli import add_limits, job_parser, next_command, read_job, run_tool
 from tools.jobs.explain import explain_search
 from tools.jobs.opening import shown
-from tools.jobs.search import search, with_options
+from tools.jobs.search import search
+from tools.jobs.search_options import with_options
 from tools.jobs.search_result import print_result, write_more
 
 OUT = "runs/search"
@@ -25,13 +26,7 @@ OUT = "runs/search"
 
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT)
-    limits = parser.add_argument_group("limits", "those that are given stand in place of all of the config's")
-    limits.add_argument("--flops", metavar="LIMIT", help="at most so many by fvcore's count, for example 210M")
-    limits.add_argument("--latency", metavar="LIMIT", help="at most so long on --target, for example 5ms")
-    limits.add_argument("--params", metavar="LIMIT", help="at most so many parameters, for example 2.2M")
-    parser.add_argument(
-        "--target", metavar="NAME", help="what latency is predicted for and measured on, for example onnx-cpu-1t"
-    )
+    add_limits(parser)
     parser.add_argument(
         "--supernet", type=Path, default=Path("runs/supernet"), metavar="FOLDER", help="run of tools/train_supernet.py"
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from random import Random
 
 from reid.errors import UserError
 from search.cost import CostTable
 from search.flops_words import format_flops
-from search.limits import Limits
+from search.limits import Limits, describe
 from search.ranking.sampling import TRIES, Band
 from search.region import make_region, sample_near
 from supernet.arch import Arch
@@ -24,19 +25,27 @@ def random_archs(
     cost_size: tuple[int, int] | None,
     table: CostTable,
     avoid: Collection[Arch] = (),
+    limits: Limits | None = None,
+    latency: Callable[[Arch], float] | None = None,
 ) -> list[NamedArch]:
     """``count`` different archs of ``band``, none of ``avoid``, at ``space``'s input size: one from each of as many
     equal parts of the band where it has one there, so that their mean FLOPs are the band's middle.
 
     Unlike ``search.ranking.sampling.stratified_archs`` it gives any number of archs, and its parts are of one width.
     Where a part is empty it keeps to the band: an arch of other FLOPs would be no fair rival. Each is a function of the
-    seed and its number.
+    seed and its number, and where latency is limited of its predictions.
+
+    Args:
+        limits: what they may cost besides, counted at ``cost_size``; a limit on FLOPs cuts the band off.
+        latency: predicted ms, for a limit on latency.
 
     Raises:
-        UserError: the band has not as many archs.
+        UserError: the band has not as many archs within the limits.
     """
-    region = make_region(space, Limits(flops=band.high), cost_size=cost_size, table=table)
-    step, met = (band.high - band.low) / count, set(avoid)
+    high = band.high if limits is None or limits.flops is None else min(band.high, limits.flops)
+    within = Limits(flops=high) if limits is None else replace(limits, flops=high)
+    region = make_region(space, within, cost_size=cost_size, table=table, latency=latency)
+    step, met = (high - band.low) / count, set(avoid)
     archs: list[NamedArch] = []
     for number in range(count):
         low = band.low + number * step
@@ -46,10 +55,13 @@ def random_archs(
             if arch is not None and arch not in met and table.flops(arch.at(cost_size)) >= band.low:
                 break
         else:
+            also = "" if limits is None else f" and {describe(limits)}"
             raise UserError(
-                f"no further arch of {format_flops(band.low)} to {format_flops(band.high)} FLOPs was found in space "
-                f"{space.name}; lower --random {count}"
+                f"no further arch of {format_flops(band.low)} to {format_flops(band.high)} FLOPs{also} was found in "
+                f"space {space.name}; ask for fewer than {count}"
             )
         met.add(arch)
-        archs.append(NamedArch(f"R{number:02d}", arch, {"flops": table.flops(arch.at(cost_size)), "seed": seed}))
+        cost = region.cost(arch.at(cost_size))
+        about = {} if latency is None else {"latency_ms": cost.latency_ms}
+        archs.append(NamedArch(f"R{number:02d}", arch, {"flops": cost.flops, **about, "seed": seed}))
     return archs

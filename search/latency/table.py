@@ -115,10 +115,10 @@ def build_table(
     with tqdm(total=len(parts) + len(networks), desc=f"latency on {target.name}", disable=not progress) as bar:
         _measure(store, parts, target, rounds, seconds, bar)
         _measure(store, networks, target, rounds, seconds, bar)
-    call = store.times[name_of(NULL)].least_ms
-    times = {part: max(store.times[name_of(part)].least_ms - call, 0.0) for part in parts[1:]}
+    call = store.least_ms(name_of(NULL))
+    times = {part: max(store.least_ms(name_of(part)) - call, 0.0) for part in parts[1:]}
     sums = [call + sum(times[part] for part in parts_of(arch)) for arch in networks]
-    fitted = {arch: store.times[name_of(arch)].least_ms for arch in networks}
+    fitted = {arch: store.least_ms(name_of(arch)) for arch in networks}
     correction = fit_correction(sums, list(fitted.values()))
     store.save({"space": space.name, "input_size": list(space.input_size), "correction": vars(correction)})
     return LatencyTable(target, times, call, correction, fitted, store.path, store.note)

@@ -6,16 +6,19 @@ import dataclasses
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
 
+import tools.jobs.pipeline
 from evaluation.result_row import read_result
 from reid.engine.checkpoint import load_weights, read_about
 from reid.engine.run_folder import read_metrics
 from reid.errors import UserError
 from reid.models.network import count_parameters
+from search.cost import CostTable
 from search.fvcore_counts import whole_network_flops
 from search.history import read_candidates
 from supernet.catalog import build, spec_from_dict
@@ -23,16 +26,18 @@ from supernet.checkpoint import load_supernet
 from supernet.files import load_arch, load_space
 from supernet.genome import contains, largest
 from tools.jobs.evaluate import evaluate
-from tools.jobs.pipeline import pipeline
+from tools.jobs.pipeline import Asked, pipeline
 
 BEST = "MLR-6M-A"
-RUNS = (f"retrain-{BEST}", "retrain-mobilenetv2", "retrain-resnet18", f"inherited-{BEST}", "inherited-largest")
+TUNED = f"inherited-{BEST}-2ep"
+RUNS = (f"retrain-{BEST}", "retrain-mobilenetv2", "retrain-resnet18", TUNED, f"inherited-{BEST}", "inherited-largest")
+ALL = Asked(baselines=("mobilenetv2", "resnet18"), finetune_epochs=2)
 
 
 @pytest.fixture(scope="module")
 def run(make_job, tmp_path_factory):
     out = tmp_path_factory.mktemp("pipeline") / "run"
-    page = pipeline(make_job(out), None, ["mobilenetv2", "resnet18"])
+    page = pipeline(make_job(out), ALL)
     assert page.resolve() == (out / "compare" / "report.html").resolve()
     return out
 
@@ -45,8 +50,9 @@ def _files(folder, without: tuple[str, ...] = ()):
 
 def test_every_network_has_a_result(run, data_root):
     rows = {name: read_result(run / name) for name in RUNS}
-    assert [row.kind for row in rows.values()] == ["searched", "baseline", "baseline", "supernet", "supernet"]
-    assert [row.epochs for row in rows.values()] == [1, 1, 1, 0, 0]
+    kinds = ["searched", "baseline", "baseline", "searched", "supernet", "supernet"]
+    assert [row.kind for row in rows.values()] == kinds
+    assert [row.epochs for row in rows.values()] == [1, 1, 1, 2, 0, 0]
     (folder,) = (data_root / "data").glob("synthetic-*")
     queries, gallery = (len(list((folder / part).glob("*.jpg"))) for part in ("query", "bounding_box_test"))
     for row in rows.values():
@@ -93,7 +99,8 @@ def test_supernet_is_of_the_space(run):
 
 def test_report_and_table(run):
     page, table = (run / "compare" / "report.html").read_text(), (run / "compare" / "table.md").read_text()
-    for name in (BEST, "mobilenetv2", "resnet18", f"{BEST} inherited", "tiny largest"):
+    tuned = f"{BEST} (inherited, trained on for 2 epochs)"
+    for name in (BEST, "mobilenetv2", "resnet18", tuned, f"{BEST} inherited", "tiny largest"):
         assert name in page and name in table
     assert len(re.findall(r"data:image/png;base64,", page)) >= 2
     row = read_result(run / "retrain-resnet18")
@@ -132,7 +139,7 @@ def test_evaluation_runs_where_the_job_says(run, make_job, tmp_path, monkeypatch
 
 def test_resumed_when_finished_does_nothing_new(run, make_job, capsys):
     before = _files(run, without=("compare",))
-    pipeline(make_job(run, resume=True), None, ["mobilenetv2", "resnet18"])
+    pipeline(make_job(run, resume=True), ALL)
     assert _files(run, without=("compare",)) == before
     assert "training a supernet" not in capsys.readouterr().out
 
@@ -143,7 +150,7 @@ def test_lost_steps_are_made_again_alike(run, make_job, tmp_path):
     for name in ("config.yaml", "supernet", "search"):
         (shutil.copytree if (run / name).is_dir() else shutil.copy)(run / name, _made(copy) / name)
     before = _files(copy)
-    pipeline(make_job(copy, resume=True), None, [])
+    pipeline(make_job(copy, resume=True), Asked())
     assert {path: state for path, state in _files(copy).items() if path in before} == before
     again = copy / f"retrain-{BEST}" / "last.safetensors"
     networks = []
@@ -159,7 +166,7 @@ def test_goes_on_where_it_was_ended_between_score_and_result(run, make_job, tmp_
     copy = shutil.copytree(run, tmp_path / "copy")
     before = read_result(run / "inherited-largest")
     (copy / "inherited-largest" / "result.json").unlink()
-    pipeline(make_job(copy, resume=True), None, [])
+    pipeline(make_job(copy, resume=True), Asked())
     assert read_result(copy / "inherited-largest").mAP == before.mAP
 
 
@@ -180,22 +187,69 @@ def _made(folder):
 def test_another_pipeline_is_not_mixed_in(run, make_job, resume, seed, overrides, flops, message):
     before = _files(run)
     with pytest.raises(UserError, match=message):
-        pipeline(make_job(run, *overrides, resume=resume, seed=seed), flops, [])
+        pipeline(make_job(run, *overrides, resume=resume, seed=seed), Asked(flops=flops))
     assert _files(run) == before
 
 
 @pytest.mark.parametrize(
-    ("flops", "baselines", "message"),
+    ("asked", "message"),
     [
-        ("1K", [], r"FLOPs limit .* is below the smallest arch: space tiny spans [\d.]+M to [\d.]+M at 64x32"),
-        ("six", [], "FLOPs 'six'"),
-        (None, ["resnet19"], "no network is called 'resnet19'; nearest: resnet18"),
+        (Asked(flops="1K"), r"FLOPs limit .* is below the smallest arch: space tiny spans [\d.]+M to [\d.]+M at 64x32"),
+        (Asked(flops="six"), "FLOPs 'six'"),
+        (Asked(params="1K"), "parameter limit .* is below the smallest arch"),
+        (Asked(latency="5ms"), "search options: latency 5ms on what. Name a target, for example onnx-cpu-1t"),
+        (Asked(latency="5ms", target="onnx-cpu"), "latency target 'onnx-cpu' is unknown"),
+        (Asked(baselines=["resnet19"]), "no network is called 'resnet19'; nearest: resnet18"),
+        (Asked(finetune_epochs=0), "--finetune-epochs 0: must be at least 1"),
     ],
 )
-def test_what_a_later_step_would_refuse_is_refused_first(make_job, tmp_path, flops, baselines, message):
+def test_what_a_later_step_would_refuse_is_refused_first(make_job, tmp_path, asked, message):
     with pytest.raises(UserError, match=message):
-        pipeline(make_job(tmp_path / "run"), flops, baselines)
+        pipeline(make_job(tmp_path / "run"), asked)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def predicted(monkeypatch, tmp_path):
+    """The options of a space of few archs, whose latency table is there at once: a ms for a million FLOPs."""
+    costs = CostTable()
+    table = SimpleNamespace(latency=lambda arch: costs.flops(arch) / 1e6)
+    monkeypatch.setattr(tools.jobs.pipeline, "build_table", lambda *arguments, **options: table)
+    monkeypatch.setattr(tools.jobs.pipeline, "CostTable", lambda: costs)
+    stage = "{stride: 2, widths: [8, 12], depths: [1], kernels: [3], expands: [1]}"
+    space = tmp_path / "few.yaml"
+    space.write_text(f"{{input_size: [64, 32], stems: [8], stages: [{stage}], last_widths: [16]}}")
+    return ("--set", f"space={space}")
+
+
+def test_a_latency_that_no_arch_has_is_refused_before_the_supernet(call, predicted, refused, tmp_path):
+    options = ("--latency", "1us", "--target", "torch-cpu-1t", "--out", tmp_path / "run")
+    refused(call("pipeline", *predicted, *options), "latency limit 0.001 ms is below the fastest arch: space few spans")
+    assert not (tmp_path / "run").exists()
+
+
+def test_limits_and_target_reach_the_search_alone(call, predicted, refused, tmp_path, monkeypatch):
+    seen = []
+
+    def note(name):
+        def step(job, *rest):
+            seen.append((name, job.experiment.search))
+            if name == "search":
+                raise UserError("far enough")
+
+        return step
+
+    for name in ("train_supernet", "search"):
+        monkeypatch.setattr(tools.jobs.pipeline, name, note(name))
+    limits = ("--latency", "5ms", "--params", "90K", "--target", "torch-cpu-1t", "--baselines")
+    begun = ("pipeline", *predicted, "--out", tmp_path / "run")
+    refused(call(*begun, *limits), "far enough")
+    (_, before), (name, config) = seen
+    assert name == "search" and (before.flops, before.latency, before.target) == ("6M", None, None)
+    assert (config.flops, config.latency, config.parameters) == (None, "5ms", "90K")
+    assert config.target == "torch-cpu-1t"
+    refused(call(*begun, *limits, "--resume"), "far enough")
+    refused(call(*begun, *limits[2:], "--resume"), "another configuration .latency_ms: 5.0 then, None now")
 
 
 # Single tools on what the pipeline left; see test_errors.py for those that need nothing.

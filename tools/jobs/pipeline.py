@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.result_row import RESULT
 from reid.config import config_to_dict
 from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG, open_run
+from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from reid.files import read_json
-from search.limits import Limits
+from search.cost import CostTable
+from search.latency import build_table, check_available, parse_target
+from search.region import make_region
 from search.settings import check_strategy
 from supernet.catalog import find_network
 from supernet.checkpoint import SUPERNET
@@ -22,20 +26,42 @@ from tools.cli import Job
 from tools.jobs.compare import compare
 from tools.jobs.evaluate import evaluate
 from tools.jobs.experiment import Experiment
+from tools.jobs.inherit import PREFIX
+from tools.jobs.latency import latency_folder
 from tools.jobs.opening import format_time
 from tools.jobs.retrain import Retraining, retrain
-from tools.jobs.search import check_limits, search, with_options
+from tools.jobs.search import search
+from tools.jobs.search_options import check_limits, with_options
 from tools.jobs.train_supernet import train_supernet
 
 STRATEGY = "evolution"
 """Of the search: it is one arch that goes on from it."""
 
 
-def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
-    """Supernet, search, the best arch retrained, ``baselines`` retrained, all compared; returns the report's path.
+@dataclass(frozen=True)
+class Asked:
+    """What the pipeline is asked for.
+
+    Attributes:
+        baselines: names of networks that are retrained beside the found arch.
+        flops, latency, params, target: limits as for ``tools/search.py``; where none is given, the config's.
+        finetune_epochs: that the found arch is trained on for on the supernet's weights, beside its retraining from
+            scratch; ``None`` for no such row.
+    """
+
+    baselines: Sequence[str] = ()
+    flops: str | None = None
+    latency: str | None = None
+    params: str | None = None
+    target: str | None = None
+    finetune_epochs: int | None = None
+
+
+def pipeline(job: Job, asked: Asked) -> Path:
+    """Supernet, search, the best arch retrained, the baselines retrained, all compared; returns the report's path.
 
     Two rows of the table are not retrained: the largest arch and the found one on the supernet's own weights. They say
-    what the supernet gives by itself.
+    what the supernet gives by itself. ``asked.finetune_epochs`` adds the found one trained on from there.
 
     Raises:
         UserError: it was started by torchrun; there is a pipeline in the folder already and ``job.resume`` is not set,
@@ -43,9 +69,11 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     """
     if from_environment(job.device).several:
         raise UserError("tools/pipeline.py: is run by one process; its steps can be run under torchrun one by one")
-    wanted = with_options(job, flops=flops)
-    limits = _check(wanted.experiment, baselines)
-    about = {"seed": job.seed, **limits.given(), "experiment": config_to_dict(job.experiment)}
+    limits = {"flops": asked.flops, "latency": asked.latency, "parameters": asked.params}
+    wanted = with_options(job, **limits, target=asked.target)
+    searched = _search_is_done(job.out / "search")
+    given = _check(wanted.experiment, asked, searched)
+    about = {"seed": job.seed, **given, "experiment": config_to_dict(job.experiment)}
     out = open_run(job.out, about, job.resume)
     start = time.monotonic()
     if not (out / "supernet" / SUPERNET).exists():
@@ -59,11 +87,13 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
 
     _title(3, "networks by one recipe", start)
     rows = []
-    for name in (best, *baselines):
+    for name in (best, *asked.baselines):
         run = out / f"retrain-{name}"
         if not (run / RESULT).exists():
             retrain(_step(job, run), Retraining(name, out / "search"))
         rows.append(run)
+    if asked.finetune_epochs is not None:
+        rows.append(_train_on(job, out, best, asked.finetune_epochs))
     for name in (best, "largest"):
         run = out / f"inherited-{name}"
         if not (run / RESULT).exists():
@@ -75,14 +105,40 @@ def pipeline(job: Job, flops: str | None, baselines: Sequence[str]) -> Path:
     return compare(rows, out / "search", out / "compare")
 
 
-def _check(experiment: Experiment, baselines: Sequence[str]) -> Limits:
-    """Ends here, and not after hours, what a later step would refuse; returns the limits."""
+def _check(experiment: Experiment, asked: Asked, searched: bool) -> dict[str, float | str]:
+    """Ends here, and not after hours, what a later step would refuse; returns the limits, and the target where one is
+    asked for.
+
+    Unless the search is over (``searched``), a limit on latency takes the target's table: it is measured now if it is
+    not there yet, and not only when the supernet is trained.
+    """
+    if asked.finetune_epochs is not None and asked.finetune_epochs < 1:
+        raise UserError(f"--finetune-epochs {asked.finetune_epochs}: must be at least 1")
+    config = experiment.search
     space = load_space(experiment.space).at(experiment.input_size)
-    check_strategy(STRATEGY, experiment.search)
-    limits = check_limits(space, experiment.search)
-    for name in baselines:
+    check_strategy(STRATEGY, config)
+    costs = CostTable()
+    limits = check_limits(space, config, costs)
+    for name in asked.baselines:
         find_network(name, [], experiment.input_size, space.input_size, experiment.last_stride)
-    return limits
+    if config.target is not None and not searched:
+        target = parse_target(config.target)
+        check_available(target)
+        if limits.latency_ms is not None:
+            table = build_table(space.at(config.cost_input_size), target, latency_folder(), costs=costs)
+            make_region(space, limits, config.min_flops_fraction, config.cost_input_size, costs, table.latency)
+    return limits.given() | ({"target": asked.target} if asked.target else {})
+
+
+def _train_on(job: Job, out: Path, name: str, epochs: int) -> Path:
+    """The arch called ``name`` on the supernet's weights, trained on for ``epochs`` of the recipe; returns the run."""
+    run = out / f"inherited-{name}-{epochs}ep"
+    if not (run / RESULT).exists():
+        recipe = at_epochs(job.experiment.retrain, epochs)
+        own = dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=recipe))
+        label = f"inherited, trained on for {epochs} epoch{'s' if epochs > 1 else ''}"
+        retrain(_step(own, run), Retraining(name, out / "search", f"{PREFIX}{out / 'supernet'}", label))
+    return run
 
 
 def _step(job: Job, run: Path) -> Job:

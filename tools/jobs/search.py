@@ -9,18 +9,14 @@ from pathlib import Path
 
 import torch
 
-from reid.config import build_config, config_to_dict
 from reid.engine.distributed import Processes, from_environment, process_group
-from search.config import SearchConfig, limits_of, parse_time
 from search.cost import CostTable
 from search.evaluator import SupernetEvaluator
 from search.latency import Target, measure_archs, parse_target
 from search.latency.check import describe_error, prediction_error
 from search.latency.table import LatencyTable, build_table
 from search.learned import LearnedEvaluator
-from search.limits import Limits
 from search.outcome import SUMMARY, SearchResult
-from search.region import make_region
 from search.run import run_search
 from search.settings import check_strategy
 from search.workers import Team
@@ -36,50 +32,10 @@ from tools.jobs.learning import learn_from, ranking_file
 from tools.jobs.opening import announce, shown
 from tools.jobs.ownership import alone_in, check_owner
 from tools.jobs.provenance import commit, sha256
+from tools.jobs.search_options import check_limits
 from tools.jobs.search_report import write_search_report
 from tools.jobs.search_words import announce_search
 from tools.jobs.supernet_scores import open_supernet
-
-LIMITS = ("flops", "latency", "parameters")
-
-
-def with_options(job: Job, **given: str | int | Sequence[str] | None) -> Job:
-    """The job with options of the command line (``None`` where one was not given) in place of the config's.
-
-    Limits that are given stand in place of all of the config's limits, ``time`` alone in place of its trials too;
-    ``finalists`` is their number.
-
-    Raises:
-        UserError: they do not fit together or with the config.
-    """
-    options = {name: value for name, value in given.items() if value is not None}
-    if not options:
-        return job
-    values = config_to_dict(job.experiment.search)
-    if any(name in options for name in LIMITS):
-        values |= dict.fromkeys(LIMITS)
-    if "time" in options:
-        values["trials"] = None
-    if "finalists" in options:
-        options["finalists"] = {**values["finalists"], "count": options["finalists"]}
-    config = build_config(SearchConfig, {**values, **options}, "search options")
-    return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, search=config))
-
-
-def check_limits(space: Space, config: SearchConfig, table: CostTable | None = None) -> Limits:
-    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``.
-
-    A limit on latency is not judged here: that takes a measurement.
-    """
-    limits = limits_of(config)
-    if config.time is not None:
-        parse_time(config.time)
-    if config.target is not None:
-        parse_target(config.target)
-    if limits.flops is not None or limits.parameters is not None:
-        known = Limits(flops=limits.flops, parameters=limits.parameters)
-        make_region(space, known, config.min_flops_fraction, config.cost_input_size, table)
-    return limits
 
 
 def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:

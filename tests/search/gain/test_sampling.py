@@ -51,7 +51,7 @@ def test_a_band_of_few_archs():
     assert len(archs) == 12 and len(inside) == 5
     drawn = {named.arch for named in random_archs(space, band, 4, 0, None, TABLE)}
     assert len(drawn) == 4 and drawn < inside
-    with pytest.raises(UserError, match="no further arch of .* FLOPs was found in space few; lower --random 6"):
+    with pytest.raises(UserError, match="no further arch of .* FLOPs was found in space few; ask for fewer than 6"):
         random_archs(space, band, 6, 0, None, TABLE)
     (left,) = inside - drawn
     assert random_archs(space, band, 1, 0, None, TABLE, drawn)[0].arch == left

@@ -21,9 +21,9 @@ from tools.jobs.results.effects import ladder, search_gains
 from tools.jobs.results.figures import read_figures
 from tools.jobs.results.portable import portable
 from tools.jobs.results.publish import publish, write_results
+from tools.jobs.results.row_table import short_table
 from tools.jobs.results.states import is_done, trained_networks
 from tools.jobs.results.steps import plan_steps
-from tools.jobs.results.tables import short_table
 
 ROWS = [
     {"name": "base", "network": "mobilenetv2", "recipe": "mlr", "seeds": [0, 1, 2], "published": "Theirs"},

@@ -6,19 +6,16 @@ import dataclasses
 
 from reid.errors import UserError
 from reid.files import read_json
-from search.cost import CostTable
-from search.gain.sampling import random_archs
 from search.outcome import SUMMARY
-from search.ranking.sampling import find_band
 from supernet.arch import AnyStage, Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, load_arch, load_space, save_arch
 from supernet.stage import INVERTED_RESIDUAL
-from tools.jobs.contenders import WITHIN
 from tools.jobs.experiment import Experiment
 from tools.jobs.opening import shown
-from tools.jobs.results.parts import ArchChange, RandomArchs
+from tools.jobs.results.drawn import draw
 from tools.jobs.results.plan import PlannedRow, find
+from tools.jobs.results.row_parts import ArchChange
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import search_is_finished
 from tools.jobs.results.steps import SEARCH, Step
@@ -56,7 +53,9 @@ def _named(setup: Setup, step: Step) -> NamedArch:
     if row.found is not None:
         named = _found(setup, row.found.search, row.found.number)
     elif row.random is not None:
-        named = _drawn(setup, step, row.random)
+        network = row.random.network
+        like = named_backbone(network, setup.experiment(step)) if network else _found(setup, row.search, 1).arch
+        named = draw(setup, step, like)
     else:
         spec, _ = _find(row.network, setup.experiment(step))
         named = NamedArch(spec.name, spec.backbone, dict(spec.origin))
@@ -81,27 +80,12 @@ def _found(setup: Setup, search: str, number: int) -> NamedArch:
     return load_arch(run / best[number - 1]["file"])
 
 
-def _drawn(setup: Setup, step: Step, random: RandomArchs) -> NamedArch:
-    """The row's own of the random archs, which are drawn together."""
-    if random.search is not None:
-        part = find(setup.plan.searches, random.search, "row")
-        experiment = setup.experiment(Step("", SEARCH, part))
-        like = _found(setup, random.search, 1).arch
-    else:
-        experiment = setup.experiment(step)
-        like = named_backbone(random.network, experiment)
-    space = load_space(experiment.space).at(experiment.input_size)
-    size, table = experiment.search.cost_input_size, CostTable()
-    band = find_band(space, table.flops(like.at(size or space.input_size)), WITHIN, size, table)
-    avoid = {like.at(None if space.smaller_sizes else space.input_size)}
-    return random_archs(space, band, random.count, random.seed, size, table, avoid)[step.part.number]
-
-
 def found_there(setup: Setup, planned: PlannedRow) -> bool:
     """Whether the search that the row's network comes from is finished, where there is one."""
-    names = [each.search for each in (planned.row.found, planned.row.random) if each is not None and each.search]
-    parts = [find(setup.plan.searches, name, "row") for name in names]
-    return all(search_is_finished(setup.places.run(Step("", SEARCH, part))) for part in parts)
+    search = planned.row.search
+    if search is None:
+        return True
+    return search_is_finished(setup.places.run(Step("", SEARCH, find(setup.plan.searches, search, "row"))))
 
 
 def changed(arch: Arch, change: ArchChange) -> Arch:

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 import torch
 
 from reid.errors import UserError, nearest
+from search.cost import CostTable
 from search.flops_words import parse_flops
 from search.latency import parse_target
+from search.settings import check_strategy
 from supernet.arch import Arch
+from supernet.files import load_space
 from tools.jobs.results.archs import changed, named_backbone
 from tools.jobs.results.plan import PlannedRow
 from tools.jobs.results.published import load_published
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.steps import RANKING, ROW, SEARCH, Step
+from tools.jobs.search_options import check_limits
 
 
 def check_plan(setup: Setup, steps: Sequence[Step]) -> None:
@@ -25,9 +29,10 @@ def check_plan(setup: Setup, steps: Sequence[Step]) -> None:
         if setup.plan.target is not None:
             parse_target(setup.plan.target)
         _check_published(setup)
+        costs = CostTable()
         for step in steps:
             try:
-                _check_step(setup, step)
+                _check_step(setup, step, costs)
             except UserError as error:
                 raise UserError(f"{step.name}: {error}") from None
     except UserError as error:
@@ -55,10 +60,11 @@ def _check_published(setup: Setup) -> None:
             )
 
 
-def _check_step(setup: Setup, step: Step) -> None:
-    setup.experiment(step)
+def _check_step(setup: Setup, step: Step, costs: CostTable) -> None:
+    experiment = setup.experiment(step)
     if step.kind == SEARCH:
-        parse_flops(step.part.flops)
+        check_strategy(step.part.strategy, experiment.search)
+        check_limits(load_space(experiment.space).at(experiment.input_size), experiment.search, costs)
     if step.kind == RANKING and step.part.band is not None:
         parse_flops(step.part.band)
     if step.kind == ROW:

@@ -7,7 +7,7 @@ import sys
 from tools.jobs.experiment import ROOT
 from tools.jobs.opening import shown
 from tools.jobs.results.archs import network_name
-from tools.jobs.results.plan import find
+from tools.jobs.results.plan import find, supernet_of
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import is_begun, is_trained
 from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
@@ -32,9 +32,10 @@ def _supernet(setup: Setup, step: Step) -> list[Command]:
 def _search(setup: Setup, step: Step) -> list[Command]:
     part = step.part
     supernet = ("--supernet", _supernet_run(setup, part.supernet))
-    limits = ("--flops", str(part.flops), "--strategy", part.strategy)
-    learnt = () if part.learn_from is None else ("--learn-from", _ranking_run(setup, part.learn_from))
-    return [_tool("search", *supernet, *limits, *learnt, *_common(setup, step, part.seed))]
+    options = [word for name, value in setup.searching(part).items() for word in (f"--{name}", str(value))]
+    options += ["--strategy", part.strategy]
+    options += [] if part.learn_from is None else ["--learn-from", _ranking_run(setup, part.learn_from)]
+    return [_tool("search", *supernet, *options, *_common(setup, step, part.seed))]
 
 
 def _ranking(setup: Setup, step: Step) -> list[Command]:
@@ -52,6 +53,8 @@ def _row(setup: Setup, step: Step) -> list[Command]:
         what = ["--arch", network_name(setup, step)]
         for name, value in setup.training(step.part).items():
             what += [f"--{name}", str(value)]
+        supernet = supernet_of(setup.plan, step.part.row)
+        what += [] if supernet is None else ["--inherit", _supernet_run(setup, supernet.name)]
         commands.insert(0, _tool("retrain", *what, *_common(setup, step, step.seed)))
     return commands
 

@@ -18,7 +18,7 @@ from search.gain.analysis import BASELINE, FOUND, RANDOM
 from tools.jobs.opening import shown
 from tools.jobs.result import SCORE
 from tools.jobs.results.latency import cost_size, counted_network
-from tools.jobs.results.plan import PlannedRow, planned_rows, slug
+from tools.jobs.results.plan import PlannedRow, planned_rows, slug, supernet_of
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import is_done, latencies
 from tools.jobs.results.steps import ROW, Step, plan_steps
@@ -58,6 +58,7 @@ class Figures:
         kind: ``searched``, ``random`` or ``baseline``; pictures colour by it.
         recipe: its name, empty for the config's.
         epochs: trained; the most of any seed, where they stop by themselves.
+        inherited: the supernet whose weights it began with, empty for from scratch; its training is not in ``epochs``.
         lever: whether it is one of the ladder's.
         flops, flops_mlr: fvcore's total and MLR's count at ``cost_size``; see ``search.fvcore_counts.NetworkCounts``.
         parameters: of the inference network.
@@ -71,6 +72,7 @@ class Figures:
     kind: str
     recipe: str
     epochs: int
+    inherited: str
     lever: bool
     flops: int
     flops_mlr: int
@@ -120,12 +122,13 @@ def _figures(
             if getattr(row, key) != getattr(rows[0], key):
                 raise UserError(f"{shown(run)} and {shown(runs[0])} cannot be one row: {key} differs")
     counts = _counts(setup.places.record(steps[0]) / COUNTS, runs[0], size)
-    time = times.get(slug(planned.name))
+    time, supernet = times.get(slug(planned.name)), supernet_of(setup.plan, planned.row)
     return Figures(
         name=planned.name,
         kind=_kind(planned),
         recipe=setup.training(planned).get("recipe", ""),
         epochs=max(row.epochs for row in rows),
+        inherited="" if supernet is None else supernet.name,
         lever=planned.lever,
         flops=counts["flops"],
         flops_mlr=counts["flops_mlr"],

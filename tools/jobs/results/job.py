@@ -18,13 +18,13 @@ from tools.jobs.results.commands import step_commands
 from tools.jobs.results.figures import read_figures
 from tools.jobs.results.processes import LOG, share_cores
 from tools.jobs.results.publish import write_results
+from tools.jobs.results.row_table import short_table
 from tools.jobs.results.settings import check_steps, keep_settings
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.slices import FAILED, Ending, Task, run_slice
 from tools.jobs.results.states import is_done, missing_packages, read_record, write_record
 from tools.jobs.results.status import left_over
 from tools.jobs.results.steps import LATENCY, Step, plan_steps, select
-from tools.jobs.results.tables import short_table
 
 WAIT = 60.0
 """Seconds that steps of a command that was killed have to end."""

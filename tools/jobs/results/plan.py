@@ -11,7 +11,8 @@ from pathlib import Path
 from reid.config import build_config, read_merged
 from reid.errors import UserError, nearest
 from tools.jobs.experiment import CONFIGS
-from tools.jobs.results.parts import ArchChange, Lever, Plan, RankingPart, Row, SearchPart, SupernetPart
+from tools.jobs.results.parts import Plan, RankingPart, SearchPart, SupernetPart
+from tools.jobs.results.row_parts import ArchChange, Inherit, Lever, Row
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def find_plan(given: Path, folder: Path = CONFIGS / "results") -> Path:
 
 
 def load_plan(path: Path) -> Plan:
-    """The plan in a YAML file.
+    """The plan in a YAML file; searches that limit latency have the plan's target where they name none.
 
     Raises:
         UserError: the file is unreadable, a key is unknown, a name is there twice, or a step needs one that is not
@@ -51,7 +52,11 @@ def load_plan(path: Path) -> Plan:
         _check(plan)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return plan
+    return dataclasses.replace(plan, searches=tuple(_with_target(part, plan) for part in plan.searches))
+
+
+def _with_target(part: SearchPart, plan: Plan) -> SearchPart:
+    return part if part.latency is None else dataclasses.replace(part, target=part.target or plan.target)
 
 
 def _lists(data: Mapping) -> Iterator[tuple[str, type, list]]:
@@ -84,11 +89,13 @@ def _levers(plan: Plan) -> Iterator[Row]:
         return
     base = find(plan.rows, plan.ladder.row, "ladder: row")
     for lever in plan.ladder.levers:
+        inherit = base.inherit and Inherit(lever.epochs or base.inherit.epochs)
         yield dataclasses.replace(
             base,
             name=lever.name,
             recipe=lever.recipe or base.recipe,
-            epochs=lever.epochs or base.epochs,
+            epochs=None if inherit else lever.epochs or base.epochs,
+            inherit=inherit,
             batch=lever.batch or base.batch,
             set=(*base.set, *lever.set),
             change=_changes(base.change, lever.change),
@@ -113,6 +120,13 @@ def find(parts: Iterable, name: str, where: str):
         names = [part.name for part in parts]
         raise UserError(f"{where}: the plan has no {name}{nearest(name, names) or '; it has ' + ', '.join(names)}")
     return found
+
+
+def supernet_of(plan: Plan, row: Row) -> SupernetPart | None:
+    """The supernet whose weights the row's network begins with; ``None`` where it is trained from scratch."""
+    if row.inherit is None:
+        return None
+    return find(plan.supernets, find(plan.searches, row.search, row.name).supernet, row.name)
 
 
 def slug(name: str) -> str:
@@ -144,9 +158,12 @@ def _check(plan: Plan) -> None:
             find(plan.rankings, part.learn_from, f"search {part.name}: learn_from")
     for planned in rows:
         row = planned.row
-        for needed in (row.found, row.random):
-            if needed is not None and needed.search is not None:
-                find(plan.searches, needed.search, f"row {planned.name}: search")
+        if row.search is not None:
+            find(plan.searches, row.search, f"row {planned.name}: search")
+        if row.inherit is not None and row.change is not None:
+            raise UserError(
+                f"row {planned.name}: a supernet has no weights for what change makes; leave it or inherit out"
+            )
         if row.teacher is not None:
             teacher = find(rows, row.teacher, f"row {planned.name}: teacher")
             if teacher.row.teacher is not None:

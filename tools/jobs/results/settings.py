@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from reid.config import config_to_dict
-from reid.engine.run_folder import first_difference
+from reid.engine.run_folder import CONFIG, first_difference
 from reid.errors import UserError
 from reid.files import write_text
 from supernet.arch import Arch
@@ -19,12 +19,14 @@ from supernet.catalog import find_network
 from supernet.files import load_space, space_to_dict
 from tools.jobs.experiment import Experiment
 from tools.jobs.opening import shown
+from tools.jobs.provenance import sha256
 from tools.jobs.results.archs import found_there, network_name
-from tools.jobs.results.plan import PlannedRow
+from tools.jobs.results.plan import PlannedRow, supernet_of
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import is_begun, is_done
 from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
 from tools.jobs.saved_config import read_saved
+from tools.jobs.train_supernet import WEIGHTS
 
 SETTINGS = "settings.yaml"
 
@@ -46,7 +48,7 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
         settings |= {"space": space_to_dict(load_space(experiment.space)), "seed": getattr(step.part, "seed", 0)}
         settings["supernet"] = config_to_dict(experiment.supernet)
     if step.kind == SEARCH:
-        settings["search"] = config_to_dict(dataclasses.replace(experiment.search, flops=step.part.flops))
+        settings["search"] = config_to_dict(experiment.search)
         settings["strategy"] = step.part.strategy
         if step.part.learn_from is not None:  # wherever its run is
             settings["search"]["learn_from"] = [f"ranking {step.part.learn_from}"]
@@ -57,6 +59,8 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
         settings["recipe"] = config_to_dict(experiment.retrain)
     if step.kind == ROW:
         settings |= {"seed": step.seed, "network": _network(step.part, experiment)}
+        supernet = supernet_of(setup.plan, step.part.row)
+        settings |= {} if supernet is None else {"inherit": f"supernet {supernet.name}"}  # wherever its run is
         if step.part.row.teacher is not None:  # wherever its run is
             settings["recipe"]["losses"]["distillation"]["teacher"] = f"row {step.part.row.teacher}"
     # As YAML has it: tuples and lists are the same there.
@@ -92,8 +96,24 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
                 f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
                 f"{shown(path.parent)} and what was made of it"
             )
-        if step.kind == ROW and is_done(setup.places, step) and found_there(setup, step.part):
-            network_name(setup, step)
+        if step.kind == ROW and is_done(setup.places, step):
+            _check_inherited(setup, step)
+            if found_there(setup, step.part):
+                network_name(setup, step)
+
+
+def _check_inherited(setup: Setup, step: Step) -> None:
+    """Raises UserError where a finished row began with other weights than the supernet has now."""
+    supernet = supernet_of(setup.plan, step.part.row)
+    weights = supernet and setup.places.run(Step("", SUPERNET, supernet)) / WEIGHTS
+    if supernet is None or not weights.is_file():
+        return
+    run = setup.places.run(step)
+    if read_saved(run / CONFIG).get("supernet_sha256") != sha256(weights):
+        raise UserError(
+            f"{step.name}: {shown(run)} began with other weights than supernet {supernet.name} has now; remove it and "
+            f"{shown(setup.places.flip(step))}"
+        )
 
 
 def keep_settings(setup: Setup, step: Step) -> Path:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tools.jobs.experiment import Experiment, load_experiment
 from tools.jobs.opening import shown
-from tools.jobs.results.parts import Plan
-from tools.jobs.results.plan import PlannedRow, find, planned_rows
+from tools.jobs.results.parts import Plan, SearchPart
+from tools.jobs.results.plan import PlannedRow, find, planned_rows, supernet_of
 from tools.jobs.results.steps import RANKING, ROW, SEARCH, SUPERNET, Places, Step
+from tools.jobs.search_options import searched_by
 
 TEACHER = "retrain.losses.distillation.teacher"
 
@@ -37,9 +38,18 @@ class Setup:
         return self.file.parent / self.plan.config
 
     def experiment(self, step: Step) -> Experiment:
-        """What the step's tool reads; raises UserError where an override or the recipe is wrong."""
+        """What the step's tool reads; raises UserError where an override, an option or the recipe is wrong."""
         training = self.training(step.part) if step.kind == ROW else {}
-        return load_experiment(self.config, self.overrides(step), **training)
+        experiment = load_experiment(self.config, self.overrides(step), **training)
+        if step.kind != SEARCH:
+            return experiment
+        options = self.searching(step.part)
+        return searched_by(experiment, parameters=options.pop("params", None), **options)
+
+    def searching(self, part: SearchPart) -> dict[str, str | int | float]:
+        """The options of ``tools/search.py`` that say within which limits, and how many candidates are trained."""
+        names = ("flops", "latency", "params", "target", "finalists")
+        return {name: value for name in names if (value := getattr(part, name)) is not None}
 
     def training(self, planned: PlannedRow) -> dict[str, str | int]:
         """The options of ``tools/retrain.py`` that say by which recipe, how long and in what batches a row is trained;
@@ -47,7 +57,7 @@ class Setup:
         row = planned.row
         options = {
             "recipe": row.recipe or self.plan.recipe,
-            "epochs": row.epochs or self.plan.epochs,
+            "epochs": row.inherit.epochs if row.inherit else row.epochs or self.plan.epochs,
             "batch": row.batch,
         }
         return {name: value for name, value in options.items() if value is not None}
@@ -60,10 +70,15 @@ class Setup:
         elif step.kind in (SEARCH, RANKING):
             own = (*find(self.plan.supernets, part.supernet, step.name).set, *part.set)
         elif step.kind == ROW:
-            own = (*part.row.set, *self._teacher(part))
+            own = (*self._inherited(part), *part.row.set, *self._teacher(part))
         else:
             own = ()
         return [*self.plan.set, *own]
+
+    def _inherited(self, planned: PlannedRow) -> tuple[str, ...]:
+        """What the supernet's space is, and how the search calibrates what is cut out of it."""
+        supernet = supernet_of(self.plan, planned.row)
+        return () if supernet is None else (*supernet.set, *find(self.plan.searches, planned.row.search, "row").set)
 
     def _teacher(self, planned: PlannedRow) -> tuple[str, ...]:
         if planned.row.teacher is None:

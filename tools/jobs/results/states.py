@@ -21,8 +21,8 @@ from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Pl
 
 STATE, TIMES = "state.json", "latency.json"
 
-NEEDED = {SEARCH: ("nni",), LATENCY: ("onnx", "onnxruntime")}
-"""Packages that a kind of step needs beside those that all do."""
+ONNX = ("onnx", "onnxruntime")
+"""Packages that latency is measured by on an onnx target."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,10 @@ def latencies(places: Places) -> dict[str, Any]:
 
 def missing_packages(step: Step) -> str | None:
     """Why the step cannot run on this machine, in words."""
-    missing = [name for name in NEEDED.get(step.kind, ()) if importlib.util.find_spec(name) is None]
+    needed = ("nni",) if step.kind == SEARCH else ()
+    if step.kind in (SEARCH, LATENCY) and (step.part.target or "").startswith("onnx-"):
+        needed += ONNX
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     return f"needs {' and '.join(missing)}: run it elsewhere" if missing else None
 
 

@@ -73,7 +73,7 @@ def plan_steps(plan: Plan) -> tuple[Step, ...]:
         return take(Step(f"{RANKING}/{part.name}", RANKING, part, needs=(supernet(part.supernet),)))
 
     def row(planned: PlannedRow, seed: int) -> str:
-        needs = [search(name) for name in _searches(planned)]
+        needs = [] if planned.row.search is None else [search(planned.row.search)]
         if planned.row.teacher is not None:
             teacher = find(rows, planned.row.teacher, planned.name)
             needs.append(row(teacher, teacher.row.seeds[0]))
@@ -100,11 +100,6 @@ def plan_steps(plan: Plan) -> tuple[Step, ...]:
 def row_name(name: str, seed: int) -> str:
     """The name of a row's step."""
     return f"{ROW}/{name}/{seed}"
-
-
-def _searches(planned: PlannedRow) -> list[str]:
-    own = (planned.row.found, planned.row.random)
-    return [each.search for each in own if each is not None and each.search is not None]
 
 
 def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:

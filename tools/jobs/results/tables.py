@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from reid.files import read_json
-from search.flops_words import format_flops
 from search.gain.statistics import Difference
 from search.ranking.analysis import TEST
 from tools.jobs.rank_result import RANKING
@@ -15,8 +14,9 @@ from tools.jobs.results.effects import Effect, ladder, search_gains
 from tools.jobs.results.figures import Figures, SeedRun
 from tools.jobs.results.plan import slug
 from tools.jobs.results.published import PublishedRow, load_published
+from tools.jobs.results.row_table import percent, rows_part
 from tools.jobs.results.setup import Setup
-from tools.jobs.results.states import is_done, latencies
+from tools.jobs.results.states import is_done
 from tools.jobs.results.steps import RANKING as RANKING_STEP
 from tools.jobs.results.steps import plan_steps
 
@@ -30,7 +30,7 @@ def write_up(setup: Setup, rows: Sequence[Figures], log: Callable[[Figures, Seed
     ``log`` says where a training's log is."""
     main = [row for row in rows if not row.lever]
     parts = [
-        _rows(setup, main),
+        rows_part(setup, main),
         _held_against(setup, main),
         _ladder(*ladder(setup, rows)),
         _gains(setup, rows),
@@ -39,54 +39,6 @@ def write_up(setup: Setup, rows: Sequence[Figures], log: Callable[[Figures, Seed
         _made_by(rows, log),
     ]
     return [part for part in parts if part is not None]
-
-
-def _rows(setup: Setup, rows: Sequence[Figures]) -> Block:
-    if not rows:
-        return Block(about="No row is finished yet.")
-    times = latencies(setup.places)
-    timed = any(row.latency_ms is not None for row in rows)
-    sizes = {row.cost_size for row in rows}
-    several = len(sizes) > 1
-    headers = ("row", "recipe", "epochs", "seeds", "mAP (step) %", "Rank-1 %", "flip: mAP %", "flip: Rank-1 %")
-    headers += ("FLOPs (M, fvcore)", "FLOPs (M, MLR's count)", "params (M)")
-    headers += (f"ms ({times.get('target')})",) * timed + ("counted at",) * several
-    lines = tuple(
-        (
-            *(row.name, row.recipe or "-", str(row.epochs), _seeds(row)),
-            *(_percent(row, metric) for metric in ("mAP", "rank1", "flip_mAP", "flip_rank1")),
-            *(f"{row.flops / 1e6:.1f}", f"{row.flops_mlr / 1e6:.1f}", f"{row.parameters / 1e6:.2f}"),
-            *((_milliseconds(row),) * timed + ("{}x{}".format(*row.cost_size),) * several),
-        )
-        for row in rows
-    )
-    return Block(headers=headers, lines=lines, words=2, points=tuple(_notes(setup, rows, sizes)))
-
-
-def _notes(setup: Setup, rows: Sequence[Figures], sizes: set[tuple[int, int]]) -> list[str]:
-    notes = ["last weights, step AP, cosine, no re-ranking; ± is the standard deviation over seeds"]
-    if len(sizes) == 1:
-        notes.append("FLOPs, and latency where it is there, are at {}x{}".format(*next(iter(sizes))))
-    for kind in ("train_set", "test_set"):
-        for words in dict.fromkeys(getattr(row, kind) for row in rows):
-            own = [row.name for row in rows if getattr(row, kind) == words]
-            of = "" if len(own) == len(rows) else f"{', '.join(own)}: "
-            notes.append(f"{of}{'trained' if kind == 'train_set' else 'tested'} on {words}")
-    notes += [f"{row.name}, seed {seed.seed}: {note}" for row in rows for seed in row.seeds for note in seed.notes]
-    times = latencies(setup.places)
-    if times:
-        machine = ", ".join(f"{key} {value}" for key, value in times["machine"].items())
-        notes.append(f"latency: one image a call, the least of many rounds, all networks in turn; {machine}")
-    return notes
-
-
-def _percent(row: Figures, metric: str) -> str:
-    spread = row.spread(metric)
-    return f"{100 * row.mean(metric):.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
-
-
-def _milliseconds(row: Figures) -> str:
-    return "-" if row.latency_ms is None else f"{row.latency_ms:.2f}"
 
 
 def _held_against(setup: Setup, rows: Sequence[Figures]) -> Block | None:
@@ -107,10 +59,10 @@ def _ladder(base: Figures | None, effects: Sequence[Effect]) -> Block | None:
     if base is None or not effects:
         return None
     headers = ("one thing otherwise", "seeds", "mAP (step) %", "difference", "Rank-1 %", "difference", "FLOPs (M)")
-    lines = [(f"{base.name} (base)", _seeds(base), _percent(base, "mAP"), "", _percent(base, "rank1"), "", _mega(base))]
+    lines = [(f"{base.name} (base)", _seeds(base), percent(base, "mAP"), "", percent(base, "rank1"), "", _mega(base))]
     for effect in effects:
         row = effect.lever
-        scores = (_percent(row, "mAP"), _points(effect.mAP), _percent(row, "rank1"), _points(effect.rank1))
+        scores = (percent(row, "mAP"), _points(effect.mAP), percent(row, "rank1"), _points(effect.rank1))
         lines.append((row.name, _seeds(row), *scores, _mega(row)))
     note = (
         "Differences to the base row in points, ± their standard error where both have two seeds or more; "
@@ -182,33 +134,6 @@ def _made_by(rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str]) ->
 def log_of(row: Figures, seed: SeedRun) -> str:
     """Where the training's log is on this machine."""
     return f"{seed.run}/metrics.jsonl"
-
-
-def short_table(rows: Sequence[Figures]) -> str:
-    """The rows for a terminal."""
-    lines = [
-        [
-            row.name + (" (ladder)" if row.lever else ""),
-            row.recipe or "-",
-            str(row.epochs),
-            str(len(row.seeds)),
-            *(_percent(row, metric) for metric in ("mAP", "rank1", "flip_mAP", "flip_rank1")),
-            format_flops(row.flops),
-            f"{row.parameters / 1e6:.2f}M",
-            _milliseconds(row),
-        ]
-        for row in rows
-    ]
-    headers = ["row", "recipe", "epochs", "seeds", "mAP %", "Rank-1 %", "flip mAP", "flip R1", "FLOPs", "params", "ms"]
-    widths = [max(len(line[place]) for line in (headers, *lines)) for place in range(len(headers))]
-    printed = [
-        "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in (headers, *lines)
-    ]
-    return "\n".join(printed) if lines else "no row is finished yet"
 
 
 def log_name(row: Figures, seed: SeedRun) -> str:

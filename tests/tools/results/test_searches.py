@@ -1,0 +1,172 @@
+"""Searches of a plan by any limits, and random archs within the limits of a search by latency."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import tools.jobs.results.checks as checks
+import tools.jobs.results.drawn as drawn
+from reid.errors import UserError
+from reid.files import write_json
+from search.cost import CostTable
+from search.latency import parse_target
+from search.latency.machine import describe_machine
+from search.latency.store import Store, store_path
+from supernet.files import NamedArch, load_arch, load_space, save_arch
+from supernet.space import decode
+from tools.jobs.provenance import sha256
+from tools.jobs.results.archs import network_name
+from tools.jobs.results.commands import step_commands
+from tools.jobs.results.settings import step_settings
+from tools.jobs.results.states import missing_packages
+from tools.jobs.results.steps import plan_steps
+
+TARGET = "torch-cpu-1t"
+TABLE = CostTable()
+"""For all tests: parts are counted once."""
+
+STAGE = "widths: [8, 12, 16, 20, 24], depths: [1], kernels: [3], expands: [1, 2]"
+SPACE = f"""
+input_size: [32, 16]
+stems: [8]
+stages: [{{stride: 1, {STAGE}}}, {{stride: 2, {STAGE}}}]
+last_widths: [16, 32, 48, 64]
+"""
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    """The file of a space of few parts."""
+    path = tmp_path_factory.mktemp("spaces") / "few.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+@pytest.fixture
+def search(space, monkeypatch):
+    """A plan of one search with its limits."""
+    monkeypatch.setattr(checks, "CostTable", lambda: TABLE)
+    supernet = {"name": "S", "set": [f"space={space}", "input_size=null"]}
+
+    def plan(**limits) -> dict:
+        return {"target": TARGET, "supernets": [supernet], "searches": [{"name": "F", "supernet": "S", **limits}]}
+
+    return plan
+
+
+def _step(setup, name):
+    return next(step for step in plan_steps(setup.plan) if step.name == name)
+
+
+@pytest.mark.parametrize(
+    ("limits", "options", "searched"),
+    [
+        ({"flops": "1M"}, "--flops 1M", {"flops": "1M", "latency": None, "target": None}),
+        (
+            {"latency": "5ms", "finalists": 3},
+            f"--latency 5ms --target {TARGET} --finalists 3",
+            {"flops": None, "latency": "5ms", "target": TARGET},
+        ),
+        (
+            {"flops": "1M", "latency": 5, "params": "15K", "target": "torch-cpu-2t", "strategy": "random"},
+            "--flops 1M --latency 5 --params 15K --target torch-cpu-2t",
+            {"flops": "1M", "latency": 5, "parameters": "15K", "target": "torch-cpu-2t"},
+        ),
+    ],
+)
+def test_limits_are_those_of_the_tool(make_setup, search, limits, options, searched):
+    setup = make_setup(**search(**limits))
+    step = _step(setup, "search/F")
+    checks.check_plan(setup, [step])
+    ((*command,),) = step_commands(setup, step)
+    given = command[command.index("--supernet") + 2 :]
+    assert " ".join(given).startswith(f"{options} --strategy {limits.get('strategy', 'evolution')} ")
+    settings = step_settings(setup, step)
+    assert settings["search"].items() >= searched.items()
+    assert settings["search"]["finalists"]["count"] == limits.get("finalists", 0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"latency": "soon", "target": TARGET}, "search/F: latency 'soon': give a positive number of milliseconds"),
+        ({"latency": "5ms", "target": "abacus"}, "search/F: latency target 'abacus' is unknown"),
+        ({"params": "few"}, "search/F: parameters 'few': give a positive number"),
+        ({"params": "100"}, "search/F: parameter limit .* is below the smallest arch: space few spans"),
+        ({"flops": "1M", "finalists": 1}, "search/F: search options: finalists.count 1 must be at least top_k 2"),
+        ({"flops": "1M", "finalists": 2, "strategy": "pareto"}, "search/F: search.finalists.count=2 is for evolution"),
+    ],
+)
+def test_refusals(make_setup, search, limits, message):
+    setup = make_setup(**search(**limits))
+    with pytest.raises(UserError, match=f"made-up.yaml: {message}") as told:
+        checks.check_plan(setup, plan_steps(setup.plan))
+    assert "\n" not in str(told.value)
+
+
+def test_latency_of_nothing_and_limits_of_nothing_are_refused(make_setup, search):
+    setup = make_setup(**{**search(latency="5ms"), "target": None})
+    with pytest.raises(UserError, match=r"search/F: search options: latency 5ms on what\? Name a target"):
+        checks.check_plan(setup, plan_steps(setup.plan))
+    with pytest.raises(UserError, match="searches: F: no limit is set: give flops, latency or params"):
+        make_setup(**search())
+
+
+def test_a_search_by_latency_needs_what_measures_it(make_setup, search, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name.startswith("onnx") else name)
+    for target, missing in (("onnx-cpu-1t", "needs onnx and onnxruntime: run it elsewhere"), (TARGET, None)):
+        setup = make_setup(**search(latency="5ms", target=target))
+        assert missing_packages(_step(setup, "search/F")) == missing
+    # By FLOPs it needs none, whatever the rows are measured on.
+    setup = make_setup(**{**search(flops="1M"), "target": "onnx-cpu-1t"})
+    assert missing_packages(_step(setup, "search/F")) is None
+
+
+def _latency(arch) -> float:
+    """Not in step with FLOPs."""
+    return TABLE.parameters(arch) / 1e5
+
+
+@pytest.fixture
+def searched(make_setup, search, space, tmp_path, monkeypatch):
+    """A finished search by latency, whose best arch takes just what is allowed, and its table."""
+    space = load_space(str(space))
+    found = decode(space, {name: values[len(values) // 2] for name, values in space.dimensions().items()})
+    rows = [{"name": "rival", "random": {"search": "F", "count": 3}}]
+    setup = make_setup(**search(latency=_latency(found)), rows=rows)
+    path = store_path(tmp_path, space, parse_target(TARGET))
+    Store(path, {"target": TARGET, "machine": describe_machine(parse_target(TARGET))}).save({})
+    monkeypatch.setattr(drawn, "CostTable", lambda: TABLE)
+    monkeypatch.setattr(drawn, "latency_folder", lambda: tmp_path)
+    monkeypatch.setattr(drawn, "build_table", lambda *arguments, **options: SimpleNamespace(latency=_latency))
+    run = setup.places.run(_step(setup, "search/F"))
+    save_arch(run / "archs" / "best.yaml", NamedArch("best", found, {}))
+    origin = {"latency_table_sha256": sha256(path)}
+    write_json(run / "search.json", {"finished": True, "best": [{"file": "archs/best.yaml"}], "run_origin": origin})
+    return SimpleNamespace(setup=setup, found=found, table=path)
+
+
+def _file(searched, number: int) -> Path:
+    return Path(network_name(searched.setup, _step(searched.setup, f"row/rival {number}/0")))
+
+
+def test_random_archs_keep_to_the_searchs_latency(searched):
+    archs = []
+    for number in (1, 2, 3):
+        named = load_arch(_file(searched, number))
+        assert named.origin["latency_ms"] == _latency(named.arch) <= _latency(searched.found)
+        assert abs(TABLE.flops(named.arch) / TABLE.flops(searched.found) - 1) <= 0.05
+        archs.append(named.arch)
+    assert len({*archs, searched.found}) == 4
+
+
+def test_what_was_drawn_stays_when_the_table_is_another_one(searched):
+    before = load_arch(_file(searched, 1))
+    searched.table.write_text(searched.table.read_text().replace("times", "Times"))
+    assert load_arch(_file(searched, 1)) == before
+    with pytest.raises(UserError, match="search F went by a latency table that is no longer in .*: draw its random"):
+        _file(searched, 2)

@@ -1,0 +1,145 @@
+"""``Row``: a network with a recipe and its seeds, and the ladder of what is done otherwise than in one of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from reid.config import STRICT
+
+Name = Annotated[str, Field(min_length=1, max_length=60)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+Overrides = tuple[str, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Found:
+    """The ``number``-th best arch of a search."""
+
+    search: Name
+    number: Count = 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class RandomArchs:
+    """``count`` random archs within 5 % of the FLOPs of a search's best arch, and within the search's limits; or within
+    5 % of a network's. None of them is that arch."""
+
+    search: Name | None = None
+    network: Name | None = None
+    count: Count = 3
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _of_one(self) -> Self:
+        if (self.search is None) == (self.network is None):
+            raise ValueError("give either search or network: whose FLOPs the archs have")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class ArchChange:
+    """What is changed in an arch before it is trained; what is left out stays.
+
+    Attributes:
+        last_stride: of the last stage that halves its map.
+        se, ibn: in every stage, or none; IBN-a not in stages at the smallest map nor in those without an expansion, as
+            in ``configs/spaces/mlr-210m-plus.yaml``.
+        act: of every stage.
+        kernel: of every depthwise convolution.
+    """
+
+    last_stride: Literal[1, 2] | None = None
+    se: bool | None = None
+    ibn: bool | None = None
+    act: Literal["relu6", "h-swish"] | None = None
+    kernel: Annotated[int, Field(ge=1)] | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Inherit:
+    """A training that begins with what the search's supernet has for the arch, for ``epochs`` of the recipe, whose
+    schedule is scaled to them (``tools/retrain.py --inherit``)."""
+
+    epochs: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class Row:
+    """A network that is trained by one recipe with one or more seeds.
+
+    Attributes:
+        name: what tables call it.
+        network, found, random: one of the three says which network it is: a name or arch file as for
+            ``tools/retrain.py``, an arch of a search, or random archs, which are a row each.
+        recipe: as for ``tools/retrain.py``; ``None`` for the plan's.
+        epochs: the recipe's schedule is scaled to so many.
+        inherit: see there; ``None`` for from scratch. ``set`` of supernet and search hold then too.
+        batch: ``32x4`` for batches of 32 identities with 4 images each, the recipe's rates scaled to them.
+        change: see there.
+        teacher: a row whose first seed it learns from; how, ``set`` must say (``retrain.losses.distillation...``).
+        published: the published row that it is held against.
+    """
+
+    name: Name
+    network: Name | None = None
+    found: Found | None = None
+    random: RandomArchs | None = None
+    recipe: Name | None = None
+    epochs: Count | None = None
+    inherit: Inherit | None = None
+    batch: Name | None = None
+    set: Overrides = ()
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    change: ArchChange | None = None
+    teacher: Name | None = None
+    published: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if sum(each is not None for each in (self.network, self.found, self.random)) != 1:
+            raise ValueError("give one of network, found and random")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: each must be there once")
+        if self.inherit is not None and self.search is None:
+            raise ValueError("inherit is for archs of a search, whose supernet has weights for them; leave it out")
+        if self.inherit is not None and self.epochs is not None:
+            raise ValueError("inherit and epochs both say how long; give inherit.epochs alone")
+        return self
+
+    @property
+    def search(self) -> str | None:
+        """The search that the network comes from; ``None`` where it comes from none."""
+        return next((each.search for each in (self.found, self.random) if each is not None), None)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Lever:
+    """One thing that is done otherwise than in the base row; see ``Row``. ``set`` comes after the base row's."""
+
+    name: Name
+    recipe: Name | None = None
+    epochs: Count | None = None
+    batch: Name | None = None
+    set: Overrides = ()
+    change: ArchChange | None = None
+    teacher: Name | None = None
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not (self.recipe or self.epochs or self.batch or self.set or self.change or self.teacher):
+            raise ValueError(f"lever {self.name} changes nothing; give recipe, epochs, batch, set, change or teacher")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Ladder:
+    """An ablation: a row, and its levers, one at a time; ``also`` are rows that differ from it in one thing too."""
+
+    row: Name
+    levers: tuple[Lever, ...] = ()
+    also: tuple[Name, ...] = ()
