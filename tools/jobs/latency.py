@@ -8,7 +8,15 @@ from pathlib import Path
 from evaluation.pictures.latency_error import draw_latency_error
 from reid.files import write_json
 from search.cost import CostTable
-from search.latency import LatencyError, build_table, check_available, describe_error, parse_target, prediction_error
+from search.latency import (
+    LatencyError,
+    LatencyTable,
+    build_table,
+    check_available,
+    describe_error,
+    parse_target,
+    prediction_error,
+)
 from search.limits import format_latency
 from supernet.space import Space, describe
 from tools.jobs import data
@@ -50,7 +58,11 @@ def measure_space(space: Space, target_name: str, out: Path, networks: int = 30,
     table = build_table(space, target, latency_folder(), costs=costs)
     if table.note:
         print(f"note: {table.note}")
-    error = prediction_error(table, space, networks, seed, costs=costs)
+    return report(table, space, out, prediction_error(table, space, networks, seed, costs=costs))
+
+
+def report(table: LatencyTable, space: Space, out: Path, error: LatencyError) -> LatencyRun:
+    """Says what a table is and how far it is off, draws that and writes it into ``out``."""
     fit = table.correction
     print(
         f"{len(table.parts)} parts; ms = {fit.scale:.3f} x their sum {fit.offset_ms:+.3f}; "
@@ -60,9 +72,9 @@ def measure_space(space: Space, target_name: str, out: Path, networks: int = 30,
     measured = [row.measured_ms for row in error.rows]
     print(f"networks: {format_latency(min(measured))} to {format_latency(max(measured))}")
     predicted = [row.predicted_ms for row in error.rows]
-    title = f"{space.name} on {target.name}"
+    title = f"{space.name} on {table.name}"
     picture = draw_latency_error(predicted, measured, [row.flops for row in error.rows], out / PICTURE, title)
-    write_json(out / "latency.json", _error_to_dict(error, target.name, space))
+    write_json(out / "latency.json", _error_to_dict(error, table.name, space))
     return LatencyRun(table.path, error, picture)
 
 

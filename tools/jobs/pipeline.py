@@ -78,7 +78,7 @@ def _check(experiment: Experiment, baselines: Sequence[str]) -> Limits:
     """Ends here, and not after hours, what a later step would refuse; returns the limits."""
     space = load_space(experiment.space).at(experiment.input_size)
     check_strategy(STRATEGY, experiment.search)
-    limits = check_limits(space, experiment.search)
+    limits = check_limits(space, experiment.search, called=experiment.space)
     for name in baselines:
         find_network(name, [], experiment.input_size, space.input_size, experiment.last_stride)
     return limits

@@ -14,9 +14,15 @@ from reid.engine.distributed import Processes, from_environment, process_group
 from search.config import SearchConfig, limits_of, parse_time
 from search.cost import CostTable
 from search.evaluator import SupernetEvaluator
-from search.latency import Target, measure_archs, parse_target
-from search.latency.check import describe_error, prediction_error
-from search.latency.table import LatencyTable, build_table
+from search.latency import (
+    LatencyTable,
+    Target,
+    check_target,
+    describe_error,
+    measure_archs,
+    open_table,
+    prediction_error,
+)
 from search.learned import LearnedEvaluator
 from search.limits import Limits
 from search.outcome import SUMMARY, SearchResult
@@ -66,16 +72,19 @@ def with_options(job: Job, **given: str | int | Sequence[str] | None) -> Job:
     return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, search=config))
 
 
-def check_limits(space: Space, config: SearchConfig, table: CostTable | None = None) -> Limits:
-    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``.
+def check_limits(
+    space: Space, config: SearchConfig, table: CostTable | None = None, called: str | None = None
+) -> Limits:
+    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``, or where
+    there is no such target.
 
-    A limit on latency is not judged here: that takes a measurement.
+    A limit on latency is not judged here: that takes a measurement. ``called`` is what ``--space`` takes for the space.
     """
     limits = limits_of(config)
     if config.time is not None:
         parse_time(config.time)
     if config.target is not None:
-        parse_target(config.target)
+        check_target(space.at(config.cost_input_size), config.target, latency_folder(), called)
     if limits.flops is not None or limits.parameters is not None:
         known = Limits(flops=limits.flops, parameters=limits.parameters)
         make_region(space, known, config.min_flops_fraction, config.cost_input_size, table)
@@ -114,7 +123,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     config = job.experiment.search
     costs = CostTable()
     space = load_space(job.experiment.space).at(job.experiment.input_size)
-    limits = check_limits(space, config, costs)
+    limits = check_limits(space, config, costs, job.experiment.space)
     source, images, evaluator = _open(job, supernet_run)
     weights = supernet_run / WEIGHTS
     announce_search(job, space, limits, strategy, source, images, weights, team, evaluator)
@@ -126,6 +135,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         "input_size": list(space.input_size),
         "commit": commit(),
         **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
+        **({"latency_machine": latency.device.words} if latency and latency.device else {}),
         **(
             {"learnt_from_sha256": [sha256(ranking_file(each)) for each in config.learn_from]}
             if config.learn_from
@@ -146,10 +156,12 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
             origin=origin,
             table=costs,
             latency=latency and latency.latency,
-            measure=latency and _measure(latency.target),
+            measure=_measure(latency.target) if latency and not latency.device else None,
             team=team,
             judge=judge,
         )
+    if latency and latency.device:
+        print(f"note: the found archs' latencies are predicted, not measured: {latency.name} is another machine")
     write_search_report(job, result, strategy)
     return result
 
@@ -173,11 +185,13 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
 
 
 def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
-    """The table of the config's target, from the cache or measured now; says how far it is off."""
-    table = build_table(space, parse_target(job.experiment.search.target), latency_folder(), costs=costs)
+    """The table of the config's target, from the cache, or measured now where the target is of this machine; says how
+    far it is off."""
+    table = open_table(space, job.experiment.search.target, latency_folder(), costs=costs)
     off = describe_error(prediction_error(table, space, costs=costs))
-    lines = [("note", table.note or None), ("table", f"{shown(table.path)}: {off}")]
-    announce(f"latency on {table.target.name}", lines)
+    machine = table.device and f"{table.device.words} (another one: nothing is measured here)"
+    lines = [("note", table.note or None), ("machine", machine), ("table", f"{shown(table.path)}: {off}")]
+    announce(f"latency on {table.name}", lines)
     return table
 
 
