@@ -11,6 +11,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from reid.errors import UserError
 from supernet.files import load_space
 from supernet.space import Space
 from tools.cli import check_folder, run_tool
@@ -41,12 +42,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--as", dest="name", metavar="NAME", help="what to call the machine, for example pi5")
     read = parser.parse_args(arguments)
     if (read.times is None) != (read.name is None):
-        parser.error("--import FILE and --as NAME go together")
+        raise UserError("--import FILE and --as NAME go together: give both, or neither")
     check_folder(read.out)
     space = _space(read)
     if read.kit is not None:
         check_folder(read.kit, "--kit")
-        make_kit(space, read.target, read.kit, read.networks, read.seed)
+        make_kit(space, read.target, read.kit, read.networks, read.seed, read.space)
         return
     if read.times is not None:
         run = import_kit(space, read.times, read.name, read.out)

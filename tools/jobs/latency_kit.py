@@ -13,8 +13,14 @@ from tools.jobs.latency import LatencyRun, latency_folder, report
 from tools.jobs.opening import announce, shown
 
 
-def make_kit(space: Space, target_name: str, folder: Path, networks: int = 30, seed: int = 0) -> Kit:
+def make_kit(
+    space: Space, target_name: str, folder: Path, networks: int = 30, seed: int = 0, called: str | None = None
+) -> Kit:
     """Writes a kit into ``folder`` and says how large it is and what to do with it.
+
+    Args:
+        networks, seed: see ``write_kit``.
+        called: what ``--space`` takes for the space, if not its name.
 
     Raises:
         UserError: see ``write_kit``, or the target is unknown.
@@ -25,7 +31,7 @@ def make_kit(space: Space, target_name: str, folder: Path, networks: int = 30, s
     what = f"{kit.parts} parts and {kit.networks} whole networks as {kit.models} .onnx files"
     print(f"kit: {shown(folder)}, 3 files, {kit.size / 1e6:.1f} MB: {what} in one zip")
     print(f"next: copy it to the machine, there: python3 {folder.name}/{PROGRAM}")
-    print(f"then: python tools/latency.py --space {space.name} --import times.json --as NAME")
+    print(f"then: python tools/latency.py --space {called or space.name} --import times.json --as NAME")
     return kit
 
 
