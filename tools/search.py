@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--target",
         metavar="NAME",
-        help="what latency is predicted for and measured on, for example onnx-cpu-1t; or an imported machine's name",
+        help="what latency is predicted for, for example onnx-cpu-1t, or an imported machine",
     )
     parser.add_argument(
         "--supernet", type=Path, default=Path("runs/supernet"), metavar="FOLDER", help="run of tools/train_supernet.py"
