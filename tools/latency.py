@@ -79,4 +79,4 @@ def _several(text: str) -> int:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="the same command goes on")
+    run_tool(main, again="the same command goes on; a kit is begun anew")
