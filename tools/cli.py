@@ -95,7 +95,9 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--latency", metavar="LIMIT", help="at most so long on --target, for example 5ms")
     limits.add_argument("--params", metavar="LIMIT", help="at most so many parameters, for example 2.2M")
     parser.add_argument(
-        "--target", metavar="NAME", help="what latency is predicted for and measured on, for example onnx-cpu-1t"
+        "--target",
+        metavar="NAME",
+        help="what latency is predicted for, for example onnx-cpu-1t, or an imported machine",
     )
 
 

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", metavar="NAME", help="see above; one is told of block by block")
     parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
-    parser.add_argument("--input-size", type=_size, metavar="HxW", help="of images (default: the network's own)")
+    parser.add_argument("--size", type=_size, metavar="HxW", help="of images (default: the network's own)")
     parser.add_argument(
         "--last-stride", type=int, choices=(1, 2), default=1, help="of backbones that leave it open (default: 1)"
     )
@@ -51,12 +51,12 @@ def main(arguments: list[str] | None = None) -> None:
     if bool(read.networks) == (read.space is not None):
         raise UserError("name networks, or a space with --space NAME, one of the two")
     if read.space is not None:
-        print(describe_space(load_space(read.space).at(read.input_size), read.seed))
+        print(describe_space(load_space(read.space).at(read.size), read.seed))
         return
     check_folder(read.out)
     target = read.target and parse_target(read.target)
     folders = [read.search / "archs"]
-    specs = [find_described(name, folders, read.input_size, SIZE, read.last_stride) for name in read.networks]
+    specs = [find_described(name, folders, read.size, SIZE, read.last_stride) for name in read.networks]
     rows = describe_networks(specs, target)
     if len(rows) == 1:
         print(f"{units_table(rows[0])}\n")

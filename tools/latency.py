@@ -11,10 +11,13 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from reid.errors import UserError
 from supernet.files import load_space
+from supernet.space import Space
 from tools.cli import check_folder, run_tool
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.latency import measure_space
+from tools.jobs.latency_kit import import_kit, make_kit
 from tools.jobs.opening import shown
 
 OUT = Path("runs/latency")
@@ -32,17 +35,44 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, default=OUT, metavar="FOLDER", help=f"of picture and report (default: {OUT})"
     )
+    parser.add_argument(
+        "--size", type=_size, metavar="HxW", help="input size, for example 256x128 (default: the space's)"
+    )
+    other = parser.add_argument_group("another machine").add_mutually_exclusive_group()
+    other.add_argument("--kit", type=Path, metavar="FOLDER", help="write what it measures with")
+    other.add_argument("--import", type=Path, dest="times", metavar="FILE", help="make its times.json a table")
+    parser.add_argument("--as", dest="name", metavar="NAME", help="what to call the machine, for example pi5")
     read = parser.parse_args(arguments)
+    if (read.times is None) != (read.name is None):
+        raise UserError("--import FILE and --as NAME go together: give both, or neither")
     check_folder(read.out)
-    if read.space is None:
-        experiment = load_experiment(read.config)
-        size = experiment.search.cost_input_size or experiment.input_size
-        space = load_space(experiment.space).at(size)
+    space = _space(read)
+    if read.kit is not None:
+        check_folder(read.kit, "--kit")
+        make_kit(space, read.target, read.kit, read.networks, read.seed, read.space)
+        return
+    if read.times is not None:
+        run = import_kit(space, read.times, read.name, read.out)
     else:
-        space = load_space(read.space)
-    run = measure_space(space, read.target, read.out, read.networks, read.seed)
+        run = measure_space(space, read.target, read.out, read.networks, read.seed)
     print(f"table: {shown(run.table)}; picture: {shown(run.picture)}")
     print(f"report: {shown(run.report)}")
+    if read.times is not None:
+        print(f"next: python tools/search.py --latency LIMIT --target {read.name}")
+
+
+def _space(read: argparse.Namespace) -> Space:
+    if read.space is not None:
+        return load_space(read.space).at(read.size)
+    experiment = load_experiment(read.config)
+    return load_space(experiment.space).at(read.size or experiment.search.cost_input_size or experiment.input_size)
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"'{text}': give height and width such as 256x128")
+    return int(height), int(width)
 
 
 def _several(text: str) -> int:
@@ -52,4 +82,4 @@ def _several(text: str) -> int:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="the same command goes on")
+    run_tool(main, again="the same command goes on; a kit is begun anew")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,8 @@ def prediction_error(
     so few archs that fewer than two are left is checked on those.
 
     A busy machine is slower at one time than at another. Some of the networks that the table was fitted on therefore
-    take turns with the others, and tell how fast it is now.
+    take turns with the others, and tell how fast it is now. A table of another machine has times of its own for this:
+    nothing is measured, and ``n`` and ``seed`` are its kit's.
 
     Args:
         space: the table's, at its input size.
@@ -78,12 +80,10 @@ def prediction_error(
         UserError: the space has but one arch.
     """
     costs = CostTable() if costs is None else costs
-    drawn = spread_archs(space, n + len(table.fitted), f"check/{seed}", costs)
-    archs = [arch for arch in drawn if arch not in table.fitted]
-    archs = archs if len(archs) > 1 else drawn
-    if len(archs) < 2:
-        raise UserError(f"space {space.name} has but one arch: there is nothing to tell apart by latency")
-    archs = [archs[place * len(archs) // n] for place in range(n)] if len(archs) > n else archs
+    if table.device is not None:
+        checked = table.device.checked.items()
+        return error_of(tuple(LatencyRow(arch, costs.flops(arch), table.latency(arch), ms) for arch, ms in checked))
+    archs = archs_to_check(space, list(table.fitted), n, seed, costs)
     anchors = list(table.fitted.items())[:: max(1, len(table.fitted) // ANCHORS)]
     everything = [*archs, *(arch for arch, _ in anchors)]
     timings = measure_archs(everything, table.target, rounds=rounds, seconds=seconds, progress=progress)
@@ -94,6 +94,16 @@ def prediction_error(
         for arch, ms in zip(archs, now, strict=False)
     ]
     return error_of(tuple(rows), drift)
+
+
+def archs_to_check(space: Space, fitted: Sequence[Arch], n: int, seed: int, costs: CostTable) -> list[Arch]:
+    """The archs of ``prediction_error``, from what the table is ``fitted`` on; errors as there."""
+    drawn, known = spread_archs(space, n + len(fitted), f"check/{seed}", costs), set(fitted)
+    archs = [arch for arch in drawn if arch not in known]
+    archs = archs if len(archs) > 1 else drawn
+    if len(archs) < 2:
+        raise UserError(f"space {space.name} has but one arch: there is nothing to tell apart by latency")
+    return [archs[place * len(archs) // n] for place in range(n)] if len(archs) > n else archs
 
 
 def error_of(rows: tuple[LatencyRow, ...], drift: float = 1.0) -> LatencyError:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
-import platform
-from pathlib import Path
 
 import torch
 
+from search.latency.kit.measure import processor
 from search.latency.targets import Target
 
 
@@ -19,7 +18,7 @@ def describe_machine(target: Target) -> dict[str, str]:
         return {"processor": torch.cuda.get_device_name(), "torch": torch.__version__, "cuda": torch.version.cuda or ""}
     libraries = {"onnx": ("torch", "onnxruntime"), "torch": ("torch",)}[target.runtime]
     versions = {name: _version(name) for name in libraries}
-    return {"processor": f"{_processor()}, {os.cpu_count()} cores", **versions}
+    return {"processor": f"{processor()}, {os.cpu_count()} cores", **versions}
 
 
 def difference(old: dict[str, str], new: dict[str, str]) -> str:
@@ -36,13 +35,3 @@ def _version(library: str) -> str:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:
         return importlib.import_module(library).__version__
-
-
-def _processor() -> str:
-    """The processor's model name."""
-    facts = Path("/proc/cpuinfo")  # the platform module gives no more than the architecture on Linux
-    if facts.exists():
-        for line in facts.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

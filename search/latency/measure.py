@@ -3,27 +3,25 @@
 What other programs on the machine take is only ever added to a time. The least of many rounds is therefore what a call
 takes where it is not disturbed, and what predictions are about. On a busy machine every call of more than a few ms is
 interrupted: on one CPU thread the clock is therefore that thread's own time, the same as the wall's where nothing else
-runs.
+runs. The rule is that of the program that measures on other machines, ``search.latency.kit.measure``.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from search.latency.runners import Call, cpu_threads, prepare, torch_call
+from search.latency.kit.measure import cpu_clock, take_turns
+from search.latency.runners import cpu_threads, prepare, torch_call
 from search.latency.targets import Target, check_available
 from supernet.arch import Arch
 from supernet.network import build_network
-
-WARM_UP = 5
 
 ROUNDS = 40
 """Least number of rounds that a time is taken from."""
@@ -41,30 +39,7 @@ class Timing(NamedTuple):
 
 def clock_of(target: Target) -> Callable[[], float]:
     """Seconds that a call on ``target`` is measured by; see the module."""
-    return time.thread_time if target.device == "cpu" and target.threads == 1 else time.perf_counter
-
-
-def take_turns(
-    calls: Sequence[Call], rounds: int, seconds: float = 0.0, clock: Callable[[], float] = time.perf_counter
-) -> Iterator[list[float]]:
-    """Calls each of ``calls`` twice a round; yields every round's ms of the second calls, the warm-up's left out.
-
-    The first call brings weights back into the cache, where they are when a network is called again and again; how many
-    others take turns with it is of no account then. Ends after ``rounds`` rounds and ``seconds`` seconds, whichever
-    comes later.
-    """
-    end = time.perf_counter() + seconds
-    for number in count():
-        if number >= WARM_UP + rounds and time.perf_counter() >= end:
-            break
-        times = []
-        for call in calls:
-            call()
-            start = clock()
-            call()
-            times.append((clock() - start) * 1e3)
-        if number >= WARM_UP:
-            yield times
+    return cpu_clock(target.threads) if target.device == "cpu" else time.perf_counter
 
 
 def measure_archs(

@@ -12,10 +12,14 @@ from torch import nn
 from search.cost import PARTS, part_groups
 from supernet.arch import Arch
 from supernet.genome import sample
+from supernet.network import build_network
 from supernet.space import Genome, Option, Space, decode
 
 Part = tuple
 """``(kind, input height, input width, *constructor arguments, activation or None)``."""
+
+NULL: Part = ("null", 1, 1, 1)
+"""One activation on one number: what a call costs by itself."""
 
 _BASES = 6
 """Random archs in which every choice is changed to see which parts it is about."""
@@ -32,6 +36,16 @@ def build_part(part: Part) -> tuple[nn.Module, tuple[int, int, int]]:
     with torch.random.fork_rng(devices=[]):
         module = PARTS[kind](channels, *rest, **({"act": act} if act else {}))
     return module, (channels, height, width)
+
+
+def network_of(what: Part | Arch) -> tuple[nn.Module, tuple[int, int, int]]:
+    """A part, ``NULL`` or a whole network with fresh weights, and the shape ``(C, H, W)`` of its input."""
+    if what == NULL:
+        return nn.ReLU6(), (1, 1, 1)
+    if isinstance(what, Arch):
+        with torch.random.fork_rng(devices=[]):
+            return build_network(what), (3, *what.input_size)
+    return build_part(what)
 
 
 def space_parts(space: Space) -> list[Part]:

@@ -7,11 +7,11 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
 from torch import nn
 
 from reid.models.heads import HeadOutput
+from search.latency.kit.measure import onnx_call
 from search.latency.targets import Target
 
 Call = Callable[[], object]
@@ -20,11 +20,11 @@ Call = Callable[[], object]
 
 def prepare(network: nn.Module, shape: tuple[int, int, int], target: Target) -> Call:
     """``network`` on ``target`` and a batch of zeros of ``shape`` ``(C, H, W)``, in eval mode; it is moved there."""
-    network = _Vector(network).eval()
     if target.runtime == "onnx":
-        return _onnx_call(network, torch.zeros(target.batch, *shape), target.threads)
+        batch = (target.batch, *shape)
+        return onnx_call(export_onnx(network, batch), batch, target.threads)
     device = torch.device(target.device)
-    return torch_call(network, torch.zeros(target.batch, *shape, device=device), device)
+    return torch_call(_Vector(network), torch.zeros(target.batch, *shape, device=device), device)
 
 
 def torch_call(network: nn.Module, images: torch.Tensor, device: torch.device) -> Call:
@@ -64,16 +64,11 @@ class _Vector(nn.Module):
         return y.embedding if isinstance(y, HeadOutput) else y
 
 
-def _onnx_call(network: nn.Module, images: torch.Tensor, threads: int) -> Call:
-    import onnxruntime  # of the extra "export"
-
-    file = io.BytesIO()
+def export_onnx(network: nn.Module, shape: tuple[int, ...], opset: int | None = None) -> bytes:
+    """``network``, put in eval mode, as an ``.onnx`` file that is called with ``shape``, its batch included."""
+    file, network = io.BytesIO(), _Vector(network).eval()
     with warnings.catch_warnings():  # this exporter is deprecated; the other one needs a further package
         warnings.simplefilter("ignore")
-        torch.onnx.export(network, (images,), file, dynamo=False, input_names=["images"], output_names=["vectors"])
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
-    feed = {"images": np.ascontiguousarray(images.numpy())}
-    return lambda: session.run(None, feed)
+        names = {"input_names": ["images"], "output_names": ["vectors"]}
+        torch.onnx.export(network, (torch.zeros(shape),), file, dynamo=False, opset_version=opset, **names)
+    return file.getvalue()

@@ -13,7 +13,7 @@ from reid.files import read_json, write_json
 from search.latency.machine import describe_machine, difference
 from search.latency.targets import Target
 from supernet.arch import Arch
-from supernet.arch_forms import arch_to_dict
+from supernet.arch_forms import arch_from_dict, arch_to_dict
 from supernet.space import Space
 
 FORM = 1
@@ -67,10 +67,15 @@ def name_of(what: tuple | Arch) -> str:
     return json.dumps(arch_to_dict(what) if isinstance(what, Arch) else what)
 
 
-def store_path(folder: Path, space: Space, target: Target) -> Path:
-    """The file under ``folder`` for archs of ``space``, at its input size, on ``target``."""
+def arch_of(name: str) -> Arch:
+    """The whole network of that name; raises ValueError or UserError where it is of none."""
+    return arch_from_dict(json.loads(name))
+
+
+def store_path(folder: Path, space: Space, target_name: str) -> Path:
+    """The file under ``folder`` for archs of ``space``, at its input size, on a target."""
     height, width = space.input_size
-    return folder / f"{space.name}-{height}x{width}-{target.name}.json"
+    return folder / f"{space.name}-{height}x{width}-{target_name}.json"
 
 
 def open_store(path: Path, target: Target) -> Store:

@@ -15,20 +15,19 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-import torch
-from torch import nn
 from tqdm import tqdm
 
 from reid.errors import UserError
 from search.cost import CostTable
+from search.latency.device import Device
 from search.latency.draws import spread_archs
-from search.latency.measure import ROUNDS, SECONDS, clock_of, take_turns
-from search.latency.parts import Part, build_part, parts_of, space_parts
-from search.latency.runners import Call, cpu_threads, prepare
+from search.latency.kit.measure import take_turns
+from search.latency.measure import ROUNDS, SECONDS, clock_of
+from search.latency.parts import NULL, Part, network_of, parts_of, space_parts
+from search.latency.runners import cpu_threads, prepare
 from search.latency.store import Measured, Store, name_of, open_store, store_path
 from search.latency.targets import Target, check_available
 from supernet.arch import Arch
-from supernet.network import build_network
 from supernet.space import Space
 
 GROUP = 1024
@@ -40,8 +39,6 @@ FITTED = 16
 
 SAVE_SECONDS = 5.0
 """An interrupted measurement loses no more; longer than ``SECONDS``, so that what is saved was measured that long."""
-
-NULL: Part = ("null", 1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,7 @@ class LatencyTable:
         fitted: the whole networks that the correction was fitted on, and the ms that they took.
         path: the file that holds the times.
         note: a line for the user where the file's old times were of no use, else empty.
+        device: where they were measured, if that is another machine.
     """
 
     target: Target
@@ -74,6 +72,12 @@ class LatencyTable:
     fitted: Mapping[Arch, float]
     path: Path
     note: str = ""
+    device: Device | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the target, as ``--target`` takes it."""
+        return self.target.name if self.device is None else self.device.name
 
     def latency(self, arch: Arch) -> float:
         """Predicted ms of a call of ``build_network(arch)``, one batch of the target's size.
@@ -110,18 +114,26 @@ def build_table(
         UserError: the machine cannot run the target.
     """
     check_available(target)
-    store = open_store(store_path(folder, space, target), target)
+    store = open_store(store_path(folder, space, target.name), target)
     parts, networks = [NULL, *space_parts(space)], spread_archs(space, FITTED, "fit", costs)
     with tqdm(total=len(parts) + len(networks), desc=f"latency on {target.name}", disable=not progress) as bar:
         _measure(store, parts, target, rounds, seconds, bar)
         _measure(store, networks, target, rounds, seconds, bar)
+    table = table_of(store, target, parts[1:], networks)
+    store.save({"space": space.name, "input_size": list(space.input_size), "correction": vars(table.correction)})
+    return table
+
+
+def table_of(
+    store: Store, target: Target, parts: Sequence[Part], networks: Sequence[Arch], device: Device | None = None
+) -> LatencyTable:
+    """The table of times in the store: of ``parts``, ``NULL``, and the whole ``networks`` that it is fitted on."""
     call = store.least_ms(name_of(NULL))
-    times = {part: max(store.least_ms(name_of(part)) - call, 0.0) for part in parts[1:]}
+    times = {part: max(store.least_ms(name_of(part)) - call, 0.0) for part in parts}
     sums = [call + sum(times[part] for part in parts_of(arch)) for arch in networks]
     fitted = {arch: store.least_ms(name_of(arch)) for arch in networks}
     correction = fit_correction(sums, list(fitted.values()))
-    store.save({"space": space.name, "input_size": list(space.input_size), "correction": vars(correction)})
-    return LatencyTable(target, times, call, correction, fitted, store.path, store.note)
+    return LatencyTable(target, times, call, correction, fitted, store.path, store.note, device)
 
 
 def fit_correction(sums: Sequence[float], measured: Sequence[float]) -> Correction:
@@ -149,7 +161,7 @@ def _measure(
         group = left[start : start + GROUP]
         calls = []
         for each in group:
-            calls.append(_prepare(each, target))
+            calls.append(prepare(*network_of(each), target))
             bar.update()
         times = [store.times.setdefault(name_of(each), Measured(float("inf"), 0)) for each in group]
         saved = time.monotonic()
@@ -162,12 +174,3 @@ def _measure(
                     store.save({})
                     saved = time.monotonic()
         store.save({})
-
-
-def _prepare(what: Part | Arch, target: Target) -> Call:
-    if what == NULL:
-        return prepare(nn.ReLU6(), (1, 1, 1), target)
-    if isinstance(what, Arch):
-        with torch.random.fork_rng(devices=[]):
-            return prepare(build_network(what), (3, *what.input_size), target)
-    return prepare(*build_part(what), target)

@@ -40,6 +40,11 @@ class Target:
         return f"{self.runtime}-{self.device}-{size}"
 
 
+def is_local(name: str) -> bool:
+    """Whether ``parse_target`` knows it; other names are of other machines."""
+    return _NAME.fullmatch(str(name).strip().lower()) is not None
+
+
 def parse_target(name: str) -> Target:
     """The target called ``name``: ``onnx-cpu-<threads>t``, ``torch-cpu-<threads>t`` or ``torch-cuda-b<batch>``.
 

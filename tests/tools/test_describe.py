@@ -48,7 +48,7 @@ def test_blocks_of_one_network_and_its_picture(describe, small, tmp_path):
 
 
 def test_networks_side_by_side_at_another_size(describe, small, tmp_path):
-    done = describe(small[1], "osnet_x0_25", "--input-size", "48x24", "--out", tmp_path)
+    done = describe(small[1], "osnet_x0_25", "--size", "48x24", "--out", tmp_path)
     lines = done.out.splitlines()
     assert [line.split()[:2] for line in lines[1:3]] == [["small", "48x24"], ["osnet_x0_25", "48x24"]]
     assert lines[3:] == [f"picture: {tmp_path / 'small.png'}"], "one network alone is told of block by block"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from evaluation.export import FileAbout, Memory, feed_of, open_session, peak_memory, random_pixels
 from search.latency import Target
-from search.latency.measure import ROUNDS, SECONDS, clock_of, take_turns
+from search.latency.kit.measure import take_turns
+from search.latency.measure import ROUNDS, SECONDS, clock_of
 from search.latency.runners import Call
 
 TARGET = Target("onnx", "cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,18 +66,21 @@ def measure_space(space: Space, target_name: str, out: Path, networks: int = 30,
     table = build_table(space, target, latency_folder(), costs=costs)
     if table.note:
         print(f"note: {table.note}")
-    error = prediction_error(table, space, networks, seed, costs=costs)
+    machine = describe_machine(target)
+    return report(table, space, out, prediction_error(table, space, networks, seed, costs=costs), machine)
+
+
+def report(table: LatencyTable, space: Space, out: Path, error: LatencyError, machine: Mapping[str, str]) -> LatencyRun:
+    """Says what a table is and how far it is off, draws that and writes it into ``out``."""
     lines = _lines(table, error)
     print("\n".join(lines))
     predicted, measured = [row.predicted_ms for row in error.rows], [row.measured_ms for row in error.rows]
-    title = f"{space.name} on {target.name}"
+    title = f"{space.name} on {table.name}"
     picture = draw_latency_error(predicted, measured, [row.flops for row in error.rows], out / PICTURE, title)
-    machine = describe_machine(target)
-    write_json(out / "latency.json", {**_error_to_dict(error, target.name, space), "machine": machine})
+    write_json(out / "latency.json", {**_error_to_dict(error, table.name, space), "machine": dict(machine)})
     lines += [f"note: {table.note}"] * bool(table.note)
-    return LatencyRun(
-        table.path, error, picture, write_latency_report(out, picture, space, target, error, lines, machine)
-    )
+    page = write_latency_report(out, picture, space, table, error, lines, machine)
+    return LatencyRun(table.path, error, picture, page)
 
 
 def _lines(table: LatencyTable, error: LatencyError) -> list[str]:

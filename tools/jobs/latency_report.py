@@ -8,7 +8,7 @@ from pathlib import Path
 from evaluation.comparison import Table
 from evaluation.report.html import REPORT, Picture, Section, Words, write_report
 from search.flops_words import format_flops
-from search.latency import LatencyError, Target
+from search.latency import LatencyError, LatencyTable, Target
 from supernet.space import Space, describe
 from tools.jobs.provenance import made_by
 
@@ -19,7 +19,7 @@ def write_latency_report(
     out: Path,
     picture: Path,
     space: Space,
-    target: Target,
+    table: LatencyTable,
     error: LatencyError,
     lines: Sequence[str],
     machine: Mapping[str, str],
@@ -37,7 +37,7 @@ def write_latency_report(
     )
     headers = ("FLOPs", "predicted (ms)", "measured (ms)", "prediction off by")
     note = "measured: the least of many rounds, all networks in turn, at the speed that the machine had for the table"
-    about = (("space", describe(space)), ("target", f"{target.name}, {images_a_call(target)}"), *machine.items())
+    about = (("space", describe(space)), ("target", f"{table.name}, {images_a_call(table.target)}"), *machine.items())
     sections = [
         Section("Predictions", tuple(lines), pictures=(Picture(picture, CAPTION),)),
         Section("Networks", table=Table(headers, cells, notes=(note,))),
@@ -50,9 +50,9 @@ def write_latency_report(
         ("Off by, worst", f"{100 * error.worst:.1f} %"),
         ("Rank correlation", f"{error.spearman:.3f}"),
         ("Networks", f"{len(cells)}, {min(measured):.2f} to {max(measured):.2f} ms"),
-        ("Target", target.name),
+        ("Target", table.name),
     ]
-    return write_report(out / REPORT, f"Latency of {space.name} on {target.name}", cards, sections)
+    return write_report(out / REPORT, f"Latency of {space.name} on {table.name}", cards, sections)
 
 
 def images_a_call(target: Target) -> str:

@@ -16,7 +16,7 @@ from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from reid.files import read_json
 from search.cost import CostTable
-from search.latency import build_table, check_available, parse_target
+from search.latency import check_available, is_local, open_table, parse_target
 from search.region import make_region
 from search.settings import check_strategy
 from supernet.catalog import find_network
@@ -118,14 +118,14 @@ def _check(experiment: Experiment, asked: Asked, searched: bool) -> dict[str, fl
     space = load_space(experiment.space).at(experiment.input_size)
     check_strategy(STRATEGY, config)
     costs = CostTable()
-    limits = check_limits(space, config, costs)
+    limits = check_limits(space, config, costs, experiment.space)
     for name in asked.baselines:
         find_network(name, [], experiment.input_size, space.input_size, experiment.last_stride)
     if config.target is not None and not searched:
-        target = parse_target(config.target)
-        check_available(target)
+        if is_local(config.target):
+            check_available(parse_target(config.target))
         if limits.latency_ms is not None:
-            table = build_table(space.at(config.cost_input_size), target, latency_folder(), costs=costs)
+            table = open_table(space.at(config.cost_input_size), config.target, latency_folder(), costs=costs)
             make_region(space, limits, config.min_flops_fraction, config.cost_input_size, costs, table.latency)
     return limits.given() | ({"target": asked.target} if asked.target else {})
 

@@ -12,9 +12,14 @@ import torch
 from reid.engine.distributed import Processes, from_environment, process_group
 from search.cost import CostTable
 from search.evaluator import SupernetEvaluator
-from search.latency import Target, measure_archs, parse_target
-from search.latency.check import describe_error, prediction_error
-from search.latency.table import LatencyTable, build_table
+from search.latency import (
+    LatencyTable,
+    Target,
+    describe_error,
+    measure_archs,
+    open_table,
+    prediction_error,
+)
 from search.learned import LearnedEvaluator
 from search.outcome import SUMMARY, SearchResult
 from search.run import run_search
@@ -70,7 +75,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     config = job.experiment.search
     costs = CostTable()
     space = load_space(job.experiment.space).at(job.experiment.input_size)
-    limits = check_limits(space, config, costs)
+    limits = check_limits(space, config, costs, job.experiment.space)
     source, images, evaluator = _open(job, supernet_run)
     weights = supernet_run / SUPERNET
     announce_search(job, space, limits, strategy, source, images, weights, team, evaluator)
@@ -82,6 +87,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         "input_size": list(space.input_size),
         "commit": commit(),
         **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
+        **({"latency_machine": latency.device.words} if latency and latency.device else {}),
         **(
             {"learnt_from_sha256": [sha256(ranking_file(each)) for each in config.learn_from]}
             if config.learn_from
@@ -102,10 +108,12 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
             origin=origin,
             table=costs,
             latency=latency and latency.latency,
-            measure=latency and _measure(latency.target),
+            measure=_measure(latency.target) if latency and not latency.device else None,
             team=team,
             judge=judge,
         )
+    if latency and latency.device:
+        print(f"note: the found archs' latencies are predicted, not measured: {latency.name} is another machine")
     write_search_report(job, result, strategy)
     return result
 
@@ -129,11 +137,13 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
 
 
 def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
-    """The table of the config's target, from the cache or measured now; says how far it is off."""
-    table = build_table(space, parse_target(job.experiment.search.target), latency_folder(), costs=costs)
+    """The table of the config's target, from the cache, or measured now where the target is of this machine; says how
+    far it is off."""
+    table = open_table(space, job.experiment.search.target, latency_folder(), costs=costs)
     off = describe_error(prediction_error(table, space, costs=costs))
-    lines = [("note", table.note or None), ("table", f"{shown(table.path)}: {off}")]
-    announce(f"latency on {table.target.name}", lines)
+    machine = table.device and f"{table.device.words} (another one: nothing is measured here)"
+    lines = [("note", table.note or None), ("machine", machine), ("table", f"{shown(table.path)}: {off}")]
+    announce(f"latency on {table.name}", lines)
     return table
 
 

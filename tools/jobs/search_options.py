@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from reid.config import build_config, config_to_dict
 from search.config import SearchConfig, limits_of, parse_time
 from search.cost import CostTable
-from search.latency import parse_target
+from search.latency import check_target
 from search.limits import Limits
 from search.region import make_region
 from supernet.space import Space
 from tools.cli import Job
 from tools.jobs.experiment import Experiment
+from tools.jobs.latency import latency_folder
 
 LIMITS = ("flops", "latency", "parameters")
 
@@ -48,16 +49,19 @@ def searched_by(experiment: Experiment, **given: Option) -> Experiment:
     return dataclasses.replace(experiment, search=config)
 
 
-def check_limits(space: Space, config: SearchConfig, table: CostTable | None = None) -> Limits:
-    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``.
+def check_limits(
+    space: Space, config: SearchConfig, table: CostTable | None = None, called: str | None = None
+) -> Limits:
+    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``, or where
+    there is no such target.
 
-    A limit on latency is not judged here: that takes a measurement.
+    A limit on latency is not judged here: that takes a measurement. ``called`` is what ``--space`` takes for the space.
     """
     limits = limits_of(config)
     if config.time is not None:
         parse_time(config.time)
     if config.target is not None:
-        parse_target(config.target)
+        check_target(space.at(config.cost_input_size), config.target, latency_folder(), called)
     if limits.flops is not None or limits.parameters is not None:
         known = Limits(flops=limits.flops, parameters=limits.parameters)
         make_region(space, known, config.min_flops_fraction, config.cost_input_size, table)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from search.latency import Target, cpu_threads, measure_archs, measure_latency
-from search.latency.measure import WARM_UP, clock_of, take_turns
+from search.latency.kit.measure import WARM_UP, take_turns
+from search.latency.measure import clock_of
 from search.latency.runners import prepare
 from supernet.activations import ReLU6
 from supernet.genome import largest, smallest

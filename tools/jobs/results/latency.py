@@ -12,8 +12,9 @@ from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from reid.files import write_json
 from search.latency import check_available, cpu_threads, parse_target
+from search.latency.kit.measure import take_turns
 from search.latency.machine import describe_machine
-from search.latency.measure import ROUNDS, SECONDS, clock_of, take_turns
+from search.latency.measure import ROUNDS, SECONDS, clock_of
 from search.latency.runners import prepare
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, spec_from_dict

@@ -1,0 +1,248 @@
+"""Measures the networks of a latency kit on the machine that this runs on, and writes times.json.
+
+    python3 measure.py
+
+needs Python 3.8 or later, numpy and onnxruntime, and the two files beside it: manifest.json and networks.zip. Leave the
+machine alone meanwhile. An interrupted measurement goes on when the same command is given again. Take times.json back
+to where the kit was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import random
+import sys
+import tempfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+MANIFEST, NETWORKS, TIMES = "manifest.json", "networks.zip", "times.json"
+
+FORM = 1
+"""Number of the form of the manifest and of the times."""
+
+WARM_UP = 5
+
+SAVE_SECONDS = 5.0
+"""An interrupted measurement loses no more; longer than the seconds of a group, as what is saved was measured so."""
+
+GROUP = 256
+"""Networks that take turns, all of them in memory. Many, so that a busy spell of the machine is short against their
+rounds."""
+
+
+class KitError(Exception):
+    """What the user can mend: one line."""
+
+
+def take_turns(
+    calls: Sequence[Callable], rounds: int, seconds: float = 0.0, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[list[float]]:
+    """Calls each of ``calls`` twice a round; yields every round's ms of the second calls, the warm-up's left out.
+
+    The first call brings weights back into the cache, where they are when a network is called again and again; how many
+    others take turns with it is of no account then. Ends after ``rounds`` rounds and ``seconds`` seconds, whichever
+    comes later.
+    """
+    end = time.perf_counter() + seconds
+    for number in count():
+        if number >= WARM_UP + rounds and time.perf_counter() >= end:
+            break
+        times = []
+        for call in calls:
+            call()
+            start = clock()
+            call()
+            times.append((clock() - start) * 1e3)
+        if number >= WARM_UP:
+            yield times
+
+
+def cpu_clock(threads: int) -> Callable[[], float]:
+    """Seconds that calls on so many CPU threads are measured by: one thread's own time, which other programs do not
+    move; the wall's for several, and on Windows, where a thread's own goes by steps of 16 ms."""
+    return time.thread_time if threads == 1 and os.name != "nt" else time.perf_counter
+
+
+def onnx_call(model: bytes, shape: Sequence[int], threads: int) -> Callable[[], list]:
+    """Runs an ``.onnx`` file on zeros of ``shape``, its input ``images``, by ONNX Runtime with its defaults."""
+    import numpy
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    feed = {"images": numpy.zeros(tuple(shape), numpy.float32)}
+    return lambda: session.run(None, feed)
+
+
+def processor() -> str:
+    """The board's or the processor's model name."""
+    # The platform module gives no more than the architecture on Linux.
+    for file, key in (("/proc/device-tree/model", ""), ("/proc/cpuinfo", "model name")):
+        try:
+            lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            if line.startswith(key):
+                return (line.partition(":")[2] if key else line).strip("\0 ")
+    return platform.processor() or platform.machine()
+
+
+def describe_machine() -> dict[str, str]:
+    """What the times hold for."""
+    import numpy
+    import onnxruntime
+
+    return {
+        "processor": f"{processor()}, {os.cpu_count()} cores",
+        "onnxruntime": onnxruntime.__version__,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+    }
+
+
+def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, group: int) -> dict:
+    """Brings every network of the kit in ``folder`` to ``rounds`` rounds, and returns what ``out`` then holds.
+
+    Args:
+        rounds, seconds: see ``take_turns``; ``None`` for the manifest's.
+        group: how many networks take turns.
+
+    Raises:
+        KitError: a file of the kit is missing or damaged, or ``out`` holds times of another kit or machine.
+    """
+    kit = read_json(folder / MANIFEST)
+    rule = kit["rule"]
+    rounds = rule["rounds"] if rounds is None else rounds
+    seconds = rule["seconds"] if seconds is None else seconds
+    threads, cores = rule["threads"], os.cpu_count() or 1
+    if threads > cores:
+        raise KitError(f"the kit is for {threads} threads, this machine has {cores} cores")
+    done = begin(out, kit, describe_machine(), cpu_clock(threads).__name__)
+    print("{processor}; onnxruntime {onnxruntime}".format(**done["machine"]), flush=True)
+    parts, whole = (sorted(set(kit[kind].values())) for kind in ("parts", "networks"))
+    with zipfile.ZipFile(folder / NETWORKS) as models:
+        for words, wanted in (("parts", parts), ("whole networks", whole)):
+            left = [each for each in wanted if done["times"].get(each, (0, 0))[1] < rounds]
+            random.Random("groups").shuffle(left)  # what sets one group apart from another averages out in a network
+            for start in range(0, len(left), group):
+                own, at = left[start : start + group], len(wanted) - len(left) + start
+                print(f"{words} {at + 1} to {at + len(own)} of {len(wanted)}", flush=True)
+                calls = [onnx_call(read_model(models, each), kit["files"][each], threads) for each in own]
+                missing = rounds - min(done["times"].get(each, (0, 0))[1] for each in own)
+                measure_group(own, take_turns(calls, missing, seconds, cpu_clock(threads)), missing, done, out)
+    done["finished"] = True
+    write_json(out, done)
+    return done
+
+
+def begin(out: Path, kit: dict, machine: dict[str, str], clock: str) -> dict:
+    """The times in ``out``, to go on with, or none yet where there is no such file."""
+    done = {"form": FORM, "finished": False, "machine": machine, "clock": clock, "times": {}, "kit": kit}
+    if not out.exists():
+        return done
+    before = read_json(out)
+    if before.get("kit") != kit:
+        raise KitError(f"{out} is of another kit: move it away, or give another --out")
+    for name in ("processor", "onnxruntime"):
+        if before["machine"][name] != machine[name]:
+            raise KitError(f"{out} is of another {name} ({before['machine'][name]}): move it away, or give --out")
+    return {**done, "times": before["times"]}
+
+
+def measure_group(names: list[str], turns: Iterator[list[float]], rounds: int, done: dict, out: Path) -> None:
+    """Takes what ``turns`` yields for the networks called ``names`` into ``done``, and writes that into ``out``."""
+    saved = begun = time.monotonic()
+    try:
+        for number, turn in enumerate(turns, start=1):
+            for name, ms in zip(names, turn):  # noqa: B905  (Python 3.8 has no strict)
+                least, seen = done["times"].get(name, (ms, 0))
+                done["times"][name] = [round(min(least, ms), 6), seen + 1]
+            now = time.monotonic()
+            if sys.stderr.isatty():
+                left = max(rounds - number, 0) * (now - begun) / (number + WARM_UP)
+                print(f"\r  round {number} of {rounds}, {left:.0f} s left  ", end="", file=sys.stderr, flush=True)
+            if now > saved + SAVE_SECONDS:
+                write_json(out, done)
+                saved = now
+    finally:
+        if sys.stderr.isatty():
+            print("\r" + 50 * " ", end="\r", file=sys.stderr)
+        write_json(out, done)
+
+
+def read_model(models: zipfile.ZipFile, name: str) -> bytes:
+    """The ``.onnx`` file whose SHA-256 is ``name``."""
+    try:
+        model = models.read(f"{name}.onnx")
+    except (KeyError, zipfile.BadZipFile, zlib.error):
+        model = b""
+    if hashlib.sha256(model).hexdigest() != name:
+        raise KitError(f"{NETWORKS} is damaged: copy the kit again")
+    return model
+
+
+def read_json(path: Path) -> dict:
+    """Raises KitError where there is no such file, or one that was cut off."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise KitError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise KitError(f"{path} is damaged: {'copy the kit again' if path.name == MANIFEST else 'remove it'}") from None
+
+
+def write_json(path: Path, data: dict) -> None:
+    """Atomically: the file is the old one or the new one, whenever the machine is switched off."""
+    handle, name = tempfile.mkstemp(dir=str(path.parent), prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(data, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)  # mkstemp's 0600 would hide it from whoever fetches it
+        os.replace(name, str(path))
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def main(arguments: list[str] | None = None) -> int:
+    folder = Path(__file__).resolve().parent
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, metavar="N", help="of each network at least (default: the manifest's)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="of each group at least (default: the manifest's)")
+    parser.add_argument("--group", type=int, default=GROUP, metavar="N", help=f"networks in memory (default: {GROUP})")
+    parser.add_argument("--out", type=Path, default=folder / TIMES, metavar="FILE", help=f"default: {TIMES} here")
+    read = parser.parse_args(arguments)
+    try:
+        if read.group < 1 or (read.rounds is not None and read.rounds < 1):
+            raise KitError("--rounds and --group: give a whole number from 1 on")
+        done = measure(folder, read.out, read.rounds, read.seconds, read.group)
+    except ImportError as error:
+        print(f"error: {error.name} is missing: pip install numpy onnxruntime", file=sys.stderr)
+        return 2
+    except (KitError, OSError, zipfile.BadZipFile) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on", file=sys.stderr)
+        return 130
+    print(f"{len(done['times'])} networks measured: take {read.out} back to where the kit was made")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Times that a kit's program wrote, read and checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reid.errors import UserError
+from reid.files import read_json
+from search.latency.kit.measure import FORM
+from search.latency.store import Measured, arch_of
+from search.latency.targets import parse_target
+from supernet.arch import Arch
+
+
+@dataclass(frozen=True)
+class Times:
+    """What another machine measured.
+
+    Attributes:
+        space, input_size, target: that the kit was made for.
+        machine: what the program said of it.
+        clock: the function of Python's ``time`` that was read.
+        times: of parts and whole networks, by ``search.latency.store.name_of``.
+        fitted, checked: the whole networks to fit and to check predictions on.
+    """
+
+    space: str
+    input_size: tuple[int, int]
+    target: str
+    machine: dict[str, str]
+    clock: str
+    times: dict[str, Measured]
+    fitted: tuple[Arch, ...]
+    checked: tuple[Arch, ...]
+
+    @property
+    def rounds(self) -> int:
+        """The fewest that a time is the least of."""
+        return min(each.rounds for each in self.times.values())
+
+
+def read_times(path: Path) -> Times:
+    """``times.json`` of a kit; it holds the kit's manifest, by which it is checked.
+
+    Raises:
+        UserError: it is missing, damaged or not finished.
+    """
+    data = read_json(path)
+    try:
+        if data["form"] != FORM or data["kit"]["form"] != FORM:
+            raise UserError(f"{path} is of a kit of another form: make a kit with this version, and measure it")
+        if data["finished"] is not True:
+            raise UserError(f"{path} is not finished: go on with python3 measure.py on the machine that it is of")
+        return _checked(path, data, data["kit"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else error
+        raise UserError(f"{path} holds no times of a kit ({what}): copy times.json again, or measure again") from None
+
+
+def _checked(path: Path, data: dict[str, Any], kit: dict[str, Any]) -> Times:
+    measured = {}
+    for name, (ms, rounds) in data["times"].items():
+        if not (math.isfinite(ms) and ms > 0 and rounds >= 1):
+            raise ValueError(f"a time of {ms} ms in {rounds} rounds")
+        measured[name] = (float(ms), int(rounds))
+    if unknown := measured.keys() - kit["files"].keys():
+        raise ValueError(f"{len(unknown)} times of networks that are not in its kit")
+    files = {**kit["parts"], **kit["networks"]}
+    if missing := set(files.values()) - measured.keys():
+        raise ValueError(f"{len(missing)} of {len(kit['files'])} networks have no time")
+    if strange := [name for name in (*kit["fitted"], *kit["checked"]) if name not in kit["networks"]]:
+        raise ValueError(f"whole network {strange[0]} is not in its kit")
+    height, width = kit["input_size"]
+    machine = {str(key): str(value) for key, value in data["machine"].items()}
+    return Times(
+        str(kit["space"]),
+        (int(height), int(width)),
+        parse_target(kit["target"]).name,
+        {"processor": machine["processor"], "onnxruntime": machine["onnxruntime"], **machine},
+        str(data["clock"]),
+        {name: Measured(*measured[digest]) for name, digest in files.items()},
+        tuple(map(arch_of, kit["fitted"])),
+        tuple(map(arch_of, kit["checked"])),
+    )

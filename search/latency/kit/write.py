@@ -1,0 +1,133 @@
+"""``write_kit``: a folder that another machine measures a space's latency with."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from tqdm import tqdm
+
+from evaluation.export.graph import OPSET
+from reid.errors import UserError
+from reid.files import write_atomic, write_json
+from search.cost import CostTable
+from search.latency.check import archs_to_check
+from search.latency.draws import spread_archs
+from search.latency.kit import measure
+from search.latency.measure import ROUNDS, SECONDS
+from search.latency.parts import NULL, network_of, space_parts
+from search.latency.runners import export_onnx
+from search.latency.store import name_of
+from search.latency.table import FITTED
+from search.latency.targets import Target, check_available
+from supernet.space import Space
+
+PROGRAM = "measure.py"
+
+PERIOD = 256
+"""Weights that repeat after so many take 1/100 of their room in a zip file. None of them are 0 or alike in two layers:
+nothing can be left out or shared that a trained network needs."""
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What was written: how many parts and whole networks, in how many ``.onnx`` files, and the folder's bytes."""
+
+    folder: Path
+    parts: int
+    networks: int
+    models: int
+    size: int
+
+
+def write_kit(
+    space: Space,
+    target: Target,
+    folder: Path,
+    *,
+    networks: int = 30,
+    seed: int = 0,
+    costs: CostTable | None = None,
+    progress: bool = True,
+) -> Kit:
+    """Writes into ``folder`` what ``build_table`` and ``prediction_error`` would measure on ``target``, as ``.onnx``
+    files in one zip file (networks that are alike share one), a manifest, and the program that measures them.
+
+    Args:
+        space: at the input size that latency is meant for.
+        target: of the runtime ``onnx``; this machine need not have its threads.
+        networks, seed: how many and which whole networks predictions are checked on.
+
+    Raises:
+        UserError: the target runs by something else, packages are missing, the folder holds something else, or the
+            space has but one arch.
+    """
+    if target.runtime != "onnx":
+        raise UserError(f"a kit runs by ONNX Runtime on a CPU, not as {target.name}: take onnx-cpu-1t")
+    check_available(replace(target, threads=1))
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / measure.MANIFEST).exists():
+        raise UserError(f"{folder} holds something else than a kit: name an empty folder, or none yet")
+    costs = CostTable() if costs is None else costs
+    fitted = spread_archs(space, FITTED, "fit", costs)
+    checked = archs_to_check(space, fitted, networks, seed, costs)
+    wanted = {"parts": [NULL, *space_parts(space)], "networks": list(dict.fromkeys([*fitted, *checked]))}
+    digests: dict[str, dict[str, str]] = {"parts": {}, "networks": {}}
+    shapes: dict[str, list[int]] = {}
+
+    def write(path: Path) -> None:
+        count = sum(map(len, wanted.values()))
+        with (
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+            tqdm(total=count, desc="exporting", unit="network", disable=not progress) as bar,
+        ):
+            for kind, several in wanted.items():
+                for what in several:
+                    network, shape = network_of(what)
+                    batch = (target.batch, *shape)
+                    model = export_onnx(with_plain_weights(network), batch, OPSET)
+                    digest = digests[kind][name_of(what)] = hashlib.sha256(model).hexdigest()
+                    if digest not in shapes:
+                        archive.writestr(zipfile.ZipInfo(f"{digest}.onnx"), model, zipfile.ZIP_DEFLATED)
+                        shapes[digest] = list(batch)
+                    bar.update()
+
+    write_atomic(folder / measure.NETWORKS, write)
+    write_atomic(folder / PROGRAM, lambda path: shutil.copyfile(measure.__file__, path) and None)
+    manifest = {
+        "form": measure.FORM,
+        "space": space.name,
+        "input_size": list(space.input_size),
+        "target": target.name,
+        "rule": {"threads": target.threads, "rounds": ROUNDS, "seconds": SECONDS},
+        "fitted": [name_of(arch) for arch in fitted],
+        "checked": [name_of(arch) for arch in checked],
+        **digests,
+        "files": shapes,
+    }
+    write_json(folder / measure.MANIFEST, manifest)
+    size = sum((folder / name).stat().st_size for name in (measure.MANIFEST, measure.NETWORKS, PROGRAM))
+    return Kit(folder, len(wanted["parts"]) - 1, len(wanted["networks"]), len(shapes), size)
+
+
+def with_plain_weights(network: nn.Module) -> nn.Module:
+    """The network, its weights replaced: the same each time, in every layer another ``PERIOD`` numbers.
+
+    Normalisations stay as they are made, or their folding would give every channel weights of its own.
+    """
+    for number, module in enumerate(network.modules()):
+        if isinstance(module, _NormBase):
+            continue
+        for parameter in module.parameters(recurse=False):
+            own = torch.randn(PERIOD, generator=torch.Generator().manual_seed(number)) * 0.05
+            with torch.no_grad():
+                parameter.copy_(
+                    own.repeat(math.ceil(parameter.numel() / PERIOD))[: parameter.numel()].view_as(parameter)
+                )
+    return network

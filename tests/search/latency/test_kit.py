@@ -1,0 +1,198 @@
+"""A kit for another machine, on one whose times are known: what it holds, how it measures, what is made of that."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+import zipfile
+from random import Random
+
+import pytest
+
+import search.latency.kit.measure as program
+import search.latency.kit.write as writer
+from reid.errors import UserError
+from reid.models.network import count_parameters
+from search.latency import Target, build_table, check_target, import_times, open_table, prediction_error
+from search.latency.device import device_name
+from search.latency.kit.times import read_times
+from search.latency.parts import space_parts
+from supernet.genome import sample
+from supernet.space import decode
+
+TARGET = Target("onnx", "cpu")
+
+
+@pytest.fixture(scope="module")
+def kit(space, costs, tmp_path_factory):
+    """Its ``.onnx`` files hold no more than how many parameters there are."""
+    folder = tmp_path_factory.mktemp("kit") / "kit"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "export_onnx", lambda network, shape, opset: str(count_parameters(network)).encode())
+        patch.setattr(writer, "check_available", lambda target: None)
+        made = writer.write_kit(space, TARGET, folder, networks=10, costs=costs, progress=False)
+    return made
+
+
+@pytest.fixture
+def device(machine, monkeypatch):
+    """``machine`` measures kits too."""
+
+    def onnx_call(model, shape, threads):
+        def call():
+            if machine.calls_left == 0:
+                raise KeyboardInterrupt
+            machine.calls_left -= 1
+            machine.now += (machine.call_ms + int(model) / 1000) / machine.speed / 1000
+
+        return call
+
+    def cpu_clock(threads):
+        return machine.clock
+
+    monkeypatch.setattr(program, "onnx_call", onnx_call)
+    monkeypatch.setattr(program, "cpu_clock", cpu_clock)
+    monkeypatch.setattr(program, "describe_machine", lambda: {"processor": "a board", "onnxruntime": "1.2"})
+    return machine
+
+
+def measured(kit, path, rounds=1, group=program.GROUP):
+    return program.measure(kit.folder, path, rounds, 0.0, group)
+
+
+def test_kit_is_small_and_networks_that_are_alike_share_a_file(space, kit):
+    manifest = json.loads((kit.folder / "manifest.json").read_text())
+    assert sorted(each.name for each in kit.folder.iterdir()) == ["manifest.json", "measure.py", "networks.zip"]
+    assert kit.parts == len(space_parts(space)) == len(manifest["parts"]) - 1
+    assert set(manifest["parts"].values()) | set(manifest["networks"].values()) == manifest["files"].keys()
+    with zipfile.ZipFile(kit.folder / "networks.zip") as models:
+        assert {f"{digest}.onnx" for digest in manifest["files"]} == set(models.namelist())
+        assert kit.models == len({models.read(name) for name in models.namelist()}) < kit.parts
+    assert kit.size == sum(each.stat().st_size for each in kit.folder.iterdir())
+
+
+def test_imported_table_predicts_what_one_that_was_measured_here_does(space, kit, device, costs, tmp_path):
+    measured(kit, tmp_path / "times.json")
+    imported, times = import_times(tmp_path / "times.json", space, "Board", tmp_path)
+    own = build_table(space, TARGET, tmp_path / "own", costs=costs, rounds=1, seconds=0, progress=False)
+    prepared = device.prepared
+    opened = open_table(space, "board", tmp_path)
+    random = Random(0)
+    for arch in (decode(space, sample(space, random)) for _ in range(50)):
+        assert imported.latency(arch) == opened.latency(arch) == pytest.approx(own.latency(arch), rel=1e-4)
+    assert opened.path == imported.path == tmp_path / "few-16x8-board.json"
+    assert times.rounds == 1 and opened.device.words == "a board, onnxruntime 1.2" and opened.name == "board"
+    error = prediction_error(opened, space, costs=costs)
+    assert len(error.rows) == 10 and error.worst < 1e-4 and error.drift == 1
+    assert device.prepared == prepared  # nothing was measured here
+
+
+@pytest.mark.parametrize("calls", [0, 300, 700])
+def test_interrupted_measurement_goes_on(kit, device, tmp_path, calls):
+    whole = measured(kit, tmp_path / "whole.json", rounds=2)["times"]
+    device.calls_left, path = calls, tmp_path / "times.json"
+    with pytest.raises(KeyboardInterrupt):
+        measured(kit, path, rounds=2, group=20)
+    kept = json.loads(path.read_text())["times"] if calls else {}
+    assert bool(kept) == bool(calls) and len(kept) < len(whole)
+    if kept:
+        with pytest.raises(UserError, match="not finished: go on with python3 measure.py"):
+            read_times(path)
+    device.calls_left, device.speed = 10**9, 2.0  # what is measured from here on takes half the time
+    after = measured(kit, path, rounds=2, group=20)
+    assert after["finished"] and after["times"].keys() == whole.keys() and not list(tmp_path.glob(".*"))
+    for name, (ms, rounds) in after["times"].items():
+        known = kept.get(name, (0, 0))[1] == 2
+        assert ms == pytest.approx(whole[name][0] / (1 if known else 2), abs=2e-6) and rounds == 2
+    assert read_times(path).rounds == 2
+
+
+def test_times_of_something_else_are_not_gone_on_with(kit, device, tmp_path, monkeypatch):
+    path = tmp_path / "times.json"
+    done = measured(kit, path)
+    monkeypatch.setattr(program, "describe_machine", lambda: {"processor": "a board", "onnxruntime": "1.3"})
+    with pytest.raises(program.KitError, match=r"of another onnxruntime \(1.2\): move it away"):
+        measured(kit, path)
+    path.write_text(json.dumps({**done, "kit": {}}))
+    with pytest.raises(program.KitError, match="of another kit: move it away"):
+        measured(kit, path)
+    path.write_text('{"form": 1')
+    with pytest.raises(program.KitError, match="is damaged: remove it"):
+        measured(kit, path)
+
+
+def test_a_damaged_copy_is_noticed(kit, device, tmp_path):
+    with zipfile.ZipFile(kit.folder / "networks.zip") as models, zipfile.ZipFile(tmp_path / "n.zip", "w") as damaged:
+        for name in models.namelist():
+            damaged.writestr(name, b"12")
+    with zipfile.ZipFile(tmp_path / "n.zip") as models, pytest.raises(program.KitError, match="copy the kit again"):
+        program.read_model(models, models.namelist()[0].partition(".")[0] + "0")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data["times"].popitem(), "1 of .* networks have no time"),
+        (lambda data: data["times"].update(strange=[1.0, 1]), "1 times of networks that are not in its kit"),
+        (lambda data: data["times"].update({next(iter(data["times"])): [float("nan"), 1]}), "a time of nan ms"),
+        (lambda data: data["times"].update({next(iter(data["times"])): [0.5, 0]}), "a time of 0.5 ms in 0 rounds"),
+        (lambda data: data["machine"].pop("processor"), "no 'processor'"),
+        (lambda data: data["kit"].pop("networks"), "no 'networks'"),
+        (lambda data: data["kit"]["checked"].append("[]"), "whole network .* is not in its kit"),
+        (lambda data: data["kit"].update(form=0), "another form: make a kit with this version"),
+        (lambda data: data["kit"].update(space="more"), "of space more, not few: give --space more"),
+        (lambda data: data["kit"]["parts"].pop(list(data["kit"]["parts"])[5]), "1 of .* parts .*--space few --kit kit"),
+        (lambda data: data.clear(), "holds no times of a kit"),
+    ],
+)
+def test_times_that_do_not_fit_are_refused(space, kit, device, tmp_path, change, message):
+    data = measured(kit, tmp_path / "times.json")
+    change(data)
+    (tmp_path / "times.json").write_text(json.dumps(data))
+    with pytest.raises(UserError, match=message):
+        import_times(tmp_path / "times.json", space, "board", tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
+
+
+def test_a_target_without_a_table_says_how_to_get_one(space, kit, device, tmp_path):
+    check_target(space, "onnx-cpu-1t", tmp_path)
+    with pytest.raises(UserError, match="'boart' is unknown.*python tools/latency.py --space few --kit kit"):
+        check_target(space, "boart", tmp_path)
+    measured(kit, tmp_path / "times.json")
+    table, _ = import_times(tmp_path / "times.json", space, "board", tmp_path)
+    check_target(space, "Board", tmp_path)
+    with pytest.raises(UserError, match="'boart' is unknown; nearest: board"):
+        check_target(space, "boart", tmp_path)
+    with pytest.raises(UserError, match="no latencies of space few at 32x16: .* --space f.yaml --size 32x16 --kit kit"):
+        check_target(space.at((32, 16)), "board", tmp_path, "f.yaml")
+    table.path.write_text('{"form": 1, "target": "board"}')
+    with pytest.raises(UserError, match="cannot be used .*import the machine's times again"):
+        open_table(space, "board", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["onnx-cpu-1t", "onnx-pi", "TORCH-x", "a/b", "", "-a", "ü", 41 * "a"])
+def test_names_that_cannot_be_a_machines_are_refused(name):
+    with pytest.raises(UserError, match="for a machine: .*give"):
+        device_name(name)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [(Target("torch", "cpu"), "not as torch-cpu-1t"), (TARGET, "holds something else than a kit")],
+)
+def test_kits_that_cannot_be_are_refused(space, tmp_path, target, message, monkeypatch):
+    monkeypatch.setattr(writer, "check_available", lambda target: None)
+    (tmp_path / "mine.txt").write_text("text")
+    with pytest.raises(UserError, match=message):
+        writer.write_kit(space, target, tmp_path, progress=False)
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_program_stands_alone():
+    """It runs where nothing of this repository is, by Python 3.8."""
+    with open(program.__file__, encoding="utf-8") as file:
+        tree = ast.parse(file.read(), feature_version=(3, 8))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    modules = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
+    assert {"numpy", "onnxruntime"} == {each.partition(".")[0] for each in modules} - sys.stdlib_module_names

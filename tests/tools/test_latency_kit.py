@@ -1,0 +1,93 @@
+"""A search for another machine, from the kit to the found archs; its program runs where nothing else of this is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from reid.engine.device import seeded
+from search.history import read_candidates
+from search.latency import open_table
+from supernet.checkpoint import save_supernet
+from supernet.files import load_arch, load_space
+from supernet.supernet import Supernet
+
+SPACE = """
+input_size: [16, 8]
+stems: [8]
+stages:
+  - {stride: 1, widths: [8, 16], depths: [1], kernels: [3], expands: [1]}
+  - {stride: 2, widths: [8, 16], depths: [1], kernels: [1, 3], expands: [2]}
+last_widths: [0]
+"""
+
+
+def test_search_for_another_machine(call, refused, data_root, tmp_path):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    file, folder, out = tmp_path / "small.yaml", tmp_path / "kit", tmp_path / "out"
+    file.write_text(SPACE)
+    own = ("latency", "--space", file, "--out", out)
+    search = ("search", "--supernet", tmp_path, "--out", tmp_path / "search", "--set", f"space={file}")
+    search += ("--target", "pi5", "--latency", "10s", "--strategy", "pareto", "--front", "latency")
+    kit = rf"--space {file} --size 64x32 --kit kit"
+    refused(call(*search), rf"'pi5' is unknown; known: onnx-cpu-1t.*{kit}")
+
+    done = call(*own, "--size", "64x32", "--networks", 4, "--kit", folder, tiny=False)
+    assert done.code == 0 and f"next: copy it to the machine, there: python3 {folder.name}/measure.py" in done.out
+    alone = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    program = folder / "measure.py", "--rounds", "2", "--seconds", "0"
+    options = {"cwd": tmp_path, "env": alone, "capture_output": True, "text": True, "timeout": 120}
+    device = subprocess.run([sys.executable, *program], **options)
+    assert device.returncode == 0 and "networks measured: take" in device.stdout, device.stderr
+
+    times = folder / "times.json"
+    done = call(*own, "--import", times, "--as", "pi5", tiny=False)
+    machine = json.loads(times.read_text())["machine"]
+    assert done.code == 0 and f"{machine['processor']}, onnxruntime {machine['onnxruntime']}" in done.out, done.err
+    assert "on 4 whole networks" in done.out and "the least of 2 rounds or more" in done.out
+    assert (out / "latency_error.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / "latency.json").read_text())["target"] == "pi5"
+
+    space = load_space(str(file)).at((64, 32))
+    with seeded(3):
+        save_supernet(tmp_path / "supernet.safetensors", Supernet(space))
+    done = call(*search)
+    assert done.code == 0, done.err
+    assert "predicted, not measured: pi5 is another machine" in done.out and "(measured" not in done.out
+    table = open_table(space, "pi5", data_root / "data" / "cache" / "latency")
+    candidates = read_candidates(tmp_path / "search" / "candidates.jsonl")
+    assert len(candidates) > 3 and [each.latency_ms for each in candidates] == [
+        table.latency(each.arch) for each in candidates
+    ]
+    summary = json.loads((tmp_path / "search" / "search.json").read_text())
+    found = load_arch(tmp_path / "search" / summary["best"][0]["file"])
+    for origin in (summary["run_origin"], found.origin):
+        assert origin["latency_machine"] == table.device.words and len(origin["latency_table_sha256"]) == 64
+    assert found.origin["target"] == "pi5" and "measured_ms" not in found.origin
+
+    refused(call(*search, "--set", "search.cost_input_size=[32, 16]"), "pi5 has no latencies of space small at 32x16: ")
+    again = json.loads(times.read_text())
+    again["times"][next(iter(again["times"]))][0] += 0.001
+    times.write_text(json.dumps(again))
+    assert call(*own, "--import", times, "--as", "pi5", tiny=False).code == 0
+    refused(call(*search, "--resume"), "begun with another origin")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--import", "times.json"), "--import FILE and --as NAME go together"),
+        (("--as", "pi5"), "--import FILE and --as NAME go together"),
+        (("--import", "no-times.json", "--as", "pi5"), "file no-times.json does not exist"),
+        (("--kit", "kit", "--target", "torch-cuda-b1"), "a kit runs by ONNX Runtime on a CPU"),
+    ],
+)
+def test_refusals(call, refused, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    refused(call("latency", *options, tiny=False), message)
+    assert not list(tmp_path.iterdir())
