@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from reid.errors import UserError
-from reid.files import read_yaml, write_text
+from reid.files import is_leftover, read_yaml, write_text
 
 CONFIG = "config.yaml"
 
@@ -31,7 +31,7 @@ def open_run(
     """
     saved = path / CONFIG
     if not saved.exists():
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or not all(is_leftover(entry, saved) for entry in path.iterdir())):
             raise UserError(f"{path} is not empty and holds no run; give another folder with --out")
         write_text(saved, yaml.safe_dump(config, sort_keys=False))
         return path
