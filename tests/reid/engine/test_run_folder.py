@@ -109,3 +109,16 @@ def test_torn_last_line_is_left_out_at_any_length(tmp_path):
     keep_metrics_until(tmp_path, 5)
     append_metrics(tmp_path, {"epoch": 2})
     assert read_metrics(tmp_path) == [{"epoch": 1, "loss": 0.5}, {"epoch": 2}]
+
+
+@pytest.mark.parametrize("damage", [b'{"epoch": 2, "lo', b"\xff\xfe", b"\0\0\0\0\0\0", b"", b"2"])
+def test_another_damaged_line_is_named_and_nothing_dropped(tmp_path, damage):
+    lines = [b'{"epoch": 1}', damage, b'{"epoch": 3}', b'{"epo']
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    for read in (read_metrics, lambda path: keep_metrics_until(path, 5)):
+        with pytest.raises(UserError, match=r"metrics.jsonl: line 2 is damaged .*; restore it") as caught:
+            read(tmp_path)
+        assert file.read_bytes() == b"\n".join(lines) and "\n" not in str(caught.value)
+    file.write_bytes(b"\n".join(lines[::2] + [damage]))  # as the last line it is left out
+    assert read_metrics(tmp_path) == [{"epoch": 1}, {"epoch": 3}]
