@@ -74,9 +74,12 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any]:
 
     Raises:
         UserError: the file is damaged or is not one of ours.
+        MemoryError, torch.OutOfMemoryError: there is no room for it.
     """
     try:
         return torch.load(path, map_location=device, weights_only=True)
+    except (MemoryError, torch.OutOfMemoryError):  # says nothing of the file
+        raise
     except OSError as error:
         raise UserError(f"checkpoint {path} cannot be read: {error.strerror}") from None
     except Exception:  # what torch raises for a file that is none of its own has no common kind

@@ -102,6 +102,15 @@ def test_state_that_is_none(tmp_path, content):
     assert _one_line(caught)
 
 
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_state_that_there_is_no_room_for_is_not_called_damaged(tmp_path, monkeypatch, error):
+    """The cure for a damaged one is to remove it."""
+    path = save_state(tmp_path / "state.pt", {"epoch": 3})
+    monkeypatch.setattr(torch, "load", lambda *_, **__: (_ for _ in ()).throw(error("out of memory")))
+    with pytest.raises(error, match="out of memory"):
+        load_state(path, torch.device("cpu"))
+
+
 def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = save_weights(tmp_path / "w.safetensors", _network(), {"first": True})
     monkeypatch.setattr("reid.engine.checkpoint.save_file", lambda *arguments: (_ for _ in ()).throw(OSError("full")))
