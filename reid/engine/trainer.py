@@ -18,6 +18,7 @@ from reid.engine.distributed import SINGLE, Processes, barrier, broadcast_parame
 from reid.engine.doctor import TrainingFacts
 from reid.engine.epoch import Estimate, run_epoch
 from reid.engine.journal import Journal
+from reid.engine.process_memory import reset_peak_memory
 from reid.engine.recipe import Recipe
 from reid.engine.rollback import STATE, BlownUp, Guard
 from reid.engine.stopping import best_epoch, check_metric, should_stop
@@ -79,6 +80,7 @@ def fit(
     Raises:
         UserError: the training blew up more often than it may be taken back, or stops early by what is not measured.
     """
+    reset_peak_memory(device)
     task.to(device=device, memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
     broadcast_parameters(processes, task)
     step = TrainingStep(task, recipe, device, batches.per_epoch, batches.seed, processes)
