@@ -55,6 +55,7 @@ def fit(
     processes: Processes = SINGLE,
     on_estimate: Callable[[float], None] = lambda seconds: None,
     title: str = "training",
+    progress: bool = True,
 ) -> nn.Module:
     """Trains ``task`` by ``recipe``; goes on from the run's checkpoint where there is one.
 
@@ -73,6 +74,7 @@ def fit(
         processes: those that train together; the first one alone writes.
         on_estimate: told the seconds the whole training will take, once, after the first steps.
         title: for the progress bar.
+        progress: show the bar, and say between its lines what the guard does and the doctor finds.
 
     Returns:
         The task with the weights that are kept: ``task`` itself, or a copy with the averaged weights.
@@ -91,9 +93,11 @@ def fit(
     if done < recipe.epochs:
         tell = on_estimate if processes.is_main else lambda seconds: None
         estimate = Estimate(tell, (recipe.epochs - done) * batches.per_epoch)
+        say = tqdm.write if progress else lambda line: None
         with contextlib.ExitStack() as stack:
-            bar = stack.enter_context(_progress(title, batches.per_epoch, done, recipe.epochs, processes))
-            journal = stack.enter_context(Journal(run, done, facts, tqdm.write)) if processes.is_main else None
+            shown = progress and processes.is_main
+            bar = stack.enter_context(_progress(title, batches.per_epoch, done, recipe.epochs, shown))
+            journal = stack.enter_context(Journal(run, done, facts, say)) if processes.is_main else None
             while done < recipe.epochs and not _is_over(journal, recipe, processes):
                 try:
                     record = run_epoch(step, batches, done + 1, guard, bar, estimate)
@@ -111,14 +115,14 @@ def fit(
     return step.result
 
 
-def _progress(title: str, per_epoch: int, done: int, epochs: int, processes: Processes) -> tqdm:
+def _progress(title: str, per_epoch: int, done: int, epochs: int, shown: bool) -> tqdm:
     return tqdm(
         total=epochs * per_epoch,
         initial=done * per_epoch,
         desc=title,
         unit="step",
         mininterval=1.0,
-        disable=not processes.is_main,
+        disable=not shown,
     )
 
 

@@ -168,6 +168,16 @@ def test_peak_memory_is_of_this_training(make_batches, cpu, tmp_path, monkeypatc
     assert reset == [cpu]
 
 
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_caller_can_have_it_quiet(make_batches, cpu, tmp_path, capsys, progress):
+    recipe = _plain(1)
+    with pytest.raises(UserError):  # the guard takes it back, and says so, until it may no more
+        fit(_Line(float("nan")), make_batches(recipe), recipe, tmp_path, cpu, progress=progress)
+    out, err = capsys.readouterr()
+    assert ("guard:" in out, "training:" in err) == (progress, progress)
+    assert progress or out + err == ""
+
+
 def test_frozen_parameters_stay(make_identity_task, make_batches, recipe, cpu, tmp_path):
     task = make_identity_task(recipe)
     fit(task, make_batches(recipe), recipe, tmp_path, cpu)
