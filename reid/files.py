@@ -15,19 +15,23 @@ from reid.errors import UserError
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> Path:
-    """Lets ``write`` make a temporary file beside ``path`` and then moves it there, so that ``path`` is never half
-    written."""
+    """Lets ``write`` make a file of ``path``'s name in a temporary folder beside it and then moves it there, so that
+    ``path`` is never half written.
+
+    What a killed process leaves is a folder for which ``is_leftover`` holds: ``*.yaml`` does not find it among files.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder:
+        temporary = Path(folder) / path.name
         write(temporary)
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from other users
+        os.chmod(temporary, 0o644)  # results are for other users too, whatever wrote them
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
+
+
+def is_leftover(entry: Path, path: Path) -> bool:
+    """Whether ``entry``, of ``path``'s folder, is what ``write_atomic(path, ...)`` leaves where it is killed."""
+    return entry.name.startswith(f".{path.name}.")
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -16,5 +16,5 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
     "omni-block": OmniScale,
     "transition": Transition,
 }
-"""Each is made by its input's channels, the further arguments of ``supernet.arch.Layer``, and ``act`` where it has an
+"""Each is made by its input's channels, the further arguments of ``supernet.stage.Layer``, and ``act`` where it has an
 activation."""

@@ -113,7 +113,7 @@ def find_entry(name: str, folder: Path = FOLDER) -> ZooEntry:
 
 def load_backbone(name: str, folder: Path = FOLDER) -> ReidNetwork:
     """The trained network called ``name`` in eval mode on the CPU: normalised images ``(N, 3, H, W)`` to ``(N, D)``
-    features, which are compared by their cosine. ``reid.data.augment.prepare`` normalises.
+    features, which are compared by their cosine. ``reid.data.prepare.prepare`` normalises.
 
     Raises:
         UserError: nothing is called so, or the file of weights is missing or is not the index's.

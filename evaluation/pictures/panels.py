@@ -68,7 +68,7 @@ PANELS = (
     Panel("Norms", "L2 norm", ("gradient_norm", "feature_norm"), scale="log"),
     Panel("Learning rate", "rate", ("lr",), scale="log"),
     Panel("Speed", "images/s", ("images_per_second",), bounds=(0, None)),
-    Panel("Peak memory", "MiB", ("peak_memory_mib",), bounds=(0, None)),
+    Panel("Peak memory so far", "MiB (CPU: whole process)", ("peak_memory_mib",), bounds=(0, None)),
 )
 """In the order of the picture; fields that are in none of them get a panel each, behind these."""
 

@@ -44,7 +44,7 @@ def read_histories(run: Path) -> tuple[History, ...]:
     """The trainings of a run folder; none where nothing was trained in it, as in that of an evaluation.
 
     Raises:
-        UserError: a ``doctor.json`` is damaged.
+        UserError: a ``metrics.jsonl`` or a ``doctor.json`` is damaged.
     """
     folders = training_folders(run)
     return tuple(

@@ -40,7 +40,7 @@ def load_images(
     depend on (file names relative to their common folder, sizes and modification times of the files, the size
     asked for) in their names: a changed file gives another name, two processes that build the same cache
     write the same content under the same name, and an interrupted build leaves no manifest. Older caches of
-    the same list are removed.
+    the same files are removed. Data that were moved or copied with their times find the cache made before.
 
     Args:
         records: at least one; labels are taken from here, never from the cache.
@@ -62,9 +62,9 @@ def load_images(
         raise UserError("no images to load: the list is empty")
     paths = [record.path for record in records]
     stem, key = _names(paths, size)
-    array, manifest = cache_dir / f"{stem}-{key}.npy", cache_dir / f"{stem}-{key}.json"
-    images = _open(array, manifest, key, len(paths))
+    images = _find(cache_dir, key, len(paths))
     if images is None:
+        array, manifest = cache_dir / f"{stem}-{key}.npy", cache_dir / f"{stem}-{key}.json"
         try:
             images = _build(paths, array, manifest, key, size, progress, workers or os.cpu_count() or 1)
         except OSError as error:
@@ -78,10 +78,12 @@ def load_images(
 
 
 def _names(paths: Sequence[str], size: tuple[int, int] | None) -> tuple[str, str]:
-    """A name for the list (relative file names and the size asked for), and a digest of list and files."""
+    """A name for the list (folder, file names and the size asked for), and a digest of list and files, which is the
+    same wherever the folder lies."""
     folder = os.path.dirname(os.path.commonprefix([os.path.dirname(path) + os.sep for path in paths]))
     names = hashlib.sha256(json.dumps([VERSION, size]).encode())
     content = hashlib.sha256(names.digest())
+    names.update(os.fsencode(os.path.abspath(folder)))  # data sets may differ in nothing else
     # os.path.relpath takes longer than the file's stat; few folders hold many files.
     relative = {parent: os.path.relpath(parent, folder) for parent in set(map(os.path.dirname, paths))}
     for path in paths:
@@ -94,6 +96,15 @@ def _names(paths: Sequence[str], size: tuple[int, int] | None) -> tuple[str, str
         names.update(json.dumps(name).encode())
         content.update(json.dumps([name, stat.st_size, stat.st_mtime_ns]).encode())
     return names.hexdigest()[:12], content.hexdigest()
+
+
+def _find(cache_dir: Path, key: str, count: int) -> np.ndarray | None:
+    """The cached images of this digest, under whatever list's name, or None."""
+    for manifest in sorted(cache_dir.glob(f"*-{key}.json")):
+        images = _open(manifest.with_suffix(".npy"), manifest, key, count)
+        if images is not None:
+            return images
+    return None
 
 
 def _open(array: Path, manifest: Path, key: str, count: int) -> np.ndarray | None:
@@ -121,12 +132,13 @@ def _build(
     shape = (len(paths), *size, 3)
     array.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(array, partial(_write, shape=shape, blocks=_decoded(paths, size, progress, workers)))
+    images = np.load(array, mmap_mode="c")  # what is mapped stays, whoever removes its file
     write_json(manifest, {"version": VERSION, "digest": key, "shape": list(shape)})
     for old in array.parent.glob(f"{array.name.split('-')[0]}-*"):
         if key not in old.name:
             with contextlib.suppress(OSError):  # another process was faster, or has it open on Windows
                 old.unlink()
-    return np.load(array, mmap_mode="c")
+    return images
 
 
 def _write(path: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:

@@ -69,14 +69,18 @@ def save_state(path: Path, state: dict[str, Any]) -> Path:
     return write_atomic(path, lambda temporary: torch.save(state, temporary))
 
 
-def load_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """Reads what ``save_state`` wrote; nothing in the file is executed.
+def load_state(path: Path) -> dict[str, Any]:
+    """Reads what ``save_state`` wrote, onto the CPU: what takes the state copies it to its own device, where a second
+    copy may have no room. Nothing in the file is executed.
 
     Raises:
         UserError: the file is damaged or is not one of ours.
+        MemoryError, torch.OutOfMemoryError: there is no room for it.
     """
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (MemoryError, torch.OutOfMemoryError):  # says nothing of the file
+        raise
     except OSError as error:
         raise UserError(f"checkpoint {path} cannot be read: {error.strerror}") from None
     except Exception:  # what torch raises for a file that is none of its own has no common kind

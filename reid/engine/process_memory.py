@@ -13,11 +13,17 @@ _STATUS = Path("/proc/self/status")
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """MiB (2**20 bytes): on CUDA the most that torch has had allocated on ``device``, else the most resident memory of
-    this process."""
+    """MiB (2**20 bytes): on CUDA the most that torch has had allocated on ``device`` since ``reset_peak_memory``, else
+    the most resident memory of this process since its start."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return peak_resident_mib()
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Lets ``peak_memory_mib`` begin anew on CUDA, at what is allocated now; a process's peak cannot be taken back."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_resident_mib() -> float:

@@ -80,7 +80,7 @@ class Guard:
             UserError: the checkpoint is damaged, or of another network.
         """
         if (self.run / STATE).exists():
-            self._saved = self._load(load_state(self.run / STATE, self.step.device))
+            self._saved = self._load(load_state(self.run / STATE))
         else:
             torch.save(self.step.state(), self._start)
         # A rollback to an epoch that is still to come is of a run whose checkpoint was removed.
@@ -155,7 +155,7 @@ class Guard:
             self._write()
         self._usual = Usual()
         if self._saved:
-            self._load(load_state(self.run / STATE, self.step.device))
+            self._load(load_state(self.run / STATE))
         else:
             self._start.seek(0)
             self._load(torch.load(self._start, map_location=self.step.device, weights_only=True))

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from reid.errors import UserError
-from reid.files import read_yaml, write_text
+from reid.files import is_leftover, read_yaml, write_text
 
 CONFIG = "config.yaml"
 
@@ -34,7 +34,7 @@ def open_run(
     """
     saved = path / CONFIG
     if not saved.exists():
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or not all(is_leftover(entry, saved) for entry in path.iterdir())):
             raise UserError(f"{path} is not empty and holds no run; give another folder with --out")
         write_text(saved, yaml.safe_dump(config, sort_keys=False))
         return path
@@ -69,19 +69,34 @@ def append_metrics(path: Path, record: dict[str, Any]) -> None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a run's ``metrics.jsonl``; a torn last line (the machine died) is left out."""
+    """The lines of a run's ``metrics.jsonl``; a torn last line (the machine died) is left out.
+
+    Raises:
+        UserError: another line is damaged.
+    """
     file = path / "metrics.jsonl"
+    lines = file.read_bytes().splitlines() if file.exists() else []
     records = []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+    for number, line in enumerate(lines, start=1):
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError("no mapping")
+        except ValueError as error:  # of JSON or of UTF-8
+            if number == len(lines):
+                break
+            cure = "restore it, or train into another --out"
+            raise UserError(f"{file}: line {number} is damaged ({error}); {cure}") from None
+        records.append(record)
     return records
 
 
 def keep_metrics_until(path: Path, epoch: int) -> None:
-    """Drops the lines of epochs after ``epoch``: a resumed run writes those again."""
+    """Drops the lines of epochs after ``epoch``: a resumed run writes those again.
+
+    Raises:
+        UserError: a line is damaged (``read_metrics``); the file is left as it is.
+    """
     kept = [record for record in read_metrics(path) if record.get("epoch", 0) <= epoch]
     if (path / "metrics.jsonl").exists():
         write_text(path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))

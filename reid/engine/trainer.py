@@ -18,6 +18,7 @@ from reid.engine.distributed import SINGLE, Processes, barrier, broadcast_parame
 from reid.engine.doctor import TrainingFacts
 from reid.engine.epoch import Estimate, run_epoch
 from reid.engine.journal import Journal
+from reid.engine.process_memory import reset_peak_memory
 from reid.engine.recipe import Recipe
 from reid.engine.rollback import STATE, BlownUp, Guard
 from reid.engine.stopping import best_epoch, check_metric, should_stop
@@ -57,6 +58,7 @@ def fit(
     processes: Processes = SINGLE,
     on_estimate: Callable[[float], None] = lambda seconds: None,
     title: str = "training",
+    progress: bool = True,
 ) -> nn.Module:
     """Trains ``task`` by ``recipe``; goes on from the run's checkpoint where there is one.
 
@@ -75,6 +77,7 @@ def fit(
         processes: those that train together; the first one alone writes.
         on_estimate: told the seconds the whole training will take, once, after the first steps.
         title: for the progress bar.
+        progress: show the bar, and say between its lines what the guard does and the doctor finds.
 
     Returns:
         The task with the weights that are kept: ``task`` itself, or a copy with the averaged weights.
@@ -82,6 +85,7 @@ def fit(
     Raises:
         UserError: the training blew up more often than it may be taken back, or stops early by what is not measured.
     """
+    reset_peak_memory(device)
     task.to(device=device, memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
     broadcast_parameters(processes, task)
     step = TrainingStep(task, recipe, device, batches.per_epoch, batches.seed, processes)
@@ -92,9 +96,11 @@ def fit(
     if done < recipe.epochs:
         tell = on_estimate if processes.is_main else lambda seconds: None
         estimate = Estimate(tell, (recipe.epochs - done) * batches.per_epoch, device)
+        say = tqdm.write if progress else lambda line: None
         with contextlib.ExitStack() as stack:
-            bar = stack.enter_context(_progress(title, batches.per_epoch, done, recipe.epochs, processes))
-            journal = stack.enter_context(Journal(run, done, facts, tqdm.write)) if processes.is_main else None
+            shown = progress and processes.is_main
+            bar = stack.enter_context(_progress(title, batches.per_epoch, done, recipe.epochs, shown))
+            journal = stack.enter_context(Journal(run, done, facts, say)) if processes.is_main else None
             while done < recipe.epochs and not _is_over(journal, recipe, processes):
                 try:
                     record = run_epoch(step, batches, done + 1, guard, bar, estimate)
@@ -113,14 +119,14 @@ def fit(
     return step.result
 
 
-def _progress(title: str, per_epoch: int, done: int, epochs: int, processes: Processes) -> tqdm:
+def _progress(title: str, per_epoch: int, done: int, epochs: int, shown: bool) -> tqdm:
     return tqdm(
         total=epochs * per_epoch,
         initial=done * per_epoch,
         desc=title,
         unit="step",
         mininterval=1.0,
-        disable=not processes.is_main,
+        disable=not shown,
     )
 
 

@@ -27,7 +27,8 @@ class ReidNetwork(nn.Module):
         return self.head.dim
 
     def outputs(self, images: torch.Tensor) -> HeadOutput:
-        """Both vectors of the head, for training: ``(N, 3, H, W)`` to ``(N, D)`` twice."""
+        """All that the head gives, for training: ``(N, 3, H, W)`` to a ``HeadOutput``, whose vectors may differ in
+        length and number."""
         return self.head(self.backbone(images))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

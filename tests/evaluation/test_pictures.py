@@ -177,10 +177,10 @@ def test_curves_are_grouped_and_gaps_left_out():
         },
         "Retrieval": {"holdout_mAP": ([2], [25.0])},
         "Learning rate": {"lr": ([1, 2], [0.1, 0.1])},
-        "Peak memory": {"peak_memory_mib": ([2], [7])},
+        "Peak memory so far": {"peak_memory_mib": ([2], [7])},
         "seconds": {"seconds": ([2], [5])},
     }
-    assert list(found) == ["Losses", "Retrieval", "Learning rate", "Peak memory", "seconds"]
+    assert list(found) == ["Losses", "Retrieval", "Learning rate", "Peak memory so far", "seconds"]
 
 
 def test_every_field_of_a_training_has_a_panel(make_records):

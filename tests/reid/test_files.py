@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from reid.errors import UserError, nearest
-from reid.files import read_json, read_yaml, write_atomic, write_json, write_text
+from reid.files import is_leftover, read_json, read_yaml, write_atomic, write_json, write_text
 
 
 def test_write_makes_folders_and_leaves_one_file(tmp_path):
@@ -22,13 +22,26 @@ def test_failed_write_leaves_the_old_file(tmp_path, error):
     path = write_text(tmp_path / "x.json", "old")
 
     def write(temporary):
-        assert temporary.parent == tmp_path and temporary.suffix == ".json" and temporary != path
+        assert temporary.parent.parent == tmp_path and temporary.name == "x.json"  # on one file system
         temporary.write_text("half of the new")
         raise error
 
     with pytest.raises(type(error)):
         write_atomic(path, write)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_kill_leaves_is_not_found_among_files(tmp_path):
+    """A kill leaves the folder as it is while ``write`` is at work."""
+    path, found = tmp_path / "a.yaml", []
+
+    def write(temporary):
+        temporary.write_text("half")
+        found.extend(tmp_path.glob("*.yaml"))
+        assert [is_leftover(entry, path) for entry in tmp_path.iterdir()] == [True]
+
+    write_atomic(path, write)
+    assert found == [] and not is_leftover(path, path)
 
 
 def test_old_file_is_whole_while_the_new_one_is_written(tmp_path):

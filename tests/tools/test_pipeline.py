@@ -214,7 +214,7 @@ def predicted(monkeypatch, tmp_path):
     """The options of a space of few archs, whose latency table is there at once: a ms for a million FLOPs."""
     costs = CostTable()
     table = SimpleNamespace(latency=lambda arch: costs.flops(arch) / 1e6)
-    monkeypatch.setattr(tools.jobs.pipeline, "build_table", lambda *arguments, **options: table)
+    monkeypatch.setattr(tools.jobs.pipeline, "open_table", lambda *arguments, **options: table)
     monkeypatch.setattr(tools.jobs.pipeline, "CostTable", lambda: costs)
     stage = "{stride: 2, widths: [8, 12], depths: [1], kernels: [3], expands: [1]}"
     space = tmp_path / "few.yaml"

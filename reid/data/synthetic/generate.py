@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from reid.data.records import DISTRACTOR_PID, JUNK_PID
 from reid.data.synthetic.render import render_person
 from reid.errors import UserError
+from reid.files import write_json
 
 FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 DESCRIPTION = "synthetic.json"
@@ -86,26 +88,34 @@ class _Job:
 def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -> Path:
     """Write the set under ``root`` and return ``root``.
 
-    ``synthetic.json`` is written last. Where it is already there and tells of the same config nothing is made
-    again; a folder that an interrupted run left without it is made anew. The same config gives the same
-    bytes in every file.
-    A large set is made by several processes: call it under ``if __name__ == "__main__":`` then.
+    Where ``synthetic.json`` is already there and tells of the same config nothing is made again. The set is made in
+    a hidden folder beside ``root`` and takes its place when it is whole, so that processes that make it at once, or
+    are interrupted, never see a part of it. The same config gives the same bytes in every file.
 
     Raises:
-        UserError: ``root`` holds a set of another config, or files that this function did not write.
+        UserError: ``root`` holds a set of another config, or files but no finished set.
     """
     root = Path(root)
     description = {"format": FORMAT, **asdict(config), "size": list(config.size)}
+    found = _first_entry(root)  # before the next look: another process may put the set there in between
     if _is_made(root, description):
         return root
-    _clear(root)
-    for folder in FOLDERS:
-        (root / folder).mkdir(parents=True)
-    jobs = list(_jobs(config))
-    # In this process: spawned workers would run the caller's script again, and a few thousand images take seconds.
-    for job in tqdm(jobs, desc="synthetic pedestrians", unit="image", disable=not progress):
-        _write_image(root, config.seed, config.size, job)
-    _write_description(root, description)
+    if found is not None:
+        raise UserError(f"{root} holds files but no finished synthetic set ({found}); remove it or give another folder")
+    place = root.resolve()  # a link may lead to another disk
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
+    try:
+        _write_set(temporary, config, progress)
+        write_json(temporary / DESCRIPTION, description)
+        os.chmod(temporary, 0o755)  # mkdtemp's 0700 would hide the images from other users
+        try:
+            temporary.rename(place)
+        except OSError:  # another process was faster
+            if not _is_made(root, description):
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return root
 
 
@@ -126,20 +136,22 @@ def _is_made(root: Path, description: dict[str, object]) -> bool:
     )
 
 
-def _clear(root: Path) -> None:
-    """Remove what an interrupted run left, and nothing else."""
-    if root.exists() and not root.is_dir():
-        raise UserError(f"{root} is a file; give a folder for the synthetic set")
+def _first_entry(root: Path) -> str | None:
+    """What lies in ``root``, by name, if there is anything."""
     if not root.exists():
-        return
-    strange = sorted(entry.name for entry in root.iterdir() if entry.name not in FOLDERS and entry.suffix != ".part")
-    if strange:
-        raise UserError(f"{root} holds other files ({strange[0]}); give an empty or new folder for the synthetic set")
-    for entry in root.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+        return None
+    if not root.is_dir():
+        raise UserError(f"{root} is a file; give a folder for the synthetic set")
+    return min((entry.name for entry in root.iterdir()), default=None)
+
+
+def _write_set(root: Path, config: SyntheticConfig, progress: bool) -> None:
+    for folder in FOLDERS:
+        (root / folder).mkdir()
+    jobs = list(_jobs(config))
+    # In this process: spawned workers would run the caller's script again, and a few thousand images take seconds.
+    for job in tqdm(jobs, desc="synthetic pedestrians", unit="image", disable=not progress):
+        _write_image(root, config.seed, config.size, job)
 
 
 def _cameras_of(config: SyntheticConfig, identity: int) -> list[int]:
@@ -177,9 +189,3 @@ def _name(pid: int, camera: int, shot: int) -> str:
 def _write_image(root: Path, seed: int, size: tuple[int, int], job: _Job) -> None:
     image = render_person(seed, job.identity, job.camera, job.shot, size=size, junk=job.junk)
     Image.fromarray(image).save(root / job.path, "JPEG", quality=90)
-
-
-def _write_description(root: Path, description: dict[str, object]) -> None:
-    part = root / f"{DESCRIPTION}.part"
-    part.write_text(json.dumps(description, indent=1) + "\n")
-    os.replace(part, root / DESCRIPTION)

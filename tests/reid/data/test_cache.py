@@ -124,6 +124,38 @@ def test_cache_moves_with_the_data(records, tmp_path, monkeypatch):
     assert torch.equal(load(moved, tmp_path).images, first.images)
 
 
+def test_copies_of_a_data_set_keep_their_caches(records, tmp_path, monkeypatch):
+    """Sets of the same file names in other folders, as synthetic ones of two sizes are."""
+    others = [save(tmp_path / "other" / Path(r.path).name, seed + 500) for seed, r in enumerate(records)]
+    first, second = load(records, tmp_path), load(others, tmp_path)
+    assert not torch.equal(first.images, second.images) and len(files(tmp_path)) == 4
+    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
+    assert torch.equal(load(records, tmp_path).images, first.images)
+    assert torch.equal(load(others, tmp_path).images, second.images)
+
+
+def test_cache_that_was_made_before_names_held_the_folder_is_found(records, tmp_path, monkeypatch):
+    first = load(records, tmp_path)
+    for path in (tmp_path / "cache").iterdir():
+        path.rename(path.with_name("0123456789ab-" + path.name.split("-")[1]))
+    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
+    assert torch.equal(load(records, tmp_path).images, first.images)
+
+
+def test_cache_that_another_process_removes_while_it_is_built_is_read(records, tmp_path, monkeypatch):
+    """The other one has seen a file change and removes what it takes for older."""
+    real = cache.write_json
+
+    def removed(path, data):
+        real(path, data)
+        for entry in (tmp_path / "cache").iterdir():
+            entry.unlink()
+
+    monkeypatch.setattr(cache, "write_json", removed)
+    images = load(records[:5], tmp_path).images
+    assert np.array_equal(images.numpy(), np.stack([pixels(record.path) for record in records[:5]]))
+
+
 DAMAGES = ("array cut", "array empty", "array gone", "manifest gone", "manifest cut", "other version")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reid.data.synthetic import SyntheticConfig, contact_sheet, make_synthetic, render_person
+from reid.data.synthetic import SyntheticConfig, contact_sheet, generate, make_synthetic, render_person
 from reid.data.synthetic.paint import Light, paint
 from reid.data.synthetic.person import GROUP, draw_person
 from reid.data.synthetic.pose import Stage
 from reid.errors import UserError
 
 SMALL = SyntheticConfig(5, 4, distractors=7, junk=5, images_per_camera=2, cameras=3)
+TINY = SyntheticConfig(1, 1, distractors=0, junk=0, images_per_camera=2, cameras=2, size=(32, 16))
 NAME = re.compile(r"(-1|\d{4})_c(\d)s\d_\d{6}_\d{2}\.jpg")
 
 
@@ -81,15 +83,78 @@ def test_finished_set_is_left_alone(small: Path) -> None:
     assert victim.stat().st_mtime_ns == before
 
 
-def test_unfinished_set_is_made_anew(small: Path, tmp_path: Path) -> None:
-    root = make_synthetic(tmp_path / "set", SMALL, progress=False)
-    (root / "synthetic.json").unlink()
-    victims = sorted((root / "query").iterdir())
-    victims[0].unlink()
-    victims[1].write_bytes(b"half a picture")
-    (root / "query" / "9999_c1s1_000001_00.jpg").write_bytes(b"from another config")
-    make_synthetic(root, SMALL, progress=False)
-    assert digests(root) == digests(small)
+@pytest.fixture
+def during(monkeypatch):
+    """``during(number, do)`` lets ``do`` happen once, before image ``number`` (from 0) of a set is written."""
+    write = generate._write_image
+
+    def before(number: int, do) -> None:
+        left = iter([False] * number + [True])
+
+        def patched(*arguments) -> None:
+            if next(left, False):
+                do()
+            write(*arguments)
+
+        monkeypatch.setattr(generate, "_write_image", patched)
+
+    return before
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_interrupted_set_leaves_nothing(during, tmp_path: Path) -> None:
+    during(3, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        make_synthetic(tmp_path / "set", TINY, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_set_is_whole_where_another_process_begins_it_too_and_dies(during, tmp_path: Path) -> None:
+    wanted = digests(make_synthetic(tmp_path / "wanted", TINY, progress=False))
+
+    def other() -> None:
+        during(2, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make_synthetic(tmp_path / "set", TINY, progress=False)
+
+    during(4, other)
+    assert digests(make_synthetic(tmp_path / "set", TINY, progress=False)) == wanted
+
+
+def test_set_of_a_faster_process_is_kept(during, tmp_path: Path) -> None:
+    root, seen = tmp_path / "set", {}
+
+    def other() -> None:
+        make_synthetic(root, TINY, progress=False)
+        seen.update({path: path.stat().st_ino for path in root.rglob("*")})
+
+    during(4, other)
+    assert make_synthetic(root, TINY, progress=False) == root
+    assert seen and seen == {path: path.stat().st_ino for path in root.rglob("*")}
+    assert list(tmp_path.iterdir()) == [root]
+
+
+def test_faster_process_of_another_config_is_told(during, tmp_path: Path) -> None:
+    during(4, lambda: make_synthetic(tmp_path / "set", replace(TINY, seed=3), progress=False))
+    with pytest.raises(UserError, match="seed differ"):
+        make_synthetic(tmp_path / "set", TINY, progress=False)
+
+
+def test_what_is_there_without_a_description_is_no_set(tmp_path: Path) -> None:
+    (tmp_path / "query").mkdir()
+    with pytest.raises(UserError, match=r"no finished synthetic set \(query\); remove it or give another folder"):
+        make_synthetic(tmp_path, TINY, progress=False)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["query"]
+
+
+def test_link_to_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    make_synthetic(tmp_path / "link", TINY, progress=False)
+    assert (tmp_path / "set" / "synthetic.json").exists() and (tmp_path / "link").is_symlink()
 
 
 def test_other_config_is_refused_and_nothing_touched(small: Path) -> None:

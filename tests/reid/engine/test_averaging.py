@@ -154,7 +154,7 @@ def test_resumed_equals_unbroken(config, done, tmp_path):
     save_state(tmp_path / "s.pt", {"network": network.state_dict(), "average": average.state()})
     epochs(network, average, range(done + 1, 7))
 
-    state, again = load_state(tmp_path / "s.pt", CPU), _network()
+    state, again = load_state(tmp_path / "s.pt"), _network()
     resumed = WeightAverage(again, config)
     again.load_state_dict(state["network"])
     resumed.load_state(state["average"])

@@ -77,7 +77,7 @@ def test_missing_and_foreign_files(tmp_path):
 def test_state_round_trip(tmp_path):
     state = {"epoch": 3, "weights": {"w": torch.arange(3.0)}, "list": [1, 2.5, None]}
     path = save_state(tmp_path / "state.pt", state)
-    loaded = load_state(path, torch.device("cpu"))
+    loaded = load_state(path)
     assert torch.equal(loaded["weights"].pop("w"), state["weights"].pop("w")) and loaded == state
 
 
@@ -88,7 +88,7 @@ def test_state_executes_nothing(tmp_path):
 
     torch.save({"x": Evil()}, tmp_path / "state.pt")
     with pytest.raises(UserError, match="state.pt"):
-        load_state(tmp_path / "state.pt", torch.device("cpu"))
+        load_state(tmp_path / "state.pt")
     assert not (tmp_path / "made").exists()
 
 
@@ -98,8 +98,24 @@ def test_state_executes_nothing(tmp_path):
 def test_state_that_is_none(tmp_path, content):
     (tmp_path / "state.pt").write_bytes(content)
     with pytest.raises(UserError, match="state.pt is no readable checkpoint") as caught:
-        load_state(tmp_path / "state.pt", torch.device("cpu"))
+        load_state(tmp_path / "state.pt")
     assert _one_line(caught)
+
+
+def test_state_is_read_onto_the_cpu(tmp_path, monkeypatch):
+    """On a GPU it would lie beside the training that it is for."""
+    path, real, seen = save_state(tmp_path / "state.pt", {"epoch": 3}), torch.load, []
+    monkeypatch.setattr(torch, "load", lambda *args, **how: (seen.append(how["map_location"]), real(*args, **how))[1])
+    assert load_state(path) == {"epoch": 3} and seen == ["cpu"]
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_state_that_there_is_no_room_for_is_not_called_damaged(tmp_path, monkeypatch, error):
+    """The cure for a damaged one is to remove it."""
+    path = save_state(tmp_path / "state.pt", {"epoch": 3})
+    monkeypatch.setattr(torch, "load", lambda *_, **__: (_ for _ in ()).throw(error("out of memory")))
+    with pytest.raises(error, match="out of memory"):
+        load_state(path)
 
 
 def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

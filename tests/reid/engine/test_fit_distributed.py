@@ -88,7 +88,7 @@ def test_the_first_process_alone_looks_writes_and_speaks(folder, ranks):
     assert [rank["second"]["looks"] for rank in ranks] == [2, 0] and ranks[1]["first"]["looks"] == 0
     # Two trainings one after another, one events file each.
     assert len(list((run / "tensorboard").iterdir())) == 2
-    assert load_state(run / STATE, torch.device("cpu"))["epoch"] == 3
+    assert load_state(run / STATE)["epoch"] == 3
     said = [(folder / f"said{rank}").read_text() for rank in range(2)]
     assert "training" in said[0] and said[0].count("estimated") == 1
     assert "training" not in said[1] and "estimated" not in said[1]

@@ -135,7 +135,7 @@ def test_stops_after_its_patience_and_stays_ended(make_identity_task, make_batch
     task = make_identity_task(recipe)
     fit(task, make_batches(recipe), recipe, tmp_path, cpu, monitor=scores.monitor())
     assert [record["epoch"] for record in read_metrics(tmp_path)] == [1, 2, 3, 4]
-    assert load_state(tmp_path / STATE, cpu)["epoch"] == 4
+    assert load_state(tmp_path / STATE)["epoch"] == 4
 
     again, idle = make_identity_task(recipe), _Scores(())
     before = {path: path.read_bytes() for path in (tmp_path / STATE, tmp_path / "metrics.jsonl")}

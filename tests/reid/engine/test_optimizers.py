@@ -245,7 +245,7 @@ def test_resumed_equals_unbroken(task, batch, name, tmp_path):
     save_state(tmp_path / "s.pt", {"task": task.state_dict(), "optimizer": optimizer.state_dict()})
     epochs(task, optimizer, (3, 4))
 
-    state = load_state(tmp_path / "s.pt", torch.device("cpu"))
+    state = load_state(tmp_path / "s.pt")
     resumed.load_state_dict(state["task"])
     optimizer = build_optimizer(resumed, config)
     optimizer.load_state_dict(state["optimizer"])

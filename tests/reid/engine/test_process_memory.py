@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reid.engine.process_memory import peak_memory_mib, peak_resident_mib
+from reid.engine.process_memory import peak_memory_mib, peak_resident_mib, reset_peak_memory
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -47,8 +47,18 @@ def test_on_the_cpu_it_is_the_process():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda_it_is_torchs_peak():
-    torch.cuda.reset_peak_memory_stats()
-    before = peak_memory_mib(torch.device("cuda"))
+    device, earlier = torch.device("cuda"), torch.empty(256 * 2**20, dtype=torch.uint8, device="cuda")
+    del earlier
+    reset_peak_memory(device)
+    before = peak_memory_mib(device)
     block = torch.empty(64 * 2**20, dtype=torch.uint8, device="cuda")
-    assert peak_memory_mib(torch.device("cuda")) - before == pytest.approx(64, abs=3)
+    assert peak_memory_mib(device) - before == pytest.approx(64, abs=3)
     del block
+
+
+def test_only_a_cuda_device_begins_anew(monkeypatch):
+    reset = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    for name in ("cpu", "cuda:1"):
+        reset_peak_memory(torch.device(name))
+    assert reset == [torch.device("cuda:1")]

@@ -114,7 +114,7 @@ def test_checkpoints_of_some_epochs_only(make_task, make_batches, recipe, cpu, t
     with pytest.raises(KeyboardInterrupt):
         fit(task, batches, recipe, run, cpu)
     assert len(read_metrics(run)) == 3
-    assert (load_state(run / STATE, cpu)["epoch"] if (run / STATE).exists() else 0) == kept
+    assert (load_state(run / STATE)["epoch"] if (run / STATE).exists() else 0) == kept
     resumed = make_task(recipe)
     fit(resumed, make_batches(recipe), recipe, run, cpu)
     assert _same_weights(resumed, reference) and _metrics(run) == records

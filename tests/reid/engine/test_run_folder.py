@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from shutil import copytree
+
 import pytest
 import yaml
 
 from reid.engine.run_folder import append_metrics, keep_metrics_until, open_run, read_metrics
 from reid.errors import UserError
+from reid.files import write_atomic
 
 CONFIG = {"seed": 0, "input_size": (64, 32), "recipe": {"epochs": 3, "optimizer": {"lr": 0.1, "name": "sgd"}}}
 
@@ -43,6 +46,17 @@ def test_other_files_are_left_alone(tmp_path, resume):
     with pytest.raises(UserError, match="is not empty and holds no run"):
         open_run(tmp_path, CONFIG, resume)
     assert list(_files(tmp_path)) == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_run_that_was_killed_while_its_first_file_was_written_can_begin(tmp_path, resume):
+    def write(temporary):
+        temporary.write_text("seed: 7")
+        copytree(tmp_path / "run", tmp_path / "killed")
+
+    write_atomic(tmp_path / "run" / "config.yaml", write)
+    open_run(tmp_path / "killed", CONFIG, resume)
+    assert yaml.safe_load((tmp_path / "killed" / "config.yaml").read_text())["seed"] == 0
 
 
 def test_a_file_is_no_folder(tmp_path):
@@ -95,3 +109,16 @@ def test_torn_last_line_is_left_out_at_any_length(tmp_path):
     keep_metrics_until(tmp_path, 5)
     append_metrics(tmp_path, {"epoch": 2})
     assert read_metrics(tmp_path) == [{"epoch": 1, "loss": 0.5}, {"epoch": 2}]
+
+
+@pytest.mark.parametrize("damage", [b'{"epoch": 2, "lo', b"\xff\xfe", b"\0\0\0\0\0\0", b"", b"2"])
+def test_another_damaged_line_is_named_and_nothing_dropped(tmp_path, damage):
+    lines = [b'{"epoch": 1}', damage, b'{"epoch": 3}', b'{"epo']
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    for read in (read_metrics, lambda path: keep_metrics_until(path, 5)):
+        with pytest.raises(UserError, match=r"metrics.jsonl: line 2 is damaged .*; restore it") as caught:
+            read(tmp_path)
+        assert file.read_bytes() == b"\n".join(lines) and "\n" not in str(caught.value)
+    file.write_bytes(b"\n".join(lines[::2] + [damage]))  # as the last line it is left out
+    assert read_metrics(tmp_path) == [{"epoch": 1}, {"epoch": 3}]

@@ -160,6 +160,24 @@ def test_a_field_that_comes_in_the_middle_of_an_epoch_is_a_mean_of_its_own_steps
     assert read_metrics(tmp_path)[0]["late"] == pytest.approx(batches.per_epoch / 2)
 
 
+def test_peak_memory_is_of_this_training(make_batches, cpu, tmp_path, monkeypatch):
+    """What the process did before on a GPU is left out; here that is asked for is all that can be seen."""
+    reset, recipe = [], _plain(1)
+    monkeypatch.setattr("reid.engine.trainer.reset_peak_memory", reset.append)
+    fit(_Line(1.0), make_batches(recipe), recipe, tmp_path, cpu)
+    assert reset == [cpu]
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_caller_can_have_it_quiet(make_batches, cpu, tmp_path, capsys, progress):
+    recipe = _plain(1)
+    with pytest.raises(UserError):  # the guard takes it back, and says so, until it may no more
+        fit(_Line(float("nan")), make_batches(recipe), recipe, tmp_path, cpu, progress=progress)
+    out, err = capsys.readouterr()
+    assert ("guard:" in out, "training:" in err) == (progress, progress)
+    assert progress or out + err == ""
+
+
 def test_frozen_parameters_stay(make_identity_task, make_batches, recipe, cpu, tmp_path):
     task = make_identity_task(recipe)
     fit(task, make_batches(recipe), recipe, tmp_path, cpu)
