@@ -14,12 +14,12 @@ from pathlib import Path
 import _root  # noqa: F401  (first: it mends the import path)
 
 from reid.engine.checkpoint import save_weights
+from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from supernet.torchreid import load_torchreid
 from tools.cli import run_tool
 from tools.jobs.opening import shown
-from tools.jobs.result import WEIGHTS
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from evaluation.network_file import network_file
 from evaluation.pictures.architecture import draw_architecture
 from evaluation.text_table import aligned
 from reid.engine.checkpoint import read_about
@@ -22,7 +23,6 @@ from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, find_network, spec_from_dict
 from supernet.genome import sample
 from supernet.space import Space, decode, describe
-from tools.jobs.result import WEIGHTS
 from tools.jobs.unit_words import unit_name, unit_words
 
 DRAWN = 1000
@@ -51,10 +51,8 @@ def find_described(
 ) -> NetworkSpec:
     """The network that ``name`` is the name, arch file, weights file or run folder of; arguments and errors as
     ``supernet.catalog.find_network``'s."""
-    path = Path(name)
-    path = path / WEIGHTS if path.is_dir() else path
-    if path.suffix == ".safetensors":
-        return spec_from_dict(read_about(path))
+    if Path(name).is_dir() or name.endswith(".safetensors"):
+        return spec_from_dict(read_about(network_file(name)))
     return find_network(name, folders, size, default_size, last_stride)[0]
 
 
