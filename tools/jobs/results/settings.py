@@ -16,7 +16,7 @@ from reid.files import write_text
 from supernet.arch import Arch
 from supernet.arch_forms import arch_to_dict
 from supernet.catalog import find_network
-from supernet.checkpoint import SUPERNET
+from supernet.checkpoint import SUPERNET as WEIGHTS
 from supernet.files import load_space, space_to_dict
 from tools.jobs.experiment import Experiment
 from tools.jobs.opening import shown
@@ -105,7 +105,7 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
 def _check_inherited(setup: Setup, step: Step) -> None:
     """Raises UserError where a finished row began with other weights than the supernet has now."""
     supernet = supernet_of(setup.plan, step.part.row)
-    weights = supernet and setup.places.run(Step("", SUPERNET, supernet)) / SUPERNET
+    weights = supernet and setup.places.run(Step("", SUPERNET, supernet)) / WEIGHTS
     if supernet is None or not weights.is_file():
         return
     run = setup.places.run(step)
