@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard import SummaryWriter
 
 from reid.engine.doctor import TrainingFacts, examine, line, news
@@ -46,8 +47,9 @@ class Journal:
         """Drops what was written of epochs after ``done``, and says why."""
         keep_metrics_until(self.run, done)
         self.records = read_metrics(self.run)
-        self._writer.close()
-        self._open(done)
+        # TensorBoard drops what came of later epochs. A second file would do as well, but those of one second are read
+        # in the order of their names, in which a tenth comes before a ninth.
+        self._writer.file_writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), done + 1)
         self.say(f"  {why}")
 
     def _open(self, done: int) -> None:

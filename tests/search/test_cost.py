@@ -38,9 +38,10 @@ def mobilenet():
     return build_network(mobilenet_v2(SIZE)).train()
 
 
-def test_table_equals_fvcore_on_100_archs(table):
+@pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_table_equals_fvcore(table, count):
     space, random = load_space("mlr-210m").at((64, 32)), Random(0)
-    for _ in range(100):
+    for _ in range(count):
         arch = decode(space, sample(space, random))
         assert table.flops(arch) == fvcore_counts.whole_network_flops(arch)
 

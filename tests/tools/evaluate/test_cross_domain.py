@@ -24,7 +24,7 @@ def test_cross_domain_matrix(call, runs, sets, saved, read_page, tmp_path, monke
     assert first[names[0]] == {key: north[key] for key in first[names[0]]}
     for row, other in ((first, names[1]), (second, names[0]), (second, names[1])):
         assert row[other] != first[names[0]] and 0 < row[other]["mAP"] < 1
-    assert "no MSMT17" in first["msmt17"]["skipped"] and "does not exist" in missing[names[0]]["skipped"]
+    assert "no MSMT17" in first["msmt17"]["skipped"] and "has no last.safetensors" in missing[names[0]]["skipped"]
     page = (tmp_path / "one" / "matrix.md").read_text()
     cell = " / ".join(f"{100 * north[key]:.1f}" for key in ("mAP", "mAP_trapezoid", "rank1"))
     assert cell in page and cell in done.out and "mAP (step) / mAP (trapezoid) / Rank-1" in page
