@@ -52,8 +52,7 @@ def learn(facts: TrainingFacts) -> str:
 
 def train_on(facts: TrainingFacts) -> str:
     """For a network that was still learning when it ended."""
-    steps = facts.epochs * facts.steps_per_epoch
-    return f"more epochs (now {facts.epochs}, {steps} steps); of a supernet, a narrower space"
+    return f"more epochs (now {facts.epochs}, {facts.epochs * facts.steps_per_epoch} steps)"
 
 
 def stop_earlier(facts: TrainingFacts) -> str:
