@@ -10,6 +10,7 @@ import yaml
 from reid.config import build_config, config_to_dict
 from reid.engine.recipe import Recipe
 from reid.files import read_yaml
+from reid.models.heads import HeadConfig
 from search.config import SearchConfig
 from supernet.training import SupernetRecipe
 from tools.jobs.experiment import DataConfig
@@ -28,5 +29,8 @@ def read_saved(path: Path) -> dict[str, Any]:
     for name, kind in _KINDS.items():
         if isinstance(saved.get(name), dict):
             saved[name] = config_to_dict(build_config(kind, saved[name], f"{path}: {name}"))
+    network = saved.get("network")
+    if isinstance(network, dict) and isinstance(network.get("head"), dict):
+        network["head"] = config_to_dict(build_config(HeadConfig, network["head"], f"{path}: network.head"))
     # In the order of the file: the first difference is then told as the file has it.
     return yaml.safe_load(yaml.safe_dump(saved, sort_keys=False))
