@@ -1,4 +1,4 @@
-# Everything runs in a virtual environment that the first target to need it makes: nothing but Python 3.11+ is assumed.
+# Everything runs in a virtual environment that the first target to need it makes: nothing but Python 3.11 or 3.12 is assumed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -37,7 +37,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/evaluation.py
 
 $(STAMP): setup.py constraints.txt
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or later is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11")'
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 13) and f"Python 3.11 or 3.12 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --progress-bar on --constraint constraints.txt --editable ".[dev]"

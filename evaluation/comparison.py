@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evaluation.result_row import ResultRow
+from evaluation.text_table import aligned
 
 
 @dataclass(frozen=True)
@@ -127,16 +128,7 @@ def comparison_table(rows: Sequence[ResultRow]) -> str:
         for place in marked:
             if not line[place].endswith("*"):
                 line[place] += " "
-    widths = [max(len(line[place]) for line in lines) for place in range(len(table.headers))]
-    printed = [
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    printed.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(line.rstrip() for line in (*printed, *table.notes))
+    return "\n".join([aligned(lines, ruled=True), *table.notes])
 
 
 def markdown_table(rows: Sequence[ResultRow]) -> str:

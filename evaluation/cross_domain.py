@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.retrieval.scores import ReidScore
+from evaluation.text_table import aligned
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,7 @@ HEADING = "mAP (step) / mAP (trapezoid) / Rank-1 in %; rows: trained on, columns
 
 def matrix_table(matrix: Matrix) -> str:
     """The matrix for a terminal, what was left out and the rules below it."""
-    lines = matrix_cells(matrix)
-    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
-    lines.insert(1, ["-" * width for width in widths])
-    aligned = (
-        "  ".join(
-            text.ljust(width) if place < 2 else text.rjust(width)
-            for place, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
-    return "\n".join([HEADING, *aligned, *matrix_notes(matrix)])
+    return "\n".join([HEADING, aligned(matrix_cells(matrix), words=2, ruled=True), *matrix_notes(matrix)])
 
 
 def matrix_markdown(matrix: Matrix) -> str:

@@ -15,6 +15,11 @@ from types import ModuleType
 from urllib.parse import unquote
 
 import pytest
+import torch
+
+from reid.engine.checkpoint import save_weights
+from supernet.arch_forms import arch_from_rows
+from supernet.catalog import NetworkSpec, build, spec_to_dict
 
 
 @pytest.fixture(scope="session")
@@ -115,3 +120,16 @@ def read_page() -> Callable[[Path], Page]:
         return page
 
     return read
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory) -> Path:
+    """A run folder, as far as its weights: of a network ``Small`` of 16 features for images of 64x32, whose BN has seen
+    something."""
+    arch = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
+    spec = NetworkSpec("Small", arch, arch.input_size)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = build(spec)
+        network.train()(torch.randn(16, 3, 64, 32))
+    return save_weights(tmp_path_factory.mktemp("run") / "last.safetensors", network, spec_to_dict(spec)).parent

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
     parser.add_argument("--size", type=_size, metavar="HxW", help="of images (default: the network's own)")
     parser.add_argument(
-        "--last-stride", type=int, choices=(1, 2), default=1, help="of backbones that leave it open (default: 1)"
+        "--last-stride", type=int, choices=(1, 2), default=2, help="of backbones that leave it open (default: 2)"
     )
     parser.add_argument("--target", metavar="NAME", help="measure latency on it: onnx-cpu-1t, torch-cpu-1t, ...")
     parser.add_argument("--seed", type=int, default=0, help="of a space's random archs (default: 0)")

@@ -95,7 +95,7 @@ def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     axes.text(
         -0.36,
         0.66,
-        f"{height}x{width} image, {blocks}, feature of {arch.feature_dim}.  In a box: {words_of(arch)}.",
+        f"{height}x{width} image, {blocks}, feature of {arch.feature_dim}.  In a box: {box_words(arch)}.",
         fontsize=8.5,
         color=MUTED,
         va="top",
@@ -103,7 +103,7 @@ def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     return save_figure(figure, path)
 
 
-def words_of(arch: Arch) -> str:
+def box_words(arch: Arch) -> str:
     """What the text in a block's box is: ``"expansion"``."""
     return ", ".join(dict.fromkeys(LOOKS[stage.kind].word for stage in arch.stages))
 

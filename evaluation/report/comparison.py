@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.comparison import comparable, compare
-from evaluation.pictures.architecture import draw_architecture, words_of
+from evaluation.pictures.architecture import box_words, draw_architecture
 from evaluation.pictures.costs import CostDot, draw_costs
 from evaluation.pictures.front import draw_front, scored_candidates
 from evaluation.pictures.search_progress import draw_search_progress
@@ -74,7 +74,7 @@ def write_comparison_report(
         sections.append(Section("The search", pictures=(Picture(progress, caption),)))
     if arch:
         drawing = draw_architecture(arch.arch, folder / "architecture.png", arch.name)
-        caption = f"Height of a box: square root of its channels. Colour: kernel. In it: {words_of(arch.arch)}."
+        caption = f"Height of a box: square root of its channels. Colour: kernel. In it: {box_words(arch.arch)}."
         sections.append(Section("The network found", pictures=(Picture(drawing, caption),)))
     for number, (row, run) in enumerate(zip(rows, runs, strict=bool(runs)), start=1):
         histories = read_histories(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from evaluation.text_table import aligned
 from search.flops_words import format_flops
 from search.gain.analysis import BASELINE, FOUND, INHERITED, METRICS, RANDOM, Trained
 
@@ -14,17 +15,7 @@ KIND_WORDS = {FOUND: "found", RANDOM: "random", BASELINE: "baseline", INHERITED:
 def network_table(networks: Sequence[Trained]) -> str:
     """A line a network: mean and standard deviation over its seeds in percent, FLOPs and parameters; below the random
     archs of each recipe a line of their mean, with the standard deviation between the archs' means."""
-    rows = network_cells(networks)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    words = word_columns(networks)
-    lines = (
-        "  ".join(
-            cell.ljust(width) if place < words else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
-    return "\n".join(lines)
+    return aligned(network_cells(networks), word_columns(networks))
 
 
 def word_columns(networks: Sequence[Trained]) -> int:

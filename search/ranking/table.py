@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evaluation.text_table import aligned
 from search.flops_words import format_flops
 from search.ranking.analysis import HOLDOUT, TEST, RankedArch, Verdict
 from search.ranking.statistics import CONFIDENCE, Estimate
@@ -36,8 +37,7 @@ def arch_cells(archs: Sequence[RankedArch]) -> list[tuple[str, ...]]:
 def verdict_table(verdict: Verdict, ground: str, archs: Sequence[RankedArch]) -> str:
     """A line a ranker, then the ceiling, what chance would give, and what the supernets' taus are above others."""
     rows = verdict_cells(verdict, len(archs))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = aligned(rows, words=len(rows[0])).splitlines()
     lines += verdict_notes(verdict, archs)
     return "\n".join([verdict_title(ground, len(archs)), *(f"  {line}" for line in lines)])
 

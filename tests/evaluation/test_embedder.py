@@ -16,29 +16,19 @@ from evaluation.embedder import Embedder
 from evaluation.features.extraction import extract_features
 from reid.data.cache import load_images
 from reid.data.records import ImageRecord
-from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
-from supernet.arch_forms import arch_from_rows
-from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.checkpoint import load_network, save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
 from supernet.zoo import ZooEntry, write_index
 
-ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 CPU = torch.device("cpu")
 SIZES = ((80, 33), (64, 32), (31, 70), (1, 1), (200, 90))
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    """A run folder, as far as its weights."""
-    spec = NetworkSpec("Small", ARCH, ARCH.input_size)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        network = build(spec)
-        network.train()(torch.randn(16, 3, 64, 32))  # BN's statistics are of something
-    return save_weights(tmp_path_factory.mktemp("run") / "last.safetensors", network, spec_to_dict(spec)).parent
+def run(small_run) -> Path:
+    return small_run
 
 
 @pytest.fixture(scope="module")

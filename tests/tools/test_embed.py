@@ -6,34 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from evaluation.embedder import Embedder
 from evaluation.protocols import Protocol
 from reid.data.decode import decode_image
-from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from reid.models.backbones import build_backbone
 from reid.models.backbones.weights import load_pretrained
-from supernet.arch_forms import arch_from_rows
-from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.zoo import FOLDER, zoo_entries
 from tools.jobs.checkpoints import open_subject, start_of
 from tools.jobs.cross_domain import _entry
 
-ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 OSNET = "OSNet-x0.42-market1501"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    spec = NetworkSpec("Small", ARCH, ARCH.input_size)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        network = build(spec)
-        network.train()(torch.randn(16, 3, 64, 32))
-    return save_weights(tmp_path_factory.mktemp("run") / "last.safetensors", network, spec_to_dict(spec)).parent
+def run(small_run) -> Path:
+    return small_run
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,20 @@ def test_a_folder_that_cannot_be_is_refused_first(call, refused, tmp_path, name,
     assert file.read_text() == "kept" and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["rank", "gain", "cross_domain", "compare", "latency"])
+def test_another_tools_folder_is_left_as_it_is(call, refused, tmp_path, name):
+    write_json(tmp_path / "search.json", {})
+    done = call(name, *TOOLS[name], "--out", tmp_path, tiny=name not in OWN_OPTIONS)
+    refused(done, f"{tmp_path} holds a search; give another folder with --out")
+    assert [file.name for file in tmp_path.iterdir()] == ["search.json"]
+
+
+@pytest.mark.parametrize("left", ["ranking.json", "gain.json", "latency.json", "matrix.json"])
+def test_a_search_does_not_take_the_place_of_what_was_measured(call, refused, tmp_path, left):
+    write_json(tmp_path / left, {})
+    refused(call("search", "--out", tmp_path), "holds .*; give another folder with --out")
+
+
 def test_a_name_that_is_too_long(call, refused, tmp_path):
     refused(call("train_supernet", "--out", tmp_path / ("x" * 300)), "File name too long; give a folder to write")
 

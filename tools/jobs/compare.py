@@ -23,6 +23,7 @@ from search.latency import measure_latency
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
 from tools.jobs.opening import shown
+from tools.jobs.ownership import check_owner
 
 
 def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool = True) -> Path:
@@ -30,8 +31,9 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
     path.
 
     Raises:
-        UserError: a run has no result yet.
+        UserError: a run has no result yet, or ``out`` holds another tool's run.
     """
+    check_owner(out)
     rows = [read_result(run) for run in runs]
     if measure:
         rows = _with_fresh_latency(rows, runs)

@@ -20,11 +20,10 @@ from tools.cli import Job
 from tools.jobs.checkpoints import train_set_of
 from tools.jobs.datasets import named, open_test_sets
 from tools.jobs.opening import announce, shown
+from tools.jobs.ownership import MATRIX, check_owner
 from tools.jobs.provenance import command, commit, made_by
 from tools.jobs.result import Wanted, measure
 from tools.jobs.subject import Subject, network_subject, onnx_subject
-
-MATRIX = "matrix.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +48,7 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
     """
     if len(set(datasets)) < len(datasets):
         raise UserError("--datasets: name each data set only once")
+    check_owner(job.out, own=MATRIX)
     for name in datasets:
         named(name, job.experiment.data)
     protocol = dataclasses.replace(protocol, verification=False, rerank=None)

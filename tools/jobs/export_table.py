@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.export import FileAbout, Parity
+from evaluation.text_table import aligned
 from tools.jobs.export_speed import BATCH, Speed
 
 HEADER = ("file", "MB", "difference", "cosine", "least", "ms", "least ms", "images/s", "MiB", "mAP %", "Rank-1 %")
@@ -68,13 +69,7 @@ def _finite(parity: Parity) -> dict[str, float | None]:
 
 def export_table(rows: Sequence[ExportRow]) -> str:
     """The rows and what the columns mean."""
-    columns = list(zip(*export_cells(rows), strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    table = []
-    for label, *figures in zip(*columns, strict=True):
-        right = (figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))
-        table.append("  ".join([label.ljust(widths[0]), *right]))
-    return "\n".join([*table, *export_notes(rows)])
+    return "\n".join([aligned(export_cells(rows)), *export_notes(rows)])
 
 
 def export_cells(rows: Sequence[ExportRow]) -> list[tuple[str, ...]]:

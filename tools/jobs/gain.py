@@ -21,6 +21,7 @@ from tools.jobs.contenders import Contender, baselines, found_archs, given_rival
 from tools.jobs.data import Source, open_source
 from tools.jobs.gain_result import Measured, write_gain
 from tools.jobs.opening import announce, recipe_lines, shown
+from tools.jobs.ownership import GAIN, check_owner
 from tools.jobs.page_parts import used_settings
 from tools.jobs.stand_alone import Training, check_resumed, check_trainings, train_missing
 from tools.jobs.supernet_scores import open_supernet
@@ -73,6 +74,7 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
     job = next(iter(jobs.values()))
     if from_environment(job.device).several:
         raise UserError("tools/gain.py: networks are trained by one process; start it without torchrun")
+    check_owner(job.out, own=GAIN)
     seldom = asked.repeats if asked.random_repeats is None else asked.random_repeats
     for name, value in (("random", asked.random), ("repeats", asked.repeats), ("random-repeats", seldom)):
         if value < 1:

@@ -20,11 +20,12 @@ from search.ranking.statistics import CONFIDENCE
 from tools.jobs.contenders import Contender
 from tools.jobs.gain_report import write_gain_report
 from tools.jobs.opening import shown
+from tools.jobs.ownership import GAIN
 from tools.jobs.provenance import command, commit
 from tools.jobs.stand_alone import Training
 from tools.jobs.ways import Inheriting
 
-GAIN, PICTURE = "gain.json", "gain.png"
+PICTURE = "gain.png"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from supernet.space import Space, describe
 from tools.jobs import data
 from tools.jobs.latency_report import images_a_call, write_latency_report
 from tools.jobs.opening import announce, shown
+from tools.jobs.ownership import LATENCY, check_owner
 
 PICTURE = "latency_error.png"
 
@@ -52,6 +53,7 @@ def measure_space(space: Space, target_name: str, out: Path, networks: int = 30,
     Raises:
         UserError: the target is unknown, or this machine cannot run it.
     """
+    check_owner(out, own=LATENCY)
     target = parse_target(target_name)
     check_available(target)
     announce(
@@ -77,7 +79,7 @@ def report(table: LatencyTable, space: Space, out: Path, error: LatencyError, ma
     predicted, measured = [row.predicted_ms for row in error.rows], [row.measured_ms for row in error.rows]
     title = f"{space.name} on {table.name}"
     picture = draw_latency_error(predicted, measured, [row.flops for row in error.rows], out / PICTURE, title)
-    write_json(out / "latency.json", {**_error_to_dict(error, table.name, space), "machine": dict(machine)})
+    write_json(out / LATENCY, {**_error_to_dict(error, table.name, space), "machine": dict(machine)})
     lines += [f"note: {table.note}"] * bool(table.note)
     page = write_latency_report(out, picture, space, table, error, lines, machine)
     return LatencyRun(table.path, error, picture, page)

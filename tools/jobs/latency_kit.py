@@ -11,6 +11,7 @@ from search.latency.measure import ROUNDS
 from supernet.space import Space, describe
 from tools.jobs.latency import LatencyRun, latency_folder, report
 from tools.jobs.opening import announce, shown
+from tools.jobs.ownership import LATENCY, check_owner
 
 
 def make_kit(
@@ -43,6 +44,7 @@ def import_kit(space: Space, path: Path, name: str, out: Path) -> LatencyRun:
     Raises:
         UserError: see ``import_times``.
     """
+    check_owner(out, own=LATENCY)
     table, times = import_times(path, space, name, latency_folder())
     space = space if space.input_size == times.input_size else space.at(times.input_size)
     facts = [times.machine[key] for key in ("system", "python", "numpy") if key in times.machine]

@@ -17,7 +17,17 @@ from tools.jobs.opening import shown
 from tools.jobs.result import SCORE
 from tools.jobs.saved_config import read_saved
 
-_LEFT = {CONFIG: "a training or a pipeline", SUMMARY: "a search", SCORE: "an evaluation"}
+RANKING, GAIN, LATENCY, MATRIX = "ranking.json", "gain.json", "latency.json", "matrix.json"
+
+_LEFT = {
+    CONFIG: "a training or a pipeline",
+    SUMMARY: "a search",
+    SCORE: "an evaluation",
+    RANKING: "a ranking",
+    GAIN: "what a search gained",
+    LATENCY: "a latency table's error",
+    MATRIX: "a cross-domain matrix",
+}
 """What a file in a folder tells of who wrote there."""
 
 

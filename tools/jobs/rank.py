@@ -23,6 +23,7 @@ from tools.jobs.data import describe as describe_images
 from tools.jobs.given_archs import given_archs
 from tools.jobs.learning import IN_RANK, Lessons, learn_from, ranking_file, with_learnt
 from tools.jobs.opening import announce, recipe_lines, shown
+from tools.jobs.ownership import RANKING, check_owner
 from tools.jobs.page_parts import used_settings
 from tools.jobs.provenance import sha256
 from tools.jobs.rank_result import write_ranking
@@ -84,6 +85,7 @@ def rank(job: Job, asked: Asked) -> Path:
     """
     if from_environment(job.device).several:
         raise UserError("tools/rank.py: archs are ranked by one process; start it without torchrun")
+    check_owner(job.out, own=RANKING)
     if asked.repeats < 1:
         raise UserError(f"--repeats {asked.repeats}: must be at least 1")
     job, table = on_training_identities(job), CostTable()

@@ -14,11 +14,12 @@ from search.ranking.statistics import CONFIDENCE, RESAMPLES
 from search.ranking.table import arch_table, verdict_table
 from search.ranking.ways import WaysCompared, ways_table
 from supernet.arch_forms import arch_to_dict
+from tools.jobs.ownership import RANKING
 from tools.jobs.provenance import command, commit
 from tools.jobs.rank_report import write_rank_report
 from tools.jobs.stand_alone import Training
 
-RANKING, PICTURE = "ranking.json", "ranking.png"
+PICTURE = "ranking.png"
 
 
 def write_ranking(

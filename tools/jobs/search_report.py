@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from evaluation.comparison import Table
-from evaluation.pictures.architecture import draw_architecture
+from evaluation.pictures.architecture import box_words, draw_architecture
 from evaluation.pictures.front import draw_search_front
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.comparison import PICTURES
@@ -98,8 +98,11 @@ def _ms(candidate: Candidate) -> str:
 
 
 def _drawings(result: SearchResult, out: Path) -> tuple[Picture, ...]:
-    legend = "Height of a box: square root of its channels. Colour: kernel. Number in it: expansion."
+    legend = "Height of a box: square root of its channels. Colour: kernel. In it: "
     return tuple(
-        Picture(draw_architecture(each.arch, out / PICTURES / f"{path.stem}.png", path.stem), f"{path.stem}. {legend}")
+        Picture(
+            draw_architecture(each.arch, out / PICTURES / f"{path.stem}.png", path.stem),
+            f"{path.stem}. {legend}{box_words(each.arch)}.",
+        )
         for path, each in zip(result.archs, result.best, strict=True)
     )

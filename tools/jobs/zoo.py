@@ -11,6 +11,7 @@ import torch
 
 from evaluation.embedder import Embedder
 from evaluation.result_row import ResultRow, read_result
+from evaluation.text_table import aligned
 from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
@@ -61,8 +62,7 @@ def zoo_table(folder: Path = FOLDER) -> str:
         )
         for entry in entries
     ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return aligned(lines, words=len(lines[0]))
 
 
 def describe(entry: ZooEntry) -> str:
