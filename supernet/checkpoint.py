@@ -11,6 +11,7 @@ from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import space_from_dict, space_to_dict
+from supernet.sharing import Sharing
 from supernet.supernet import Supernet
 
 SUPERNET = "supernet.safetensors"
@@ -32,7 +33,10 @@ def load_network(path: Path, device: torch.device) -> tuple[ReidNetwork, Network
 def save_supernet(path: Path, supernet: Supernet) -> Path:
     """Writes the weights as safetensors, atomically."""
     about = {"kind": "supernet", "space": space_to_dict(supernet.space)}
-    return save_weights(path, supernet, about | {"kernel_transforms": supernet.kernel_transforms})
+    sharing = supernet.sharing
+    return save_weights(
+        path, supernet, about | {"kernel_transforms": sharing.kernel_transforms, "depth_sharing": sharing.depth}
+    )
 
 
 def load_supernet(path: Path, device: torch.device) -> Supernet:
@@ -44,6 +48,8 @@ def load_supernet(path: Path, device: torch.device) -> Supernet:
     about = read_about(path)
     if about.get("kind") != "supernet":
         raise UserError(f"{path} holds a network of kind '{about.get('kind')}', not a supernet")
-    supernet = Supernet(space_from_dict(about["space"]), about.get("kernel_transforms", False))
+    # Files from before there was a choice of either have neither key.
+    sharing = Sharing(about.get("kernel_transforms", False), about.get("depth_sharing", "first"))
+    supernet = Supernet(space_from_dict(about["space"]), sharing)
     load_weights(path, supernet)
     return supernet.to(device)

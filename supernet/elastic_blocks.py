@@ -12,6 +12,7 @@ from supernet.blocks import ConvBNAct, InvertedResidual
 from supernet.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.ibn import ElasticIBN, odd_first
 from supernet.kernel_transforms import KernelTransforms
+from supernet.sharing import Sharing
 from supernet.space import StageSpace
 from supernet.squeeze_excite import ElasticSqueezeExcite
 
@@ -79,19 +80,25 @@ class ElasticInvertedResidual(nn.Module):
 class ElasticInvertedStage(nn.ModuleList):
     """Elastic stage of inverted residual blocks; see ``supernet.elastic_stages``."""
 
-    def __init__(self, in_channels: int, stage: StageSpace, kernel_transforms: bool = False) -> None:
-        inputs = (in_channels, *(stage.widths[-1],) * (stage.depths[-1] - 1))
-        super().__init__(ElasticInvertedResidual(width, stage, kernel_transforms) for width in inputs)
+    def __init__(self, in_channels: int, stage: StageSpace, sharing: Sharing = Sharing()) -> None:
+        first = sharing.first_blocks(stage.depths)
+        super().__init__(
+            ElasticInvertedResidual(
+                in_channels if number in first else stage.widths[-1], stage, sharing.kernel_transforms
+            )
+            for number in range(sharing.held(stage.depths))
+        )
+        self.depths, self.sharing = stage.depths, sharing
 
     def forward(self, x: torch.Tensor, stage: Stage) -> torch.Tensor:
-        # A shallow stage leaves the last blocks out.
-        for elastic, (block, stride) in zip(self, stage.strided_blocks(), strict=False):
-            x = elastic(x, stage, block, stride)
+        numbers = self.sharing.blocks(self.depths, len(stage.blocks))
+        for number, (block, stride) in zip(numbers, stage.strided_blocks(), strict=True):
+            x = self[number](x, stage, block, stride)
         return x
 
     def copy_to(self, plain: nn.Sequential) -> None:
-        for elastic, block in zip(self, plain, strict=False):
-            elastic.copy_to(block)
+        for number, block in zip(self.sharing.blocks(self.depths, len(plain)), plain, strict=True):
+            self[number].copy_to(block)
 
 
 @torch.no_grad()

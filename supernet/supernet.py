@@ -16,6 +16,7 @@ from supernet.elastic_blocks import ElasticConvBNAct
 from supernet.elastic_stages import ELASTIC_STAGES
 from supernet.genome import encode
 from supernet.network import build_network
+from supernet.sharing import Sharing
 from supernet.space import Space
 
 
@@ -44,18 +45,18 @@ class Supernet(nn.Module):
 
     Args:
         space: what archs it must hold.
-        kernel_transforms: see ``supernet.kernel_transforms``.
+        sharing: which weights they have in common.
     """
 
-    def __init__(self, space: Space, kernel_transforms: bool = False) -> None:
+    def __init__(self, space: Space, sharing: Sharing = Sharing()) -> None:
         super().__init__()
-        self.space, self.kernel_transforms = space, kernel_transforms
+        self.space, self.sharing = space, sharing
         self.stem = ElasticConvBNAct(3, space.stems[-1], space.stem_kernels[-1], 2)
         self.stem_pool = StemPool(space.stems[-1]) if space.stem_pool else nn.Identity()
         self.stages = nn.ModuleList()
         width = space.stems[-1]
         for stage in space.stages:
-            self.stages.append(ELASTIC_STAGES[stage.kind](width, stage, kernel_transforms))
+            self.stages.append(ELASTIC_STAGES[stage.kind](width, stage, sharing))
             width = stage.widths[-1]
         last = space.last_widths[-1]
         self.last = ElasticConvBNAct(width, last, 1, 1) if last else None

@@ -25,6 +25,7 @@ from reid.numbers import NonNegative
 from supernet.arch import Arch
 from supernet.elastic import ElasticLinear
 from supernet.sampling import Draw, SamplingConfig, step_archs, uniform
+from supernet.sharing import DepthSharing, Sharing
 from supernet.space import Space
 from supernet.supernet import Supernet
 
@@ -35,7 +36,7 @@ class SupernetRecipe:
 
     Attributes:
         sampling: which archs a step trains.
-        kernel_transforms: whether a smaller kernel is a trained map of the largest one's centre, or that centre itself.
+        kernel_transforms, depth_sharing: see ``supernet.sharing``.
         label_weight: weight of the recipe's own losses for every arch that the largest one teaches (1 for others).
         logit_weight: weight of the distillation of the largest arch's class probabilities.
         similarity_weight: weight of the distillation of its similarity matrix; the identities that the search scores
@@ -47,10 +48,15 @@ class SupernetRecipe:
     recipe: Recipe = Recipe()
     sampling: SamplingConfig = SamplingConfig()
     kernel_transforms: bool = False
+    depth_sharing: DepthSharing = "first"
     label_weight: NonNegative = 0.5
     logit_weight: NonNegative = 1.0
     similarity_weight: NonNegative = 10.0
     embedding_weight: NonNegative = 0.0
+
+    @property
+    def sharing(self) -> Sharing:
+        return Sharing(self.kernel_transforms, self.depth_sharing)
 
 
 class SupernetTask(nn.Module):

@@ -14,6 +14,7 @@ from supernet.kernel_transforms import KernelTransforms
 from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.omni.layers import LightConv, OmniScale
 from supernet.omni.space import OmniStageSpace
+from supernet.sharing import Sharing
 
 
 class ElasticLightConv(nn.Module):
@@ -111,26 +112,28 @@ class ElasticOmniScale(nn.Module):
 class ElasticOmniStage(nn.Module):
     """Elastic stage of omni-scale blocks; see ``supernet.elastic_stages``."""
 
-    def __init__(self, in_channels: int, stage: OmniStageSpace, kernel_transforms: bool = False) -> None:
+    def __init__(self, in_channels: int, stage: OmniStageSpace, sharing: Sharing = Sharing()) -> None:
         super().__init__()
-        width, depth = stage.widths[-1], stage.depths[-1]
+        width, first = stage.widths[-1], sharing.first_blocks(stage.depths)
         self.blocks = nn.ModuleList(
-            ElasticOmniScale(width if number else in_channels, stage, number == 0, kernel_transforms)
-            for number in range(depth)
+            ElasticOmniScale(in_channels if number in first else width, stage, number in first, sharing.kernel_transforms)
+            for number in range(sharing.held(stage.depths))
         )
+        self.depths, self.sharing = stage.depths, sharing
         self.transition = ElasticConvBNAct(width, width, 1, 1) if stage.transition[-1] else None
 
     def forward(self, x: torch.Tensor, stage: OmniStage) -> torch.Tensor:
-        # A shallow stage leaves the last blocks out.
-        for elastic, block in zip(self.blocks, stage.blocks, strict=False):
-            x = elastic(x, stage, block)
+        numbers = self.sharing.blocks(self.depths, len(stage.blocks))
+        for number, block in zip(numbers, stage.blocks, strict=True):
+            x = self.blocks[number](x, stage, block)
         if stage.transition:
             x = self.transition(x, stage.width, stage.act)
         return F.avg_pool2d(x, 2) if stage.stride == 2 else x
 
     def copy_to(self, plain: nn.Sequential) -> None:
         *plain_blocks, transition = plain
-        for elastic, block in zip(self.blocks, plain_blocks, strict=False):
-            elastic.copy_to(block)
+        numbers = self.sharing.blocks(self.depths, len(plain_blocks))
+        for number, block in zip(numbers, plain_blocks, strict=True):
+            self.blocks[number].copy_to(block)
         if hasattr(transition, "conv"):
             self.transition.copy_to(transition.conv)

@@ -10,6 +10,7 @@ import torch
 from supernet.checkpoint import load_supernet, save_supernet
 from supernet.genome import sample
 from supernet.kernel_transforms import KernelTransforms
+from supernet.sharing import Sharing
 from supernet.space import decode
 from supernet.supernet import Supernet
 
@@ -49,7 +50,7 @@ def _spoilt(space) -> Supernet:
     """A supernet whose transforms are not the identity."""
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        supernet = Supernet(space, kernel_transforms=True).double()
+        supernet = Supernet(space, Sharing(kernel_transforms=True)).double()
         for name, parameter in supernet.named_parameters():
             if "transforms" in name:
                 parameter += 0.3 * torch.randn_like(parameter)
@@ -80,6 +81,6 @@ def test_transforms_are_trained_and_kept(toy_space, tmp_path):
     assert trained and all(gradient.abs().max() > 0 for gradient in trained.values())
     path = save_supernet(tmp_path / "supernet.safetensors", supernet.float())
     again = load_supernet(path, torch.device("cpu"))
-    assert again.kernel_transforms
+    assert again.sharing == supernet.sharing
     for name, value in supernet.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value)

@@ -19,6 +19,7 @@ from supernet.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.files import load_space
 from supernet.genome import largest, sample, smallest
 from supernet.network import build_network
+from supernet.sharing import Sharing
 from supernet.space import decode
 from supernet.supernet import Supernet
 
@@ -35,15 +36,20 @@ def supernets(toy_space, plus_space, omni_space) -> dict[str, Supernet]:
         "omni": omni_space,
         "osnet-like": load_space("osnet-like").at((64, 32)),
     }
-    return {name: _supernet(space) for name, space in spaces.items()}
+    shared = {
+        f"{name}, {depth}": _supernet(spaces[name], Sharing(depth=depth))
+        for name in ("tiny-plus", "omni")
+        for depth in ("ends", "own")
+    }
+    return {name: _supernet(space) for name, space in spaces.items()} | shared
 
 
-def _supernet(space) -> Supernet:
+def _supernet(space, sharing: Sharing = Sharing()) -> Supernet:
     """A supernet whose biases and BN's parameters and statistics are all different, so that a wrong slice shows."""
     generator = torch.Generator().manual_seed(5)
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        supernet = Supernet(space)
+        supernet = Supernet(space, sharing)
     for layer in supernet.modules():
         if isinstance(layer, ElasticBatchNorm):
             layer.weight.data.uniform_(0.5, 1.5, generator=generator)
@@ -71,7 +77,8 @@ def _differs(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 LARGE = ("mlr-210m", "osnet-like")
-NAMES = ["tiny", "toy", "toy with embedding", "plus", "omni", *LARGE]
+DEPTHS = ("tiny-plus, ends", "tiny-plus, own", "omni, ends", "omni, own")
+NAMES = ["tiny", "toy", "toy with embedding", "plus", "omni", *DEPTHS, *LARGE]
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])

@@ -58,7 +58,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
     batches = training_batches(images.train, recipe, space.input_size, job.seed, job.device, processes)
     with seeded(job.seed):
         task = SupernetTask(
-            Supernet(space, experiment.supernet.kernel_transforms),
+            Supernet(space, experiment.supernet.sharing),
             batches.classes,
             experiment.supernet,
             job.seed,

@@ -187,7 +187,7 @@ SUPERNETS = {
 
 
 def supernet_task(config: SupernetRecipe, space: Space = SPACE) -> SupernetTask:
-    return SupernetTask(Supernet(space, config.kernel_transforms), CLASSES, config, seed=3)
+    return SupernetTask(Supernet(space, config.sharing), CLASSES, config, seed=3)
 
 
 @pytest.mark.parametrize("space", [SPACE, OMNI], ids=["inverted residual", "omni-scale"])
