@@ -12,7 +12,7 @@ from supernet.blocks import ConvBNAct, InvertedResidual
 from supernet.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.ibn import ElasticIBN, odd_first
 from supernet.kernel_transforms import KernelTransforms
-from supernet.sharing import Sharing
+from supernet.sharing import PLAIN, Sharing
 from supernet.space import StageSpace
 from supernet.squeeze_excite import ElasticSqueezeExcite
 
@@ -80,7 +80,7 @@ class ElasticInvertedResidual(nn.Module):
 class ElasticInvertedStage(nn.ModuleList):
     """Elastic stage of inverted residual blocks; see ``supernet.elastic_stages``."""
 
-    def __init__(self, in_channels: int, stage: StageSpace, sharing: Sharing = Sharing()) -> None:
+    def __init__(self, in_channels: int, stage: StageSpace, sharing: Sharing = PLAIN) -> None:
         first = sharing.first_blocks(stage.depths)
         super().__init__(
             ElasticInvertedResidual(

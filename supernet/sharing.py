@@ -45,3 +45,7 @@ class Sharing:
         if self.depth == "ends":
             return (0, *range(depths[-1] - depth + 1, depths[-1]))
         return tuple(range(depth))
+
+
+PLAIN = Sharing()
+"""All that can be shared is, and in the simplest way."""

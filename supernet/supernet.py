@@ -16,7 +16,7 @@ from supernet.elastic_blocks import ElasticConvBNAct
 from supernet.elastic_stages import ELASTIC_STAGES
 from supernet.genome import encode
 from supernet.network import build_network
-from supernet.sharing import Sharing
+from supernet.sharing import PLAIN, Sharing
 from supernet.space import Space
 
 
@@ -48,7 +48,7 @@ class Supernet(nn.Module):
         sharing: which weights they have in common.
     """
 
-    def __init__(self, space: Space, sharing: Sharing = Sharing()) -> None:
+    def __init__(self, space: Space, sharing: Sharing = PLAIN) -> None:
         super().__init__()
         self.space, self.sharing = space, sharing
         self.stem = ElasticConvBNAct(3, space.stems[-1], space.stem_kernels[-1], 2)

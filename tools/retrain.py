@@ -15,6 +15,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
+from tools.jobs.cool_down import CoolDown
 from tools.jobs.inherit import PREFIX
 from tools.jobs.repeats import retrain_repeatedly
 from tools.jobs.retrain import Retraining, retrain
@@ -53,6 +54,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--compile", action="store_true", help="train a compiled network (torch.compile); --set retrain.compile=true"
     )
+    parser.add_argument(
+        "--cool-down",
+        type=Path,
+        metavar="RUN",
+        help="end an interrupted training early: from RUN's checkpoint the rate falls to its end; otherwise the same options",
+    )
+    parser.add_argument("--cool-down-epochs", type=int, default=5, metavar="N", help="over which it falls (default: 5)")
     add_search(parser)
     read = parser.parse_args(arguments)
     read.set = [*read.set, *(["retrain.compile=true"] if read.compile else [])]
@@ -60,12 +68,18 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError(f"--repeats {read.repeats}: must be at least 1")
     if read.inherit and read.weights:
         raise UserError("--inherit and --weights both say what to start from: give one of the two")
+    if read.cool_down_epochs < 1:
+        raise UserError(f"--cool-down-epochs {read.cool_down_epochs}: must be at least 1")
+    if read.cool_down and read.repeats > 1:
+        raise UserError("--cool-down ends one training: leave --repeats out")
     labels = [Path(read.recipe).stem] if read.recipe else []
     labels += ["inherited"] if read.inherit else []
+    labels += ["cooled down"] if read.cool_down else []
     name = Path(read.arch).stem if read.arch.endswith((".yaml", ".yml")) else read.arch.replace(":", "-")
-    job = read_job(read, "-".join([f"runs/retrain-{name}", *labels]))
+    job = read_job(read, "-".join([f"runs/retrain-{name}", *labels]).replace(" ", "-"))
     weights = f"{PREFIX}{read.inherit}" if read.inherit else read.weights
-    what = Retraining(read.arch, read.search, weights, ", ".join(labels))
+    cool_down = CoolDown(read.cool_down, read.cool_down_epochs) if read.cool_down else None
+    what = Retraining(read.arch, read.search, weights, ", ".join(labels), cool_down)
     if read.repeats > 1:
         run = retrain_repeatedly(job, what, read.repeats)
         result = f"mean and spread: {run}/result.json"

@@ -13,8 +13,8 @@ LEAST_WARMUP = 0.1
 def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
     """``recipe`` with ``epochs`` epochs, and whatever it counts in epochs stretched or shrunk by as much.
 
-    That are the warm-up (in epochs or iterations), the milestones and steps of the schedule, the growth of a margin and
-    the epochs in which a part is fixed. A warm-up in epochs keeps a tenth of the training where it had as much: it is
+    That are the warm-up (in epochs or iterations), the milestones, steps and cool-down of the schedule, the growth of a
+    margin and the epochs in which a part is fixed. A warm-up in epochs keeps a tenth of the training where it had as much: it is
     there for the first steps' sake, however long the rest. So a long recipe can be tried, or two compared, on a small
     budget; the result of the long one it does not tell.
     """
@@ -26,6 +26,8 @@ def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
         warmup_steps=round(schedule.warmup_steps * share),
         milestones=tuple(max(1, round(milestone * share)) for milestone in schedule.milestones),
         step_size=max(1, round(schedule.step_size * share)),
+        planned=schedule.planned and max(1, round(schedule.planned * share)),
+        cool_down=schedule.cool_down * share,
     )
     losses = replace(
         recipe.losses, classification=replace(classification, margin_warmup=classification.margin_warmup * share)

@@ -23,6 +23,9 @@ class ScheduleConfig:
         warmup_steps: the same in iterations; only one of the two may be given.
         milestones: epochs after which ``multistep`` falls.
         flat: share of the epochs at the full rate before the cosine falls (fast-reid's delayed cosine).
+        planned: epochs that the curve is made for; ``None``: those of the training. One that ends early has fewer.
+        cool_down: last epochs, in which the rate falls in a straight line to ``final`` times the rate, from wherever
+            the curve was (Hägele et al. 2024). With ``constant`` it is warm-up, stable, decay.
     """
 
     name: Literal["constant", "multistep", "step", "cosine"] = "cosine"
@@ -34,6 +37,8 @@ class ScheduleConfig:
     gamma: Positive = 0.1
     final: NonNegative = 0.0
     flat: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    planned: Count | None = None
+    cool_down: NonNegative = 0.0
 
     @model_validator(mode="after")
     def _one_warmup(self):
@@ -52,8 +57,16 @@ def rate_factor(schedule: ScheduleConfig, epoch: float, epochs: int, per_epoch: 
         epochs: of the whole training.
         per_epoch: steps in an epoch.
     """
+    falls = max(epochs - schedule.cool_down, 0.0)
+    if schedule.cool_down and epoch > falls:
+        left = max(epochs - epoch, 0.0) / (epochs - falls)
+        return schedule.final + (_curve(schedule, falls, epochs, per_epoch) - schedule.final) * left
+    return _curve(schedule, epoch, epochs, per_epoch)
+
+
+def _curve(schedule: ScheduleConfig, epoch: float, epochs: int, per_epoch: int) -> float:
     warmup = schedule.warmup_steps / per_epoch if schedule.warmup_steps else schedule.warmup
-    factor = _without_warmup(schedule, epoch, epochs)
+    factor = _without_warmup(schedule, epoch, schedule.planned or epochs)
     if epoch < warmup:
         factor *= schedule.warmup_start + (1.0 - schedule.warmup_start) * epoch / warmup
     return factor

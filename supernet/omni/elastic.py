@@ -14,7 +14,7 @@ from supernet.kernel_transforms import KernelTransforms
 from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.omni.layers import LightConv, OmniScale
 from supernet.omni.space import OmniStageSpace
-from supernet.sharing import Sharing
+from supernet.sharing import PLAIN, Sharing
 
 
 class ElasticLightConv(nn.Module):
@@ -112,11 +112,13 @@ class ElasticOmniScale(nn.Module):
 class ElasticOmniStage(nn.Module):
     """Elastic stage of omni-scale blocks; see ``supernet.elastic_stages``."""
 
-    def __init__(self, in_channels: int, stage: OmniStageSpace, sharing: Sharing = Sharing()) -> None:
+    def __init__(self, in_channels: int, stage: OmniStageSpace, sharing: Sharing = PLAIN) -> None:
         super().__init__()
         width, first = stage.widths[-1], sharing.first_blocks(stage.depths)
         self.blocks = nn.ModuleList(
-            ElasticOmniScale(in_channels if number in first else width, stage, number in first, sharing.kernel_transforms)
+            ElasticOmniScale(
+                in_channels if number in first else width, stage, number in first, sharing.kernel_transforms
+            )
             for number in range(sharing.held(stage.depths))
         )
         self.depths, self.sharing = stage.depths, sharing

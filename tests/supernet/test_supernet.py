@@ -19,7 +19,7 @@ from supernet.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.files import load_space
 from supernet.genome import largest, sample, smallest
 from supernet.network import build_network
-from supernet.sharing import Sharing
+from supernet.sharing import PLAIN, Sharing
 from supernet.space import decode
 from supernet.supernet import Supernet
 
@@ -44,7 +44,7 @@ def supernets(toy_space, plus_space, omni_space) -> dict[str, Supernet]:
     return {name: _supernet(space) for name, space in spaces.items()} | shared
 
 
-def _supernet(space, sharing: Sharing = Sharing()) -> Supernet:
+def _supernet(space, sharing: Sharing = PLAIN) -> Supernet:
     """A supernet whose biases and BN's parameters and statistics are all different, so that a wrong slice shows."""
     generator = torch.Generator().manual_seed(5)
     with torch.random.fork_rng():

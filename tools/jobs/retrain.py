@@ -27,6 +27,7 @@ from supernet.catalog import NetworkSpec, build, find_network, for_inference, sp
 from supernet.files import load_space
 from tools.cli import Job
 from tools.jobs.checkpoints import start_of
+from tools.jobs.cool_down import CoolDown, begun, take_over
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.facts import training_facts
 from tools.jobs.inherit import inherit, inherited_run, start_from
@@ -49,6 +50,7 @@ class Retraining:
         weights: where the backbone's weights come from (see ``start_of``), ``supernet:<run folder>`` for those that a
             supernet has for the arch (see ``tools.jobs.inherit``), or None for from scratch.
         label: set beside the network's name in tables, to tell recipes apart.
+        cool_down: the interrupted training that is ended, or None for one from its start.
         test: whether the weights that it ends with are scored on the test set. A search's finalists are not.
     """
 
@@ -56,6 +58,7 @@ class Retraining:
     search: Path
     weights: str | None = None
     label: str = ""
+    cool_down: CoolDown | None = None
     test: bool = True
 
 
@@ -70,6 +73,9 @@ def retrain(job: Job, what: Retraining) -> Path:
 
 
 def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
+    ended = what.cool_down and begun(what.cool_down, job.experiment.retrain)
+    if ended:
+        job = dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=ended.recipe))
     experiment, recipe = job.experiment, job.experiment.retrain
     spec, path = find_network(
         what.network,
@@ -106,9 +112,12 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         "network": spec_to_dict(spec),
         "weights": what.weights,
         **({"supernet_sha256": inherited.sha256} if inherited else {}),
+        **({"cooled_down": {"run": shown(what.cool_down.run), "epochs_done": ended.done}} if ended else {}),
     }
 
     def announce() -> None:
+        if ended:
+            take_over(what.cool_down, ended.done, config, job.out)
         announce_training(job, spec, path, network, source, trained_on, batches, pretrained, processes)
 
     with training_in(job, config, announce, processes):
@@ -127,7 +136,8 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         if processes.is_main:
             network, spec = _keep(job, trained, spec, images)
             if what.test:
-                _score(job, network, spec, source, trained_on, what.label)
+                notes = (*((ended.words,) if ended else ()), *taken_back(job.out))
+                _score(job, network, spec, source, trained_on, what.label, notes)
             write_training_report(job.out)
         barrier(processes)
     return job.out
@@ -147,7 +157,15 @@ def _keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> 
     return network, spec
 
 
-def _score(job: Job, network: ReidNetwork, spec: NetworkSpec, source: Source, trained_on: str, label: str) -> ResultRow:
+def _score(
+    job: Job,
+    network: ReidNetwork,
+    spec: NetworkSpec,
+    source: Source,
+    trained_on: str,
+    label: str,
+    notes: tuple[str, ...],
+) -> ResultRow:
     """Scores the network on the official query and gallery."""
     return score_on_test(
         network,
@@ -160,7 +178,7 @@ def _score(job: Job, network: ReidNetwork, spec: NetworkSpec, source: Source, tr
         epochs=_epochs(job.out),
         seed=job.seed,
         train_set=trained_on,
-        notes=taken_back(job.out),
+        notes=notes,
     )
 
 
