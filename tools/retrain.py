@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--cool-down",
         type=Path,
         metavar="RUN",
-        help="end an interrupted training early: from RUN's checkpoint the rate falls to its end; otherwise the same options",
+        help="end an interrupted training: from RUN's checkpoint on the rate falls to its end; otherwise RUN's options",
     )
     parser.add_argument("--cool-down-epochs", type=int, default=5, metavar="N", help="over which it falls (default: 5)")
     add_search(parser)

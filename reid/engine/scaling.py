@@ -14,9 +14,9 @@ def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
     """``recipe`` with ``epochs`` epochs, and whatever it counts in epochs stretched or shrunk by as much.
 
     That are the warm-up (in epochs or iterations), the milestones, steps and cool-down of the schedule, the growth of a
-    margin and the epochs in which a part is fixed. A warm-up in epochs keeps a tenth of the training where it had as much: it is
-    there for the first steps' sake, however long the rest. So a long recipe can be tried, or two compared, on a small
-    budget; the result of the long one it does not tell.
+    margin and the epochs in which a part is fixed. A warm-up in epochs keeps a tenth of the training where it had as
+    much: it is there for the first steps' sake, however long the rest. So a long recipe can be tried, or two compared,
+    on a small budget; the result of the long one it does not tell.
     """
     share = epochs / recipe.epochs
     schedule, classification = recipe.schedule, recipe.losses.classification

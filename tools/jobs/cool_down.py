@@ -74,8 +74,8 @@ def begun(what: CoolDown, recipe: Recipe) -> Begun:
     done = load_state(what.run / STATE).get("epoch", 0)
     if done >= recipe.epochs:
         raise UserError(
-            f"--cool-down {what.run}: it has done {done} epochs, all of this recipe's {recipe.epochs}; give --epochs as "
-            "it was begun with"
+            f"--cool-down {what.run}: it has done {done} epochs, all of this recipe's {recipe.epochs}; give --epochs "
+            "as it was begun with"
         )
     schedule = dataclasses.replace(recipe.schedule, planned=recipe.epochs, cool_down=what.epochs)
     return Begun(dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule), done, recipe.epochs)
