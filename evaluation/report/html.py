@@ -49,6 +49,7 @@ table.words th, table.words td { text-align: left; vertical-align: top; white-sp
 .note { color: var(--soft); font-size: .88rem; white-space: pre-wrap; margin: .3rem 0; }
 ul.links { columns: 16rem; padding-left: 1.2rem; }
 a { color: var(--accent); overflow-wrap: anywhere; }
+summary { color: var(--accent); cursor: pointer; }
 figure { margin: 1rem 0; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
              border-radius: .5rem; }
@@ -95,6 +96,9 @@ class Link:
 class Section:
     """A part of the page, in this order: heading, paragraphs, tables of numbers and of text, pictures, links, block of
     commands or configuration.
+
+    Attributes:
+        fold: where it is not empty, the block is folded away below this line.
     """
 
     heading: str
@@ -104,6 +108,7 @@ class Section:
     code: str = ""
     words: Words | None = None
     links: tuple[Link, ...] = ()
+    fold: str = ""
 
 
 def write_report(path: Path, title: str, summary: Sequence[tuple[str, str]], sections: Sequence[Section]) -> Path:
@@ -138,7 +143,9 @@ def _section(section: Section) -> str:
     if section.links:
         parts.append(_links(section.links))
     if section.code:
-        parts.append(f"<pre><code>{escape(section.code)}</code></pre>")
+        code = f"<pre><code>{escape(section.code)}</code></pre>"
+        folded = f"<details><summary>{escape(section.fold)}</summary>\n{code}\n</details>"
+        parts.append(folded if section.fold else code)
     return "<section>\n" + "\n".join(parts) + "\n</section>"
 
 
