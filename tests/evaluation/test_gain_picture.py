@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from evaluation.pictures.gain import GainDot, GainPanel, draw_gain
+from evaluation.pictures.gain import RANDOM_MEAN, GainDot, GainPanel, draw_gain
 from evaluation.pictures.style import INK, KINDS
 from reid.errors import UserError
 
@@ -44,6 +44,20 @@ def test_seeds_have_a_bar_and_random_archs_a_line(tmp_path):
         for file in [draw_gain([GainPanel("all", [GainDot("a", kind, (0.5,))])], tmp_path / f"{kind}.png")]
     }
     assert longest["random"] > 100 and longest["searched"] == 0  # pixels in a row
+
+
+def test_the_legend_tells_found_from_random(tmp_path, monkeypatch):
+    seen = []
+
+    def keep(figure, path):
+        seen.extend(text.get_text() for text in figure.legends[0].get_texts())
+        return path
+
+    monkeypatch.setattr("evaluation.pictures.gain.save_figure", keep)
+    draw_gain([GainPanel("a", DOTS[:2]), GainPanel("b", DOTS)], tmp_path / "a.png")
+    assert len(seen) == len(set(seen)) == 5  # each once for both panels
+    assert {"found by the search", "random arch", "baseline", RANDOM_MEAN} < set(seen)
+    assert any("standard deviation over seeds" in word for word in seen)
 
 
 def test_panels(tmp_path):
