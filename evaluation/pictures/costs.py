@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -104,4 +105,16 @@ def _draw(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float])
 
 def _label(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float]) -> None:
     spreads = [None if dot.spread is None else 100 * dot.spread for dot in dots]
-    place_labels(axes, [(cost(dot), 100 * dot.mAP) for dot in dots], [dot.name for dot in dots], spreads=spreads)
+    points = [(cost(dot), 100 * dot.mAP) for dot in dots]
+    line = along(pareto_front(points))
+    place_labels(axes, points, [dot.name for dot in dots], spreads=spreads, others=line)
+
+
+def along(front: Sequence[tuple[float, float]], pieces: int = 24) -> list[tuple[float, float]]:
+    """Points on the line that joins a front, to the right and then up: labels keep off them."""
+    line = []
+    for (cost, score), (dearer, better) in pairwise(front):
+        for share in (piece / pieces for piece in range(pieces)):
+            line.append((cost + share * (dearer - cost), score))
+            line.append((dearer, score + share * (better - score)))
+    return line

@@ -24,6 +24,9 @@ from reid.errors import UserError
 
 RANDOM_MEAN = "mean of the random archs"
 
+WIDEST = 10.5
+"""Inches; what is wider cannot be read where a page shrinks it."""
+
 LEGEND_COLUMN = 2.9
 """Inches that the longest word of the legend takes."""
 
@@ -56,7 +59,7 @@ def draw_gain(panels: Sequence[GainPanel], path: Path) -> Path:
     if not panels or not all(panel.dots for panel in panels):
         raise UserError("no trained network to draw: let the trainings finish")
     widths = [max(3, len(panel.dots)) for panel in panels]
-    figure = new_figure(1.6 + 0.75 * sum(widths), 4.6)
+    figure = new_figure(min(WIDEST, 1.6 + 0.75 * sum(widths)), 4.6)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True, width_ratios=widths)[0]
     for number, (each, panel) in enumerate(zip(axes, panels, strict=True)):
         style_axes(each, panel.title, "", "" if number else "mAP on the test set (%)")

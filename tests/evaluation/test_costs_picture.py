@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from evaluation.pictures.costs import FRONT, CostDot, draw_costs
+from evaluation.pictures.costs import FRONT, CostDot, along, draw_costs
 from evaluation.pictures.style import KINDS
 from reid.errors import UserError
 
@@ -62,6 +62,23 @@ def _legend_of(monkeypatch, dots, path) -> list[str]:
 def test_the_legend_names_kinds_and_the_front(tmp_path, monkeypatch):
     assert _legend_of(monkeypatch, DOTS, tmp_path / "a.png") == ["found by the search", "baseline", FRONT]
     assert _legend_of(monkeypatch, DOTS[:1], tmp_path / "a.png") == ["found by the search"]  # no line of one network
+
+
+def test_labels_keep_off_the_line_of_the_front(tmp_path, monkeypatch):
+    seen = {}
+
+    def keep(figure, path):
+        for axes in figure.axes:
+            for text in axes.texts:
+                seen[text.get_text()] = text.get_window_extent().transformed(axes.transData.inverted())
+        return path
+
+    monkeypatch.setattr("evaluation.pictures.costs.save_figure", keep)
+    draw_costs([dataclasses.replace(dot, latency_ms=None) for dot in DOTS], tmp_path / "a.png")
+    front = [(200.0, 60.0), (4000.0, 70.0)]  # the one named baseline is beaten by the one found
+    line = along(front)
+    assert {(200.0, 60.0), (4000.0, 60.0)} < set(line)
+    assert not any(box.contains(*point) for box in seen.values() for point in line)
 
 
 def test_nothing_to_draw(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from evaluation.pictures.gain import RANDOM_MEAN, GainDot, GainPanel, draw_gain
-from evaluation.pictures.style import INK, KINDS
+from evaluation.pictures.gain import RANDOM_MEAN, WIDEST, GainDot, GainPanel, draw_gain
+from evaluation.pictures.style import DPI, INK, KINDS
 from reid.errors import UserError
 
 DOTS = [
@@ -64,6 +64,8 @@ def test_panels(tmp_path):
     one = draw_gain([GainPanel("a", DOTS)], tmp_path / "one.png")
     two = draw_gain([GainPanel("a", DOTS), GainPanel("b", DOTS)], tmp_path / "two.png")
     assert imread(two).shape[1] > 1.5 * imread(one).shape[1]
+    many = draw_gain([GainPanel("a", DOTS * 9)], tmp_path / "many.png")
+    assert imread(many).shape[1] == WIDEST * DPI
     for panels in ([], [GainPanel("a", [])]):
         with pytest.raises(UserError, match="no trained network to draw"):
             draw_gain(panels, tmp_path / "none.png")
