@@ -28,6 +28,7 @@ from collections.abc import Iterator
 import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
+from benchmarks.sizes import add_size
 from benchmarks.training import make_network, noise
 from reid.engine.batches import training_batches
 from reid.engine.identity_task import IdentityTask
@@ -50,7 +51,7 @@ WARM_UP = 6
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=["mobilenetv2"], help="archs or backbones, by name")
-    parser.add_argument("--height", type=int, default=256, help="of the images; the width is half (default: 256)")
+    add_size(parser, "256x128")
     parser.add_argument("--batches", type=int, nargs="+", default=[64], help="images, four of each person")
     parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
     parser.add_argument("--ways", nargs="+", default=["eager", "graph"], choices=WAYS)
@@ -59,7 +60,7 @@ def main() -> None:
     options = parser.parse_args()
     if not torch.cuda.is_available():
         raise UserError("no CUDA GPU here; benchmarks/training.py measures on a CPU")
-    size = (options.height, options.height // 2)
+    size = options.size
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {size[0]}x{size[1]}")
     heads = f"{'images/s':>9}{'ratio':>7}{'ms':>8}{'host ms':>9}{'MiB':>7}"
     print(f"{'network':<16}{'batch':>6} {'precision':<10}{'way':<10}{heads}")

@@ -1,8 +1,8 @@
 """What a search spends on one candidate: seconds by phase, candidates/s, and how near that is to the bare networks.
 
     python benchmarks/search.py                                                # mlr-210m at 128x64, 1,700 images
-    python benchmarks/search.py --space tiny --height 80 --images 375          # the demo's
-    python benchmarks/search.py --height 256 --device cuda                     # Market-1501's full experiment
+    python benchmarks/search.py --space tiny --size 80x40 --images 375           # the demo's
+    python benchmarks/search.py --size 256x128 --device cuda                     # Market-1501's full experiment
 
 evaluates random archs of an untrained supernet on noise, whole and phase by phase, and prints medians over the archs of
 
@@ -31,6 +31,7 @@ from random import Random
 import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
+from benchmarks.sizes import add_size
 from evaluation.features.extraction import extract_features
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
@@ -53,7 +54,7 @@ WHOLE, BARE, UNFOLDED, FIRST = "whole call", "bare forward", "unfolded", "first 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="mlr-210m")
-    parser.add_argument("--height", type=int, default=128, help="of the images; the width is half (default: 128)")
+    add_size(parser, "128x64")
     parser.add_argument("--images", type=int, default=1700, help="held-out images, a sixth of them queries")
     parser.add_argument("--calibration", type=int, default=256, help="calibration images, in batches of 64")
     parser.add_argument("--precision", default="auto", help="search.precision (default: auto)")
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     keep_freed_memory()
-    device, size = pick_device(options.device), (options.height, options.height // 2)
+    device, size = pick_device(options.device), options.size
     evaluate = _evaluator(options, size, device)
 
     clock = _clock(device)

@@ -24,6 +24,7 @@ from random import Random
 import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
+from benchmarks.sizes import add_size
 from reid.engine.device import autocast, pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.engine.process_memory import peak_memory_mib
@@ -45,7 +46,7 @@ WARMUP = 2
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="mlr-210m")
-    parser.add_argument("--height", type=int, default=128, help="of the images; the width is half (default: 128)")
+    add_size(parser, "128x64")
     parser.add_argument("--batch", type=int, default=64, help="images, four of each person (default: 64)")
     parser.add_argument("--archs", type=int, default=4, help="archs timed one by one (default: 4)")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of everything (default: 5)")
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="also a compiled graph of each arch: minutes")
     options = parser.parse_args()
     keep_freed_memory()
-    device, size = pick_device(options.device), (options.height, options.height // 2)
+    device, size = pick_device(options.device), options.size
     space = load_space(options.space).at(size)
     torch.manual_seed(0)
     supernet = Supernet(space).to(device, memory_format=torch.channels_last).train()

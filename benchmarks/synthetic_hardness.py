@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.sizes import add_size
 from evaluation.retrieval.metrics import score_features
 from reid.data.synthetic import SyntheticConfig, make_synthetic
 
@@ -214,7 +215,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the set and the table")
     parser.add_argument("--networks", default="small-8,small-24,resnet18", help="comma list; empty for none")
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--height", type=int, default=96, help="height of the networks' input; the width is half")
+    add_size(parser, "96x48")
     parser.add_argument("--seed", type=int, default=0, help="of the training; the set is the default one")
     options = parser.parse_args()
     root = make_synthetic(options.out / "synthetic", SyntheticConfig())
@@ -222,7 +223,7 @@ def main() -> None:
     print(f"train {len(train.pids)}, query {len(query.pids)}, gallery {len(gallery.pids)} images")
     rows = [(name, rank1, map_, "") for name, rank1, map_ in linear_rows((train, query, gallery))]
     builders = {"small-8": small(8), "small-24": small(24), "resnet18": resnet18}
-    size = (options.height, options.height // 2)
+    size = options.size
     for name in filter(None, options.networks.split(",")):
         print(name, flush=True)
         net, seconds = train_network(builders[name], train, size, options.epochs, options.seed)

@@ -35,6 +35,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 import torch
 from torch import nn
 
+from benchmarks.sizes import add_size
 from benchmarks.training_peer import compare, find_torchreid
 from benchmarks.training_phases import phases
 from benchmarks.training_roofline import print_roofline, timed
@@ -59,7 +60,7 @@ WARMUP = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=["mobilenetv2"], help="archs or backbones, by name")
-    parser.add_argument("--height", type=int, default=128, help="of the images; the width is half (default: 128)")
+    add_size(parser, "128x64")
     parser.add_argument("--batch", type=int, default=64, help="images, four of each person (default: 64)")
     parser.add_argument("--rounds", type=int, default=8, help="timed steps of each kind (default: 8)")
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32")
@@ -71,7 +72,7 @@ def main() -> None:
     keep_freed_memory()
     if options.batch < 8 or options.batch % 4:
         raise UserError(f"--batch {options.batch}: give a multiple of 4, at least 8")
-    device, size = pick_device(options.device), (options.height, options.height // 2)
+    device, size = pick_device(options.device), options.size
     optimizer = OptimizerConfig(lr=1e-3)  # as in a warm-up: numbers stay of a usual size
     recipe = Recipe(
         identities=options.batch // 4, optimizer=optimizer, precision=options.precision, compile=options.compile

@@ -27,8 +27,16 @@ def _percent(value: float, spread: float | None) -> str:
     return f"{100 * value:.1f}" + (f"{SPREAD}{100 * spread:.1f}" if spread is not None else "")
 
 
+def _nothing(row: ResultRow) -> None:
+    """Of a column in which nothing is better."""
+    return None
+
+
 COLUMNS = (
-    Column("Name", lambda row: row.name, lambda row: None, 0),
+    Column("Name", lambda row: row.name, _nothing, 0),
+    Column("Recipe", lambda row: row.recipe or "-", _nothing, 0),
+    Column("Epochs", lambda row: str(row.epochs or "-"), _nothing, 0),
+    Column("Seeds", lambda row: ", ".join(map(str, row.seeds or (row.seed,))), _nothing, 0),
     Column("mAP (step) %", lambda row: _percent(row.mAP, row.mAP_spread), lambda row: row.mAP, 1),
     Column("Rank-1 %", lambda row: _percent(row.rank1, row.rank1_spread), lambda row: row.rank1, 1),
     Column("FLOPs (M)", lambda row: f"{row.flops / 1e6:.1f}", lambda row: row.flops, -1),
@@ -40,6 +48,10 @@ COLUMNS = (
         -1,
     ),
 )
+
+
+WORDS = 2
+"""How many of the columns, from the left, are words."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ def compare(rows: Sequence[ResultRow]) -> Table:
     notes = _group_notes(rows, groups)
     notes += [f"{row.name}: mean ± standard deviation over {len(row.seeds)} seeds" for row in rows if row.seeds]
     notes += [f"{row.name}: {note}" for row in rows for note in row.notes]
-    return Table(tuple(column.header for column in COLUMNS), cells, frozenset(best), tuple(notes))
+    return Table(tuple(column.header for column in COLUMNS), cells, frozenset(best), tuple(notes), WORDS)
 
 
 def _best_cells(
@@ -128,13 +140,13 @@ def comparison_table(rows: Sequence[ResultRow]) -> str:
         for place in marked:
             if not line[place].endswith("*"):
                 line[place] += " "
-    return "\n".join([aligned(lines, ruled=True), *table.notes])
+    return "\n".join([aligned(lines, table.words, ruled=True), *table.notes])
 
 
 def markdown_table(rows: Sequence[ResultRow]) -> str:
     """The table in Markdown: the best value of a column bold, notes as a list below."""
     table = compare(rows)
-    lines = [table.headers, ("---", *["---:"] * (len(table.headers) - 1))]
+    lines = [table.headers, (*["---"] * table.words, *["---:"] * (len(table.headers) - table.words))]
     for index, cells in enumerate(table.cells):
         escaped = [cell.replace("|", "\\|") for cell in cells]
         lines.append([f"**{cell}**" if (index, place) in table.best else cell for place, cell in enumerate(escaped)])

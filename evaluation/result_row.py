@@ -31,12 +31,13 @@ class ResultRow:
             once.
         parameters: parameters of that network.
         latency_ms: milliseconds an image, or None where it was not measured; ``notes`` says how.
-        epochs: epochs trained.
+        epochs: epochs trained; 0 where the run did not train it.
         seed: seed of the training.
         input_size: ``(height, width)`` in pixels.
         train_set: what it was trained on, in words.
         run: path of the run's folder.
         test_set: what it was scored on, in words.
+        recipe: name of the recipe that it was trained by; empty where it is not known or there was no training.
         notes: anything else a reader of the table must know, one line each.
         mAP_spread, rank1_spread: standard deviation over ``seeds``, where the row is a mean of several trainings.
         seeds: of those trainings.
@@ -55,6 +56,7 @@ class ResultRow:
     train_set: str
     run: str
     test_set: str = ""
+    recipe: str = ""
     notes: tuple[str, ...] = ()
     mAP_spread: Spread = None
     rank1_spread: Spread = None

@@ -11,7 +11,6 @@ NAME is a network's name, an arch file, a run folder or weights file. Nothing is
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -29,6 +28,7 @@ from tools.jobs.describe import (
     units_table,
 )
 from tools.jobs.opening import shown
+from tools.size_option import add_size
 
 OUT = Path("runs/describe")
 SIZE = (256, 128)
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", metavar="NAME", help="see above; one is told of block by block")
     parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
-    parser.add_argument("--size", type=_size, metavar="HxW", help="of images (default: the network's own)")
+    add_size(parser, "of images (default: the network's own)")
     parser.add_argument(
         "--last-stride", type=int, choices=(1, 2), default=2, help="of backbones that leave it open (default: 2)"
     )
@@ -63,12 +63,6 @@ def main(arguments: list[str] | None = None) -> None:
     print(networks_table(rows, target))
     for picture in draw(rows, read.out):
         print(f"picture: {shown(picture)}")
-
-
-def _size(text: str) -> tuple[int, int]:
-    if not (match := re.fullmatch(r"(\d+)x(\d+)", text)) or not (int(match[1]) and int(match[2])):
-        raise argparse.ArgumentTypeError(f"'{text}': give height and width in pixels, as in 256x128")
-    return int(match[1]), int(match[2])
 
 
 if __name__ == "__main__":

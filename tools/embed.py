@@ -19,8 +19,10 @@ from reid.errors import UserError
 from tools.cli import add_device, check_folder, run_tool
 from tools.jobs.embed import embed_files, images_in, nearest_files, save_vectors
 from tools.jobs.opening import shown
+from tools.size_option import add_size, joined
 
 TOP = 10
+FORMER = "--input-size"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,16 +32,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the vectors, as .npz: features and names")
     parser.add_argument("--query", type=Path, metavar="IMG", help="print the images most like this one")
     parser.add_argument("--top", type=int, metavar="K", help=f"with --query: so many of them (default: {TOP})")
-    parser.add_argument(
-        "--input-size", type=int, nargs=2, metavar=("H", "W"), help="for an .onnx file that takes images of any size"
-    )
+    add_size(parser, "for an .onnx file that takes images of any size", None, FORMER)
     add_device(parser)
-    read = parser.parse_args(arguments)
+    read = parser.parse_args(joined(arguments, FORMER))
     _check_options(read)
     files = images_in(read.images)
     if read.query is not None and not read.query.is_file():
         raise UserError(f"--query {read.query}: does not exist")
-    embedder = Embedder.open(read.source, read.device, input_size=read.input_size and tuple(read.input_size))
+    embedder = Embedder.open(read.source, read.device, input_size=read.size)
     query = None if read.query is None else embed_files(embedder, [read.query])[0]
     vectors = embed_files(embedder, files, progress=True)
     if read.out is not None:
@@ -55,8 +55,6 @@ def _check_options(read: argparse.Namespace) -> None:
         raise UserError("say what is wanted: --out FILE.npz, or --query IMG")
     if read.top is not None and (read.query is None or read.top < 1):
         raise UserError(f"--top {read.top}: is for --query, and at least 1")
-    if read.input_size is not None and min(read.input_size) < 1:
-        raise UserError(f"--input-size {read.input_size[0]} {read.input_size[1]}: must be of at least 1")
     if read.out is not None:
         if read.out.suffix != ".npz":
             raise UserError(f"--out {read.out}: must end in .npz")

@@ -20,6 +20,7 @@ from supernet.catalog import spec_to_dict
 from supernet.torchreid import load_torchreid
 from tools.cli import run_tool
 from tools.jobs.opening import shown
+from tools.size_option import add_size, joined
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,21 +29,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="run folder to write (default: runs/torchreid-<file>)"
     )
-    parser.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        default=(256, 128),
-        metavar=("H", "W"),
-        help="that it was trained at (default: 256 128)",
-    )
-    read = parser.parse_args(arguments)
+    add_size(parser, "that it was trained at (default: 256x128)", (256, 128))
+    read = parser.parse_args(joined(arguments))
     out = read.out or Path(f"runs/torchreid-{read.file.name.partition('.')[0]}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already and not empty; give another folder with --out")
     if min(read.size) < 16:
-        raise UserError(f"--size {read.size[0]} {read.size[1]}: height and width must be at least 16 pixels")
-    network, spec = load_torchreid(read.file, tuple(read.size))
+        raise UserError(f"--size {read.size[0]}x{read.size[1]}: height and width must be at least 16 pixels")
+    network, spec = load_torchreid(read.file, read.size)
     path = save_weights(out / WEIGHTS, network, spec_to_dict(spec))
     print(f"network: {spec.name}, {network.feature_dim} numbers, {spec.input_size[0]}x{spec.input_size[1]}")
     print(f"weights: {shown(path)}; score them: python tools/evaluate.py {shown(out)} --metric euclidean")

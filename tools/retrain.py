@@ -12,13 +12,16 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.result_row import RESULT
 from reid.engine.distributed import from_environment
+from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.cool_down import CoolDown
 from tools.jobs.inherit import PREFIX
 from tools.jobs.repeats import retrain_repeatedly
 from tools.jobs.retrain import Retraining, retrain
+from tools.jobs.training_result import comparing_command, tell_training
 
 OUT = "runs/retrain-<arch>"
 
@@ -82,12 +85,12 @@ def main(arguments: list[str] | None = None) -> None:
     what = Retraining(read.arch, read.search, weights, ", ".join(labels), cool_down)
     if read.repeats > 1:
         run = retrain_repeatedly(job, what, read.repeats)
-        result = f"mean and spread: {run}/result.json"
+        result = f"mean and spread: {run / RESULT}"
     else:
         run = retrain(job, what)
-        result = f"weights: {run}/last.safetensors"
+        result = f"weights: {run / WEIGHTS}; result: {run / RESULT}"
     if from_environment(job.device).is_main:
-        print(f"{result}; next: python tools/compare.py {run} ...")
+        tell_training(run, result, comparing_command(run))
 
 
 if __name__ == "__main__":

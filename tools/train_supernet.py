@@ -10,8 +10,10 @@ from pathlib import Path
 import _root  # noqa: F401  (first: it mends the import path)
 
 from reid.engine.distributed import from_environment
+from supernet.checkpoint import SUPERNET
 from tools.cli import job_parser, next_command, read_job, run_tool
 from tools.jobs.train_supernet import train_supernet
+from tools.jobs.training_result import tell_training
 
 OUT = "runs/supernet"
 
@@ -23,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     if from_environment(job.device).is_main:
         where = [] if run == Path(OUT) else ["--supernet", str(run)]
         limits = [] if job.experiment.search.flops is None else ["--flops", str(job.experiment.search.flops)]
-        print(f"supernet: {run}/supernet.safetensors; next: {next_command('search', job, *where, *limits)}")
+        tell_training(run, f"supernet: {run / SUPERNET}", next_command("search", job, *where, *limits))
 
 
 if __name__ == "__main__":

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from evaluation.pictures.front import pareto_front, scale_cost
 from evaluation.pictures.labels import place_labels
-from evaluation.pictures.style import INK, KINDS, SERIES, new_figure, save_figure, style_axes
+from evaluation.pictures.style import INK, KIND_WORDS, KINDS, LEGEND, SERIES, new_figure, save_figure, style_axes
 from reid.errors import UserError
 
-FAINT = "#cbd1d7"
+FRONT = "front: none better at no more cost"
+"""What the legend calls the line."""
+
+FAINT = "#aab3bc"
 """Of the line behind dots and labels."""
 
 
@@ -40,7 +45,7 @@ class CostDot:
 
 def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency") -> Path:
     """A PNG with a panel of mAP by FLOPs, and one of mAP by latency where any was measured; in each a line joins the
-    networks that no other one beats in both.
+    networks that no other one beats in both, and the legend says so.
 
     Args:
         target: what latency was measured on, for the label.
@@ -58,6 +63,7 @@ def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency") -> 
     if timed:
         style_axes(panels[1], "Accuracy against latency", f"ms an image ({target})", "mAP (%)")
         _draw(panels[1], timed, lambda dot: dot.latency_ms)
+    _legend(figure, panels)
     # Labels last: placing them fixes where the axes stand.
     _label(panels[0], dots, lambda dot: dot.flops / 1e6)
     if timed:
@@ -65,25 +71,50 @@ def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency") -> 
     return save_figure(figure, path)
 
 
+def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One for all panels: kinds, then the line."""
+    found = {word: handle for axes in panels for handle, word in zip(*axes.get_legend_handles_labels(), strict=True)}
+    words = sorted(found, key=lambda word: word == FRONT)
+    figure.legend([found[word] for word in words], words, loc="outside lower left", ncols=3 * len(panels), **LEGEND)
+
+
 def _draw(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float]) -> None:
     points = [(cost(dot), 100 * dot.mAP) for dot in dots]
     front = pareto_front(points)
-    axes.step(*zip(*front, strict=True), where="post", color=FAINT, linewidth=1.4, zorder=2)
+    axes.step(
+        *zip(*front, strict=True),
+        where="post",
+        color=FAINT,
+        linewidth=1.4,
+        zorder=2,
+        label=FRONT if len(front) > 1 else None,
+    )
     spare = iter(SERIES * len(dots))
     for kind in dict.fromkeys(dot.kind for dot in dots):
         own = [point for point, dot in zip(points, dots, strict=True) if dot.kind == kind]
         colour = KINDS.get(kind) or next(spare)
-        axes.scatter(*zip(*own, strict=True), s=62, color=colour, edgecolor="white", linewidth=1, label=kind, zorder=4)
+        look = {"s": 62, "color": colour, "edgecolor": "white", "linewidth": 1, "zorder": 4}
+        axes.scatter(*zip(*own, strict=True), label=KIND_WORDS.get(kind, kind), **look)
     for point, dot in zip(points, dots, strict=True):
         if dot.spread is not None:
             bar = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
             axes.errorbar(*point, yerr=100 * dot.spread, **bar)
     scale_cost(axes, [place for place, _ in points])
     axes.margins(x=0.16, y=0.16)
-    if len({dot.kind for dot in dots}) > 1:
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=4)
 
 
 def _label(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float]) -> None:
     spreads = [None if dot.spread is None else 100 * dot.spread for dot in dots]
-    place_labels(axes, [(cost(dot), 100 * dot.mAP) for dot in dots], [dot.name for dot in dots], spreads=spreads)
+    points = [(cost(dot), 100 * dot.mAP) for dot in dots]
+    line = along(pareto_front(points))
+    place_labels(axes, points, [dot.name for dot in dots], spreads=spreads, others=line)
+
+
+def along(front: Sequence[tuple[float, float]], pieces: int = 24) -> list[tuple[float, float]]:
+    """Points on the line that joins a front, to the right and then up: labels keep off them."""
+    line = []
+    for (cost, score), (dearer, better) in pairwise(front):
+        for share in (piece / pieces for piece in range(pieces)):
+            line.append((cost + share * (dearer - cost), score))
+            line.append((dearer, score + share * (better - score)))
+    return line

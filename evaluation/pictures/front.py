@@ -11,7 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from evaluation.pictures.labels import place_labels
-from evaluation.pictures.style import ACCENT, INK, KINDS, MUTED, SERIES, new_figure, save_figure, style_axes
+from evaluation.pictures.style import (
+    ACCENT,
+    INK,
+    KIND_WORDS,
+    KINDS,
+    LEGEND,
+    MUTED,
+    SERIES,
+    new_figure,
+    save_figure,
+    style_axes,
+)
 from evaluation.result_row import ResultRow
 from reid.errors import UserError
 
@@ -24,8 +35,6 @@ COSTS = {
     "parameters": ("parameters (millions)", 1e6),
 }
 """What an axis says of a candidate's cost, and the unit that it is drawn in."""
-
-LEGEND = {"frameon": False, "fontsize": 8.5, "labelcolor": INK, "ncols": 3}
 
 
 def draw_front(rows: Sequence[ResultRow], path: Path, candidates: Sequence[Mapping[str, Any]] = ()) -> Path:
@@ -83,7 +92,7 @@ def draw_search_front(
 
 def _share_words(figure: Figure, panels: Sequence[Axes]) -> None:
     """One title, one name of the scores and one legend for panels that stand beside each other."""
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", **LEGEND)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, **LEGEND)
     for axes in panels:
         axes.get_legend().remove()
     for axes in panels[1:]:
@@ -114,12 +123,13 @@ def _draw_rows(axes: Axes, rows: Sequence[ResultRow]) -> None:
     for kind in dict.fromkeys(row.kind for row in rows):
         own = [point for point, row in zip(points, rows, strict=True) if row.kind == kind]
         colour = KINDS.get(kind) or next(spare)
-        axes.scatter(*zip(*own, strict=True), s=62, color=colour, edgecolor="white", linewidth=1, label=kind, zorder=4)
+        dot = {"s": 62, "color": colour, "edgecolor": "white", "linewidth": 1, "zorder": 4}
+        axes.scatter(*zip(*own, strict=True), label=KIND_WORDS.get(kind, kind), **dot)
     _draw_spreads(axes, rows)
     scale_cost(axes, [cost for cost, _ in points])
     axes.margins(x=0.16, y=0.16)
     if len({row.kind for row in rows}) > 1:
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left", bbox_to_anchor=(0, -0.13), ncols=4)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13), ncols=3, **LEGEND)
     spreads = [None if row.mAP_spread is None else 100 * row.mAP_spread for row in rows]
     place_labels(axes, points, [row.name for row in rows], spreads=spreads)
 
@@ -144,13 +154,13 @@ def _draw_candidates(
     points = [(candidate[cost] / unit, 100 * candidate["score"]) for candidate in candidates]
     axes.scatter(*zip(*points, strict=True), s=12, color=MUTED, alpha=0.45, linewidth=0, label="candidate")
     front = pareto_front(points)
-    alone = "best at no more of this cost" if marked else None
+    alone = f"{'best' if marked else 'Pareto front: best'} at no more of this cost"
     axes.step(*zip(*front, strict=True), where="post", color=ACCENT, linewidth=0.9 if marked else 1.4, label=alone)
     dots = [(each[cost] / unit, 100 * each["score"]) for each in marked] if marked else front
     dot = {"s": 20, "color": ACCENT, "edgecolor": "white", "linewidth": 0.6, "zorder": 4}
-    axes.scatter(*zip(*dots, strict=True), label="front over all costs" if marked else "Pareto front", **dot)
+    axes.scatter(*zip(*dots, strict=True), label="front over all costs" if marked else None, **dot)
     scale_cost(axes, [cost for cost, _ in points])
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13), **LEGEND)
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13), ncols=3, **LEGEND)
 
 
 def scale_cost(axes: Axes, costs: Sequence[float]) -> None:

@@ -8,9 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from evaluation.pictures.style import INK, KINDS, MUTED, new_figure, save_figure, style_axes
+from evaluation.pictures.style import (
+    INK,
+    KIND_WORDS,
+    KINDS,
+    LEGEND,
+    MUTED,
+    new_figure,
+    save_figure,
+    style_axes,
+)
 from reid.errors import UserError
+
+RANDOM_MEAN = "mean of the random archs"
+
+WIDEST = 10.5
+"""Inches; what is wider cannot be read where a page shrinks it."""
+
+LEGEND_COLUMN = 2.9
+"""Inches that the longest word of the legend takes."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +50,8 @@ class GainPanel:
 
 def draw_gain(panels: Sequence[GainPanel], path: Path) -> Path:
     """A PNG: a dot a network at its mean mAP, with a bar of one standard deviation up and down and its seeds as small
-    dots; a line across the panel is the mean of the random archs, which the others are to be read against.
+    dots; a line across the panel is the mean of the random archs, which the others are to be read against. The
+    legend tells found, random and other networks apart, and seeds from means.
 
     Raises:
         UserError: there is no network to draw.
@@ -40,13 +59,21 @@ def draw_gain(panels: Sequence[GainPanel], path: Path) -> Path:
     if not panels or not all(panel.dots for panel in panels):
         raise UserError("no trained network to draw: let the trainings finish")
     widths = [max(3, len(panel.dots)) for panel in panels]
-    figure = new_figure(1.6 + 0.75 * sum(widths), 4.6)
+    figure = new_figure(min(WIDEST, 1.6 + 0.75 * sum(widths)), 4.6)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True, width_ratios=widths)[0]
     for number, (each, panel) in enumerate(zip(axes, panels, strict=True)):
         style_axes(each, panel.title, "", "" if number else "mAP on the test set (%)")
         each.grid(False, axis="x")
         _draw_panel(each, panel.dots)
+    _legend(figure, axes)
     return save_figure(figure, path)
+
+
+def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One for all panels, below them: dots may be anywhere in them."""
+    found = {word: handle for axes in panels for handle, word in zip(*axes.get_legend_handles_labels(), strict=True)}
+    columns = min(len(found), max(1, int(figure.get_figwidth() / LEGEND_COLUMN)))
+    figure.legend(found.values(), found.keys(), loc="outside lower left", ncols=columns, **LEGEND)
 
 
 def _draw_panel(axes: Axes, dots: Sequence[GainDot]) -> None:
@@ -61,19 +88,19 @@ def _draw_panel(axes: Axes, dots: Sequence[GainDot]) -> None:
             )
             if len(dot.scores) > 1:
                 bar = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
-                axes.errorbar(place, _mean(dot), yerr=100 * statistics.stdev(dot.scores), **bar)
+                words = "standard deviation over seeds (small dots)"
+                axes.errorbar(place, _mean(dot), yerr=100 * statistics.stdev(dot.scores), label=words, **bar)
         means = [_mean(dot) for _, dot in own]
-        axes.scatter(
-            [place for place, _ in own], means, s=62, color=colour, edgecolor="white", linewidth=1, label=kind, zorder=4
-        )
+        look = {"s": 62, "color": colour, "edgecolor": "white", "linewidth": 1, "zorder": 4}
+        axes.scatter([place for place, _ in own], means, label=KIND_WORDS.get(kind, kind), **look)
         if kind == "random":
-            axes.axhline(statistics.fmean(means), color=colour, linewidth=1.2, linestyle="--", zorder=2)
+            axes.axhline(
+                statistics.fmean(means), color=colour, linewidth=1.2, linestyle="--", zorder=2, label=RANDOM_MEAN
+            )
     words = {"fontsize": 8.5, "color": MUTED, "parse_math": False}
     axes.set_xticks(list(places), [dot.name for dot in dots], rotation=35, ha="right", **words)
     axes.set_xlim(-0.6, max(3, len(dots)) - 0.4)
     axes.margins(y=0.12)
-    if len(kinds) > 1:
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="best")
 
 
 def _mean(dot: GainDot) -> float:

@@ -26,6 +26,11 @@ SERIES = (ACCENT, "#c8612b", "#3d8f63", "#8a63a8", "#b3892a", "#5b7f95")
 KINDS = {"searched": ACCENT, "baseline": "#6b737c", "supernet": "#c8612b", "random": "#8a63a8"}
 """Colours of the kinds of networks, the same in every picture."""
 
+KIND_WORDS = {"searched": "found by the search", "supernet": "supernet's weights", "random": "random arch"}
+"""What legends call a kind; one that is not here by its own name."""
+
+LEGEND = {"frameon": False, "fontsize": 8.5, "labelcolor": INK}
+
 SCALE = LinearSegmentedColormap.from_list("cost", ("#bfe0e6", "#4f9fc0", "#1f5f9b", "#1c2f5e"))
 """For a quantity: light is little."""
 

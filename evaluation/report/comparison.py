@@ -11,6 +11,7 @@ from evaluation.pictures.architecture import box_words, draw_architecture
 from evaluation.pictures.costs import CostDot, draw_costs
 from evaluation.pictures.front import draw_front, scored_candidates
 from evaluation.pictures.search_progress import draw_search_progress
+from evaluation.report.configurations import configuration_section
 from evaluation.report.history import read_histories
 from evaluation.report.html import Picture, Section, write_report
 from evaluation.report.training import training_section
@@ -27,7 +28,7 @@ def write_comparison_report(
     candidates: Sequence[Mapping[str, Any]] | None = None,
     arch: NamedArch | None = None,
     commands: Sequence[str] = (),
-    config: str = "",
+    configs: Sequence[Mapping[str, Any] | None] = (),
     title: str = "Comparison of person re-identification backbones",
     about: Sequence[str] = (),
     runs: Sequence[Path] = (),
@@ -41,7 +42,7 @@ def write_comparison_report(
             ``flops``.
         arch: the network found, to be drawn.
         commands: the commands that made these results, one a line.
-        config: the resolved configuration, as text.
+        configs: the resolved configuration of each row's run, in their order; None where it has none.
         about: paragraphs in front of the table: the data, the protocol, what the figures do not show.
         runs: the folder of each row's run, in their order; where something was trained in it the page shows how it
             went. None: the page has no trainings.
@@ -82,8 +83,9 @@ def write_comparison_report(
             sections.append(training_section(f"Training of {row.name}", histories, folder / f"training-{number}.png"))
     if commands:
         sections.append(Section("Commands", code="\n".join(commands)))
-    if config:
-        sections.append(Section("Configuration", code=config.rstrip()))
+    settings = configuration_section([row.name for row in rows], configs) if configs else None
+    if settings:
+        sections.append(settings)
     return write_report(path, title, summary_of(rows, len(scored)), sections)
 
 

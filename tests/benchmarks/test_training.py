@@ -21,7 +21,7 @@ def _number(pattern: str, text: str) -> float:
 
 
 def test_small_benchmark():
-    done = run("--networks", "mobilenetv2", "--height", "32", "--batch", "8", "--rounds", "1", "--device", "cpu")
+    done = run("--networks", "mobilenetv2", "--size", "32x16", "--batch", "8", "--rounds", "1", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     bare, loop = (_number(rf"{name} +(\S+) images/s", done.stdout) for name in ("backward", "loop"))
     assert _number(r"ratio +(\S+)", done.stdout) == pytest.approx(loop / bare, rel=0.01)

@@ -24,6 +24,7 @@ SEARCHED = ResultRow(
     input_size=(256, 128),
     train_set="pedestrians (200 identities)",
     run="runs/found",
+    recipe="standard",
 )
 BASELINE = replace(
     SEARCHED,
@@ -101,19 +102,19 @@ def test_a_missing_folder_and_wrong_values_are_named(tmp_path):
 
 def test_the_terminal_table():
     assert comparison_table([SEARCHED, BASELINE]).splitlines() == [
-        "Name       mAP (step) %   Rank-1 %  FLOPs (M)   Params (M)   ms/image",
-        "---------  -------------  --------  ----------  -----------  --------",
-        "found              61.2       80.0      204.3*        2.22*      3.14",
-        "ResNet-18          70.0*      80.0     1000.0        11.00          -",
+        "Name       Recipe    Epochs  Seeds  mAP (step) %   Rank-1 %  FLOPs (M)   Params (M)   ms/image",
+        "---------  --------  ------  -----  -------------  --------  ----------  -----------  --------",
+        "found      standard      60      1          61.2       80.0      204.3*        2.22*      3.14",
+        "ResNet-18  standard      60      1          70.0*      80.0     1000.0        11.00          -",
     ]
 
 
 def test_the_markdown_table():
     assert markdown_table([BASELINE, replace(SEARCHED, name="a|b", notes=("measured once",))]).splitlines() == [
-        "| Name | mAP (step) % | Rank-1 % | FLOPs (M) | Params (M) | ms/image |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-        "| ResNet-18 | **70.0** | 80.0 | 1000.0 | 11.00 | - |",
-        "| a\\|b | 61.2 | 80.0 | **204.3** | **2.22** | 3.14 |",
+        "| Name | Recipe | Epochs | Seeds | mAP (step) % | Rank-1 % | FLOPs (M) | Params (M) | ms/image |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| ResNet-18 | standard | 60 | 1 | **70.0** | 80.0 | 1000.0 | 11.00 | - |",
+        "| a\\|b | standard | 60 | 1 | 61.2 | 80.0 | **204.3** | **2.22** | 3.14 |",
         "",
         "- a|b: measured once",
     ]
@@ -130,13 +131,13 @@ def test_the_markdown_table():
 def test_rows_that_cannot_be_compared_are_said_to_be_so(change, said):
     rows = [SEARCHED, replace(SEARCHED, name="twin", mAP=0.5), replace(BASELINE, **change)]
     table = compare(rows)
-    assert table.best == {(0, 1)}  # of found and twin; the higher mAP of the third row is of another kind
+    assert table.best == {(0, 4)}  # of found and twin; the higher mAP of the third row is of another kind
     assert table.notes[0] == (
         "These rows cannot all be compared; compare only within a group; the best of each group is marked:"
     )
     assert table.notes[1] == "  found, twin: trained on pedestrians (200 identities) at 256x128"
     assert table.notes[2].startswith("  ResNet-18:") and said in table.notes[2]
-    assert said in markdown_table(rows) and "| found | **61.2** | 80.0 |" in markdown_table(rows)
+    assert said in markdown_table(rows) and "| found | standard | 60 | 1 | **61.2** | 80.0 |" in markdown_table(rows)
     assert said in comparison_table(rows) and comparison_table(rows).count("*") == 1
 
 
@@ -172,8 +173,8 @@ def test_marks_are_those_of_each_group_by_itself(rows):
 
 def test_the_only_value_of_a_column_is_no_best():
     slow = replace(BASELINE, latency_ms=7.0)
-    assert 5 not in {place for _, place in compare([SEARCHED, BASELINE]).best}
-    assert {each for each in compare([BASELINE, SEARCHED, slow]).best if each[1] == 5} == {(1, 5)}
+    assert 8 not in {place for _, place in compare([SEARCHED, BASELINE]).best}
+    assert {each for each in compare([BASELINE, SEARCHED, slow]).best if each[1] == 8} == {(1, 8)}
 
 
 def compare_key(row: ResultRow):
@@ -183,14 +184,21 @@ def compare_key(row: ResultRow):
 def test_a_mean_over_seeds_shows_its_spread():
     row = replace(SEARCHED, mAP_spread=0.0123, rank1_spread=0.0, seeds=(0, 1, 2))
     table = compare([row])
-    assert table.cells[0][1:3] == ("61.2 ± 1.2", "80.0 ± 0.0")
+    assert table.cells[0][3:6] == ("0, 1, 2", "61.2 ± 1.2", "80.0 ± 0.0")
     assert table.notes == ("found: mean ± standard deviation over 3 seeds",)
     # A spread is no part of the value: the means print the same, so no Rank-1 is the best.
-    assert {place for _, place in compare([row, replace(SEARCHED, mAP=0.5)]).best} == {1}
+    assert {place for _, place in compare([row, replace(SEARCHED, mAP=0.5)]).best} == {4}
 
 
-def test_epochs_and_seeds_do_not_bar_a_comparison():
-    assert compare([SEARCHED, replace(BASELINE, epochs=90, seed=7)]).notes == ()
+def test_recipe_epochs_and_seeds_do_not_bar_a_comparison():
+    table = compare([SEARCHED, replace(BASELINE, recipe="mlr", epochs=90, seed=7)])
+    assert table.notes == () and table.words == 2
+    assert [cells[1:4] for cells in table.cells] == [("standard", "60", "1"), ("mlr", "90", "7")]
+
+
+def test_what_was_not_trained_has_neither_recipe_nor_epochs():
+    table = compare([replace(SEARCHED, recipe="", epochs=0)])
+    assert table.cells[0][1:4] == ("-", "-", "1")
 
 
 @settings(deadline=None)
@@ -205,11 +213,11 @@ def test_marked_cells_are_the_best(rows):
     """Oracle: from the numbers, with the text only deciding which values look the same."""
     table = compare(rows)
     for place, value, sign in (
-        (1, "mAP", 1),
-        (2, "rank1", 1),
-        (3, "flops", -1),
-        (4, "parameters", -1),
-        (5, "latency_ms", -1),
+        (4, "mAP", 1),
+        (5, "rank1", 1),
+        (6, "flops", -1),
+        (7, "parameters", -1),
+        (8, "latency_ms", -1),
     ):
         known = [getattr(row, value) for row in rows if getattr(row, value) is not None]
         marked = {index for index, column in table.best if column == place}

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from evaluation.pictures.costs import CostDot, draw_costs
+from evaluation.pictures.costs import FRONT, CostDot, along, draw_costs
 from evaluation.pictures.style import KINDS
 from reid.errors import UserError
 
@@ -28,8 +28,9 @@ def _count(picture: np.ndarray, colour) -> int:
 def test_a_panel_of_each_cost(tmp_path):
     picture = imread(draw_costs(DOTS, tmp_path / "two.png", "onnx-cpu-1t"))
     left, right = np.array_split(picture, 2, axis=1)
-    # Two baselines have FLOPs, one of them a latency; the key below each panel has a dot more.
-    for kind, share in (("searched", 1.0), ("baseline", 2 / 3)):
+    # Two baselines have FLOPs, one of them a latency; the legend of both panels stands on the left, with a dot of each.
+    # Tick labels are grey on both sides.
+    for kind, share in (("searched", 1 / 2), ("baseline", 1 / 2)):
         assert _count(right, KINDS[kind]) == pytest.approx(share * _count(left, KINDS[kind]), rel=0.3), kind
 
 
@@ -44,6 +45,40 @@ def test_a_spread_is_a_bar(tmp_path):
     wide = [dataclasses.replace(plain[0], spread=0.05), *plain[1:]]
     dark = [(imread(draw_costs(dots, tmp_path / "a.png"))[..., :3].max(axis=2) < 0.4).sum() for dots in (plain, wide)]
     assert dark[1] > dark[0] + 60
+
+
+def _legend_of(monkeypatch, dots, path) -> list[str]:
+    seen = []
+
+    def keep(figure, path):
+        seen.extend(text.get_text() for legend in figure.legends for text in legend.get_texts())
+        return path
+
+    monkeypatch.setattr("evaluation.pictures.costs.save_figure", keep)
+    draw_costs(dots, path)
+    return seen
+
+
+def test_the_legend_names_kinds_and_the_front(tmp_path, monkeypatch):
+    assert _legend_of(monkeypatch, DOTS, tmp_path / "a.png") == ["found by the search", "baseline", FRONT]
+    assert _legend_of(monkeypatch, DOTS[:1], tmp_path / "a.png") == ["found by the search"]  # no line of one network
+
+
+def test_labels_keep_off_the_line_of_the_front(tmp_path, monkeypatch):
+    seen = {}
+
+    def keep(figure, path):
+        for axes in figure.axes:
+            for text in axes.texts:
+                seen[text.get_text()] = text.get_window_extent().transformed(axes.transData.inverted())
+        return path
+
+    monkeypatch.setattr("evaluation.pictures.costs.save_figure", keep)
+    draw_costs([dataclasses.replace(dot, latency_ms=None) for dot in DOTS], tmp_path / "a.png")
+    front = [(200.0, 60.0), (4000.0, 70.0)]  # the one named baseline is beaten by the one found
+    line = along(front)
+    assert {(200.0, 60.0), (4000.0, 60.0)} < set(line)
+    assert not any(box.contains(*point) for box in seen.values() for point in line)
 
 
 def test_nothing_to_draw(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from evaluation.pictures.gain import GainDot, GainPanel, draw_gain
-from evaluation.pictures.style import INK, KINDS
+from evaluation.pictures.gain import RANDOM_MEAN, WIDEST, GainDot, GainPanel, draw_gain
+from evaluation.pictures.style import DPI, INK, KINDS
 from reid.errors import UserError
 
 DOTS = [
@@ -46,10 +46,26 @@ def test_seeds_have_a_bar_and_random_archs_a_line(tmp_path):
     assert longest["random"] > 100 and longest["searched"] == 0  # pixels in a row
 
 
+def test_the_legend_tells_found_from_random(tmp_path, monkeypatch):
+    seen = []
+
+    def keep(figure, path):
+        seen.extend(text.get_text() for text in figure.legends[0].get_texts())
+        return path
+
+    monkeypatch.setattr("evaluation.pictures.gain.save_figure", keep)
+    draw_gain([GainPanel("a", DOTS[:2]), GainPanel("b", DOTS)], tmp_path / "a.png")
+    assert len(seen) == len(set(seen)) == 5  # each once for both panels
+    assert {"found by the search", "random arch", "baseline", RANDOM_MEAN} < set(seen)
+    assert any("standard deviation over seeds" in word for word in seen)
+
+
 def test_panels(tmp_path):
     one = draw_gain([GainPanel("a", DOTS)], tmp_path / "one.png")
     two = draw_gain([GainPanel("a", DOTS), GainPanel("b", DOTS)], tmp_path / "two.png")
     assert imread(two).shape[1] > 1.5 * imread(one).shape[1]
+    many = draw_gain([GainPanel("a", DOTS * 9)], tmp_path / "many.png")
+    assert imread(many).shape[1] == WIDEST * DPI
     for panels in ([], [GainPanel("a", [])]):
         with pytest.raises(UserError, match="no trained network to draw"):
             draw_gain(panels, tmp_path / "none.png")

@@ -82,6 +82,20 @@ def test_the_front_shows_each_kind_in_its_colour(tmp_path):
     assert has_colour(with_search, ACCENT)  # its Pareto front
 
 
+def test_the_lines_and_dots_of_a_front_are_named(tmp_path, monkeypatch):
+    seen = []
+
+    def keep(figure, path):
+        seen.append([text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()])
+        return path
+
+    monkeypatch.setattr("evaluation.pictures.front.save_figure", keep)
+    draw_search_front(CANDIDATES, tmp_path / "a.png")
+    draw_front(ROWS, tmp_path / "a.png", CANDIDATES)
+    search = ["candidate", "Pareto front: best at no more of this cost"]
+    assert seen == [search, ["found by the search", "baseline", *search]]
+
+
 def test_the_front_needs_a_row_and_writes_nothing_without(tmp_path):
     with pytest.raises(UserError, match="at least one run"):
         draw_front([], tmp_path / "front.png")

@@ -72,7 +72,7 @@ def test_the_comparison_page(read_page, tmp_path):
         [*CANDIDATES, {"trial": 9, "score": None, "flops": 1}],
         NamedArch("MobileNetV2", mobilenet_v2()),
         ["python tools/search.py --flops 6M"],
-        "epochs: 3\n",
+        [{"epochs": 3, "seed": 0}, {"epochs": 4, "seed": 0}],
         about=("Synthetic pedestrians.",),
     )
     page = read_page(path)
@@ -82,7 +82,7 @@ def test_the_comparison_page(read_page, tmp_path):
     drawn = [tmp_path / "pictures" / f"{name}.png" for name in ("front", "latency", "search_progress", "architecture")]
     assert page.pictures == [picture.read_bytes() for picture in drawn]
     cells = [cell.rstrip("*") for line in comparison_table(ROWS).splitlines()[2:] for cell in re.split(r"\s{2,}", line)]
-    assert page.all("td") == [cell.strip() for cell in cells]
+    assert page.all("td") == [*(cell.strip() for cell in cells), "epochs", "3", "4"]
     assert "9 candidates with a score, of 10 tried." in page.all("figcaption")
 
 

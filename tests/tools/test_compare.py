@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 
 import pytest
+import yaml
 
 from evaluation.repeats import mean_row
 from evaluation.result_row import ResultRow, read_result, write_result
+from reid.config import config_to_dict, load_config
 from reid.engine.checkpoint import save_weights
+from reid.engine.recipe import Recipe
 from reid.engine.run_folder import append_metrics
+from reid.engine.scaling import at_epochs
 from supernet.catalog import build, find_network, spec_to_dict
 from tools.jobs.compare import compare
+from tools.jobs.experiment import RECIPES
 
 ROW = ResultRow("resnet18", "baseline", 0.5, 0.7, 10**8, 10**7, 1e4, 2, 0, (64, 32), "persons", "runs/x")
+RECIPE = config_to_dict(at_epochs(load_config(Recipe, RECIPES / "mlr.yaml"), 2))
 COMMAND = "python tools/retrain.py --arch resnet18 --repeats 2"
 
 
@@ -27,7 +34,7 @@ def runs(tmp_path):
         write_result(folder, row)
         append_metrics(folder, {"epoch": 1, "loss": 2.0})
         (folder / "score.json").write_text(json.dumps({"command": COMMAND, "commit": "abc"}))
-        (folder / "config.yaml").write_text("seed: 0\n")
+        (folder / "config.yaml").write_text(yaml.safe_dump({"seed": 0, "recipe": RECIPE}))
         save_weights(folder / "last.safetensors", build(spec), spec_to_dict(spec))
     write_result(tmp_path / "mean", mean_row(rows[1:]))
     return [tmp_path / "mean", tmp_path / "once"]
@@ -36,10 +43,41 @@ def runs(tmp_path):
 def test_a_mean_over_seeds_beside_a_single_run(runs, tmp_path, capsys):
     compare(runs, None, tmp_path / "out", measure=False)
     page, table = (tmp_path / "out" / "report.html").read_text(), (tmp_path / "out" / "table.md").read_text()
-    assert "| resnet18 | **55.0 ± 7.1** | 70.0 ± 0.0 |" in table and "| resnet18 | 50.0 | 70.0 |" in table
+    assert "| resnet18 | mlr | 2 | 0, 1 | **55.0 ± 7.1** | 70.0 ± 0.0 |" in table
+    assert "| resnet18 | mlr | 2 | 0 | 50.0 | 70.0 |" in table
     assert "55.0 ± 7.1*" in capsys.readouterr().out
     assert page.count(COMMAND) == 1  # two runs, one command
-    assert page.count("<h2>Training of resnet18</h2>") == 2 and "seed: 0" in page
+    assert page.count("<h2>Training of resnet18</h2>") == 2
+    assert "All settings are the same but for networks and seeds." in page
+    assert "<details><summary>What all of them have in common</summary>" in page
+
+
+def test_the_settings_that_differ_are_a_table(runs, tmp_path, read_page):
+    """A key that came up after the older run was written has its default there."""
+    for run, rest in ((runs[1], "recipe: {epochs: 2}"), (runs[0] / "seed-0", "recipe: {epochs: 2, precision: fp16}")):
+        (run / "config.yaml").write_text(f"seed: 0\ndata: {{name: synthetic}}\n{rest}\n")
+    compare(runs, None, tmp_path / "out", measure=False)
+    page = read_page(tmp_path / "out" / "report.html")
+    at = page.all("td").index("recipe.precision")
+    assert page.all("td")[at:] == ["recipe.precision", "fp16", "fp32"]
+    assert "name: synthetic" in page.all("code")[-1]
+
+
+def test_a_configuration_of_another_version_stands_as_it_is(runs, tmp_path):
+    (runs[1] / "config.yaml").write_text("recipe: {no_longer: 1}\n")
+    compare(runs, None, tmp_path / "out", measure=False)
+    assert "recipe.no_longer" in (tmp_path / "out" / "report.html").read_text()
+    assert "| resnet18 | - | 2 |" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_the_rows_as_numbers(runs, tmp_path):
+    compare(runs, None, tmp_path / "out", measure=False)
+    with (tmp_path / "out" / "table.csv").open(newline="") as file:
+        mean, once = csv.DictReader(file)
+    assert (mean["seeds"], float(mean["mAP"]), once["seeds"], once["mAP"], once["mAP_spread"]) == (
+        "0 1", pytest.approx(0.55), "0", "0.5", "",
+    )  # fmt: skip
+    assert (once["recipe"], once["flops"], once["height"], once["width"]) == ("mlr", "100000000", "64", "32")
 
 
 def test_time_is_measured_for_both(runs, tmp_path, capsys):

@@ -110,7 +110,7 @@ IMAGES = torch.randn(3, 3, 64, 32, generator=torch.Generator().manual_seed(1))
 def test_the_vectors_are_torchreids(network, tmp_path, call, refused):
     state = {f"module.{name}": value for name, value in network.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 150}, tmp_path / "model.pth.tar-150")
-    arguments = tmp_path / "model.pth.tar-150", "--out", tmp_path / "run", "--size", 64, 32
+    arguments = tmp_path / "model.pth.tar-150", "--out", tmp_path / "run", "--size", "64x32"
     done = call("import_torchreid", *arguments, tiny=False)
     assert "network: osnet_x0_25-torchreid, 512 numbers, 64x32" in done.out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import re
@@ -102,6 +103,10 @@ def test_report_and_table(run):
     tuned = f"{BEST} (inherited, trained on for 2 epochs)"
     for name in (BEST, "mobilenetv2", "resnet18", tuned, f"{BEST} inherited", "tiny largest"):
         assert name in page and name in table
+    rows = list(csv.DictReader((run / "compare" / "table.csv").open(newline="")))
+    assert [row["epochs"] for row in rows] == ["1", "1", "1", "2", "", ""]
+    assert [row["recipe"] for row in rows] == [*["standard, changed"] * 4, "", ""]
+    assert "<td>recipe.epochs</td>" in page and "Without a configuration of a training" in page
     assert len(re.findall(r"data:image/png;base64,", page)) >= 2
     row = read_result(run / "retrain-resnet18")
     assert f"| {100 * row.mAP:.1f} |" in table.replace("**", "")

@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from evaluation.comparison import comparison_table, markdown_table
+from evaluation.comparison_csv import csv_table
 from evaluation.report.comparison import write_comparison_report
 from evaluation.report.history import training_folders
 from evaluation.report.html import REPORT
-from evaluation.report.training import command_of, config_of
+from evaluation.report.training import command_of
 from evaluation.result_row import ResultRow, read_result
 from reid.engine.checkpoint import read_about
-from reid.engine.run_folder import WEIGHTS
-from reid.files import read_json, write_text
+from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.errors import UserError
+from reid.files import read_json, read_yaml, write_text
 from search.history import read_candidates
 from search.latency import measure_latency
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
 from tools.jobs.opening import shown
 from tools.jobs.ownership import check_owner
+from tools.jobs.recipe_words import saved_recipe_name
+from tools.jobs.saved_config import read_saved
+
+TABLE, CSV = "table.md", "table.csv"
 
 
 def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool = True) -> Path:
-    """Prints the table of ``runs`` and writes it as a report page and as Markdown into ``out``; returns the page's
-    path.
+    """Prints the table of ``runs`` and writes it as a report page, as Markdown and as CSV into ``out``; returns
+    the page's path.
 
     Raises:
         UserError: a run has no result yet, or ``out`` holds another tool's run.
     """
     check_owner(out)
-    rows = [read_result(run) for run in runs]
+    configs = [_config(run) for run in runs]
+    rows = [_with_recipe(read_result(run), config) for run, config in zip(runs, configs, strict=True)]
     if measure:
         rows = _with_fresh_latency(rows, runs)
     candidates, arch = _search_results(search)
@@ -44,12 +52,29 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
         candidates=candidates,
         arch=arch,
         commands=_commands(runs),
-        config=config_of(runs[0]),
+        configs=configs,
         runs=runs,
     )
-    write_text(out / "table.md", markdown_table(rows) + "\n")
+    write_text(out / TABLE, markdown_table(rows) + "\n")
+    write_text(out / CSV, csv_table(rows))
     print(comparison_table(rows))
     return Path(shown(page))
+
+
+def _config(run: Path) -> dict[str, Any] | None:
+    """The resolved configuration of a run, of a repeated one that of its first seed; None where nothing was trained."""
+    path = training_folders(run)[0] / CONFIG
+    if not path.exists():
+        return None
+    try:
+        return read_saved(path)  # what came up later has its default, and is no difference
+    except UserError:
+        return read_yaml(path)  # of another version of the code: as it stands
+
+
+def _with_recipe(row: ResultRow, config: Mapping[str, Any] | None) -> ResultRow:
+    """Results from before rows had a recipe are told it by their run's configuration."""
+    return row if row.recipe else dataclasses.replace(row, recipe=saved_recipe_name(config))
 
 
 def _with_fresh_latency(rows: list[ResultRow], runs: Sequence[Path]) -> list[ResultRow]:

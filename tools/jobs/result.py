@@ -68,6 +68,7 @@ def score_on_test(
     epochs: int,
     seed: int,
     train_set: str,
+    recipe: str = "",
     notes: tuple[str, ...] = (),
     wanted: Wanted = Wanted(),
     splits: Sequence[Source] = (),
@@ -95,6 +96,7 @@ def score_on_test(
         train_set=train_set,
         run=str(run),
         test_set=_test_set(source, features, evaluation.protocol, 1 + len(splits)),
+        recipe=recipe,
         notes=notes,
     )
     write_scores(run, evaluation, features, wanted, epochs, row)

@@ -35,6 +35,7 @@ from tools.jobs.looks import held_out, holdout_monitor
 from tools.jobs.opening import shown, tell_estimate
 from tools.jobs.ownership import training_in
 from tools.jobs.provenance import run_config
+from tools.jobs.recipe_words import recipe_name
 from tools.jobs.result import score_on_test
 from tools.jobs.retrain_words import announce_training, taken_back, trained_on_words
 from tools.jobs.teacher import load_teacher, save_classifier
@@ -178,6 +179,7 @@ def _score(
         epochs=_epochs(job.out),
         seed=job.seed,
         train_set=trained_on,
+        recipe=recipe_name(job.experiment.retrain),
         notes=notes,
     )
 

@@ -77,6 +77,19 @@ def _host(tensor: torch.Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
+def _dispatches_new_tensors() -> bool:
+    seen = []
+
+    class Seeing(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    with Seeing():
+        torch.tensor([1.0], device=META)
+    return bool(seen)
+
+
 @pytest.fixture(autouse=True)
 def no_autocast_on_meta(monkeypatch):
     real = torch.autocast
@@ -251,6 +264,10 @@ WAITS = {
 
 @pytest.mark.parametrize("waits", WAITS.values(), ids=WAITS)
 def test_what_waits_is_caught(waits):
+    if waits is WAITS["numbers"] and not _dispatches_new_tensors():
+        pytest.skip(
+            "this torch (2.11) makes tensors of numbers where no mode sees it: the GPU's test alone guards that"
+        )
     with NoWaiting(), pytest.raises((RuntimeError, AssertionError)):
         waits(torch.empty(4, device=META))
     waits(torch.ones(4))  # and is nothing wrong on the CPU

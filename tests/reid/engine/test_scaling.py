@@ -25,6 +25,8 @@ STEPS = 10
         ScheduleConfig(name="step", step_size=20, gamma=0.5),
         ScheduleConfig(name="cosine", warmup=10, flat=0.3, final=0.01),
         ScheduleConfig(name="constant", warmup=20),
+        ScheduleConfig(name="constant", cool_down=20),
+        ScheduleConfig(name="cosine", planned=200, cool_down=10),
     ],
     ids=lambda schedule: schedule.name,
 )

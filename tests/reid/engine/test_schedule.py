@@ -122,8 +122,37 @@ def test_factor_never_leaves_its_range(name, warmup, start, final, flat, epoch):
 
 
 @pytest.mark.parametrize(
+    ("epoch", "factor"),
+    [(0, 0.01), (10, 1.0), (90, 1.0), (92.5, 0.775), (95, 0.55), (100, 0.1)],
+)
+def test_warmup_stable_decay(epoch, factor):
+    schedule = ScheduleConfig("constant", warmup=10, cool_down=10, final=0.1)
+    assert rate_factor(schedule, epoch, 100, 50) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("name", ["constant", "multistep", "step", "cosine"])
+def test_ended_early(name):
+    """Until then the curve of the whole training; then a straight line from there to the end's rate."""
+    whole = ScheduleConfig(name, warmup=5, milestones=(40,), final=0.02)
+    ended = ScheduleConfig(name, warmup=5, milestones=(40,), final=0.02, planned=100, cool_down=4)
+    for epoch in (0, 2.5, 39, 41, 60):
+        assert rate_factor(ended, epoch, 64, 50) == rate_factor(whole, epoch, 100, 50)
+    there = rate_factor(whole, 60, 100, 50)
+    for done in (0.25, 0.5, 1.0):
+        expected = there + (0.02 - there) * done
+        assert rate_factor(ended, 60 + 4 * done, 64, 50) == pytest.approx(expected)
+
+
+def test_a_cool_down_as_long_as_the_training():
+    schedule = ScheduleConfig("constant", cool_down=20)
+    assert rate_factor(schedule, 0, 10, 50) == 1.0 and rate_factor(schedule, 5, 10, 50) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
     ("data", "message"),
     [
+        ({"planned": 0}, "planned"),
+        ({"cool_down": -1}, "cool_down"),
         ({"warmup": 1, "warmup_steps": 100}, r"warmup \(epochs\) and warmup_steps \(iterations\) are both given"),
         ({"flat": 1.0}, "flat"),
         ({"step_size": 0}, "step_size"),

@@ -208,7 +208,10 @@ def test_what_is_published_tells_nothing_of_the_machine(setup, tmp_path):
     assert files == {"results.json", "table.md", "front.png", *(f"{log}.jsonl" for log in logs)}
     data = json.loads((folder / "results.json").read_text())
     assert [seed["log"] for seed in data["rows"][0]["seeds"]] == [f"logs/base-s{seed}.jsonl" for seed in range(3)]
-    assert data["rows"][0]["mAP"] == pytest.approx(statistics.fmean(BASE)) and "`logs/base-s1.jsonl`" in page
+    assert (
+        data["rows"][0]["mAP"] == pytest.approx(statistics.fmean(BASE))
+        and "[`logs/base-s1.jsonl`](logs/base-s1.jsonl)" in page
+    )
     for path in folder.rglob("*.*"):
         if path.is_file() and path.suffix != ".png":
             assert str(tmp_path) not in path.read_text() and "/tmp" not in path.read_text(), path

@@ -16,6 +16,7 @@ class Block:
         headers, lines: of a table, as text.
         words: how many of its columns, from the left, are words; the others are figures.
         code: the columns that are commands or paths.
+        links: those of them that lead to a file beside the text.
         points: a list.
         note: a last paragraph.
     """
@@ -26,6 +27,7 @@ class Block:
     lines: tuple[tuple[str, ...], ...] = ()
     words: int = 1
     code: frozenset[int] = frozenset()
+    links: frozenset[int] = frozenset()
     points: tuple[str, ...] = ()
     note: str = ""
 
@@ -44,9 +46,10 @@ def _parts(block: Block) -> list[str]:
 def _table(block: Block) -> str:
     """Figures are put to the right."""
     rule = ["---" if place < block.words else "---:" for place in range(len(block.headers))]
-    lines = ([_cell(cell, place in block.code) for place, cell in enumerate(line)] for line in block.lines)
+    lines = ([_cell(block, place, cell) for place, cell in enumerate(line)] for line in block.lines)
     return "\n".join("| " + " | ".join(line) + " |" for line in (block.headers, rule, *lines))
 
 
-def _cell(text: str, code: bool) -> str:
-    return (f"`{text}`" if code else text).replace("|", "\\|")
+def _cell(block: Block, place: int, text: str) -> str:
+    shown = (f"`{text}`" if place in block.code else text).replace("|", "\\|")
+    return f"[{shown}]({text})" if place in block.links else shown

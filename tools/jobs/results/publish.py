@@ -68,7 +68,7 @@ def publish(setup: Setup, folder: Path) -> Path:
             _copy_step(setup, step, folder / LOGS)
     for file in sorted((setup.places.out / "archs").glob("*.yaml")):
         _copy(file, folder / "archs" / file.name)
-    return write_text(folder / TABLE, portable(to_markdown(write_up(setup, rows, log))))
+    return write_text(folder / TABLE, portable(to_markdown(write_up(setup, rows, log, linked=True))))
 
 
 def _copy_step(setup: Setup, step: Step, folder: Path) -> None:

@@ -24,10 +24,12 @@ WITHIN = 1.5
 """Points of mAP that a row may be from the published one and still be called the same."""
 
 
-def write_up(setup: Setup, rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str]) -> list[Block]:
+def write_up(
+    setup: Setup, rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str], linked: bool = False
+) -> list[Block]:
     """All there is to say; parts without anything in them are left out, and nothing stands there that was not measured.
 
-    ``log`` says where a training's log is."""
+    ``log`` says where a training's log is; ``linked``, that this is a path from where the text will be."""
     main = [row for row in rows if not row.lever]
     parts = [
         rows_part(setup, main),
@@ -36,7 +38,7 @@ def write_up(setup: Setup, rows: Sequence[Figures], log: Callable[[Figures, Seed
         _gains(setup, rows),
         _rankings(setup),
         _published(setup),
-        _made_by(rows, log),
+        _made_by(rows, log, linked),
     ]
     return [part for part in parts if part is not None]
 
@@ -121,14 +123,16 @@ def _published(setup: Setup) -> Block | None:
     return Block("Published by others, not measured here", about, headers, tuple(lines), words=3)
 
 
-def _made_by(rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str]) -> Block | None:
+def _made_by(rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str], linked: bool) -> Block | None:
     if not rows:
         return None
     headers = ("row", "seed", "command", "commit", "log")
     lines = (
         (row.name, str(seed.seed), seed.command, seed.commit, log(row, seed)) for row in rows for seed in row.seeds
     )
-    return Block("How each row was made", headers=headers, lines=tuple(lines), words=5, code=frozenset({2, 4}))
+    links = frozenset({4}) if linked else frozenset()
+    heading = "How each row was made"
+    return Block(heading, headers=headers, lines=tuple(lines), words=5, code=frozenset({2, 4}), links=links)
 
 
 def log_of(row: Figures, seed: SeedRun) -> str:

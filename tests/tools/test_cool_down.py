@@ -1,0 +1,99 @@
+"""``tools/retrain.py --cool-down``: an interrupted training is ended early."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from evaluation.result_row import read_result
+from reid.engine.run_folder import read_metrics
+from reid.files import read_yaml
+
+SHORT = ("retrain.schedule.warmup=0", "retrain.schedule.final=0.1", "retrain.checkpoint_every=1")
+
+
+@pytest.fixture
+def train(call, tmp_path):
+    """Trains for four epochs, or what the options say, with the demo's data made small (``call``)."""
+
+    def run(out: Path, *options: object, epochs: int = 4):
+        settings = [part for each in SHORT for part in ("--set", each)]
+        return call("retrain", "--arch", "mobilenetv2", "--epochs", epochs, "--out", out, *settings, *options)
+
+    return run
+
+
+def _state(run: Path) -> str:
+    files = sorted(path for path in run.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(str(path).encode() + path.read_bytes() for path in files)).hexdigest()
+
+
+@pytest.fixture
+def interrupted(train, tmp_path, monkeypatch) -> Path:
+    """A training of four epochs that was killed in its third."""
+    import reid.engine.trainer as trainer
+
+    real = trainer.run_epoch
+
+    def killed(step, batches, epoch, *rest):
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return real(step, batches, epoch, *rest)
+
+    run = tmp_path / "whole"
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "run_epoch", killed)
+        assert train(run).code != 0
+    assert [record["epoch"] for record in read_metrics(run)] == [1, 2]
+    return run
+
+
+def test_goes_on_from_there_with_a_falling_rate(train, interrupted, tmp_path):
+    before, ended = _state(interrupted), tmp_path / "ended"
+    done = train(ended, "--cool-down", interrupted, "--cool-down-epochs", 2)
+    assert done.code == 0, done.err
+    assert _state(interrupted) == before
+    old, new = read_metrics(interrupted), read_metrics(ended)
+    assert new[:2] == old and [record["epoch"] for record in new] == [1, 2, 3, 4]
+    config = read_yaml(ended / "config.yaml")
+    rate, schedule = config["recipe"]["optimizer"]["lr"], config["recipe"]["schedule"]
+    assert schedule["planned"] == 4 and schedule["cool_down"] == 2 and config["recipe"]["epochs"] == 4
+    # The middle of a cosine from 1 to 0.1 is 0.55; a straight line from there ends at 0.1.
+    assert old[-1]["lr"] / rate > 0.55 > new[2]["lr"] / rate > new[3]["lr"] / rate > 0.1
+    row = read_result(ended)
+    assert row.epochs == 4 and "cooled down over 2 epochs after 2 of 4" in row.notes
+    assert "cooled down" in row.name
+
+
+def test_can_be_interrupted_itself(train, interrupted, tmp_path):
+    whole, broken = tmp_path / "ended", tmp_path / "broken"
+    assert train(whole, "--cool-down", interrupted, "--cool-down-epochs", 2).code == 0
+    assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 2).code == 0
+    (broken / "checkpoint.pt").unlink()  # as if killed before the first epoch of its own
+    assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 2, "--resume").code == 0
+    ours, theirs = (load_file(run / "last.safetensors") for run in (whole, broken))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 3, "--resume").code == 2
+
+
+def test_the_interrupted_one_can_still_go_on(train, interrupted, tmp_path):
+    assert train(tmp_path / "ended", "--cool-down", interrupted).code == 0
+    assert train(interrupted, "--resume").code == 0
+    assert [record["epoch"] for record in read_metrics(interrupted)] == [1, 2, 3, 4]
+
+
+def test_refusals(train, interrupted, refused, tmp_path):
+    out = tmp_path / "ended"
+    for options, epochs, message in (
+        (("--cool-down", tmp_path / "none"), 4, "no run is there"),
+        (("--cool-down", interrupted), 2, "all of this recipe's 2; give --epochs"),
+        (("--cool-down", interrupted, "--cool-down-epochs", 0), 4, "must be at least 1"),
+        (("--cool-down", interrupted, "--repeats", 2), 4, "leave --repeats out"),
+        (("--cool-down", interrupted, "--seed", 5), 4, "seed: 0 then, 5 now"),
+    ):
+        refused(train(out, *options, epochs=epochs), message)
+        assert not (out / "checkpoint.pt").exists()

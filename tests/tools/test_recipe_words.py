@@ -1,0 +1,38 @@
+"""What a recipe is called: its file's name at any length, and said to be changed where it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reid.config import config_to_dict, load_config
+from reid.engine.recipe import Recipe
+from reid.engine.scaling import at_batch, at_epochs
+from tools.jobs.experiment import RECIPES, load_experiment
+from tools.jobs.recipe_words import recipe_name, saved_recipe_name
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_has_its_name_at_any_length(path):
+    recipe = load_config(Recipe, path)
+    for same in (recipe, at_epochs(recipe, 28), replace(recipe, compile=True, keep_best=True)):
+        assert recipe_name(same) == path.stem
+    assert saved_recipe_name({"recipe": config_to_dict(recipe)}) == path.stem
+
+
+def test_what_changes_a_recipe_is_said():
+    standard = load_config(Recipe, RECIPES / "standard.yaml")
+    for changed in (replace(standard, precision="bf16"), at_batch(standard, 32, 4)):
+        assert recipe_name(changed) == "standard, changed"
+    assert recipe_name(Recipe()) == recipe_name(replace(standard, source="mine")) == "own"
+
+
+def test_the_recipe_of_an_experiment():
+    given = load_experiment(RECIPES.parent / "market1501.yaml", recipe="mlr", epochs=5)
+    assert recipe_name(given.retrain) == "mlr"
+
+
+def test_runs_that_have_none():
+    for config in (None, {}, {"recipe": {"no_longer": 1}}):
+        assert saved_recipe_name(config) == ""

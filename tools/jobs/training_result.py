@@ -1,0 +1,49 @@
+"""What the tools that train say at their end: where everything is, and what may be compared with it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from evaluation.comparison import comparable
+from evaluation.report.history import training_folders
+from evaluation.report.html import REPORT
+from evaluation.report.training import CURVES
+from evaluation.result_row import RESULT, ResultRow, read_result
+from reid.errors import UserError
+
+LOG = "metrics.jsonl"
+
+MOST = 7
+"""Runs that the command for a comparison names beside the new one, the newest of them: a line is to be read."""
+
+
+def tell_training(run: Path, result: str, following: str) -> None:
+    """Prints ``result``, the picture and the log of a run, the command that comes next, and the page."""
+    logs = [str(folder / LOG) for folder in training_folders(run) if (folder / LOG).exists()]
+    print(result)
+    print(f"curves: {run / CURVES}; log: {', '.join(logs)}")
+    print(f"next: {following}")
+    print(f"report: {run / REPORT}")
+
+
+def comparing_command(run: Path) -> str:
+    """What puts ``run`` beside the runs of its parent's folder that can be compared with it."""
+    return shlex.join(["python", "tools/compare.py", str(run), *map(str, _beside(run))])
+
+
+def _beside(run: Path) -> list[Path]:
+    row = read_result(run)
+    found = [
+        (path.stat().st_mtime, path.parent)
+        for path in run.parent.glob(f"*/{RESULT}")
+        if path.parent.name != run.name and (other := _row(path.parent)) and comparable([row, other])
+    ]
+    return [path for _, path in sorted(found, reverse=True)[:MOST]]
+
+
+def _row(run: Path) -> ResultRow | None:
+    try:
+        return read_result(run)
+    except UserError:  # of another version of the code
+        return None

@@ -1,0 +1,36 @@
+"""``--size HxW``: how every tool is told the size of images."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+SIZE = "--size"
+
+
+def add_size(parser: argparse.ArgumentParser, help: str, default: tuple[int, int] | None = None, *also: str) -> None:
+    """The option, read as ``(height, width)`` in pixels into ``size``; ``also`` are older spellings of it.
+
+    The parser must be given the arguments as ``joined`` writes them where an older spelling had two numbers.
+    """
+    parser.add_argument(SIZE, *also, dest="size", type=parse_size, default=default, metavar="HxW", help=help)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``(256, 128)`` of ``"256x128"``."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None or not (int(match[1]) and int(match[2])):
+        raise argparse.ArgumentTypeError(f"'{text}': give height and width in pixels, as in 256x128")
+    return int(match[1]), int(match[2])
+
+
+def joined(arguments: Sequence[str] | None, *options: str) -> list[str]:
+    """The arguments (those of the process for None) with ``--size 256 128``, as it once was, in one word."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for place, word in enumerate(words):
+        height, width = (*words[place + 1 : place + 3], "", "")[:2]
+        if word in (SIZE, *options) and height.isdecimal() and width.isdecimal():
+            words[place + 1 : place + 3] = [f"{height}x{width}"]
+    return words
