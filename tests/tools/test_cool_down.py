@@ -21,8 +21,8 @@ def train(call, tmp_path):
     """Trains for four epochs, or what the options say, with the demo's data made small (``call``)."""
 
     def run(out: Path, *options: object, epochs: int = 4):
-        settings = [part for each in SHORT for part in ("--set", each)]
-        return call("retrain", "--arch", "mobilenetv2", "--epochs", epochs, "--out", out, *settings, *options)
+        settings = [part for each in (*SHORT, f"retrain.epochs={epochs}") for part in ("--set", each)]
+        return call("retrain", "--arch", "mobilenetv2", "--out", out, *settings, *options)
 
     return run
 
