@@ -9,7 +9,7 @@ from evaluation.protocols import Calibration, Protocol
 from evaluation.threshold import halve_identities
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
-from reid.files import read_yaml
+from reid.files import expecting, read_yaml
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
 from tools.jobs.opening import shown
@@ -68,7 +68,8 @@ def never_trained_on(run: Path, source: Source, config: DataConfig, supernet: bo
     data = saved.get("data") if isinstance(saved, dict) else None
     if not isinstance(data, dict):
         return False
-    trained = [saved.get("dataset"), *(each.get("name") for each in data.get("also_train") or ())]
+    with expecting(run / CONFIG):
+        trained = [saved.get("dataset"), *(each.get("name") for each in data.get("also_train") or ())]
     if source.dataset.name.split("-")[0] not in {str(name).split("-")[0] for name in trained}:
         return True
     alike = all(data.get(key) == getattr(config, key) for key in ("train_identities", "holdout_identities"))

@@ -17,9 +17,10 @@ from evaluation.report.training import command_of, config_of
 from evaluation.result_row import ResultRow, read_result
 from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import WEIGHTS
-from reid.files import read_json, write_text
+from reid.files import write_text
 from search.history import read_candidates
 from search.latency import measure_latency
+from search.summary import chosen_files
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
 from tools.jobs.opening import shown
@@ -70,8 +71,8 @@ def _search_results(search: Path | None) -> tuple[list[dict] | None, NamedArch |
     if search is None:
         return None, None
     candidates = [dataclasses.asdict(candidate) for candidate in read_candidates(search / "candidates.jsonl")]
-    best = read_json(search / "search.json").get("best") or []
-    return candidates, load_arch(search / best[0]["file"]) if best else None
+    files = chosen_files(search)
+    return candidates, load_arch(files[0]) if files else None
 
 
 def _commands(runs: Sequence[Path]) -> list[str]:
