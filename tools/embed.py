@@ -19,6 +19,7 @@ from reid.errors import UserError
 from tools.cli import add_device, check_folder, run_tool
 from tools.jobs.embed import embed_files, images_in, nearest_files, save_vectors
 from tools.jobs.opening import shown
+from tools.jobs.sizes import check_size
 
 TOP = 10
 
@@ -55,8 +56,8 @@ def _check_options(read: argparse.Namespace) -> None:
         raise UserError("say what is wanted: --out FILE.npz, or --query IMG")
     if read.top is not None and (read.query is None or read.top < 1):
         raise UserError(f"--top {read.top}: is for --query, and at least 1")
-    if read.input_size is not None and min(read.input_size) < 1:
-        raise UserError(f"--input-size {read.input_size[0]} {read.input_size[1]}: must be of at least 1")
+    if read.input_size is not None:
+        check_size("--input-size", tuple(read.input_size))
     if read.out is not None:
         if read.out.suffix != ".npz":
             raise UserError(f"--out {read.out}: must end in .npz")
@@ -64,4 +65,4 @@ def _check_options(read: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again")
+    run_tool(main, again="give the command again", less="give a smaller --input-size where the network leaves it open")

@@ -19,6 +19,7 @@ from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.latency import measure_space
 from tools.jobs.latency_kit import import_kit, make_kit
 from tools.jobs.opening import shown
+from tools.jobs.sizes import parse_size
 
 OUT = Path("runs/latency")
 
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--out", type=Path, default=OUT, metavar="FOLDER", help=f"of picture and report (default: {OUT})"
     )
     parser.add_argument(
-        "--size", type=_size, metavar="HxW", help="input size, for example 256x128 (default: the space's)"
+        "--size", type=parse_size, metavar="HxW", help="input size, for example 256x128 (default: the space's)"
     )
     other = parser.add_argument_group("another machine").add_mutually_exclusive_group()
     other.add_argument("--kit", type=Path, metavar="FOLDER", help="write what it measures with")
@@ -68,13 +69,6 @@ def _space(read: argparse.Namespace) -> Space:
     return load_space(experiment.space).at(read.size or experiment.search.cost_input_size or experiment.input_size)
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise argparse.ArgumentTypeError(f"'{text}': give height and width such as 256x128")
-    return int(height), int(width)
-
-
 def _several(text: str) -> int:
     if not text.isdecimal() or int(text) < 2:
         raise argparse.ArgumentTypeError(f"'{text}': give a whole number from 2 on")
@@ -82,4 +76,4 @@ def _several(text: str) -> int:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="the same command goes on; a kit is begun anew")
+    run_tool(main, again="the same command goes on; a kit is begun anew", less="give a smaller --size")
