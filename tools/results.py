@@ -17,6 +17,7 @@ if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and imp
     print("error: fvcore is not installed: pip install fvcore", file=sys.stderr)
     sys.exit(2)
 
+from reid.errors import UserError  # noqa: E402
 from tools.cli import add_device, check_folder, run_tool  # noqa: E402
 from tools.jobs.opening import shown  # noqa: E402
 from tools.jobs.results.job import Ask, run_results  # noqa: E402
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of the data set, as for the other tools")
     add_device(parser)
     parser.add_argument("--minutes", type=float, metavar="M", help="end after so long (default: when all is done)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="steps that run side by side (default: 1)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="steps that run side by side (default: 1)")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="these steps or rows, and what they need, alone"
     )
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--step", choices=("latency",), help="do this step in this process, and nothing else")
     read = parser.parse_args(arguments)
+    _check_options(read)
     read.plan = find_plan(read.plan)
     places = Places(read.out or Path("runs/results") / read.plan.stem)
     if not read.status:
@@ -63,10 +65,21 @@ def main(arguments: list[str] | None = None) -> None:
     elif read.step:
         print(f"latencies: {shown(measure_latencies(setup))}")
     else:
-        code = run_results(setup, Ask(read.minutes, read.jobs, read.only))
+        code = run_results(setup, Ask(read.minutes, 1 if read.jobs is None else read.jobs, read.only))
         if code:
             sys.exit(code)
 
 
+def _check_options(read: argparse.Namespace) -> None:
+    """Raises UserError where two things are asked for at once, or an option would be of no account."""
+    alone = [option for option in ("status", "publish", "step") if getattr(read, option)]
+    if len(alone) > 1:
+        raise UserError(f"--{alone[0]} and --{alone[1]}: each does nothing else; give one of the two")
+    running = [option for option in ("minutes", "jobs") if getattr(read, option) is not None]
+    running += ["only"] if read.only and alone != ["status"] else []
+    if alone and running:
+        raise UserError(f"--{running[0]} is of running steps, and --{alone[0]} runs none; leave one of the two out")
+
+
 if __name__ == "__main__":
-    run_tool(main, again="the same command goes on")
+    run_tool(main, again="the same command goes on", less="run fewer steps side by side (--jobs 1)")
