@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of the data set, as for the other tools")
     add_device(parser)
     parser.add_argument("--minutes", type=float, metavar="M", help="end after so long (default: when all is done)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="steps that run side by side (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="steps that run side by side (default: 1)")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="these steps or rows, and what they need, alone"
     )
@@ -65,20 +65,19 @@ def main(arguments: list[str] | None = None) -> None:
     elif read.step:
         print(f"latencies: {shown(measure_latencies(setup))}")
     else:
-        code = run_results(setup, Ask(read.minutes, 1 if read.jobs is None else read.jobs, read.only))
+        code = run_results(setup, Ask(read.minutes, read.jobs, read.only))
         if code:
             sys.exit(code)
 
 
 def _check_options(read: argparse.Namespace) -> None:
-    """Raises UserError where two things are asked for at once, or an option would be of no account."""
+    """Raises UserError where two things are asked for that each are done alone.
+
+    ``--jobs``, ``--minutes`` and ``--only`` may stand beside them: a command is often given again with one more option.
+    """
     alone = [option for option in ("status", "publish", "step") if getattr(read, option)]
     if len(alone) > 1:
         raise UserError(f"--{alone[0]} and --{alone[1]}: each does nothing else; give one of the two")
-    running = [option for option in ("minutes", "jobs") if getattr(read, option) is not None]
-    running += ["only"] if read.only and alone != ["status"] else []
-    if alone and running:
-        raise UserError(f"--{running[0]} is of running steps, and --{alone[0]} runs none; leave one of the two out")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ PLAN = ("--plan", "configs/results/rehearsal.yaml")
         (("--status", "--publish", "there"), "--status and --publish: each does nothing else; give one of the two"),
         (("--status", "--step", "latency"), "--status and --step: "),
         (("--publish", "there", "--step", "latency"), "--publish and --step: "),
-        (("--status", "--jobs", 2), "--jobs is of running steps, and --status runs none"),
-        (("--publish", "there", "--only", "x"), "--only is of running steps, and --publish runs none"),
         (("--jobs", 0), "error: --jobs 0: must be above 0$"),
         (("--minutes", 0), "error: --minutes 0: must be above 0$"),
     ],
