@@ -28,7 +28,7 @@ def test_results(call, tmp_path, refused, options, message):
 
 
 def test_results_of_a_plan_that_is_not_there(call, refused):
-    refused(call("results", "--plan", "nope.yaml", tiny=False), "--plan nope.yaml: there is no such file")
+    refused(call("results", "--plan", "nope.yaml", tiny=False), "--plan nope.yaml does not exist; name a file, or")
 
 
 @pytest.mark.parametrize("what", [("--write", 1), ("--explain",)], ids=["write", "explain"])
@@ -56,7 +56,7 @@ def test_zoo_in_a_folder_that_is_none(call, tmp_path, refused, arguments):
         (("--set", "a=2026-13-45"), "--set a=2026-13-45: the value is not valid YAML"),
         (("--set", "input_size=[99999,99999]"), "^error: --set input_size=.*2048"),
         (("--arch", "nope.yaml"), "arch file nope.yaml does not exist"),
-        (("--recipe", "nope.yaml"), "--recipe nope.yaml: there is no such file"),
+        (("--recipe", "nope.yaml"), "--recipe nope.yaml: file nope.yaml does not exist"),
         (
             ("--set", "retrain.identities=999"),
             "p=999 identities cannot be drawn from 20; lower the recipe's identities, the P of PxK",

@@ -136,7 +136,9 @@ def find_recipe(name: str) -> Path:
     """The file of the recipe called ``name`` (or that ``name`` is the path of)."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
-            raise UserError(f"--recipe {name}: there is no such file; name one, or a recipe of configs/recipes")
+            raise UserError(
+                f"--recipe {name}: file {name} does not exist; name another, or a recipe of configs/recipes"
+            )
         return Path(name)
     known = {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
     if name not in known:

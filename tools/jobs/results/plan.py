@@ -43,7 +43,7 @@ def load_plan(path: Path) -> Plan:
             there.
     """
     if not path.is_file():
-        raise UserError(f"--plan {path}: there is no such file; name one, or a plan of configs/results")
+        raise UserError(f"--plan {path} does not exist; name a file, or a plan of configs/results")
     data = read_merged(path)
     for place, kind, parts in _lists(data):
         for number, part in enumerate(parts, start=1):
