@@ -6,14 +6,14 @@ from pathlib import Path
 
 from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
-from supernet.checkpoint import SUPERNET
+from supernet.checkpoint import SUPERNET, cut_out_cure
 from supernet.zoo import FOLDER, find_entry, is_name, zoo_weights
 
 SUFFIXES = (".safetensors", ".onnx", ".npz", ".pth", ".pt")
 """Of files that networks, or what they gave, are read from. Names of the zoo may have dots too: ``OSNet-x0.42-...``."""
 
 
-def network_file(source: str | Path, supernet: bool = False, zoo: Path = FOLDER) -> Path:
+def network_file(source: str | Path, supernet: bool = False, zoo: Path = FOLDER, by_arch: bool = False) -> Path:
     """The file that ``source`` names. What is there at that path comes before a name of the zoo.
 
     Args:
@@ -21,6 +21,7 @@ def network_file(source: str | Path, supernet: bool = False, zoo: Path = FOLDER)
             ``last.safetensors``, or a name of the zoo, in any case.
         supernet: of a run folder the supernet, where it has one.
         zoo: the zoo's folder.
+        by_arch: whether the caller has an ``--arch`` for a supernet's file: the cure where a folder has that alone.
 
     Returns:
         The file. The zoo's are compared with the SHA-256 of the index.
@@ -31,7 +32,7 @@ def network_file(source: str | Path, supernet: bool = False, zoo: Path = FOLDER)
     """
     path = Path(source)
     if path.is_dir():
-        return _weights_in(path, supernet)
+        return _weights_in(path, supernet, by_arch)
     if path.suffix in SUFFIXES or path.is_file():
         return path
     if not is_name(str(source)):
@@ -43,13 +44,14 @@ def network_file(source: str | Path, supernet: bool = False, zoo: Path = FOLDER)
     return zoo_weights(str(source), zoo)
 
 
-def _weights_in(run: Path, supernet: bool) -> Path:
+def _weights_in(run: Path, supernet: bool, by_arch: bool) -> Path:
     path, whole = run / WEIGHTS, run / SUPERNET
     if supernet and whole.is_file():
         return whole
     if not path.is_file():
         runs = sorted(file.parent.name for file in run.glob(f"*/{WEIGHTS}"))
         cure = f"give one of the runs in it: {', '.join(runs)}" if runs else "let its training finish"
-        cure = f"give {whole} and --arch NAME" if whole.is_file() else cure
+        if whole.is_file():
+            cure = f"give {whole} and --arch NAME" if by_arch else cut_out_cure(whole)
         raise UserError(f"run folder {run} has no {WEIGHTS}; {cure}")
     return path

@@ -10,10 +10,16 @@ from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT, build_config, config_to_dict
 from reid.errors import UserError
-from reid.files import read_json, write_json
+from reid.files import read_mapping, write_json
 from reid.numbers import NonNegative, Share, Whole
 
 RESULT = "result.json"
+
+REMAKE = "remove it and give the command that made the run again, with --resume"
+"""The cure of a damaged result: training and evaluation both score what is there anew where it is missing."""
+
+REMAKE_SCORE = "remove it and any result.json beside it, and give the command that made the run again, with --resume"
+"""The cure of a damaged ``score.json``: a run that has its result counts as scored."""
 
 Spread = NonNegative | None
 
@@ -79,7 +85,8 @@ def read_result(run_dir: Path) -> ResultRow:
         raise UserError(f"run folder {run_dir} does not exist")
     if not path.is_file():
         raise UserError(f"run folder {run_dir} has no {RESULT}; let the run finish (--resume) or evaluate it first")
-    data = read_json(path)
-    if not isinstance(data, dict):
-        raise UserError(f"file {path} is no result; remove it and evaluate the run again")
-    return build_config(ResultRow, data, str(path))
+    data = read_mapping(path, REMAKE)
+    try:
+        return build_config(ResultRow, data, str(path))
+    except UserError as error:
+        raise UserError(f"{error}; {REMAKE}") from None

@@ -32,10 +32,32 @@ def load_config(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
     Raises:
         UserError: the file or an override is unreadable, has an unknown key, or a value of a wrong type or range.
     """
-    data = read_merged(path)
+    return build_overridden(kind, read_merged(path), overrides, str(path))
+
+
+def build_overridden(kind: type[T], data: Mapping, overrides: Sequence[str], where: str) -> T:
+    """``data`` with ``overrides`` as a ``kind``. An error names the override that brought it, or ``where`` for one that
+    is there without any."""
+    stages = [data]
     for text in overrides:
-        data = merge(data, parse_override(text))
-    return build_config(kind, data, str(path))
+        stages.append(merge(stages[-1], parse_override(text)))
+    try:
+        return build_config(kind, stages[-1], where)
+    except UserError as error:
+        final = str(error)
+    # The first stage from which on it ends so. What it ends in is cheap to find out, and only done for a message.
+    first = next(number for number, stage in enumerate(stages) if _fault(kind, stage, where) == final)
+    if first == 0:
+        raise UserError(final)
+    raise UserError(f"--set {overrides[first - 1]}: {final.removeprefix(f'{where}: ')}")
+
+
+def _fault(kind: type, data: Mapping, where: str) -> str | None:
+    try:
+        build_config(kind, data, where)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def read_merged(path: Path, above: tuple[Path, ...] = ()) -> dict:
@@ -83,7 +105,7 @@ def parse_override(text: str) -> dict:
         raise UserError(f"--set {text}: must be of the form a.b=value")
     try:
         data: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
         raise UserError(f"--set {text}: the value is not valid YAML") from None
     for part in reversed(key.split(".")):
         data = {part: data}

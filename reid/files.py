@@ -1,11 +1,12 @@
-"""Reading and writing small files: atomic writes, and YAML or JSON with errors that name the file."""
+"""Reading and writing small files: atomic writes, and YAML or JSON with errors that name the file and a cure."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,27 +45,65 @@ def write_json(path: Path, data: Any) -> Path:
     return write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Raises UserError where the file is missing or no JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"file {path} does not exist") from None
-    except OSError as error:
-        raise UserError(f"file {path} cannot be read: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"file {path} is not valid JSON ({error}); remove it and run the job again") from None
+RESTORE = "restore it from a copy"
+"""The cure of a damaged file that nothing is known of."""
 
 
-def read_yaml(path: Path) -> Any:
-    """Raises UserError where the file is missing or no YAML."""
+def read_json(path: Path, cure: str = RESTORE) -> Any:
+    """Raises UserError, which ends with ``cure``, where the file is no JSON; also where it is missing."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"file {path} does not exist") from None
-    except OSError as error:
-        raise UserError(f"file {path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return json.loads(_text(path))
+    except (ValueError, RecursionError) as error:  # of JSON or of UTF-8
+        raise UserError(f"file {path} is not valid JSON ({_line(error)}); {cure}") from None
+
+
+def read_yaml(path: Path, cure: str = "correct it") -> Any:
+    """Raises UserError, which ends with ``cure``, where the file is no YAML; also where it is missing."""
+    try:
+        return yaml.safe_load(_text(path))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of UTF-8, or a date that is none
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise UserError(f"file {path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from None
+        what = _line(getattr(error, "problem", None) or error)
+        raise UserError(f"file {path} is not valid YAML{line}: {what}; {cure}") from None
+
+
+def read_mapping(path: Path, cure: str = RESTORE) -> dict[str, Any]:
+    """The mapping in a JSON file (``.json``) or YAML file.
+
+    Raises:
+        UserError: the file is missing, damaged, or holds something else; the message ends with ``cure``.
+    """
+    found = (read_json if path.suffix == ".json" else read_yaml)(path, cure)
+    if not isinstance(found, dict):
+        raise UserError(f"file {path} holds no mapping of keys to values; {cure}")
+    return found
+
+
+@contextlib.contextmanager
+def expecting(path: Path, cure: str = RESTORE) -> Iterator[None]:
+    """For the lines that take apart what was read from ``path``, and for no others: a key that is missing there, or a
+    value of another kind, is the file's fault.
+
+    Raises:
+        UserError: the message ends with ``cure``.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise UserError(f"file {path} has no {error} where it should; {cure}") from None
+    except (IndexError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"file {path} holds other values than it should ({_line(error)}); {cure}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"file {path} does not exist") from None
+    except OSError as error:
+        raise UserError(f"file {path} cannot be read: {error.strerror}") from None
+
+
+def _line(error: object) -> str:
+    return " ".join(str(error).split())

@@ -73,12 +73,12 @@ def read_candidates(path: Path) -> list[Candidate]:
     if not path.exists():
         return []
     candidates = []
-    for number, line in enumerate(_whole_lines(path.read_text(encoding="utf-8")).splitlines()):
+    for number, line in enumerate(_whole_lines(path.read_bytes()).splitlines()):
         try:
             candidate = candidate_from_dict(json.loads(line))
             if candidate.trial != number:
                 raise ValueError(f"trial {candidate.trial} in place of {number}")
-        except (UserError, ValueError, KeyError, TypeError) as error:
+        except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
             cure = "search again into another folder"
             raise UserError(f"search log {path}: line {number + 1} is damaged ({error}); {cure}") from None
         candidates.append(candidate)
@@ -89,12 +89,12 @@ def recover_candidates(path: Path) -> list[Candidate]:
     """``read_candidates`` for the search that goes on with the log: a last line that was cut short is removed."""
     candidates = read_candidates(path)
     if path.exists():
-        text = path.read_text(encoding="utf-8")
-        whole = _whole_lines(text)
-        if whole != text:
-            write_text(path, whole)
+        log = path.read_bytes()
+        whole = _whole_lines(log)
+        if whole != log:
+            write_text(path, whole.decode())
     return candidates
 
 
-def _whole_lines(text: str) -> str:
-    return text[: text.rfind("\n") + 1]
+def _whole_lines(log: bytes) -> bytes:
+    return log[: log.rfind(b"\n") + 1]

@@ -10,7 +10,7 @@ from typing import Any
 
 from reid.config import config_to_dict
 from reid.errors import UserError, nearest
-from reid.files import read_json, write_json
+from reid.files import read_mapping, write_json
 from search.config import SearchConfig
 from search.front import COSTS, cost_fields
 from search.history import Candidate, recover_candidates
@@ -87,7 +87,8 @@ def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
     if resume and not begun:
         raise UserError(f"{out} holds no search to resume: leave --resume out, or give another --out")
     if begun:
-        before = read_json(out / SUMMARY).get("settings", {})
+        before = read_mapping(out / SUMMARY, "restore it, or give another --out").get("settings")
+        before = before if isinstance(before, dict) else {}
         # Costs that are the default are left out of both: a search that was begun with others must be noticed.
         for name, value in {"front": None, **settings}.items():
             if before.get(name) != value:

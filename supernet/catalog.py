@@ -81,7 +81,9 @@ def find_network(
         return NetworkSpec(name.lower(), Backbone(name.lower(), stride), input_size or default_size, head), None
     known = known_archs(folders)
     path = Path(name) if name.endswith((".yaml", ".yml")) else known.get(name.lower())
-    if path is None or not path.is_file():
+    if path is not None and not path.is_file():
+        raise UserError(f"arch file {name} does not exist; name another, or an arch of configs/archs by its name")
+    if path is None:
         names = [*sorted(file.stem for file in known.values()), *BACKBONES]
         raise UserError(f"no network is called '{name}'{nearest(name, names) or '; known: ' + ', '.join(names)}")
     named = load_arch(path)

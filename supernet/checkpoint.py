@@ -18,13 +18,26 @@ SUPERNET = "supernet.safetensors"
 """The supernet of a run of ``tools/train_supernet.py``."""
 
 
+def cut_out_cure(whole: Path) -> str:
+    """What to do where a network is wanted and ``whole`` holds a supernet."""
+    return f"it is a supernet's: give a folder that python tools/evaluate.py {whole} --arch NAME has written"
+
+
+def read_spec(path: Path) -> NetworkSpec:
+    """What the network in a checkpoint is; raises UserError as ``load_network``."""
+    about = read_about(path)
+    if about.get("kind") == "supernet":
+        raise UserError(f"checkpoint {path} of kind 'supernet' is no network; {cut_out_cure(path)}")
+    return spec_from_dict(about)
+
+
 def load_network(path: Path, device: torch.device) -> tuple[ReidNetwork, NetworkSpec]:
     """The network in a checkpoint, on ``device``.
 
     Raises:
         UserError: the file is missing, unreadable, or holds a supernet.
     """
-    spec = spec_from_dict(read_about(path))
+    spec = read_spec(path)
     network = build(spec)
     load_weights(path, network)
     return network.to(device), spec

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
-import select
 import shlex
 import signal
 import sys
@@ -18,13 +16,8 @@ import torch
 from reid.engine.device import pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
+from tools.endings import end_with_the_reader, line_of
 from tools.jobs.experiment import DEFAULT_CONFIG, Experiment, load_experiment
-
-CANNOT_WRITE = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
-    *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
-)
-"""What the machine says of a path that cannot be written; anything else is a fault of ours and keeps its traceback."""
 
 MOST = 2**63 - 1
 """The greatest seed: torch takes no greater one."""
@@ -155,10 +148,14 @@ def run_tool(
     main: Callable[[list[str] | None], None],
     arguments: list[str] | None = None,
     again: str = "the same command with --resume goes on from the last checkpoint",
+    less: str = "give smaller images (--set input_size=[128,64])",
 ) -> None:
-    """Runs a tool's ``main``; ends the process with 2 and one line for a user's error, with 130 when interrupted.
+    """Runs a tool's ``main``; ends the process with 2 and one line for a user's error and where memory runs out, with
+    130 when interrupted.
 
-    ``again`` says what to do after an interrupt.
+    Args:
+        again: says what to do after an interrupt.
+        less: says how the tool takes less memory.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as ``_root`` leaves it
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -166,28 +163,14 @@ def run_tool(
     try:
         main(arguments)
         sys.stdout.flush()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) and _reader_has_gone():
-            # As ``| head`` does. What is still buffered goes nowhere, or the interpreter would complain as it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(128 + signal.SIGPIPE)
-        if error.errno not in CANNOT_WRITE:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError):
+            end_with_the_reader()
+        line = line_of(error, less)
+        if line is None:
             raise
-        print(
-            f"error: {error.filename or 'the output'}: {error.strerror}; give a folder to write with --out",
-            file=sys.stderr,
-        )
+        print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"\ninterrupted; {again}", file=sys.stderr)
         sys.exit(130)
-
-
-def _reader_has_gone() -> bool:
-    """Whether standard output is a pipe that nobody reads any longer."""
-    poll = select.poll()
-    poll.register(sys.stdout, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))

@@ -40,23 +40,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("networks", nargs="*", metavar="NAME", help="see above; one is told of block by block")
     parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
     add_size(parser, "of images (default: the network's own)")
-    parser.add_argument(
-        "--last-stride", type=int, choices=(1, 2), default=2, help="of backbones that leave it open (default: 2)"
-    )
+    parser.add_argument("--last-stride", type=int, choices=(1, 2), help="of backbones that leave it open (default: 2)")
     parser.add_argument("--target", metavar="NAME", help="measure latency on it: onnx-cpu-1t, torch-cpu-1t, ...")
-    parser.add_argument("--seed", type=int, default=0, help="of a space's random archs (default: 0)")
+    parser.add_argument("--seed", type=int, help="of a space's random archs (default: 0)")
     add_search(parser)
     parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"of pictures (default: {OUT})")
     read = parser.parse_args(arguments)
     if bool(read.networks) == (read.space is not None):
         raise UserError("name networks, or a space with --space NAME, one of the two")
+    _check_options(read)
     if read.space is not None:
-        print(describe_space(load_space(read.space).at(read.size), read.seed))
+        print(describe_space(load_space(read.space).at(read.size), read.seed or 0))
         return
     check_folder(read.out)
     target = read.target and parse_target(read.target)
     folders = [read.search / "archs"]
-    specs = [find_described(name, folders, read.size, SIZE, read.last_stride) for name in read.networks]
+    specs = [find_described(name, folders, read.size, SIZE, read.last_stride or 2) for name in read.networks]
     rows = describe_networks(specs, target)
     if len(rows) == 1:
         print(f"{units_table(rows[0])}\n")
@@ -65,5 +64,14 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"picture: {shown(picture)}")
 
 
+def _check_options(read: argparse.Namespace) -> None:
+    """Raises UserError for an option that would be of no account."""
+    of_networks = (("--target", read.target), ("--last-stride", read.last_stride))
+    for option, given in of_networks if read.space is not None else (("--seed", read.seed),):
+        if given is not None:
+            whose = "networks, not of a space" if read.space is not None else "a space, not of networks"
+            raise UserError(f"{option} {given}: is of {whose}; leave it out")
+
+
 if __name__ == "__main__":
-    run_tool(main, again="give the command again")
+    run_tool(main, again="give the command again", less="give a smaller --size")

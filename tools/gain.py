@@ -117,4 +117,4 @@ def _jobs(read: argparse.Namespace) -> dict[str, Job]:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, less="give smaller batches (--set retrain.identities=8)")

@@ -34,8 +34,6 @@ def main(arguments: list[str] | None = None) -> None:
     out = read.out or Path(f"runs/torchreid-{read.file.name.partition('.')[0]}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already and not empty; give another folder with --out")
-    if min(read.size) < 16:
-        raise UserError(f"--size {read.size[0]}x{read.size[1]}: height and width must be at least 16 pixels")
     network, spec = load_torchreid(read.file, read.size)
     path = save_weights(out / WEIGHTS, network, spec_to_dict(spec))
     print(f"network: {spec.name}, {network.feature_dim} numbers, {spec.input_size[0]}x{spec.input_size[1]}")
@@ -43,4 +41,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again")
+    run_tool(main, again="give the command again", less="give a smaller --size")

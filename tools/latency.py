@@ -74,4 +74,4 @@ def _several(text: str) -> int:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="the same command goes on; a kit is begun anew")
+    run_tool(main, again="the same command goes on; a kit is begun anew", less="give a smaller --size")

@@ -85,4 +85,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, less="give smaller batches (--set retrain.identities=8 --set search.eval_batch_size=32)")

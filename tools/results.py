@@ -17,6 +17,7 @@ if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and imp
     print("error: fvcore is not installed: pip install fvcore", file=sys.stderr)
     sys.exit(2)
 
+from reid.errors import UserError  # noqa: E402
 from tools.cli import add_device, check_folder, run_tool  # noqa: E402
 from tools.jobs.opening import shown  # noqa: E402
 from tools.jobs.results.job import Ask, run_results  # noqa: E402
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--step", choices=("latency",), help="do this step in this process, and nothing else")
     read = parser.parse_args(arguments)
+    _check_options(read)
     read.plan = find_plan(read.plan)
     places = Places(read.out or Path("runs/results") / read.plan.stem)
     if not read.status:
@@ -68,5 +70,15 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(code)
 
 
+def _check_options(read: argparse.Namespace) -> None:
+    """Raises UserError where two things are asked for that each are done alone.
+
+    ``--jobs``, ``--minutes`` and ``--only`` may stand beside them: a command is often given again with one more option.
+    """
+    alone = [option for option in ("status", "publish", "step") if getattr(read, option)]
+    if len(alone) > 1:
+        raise UserError(f"--{alone[0]} and --{alone[1]}: each does nothing else; give one of the two")
+
+
 if __name__ == "__main__":
-    run_tool(main, again="the same command goes on")
+    run_tool(main, again="the same command goes on", less="run fewer steps side by side (--jobs 1)")

@@ -94,4 +94,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, less="give smaller batches (--batch 16x4) or images (--set input_size=[128,64])")

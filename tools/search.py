@@ -7,12 +7,14 @@ tools/retrain.py takes by name. Under torchrun its processes share the evaluatio
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.report.html import REPORT
 from reid.engine.distributed import from_environment
+from reid.errors import UserError
 from search.front import COSTS
 from tools.cli import add_limits, job_parser, next_command, read_job, run_tool
 from tools.jobs.explain import explain_search
@@ -23,17 +25,19 @@ from tools.jobs.search_result import print_result, write_more
 
 OUT = "runs/search"
 
+OF_A_SEARCH = ("flops", "latency", "params", "target", "supernet", "strategy", "front", "trials", "time")
+OF_A_SEARCH += ("learn_from", "finalists")
+
 
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT)
     add_limits(parser)
     parser.add_argument(
-        "--supernet", type=Path, default=Path("runs/supernet"), metavar="FOLDER", help="run of tools/train_supernet.py"
+        "--supernet", type=Path, metavar="FOLDER", help="run of tools/train_supernet.py (default: runs/supernet)"
     )
     parser.add_argument(
         "--strategy",
         choices=("evolution", "pareto", "random"),
-        default="evolution",
         help="how candidates are drawn (default: evolution); pareto looks for the front of score and cost",
     )
     parser.add_argument(
@@ -71,6 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="say which choices the score goes by in the search in --out, and do nothing else",
     )
     read = parser.parse_args(arguments)
+    _check_options(read)
     job = read_job(read, OUT)
     if read.write or read.explain:  # a search that is there: nothing is evaluated
         if read.write:
@@ -90,13 +95,23 @@ def main(arguments: list[str] | None = None) -> None:
         learn_from=read.learn_from,
         finalists=read.finalists,
     )
-    result = search(job, read.supernet, read.strategy)
+    strategy = read.strategy or "evolution"
+    result = search(job, read.supernet or Path("runs/supernet"), strategy)
     if result is not None and from_environment(job.device).is_main:
         where = [] if job.out == Path(OUT) else ["--search", str(job.out)]
         what = "expected mAP of its own training" if job.experiment.search.learn_from else "held-out mAP"
-        print_result(result, read.strategy, lambda arch: next_command("retrain", job, "--arch", arch, *where), what)
+        print_result(result, strategy, lambda arch: next_command("retrain", job, "--arch", arch, *where), what)
         print(f"report: {shown(result.out / REPORT)}")
 
 
+def _check_options(read: argparse.Namespace) -> None:
+    """Raises UserError for options of a search where none is made."""
+    asked = "--write" if read.write else "--explain"
+    for name in OF_A_SEARCH if read.write or read.explain else ():
+        if getattr(read, name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} is of a search, and {asked} makes none; leave one of the two out")
+
+
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, less="give smaller batches (--set search.eval_batch_size=32 --set search.calibration_batch_size=32)")

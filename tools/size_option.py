@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 SIZE = "--size"
 
+SMALLEST, LARGEST = 16, 2048
+"""Pixels of a side. Images of persons have some hundred; far more are a typing error that takes all memory."""
+
 
 def add_size(parser: argparse.ArgumentParser, help: str, default: tuple[int, int] | None = None, *also: str) -> None:
     """The option, read as ``(height, width)`` in pixels into ``size``; ``also`` are older spellings of it.
@@ -21,9 +24,14 @@ def add_size(parser: argparse.ArgumentParser, help: str, default: tuple[int, int
 def parse_size(text: str) -> tuple[int, int]:
     """``(256, 128)`` of ``"256x128"``."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None or not (int(match[1]) and int(match[2])):
+    if match is None:
         raise argparse.ArgumentTypeError(f"'{text}': give height and width in pixels, as in 256x128")
-    return int(match[1]), int(match[2])
+    size = int(match[1]), int(match[2])
+    if not all(SMALLEST <= side <= LARGEST for side in size):
+        raise argparse.ArgumentTypeError(
+            f"'{text}': height and width must be {SMALLEST} to {LARGEST} pixels, as in 256x128"
+        )
+    return size
 
 
 def joined(arguments: Sequence[str] | None, *options: str) -> list[str]:

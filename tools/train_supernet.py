@@ -29,4 +29,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, less="give smaller batches (--set supernet.recipe.identities=8)")

@@ -55,6 +55,8 @@ def _check_options(read: argparse.Namespace) -> None:
     for option, given in (("--name", read.name), ("--flip", read.flip), ("--replace", read.replace)):
         if given and read.what != ADD:
             raise UserError(f"{option} is for adding weights: python tools/zoo.py add RUN --name NAME")
+    if read.what != ADD and not read.folder.is_dir():
+        raise UserError(f"--folder {read.folder}: is no folder; name one of weights, or leave the option out")
     if read.image and read.what in (None, ADD):
         raise UserError("--image: say whose features: python tools/zoo.py NAME --image FILE")
 
@@ -68,4 +70,4 @@ def _show(name: str, images: list[Path], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again")
+    run_tool(main, again="give the command again", less="give fewer images")

@@ -11,10 +11,10 @@ from evaluation.pictures.curves import draw_repeated_curves
 from evaluation.report.doctor import doctor_lines, doctor_summary, doctor_table
 from evaluation.report.history import History, best_score, read_histories, training_folders
 from evaluation.report.html import REPORT, Picture, Section, write_report
-from evaluation.result_row import RESULT, ResultRow, read_result
+from evaluation.result_row import REMAKE_SCORE, RESULT, ResultRow, read_result
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
-from reid.files import read_json
+from reid.files import expecting, read_mapping
 
 CURVES = "curves.png"
 CAPTION = (
@@ -72,15 +72,18 @@ def command_of(run: Path) -> str:
     score = training_folders(run)[0] / "score.json"
     if not score.exists():
         return ""
-    about = read_json(score)
+    about = read_mapping(score, REMAKE_SCORE)
     commit = about.get("commit")
-    return about.get("command", "") + (f"\n# at commit {commit}" if commit else "")
+    return str(about.get("command", "")) + (f"\n# at commit {commit}" if commit else "")
 
 
 def config_of(run: Path) -> str:
     """The resolved configuration of a run; of a repeated one that of its first seed."""
     config = training_folders(run)[0] / CONFIG
-    return config.read_text(encoding="utf-8").rstrip() if config.exists() else ""
+    if not config.exists():
+        return ""
+    with expecting(config):
+        return config.read_text(encoding="utf-8").rstrip()
 
 
 def _result(run: Path, row: ResultRow) -> Section:
@@ -101,7 +104,7 @@ def _result(run: Path, row: ResultRow) -> Section:
 def _scores(run: Path, row: ResultRow) -> Table:
     """The scores of ``score.json``, or the row's two where there is none; what the network costs is above, in cards."""
     path = run / "score.json"
-    scores = read_json(path) if path.exists() else {"mAP": row.mAP, "rank1": row.rank1}
+    scores = read_mapping(path, REMAKE_SCORE) if path.exists() else {"mAP": row.mAP, "rank1": row.rank1}
     known = {SCORES[key]: f"{100 * scores[key]:.1f}" for key in SCORES if isinstance(scores.get(key), float)}
     return Table(("Name", *known), ((row.name, *known.values()),), frozenset(), row.notes)
 

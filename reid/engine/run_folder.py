@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from reid.errors import UserError
-from reid.files import is_leftover, read_yaml, write_text
+from reid.files import is_leftover, read_mapping, write_text
 
 CONFIG = "config.yaml"
 
@@ -22,7 +22,7 @@ def open_run(
     path: Path,
     config: dict[str, Any],
     resume: bool,
-    read: Callable[[Path], dict[str, Any]] = read_yaml,
+    read: Callable[[Path], dict[str, Any]] = read_mapping,
 ) -> Path:
     """Makes the folder of a new run, or checks that an old one can go on; returns ``path``.
 

@@ -58,7 +58,7 @@ def open_table(space: Space, name: str, folder: Path, *, costs: CostTable | None
     check_target(space, name, folder)
     own = device_name(name)
     path = store_path(folder, space, own)
-    data = read_json(path)
+    data = read_json(path, "import the machine's times again")
     try:
         if data["form"] != FORM or data["target"] != own:
             raise ValueError("of another form or target")

@@ -75,7 +75,7 @@ def test_result_file_holds_exactly_the_row(tmp_path):
     [
         (None, "has no result.json"),
         ("{", "is not valid JSON"),
-        ("[]", "is no result"),
+        ("[]", "holds no mapping of keys to values; remove it and give the command that made the run again"),
         ('{"name": "x"}', "kind"),
     ],
 )

@@ -32,6 +32,8 @@ def test_a_run_folder_of_a_supernet_needs_an_arch(tmp_path):
     whole = touch(tmp_path / "supernet.safetensors")
     assert network_file(tmp_path, supernet=True) == whole
     with pytest.raises(UserError, match="has no last.safetensors; give .*supernet.safetensors and --arch NAME"):
+        network_file(tmp_path, by_arch=True)
+    with pytest.raises(UserError, match="it is a supernet's: give .*tools/evaluate.py .*/supernet.safetensors --arch"):
         network_file(tmp_path)
 
 

@@ -58,6 +58,22 @@ def test_bases_chain_and_are_relative_to_their_file(tmp_path):
     assert _load(tmp_path, text) == wanted
 
 
+@pytest.mark.parametrize(
+    ("text", "overrides", "begins"),
+    [
+        ("count: many", ("name=y",), "{file}: count: "),
+        ("count: 1", ("name=y", "count=many", "inner.rate=2"), "--set count=many: count: "),
+        ("count: many", ("count=2", "inner.rte=3"), "--set inner.rte=3: unknown key 'inner.rte'; nearest: rate"),
+        ("{}", ("inner={rate: x}", "name=z"), "--set inner={{rate: x}}: inner.rate: "),
+        ("count: many", ("count=few",), "--set count=few: count: "),
+    ],
+)
+def test_an_error_names_the_override_or_the_file_that_it_is_from(tmp_path, text, overrides, begins):
+    with pytest.raises(UserError) as caught:
+        _load(tmp_path, text, *overrides)
+    assert str(caught.value).startswith(begins.format(file=tmp_path / "c.yaml"))
+
+
 def test_override_comes_last(tmp_path):
     (tmp_path / "b.yaml").write_text("count: 1\ninner: {rate: 1}\n")
     config = _load(tmp_path, "base: b.yaml\ncount: 2\n", "count=3", "inner.steps=[4, 5]", "count=6", "name=a=b")

@@ -7,7 +7,16 @@ import stat
 import pytest
 
 from reid.errors import UserError, nearest
-from reid.files import is_leftover, read_json, read_yaml, write_atomic, write_json, write_text
+from reid.files import (
+    expecting,
+    is_leftover,
+    read_json,
+    read_mapping,
+    read_yaml,
+    write_atomic,
+    write_json,
+    write_text,
+)
 
 
 def test_write_makes_folders_and_leaves_one_file(tmp_path):
@@ -61,7 +70,7 @@ def test_json_round_trip_and_no_nan(tmp_path):
 
 
 @pytest.mark.parametrize("read", [read_json, read_yaml])
-@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\x00", b'{"a": }x'])
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\x00", b'{"a": }x', b"[" * 5000, b"a: \x00"])
 def test_damaged_files_are_named_in_one_line(tmp_path, read, content):
     path = tmp_path / "x.file"
     path.write_bytes(content)
@@ -76,6 +85,39 @@ def test_missing_files_and_folders_are_named(tmp_path, read):
         read(tmp_path / "none")
     with pytest.raises(UserError, match="cannot be read"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.yaml"])
+@pytest.mark.parametrize("content", [b"[1]", b'"words"', b"3", b"null", b"{", b"\xff\xfe\x00"])
+def test_what_is_no_mapping_is_named_with_its_cure(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"file .*{name} .*; ask Ada$") as caught:
+        read_mapping(tmp_path / name, "ask Ada")
+    assert "\n" not in str(caught.value)
+
+
+def test_mappings_are_read_by_their_suffix(tmp_path):
+    (tmp_path / "x.yaml").write_text("a: {b: 1}")
+    assert (
+        read_mapping(tmp_path / "x.yaml")
+        == {"a": {"b": 1}}
+        == read_mapping(write_json(tmp_path / "x.json", {"a": {"b": 1}}))
+    )
+
+
+def test_a_date_that_is_none_is_no_traceback(tmp_path):
+    (tmp_path / "x.yaml").write_text("day: 2026-13-45")
+    with pytest.raises(UserError, match="x.yaml is not valid YAML: month"):
+        read_yaml(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(
+    "take",
+    [lambda data: data["b"], lambda data: data["a"]["b"], lambda data: data["a"].items(), lambda data: data["c"][0]],
+)
+def test_other_values_than_expected_are_the_files_fault(tmp_path, take):
+    with pytest.raises(UserError, match="file .*x.json .*; ask Ada$"), expecting(tmp_path / "x.json", "ask Ada"):
+        take({"a": [1], "c": []})
 
 
 def test_yaml_error_names_the_line(tmp_path):

@@ -217,7 +217,7 @@ def test_other_backbones_are_found_by_name():
         ("mobilenet", "no network is called 'mobilenet'; nearest: mobilenetv2"),
         ("resnet19", "nearest: resnet18"),
         ("qqqq", "known: .*mobilenetv2.*resnet50"),
-        ("lost.yaml", "no network is called 'lost.yaml'"),
+        ("lost.yaml", "arch file lost.yaml does not exist; name another"),
     ],
 )
 def test_unknown_network_lists_the_nearest(name, message):

@@ -76,7 +76,17 @@ def test_space_by_its_choices_and_costs(describe, tmp_path):
         (["mobilenetv2", "--space", "tiny"], "one of the two"),
         (["mobilnetv2"], "nearest: mobilenetv2"),
         (["mobilenetv2", "--target", "onnx"], "onnx-cpu-1t"),
+        (["--space", "tiny", "--target", "torch-cpu-1t"], "--target torch-cpu-1t: is of networks, not of a space"),
+        (["--space", "tiny", "--last-stride", 1], "--last-stride 1: is of networks, not of a space"),
+        (["mobilenetv2", "--seed", 3], "--seed 3: is of a space, not of networks; leave it out"),
+        (["nope.yaml"], "arch file nope.yaml does not exist"),
     ],
 )
 def test_refusals(describe, refused, arguments, words, tmp_path):
     refused(describe(*arguments, "--out", tmp_path), words)
+
+
+@pytest.mark.parametrize("size", ["99999x99999", "256", "0x8", "256x2049"])
+def test_sizes_that_are_none(describe, size):
+    done = describe("mobilenetv2", "--size", size)
+    assert done.code == 2 and f"'{size}': " in done.err.splitlines()[-1] and "256x128" in done.err

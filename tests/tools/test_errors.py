@@ -106,7 +106,7 @@ def test_search_without_a_supernet(call, tmp_path, refused):
     ("arch", "message"),
     [
         ("mobilenetv3", "no network is called 'mobilenetv3'; nearest: mobilenetv2"),
-        ("none.yaml", "no network is called 'none.yaml'"),
+        ("none.yaml", "arch file none.yaml does not exist"),
     ],
 )
 def test_unknown_arch(call, tmp_path, arch, message, refused):

@@ -28,13 +28,17 @@ def test_one_value_of_every_spelling(words):
 def test_what_is_no_older_spelling_stays(capsys):
     assert read("a", "1", "2").files == ["a", "1", "2"] and read().size is None
     assert joined(["--size", "64"]) == ["--size", "64"] and joined(["--top", "3", "5"]) == ["--top", "3", "5"]
-    for text in ("0x8", "64", "64x", "axb", "64x32x16"):
+    for text in ("64", "64x", "axb", "64x32x16"):
         with pytest.raises(argparse.ArgumentTypeError, match=f"'{text}': give height and width in pixels"):
             parse_size(text)
-    for words in (("--size", "64"), ("--input-size", "0", "8")):
+    for words, said in (
+        (("--size", "64"), "give height and width in pixels, as in 256x128"),
+        (("--input-size", "0", "8"), "must be 16 to 2048 pixels"),
+        (("--size", "2560x1280"), "must be 16 to 2048 pixels"),
+    ):
         with pytest.raises(SystemExit):
             read(*words)
-        assert "give height and width in pixels, as in 256x128" in capsys.readouterr().err
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("tool", ["describe", "embed", "import_torchreid", "latency"])

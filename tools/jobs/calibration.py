@@ -9,7 +9,7 @@ from evaluation.protocols import Calibration, Protocol
 from evaluation.threshold import halve_identities
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
-from reid.files import read_yaml
+from reid.files import expecting, read_yaml
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
 from tools.jobs.opening import shown
@@ -18,43 +18,62 @@ from tools.jobs.subject import Subject, features_on_holdout
 CHOICES = ("auto", "holdout", "test-half", "none")
 
 
-def calibration(
-    choice: str,
-    features: RetrievalFeatures,
-    subject: Subject | None,
-    source: Source | None,
-    config: DataConfig,
-    protocol: Protocol,
-    unseen: bool,
-) -> Calibration | None:
-    """What ``choice`` names: one of ``CHOICES``, or a feature file of held-out identities.
+def check_choice(choice: str, saved: bool, several: bool) -> None:
+    """Raises UserError for a ``choice`` that cannot be followed, before anything is computed.
 
-    ``auto`` takes the config's held-out identities where the network is known not to have been trained on them
-    (``unseen``), else every other test identity; the threshold is then measured on the rest.
+    Args:
+        saved: what is evaluated are saved features, without a network.
+        several: it is the mean over several splits, for which no threshold is set.
+    """
+    if several and choice not in ("auto", "none"):
+        raise UserError(f"--calibrate {choice}: with --split all no threshold is set; leave one of the two out")
+    if choice.endswith(".npz"):
+        load_features(Path(choice))
+    elif choice not in CHOICES:
+        raise UserError(f"--calibrate {choice}: must be one of {', '.join(CHOICES)}, or a feature file (.npz)")
+    elif choice == "holdout" and saved:
+        raise UserError("--calibrate holdout: saved features have no network to run; name a feature file or test-half")
+
+
+def held_out(
+    choice: str, subject: Subject, source: Source, config: DataConfig, protocol: Protocol, unseen: bool
+) -> Calibration | None:
+    """The config's held-out identities, where ``choice`` is ``holdout``, or ``auto`` and the network is known not to
+    have been trained on them (``unseen``). They are few: what is wrong with them is told before the test set is run.
 
     Raises:
-        UserError: the file is no feature file, its features are of another length, or there are no held-out identities.
+        UserError: ``holdout`` is asked for, and there are none.
+    """
+    if choice != "holdout" and not (choice == "auto" and unseen):
+        return None
+    try:
+        held = features_on_holdout(subject, source, config, protocol)
+    except UserError:
+        if choice == "holdout":
+            raise
+        return None
+    return Calibration(held, f"{len(held.query.pids.unique())} held-out identities of {source.dataset.name}")
+
+
+def calibration(choice: str, features: RetrievalFeatures, held: Calibration | None = None) -> Calibration | None:
+    """What ``choice`` names: one of ``CHOICES``, or a feature file of held-out identities.
+
+    Without identities that are ``held`` out, every other test identity is taken; the threshold is then measured on the
+    rest.
+
+    Raises:
+        UserError: the file is no feature file, or its features are of another length.
     """
     if choice == "none":
         return None
     if choice.endswith(".npz"):
-        held = load_features(Path(choice))
-        wanted, found = (each.query.features.shape[1] for each in (features, held))
+        named = load_features(Path(choice))
+        wanted, found = (each.query.features.shape[1] for each in (features, named))
         if wanted != found:
             raise UserError(f"--calibrate {choice}: its features have {found} numbers, those to evaluate {wanted}")
-        return Calibration(held, f"the features in {shown(Path(choice))}")
-    if choice not in CHOICES:
-        raise UserError(f"--calibrate {choice}: must be one of {', '.join(CHOICES)}, or a feature file (.npz)")
-    if choice == "holdout" and (subject is None or source is None):
-        raise UserError("--calibrate holdout: saved features have no network to run; name a feature file or test-half")
-    if choice == "holdout" or (choice == "auto" and unseen):
-        try:
-            held = features_on_holdout(subject, source, config, protocol)
-            count = len(held.query.pids.unique())
-            return Calibration(held, f"{count} held-out identities of {source.dataset.name}")
-        except UserError:
-            if choice == "holdout":
-                raise
+        return Calibration(named, f"the features in {shown(Path(choice))}")
+    if held is not None:
+        return held
     half, rest = halve_identities(features)
     return Calibration(half, "every other test identity, and measured on the others", rest)
 
@@ -68,7 +87,8 @@ def never_trained_on(run: Path, source: Source, config: DataConfig, supernet: bo
     data = saved.get("data") if isinstance(saved, dict) else None
     if not isinstance(data, dict):
         return False
-    trained = [saved.get("dataset"), *(each.get("name") for each in data.get("also_train") or ())]
+    with expecting(run / CONFIG):
+        trained = [saved.get("dataset"), *(each.get("name") for each in data.get("also_train") or ())]
     if source.dataset.name.split("-")[0] not in {str(name).split("-")[0] for name in trained}:
         return True
     alike = all(data.get(key) == getattr(config, key) for key in ("train_identities", "holdout_identities"))

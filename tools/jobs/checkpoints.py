@@ -15,7 +15,7 @@ from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, find_network
-from supernet.checkpoint import load_network, load_supernet
+from supernet.checkpoint import SUPERNET, load_network, load_supernet
 from supernet.genome import encode, largest, smallest
 from supernet.space import Space
 from supernet.supernet import Supernet
@@ -58,6 +58,9 @@ def start_of(weights: str) -> str | Path:
     """
     if weights == "imagenet":
         return weights
+    whole = Path(weights) / SUPERNET if Path(weights).is_dir() else Path(weights)
+    if whole.name == SUPERNET and whole.is_file() and not (Path(weights) / WEIGHTS).is_file():
+        raise UserError(f"--weights {weights}: is a supernet's; give --inherit {whole.parent} in its place")
     try:
         return network_file(weights)
     except UserError as error:
@@ -85,7 +88,10 @@ def arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
     spec, _ = find_network(arch, [search / "archs"], space.input_size, space.input_size, 2)
     if not isinstance(spec.backbone, Arch):
         raise UserError(f"--arch {arch}: a supernet holds archs only; name one of space {space.name}")
-    encode(space, spec.backbone)
+    try:
+        encode(space, spec.backbone)
+    except UserError as error:
+        raise UserError(f"--arch {arch}: {error}; name an arch that is, or largest, or smallest") from None
     return dataclasses.replace(spec, name=f"{spec.name} inherited")
 
 
@@ -105,7 +111,7 @@ def open_subject(job: Job, path: Path, arch: str | None, search: Path, protocol:
     Raises:
         UserError: there is none, it is of another kind, or ``arch`` does not fit.
     """
-    path = network_file(path, supernet=arch is not None)
+    path = network_file(path, supernet=arch is not None, by_arch=True)
     if path.suffix == ".npz":
         raise UserError(f"{path}: saved features are no network; give the run folder, or its {WEIGHTS}")
     if path.suffix == ".onnx":

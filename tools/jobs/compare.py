@@ -20,9 +20,10 @@ from evaluation.result_row import ResultRow, read_result
 from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
-from reid.files import read_json, read_yaml, write_text
+from reid.files import read_mapping, write_text
 from search.history import read_candidates
 from search.latency import measure_latency
+from search.summary import chosen_files
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
 from tools.jobs.opening import shown
@@ -69,7 +70,7 @@ def _config(run: Path) -> dict[str, Any] | None:
     try:
         return read_saved(path)  # what came up later has its default, and is no difference
     except UserError:
-        return read_yaml(path)  # of another version of the code: as it stands
+        return read_mapping(path)  # of another version of the code: as it stands
 
 
 def _with_recipe(row: ResultRow, config: Mapping[str, Any] | None) -> ResultRow:
@@ -95,8 +96,8 @@ def _search_results(search: Path | None) -> tuple[list[dict] | None, NamedArch |
     if search is None:
         return None, None
     candidates = [dataclasses.asdict(candidate) for candidate in read_candidates(search / "candidates.jsonl")]
-    best = read_json(search / "search.json").get("best") or []
-    return candidates, load_arch(search / best[0]["file"]) if best else None
+    files = chosen_files(search)
+    return candidates, load_arch(files[0]) if files else None
 
 
 def _commands(runs: Sequence[Path]) -> list[str]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reid.errors import UserError
-from reid.files import read_json
 from search.cost import CostTable
 from search.flops_words import format_flops
 from search.gain.analysis import BASELINE, FOUND, RANDOM
 from search.gain.sampling import random_archs
 from search.outcome import SUMMARY
 from search.ranking.sampling import Band, find_band
+from search.summary import chosen_files
 from supernet.arch import Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, save_arch
@@ -57,17 +57,16 @@ def found_archs(search: Path, count: int, space: Space, job: Job) -> list[Conten
     Raises:
         UserError: the search is not there or not finished, chose fewer, or is of another space than the config's.
     """
-    summary = read_json(search / SUMMARY) if (search / SUMMARY).is_file() else {}
-    if not summary.get("finished"):
+    best = chosen_files(search) if (search / SUMMARY).is_file() else ()
+    if not best:
         raise UserError(
             f"no finished search in {shown(search)}; run python tools/search.py first, or name its run with --search"
         )
-    best = summary["best"]
     if not 1 <= count <= len(best):
         raise UserError(f"--archs {count}: the search in {shown(search)} chose {len(best)}; give 1 to {len(best)}")
     contenders = []
-    for row in best[:count]:
-        contender = _named(str(search / row["file"]), FOUND, space, job)
+    for file in best[:count]:
+        contender = _named(str(file), FOUND, space, job)
         try:
             encode(space, contender.backbone)
         except UserError as error:

@@ -11,7 +11,6 @@ from random import Random
 from evaluation.network_file import network_file
 from evaluation.pictures.architecture import draw_architecture
 from evaluation.text_table import aligned
-from reid.engine.checkpoint import read_about
 from reid.models.network import ReidNetwork, count_parameters
 from search.cost import CostTable, flops_range
 from search.flops_words import format_flops
@@ -20,7 +19,8 @@ from search.latency import Target, measure_networks
 from search.limits import format_latency
 from search.unit_costs import UnitCost, unit_costs
 from supernet.arch import Arch
-from supernet.catalog import NetworkSpec, build, find_network, spec_from_dict
+from supernet.catalog import NetworkSpec, build, find_network
+from supernet.checkpoint import read_spec
 from supernet.genome import sample
 from supernet.space import Space, decode, describe
 from tools.jobs.unit_words import unit_name, unit_words
@@ -52,7 +52,7 @@ def find_described(
     """The network that ``name`` is the name, arch file, weights file or run folder of; arguments and errors as
     ``supernet.catalog.find_network``'s."""
     if Path(name).is_dir() or name.endswith(".safetensors"):
-        return spec_from_dict(read_about(network_file(name)))
+        return read_spec(network_file(name))
     return find_network(name, folders, size, default_size, last_stride)[0]
 
 

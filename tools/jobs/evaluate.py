@@ -20,7 +20,7 @@ from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from supernet.checkpoint import load_network, load_supernet
 from tools.cli import Job, check_folder
-from tools.jobs.calibration import calibration, never_trained_on
+from tools.jobs.calibration import calibration, check_choice, never_trained_on
 from tools.jobs.checkpoints import arch_of, check_arch, inherited, train_set_of
 from tools.jobs.data import Source
 from tools.jobs.datasets import open_test_sets
@@ -69,7 +69,8 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
         if request.save_features.suffix != ".npz":
             raise UserError(f"--save-features {request.save_features}: must end in .npz")
         check_folder(request.save_features.parent, "--save-features: folder")
-    subject = network_file(subject, supernet=arch is not None)
+    subject = network_file(subject, supernet=arch is not None, by_arch=True)
+    check_choice(request.calibrate, saved=subject.suffix == ".npz", several=request.split == "all")
     if arch is not None and subject.suffix in (".npz", ".onnx"):
         raise UserError(f"{subject}: --arch is for supernets: leave it out")
     if subject.suffix == ".npz":
@@ -96,7 +97,7 @@ def _saved_features(job: Job, path: Path, request: Request) -> None:
         protocol = dataclasses.replace(request.protocol, **made)
     except ValueError:
         raise UserError(f"feature file {path}: about has an unknown flip or precision: {made}") from None
-    held = calibration(request.calibrate, features, None, None, wanted.config, protocol, unseen=False)
+    held = calibration(request.calibrate, features)
     counts = f"{len(features.query)} queries, {len(features.gallery)} gallery images"
     data = features.about.get("data", "not told")
     announce(f"evaluating {shown(path)}", [("data", f"{data}: {counts}"), ("network", features.about.get("network"))])

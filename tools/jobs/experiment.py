@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -10,7 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from reid.config import STRICT, build_config, config_to_dict, merge, parse_override, read_merged
+from reid.config import STRICT, build_config, build_overridden, config_to_dict, merge, parse_override, read_merged
 from reid.data.datasets.registry import DatasetConfig, dataset_names
 from reid.data.synthetic import SyntheticConfig
 from reid.engine.recipe import Recipe
@@ -18,6 +19,7 @@ from reid.engine.scaling import at_batch, at_epochs
 from reid.errors import UserError, nearest
 from search.config import SearchConfig
 from supernet.training import SupernetRecipe
+from tools.size_option import LARGEST, SMALLEST
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
@@ -26,7 +28,8 @@ DEFAULT_CONFIG = CONFIGS / "market1501.yaml"
 CPU_CONFIGS = "configs/market1501-cpu.yaml (Market-1501, about two hours) or configs/demo.yaml (synthetic, minutes)"
 
 OwnName = Literal["auto", "market1501", "synthetic"]
-Size = tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]]
+Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
+Size = tuple[Side, Side]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -110,12 +113,11 @@ def load_experiment(
     if batch is not None:
         whole = build_config(Recipe, data.get("retrain", {}), str(path))
         data["retrain"] = config_to_dict(at_batch(whole, *parse_batch(batch)))
-    for text in overrides:
-        data = merge(data, parse_override(text))
-    name = data.get("data", {}).get("name") if isinstance(data.get("data"), Mapping) else None
+    whole = functools.reduce(merge, map(parse_override, overrides), data)
+    name = whole["data"].get("name") if isinstance(whole.get("data"), Mapping) else None
     if name in dataset_names() and name not in get_args(OwnName):
         raise UserError(f"data.name: {name} is named by data.dataset: data.dataset={{name: {name}}} (docs/data.md)")
-    return build_config(Experiment, data, str(path))
+    return build_overridden(Experiment, data, overrides, str(path))
 
 
 def parse_batch(text: str) -> tuple[int, int]:
@@ -133,6 +135,10 @@ def parse_batch(text: str) -> tuple[int, int]:
 def find_recipe(name: str) -> Path:
     """The file of the recipe called ``name`` (or that ``name`` is the path of)."""
     if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise UserError(
+                f"--recipe {name}: file {name} does not exist; name another, or a recipe of configs/recipes"
+            )
         return Path(name)
     known = {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
     if name not in known:

@@ -9,10 +9,11 @@ from typing import Any
 
 from evaluation.pictures.effects import draw_effects
 from reid.errors import UserError
-from reid.files import read_json, write_json
+from reid.files import write_json
 from search.explanation import effects_table, explain
 from search.history import read_candidates
 from search.outcome import LOG, SUMMARY
+from search.summary import read_summary
 from supernet.files import space_from_dict
 from supernet.space import Space
 from tools.jobs.opening import shown
@@ -29,7 +30,7 @@ def explain_search(run: Path) -> None:
     """
     if not (run / SUMMARY).is_file():
         raise UserError(f"{shown(run)} holds no search to explain: give the --out of a search")
-    space = searched_space(read_json(run / SUMMARY), run / SUMMARY)
+    space = searched_space(read_summary(run), run / SUMMARY)
     explanation = explain(space, read_candidates(run / LOG))
     if not any(row.effect is not None for each in explanation.dimensions for row in each.options):
         raise UserError(f"nothing to explain in {shown(run)}: every candidate took the same options")
@@ -58,5 +59,5 @@ def searched_space(summary: Mapping[str, Any], path: Path) -> Space:
         if smaller:
             data["input_sizes"] = [*smaller, data.pop("input_size")]
         return space_from_dict(data)
-    except (KeyError, TypeError, ValueError, UserError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UserError) as error:
         raise UserError(f"search {path}: its space cannot be read: {error}; search again into another folder") from None

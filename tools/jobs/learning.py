@@ -4,12 +4,13 @@ scores, and a ranker that ``tools/rank.py`` holds against trainings it has not s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reid.errors import UserError
-from reid.files import read_json
+from reid.files import expecting, read_mapping
 from search.predictor.alone import FEWEST, AlonePredictor, TrainedArch, fit_alone
 from search.ranking.analysis import HOLDOUT, OTHER_RANKINGS, RankedArch
 from supernet.arch import Arch
@@ -18,6 +19,9 @@ from supernet.genome import encode
 from supernet.space import Space
 from tools.jobs.opening import shown
 from tools.jobs.rank_result import RANKING
+
+ANEW = "write it anew by the same rank command with --resume"
+"""The cure of a ranking that does not say all: its trainings are kept, and are not made again."""
 
 
 def with_learnt(space: Space, ranked: Sequence[RankedArch]) -> list[RankedArch]:
@@ -113,26 +117,26 @@ class Lessons:
 
 
 def _trained(file: Path, space: Space, dataset: str, supernet_sha256: str, where: str) -> list[TrainedArch]:
-    data = read_json(file)
+    data = read_mapping(file, ANEW)
     if data.get("dataset") != dataset:
         raise UserError(f"{where} {shown(file)}: is of data {data.get('dataset')}, and this run of {dataset}")
-    digests = data.get("supernet_sha256", {})
-    label = next((name for name, digest in digests.items() if digest == supernet_sha256), None)
-    rows = []
-    for row in data.get("archs", ()):
-        if not row.get("arch"):
-            raise UserError(
-                f"{where} {shown(file)}: does not say what {row.get('name')} is; write it anew by the same "
-                "rank command with --resume"
-            )
+    with expecting(file, ANEW):
+        digests = data.get("supernet_sha256", {})
+        label = next((name for name, digest in digests.items() if digest == supernet_sha256), None)
+        return [_row(file, row, label, space, where) for row in data.get("archs", ())]
+
+
+def _row(file: Path, row: Mapping[str, Any], label: str | None, space: Space, where: str) -> TrainedArch:
+    """One of the file's archs; ``label`` is of the supernet whose scores are taken."""
+    if not row.get("arch"):
+        raise UserError(f"{where} {shown(file)}: does not say what {row.get('name')} is; {ANEW}")
+    try:
         arch = _sized(arch_from_dict(row["arch"]), space)
-        try:
-            encode(space, arch)
-        except UserError as error:
-            raise UserError(f"{where} {shown(file)}: {row['name']}: {error}") from None
-        supernet = row["supernets"][label] if label else None
-        rows.append(TrainedArch(arch, row["flops"], supernet, row[f"mean_{HOLDOUT}"]))
-    return rows
+        encode(space, arch)
+    except UserError as error:
+        raise UserError(f"{where} {shown(file)}: {row['name']}: {error}") from None
+    supernet = float(row["supernets"][label]) if label else None
+    return TrainedArch(arch, int(row["flops"]), supernet, float(row[f"mean_{HOLDOUT}"]))
 
 
 def _sized(arch: Arch, space: Space) -> Arch:

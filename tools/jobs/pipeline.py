@@ -14,11 +14,11 @@ from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG, open_run
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
-from reid.files import read_json
 from search.cost import CostTable
 from search.latency import check_available, is_local, open_table, parse_target
 from search.region import make_region
 from search.settings import check_strategy
+from search.summary import chosen_files, read_summary
 from supernet.catalog import find_network
 from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
@@ -83,7 +83,7 @@ def pipeline(job: Job, asked: Asked) -> Path:
         _title(2, "search", start)
         begun = (out / "search" / "search.json").exists()
         search(dataclasses.replace(wanted, out=out / "search", resume=begun), out / "supernet", STRATEGY)
-    best = Path(read_json(out / "search" / "search.json")["best"][0]["file"]).stem
+    best = chosen_files(out / "search")[0].stem
 
     _title(3, "networks by one recipe", start)
     rows = []
@@ -148,7 +148,7 @@ def _step(job: Job, run: Path) -> Job:
 
 def _search_is_done(run: Path) -> bool:
     summary = run / "search.json"
-    return summary.exists() and read_json(summary).get("finished", False)
+    return summary.exists() and bool(read_summary(run).get("finished"))
 
 
 def _title(number: int, name: str, start: float) -> None:

@@ -23,7 +23,7 @@ from reid.models.network import ReidNetwork, count_parameters
 from search.fvcore_counts import network_flops
 from search.latency import measure_latency
 from supernet.catalog import NetworkSpec
-from tools.jobs.calibration import calibration
+from tools.jobs.calibration import calibration, held_out
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
 from tools.jobs.provenance import command, commit, made_by
@@ -116,10 +116,11 @@ def measure(subject: Subject, sources: Sequence[Source], wanted: Wanted) -> tupl
         protocol = dataclasses.replace(protocol, verification=False)
     first, evaluations = None, []
     for source in sources:
+        choice = "none" if several else wanted.calibrate
+        held = held_out(choice, subject, source, wanted.config, protocol, wanted.unseen)
         features = features_on_test(subject, source, protocol)
         first = first or features
-        choice = "none" if several else wanted.calibrate
-        held = calibration(choice, features, subject, source, wanted.config, protocol, wanted.unseen)
+        held = calibration(choice, features, held)
         evaluations.append(evaluate_features(features.to(subject.device), protocol, _on(held, subject.device), True))
     return mean_evaluation(evaluations), first
 

@@ -9,13 +9,17 @@ import yaml
 
 from reid.config import build_config, config_to_dict
 from reid.engine.recipe import Recipe
-from reid.files import read_yaml
+from reid.files import read_mapping
 from reid.models.heads import HeadConfig
 from search.config import SearchConfig
 from supernet.training import SupernetRecipe
 from tools.jobs.experiment import DataConfig
 
 _KINDS = {"data": DataConfig, "supernet": SupernetRecipe, "search": SearchConfig, "recipe": Recipe}
+
+
+CURE = "restore it, or train into another folder"
+"""Of a damaged configuration: what it was is not known, so nothing can go on with it."""
 
 
 def read_saved(path: Path) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def read_saved(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is unreadable, or a configuration in it has a key or value that there is no longer.
     """
-    saved = read_yaml(path)
+    saved = read_mapping(path, CURE)
     for name, kind in _KINDS.items():
         if isinstance(saved.get(name), dict):
             saved[name] = config_to_dict(build_config(kind, saved[name], f"{path}: {name}"))

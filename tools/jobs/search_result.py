@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reid.errors import UserError
-from reid.files import read_json
+from reid.files import expecting
 from search.front import words_of
 from search.history import Candidate, read_candidates
 from search.limits import Limits, format_value
 from search.outcome import LOG, SUMMARY, SearchResult, describe, limit_name, write_arch
+from search.summary import CURE, chosen_files, read_summary
 from tools.jobs.opening import shown
 
 
@@ -69,12 +70,15 @@ def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
     """
     if not (out / SUMMARY).is_file():
         raise UserError(f"{out} holds no search: give the --out of a finished one")
-    summary = read_json(out / SUMMARY)
+    summary = read_summary(out)
     if not summary.get("finished"):
         raise UserError(f"the search in {out} is not finished: go on with --resume")
-    settings = summary["settings"]
-    limits = Limits(**{name: settings.get(f"limit_{name}") for name in ("flops", "latency_ms", "parameters")})
-    prefix = summary["best"][0]["name"].removesuffix(f"-{limit_name(limits)}-A")
+    best = chosen_files(out)[0]
+    with expecting(out / SUMMARY, CURE):
+        settings, origin = summary["settings"], dict(summary["run_origin"])
+        limits = Limits(**{name: settings.get(f"limit_{name}") for name in ("flops", "latency_ms", "parameters")})
+        prefix = best.stem.removesuffix(f"-{limit_name(limits)}-A")
+        settings["space"]["name"]  # which arch files are written with
     scored = {each.trial: each for each in read_candidates(out / LOG) if each.score is not None}
     missing = [trial for trial in trials if trial not in scored]
     if missing:
@@ -83,6 +87,6 @@ def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
     for trial in trials:
         name = f"{prefix}-{limit_name(limits)}-T{trial}"
         candidate = scored[trial]
-        paths.append(write_arch(out, name, candidate.arch, settings, describe(candidate), summary["run_origin"]))
+        paths.append(write_arch(out, name, candidate.arch, settings, describe(candidate), origin))
         print(f"{name}: {_costs(candidate)}, held-out mAP {100 * candidate.score:.1f} %, {shown(paths[-1])}")
     return paths

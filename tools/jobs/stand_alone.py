@@ -15,7 +15,7 @@ from reid.config import build_config, config_to_dict
 from reid.engine.recipe import Recipe
 from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
-from reid.files import read_yaml
+from reid.files import expecting, read_mapping
 from search.ranking.analysis import Alone
 from supernet.arch import Arch
 from supernet.catalog import Backbone, spec_from_dict
@@ -95,16 +95,15 @@ def _decides(
 def _saved(run: Path) -> dict[str, object]:
     """``_decides`` of a run at hand; a setting that came up later has its default."""
     file = run / CONFIG
-    saved = read_yaml(file)
-    try:
+    cure = "is it of a stand-alone training? restore it, or give another folder with --alone"
+    saved = read_mapping(file, cure)
+    with expecting(file, cure):
         data, recipe = (
             build_config(kind, saved[part], f"{file}: {part}")
             for kind, part in ((DataConfig, "data"), (Recipe, "recipe"))
         )
         network = spec_from_dict(saved["network"]).backbone
         return _decides(network, saved["seed"], saved["dataset"], saved["weights"], data, recipe)
-    except (KeyError, TypeError):
-        raise UserError(f"{file} is not of a stand-alone training; give another folder with --alone") from None
 
 
 def check_resumed(trainings: Sequence[Training], job: Job) -> None:

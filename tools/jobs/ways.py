@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.protocols import Protocol
-from evaluation.result_row import RESULT
+from evaluation.result_row import REMAKE_SCORE, RESULT
 from reid.config import config_to_dict
 from reid.engine.run_folder import CONFIG
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
-from reid.files import read_json
+from reid.files import expecting, read_mapping
 from supernet.catalog import spec_from_dict
 from supernet.checkpoint import SUPERNET
 from tools.cli import Job
@@ -85,7 +85,11 @@ def check_ways(ways: Inheriting, job: Job, dataset: str) -> None:
     """Raises UserError where a run at hand began with another supernet's weights, or was trained otherwise."""
     digest, job = sha256(ways.supernet / SUPERNET), _tuning(job, ways.epochs)
     for run in ways.scored.values():
-        if (run / RESULT).is_file() and read_json(run / SCORE)["about"].get("weights_sha256") != digest:
+        if not (run / RESULT).is_file():
+            continue
+        with expecting(run / SCORE, REMAKE_SCORE):
+            scored = read_mapping(run / SCORE, REMAKE_SCORE)["about"].get("weights_sha256")
+        if scored != digest:
             raise UserError(f"{shown(run)} scored another supernet's weights; give another folder with --alone")
     for training in ways.trainings:
         if training.begun or training.finished:

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from evaluation.embedder import Embedder
-from evaluation.result_row import ResultRow, read_result
+from evaluation.result_row import REMAKE_SCORE, ResultRow, read_result
 from evaluation.text_table import aligned
 from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
-from reid.files import read_json, write_atomic
+from reid.files import expecting, read_mapping, write_atomic
 from reid.models.network import ReidNetwork, count_parameters
 from search.fvcore_counts import network_counts
 from supernet.arch import Arch
@@ -133,18 +133,17 @@ def _files(entries: Sequence[ZooEntry], folder: Path) -> list[Path]:
 
 
 def _score(run: Path) -> dict:
-    score = read_json(run / SCORE)
-    if not isinstance(score, dict):
-        raise UserError(f"file {shown(run / SCORE)} is no score; evaluate the run again")
-    return score
+    return read_mapping(run / SCORE, REMAKE_SCORE)
 
 
 def _flipped(flip: Path | None, run: Path) -> dict | None:
     if flip is None:
         return None
     score = _score(flip)
-    protocol, about = score.get("protocol", {}), score.get("about", {})
-    if not protocol.get("flip") or about.get("weights_sha256") != sha256(run / WEIGHTS):
+    with expecting(flip / SCORE, REMAKE_SCORE):
+        flipped = score.get("protocol", {}).get("flip") and float(score["mAP"]) + float(score["rank1"]) >= 0
+        weights = score.get("about", {}).get("weights_sha256")
+    if not flipped or weights != sha256(run / WEIGHTS):
         raise UserError(f"--flip {shown(flip)}: is no evaluation with the flip test of {shown(run)}")
     return score
 

@@ -57,7 +57,8 @@ class PKSampler:
         self._counts = np.bincount(identity_of)
         if len(self._counts) < p:
             raise UserError(
-                f"a batch of p={p} identities cannot be drawn from {len(self._counts)}; lower p or add some"
+                f"a batch of p={p} identities cannot be drawn from {len(self._counts)}; lower the "
+                "recipe's identities, the P of PxK, or add some"
             )
         self._identity_of = identity_of
         self._first = np.cumsum(self._counts) - self._counts

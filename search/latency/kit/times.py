@@ -48,7 +48,7 @@ def read_times(path: Path) -> Times:
     Raises:
         UserError: it is missing, damaged or not finished.
     """
-    data = read_json(path)
+    data = read_json(path, "copy times.json again, or measure again")
     try:
         if data["form"] != FORM or data["kit"]["form"] != FORM:
             raise UserError(f"{path} is of a kit of another form: make a kit with this version, and measure it")

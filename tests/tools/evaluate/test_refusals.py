@@ -60,6 +60,23 @@ def test_bad_options(call, runs, tmp_path, options, message, refused):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--calibrate", "sometimes"), "--calibrate sometimes: must be one of"),
+        (("--calibrate", "none.npz"), "none.npz does not exist"),
+        (("--calibrate", "holdout", "--set", "data.holdout_identities=900"), "900 held-out identities, but"),
+        (("--calibrate", "test-half", "--split", "all"), "--calibrate test-half: with --split all no threshold is set"),
+    ],
+)
+def test_what_a_threshold_cannot_be_set_on_is_told_before_the_work(
+    call, runs, tmp_path, refused, options, message, monkeypatch
+):
+    monkeypatch.setattr("tools.jobs.result.features_on_test", lambda *_: pytest.fail("the test set was run first"))
+    refused(call("evaluate", runs["first"], "--out", tmp_path / "out", *options), message)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_result_is_not_written_over(call, saved, runs, sets, refused, arguments):
     before = {path: path.read_bytes() for path in saved.iterdir() if path.is_file()}
     refused(call("evaluate", *arguments(runs["second"], sets["north"], saved)[4:]), "already holds a result")

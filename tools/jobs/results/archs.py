@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from reid.errors import UserError
-from reid.files import read_json
-from search.outcome import SUMMARY
+from search.summary import chosen_files
 from supernet.arch import AnyStage, Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, load_arch, load_space, save_arch
@@ -74,10 +73,10 @@ def named_backbone(name: str, experiment: Experiment) -> Backbone:
 
 def _found(setup: Setup, search: str, number: int) -> NamedArch:
     run = setup.places.run(Step("", SEARCH, find(setup.plan.searches, search, "row")))
-    best = read_json(run / SUMMARY)["best"]
+    best = chosen_files(run)
     if number > len(best):
         raise UserError(f"search {search} chose {len(best)} archs, there is no number {number}; raise search.top_k")
-    return load_arch(run / best[number - 1]["file"])
+    return load_arch(best[number - 1])
 
 
 def found_there(setup: Setup, planned: PlannedRow) -> bool:

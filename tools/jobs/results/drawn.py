@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reid.errors import UserError
-from reid.files import read_json
+from reid.files import expecting
 from search.config import SearchConfig, limits_of
 from search.cost import CostTable
 from search.gain.sampling import random_archs
@@ -14,6 +14,7 @@ from search.latency import build_table, parse_target
 from search.latency.store import open_store, store_path
 from search.outcome import SUMMARY
 from search.ranking.sampling import Band, find_band
+from search.summary import CURE, read_summary
 from supernet.arch import Arch
 from supernet.files import NamedArch, load_arch, load_space
 from supernet.space import Space
@@ -70,8 +71,11 @@ def _predictions(
     """Predicted ms by the very table that the search went by; nothing is measured."""
     target, folder = parse_target(search.target), latency_folder()
     path = store_path(folder, space, target)
-    origin = read_json(setup.places.run(Step("", SEARCH, part)) / SUMMARY)["run_origin"]
-    same = path.is_file() and sha256(path) == origin["latency_table_sha256"]
+    run = setup.places.run(Step("", SEARCH, part))
+    summary = read_summary(run)
+    with expecting(run / SUMMARY, CURE):
+        digest = summary["run_origin"]["latency_table_sha256"]
+    same = path.is_file() and sha256(path) == digest
     if not same or open_store(path, target).note:  # which says that it is of another machine
         raise UserError(
             f"search {part.name} went by a latency table that is no longer in {shown(path)}, or is of another machine: "

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.result_row import ResultRow, read_result
+from evaluation.result_row import REMAKE_SCORE, ResultRow, read_result
 from reid.errors import UserError
-from reid.files import read_json, write_json
+from reid.files import expecting, read_mapping, write_json
 from reid.models.network import count_parameters
 from search.fvcore_counts import network_counts
 from search.gain.analysis import BASELINE, FOUND, RANDOM
@@ -20,7 +20,7 @@ from tools.jobs.result import SCORE
 from tools.jobs.results.latency import cost_size, counted_network
 from tools.jobs.results.plan import PlannedRow, planned_rows, slug, supernet_of
 from tools.jobs.results.setup import Setup
-from tools.jobs.results.states import is_done, latencies
+from tools.jobs.results.states import AGAIN, is_done, latencies
 from tools.jobs.results.steps import ROW, Step, plan_steps
 
 COUNTS = "counts.json"
@@ -149,27 +149,25 @@ def _kind(planned: PlannedRow) -> str:
 
 def _seed(setup: Setup, step: Step, row: ResultRow) -> SeedRun:
     run = setup.places.run(step)
-    score, flip = read_json(run / SCORE), read_json(setup.places.flip(step) / SCORE)
-    if not flip["protocol"]["flip"] or flip["protocol"]["rerank"] is not None:
-        raise UserError(f"{shown(setup.places.flip(step))} is no evaluation with the flip test alone; remove it")
-    return SeedRun(
-        step.seed,
-        row.mAP,
-        row.rank1,
-        flip["mAP"],
-        flip["rank1"],
-        score["command"],
-        score["commit"],
-        shown(run),
-        tuple(row.notes),
-    )
+    path, flipped = run / SCORE, setup.places.flip(step) / SCORE
+    score, flip = read_mapping(path, REMAKE_SCORE), read_mapping(flipped, AGAIN)
+    with expecting(flipped, AGAIN):
+        alone = flip["protocol"]["flip"] and flip["protocol"]["rerank"] is None
+        mirrored = float(flip["mAP"]), float(flip["rank1"])
+    if not alone:
+        raise UserError(f"{shown(flipped.parent)} is no evaluation with the flip test alone; remove it")
+    with expecting(path, REMAKE_SCORE):
+        made = str(score["command"]), str(score["commit"])
+    return SeedRun(step.seed, row.mAP, row.rank1, *mirrored, *made, shown(run), tuple(row.notes))
 
 
 def _counts(path: Path, run: Path, size: tuple[int, int] | None) -> dict[str, Any]:
     """Counts of a run's network, from a file where it was counted before at that size."""
-    kept = read_json(path) if path.is_file() else {}
-    if kept and kept["asked"] == (None if size is None else list(size)):
-        return kept
+    if path.is_file():
+        kept = read_mapping(path, AGAIN)
+        with expecting(path, AGAIN):
+            if kept["asked"] == (None if size is None else list(size)):
+                return {key: kept[key] for key in ("size", "flops", "flops_mlr", "parameters")}
     network, at = counted_network(run, size)
     counts = network_counts(network, at)
     data = {

@@ -53,8 +53,10 @@ def run_results(setup: Setup, ask: Ask) -> int:
         UserError: a step's settings are wrong, or others than it was run with; data are missing; another command works
             in the folder.
     """
-    if ask.jobs < 1 or (ask.minutes is not None and not ask.minutes > 0):
-        raise UserError(f"--jobs {ask.jobs}, --minutes {ask.minutes}: must be above 0")
+    if ask.jobs < 1:
+        raise UserError(f"--jobs {ask.jobs}: must be above 0")
+    if ask.minutes is not None and not ask.minutes > 0:
+        raise UserError(f"--minutes {ask.minutes:g}: must be above 0")
     start = time.monotonic()
     steps = select(plan_steps(setup.plan), ask.only)
     check_plan(setup, steps)

@@ -42,6 +42,8 @@ def load_plan(path: Path) -> Plan:
         UserError: the file is unreadable, a key is unknown, a name is there twice, or a step needs one that is not
             there.
     """
+    if not path.is_file():
+        raise UserError(f"--plan {path} does not exist; name a file, or a plan of configs/results")
     data = read_merged(path)
     for place, kind, parts in _lists(data):
         for number, part in enumerate(parts, start=1):

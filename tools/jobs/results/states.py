@@ -10,9 +10,10 @@ from typing import Any
 from evaluation.result_row import RESULT
 from reid.engine.run_folder import CONFIG, WEIGHTS, read_metrics
 from reid.errors import UserError
-from reid.files import read_json, write_json
+from reid.files import expecting, read_mapping, write_json
 from search.latency import parse_target
 from search.outcome import LOG, SUMMARY
+from search.summary import read_summary
 from supernet import checkpoint
 from tools.jobs import rank_result
 from tools.jobs.opening import format_time
@@ -20,6 +21,9 @@ from tools.jobs.result import SCORE
 from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
 
 STATE, TIMES = "state.json", "latency.json"
+
+AGAIN = "remove it and give the command again"
+"""The cure of a damaged file that a step, or the table, makes anew where it is missing."""
 
 ONNX = ("onnx", "onnxruntime")
 """Packages that latency is measured by on an onnx target."""
@@ -43,7 +47,11 @@ class Record:
 def read_record(folder: Path) -> Record:
     """The record in a step's folder, an empty one where there is none yet."""
     path = folder / STATE
-    return Record(**read_json(path)) if path.is_file() else Record()
+    if not path.is_file():
+        return Record()
+    cure = "remove it: only how long the step has run is lost"
+    with expecting(path, cure):
+        return Record(**read_mapping(path, cure))
 
 
 def write_record(folder: Path, record: Record) -> Path:
@@ -83,8 +91,7 @@ def is_begun(places: Places, step: Step) -> bool:
 
 def search_is_finished(run: Path) -> bool:
     """Whether the search in a run folder has come to its end."""
-    summary = run / SUMMARY
-    return summary.is_file() and bool(read_json(summary).get("finished", False))
+    return (run / SUMMARY).is_file() and bool(read_summary(run).get("finished"))
 
 
 def trained_networks(places: Places) -> dict[str, Path]:
@@ -99,7 +106,14 @@ def trained_networks(places: Places) -> dict[str, Path]:
 def latencies(places: Places) -> dict[str, Any]:
     """What the latency step wrote; an empty mapping where it has not run."""
     path = places.run(Step(LATENCY, LATENCY)) / TIMES
-    return read_json(path) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    data = read_mapping(path, AGAIN)
+    with expecting(path, AGAIN):
+        for each in data.get("networks", {}).values():
+            float(each["ms"]), list(each["input_size"])
+        data.get("machine", {}).items()
+    return data
 
 
 def missing_packages(step: Step) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reid.files import read_json
+from reid.files import expecting, read_mapping
 from search.gain.statistics import Difference
 from search.ranking.analysis import TEST
 from tools.jobs.rank_result import RANKING
@@ -16,7 +16,7 @@ from tools.jobs.results.plan import slug
 from tools.jobs.results.published import PublishedRow, load_published
 from tools.jobs.results.row_table import percent, rows_part
 from tools.jobs.results.setup import Setup
-from tools.jobs.results.states import is_done
+from tools.jobs.results.states import AGAIN, is_done
 from tools.jobs.results.steps import RANKING as RANKING_STEP
 from tools.jobs.results.steps import plan_steps
 
@@ -96,9 +96,11 @@ def _rankings(setup: Setup) -> Block | None:
     lines = []
     for step in plan_steps(setup.plan):
         if step.kind == RANKING_STEP and is_done(setup.places, step):
-            data = read_json(setup.places.run(step) / RANKING)
-            for ranker, found in data["against"][TEST]["rankers"].items():
-                lines.append((step.part.name, ranker, str(len(data["archs"])), _tau(found["tau"])))
+            path = setup.places.run(step) / RANKING
+            data = read_mapping(path, AGAIN)
+            with expecting(path, AGAIN):
+                for ranker, found in data["against"][TEST]["rankers"].items():
+                    lines.append((step.part.name, ranker, str(len(data["archs"])), _tau(found["tau"])))
     headers = ("ranking", "ranker", "archs", "Kendall's tau")
     heading = "Ranks against stand-alone trainings"
     return Block(heading, headers=headers, lines=tuple(lines), words=2) if lines else None

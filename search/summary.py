@@ -1,0 +1,33 @@
+"""What is read back from the ``search.json`` of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reid.files import expecting, read_mapping
+from search.outcome import SUMMARY
+
+CURE = "restore it, or remove the search's folder and search again"
+"""Of a damaged summary: the log beside it does not say by which settings its candidates were drawn."""
+
+
+def read_summary(run: Path) -> dict[str, Any]:
+    """The summary of the search in ``run``; raises UserError where it is missing or damaged."""
+    return read_mapping(run / SUMMARY, CURE)
+
+
+def chosen_files(run: Path) -> tuple[Path, ...]:
+    """The files of the archs that the search in ``run`` chose, best first; none where it is not finished.
+
+    Raises:
+        UserError: the summary is missing or damaged.
+    """
+    summary = read_summary(run)
+    if not summary.get("finished"):
+        return ()
+    with expecting(run / SUMMARY, CURE):
+        files = tuple(run / row["file"] for row in summary["best"])
+        if not files:
+            raise ValueError("no arch was chosen")
+    return files

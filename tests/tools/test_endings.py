@@ -1,0 +1,67 @@
+"""How tools end where memory runs out."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from tools.cli import run_tool
+from tools.endings import line_of, no_memory
+from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = [path for path in sorted((ROOT / "tools").glob("*.py")) if "run_tool(main" in path.read_text()]
+
+CUDA = (
+    "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.10 GiB of which 1.2 GiB is free."
+)
+CPU = (
+    "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
+    "4000000000000 bytes. Error code 12 (Cannot allocate memory)"
+)
+ERRORS = [
+    (torch.OutOfMemoryError(CUDA), "on the GPU (2.50 GiB more were asked for)"),
+    (RuntimeError(CPU), "(4000000000000 bytes more were asked for)"),
+    (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."), "(8 bytes more"),
+    (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"), "on the GPU"),
+    (MemoryError(), "out of memory: "),
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), "out of memory: "),
+]
+
+
+@pytest.mark.parametrize(("error", "words"), ERRORS, ids=lambda each: type(each).__name__)
+def test_a_tool_ends_in_one_line_with_a_cure(call, monkeypatch, refused, error, words, tmp_path):
+    def fail(*_):
+        raise error
+
+    assert words in line_of(error, "give smaller batches")
+    monkeypatch.setattr("tools.jobs.retrain.find_network", fail)
+    done = call("retrain", "--arch", "resnet18", "--out", tmp_path / "out")
+    refused(done, r"^error: out of memory.*: give smaller images \(--set .*\), or end what else takes memory there$")
+
+
+@pytest.mark.parametrize("tool", [path.stem for path in TOOLS], ids=str)
+def test_the_cure_is_of_options_that_the_tool_has(call, tool, monkeypatch):
+    """Each program gives ``run_tool`` its own; those of experiments may do with the common one."""
+    monkeypatch.setenv("COLUMNS", "200")
+    found = re.search(r'less="(.*?)"', (ROOT / "tools" / f"{tool}.py").read_text())
+    less = found[1] if found else inspect.signature(run_tool).parameters["less"].default
+    options, printed = re.findall(r"--[a-z-]+", less), call(tool, "--help", tiny=False).out
+    assert all(re.search(rf"^  {option}\b", printed, re.MULTILINE) for option in options), less
+    load_experiment(DEFAULT_CONFIG, re.findall(r"--set ([\w.]+=[^ )]+)", less))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), KeyError("memory")])
+def test_other_faults_keep_their_traceback(error):
+    assert not no_memory(error) and line_of(error, "") is None
+
+
+def test_what_torch_really_raises_is_known():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**46, dtype=torch.float64)
+    assert no_memory(caught.value), str(caught.value)

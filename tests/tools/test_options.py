@@ -1,0 +1,97 @@
+"""Options that contradict each other, or that name nothing: refused at the start, in one line that names them."""
+
+from __future__ import annotations
+
+import pytest
+
+from reid.engine.device import seeded
+from supernet.checkpoint import save_supernet
+from supernet.files import load_space
+from supernet.supernet import Supernet
+
+PLAN = ("--plan", "configs/results/rehearsal.yaml")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--status", "--publish", "there"), "--status and --publish: each does nothing else; give one of the two"),
+        (("--status", "--step", "latency"), "--status and --step: "),
+        (("--publish", "there", "--step", "latency"), "--publish and --step: "),
+        (("--jobs", 0), "error: --jobs 0: must be above 0$"),
+        (("--minutes", 0), "error: --minutes 0: must be above 0$"),
+    ],
+)
+def test_results(call, tmp_path, refused, options, message):
+    refused(call("results", *PLAN, "--out", tmp_path / "out", *options, tiny=False), message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_of_a_plan_that_is_not_there(call, refused):
+    refused(call("results", "--plan", "nope.yaml", tiny=False), "--plan nope.yaml does not exist; name a file, or")
+
+
+@pytest.mark.parametrize("what", [("--write", 1), ("--explain",)], ids=["write", "explain"])
+@pytest.mark.parametrize(
+    "option",
+    [("--flops", "5M"), ("--trials", 3), ("--strategy", "evolution"), ("--supernet", "runs/x"), ("--learn-from", "x")],
+    ids=lambda option: option[0],
+)
+def test_search(call, tmp_path, refused, what, option):
+    done = call("search", "--out", tmp_path, *option, *what)
+    refused(done, f"{option[0]} is of a search, and {what[0]} makes none; leave one of the two out")
+
+
+@pytest.mark.parametrize("arguments", [(), ("NAME",)])
+def test_zoo_in_a_folder_that_is_none(call, tmp_path, refused, arguments):
+    refused(call("zoo", *arguments, "--folder", tmp_path / "nope", tiny=False), "--folder .*nope: is no folder")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--set", "retrain.epochs=many"), "^error: --set retrain.epochs=many: retrain.epochs: input should be a"),
+        (("--set", "searh.trials=3"), "^error: --set searh.trials=3: unknown key 'searh'; nearest: search"),
+        (("--set", "retrain.epochs=3", "--set", "data=5"), "^error: --set data=5: .*given: 5"),
+        (("--set", "a=2026-13-45"), "--set a=2026-13-45: the value is not valid YAML"),
+        (("--set", "input_size=[99999,99999]"), "^error: --set input_size=.*2048"),
+        (("--arch", "nope.yaml"), "arch file nope.yaml does not exist"),
+        (("--recipe", "nope.yaml"), "--recipe nope.yaml: file nope.yaml does not exist"),
+        (
+            ("--set", "retrain.identities=999"),
+            "p=999 identities cannot be drawn from 20; lower the recipe's identities, the P of PxK",
+        ),
+    ],
+)
+def test_retrain(call, tmp_path, refused, options, message):
+    refused(call("retrain", "--arch", "osnet_x0_25", "--out", tmp_path / "out", *options), message)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def supernet_run(tmp_path_factory):
+    run = tmp_path_factory.mktemp("supernet") / "run"
+    with seeded(3):
+        save_supernet(run / "supernet.safetensors", Supernet(load_space("tiny").at((64, 32))))
+    return run
+
+
+@pytest.mark.parametrize("source", ["", "supernet.safetensors"])
+def test_a_supernet_in_the_place_of_a_network(call, tmp_path, supernet_run, refused, source):
+    """The cure is one that the tool at hand has: ``--arch`` is of evaluate and visualize alone."""
+    run, cut = supernet_run / source, "it is a supernet's: give a folder that python tools/evaluate.py .* --arch NAME"
+    refused(call("describe", run, "--out", tmp_path / "out", tiny=False), cut)
+    refused(call("embed", run, "docs/pictures", "--out", tmp_path / "x.npz", tiny=False), cut)
+    matrix = call("cross_domain", run, "--datasets", "synthetic", "--out", tmp_path / "out")
+    refused(matrix, cut)
+    refused(call("evaluate", run, "--out", tmp_path / "out"), "--arch NAME$")
+    train = ("retrain", "--arch", "osnet_x0_25", "--out", tmp_path / "out")
+    refused(
+        call(*train, "--weights", run), f"--weights {run}: is a supernet's; give --inherit {supernet_run} in its place"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_arch_of_another_space(call, tmp_path, supernet_run, refused):
+    done = call("evaluate", supernet_run, "--arch", "mobilenetv2", "--out", tmp_path / "out")
+    refused(done, "--arch mobilenetv2: the arch is not in space tiny: .*; name an arch that is, or largest")

@@ -1,0 +1,67 @@
+"""What a tool says in one line where it cannot go on; anything else is a fault of ours and keeps its traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import signal
+import sys
+
+import torch
+
+from reid.errors import UserError
+
+CANNOT_WRITE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+)
+"""What the machine says of a path that cannot be written."""
+
+NO_MEMORY = re.compile(
+    r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED|bad_?\s?alloc", re.IGNORECASE
+)
+"""In torch's RuntimeErrors: the CPU's allocator, CUDA's, and cuBLAS's and cuDNN's own."""
+
+
+def line_of(error: Exception, less: str) -> str | None:
+    """What to say of ``error``; ``None`` where it is a fault of ours.
+
+    Args:
+        less: what the tool can be told so that it takes less memory.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if no_memory(error):
+        return f"out of memory{_where(error)}: {less}, or end what else takes memory there"
+    if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
+        return f"{error.filename or 'the output'}: {error.strerror}; give a folder to write with --out"
+    return None
+
+
+def no_memory(error: Exception) -> bool:
+    """Whether memory ran out, the machine's or a GPU's."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)) is not None
+
+
+def _where(error: Exception) -> str:
+    """The device, and how much was asked for, where the error tells."""
+    text = str(error)
+    device = " on the GPU" if isinstance(error, torch.OutOfMemoryError) or "CU" in text else ""
+    asked = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w+)", text)
+    return f"{device} ({asked[1]} more were asked for)" if asked else device
+
+
+def end_with_the_reader() -> None:
+    """Ends the process, as ``| head`` does, where standard output is a pipe that nobody reads any longer."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    if any(event & select.POLLERR for _, event in poll.poll(0)):
+        # What is still buffered goes nowhere, or the interpreter would complain as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
