@@ -3,7 +3,6 @@
 from setuptools import find_namespace_packages, find_packages, setup
 
 setup(
-    name="reid-nas",
     version="0.1.0",
     description="Neural architecture search for lightweight person re-identification backbones",
     python_requires=">=3.11,<3.13",
@@ -11,6 +10,7 @@ setup(
     packages=[
         *find_packages(include=["reid*", "supernet*", "search*", "evaluation*"]),
         *find_namespace_packages(include=["configs", "configs.archs", "configs.recipes", "configs.spaces", "weights"]),
+        *find_namespace_packages(include=["configs.results", "tools", "tools.*"]),
     ],
     package_data={"": ["*.yaml", "*.json", "*.safetensors"], "evaluation.vectors": ["cases/*.json"]},
     install_requires=[

@@ -1,4 +1,4 @@
-"""Embeddings of a few persons laid out in a plane by t-SNE (van der Maaten & Hinton 2008)."""
+"""Embeddings of a few persons, or of anything with labels, in a plane by t-SNE (van der Maaten & Hinton 2008)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from evaluation.features.files import RetrievalFeatures
+from evaluation.features.labelled import LabelledVectors
 from evaluation.retrieval.distances import check_features
 from reid.errors import UserError
 
@@ -56,7 +57,7 @@ def tsne_plane(
         UserError: scikit-learn is not installed, there is no such person, a feature is NaN or infinite, all images have
             one embedding, or the perplexity does not fit.
     """
-    manifold = need_sklearn()
+    need_sklearn()
     check_features(features.query.features, features.gallery.features)
     vectors, pids, camids = _images(features)
     known, counts = np.unique(pids, return_counts=True)
@@ -64,24 +65,62 @@ def tsne_plane(
     eligible = known[(counts >= 3) & ~np.isin(known, nobody)]
     if not len(eligible):
         raise UserError("t-SNE: no person has three images or more in query and gallery together: nothing to lay out")
-    drawn = eligible[np.argsort(np.random.default_rng(seed).random(len(eligible)), kind="stable")]
-    first = np.isin(known, list(named)) & ~np.isin(known, nobody)
-    chosen = np.concatenate([known[first], drawn[~np.isin(drawn, known[first])]])[:persons]
-    shown = np.flatnonzero(np.isin(pids, chosen))
+    shown = np.flatnonzero(np.isin(pids, _chosen(eligible, known[~np.isin(known, nobody)], named, persons, seed)))
     if len(shown) < 3:
         raise UserError(f"t-SNE: {len(shown)} images are nothing to lay out; raise --persons")
-    vectors = vectors[shown].astype(np.float64)
+    points, perplexity = lay_out(vectors[shown], seed, perplexity, metric)
+    return Plane(points, pids[shown], camids[shown], perplexity, seed)
+
+
+def labelled_plane(
+    given: LabelledVectors,
+    labels: int = 10,
+    seed: int = 0,
+    perplexity: float | None = None,
+    metric: str = "cosine",
+    named: Collection[int] = (),
+    most: int | None = None,
+) -> Plane:
+    """The vectors of ``labels`` labels that ``seed`` draws from those with three or more; of more than ``most`` vectors
+    so many are drawn. The plane's ``pids`` are the labels. Other arguments are ``tsne_plane``'s.
+
+    Raises:
+        UserError: as ``tsne_plane``.
+    """
+    need_sklearn()
+    known, counts = np.unique(given.labels, return_counts=True)
+    eligible = known[counts >= 3]
+    if not len(eligible):
+        raise UserError(f"t-SNE: no {given.word} has three vectors or more: nothing to lay out")
+    shown = np.flatnonzero(np.isin(given.labels, _chosen(eligible, known, named, labels, seed)))
+    if most is not None and len(shown) > most:
+        shown = np.sort(np.random.default_rng(seed).permutation(shown)[:most])
+    if len(shown) < 3:
+        raise UserError(f"t-SNE: {len(shown)} vectors are nothing to lay out; raise --persons or --images")
+    points, perplexity = lay_out(given.vectors[shown], seed, perplexity, metric)
+    return Plane(points, given.labels[shown], given.camids[shown], perplexity, seed)
+
+
+def lay_out(vectors: np.ndarray, seed: int, perplexity: float | None, metric: str) -> tuple[np.ndarray, float]:
+    """``(N, 2) float32`` points of ``vectors (N, D)``, and the perplexity; arguments are ``tsne_plane``'s.
+
+    Raises:
+        UserError: scikit-learn is not installed, the perplexity does not fit, or all vectors are one.
+    """
+    vectors = vectors.astype(np.float64)
     if metric == "cosine":
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     if perplexity is None:
-        perplexity = min(PERPLEXITY, len(shown) / 3)
-    elif not 0 < perplexity < len(shown):
-        raise UserError(f"--perplexity {perplexity:g}: must lie between 0 and the number of images, {len(shown)}")
+        perplexity = min(PERPLEXITY, len(vectors) / 3)
+    elif not 0 < perplexity < len(vectors):
+        raise UserError(f"--perplexity {perplexity:g}: must lie between 0 and the number of images, {len(vectors)}")
     if not np.ptp(vectors, axis=0).any():
         # scikit-learn divides by their spread, and its tree of points that are NaN ends the process.
-        raise UserError(f"t-SNE: all {len(shown)} images have the same embedding; the network that made them collapsed")
-    layout = manifold.TSNE(perplexity=perplexity, init="pca", random_state=seed % 2**32)
-    return Plane(layout.fit_transform(vectors), pids[shown], camids[shown], float(perplexity), seed)
+        raise UserError(
+            f"t-SNE: all {len(vectors)} images have the same embedding; the network that made them collapsed"
+        )
+    layout = need_sklearn().TSNE(perplexity=perplexity, init="pca", random_state=seed % 2**32)
+    return layout.fit_transform(vectors), float(perplexity)
 
 
 def need_sklearn() -> ModuleType:
@@ -91,6 +130,13 @@ def need_sklearn() -> ModuleType:
     except ImportError:
         raise UserError("t-SNE needs scikit-learn: pip install scikit-learn") from None
     return manifold
+
+
+def _chosen(eligible: np.ndarray, known: np.ndarray, named: Collection[int], count: int, seed: int) -> np.ndarray:
+    """``count`` numbers: those of ``known`` that are ``named``, and then of ``eligible`` ones what ``seed`` draws."""
+    drawn = eligible[np.argsort(np.random.default_rng(seed).random(len(eligible)), kind="stable")]
+    first = known[np.isin(known, list(named))]
+    return np.concatenate([first, drawn[~np.isin(drawn, first)]])[:count]
 
 
 def _images(features: RetrievalFeatures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,17 +4,24 @@ SOURCE is a run folder or its last.safetensors; a network of the zoo by its name
 maps); or a supernet's weights with --arch. Queries are drawn by --seed, or are those of --pids, or the --worst. All
 pictures are PNG files in --out, with an index.html that holds them. docs/pictures.md shows them. Those of real persons
 are to be kept private.
+
+SOURCE may also be vectors, of which a t-SNE is drawn without network and data: features.npz of tools/embed.py or
+tools/evaluate.py --save-features, any .npz of features and labels, a .npy with --labels; mnist (from your disk) or
+digits (scikit-learn's).
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.checkpoints import run_name
-from tools.jobs.pictures.request import KINDS, LONGEST, QUERIES, Request
+from tools.jobs.pictures.request import KINDS, LONGEST, QUERIES, Request, check_request
+from tools.jobs.pictures.vectors import VectorsRequest, holds_vectors, visualize_vectors
 from tools.jobs.protocol_options import add_comparison, read_comparison
 from tools.jobs.run_data import on_its_data
 from tools.jobs.visualize import visualize
@@ -52,7 +59,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--perplexity", type=float, help="of the t-SNE (default: 30, or a third of the images where that is less)"
     )
+    vectors = parser.add_argument_group("of vectors")
+    vectors.add_argument("--labels", type=Path, metavar="FILE", help="labels: .npy, or a text with one in each line")
+    vectors.add_argument("--images", type=int, metavar="N", help="at most so many in the t-SNE (of digits: 2000)")
+    parser.set_defaults(metric=None)
     read = parser.parse_args(arguments)
+    if holds_vectors(read.source):
+        request = _read_vectors(parser, read)
+        job = read_job(read, f"runs/pictures-{read.source.stem}")
+        print(f"pictures: {visualize_vectors(job, read.source, request)}")
+        return
+    for option in ("labels", "images"):
+        if getattr(read, option) is not None:
+            raise UserError(f"--{option}: is for vectors in a file, .npz or .npy; {read.source} is to be a network")
+    read.metric = read.metric or Request.protocol.metric
     request = Request(
         kinds=None if read.kinds is None else tuple(read.kinds),
         protocol=read_comparison(read),
@@ -68,6 +88,24 @@ def main(arguments: list[str] | None = None) -> None:
     )
     job = read_job(read, f"runs/pictures-{run_name(read.source, read.arch, read.dataset)}")
     print(f"pictures: {visualize(on_its_data(job, read.source), read.source, read.arch, read.search, request)}")
+
+
+def _read_vectors(parser: argparse.ArgumentParser, read: argparse.Namespace) -> VectorsRequest:
+    """The options of a t-SNE of vectors; raises UserError for one that wants a network or images."""
+    kinds = [kind for kind in read.kinds or () if kind != "tsne"]
+    if kinds:
+        raise UserError(f"--kinds {kinds[0]}: wants a network; of vectors there is a t-SNE alone")
+    for option in ("arch", "dataset", "split", "flip", "precision", "queries", "worst", "top", "activations_in_lists"):
+        if getattr(read, option) != parser.get_default(option):
+            raise UserError(f"--{option.replace('_', '-')}: wants a network; leave it out for a t-SNE of vectors")
+    if read.data is not None and str(read.source) != "mnist":
+        raise UserError(f"--data {read.data}: vectors want no data set; leave it out")
+    if str(read.source) in ("mnist", "digits") and read.labels is not None:
+        raise UserError(f"--labels {read.labels}: {read.source} has labels of its own; leave it out")
+    if read.images is not None and read.images < 3:
+        raise UserError(f"--images {read.images}: must be 3 or more")
+    check_request(Request(persons=read.persons))
+    return VectorsRequest(read.labels, read.persons, tuple(read.pids), read.images, read.perplexity, read.metric)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ python tools/zoo.py                                    what there is
 python tools/zoo.py NAME                               all that is known of one, its file checked
 python tools/zoo.py NAME --image A.jpg B.jpg           its features of images, and how alike the images are
 python tools/zoo.py add RUN --name NAME                puts the weights of a run of tools/retrain.py there
+python tools/zoo.py --markdown                         the table of docs/zoo.md
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.errors import UserError
 from supernet.zoo import FOLDER, find_entry, load_backbone
 from tools.cli import run_tool
-from tools.jobs.zoo import ADD, add, describe, features_of, zoo_table
+from tools.jobs.zoo import ADD, add, describe, features_of, markdown_table, zoo_table
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="with add: run of tools/evaluate.py --flip, whose score is noted",
     )
     parser.add_argument("--replace", action="store_true", help="with add: in the place of one of that name")
+    parser.add_argument("--markdown", action="store_true", help="print the table of docs/zoo.md")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the weights are (default: weights/)")
     read = parser.parse_args(arguments)
     _check_options(read)
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif read.run is not None:
         raise UserError(f"{read.run}: a run is given with add: python tools/zoo.py add {read.run} --name NAME")
     elif read.what is None:
-        print(zoo_table(read.folder))
+        print(markdown_table(read.folder) if read.markdown else zoo_table(read.folder))
     elif read.image:
         _show(read.what, read.image, read.folder)
     else:
@@ -57,6 +59,8 @@ def _check_options(read: argparse.Namespace) -> None:
             raise UserError(f"{option} is for adding weights: python tools/zoo.py add RUN --name NAME")
     if read.what != ADD and not read.folder.is_dir():
         raise UserError(f"--folder {read.folder}: is no folder; name one of weights, or leave the option out")
+    if read.markdown and read.what is not None:
+        raise UserError("--markdown: is of the whole zoo; leave the name out")
     if read.image and read.what in (None, ADD):
         raise UserError("--image: say whose features: python tools/zoo.py NAME --image FILE")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -30,18 +30,22 @@ def draw_tsne(
     title: str = "Embeddings (t-SNE)",
     person: Callable[[int], str] = str,
     camera: Callable[[int], str] = str,
+    word: str = "person",
+    legend: bool = False,
 ) -> Path:
     """A PNG of the images as dots, each person's name beside the dot in the middle of theirs.
 
     Args:
         person, camera: names of identities and cameras.
+        word: what the colours tell apart, where it is not persons.
+        legend: also list the colours with their names, at the side.
 
     Raises:
         UserError: there are more than ``MOST`` persons.
     """
     persons, cameras = np.unique(plane.pids), np.unique(plane.camids)
     if len(persons) > MOST:
-        raise UserError(f"t-SNE of {len(persons)} persons: colours tell {MOST} apart; lower --persons")
+        raise UserError(f"t-SNE of {len(persons)} {word}s: colours tell {MOST} apart; lower --persons")
     colours = matplotlib.colormaps["tab10" if len(persons) <= 10 else "tab20"].colors
     figure = new_figure(7.6, 6.4)
     axes = style_axes(figure.subplots(), title, "", "")
@@ -55,13 +59,35 @@ def draw_tsne(
     axes.margins(0.08)
     if (cameras != NO_CAMERA).any():
         _name_cameras(axes, [camera(camid) for camid in cameras.tolist()])
-    figure.supxlabel(_footer(plane), fontsize=8, color=MUTED, x=0.01, ha="left")
+    if legend:
+        _name_colours(axes, [person(pid) for pid in persons.tolist()], colours, word)
+    figure.supxlabel(_footer(plane, word), fontsize=8, color=MUTED, x=0.01, ha="left")
     before = len(axes.texts)
     middles = [_middle(plane.points[plane.pids == pid]) for pid in persons]
     place_labels(axes, middles, [person(pid) for pid in persons.tolist()], gap=6, others=plane.points)
     for text, colour in zip(axes.texts[before:], colours, strict=False):
         text.set(color=_darker(colour), fontweight="bold", path_effects=[withStroke(linewidth=2.5, foreground="white")])
     return save_figure(figure, path)
+
+
+def _name_colours(axes: Axes, names: list[str], colours: Sequence[tuple[float, ...]], word: str) -> None:
+    handles = [
+        Line2D([], [], linestyle="", marker="o", color=colour, label=_plain(name))
+        for name, colour in zip(names, colours, strict=False)
+    ]
+    look = {"frameon": False, "fontsize": 8.5, "labelcolor": INK, "title": word, "title_fontsize": 8.5}
+    # The legend of the cameras, where there is one, keeps the upper place; a second one would take the first one's.
+    cameras = axes.get_legend()
+    where = ("lower left", (1.0, 0.0)) if cameras else ("upper left", (1.0, 1.0))
+    axes.legend(handles=handles, loc=where[0], bbox_to_anchor=where[1], **look)
+    if cameras:
+        axes.add_artist(cameras)
+
+
+def _plain(name: str) -> str:
+    """A legend's entry: matplotlib takes dollars for formulas, and leaves out what begins with an underscore."""
+    name = name.replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name
 
 
 def _name_cameras(axes: Axes, names: list[str]) -> None:
@@ -73,10 +99,10 @@ def _name_cameras(axes: Axes, names: list[str]) -> None:
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), **look)
 
 
-def _footer(plane: Plane) -> str:
+def _footer(plane: Plane, word: str) -> str:
     persons = len(np.unique(plane.pids))
     return (
-        f"{len(plane.pids)} images of {persons} persons; perplexity {plane.perplexity:.4g}, seed {plane.seed}. "
+        f"{len(plane.pids)} images of {persons} {word}s; perplexity {plane.perplexity:.4g}, seed {plane.seed}. "
         "Only neighbourhoods have a meaning, no axis and no gap."
     )
 

@@ -248,7 +248,7 @@ def test_the_footer_says_what_is_passed_over():
 
 def test_subjects_that_are_none(call, tmp_path, refused):
     (tmp_path / "f.npz").write_text("")
-    refused(call("visualize", tmp_path / "f.npz", "--out", tmp_path / "out"), "f.npz: saved features are no network")
+    refused(call("visualize", tmp_path / "f.npz", "--out", tmp_path / "out"), "f.npz is no readable file of arrays")
     refused(call("visualize", tmp_path / "n.safetensors", "--out", tmp_path / "out"), "n.safetensors")
 
 

@@ -189,3 +189,14 @@ def test_wrong_flip_runs_and_large_files_are_refused(runs, call, refused, tmp_pa
     monkeypatch.setattr("tools.jobs.zoo.LARGEST", 1000)
     refused(call(*arguments, tiny=False), "the zoo takes files of at most")
     assert not (tmp_path / "zoo").exists()
+
+
+def test_the_table_of_the_docs(call, zoo, refused):
+    done = call("zoo", "--markdown", "--folder", zoo, tiny=False)
+    entry = find_entry("Small-A", zoo)
+    head, line, row = done.out.splitlines()
+    assert done.code == 0 and head.count("|") == line.count("|") == row.count("|")
+    size = f"{(zoo / entry.weights).stat().st_size / 1e6:.1f}"
+    for cell in ("`Small-A`", f"{100 * entry.mAP:.1f}", size, f"`{entry.sha256[:12]}`", entry.licence):
+        assert f"| {cell} |" in row
+    refused(call("zoo", "Small-A", "--markdown", "--folder", zoo, tiny=False), "--markdown: is of the whole zoo")

@@ -17,7 +17,8 @@ from reid.data.records import Dataset, ImageRecord, ImageSet
 from reid.data.split import query_gallery_split, take_identities
 from reid.data.synthetic import make_synthetic
 from reid.errors import UserError
-from tools.jobs.experiment import ROOT, DataConfig
+from tools.jobs.experiment import WORKPLACE as ROOT
+from tools.jobs.experiment import DataConfig
 
 MADE_BY_US = "synthetic.json"
 """A folder with this file holds a synthetic set, whose counts are not Market-1501's."""

@@ -23,6 +23,10 @@ from tools.size_option import LARGEST, SMALLEST
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
+IS_CHECKOUT = (ROOT / "pyproject.toml").is_file()
+"""Else the tools are installed, and beside them is no place for anybody's files."""
+WORKPLACE = ROOT if IS_CHECKOUT else Path.cwd()
+"""Where ``data`` is looked for, and made."""
 RECIPES = CONFIGS / "recipes"
 DEFAULT_CONFIG = CONFIGS / "market1501.yaml"
 CPU_CONFIGS = "configs/market1501-cpu.yaml (Market-1501, about two hours) or configs/demo.yaml (synthetic, minutes)"
@@ -81,6 +85,12 @@ class Experiment:
     last_stride: Literal[1, 2] = 2
 
 
+def find_config(path: Path) -> Path:
+    """``path``; where nothing is there, and it is relative, ours of that name: ``configs/demo.yaml`` is found from
+    wherever an installed tool is called."""
+    return ROOT / path if path.parts[:1] == ("configs",) and not path.exists() and (ROOT / path).is_file() else path
+
+
 def load_experiment(
     path: Path,
     overrides: Sequence[str] = (),
@@ -100,7 +110,7 @@ def load_experiment(
     Raises:
         UserError: a file is missing, has an unknown key or a bad value, or there is no such recipe.
     """
-    data = read_merged(path)
+    data = read_merged(find_config(path))
     if recipe is not None:
         file = find_recipe(recipe)
         data["retrain"] = read_merged(file)

@@ -13,7 +13,7 @@ from typing import Any
 from reid.config import config_to_dict
 from tools.cli import Job
 from tools.jobs.data import Source
-from tools.jobs.experiment import ROOT
+from tools.jobs.experiment import IS_CHECKOUT, ROOT
 
 ARCHIVAL = ".git_archival.txt"
 
@@ -48,6 +48,8 @@ def _git(*arguments: str) -> str:
 
 
 def _read_commit() -> str:
+    if not IS_CHECKOUT:  # a checkout around installed packages is somebody else's
+        return "unknown"
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")

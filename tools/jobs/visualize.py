@@ -38,7 +38,7 @@ def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: 
             pictures in the folder already, or real persons would come among the repository's files.
     """
     check_request(request)
-    earlier = _earlier(job)
+    earlier = earlier_pictures(job.out, job.resume)
     opened, train_set = open_subject(job, subject, arch, search, request.protocol)
     kinds, notes = possible_kinds(request, opened)
     (source,) = open_test_sets(request.dataset, request.split, job.experiment.data, job.data, opened.input_size)
@@ -73,14 +73,14 @@ def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: 
     return page
 
 
-def _earlier(job: Job) -> list[str]:
+def earlier_pictures(out: Path, resume: bool) -> list[str]:
     """Pictures of an earlier call in the folder, also of one that was interrupted; raises UserError where they, or a
     page, are not to be replaced."""
-    check_owner(job.out)
-    pictures = sorted(path.name for path in job.out.glob("*.png") if _OURS.fullmatch(path.name))
-    there = [*pictures, *(name for name in (PAGE, PICTURES) if (job.out / name).exists())]
-    if there and not job.resume:
+    check_owner(out)
+    pictures = sorted(path.name for path in out.glob("*.png") if _OURS.fullmatch(path.name))
+    there = [*pictures, *(name for name in (PAGE, PICTURES) if (out / name).exists())]
+    if there and not resume:
         raise UserError(
-            f"{shown(job.out)} already holds {there[0]}; give another folder with --out, or add --resume to replace it"
+            f"{shown(out)} already holds {there[0]}; give another folder with --out, or add --resume to replace it"
         )
     return pictures

@@ -65,6 +65,20 @@ def zoo_table(folder: Path = FOLDER) -> str:
     return aligned(lines, words=len(lines[0]))
 
 
+def markdown_table(folder: Path = FOLDER) -> str:
+    """The table of docs/zoo.md; raises UserError where a file of weights is missing or is not the index's."""
+    head = ["Name", "Trained on", "mAP (step) %", "Rank-1 %", "with flip", "FLOPs (M)", "Params (M)", "File (MB)"]
+    lines = [[*head, "SHA-256", "Licence"], ["---", "---", *["---:"] * 6, "---", "---"]]
+    for entry in zoo_entries(folder):
+        size = zoo_weights(entry.name, folder).stat().st_size
+        flip = "-" if entry.flip_mAP is None else f"{100 * entry.flip_mAP:.1f} / {100 * entry.flip_rank1:.1f}"
+        scores = [f"{100 * entry.mAP:.1f}", f"{100 * entry.rank1:.1f}", flip]
+        costs = [f"{entry.flops / 1e6:.1f}", f"{entry.parameters / 1e6:.2f}", f"{size / 1e6:.1f}"]
+        data = f"{entry.train_set}; {entry.epochs} epochs"
+        lines.append([f"`{entry.name}`", data, *scores, *costs, f"`{entry.sha256[:12]}`", entry.licence])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
 def describe(entry: ZooEntry) -> str:
     """All that the index says of a network, a line each."""
     said = {name: value for name, value in vars(entry).items() if value is not None}

@@ -1,0 +1,151 @@
+"""Vectors with a label each, from whatever file holds some: what a picture of them needs, and no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from reid.data.records import NO_CAMERA
+from reid.errors import UserError
+
+VECTORS = ("features", "embeddings", "vectors", "x")
+LABELS = ("labels", "pids", "targets", "y")
+NAMES = ("names", "files", "paths")
+"""What arrays are called, in small or capital letters; the first that is there is taken."""
+
+_MARKET = re.compile(r"(-1|\d+)_c(\d+)")
+"""How file names of Market-1501 and its kin begin: identity and camera."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledVectors:
+    """Attributes:
+    vectors: ``(N, D) float32``.
+    labels: ``(N,) int64``, places in ``names``.
+    names: of the labels, in ascending order.
+    camids: ``(N,) int64``; ``NO_CAMERA`` where cameras are not known.
+    word: what a label is one of: ``"label"``, ``"person"``, ``"digit"``.
+    """
+
+    vectors: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    camids: np.ndarray
+    word: str = "label"
+
+    def select(self, index: np.ndarray) -> LabelledVectors:
+        """Those at ``index``, ``(M,)`` places or ``(N,)`` bools; names stay."""
+        return replace(self, vectors=self.vectors[index], labels=self.labels[index], camids=self.camids[index])
+
+
+def label_vectors(
+    vectors: np.ndarray, labels: np.ndarray, camids: np.ndarray | None = None, word: str = "label"
+) -> LabelledVectors:
+    """``vectors (N, D)`` with ``labels (N,)``: whole numbers or strings, which are numbered in ascending order."""
+    if labels.dtype.kind not in "iu" and all(str(each).isdecimal() for each in labels):
+        labels = labels.astype(np.int64)  # "2" before "10"
+    names, places = np.unique(labels, return_inverse=True)
+    none = np.full(len(labels), NO_CAMERA)
+    cameras = none if camids is None else camids.astype(np.int64)
+    return LabelledVectors(
+        np.asarray(vectors, np.float32), places.reshape(-1).astype(np.int64), tuple(map(str, names)), cameras, word
+    )
+
+
+def read_labelled(path: Path, labels: Path | None = None) -> LabelledVectors:
+    """Vectors and labels of a file; nothing in it is executed.
+
+    Args:
+        path: ``.npz`` with an array of ``VECTORS`` ``(N, D)`` and one of ``LABELS`` ``(N,)``, with ``camids`` if you
+            like; or as ``tools/embed.py`` writes it, with ``NAMES``: files called as Market-1501's
+            (``0002_c1s1_000451_03.jpg``) tell person and camera, others the folder that they lie in. Or ``.npy`` of
+            ``(N, D)``, with ``labels``.
+        labels: ``.npy`` of ``(N,)``, or a text with a label in each line; goes before those of ``path``.
+
+    Raises:
+        UserError: a file is missing or unreadable, an array is missing, of a wrong shape or kind, or holds NaN, or
+            names do not tell labels apart.
+    """
+    arrays = {name.lower(): array for name, array in _arrays(path).items()}
+    key, vectors = _first(arrays, VECTORS)
+    if vectors is None:
+        raise UserError(f"{path} has no array called {' or '.join(VECTORS)}; it holds {', '.join(arrays) or 'nothing'}")
+    if vectors.ndim != 2 or vectors.dtype.kind not in "fiub" or not vectors.size:
+        raise UserError(f"{path}: {key} must be (N, D) numbers, it is {vectors.dtype} of shape {vectors.shape}")
+    if not np.isfinite(vectors).all():
+        raise UserError(f"{path}: {key} holds NaN or infinite values; leave these rows out")
+    count = len(vectors)
+    if labels is not None:
+        return label_vectors(vectors, _fitting(labels, "labels", _label_file(labels), count))
+    found, given = _first(arrays, LABELS)
+    if given is not None:
+        cameras = arrays.get("camids")
+        if cameras is not None and _fitting(path, "camids", cameras, count).dtype.kind not in "iu":
+            raise UserError(f"{path}: camids must be whole numbers, got {cameras.dtype}")
+        word = "person" if found == "pids" else "label"
+        return label_vectors(vectors, _fitting(path, found, given, count), cameras, word)
+    found, names = _first(arrays, NAMES)
+    if names is None:
+        raise UserError(f"{path} tells no labels: add an array called {' or '.join(LABELS)}, or give --labels FILE")
+    return _by_names(path, vectors, _fitting(path, found, names, count))
+
+
+def _by_names(path: Path, vectors: np.ndarray, names: np.ndarray) -> LabelledVectors:
+    files = [PurePosixPath(str(name)) for name in names]
+    told = [_MARKET.match(file.name) for file in files]
+    if all(told):
+        persons, cameras = (np.array([int(each[part]) for each in told], np.int64) for part in (1, 2))
+        somebody = persons > 0  # -1 is junk and 0 a distractor: nobody in particular
+        if not somebody.any():
+            raise UserError(f"{path}: all names are of junk and distractors; embed images of known persons")
+        return label_vectors(vectors[somebody], persons[somebody], cameras[somebody], "person")
+    folders = np.array([file.parent.name for file in files])
+    if len(set(folders.tolist())) < 2:
+        raise UserError(
+            f"{path}: the names tell no labels, neither by 0002_c1... nor by a folder for each; give --labels FILE"
+        )
+    return label_vectors(vectors, folders)
+
+
+def _first(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> tuple[str, np.ndarray | None]:
+    key = next((name for name in names if name in arrays), "")
+    return key, arrays.get(key)
+
+
+def _fitting(path: Path, key: str, values: np.ndarray, count: int) -> np.ndarray:
+    if values.shape != (count,) or values.dtype.kind not in "iuUS":
+        raise UserError(
+            f"{path}: {key} must be {count} whole numbers or strings, one for each vector; "
+            f"it is {values.dtype} of shape {values.shape}"
+        )
+    return values.astype(str) if values.dtype.kind == "S" else values
+
+
+def _label_file(path: Path) -> np.ndarray:
+    if path.suffix == ".npy":
+        return _arrays(path)[VECTORS[0]]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"--labels {path}: does not exist") from None
+    except (OSError, UnicodeDecodeError):
+        raise UserError(f"--labels {path}: give .npy, or a text with a label in each line") from None
+    return np.array([line.strip() for line in lines if line.strip()], dtype=str)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file; the one of a ``.npy`` is called by the first of ``VECTORS``."""
+    try:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            return {VECTORS[0]: file}
+        with file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; name a file of features, .npz or .npy") from None
+    except Exception as error:  # numpy, zipfile and zlib have no common one for a damaged file
+        raise UserError(f"{path} is no readable file of arrays ({error}); save the features again") from None

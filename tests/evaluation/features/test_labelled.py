@@ -1,0 +1,151 @@
+"""Vectors with labels, from the files that people have; and digits, from files made here in MNIST's format."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluation.features.digits import IMAGES, LABELS, mnist_pixels, sklearn_digits
+from evaluation.features.labelled import LabelledVectors, label_vectors, read_labelled
+from reid.errors import UserError
+
+VECTORS = np.arange(12, dtype=np.float32).reshape(6, 2)
+
+
+def spelled(given: LabelledVectors) -> list[str]:
+    return [given.names[label] for label in given.labels]
+
+
+def write(path: Path, **arrays: object) -> Path:
+    np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})
+    return path
+
+
+@pytest.mark.parametrize(("key", "labels"), [("features", "labels"), ("X", "y"), ("embeddings", "targets")])
+def test_arrays_by_the_names_that_people_give_them(tmp_path, key, labels):
+    given = read_labelled(write(tmp_path / "a.npz", **{key: VECTORS.astype(float), labels: [7, 7, 10, 2, 2, 10]}))
+    assert spelled(given) == ["7", "7", "10", "2", "2", "10"] and given.names == ("2", "7", "10")
+    assert given.vectors.dtype == np.float32 and given.word == "label" and not given.camids.any()
+    np.testing.assert_array_equal(given.vectors, VECTORS)
+
+
+def test_persons_and_cameras_by_arrays(tmp_path):
+    given = read_labelled(write(tmp_path / "a.npz", features=VECTORS, pids=[5, 5, 5, 1, 1, 1], camids=[1, 2, 3] * 2))
+    assert (given.word, given.camids.tolist()) == ("person", [1, 2, 3] * 2)
+
+
+def test_file_names_of_market_1501_tell_person_and_camera_and_nobody_is_left_out(tmp_path):
+    names = ["a/0002_c1s1_000451_03.jpg", "b/0002_c3s1_1_1.jpg", "0000_c1s1_1_1.jpg", "-1_c2s1_1_1.jpg"]
+    names += ["0010_c2_f0046985.jpg", "0010_c6.png"]
+    given = read_labelled(write(tmp_path / "a.npz", features=VECTORS, names=names))
+    assert (spelled(given), given.camids.tolist()) == (["2", "2", "10", "10"], [1, 3, 2, 6])
+    np.testing.assert_array_equal(given.vectors, VECTORS[[0, 1, 4, 5]])
+
+
+def test_folders_tell_labels(tmp_path):
+    names = ["q/ann/1.jpg", "g/ann/1.jpg", "bob/0002_c1.jpg", "bob/x.jpg", "q/cleo/1.jpg", "cleo/2.jpg"]
+    given = read_labelled(write(tmp_path / "a.npz", features=VECTORS, names=names))
+    assert spelled(given) == ["ann", "ann", "bob", "bob", "cleo", "cleo"] and not given.camids.any()
+
+
+def test_labels_of_another_file_go_first(tmp_path):
+    np.save(tmp_path / "a.npy", VECTORS)
+    np.save(tmp_path / "l.npy", np.array([1, 1, 2, 2, 3, 3]))
+    (tmp_path / "l.txt").write_text("x\nx\ny\n\ny\n z\nz\n")
+    assert spelled(read_labelled(tmp_path / "a.npy", tmp_path / "l.npy")) == ["1", "1", "2", "2", "3", "3"]
+    assert spelled(read_labelled(tmp_path / "a.npy", tmp_path / "l.txt")) == ["x", "x", "y", "y", "z", "z"]
+    both = write(tmp_path / "b.npz", features=VECTORS, labels=[9] * 6)
+    assert read_labelled(both, tmp_path / "l.txt").names == ("x", "y", "z")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"other": VECTORS}, "has no array called features or embeddings or vectors or x; it holds other"),
+        (
+            {"features": VECTORS[0], "labels": [1, 2]},
+            r"features must be \(N, D\) numbers, it is float32 of shape \(2,\)",
+        ),
+        ({"features": VECTORS * np.nan, "labels": [1] * 6}, "features holds NaN or infinite values"),
+        ({"features": VECTORS, "labels": [1, 2]}, "labels must be 6 whole numbers or strings.* of shape"),
+        ({"features": VECTORS, "labels": [0.5] * 6}, "labels must be 6 whole numbers or strings.* float64"),
+        ({"features": VECTORS, "pids": [1] * 6, "camids": ["a"] * 6}, "camids must be whole numbers"),
+        ({"features": VECTORS}, "tells no labels: add an array called labels or .*, or give --labels FILE"),
+        ({"features": VECTORS, "names": list("abcdef")}, "the names tell no labels, .*; give --labels FILE"),
+        ({"features": VECTORS, "names": ["0000_c1.jpg"] * 6}, "all names are of junk and distractors"),
+        ({"features": np.array([[{}]]), "labels": [1]}, "is no readable file of arrays"),  # would be unpickled
+    ],
+)
+def test_files_that_do_not_do(tmp_path, arrays, message):
+    with pytest.raises(UserError, match=message):
+        read_labelled(write(tmp_path / "a.npz", **arrays))
+
+
+def test_files_that_are_none(tmp_path):
+    (tmp_path / "a.npz").write_text("text")
+    np.save(tmp_path / "v.npy", VECTORS)
+    for path, labels, message in (
+        ("a.npz", None, "a.npz is no readable file of arrays"),
+        ("b.npz", None, "b.npz does not exist; name a file of features"),
+        ("v.npy", "l.txt", "--labels .*l.txt: does not exist"),
+        ("v.npy", ".", "--labels .*: give .npy, or a text"),
+    ):
+        with pytest.raises(UserError, match=message):
+            read_labelled(tmp_path / path, labels and tmp_path / labels)
+
+
+def test_strings_that_are_numbers_are_in_the_order_of_numbers():
+    assert label_vectors(VECTORS[:3], np.array(["10", "9", "10"])).names == ("9", "10")
+
+
+# ---- digits
+
+
+def mnist(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """As LeCun's page has the format: two zero bytes, 8 for bytes, the number of sides, each side, big endian."""
+    folder.mkdir(parents=True)
+    for name, array in ((IMAGES, images), (LABELS, labels)):
+        header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+        (folder / name).write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+def test_mnist_as_torchvision_leaves_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("REID_DATA", raising=False)
+    images = np.random.default_rng(0).integers(0, 256, (4, 28, 28))
+    mnist(tmp_path / "data" / "MNIST" / "raw", images, np.array([3, 0, 3, 9]))
+    for given in (None, tmp_path / "data" / "MNIST" / "raw", tmp_path / "data"):
+        digits = mnist_pixels(given, tmp_path)
+        assert spelled(digits) == ["3", "0", "3", "9"] and digits.word == "digit"
+        np.testing.assert_allclose(digits.vectors, images.reshape(4, -1) / 255, rtol=1e-6)
+
+
+def test_mnist_that_is_not_there_or_not_whole(tmp_path, monkeypatch):
+    monkeypatch.delenv("REID_DATA", raising=False)
+    with pytest.raises(UserError, match="no MNIST under .*data; put t10k.* or take SOURCE digits"):
+        mnist_pixels(None, tmp_path)
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    mnist(raw, np.zeros((4, 28, 28)), np.zeros(3))
+    with pytest.raises(UserError, match="has 4 images and 3 labels"):
+        mnist_pixels(None, tmp_path)
+    (raw / IMAGES).write_bytes((raw / IMAGES).read_bytes()[:100])
+    with pytest.raises(UserError, match="MNIST in .* is damaged"):
+        mnist_pixels(None, tmp_path)
+    (raw / LABELS).unlink()
+    (raw / IMAGES).unlink()
+    mnist(tmp_path / "half", np.zeros((4, 28, 28)), np.zeros(4))
+    (tmp_path / "half" / LABELS).unlink()
+    with pytest.raises(UserError, match=f"lacks {LABELS}"):
+        mnist_pixels(tmp_path / "half", tmp_path)
+
+
+def test_scikit_learns_digits(monkeypatch):
+    pytest.importorskip("sklearn")
+    digits = sklearn_digits()
+    assert digits.vectors.shape == (1797, 64) and digits.names == tuple("0123456789")
+    assert digits.vectors.min() == 0 and digits.vectors.max() == 1
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(UserError, match="pip install scikit-learn"):
+        sklearn_digits()

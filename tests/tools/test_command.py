@@ -1,0 +1,109 @@
+"""``reid-nas TOOL``: what it lists, what it refuses, and that a wheel installed elsewhere has all that tools need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from tools import command
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKED = ("reid", "supernet", "search", "evaluation", "configs", "weights", "tools")
+
+
+def test_all_tools_are_listed_with_a_line_each(capsys):
+    programs = {path.stem for path in (ROOT / "tools").glob("*.py") if "__main__" in path.read_text(encoding="utf-8")}
+    assert set(command.tools()) == programs
+    for arguments in ([], ["--help"]):
+        command.main(arguments)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("usage: reid-nas TOOL") and len(lines) == 2 + len(programs)
+        listed = dict(line.split(maxsplit=1) for line in lines[2:])
+        assert set(listed) == programs
+        assert listed["train_supernet"] == "Trains the weight-sharing supernet of a search space"
+
+
+def test_a_tool_takes_the_place_of_the_process(monkeypatch):
+    began = []
+    monkeypatch.setattr(os, "execv", lambda program, arguments: began.append(arguments))
+    command.main(["search", "--flops", "210M"])
+    command.main(["train-supernet"])  # as commands mostly spell it
+    assert began[0] == [sys.executable, str(ROOT / "tools" / "search.py"), "--flops", "210M"]
+    assert began[1][1:] == [str(ROOT / "tools" / "train_supernet.py")]
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"), [("serch", "nearest: search"), ("cli", ""), ("_root", ""), ("xyzzy", "there are")]
+)
+def test_a_tool_that_there_is_not(capsys, name, cure):
+    with pytest.raises(SystemExit) as end:
+        command.main([name])
+    printed = capsys.readouterr()
+    assert end.value.code == 2 and printed.out == ""
+    assert printed.err.startswith(f"error: no tool is called '{name}'; ") and cure in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The folder of programs of an environment that a wheel of this checkout is installed in, and nothing else: what
+    it depends on is taken from the environment of the tests."""
+    pytest.importorskip("setuptools", "70.1")  # which needs no package ``wheel`` to build one
+    folder = tmp_path_factory.mktemp("installed")
+    tree = folder / "tree"
+    for name in PACKED:
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tree)
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder), str(tree)]
+    subprocess.run(build, check=True, capture_output=True, timeout=200)
+    venv.create(folder / "env", system_site_packages=True)
+    programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
+    (wheel,) = folder.glob("reid_nas-*.whl")
+    install = [*pip, "--python", str(programs / "python"), "install", "--no-deps", "--no-index", "--force-reinstall"]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True, timeout=200)
+    asked = [str(programs / "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    own = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
+    # Where the tests run in an environment of their own too, the system's packages are not theirs.
+    (own / "beside.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    shutil.rmtree(tree)
+    return programs
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_installed_wheel_runs_its_tools(installed, tmp_path):
+    def call(*words: str, program: str = "reid-nas") -> subprocess.CompletedProcess:
+        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "REID_DATA")}
+        return subprocess.run(
+            [str(installed / program), *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+
+    listed = call()
+    assert listed.returncode == 0 and "  search " in listed.stdout
+    assert call("serch").returncode == 2
+    zoo = call("zoo")
+    assert zoo.returncode == 0 and "OSNet-x0.42-market1501" in zoo.stdout, zoo.stderr
+    described = call("describe", "MLR-210M-C")
+    assert described.returncode == 0 and "squeeze" not in described.stderr, described.stderr
+    assert list(tmp_path.glob("runs/describe/*.png"))
+    none = call("search", "--config", "configs/demo.yaml", "--flops", "6M", "--supernet", "nowhere")
+    assert none.returncode == 2 and none.stderr.count("\n") == 1 and "nowhere" in none.stderr, none.stderr
+    plan = call("results", "--plan", "nothing")
+    assert plan.returncode == 2 and "market1501-short" in plan.stderr, plan.stderr
+    say = "import tools.jobs.data as d, tools.jobs.provenance as p; print(d.ROOT, d.__file__, p.commit())"
+    root, file, commit = call("-c", say, program="python").stdout.split()
+    assert Path(root) == tmp_path and not Path(file).is_relative_to(ROOT) and commit == "unknown"

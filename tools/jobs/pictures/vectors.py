@@ -1,0 +1,125 @@
+"""A t-SNE of vectors that are there already, with no network and no data set: of a file, or of handwritten digits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.features.digits import mnist_pixels, sklearn_digits
+from evaluation.features.files import load_features
+from evaluation.features.labelled import LabelledVectors, read_labelled
+from evaluation.pictures.tsne import draw_tsne
+from evaluation.report.html import Picture, Section, write_report
+from evaluation.tsne import Plane, labelled_plane, need_sklearn, tsne_plane
+from reid.errors import UserError, nearest
+from reid.files import write_json
+from tools.cli import Job
+from tools.jobs import data
+from tools.jobs.opening import announce, shown
+from tools.jobs.pictures.page import PAGE
+from tools.jobs.provenance import command, commit, made_by
+from tools.jobs.visualize import PICTURES, earlier_pictures
+
+DIGITS = {"mnist": "MNIST's test digits", "digits": "scikit-learn's digits"}
+"""What SOURCE may be in place of a file, and what it is in words."""
+
+MOST_DIGITS = 2000
+"""Digits in the picture unless told; a layout of all 10,000 takes a minute or two and shows no more."""
+
+
+@dataclass(frozen=True)
+class VectorsRequest:
+    """Attributes:
+    labels: file of labels; see ``evaluation.features.labelled``.
+    persons: so many labels are shown.
+    named: labels that are shown before any are drawn.
+    images: at most so many vectors; None for all, of digits for ``MOST_DIGITS``.
+    perplexity: see ``evaluation.tsne``.
+    metric: ``cosine`` or ``euclidean``; None for what suits: Euclidean distances of pixels, else cosine.
+    """
+
+    labels: Path | None = None
+    persons: int = 10
+    named: tuple[str, ...] = ()
+    images: int | None = None
+    perplexity: float | None = None
+    metric: str | None = None
+
+
+def holds_vectors(source: Path) -> bool:
+    """Whether ``tools/visualize.py`` is given vectors, and no network."""
+    return source.suffix in (".npz", ".npy") or (str(source) in DIGITS and not source.exists())
+
+
+def visualize_vectors(job: Job, source: Path, request: VectorsRequest) -> Path:
+    """Draws ``tsne.png`` into ``job.out`` and returns the page that holds it.
+
+    Raises:
+        UserError: the source is missing or holds no vectors with labels, an option does not fit them, or there are
+            pictures in the folder already.
+    """
+    need_sklearn()
+    earlier = earlier_pictures(job.out, job.resume)
+    metric = request.metric or ("euclidean" if str(source) in DIGITS else "cosine")
+    what = DIGITS.get(str(source), source.name)
+    plane, names, word = _laid_out(job, source, request, metric)
+    lines = [("t-SNE", f"{len(plane.pids)} vectors, {metric} distance, perplexity {plane.perplexity:.4g}")]
+    announce(f"drawing {what}, in {shown(job.out)}", lines)
+    path = draw_tsne(
+        plane, job.out / "tsne.png", f"{_title(what, word)} (t-SNE)", names.__getitem__, word=word, legend=True
+    )
+    for name in set(earlier) - {path.name}:
+        (job.out / name).unlink(missing_ok=True)
+    told = {"images": len(plane.pids), "labels": len(np.unique(plane.pids)), "metric": metric}
+    layout = {**told, "perplexity": plane.perplexity, "seed": job.seed}
+    about = {"source": what, "tsne": layout, "command": command(), "commit": commit()}
+    write_json(job.out / PICTURES, {"pictures": [path.name], **about})
+    cards = [("Vectors of", what), ("Shown", f"{len(plane.pids)} of {told['labels']} {word}s"), ("Distance", metric)]
+    sections = [Section("Embeddings (t-SNE)", pictures=(Picture(path, path.name),)), Section("Command", code=made_by())]
+    return write_report(job.out / PAGE, f"t-SNE of {what}", cards, sections)
+
+
+def _laid_out(job: Job, source: Path, request: VectorsRequest, metric: str) -> tuple[Plane, dict[int, str], str]:
+    """The plane, the names of its labels, and what one of them is."""
+    chosen = {"seed": job.seed, "perplexity": request.perplexity, "metric": metric}
+    if str(source) not in DIGITS and request.labels is None and _of_retrieval(source):
+        features = load_features(source)
+        persons = sorted({*features.query.pids.tolist(), *features.gallery.pids.tolist()})
+        named = _numbers(source, request.named, [str(pid) for pid in persons])
+        plane = tsne_plane(features, request.persons, named=[persons[place] for place in named], **chosen)
+        return plane, {pid: str(pid) for pid in persons}, "person"
+    given = _labelled(job, source, request)
+    most = request.images or (MOST_DIGITS if str(source) in DIGITS else None)
+    named = _numbers(source, request.named, given.names)
+    plane = labelled_plane(given, request.persons, named=named, most=most, **chosen)
+    return plane, dict(enumerate(given.names)), given.word
+
+
+def _labelled(job: Job, source: Path, request: VectorsRequest) -> LabelledVectors:
+    if str(source) == "mnist":
+        return mnist_pixels(job.data, data.ROOT)
+    return sklearn_digits() if str(source) == "digits" else read_labelled(source, request.labels)
+
+
+def _of_retrieval(path: Path) -> bool:
+    """Whether it is a feature file of query and gallery; whatever is wrong with it is for its reader to say."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return "query_features" in file
+    except Exception:
+        return False
+
+
+def _numbers(source: Path, wanted: Sequence[str], names: Sequence[str]) -> list[int]:
+    for name in wanted:
+        if name not in names:
+            cure = nearest(name, names) or f"; for example {', '.join(names[:3])}"
+            raise UserError(f"--pids {name}: {source} has no label called so{cure}")
+    return [names.index(name) for name in wanted]
+
+
+def _title(what: str, word: str) -> str:
+    return f"Pixels of {what}" if word == "digit" else f"Embeddings in {what}"
