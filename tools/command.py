@@ -12,15 +12,16 @@ from pathlib import Path
 from reid.errors import nearest
 
 FOLDER = Path(__file__).resolve().parent
-OURS = ("cli", "command")
-"""Modules beside the tools that are none."""
+RUNS = 'if __name__ == "__main__":'
+"""What a tool has and the modules beside it have not."""
 
 
 def tools() -> dict[str, str]:
     """The tools by name, each with the first sentence of what it says of itself. None is imported, which takes
     seconds."""
-    names = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
-    return {name: _first_sentence(FOLDER / f"{name}.py") for name in names if name not in OURS}
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.py"))}
+    own = Path(__file__).stem
+    return {name: _first_sentence(text) for name, text in texts.items() if RUNS in text and name != own}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,6 +55,6 @@ def _list(known: dict[str, str]) -> str:
     return "\n".join(["usage: reid-nas TOOL [OPTIONS]; reid-nas TOOL --help explains one", "", *lines])
 
 
-def _first_sentence(file: Path) -> str:
-    said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+def _first_sentence(text: str) -> str:
+    said = ast.get_docstring(ast.parse(text)) or ""
     return " ".join(said.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".")
