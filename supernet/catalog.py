@@ -50,8 +50,8 @@ class NetworkSpec:
 
     @property
     def searched(self) -> bool:
-        """Whether a search found it."""
-        return "space" in self.origin
+        """Whether a search found it; one that was drawn, and never scored, is of a space too."""
+        return "space" in self.origin and ("score" in self.origin or self.origin.get("strategy") != "random")
 
 
 def find_network(

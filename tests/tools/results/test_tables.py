@@ -16,7 +16,7 @@ from reid.errors import UserError
 from reid.files import write_json
 from reid.models.network import count_parameters
 from search.fvcore_counts import network_counts
-from supernet.catalog import build, spec_from_dict
+from supernet.catalog import build, find_network, spec_from_dict
 from tools.jobs.results.effects import ladder, search_gains
 from tools.jobs.results.figures import read_figures
 from tools.jobs.results.portable import portable
@@ -229,3 +229,14 @@ def test_what_is_published_tells_nothing_of_the_machine(setup, tmp_path):
 )
 def test_paths_are_cut(text, wanted):
     assert portable(text) == wanted
+
+
+def test_a_named_network_that_an_earlier_search_found_is_drawn_as_one(make_setup, finish):
+    rows = [{"name": name, "network": name} for name in ("OSN-210M-C", "OSN-210M-B", "mobilenetv2")]
+    setup = make_setup(rows=[*rows, {"name": "wider stride", "network": "OSN-210M-C", "change": {"last_stride": 2}}])
+    for row in rows:
+        spec, _ = find_network(row["network"], [], None, (256, 128), 2)
+        finish(setup, f"row/{row['name']}/0", 0.5, kind="searched" if spec.searched else "baseline")
+    finish(setup, "row/wider stride/0", 0.5, kind="searched")
+    # The second was drawn from the same space, and never scored.
+    assert [row.kind for row in read_figures(setup)] == ["searched", "baseline", "baseline", "baseline"]

@@ -125,7 +125,7 @@ def _figures(
     time, supernet = times.get(slug(planned.name)), supernet_of(setup.plan, planned.row)
     return Figures(
         name=planned.name,
-        kind=_kind(planned),
+        kind=_kind(planned, rows[0]),
         recipe=setup.training(planned).get("recipe", ""),
         epochs=max(row.epochs for row in rows),
         inherited="" if supernet is None else supernet.name,
@@ -141,8 +141,11 @@ def _figures(
     )
 
 
-def _kind(planned: PlannedRow) -> str:
+def _kind(planned: PlannedRow, result: ResultRow) -> str:
+    """What pictures colour by; a network that is given by name can be one that an earlier search found."""
     if planned.row.found is not None:
+        return FOUND
+    if planned.row.network is not None and planned.row.change is None and result.kind == FOUND:
         return FOUND
     return RANDOM if planned.row.random is not None else BASELINE
 
