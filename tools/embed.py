@@ -62,4 +62,4 @@ def _check_options(read: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again", less="give a smaller --input-size where the network leaves it open")
+    run_tool(main, again="give the command again", less="give a smaller --size where the network leaves it open")

@@ -65,7 +65,6 @@ def test_vectors_and_the_nearest(call, run, images, tmp_path):
         (("--out", "f.npy"), "--out f.npy: must end in .npz"),
         (("--out", "f.npz", "--top", "3"), "--top 3: is for --query"),
         (("--query", "none.jpg"), "--query none.jpg: does not exist"),
-        (("--out", "f.npz", "--size", "15x8"), "height and width must be 16 to 2048 pixels"),
         (("none", "--out", "f.npz"), "image none does not exist; name image files, or folders of them"),
     ],
 )
