@@ -71,17 +71,17 @@ def test_goes_on_from_there_with_a_falling_rate(train, interrupted, tmp_path):
 
 def test_can_be_interrupted_itself(train, interrupted, tmp_path):
     whole, broken = tmp_path / "ended", tmp_path / "broken"
-    assert train(whole, "--cool-down", interrupted, "--cool-down-epochs", 2).code == 0
-    assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 2).code == 0
+    assert train(whole, "--cool-down", interrupted, "--cool-down-epochs", 1).code == 0
+    assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 1).code == 0
     (broken / "checkpoint.pt").unlink()  # as if killed before the first epoch of its own
-    assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 2, "--resume").code == 0
+    assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 1, "--resume").code == 0
     ours, theirs = (load_file(run / "last.safetensors") for run in (whole, broken))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 3, "--resume").code == 2
+    assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 2, "--resume").code == 2
 
 
 def test_the_interrupted_one_can_still_go_on(train, interrupted, tmp_path):
-    assert train(tmp_path / "ended", "--cool-down", interrupted).code == 0
+    assert train(tmp_path / "ended", "--cool-down", interrupted, "--cool-down-epochs", 1).code == 0
     assert train(interrupted, "--resume").code == 0
     assert [record["epoch"] for record in read_metrics(interrupted)] == [1, 2, 3, 4]
 

@@ -122,6 +122,7 @@ def test_stand_alone_training(tmp_path, content):
     assert type(caught.value).__name__ == "UserError"
 
 
+@pytest.mark.slow
 def test_a_damaged_result_is_made_again_as_its_cure_says(call, tmp_path, refused):
     """The cure is tried: what was trained is kept, only the score is made anew."""
     train = ("retrain", "--arch", "osnet_x0_25", "--out", tmp_path / "run")
