@@ -15,6 +15,10 @@ import torch
 import tools.cli
 import tools.jobs.data
 from reid.config import load_config
+from reid.engine.device import seeded
+from supernet.checkpoint import save_supernet
+from supernet.files import load_space
+from supernet.supernet import Supernet
 from tools.cli import Job
 from tools.jobs.experiment import CONFIGS, Experiment
 
@@ -106,3 +110,12 @@ def refused() -> Callable[[SimpleNamespace, str], None]:
         assert re.search(message, lines[-1]), lines[-1]
 
     return check
+
+
+@pytest.fixture(scope="session")
+def supernet_run(tmp_path_factory) -> Path:
+    """Folder of a supernet of the tiny space that was never trained."""
+    run = tmp_path_factory.mktemp("supernet") / "run"
+    with seeded(3):
+        save_supernet(run / "supernet.safetensors", Supernet(load_space("tiny").at((64, 32))))
+    return run

@@ -7,12 +7,8 @@ import json
 import pytest
 
 from evaluation.result_row import ResultRow, write_result
-from reid.engine.device import seeded
 from reid.files import write_json
 from search.history import read_candidates
-from supernet.checkpoint import save_supernet
-from supernet.files import load_space
-from supernet.supernet import Supernet
 from tools.jobs.stand_alone import Training, _saved
 
 OTHER = {"list": b"[1, 2]", "words": b'"words"', "nothing": b"null", "no UTF-8": b"\xff\xfe\x00{", "cut": b'{"a": '}
@@ -79,14 +75,6 @@ def test_gain(call, tmp_path, refused, content):
     done = call("gain", "--search", tmp_path, "--out", tmp_path / "out")
     refused(done, "file .*search.json .*search again|no finished search in")
     assert not (tmp_path / "out").exists()
-
-
-@pytest.fixture(scope="module")
-def supernet_run(tmp_path_factory):
-    run = tmp_path_factory.mktemp("supernet") / "run"
-    with seeded(3):
-        save_supernet(run / "supernet.safetensors", Supernet(load_space("tiny").at((64, 32))))
-    return run
 
 
 RANKINGS = {

@@ -10,21 +10,11 @@ import torch
 import tools.jobs.finalists
 import tools.jobs.retrain
 from evaluation.features.extraction import evaluate_network
-from reid.engine.device import seeded
-from supernet.checkpoint import load_network, save_supernet
-from supernet.files import load_arch, load_space
-from supernet.supernet import Supernet
+from supernet.checkpoint import load_network
+from supernet.files import load_arch
 from tools.jobs.data import open_source, search_data
 
 FINALISTS = ("--finalists", 2, "--set", "search.finalists.epochs=1")
-
-
-@pytest.fixture(scope="module")
-def supernet_run(tmp_path_factory):
-    run = tmp_path_factory.mktemp("supernet") / "run"
-    with seeded(3):
-        save_supernet(run / "supernet.safetensors", Supernet(load_space("tiny").at((64, 32))))
-    return run
 
 
 @pytest.fixture

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from reid.engine.device import seeded
-from supernet.checkpoint import save_supernet
-from supernet.files import load_space
-from supernet.supernet import Supernet
-
 PLAN = ("--plan", "configs/results/rehearsal.yaml")
 
 
@@ -66,14 +61,6 @@ def test_zoo_in_a_folder_that_is_none(call, tmp_path, refused, arguments):
 def test_retrain(call, tmp_path, refused, options, message):
     refused(call("retrain", "--arch", "osnet_x0_25", "--out", tmp_path / "out", *options), message)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.fixture(scope="module")
-def supernet_run(tmp_path_factory):
-    run = tmp_path_factory.mktemp("supernet") / "run"
-    with seeded(3):
-        save_supernet(run / "supernet.safetensors", Supernet(load_space("tiny").at((64, 32))))
-    return run
 
 
 @pytest.mark.parametrize("source", ["", "supernet.safetensors"])

@@ -16,17 +16,21 @@ from typing import Any
 
 import yaml
 
+from reid.config import config_to_dict
 from reid.engine.checkpoint import load_state
 from reid.engine.recipe import Recipe
 from reid.engine.rollback import ROLLBACKS, STATE
 from reid.engine.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
 from reid.files import write_atomic, write_text
-from tools.jobs.opening import shown
+from tools.jobs.recipe_words import NO_MATTER
 from tools.jobs.saved_config import read_saved
 
-SAME = ("seed", "dataset", "input_size", "data", "network", "weights")
+SAME = ("seed", "dataset", "input_size", "data", "recipe", "network", "weights")
 """What the two trainings must have in common."""
+
+HOW = (*NO_MATTER, "precision")
+"""Of the recipe, what may differ: the machine that ends a training need not be the one that began it."""
 
 
 @dataclass(frozen=True)
@@ -81,21 +85,31 @@ def begun(what: CoolDown, recipe: Recipe) -> Begun:
     return Begun(dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule), done, recipe.epochs)
 
 
-def take_over(what: CoolDown, done: int, config: dict[str, Any], out: Path) -> None:
-    """Puts the run's checkpoint and records into ``out``, whose training then goes on from them; once.
+def check_same(what: CoolDown, config: dict[str, Any], recipe: Recipe) -> None:
+    """Raises UserError where the run is of other data, another network, seed or recipe.
 
     Args:
-        config: of the training that begins in ``out``.
-
-    Raises:
-        UserError: the run is of other data, another network or seed.
+        config: of the training that ends it.
+        recipe: the one that is ended early.
     """
+    wanted = yaml.safe_load(yaml.safe_dump({**config, "recipe": config_to_dict(recipe)}))
+    difference = first_difference(*map(_compared, (read_saved(what.run / CONFIG), wanted)))
+    if difference:
+        raise UserError(
+            f"--cool-down {what.run}: it was begun with another configuration ({difference}); give the same options"
+        )
+
+
+def _compared(config: dict[str, Any]) -> dict[str, Any]:
+    recipe = config.get("recipe") or {}
+    kept = {name: config.get(name) for name in SAME}
+    return kept | {"recipe": {name: value for name, value in recipe.items() if name not in HOW}}
+
+
+def take_over(what: CoolDown, done: int, out: Path) -> None:
+    """Puts the run's checkpoint and records into ``out``, whose training then goes on from them; once."""
     if (out / STATE).exists():
         return
-    saved, wanted = read_saved(what.run / CONFIG), yaml.safe_load(yaml.safe_dump(config))
-    difference = first_difference(*({name: each.get(name) for name in SAME} for each in (saved, wanted)))
-    if difference:
-        raise UserError(f"{shown(what.run)} was begun with another configuration ({difference}); give the same options")
     records = [record for record in read_metrics(what.run) if record.get("epoch", 0) <= done]
     write_text(out / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
     if (what.run / ROLLBACKS).exists():

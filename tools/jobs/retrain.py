@@ -27,7 +27,7 @@ from supernet.catalog import NetworkSpec, build, find_network, for_inference, sp
 from supernet.files import load_space
 from tools.cli import Job
 from tools.jobs.checkpoints import start_of
-from tools.jobs.cool_down import CoolDown, begun, take_over
+from tools.jobs.cool_down import CoolDown, begun, check_same, take_over
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.facts import training_facts
 from tools.jobs.inherit import inherit, inherited_run, start_from
@@ -74,7 +74,8 @@ def retrain(job: Job, what: Retraining) -> Path:
 
 
 def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
-    ended = what.cool_down and begun(what.cool_down, job.experiment.retrain)
+    whole = job.experiment.retrain
+    ended = what.cool_down and begun(what.cool_down, whole)
     if ended:
         job = dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=ended.recipe))
     experiment, recipe = job.experiment, job.experiment.retrain
@@ -115,10 +116,12 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         **({"supernet_sha256": inherited.sha256} if inherited else {}),
         **({"cooled_down": {"run": shown(what.cool_down.run), "epochs_done": ended.done}} if ended else {}),
     }
+    if ended:
+        check_same(what.cool_down, config, whole)
 
     def announce() -> None:
         if ended:
-            take_over(what.cool_down, ended.done, config, job.out)
+            take_over(what.cool_down, ended.done, job.out)
         announce_training(job, spec, path, network, source, trained_on, batches, pretrained, processes)
 
     with training_in(job, config, announce, processes):
