@@ -172,3 +172,9 @@ def test_other_networks_are_refused(network, tmp_path, change, message):
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(UserError, match=message):
         load_torchreid(tmp_path / "w.pth")
+
+
+def test_a_file_that_is_not_there(call, refused, tmp_path):
+    done = call("import_torchreid", tmp_path / "none.pth", "--out", tmp_path / "run", tiny=False)
+    refused(done, "none.pth: there is no such file; name one that torchreid wrote")
+    assert not (tmp_path / "run").exists()
