@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from reid.engine.run_folder import read_metrics
+from reid.engine.tags import TAGS
 from reid.errors import UserError
-from tools.jobs.looks import BEST, OwnEvaluation
+from tools.jobs.looks import BEST, HELD_OUT, OwnEvaluation
 from tools.jobs.retrain import Retraining, retrain
 
 EVERY = ("retrain.evaluate_every=1", "retrain.epochs=3")
@@ -87,3 +88,11 @@ def test_beside_held_out_identities_and_early_stopping_by_it(make_job, what, tmp
 def test_what_is_refused(make_job, what, tmp_path, settings, numbers, message):
     with pytest.raises(UserError, match=re.escape(message)):
         retrain(make_job(tmp_path / "run", *settings), what, OwnEvaluation(lambda network: numbers, "apart"))
+
+
+def test_what_a_recipe_may_stop_by_is_what_a_training_measures(make_job, what, tmp_path):
+    """The list that a metric is looked up in before the training, against a training's own records."""
+    settings = ("data.retrain_on_holdout=false", "retrain.evaluate_every=1")
+    (record,) = read_metrics(retrain(make_job(tmp_path / "run", *settings), what))
+    measured = {name for name in record if not name.startswith("loss_")} - {"epoch"}
+    assert measured == {*HELD_OUT, *TAGS}

@@ -11,14 +11,18 @@ from torch import nn
 from evaluation.features.extraction import evaluate_network
 from reid.data.records import ImageSet
 from reid.engine.checkpoint import save_weights
+from reid.engine.tags import TAGS
 from reid.engine.trainer import Monitor
-from reid.errors import UserError
+from reid.errors import UserError, nearest
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, for_inference, spec_to_dict
 from tools.cli import Job
 from tools.jobs.data import Source, search_data
 
 BEST = "best.safetensors"
+
+HELD_OUT = ("holdout_mAP", "holdout_rank1")
+"""What the looks at held-out identities are called in the training's records."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,12 @@ def held_out(job: Job, source: Source, own: OwnEvaluation | None = None) -> tupl
     """The held-out identities as query and gallery, where those are not trained on and looked at.
 
     Raises:
-        UserError: the recipe goes by their score, and they are not held out or never looked at; or it never asks for
-            ``own``.
+        UserError: the recipe goes by their score, and they are not held out or never looked at; it goes by what nobody
+            measures; or it never asks for ``own``.
     """
     recipe, data = job.experiment.retrain, job.experiment.data
+    if recipe.early_stopping is not None and own is None:
+        _check_measured(recipe.early_stopping.metric)
     if own is not None and not recipe.evaluate_every:
         raise UserError("retrain.evaluate_every is 0: your own evaluation would never be asked; set it above 0")
     if data.retrain_on_holdout or not recipe.evaluate_every:
@@ -71,14 +77,21 @@ def monitor_of(
         seen = {}
         if held is not None:
             score = evaluate_network(task.network, *held, spec.input_size, job.device)
-            seen |= {"holdout_mAP": score.mAP, "holdout_rank1": score.rank1}
+            seen |= dict(zip(HELD_OUT, (score.mAP, score.rank1), strict=True))
         return seen if own is None else _with(seen, own, task.network)
 
     def keep(task: nn.Module) -> None:
         network, kept = for_inference(task.network, spec)
         save_weights(job.out / BEST, network, spec_to_dict(kept))
 
-    return Monitor(evaluate, own.metric if own is not None else "holdout_mAP", keep)
+    return Monitor(evaluate, own.metric if own is not None else HELD_OUT[0], keep)
+
+
+def _check_measured(metric: str) -> None:
+    """Before anything is trained: the loop would find out at its first look, which may be an hour away."""
+    if metric not in (*HELD_OUT, *TAGS) and not metric.startswith("loss_"):
+        known = nearest(metric, (*HELD_OUT, *TAGS)) or f"; known: {', '.join((*HELD_OUT, *TAGS))}"
+        raise UserError(f"retrain.early_stopping.metric '{metric}' is never measured{known}")
 
 
 @torch.no_grad()
