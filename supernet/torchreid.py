@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reid.errors import UserError
 from reid.models.backbones.matching import COUNTER, bare_name
-from reid.models.backbones.osnet import OSNET_CHANNELS
+from reid.models.backbones.osnet import INSTANCE_NORM, OSNET_CHANNELS
 from reid.models.backbones.state_files import read_state
 from reid.models.heads import HeadConfig
 from reid.models.network import ReidNetwork
@@ -45,19 +45,20 @@ def load_torchreid(path: Path, input_size: tuple[int, int] = (256, 128)) -> tupl
 
 
 def _which(path: Path, theirs: Mapping[str, Tensor]) -> str:
-    """The name in ``OSNET_CHANNELS``, by the widths of stem and stages."""
-    if any(".IN." in name for name in theirs):
-        raise UserError(
-            f"{path} holds an OSNet with instance normalisation (osnet_ibn, osnet_ain), which is not supported; known:"
-            f" {', '.join(OSNET_CHANNELS)}"
-        )
+    """The name in ``OSNET_CHANNELS``, by the widths of stem and stages and whether there is instance normalisation."""
+    known = ", ".join(OSNET_CHANNELS)
+    if "pool2.0.conv.weight" in theirs:
+        raise UserError(f"{path} holds an osnet_ain, which is not supported; an OSNet of these is wanted: {known}")
+    instance = any(".IN." in name for name in theirs)
     places = ("conv1.conv.weight", *(f"{stage}.0.conv3.conv.weight" for stage in ("conv2", "conv3", "conv4")))
     widths = tuple(len(theirs[place]) for place in places if place in theirs)
     for name, channels in OSNET_CHANNELS.items():
-        if channels == widths:
+        if channels == widths and (name in INSTANCE_NORM) == instance:
             return name
-    found = f"an OSNet of channels {widths}" if len(widths) == len(places) else "another network"
-    raise UserError(f"{path} holds {found}; an OSNet of torchreid is wanted: {', '.join(OSNET_CHANNELS)}")
+    found = "another network"
+    if len(widths) == len(places):
+        found = f"an OSNet{' with instance normalisation' if instance else ''} of channels {widths}"
+    raise UserError(f"{path} holds {found}; an OSNet of torchreid is wanted: {known}")
 
 
 def _renamed(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:

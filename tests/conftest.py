@@ -1,4 +1,5 @@
-"""Programs that run in two processes at once, for tests of what torchrun starts, and a reader of report pages."""
+"""Programs that run in two processes at once, for tests of what torchrun starts, a reader of report pages, and files
+that several tests read."""
 
 from __future__ import annotations
 
@@ -14,9 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 import torch
 
+from evaluation.features.digits import IMAGES, LABELS
 from reid.engine.checkpoint import save_weights
 from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build, spec_to_dict
@@ -120,6 +123,20 @@ def read_page() -> Callable[[Path], Page]:
         return page
 
     return read
+
+
+@pytest.fixture(scope="session")
+def write_mnist() -> Callable[[Path, np.ndarray, np.ndarray], None]:
+    """Writes images ``(N, 28, 28)`` and labels ``(N,)`` as files of MNIST's test set into a new folder."""
+
+    def write(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
+        """As LeCun's page has the format: two zero bytes, 8 for bytes, the number of sides, each side, big endian."""
+        folder.mkdir(parents=True)
+        for name, array in ((IMAGES, images), (LABELS, labels)):
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+            (folder / name).write_bytes(header + array.astype(np.uint8).tobytes())
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,9 @@ from tools.jobs.experiment import DEFAULT_CONFIG, Experiment, load_experiment
 MOST = 2**63 - 1
 """The greatest seed: torch takes no greater one."""
 
+SYNTHETIC = Path("synthetic")
+"""What ``--data`` may name in place of a folder."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -51,7 +54,10 @@ def job_parser(description: str, out: str) -> argparse.ArgumentParser:
         help="experiment (default: configs/market1501.yaml)",
     )
     parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="folder of the data set (default: found under $REID_DATA or data/)"
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the data set, or synthetic for the synthetic one (default: found under $REID_DATA or data/)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"run folder to write (default: {out})")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out where it was interrupted")
@@ -99,6 +105,9 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
     check_folder(arguments.out or Path(out))
     if not 0 <= arguments.seed <= MOST:
         raise UserError(f"--seed {arguments.seed}: must be a whole number from 0 to {MOST}")
+    synthetic = arguments.data == SYNTHETIC and not SYNTHETIC.exists()
+    if synthetic:  # as an override it also reaches the commands that are told to follow
+        arguments.data, arguments.set = None, [*arguments.set, "data.name=synthetic"]
     experiment = load_experiment(
         arguments.config,
         arguments.set,
@@ -106,6 +115,8 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
     )
     elsewhere = getattr(arguments, "dataset", None) or getattr(arguments, "datasets", None)
     own = None if elsewhere else experiment.data.dataset
+    if synthetic and own is not None:
+        raise UserError(f"--data synthetic: the config names data.dataset {own.name}; leave one of the two out")
     if arguments.data is not None and own is not None and own.root is not None and arguments.data != own.root:
         raise UserError(
             f"--data {arguments.data}: the config names data.dataset.root {own.root}; leave one of the two out"

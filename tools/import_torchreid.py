@@ -34,6 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     out = read.out or Path(f"runs/torchreid-{read.file.name.partition('.')[0]}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already and not empty; give another folder with --out")
+    if not read.file.is_file():
+        raise UserError(f"{read.file}: there is no such file; name one that torchreid wrote (.pth, .pth.tar)")
     network, spec = load_torchreid(read.file, read.size)
     path = save_weights(out / WEIGHTS, network, spec_to_dict(spec))
     print(f"network: {spec.name}, {network.feature_dim} numbers, {spec.input_size[0]}x{spec.input_size[1]}")

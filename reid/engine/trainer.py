@@ -24,6 +24,7 @@ from reid.engine.rollback import STATE, BlownUp, Guard
 from reid.engine.stopping import best_epoch, check_metric, should_stop
 from reid.engine.sync_batch_norm import sync_batch_norm
 from reid.engine.training_step import TrainingStep
+from reid.errors import UserError
 
 __all__ = ["STATE", "Monitor", "fit"]
 
@@ -36,7 +37,7 @@ class Monitor:
     """A look at the network while it trains. It must not touch test data.
 
     Attributes:
-        evaluate: gives named fractions of a task for the log.
+        evaluate: gives named numbers of a task for the log, none of them called as the training's own are.
         metric: the one that the best weights and early stopping go by.
         keep: told the task whenever ``metric`` is the best so far.
     """
@@ -109,7 +110,8 @@ def fit(
                     continue
                 done += 1
                 if journal is not None:
-                    record |= guard.told(done) | _look(step, batches, done, monitor)
+                    record |= guard.told(done)
+                    record |= _look(step, batches, record, monitor)
                     record |= {} if guard.sound else {UNSOUND: True}
                     journal.write(record)
                     _check_stopping(record, recipe, monitor)
@@ -168,12 +170,21 @@ def _settle(step: TrainingStep, batches: TrainingBatches) -> None:
         step.result.recalibrate(batches.calibration())
 
 
-def _look(step: TrainingStep, batches: TrainingBatches, epoch: int, monitor: Monitor | None) -> dict[str, float]:
-    """What the monitor says of the weights as they would be kept now, on the epochs when it is asked."""
-    if monitor is None or not _is_looked_at(epoch, step.recipe):
+def _look(
+    step: TrainingStep, batches: TrainingBatches, record: dict[str, Any], monitor: Monitor | None
+) -> dict[str, float]:
+    """What the monitor says of the weights as they would be kept now, on the epochs when it is asked.
+
+    Raises:
+        UserError: it would write over what the epoch's ``record`` has.
+    """
+    if monitor is None or not _is_looked_at(record["epoch"], step.recipe):
         return {}
     _settle(step, batches)
-    return monitor.evaluate(step.result)
+    seen = monitor.evaluate(step.result)
+    for name in sorted(seen.keys() & record.keys()):
+        raise UserError(f"the monitor's '{name}' is a field of the training's own record; give it another name")
+    return seen
 
 
 def _is_looked_at(epoch: int, recipe: Recipe) -> bool:

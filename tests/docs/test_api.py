@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import tools.jobs.data
 from evaluation.result_row import read_result
+from reid.engine.run_folder import read_metrics
+from supernet.checkpoint import load_network
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
@@ -19,7 +22,7 @@ def names(tmp_path_factory) -> dict[str, object]:
     """What the samples leave behind."""
     text = PAGE.read_text(encoding="utf-8")
     samples = list(re.finditer(r"```python\n(.*?)```", text, re.DOTALL))
-    assert len(samples) == 5
+    assert len(samples) == 6
     names: dict[str, object] = {}
     folder = tmp_path_factory.mktemp("api")
     with pytest.MonkeyPatch.context() as patch:
@@ -52,6 +55,13 @@ def test_a_supernet_a_search_and_a_training(names):
     row = read_result(names["folder"] / names["trained"])
     assert 0 <= row.mAP <= 1 and row.epochs == 1
     assert names["network"].input_size == (64, 32)
+
+
+def test_an_evaluation_of_ones_own(names):
+    """The best weights are the only epoch's, so the shop's score of what was kept is the recorded one."""
+    kept, _ = load_network(names["folder"] / names["run"] / "best.safetensors", torch.device("cpu"))
+    (record,) = read_metrics(names["folder"] / names["run"])
+    assert names["in_the_shop"](kept) == {"shop_mAP": record["shop_mAP"], "shop_rank1": record["shop_rank1"]}
 
 
 def test_scores(names):

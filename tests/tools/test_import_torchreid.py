@@ -17,10 +17,10 @@ from supernet.torchreid import load_torchreid
 class Conv(nn.Module):
     """``conv`` and ``bn``, and a ReLU unless it is linear."""
 
-    def __init__(self, channels, out, kernel=1, stride=1, linear=False):
+    def __init__(self, channels, out, kernel=1, stride=1, linear=False, instance=False):
         super().__init__()
         self.conv = nn.Conv2d(channels, out, kernel, stride, kernel // 2, bias=False)
-        self.bn = nn.BatchNorm2d(out)
+        self.bn = nn.InstanceNorm2d(out, affine=True) if instance else nn.BatchNorm2d(out)
         self.linear = linear
 
     def forward(self, x):
@@ -49,7 +49,7 @@ class Gate(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, channels, out):
+    def __init__(self, channels, out, instance=False):
         super().__init__()
         mid = out // 4
         self.conv1 = Conv(channels, mid)
@@ -58,19 +58,21 @@ class Block(nn.Module):
         self.gate = Gate(mid)
         self.conv3 = Conv(mid, out, linear=True)
         self.downsample = Conv(channels, out, linear=True) if channels != out else None
+        self.IN = nn.InstanceNorm2d(out, affine=True) if instance else None
 
     def forward(self, x):
         y = self.conv1(x)
         y = self.conv3(sum(self.gate(stream(y)) for stream in (self.conv2a, self.conv2b, self.conv2c, self.conv2d)))
-        return (y + (x if self.downsample is None else self.downsample(x))).relu()
+        y = y + (x if self.downsample is None else self.downsample(x))
+        return (y if self.IN is None else self.IN(y)).relu()
 
 
 class TheirOSNet(nn.Module):
-    def __init__(self, channels=(16, 64, 96, 128), dim=512):
+    def __init__(self, channels=(16, 64, 96, 128), dim=512, instance=False):
         super().__init__()
         stem, first, second, third = channels
-        self.conv1 = Conv(3, stem, 7, 2)
-        self.conv2 = nn.Sequential(Block(stem, first), Block(first, first), self.transition(first))
+        self.conv1 = Conv(3, stem, 7, 2, instance=instance)
+        self.conv2 = nn.Sequential(Block(stem, first, instance), Block(first, first, instance), self.transition(first))
         self.conv3 = nn.Sequential(Block(first, second), Block(second, second), self.transition(second))
         self.conv4 = nn.Sequential(Block(second, third), Block(third, third))
         self.conv5 = Conv(third, third)
@@ -87,10 +89,10 @@ class TheirOSNet(nn.Module):
         return x if self.fc is None else self.fc(x)
 
 
-def theirs(dim=512):
+def theirs(dim=512, **options):
     """With weights, shifts and statistics at random."""
     torch.manual_seed(0)
-    network = TheirOSNet(dim=dim).eval()
+    network = TheirOSNet(dim=dim, **options).eval()
     for name, value in network.state_dict().items():
         if name.endswith(("bias", "running_mean")):
             value.normal_(std=0.3)
@@ -138,10 +140,23 @@ def test_without_fc_the_pooled_vector_is_taken(tmp_path):
         torch.testing.assert_close(ours(IMAGES), network(IMAGES), rtol=1e-6, atol=1e-6)
 
 
+def test_osnet_ibn(tmp_path):
+    network = theirs(channels=(64, 256, 384, 512), instance=True)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    ours, spec = load_torchreid(tmp_path / "w.pth", (64, 32))
+    assert spec.name == "osnet_ibn_x1_0-torchreid"
+    with torch.no_grad():
+        torch.testing.assert_close(ours(IMAGES), network(IMAGES), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"conv2.0.IN.weight": torch.ones(64)}, r"an OSNet with instance normalisation \(osnet_ibn, osnet_ain\)"),
+        (
+            {"conv2.0.IN.weight": torch.ones(64)},
+            r"an OSNet with instance normalisation of channels \(16, 64, 96, 128\); an OSNet of torch.*osnet_ibn_x1_0",
+        ),
+        ({"pool2.0.conv.weight": torch.ones(64, 64, 1, 1)}, "holds an osnet_ain, which is not supported; an OSNet of"),
         (
             {"conv1.conv.weight": torch.ones(24, 3, 7, 7)},
             r"an OSNet of channels \(24, 64, 96, 128\); an OSNet of torch",
@@ -157,3 +172,9 @@ def test_other_networks_are_refused(network, tmp_path, change, message):
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(UserError, match=message):
         load_torchreid(tmp_path / "w.pth")
+
+
+def test_a_file_that_is_not_there(call, refused, tmp_path):
+    done = call("import_torchreid", tmp_path / "none.pth", "--out", tmp_path / "run", tiny=False)
+    refused(done, "none.pth: there is no such file; name one that torchreid wrote")
+    assert not (tmp_path / "run").exists()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from reid.config import load_config
 from reid.engine.recipe import Recipe
+from tools.jobs.experiment import RECIPES
 from tools.jobs.opening import LONG, announce, format_time, recipe_lines, tell_estimate
 
 
@@ -49,3 +53,9 @@ def test_recipe_lines_name_what_decides():
     named = recipe_lines(Recipe(source="a paper", averaging={"kind": "ema"}, losses={"triplet": {"margin": None}}))
     losses = "1 classification (linear) + 1 triplet (batch_hard, soft margin); weights averaged (ema)"
     assert named == [("recipe", "a paper"), ("", steps), ("losses", losses)]
+
+
+def test_a_recipe_that_comes_along_is_named_and_what_changes_it_is_said():
+    standard = load_config(Recipe, RECIPES / "standard.yaml")
+    assert recipe_lines(standard)[0] == ("recipe", f"standard: {standard.source}")
+    assert recipe_lines(replace(standard, sampler="random"))[0] == ("recipe", f"standard, changed: {standard.source}")

@@ -111,6 +111,20 @@ def test_balanced_batches_hold_both_sources_alike(make_job, shops, tmp_path):
         assert Counter(drawn.values()) == {0: 2, 1: 2}
 
 
+def test_camera_aware_batches_take_each_person_from_both_cameras(make_job, shops, tmp_path):
+    """Two images a person, four in all, two by each camera: plain PK batches also pair images of one camera."""
+    crossing = {}
+    for sampler in ("camera_aware", "pk"):
+        settings = (f"retrain.sampler={sampler}", "retrain.identities=3", "retrain.instances=2")
+        job = make_job(tmp_path, _both(shops)[0], *WITHOUT, *settings)
+        images = retrain_data(open_source(job.experiment.data, None, SIZE), job.experiment.data)
+        drawn = training_batches(images, job.experiment.retrain, SIZE, 0, torch.device("cpu")).sampler
+        pairs = torch.cat([batch for epoch in range(4) for batch in drawn.epoch(epoch)]).view(-1, 2)
+        assert (images.pids[pairs[:, 0]] == images.pids[pairs[:, 1]]).all()
+        crossing[sampler] = (images.camids[pairs[:, 0]] != images.camids[pairs[:, 1]]).tolist()
+    assert all(crossing["camera_aware"]) and not all(crossing["pk"])
+
+
 def test_persons_on_both_sides_are_still_found_by_their_pictures(make_job, shops, tmp_path):
     """Merged data sets are compared by pixels; a single one by its own numbers too."""
     job = make_job(tmp_path, *_both(shops), *WITHOUT)
@@ -153,6 +167,10 @@ def test_held_out_persons_are_the_first_sets_own(make_job, shops, tmp_path):
         (("data.holdout_identities=9", "data.train_identities=2"), "data.train_identities: north has 4, not 11"),
         (("retrain.sampler=balanced", "retrain.identities=11"), "identities"),
         (("data.dataset={name: folder, root: NORTH, test_share: 0}",), "north.* no .*query|no images"),
+        (
+            ("data.dataset.pattern=null", "data.also_train=[]", "retrain.sampler=camera_aware"),
+            "sampler 'camera_aware' needs the camera of each image; these data name none: take 'pk'",
+        ),
     ],
 )
 def test_what_is_refused(call, shops, arch, tmp_path, change, message):
@@ -180,6 +198,12 @@ def test_a_second_place_for_the_data_is_refused(call, refused, shops, arch, tmp_
     settings = ("--set", f"data.dataset={_folder(shops / 'north')}")
     done = call("retrain", "--arch", arch, "--out", tmp_path / "run", "--data", shops / "south", *settings)
     refused(done, "--data .*south: the config names data.dataset.root .*north; leave one of the two out")
+
+
+def test_the_synthetic_set_beside_ones_own_is_refused(call, refused, shops, arch, tmp_path):
+    settings = ("--set", f"data.dataset={_folder(shops / 'north')}")
+    done = call("retrain", "--arch", arch, "--out", tmp_path / "run", "--data", "synthetic", *settings)
+    refused(done, "--data synthetic: the config names data.dataset folder; leave one of the two out")
 
 
 def test_data_sets_of_other_layouts_are_no_names(call, refused, arch, tmp_path):

@@ -77,6 +77,23 @@ def test_digits(draw, tmp_path):
     assert (told["tsne"]["images"], told["tsne"]["labels"]) == (60, 3)
 
 
+def test_mnist_of_ones_own(draw, tmp_path, write_mnist, read_page):
+    """Ten images of each of four digits, each digit a bar in a place of its own."""
+    digits = np.repeat([1, 4, 7, 9], 10)
+    images = np.random.default_rng(0).integers(0, 40, (40, 28, 28))
+    for image, digit in zip(images, digits, strict=True):
+        image[2 * digit : 2 * digit + 4] = 255
+    write_mnist(tmp_path / "MNIST" / "raw", images, digits)
+    done = draw("mnist", "--data", tmp_path, "--persons", 3, "--pids", 9)
+    assert done.code == 0, done.err
+    told = read_json(tmp_path / "out" / "pictures.json")
+    assert told["source"] == "MNIST's test digits"
+    assert (told["tsne"]["images"], told["tsne"]["labels"], told["tsne"]["metric"]) == (30, 3, "euclidean")
+    page = read_page(tmp_path / "out" / "index.html")
+    assert page.pictures == [(tmp_path / "out" / "tsne.png").read_bytes()]
+    assert {"MNIST's test digits", "30 of 3 digits"} <= set(page.all("dd"))
+
+
 def test_neighbours_have_the_same_label(vectors):
     plane = labelled_plane(label_vectors(vectors, LABELS))
     between = np.linalg.norm(plane.points[:, None] - plane.points[None], axis=2)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from reid.engine.recipe import Recipe
 from reid.losses.config import LossConfig
 from tools.jobs.experiment import CPU_CONFIGS
+from tools.jobs.recipe_words import OWN, recipe_name
 
 LONG = 2.5 * 3600
 """Seconds from which a job on a CPU is told of the configs meant for CPUs."""
@@ -27,7 +28,7 @@ def announce(title: str, lines: list[tuple[str, str | None]]) -> None:
 
 
 def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
-    """A recipe in two or three lines: where it is from, how it steps, what it minimises."""
+    """A recipe in two or three lines: its name and where it is from, how it steps, what it minimises."""
     optimizer, schedule = recipe.optimizer, recipe.schedule
     batch = f"{recipe.identities}x{recipe.instances}"
     steps = (
@@ -35,9 +36,10 @@ def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
         f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
         + (", compiled" if recipe.compile else "")
     )
-    average = recipe.averaging.kind
+    average, name = recipe.averaging.kind, recipe_name(recipe)
+    source = recipe.source if name == OWN else f"{name}: {recipe.source}"
     return [
-        ("recipe", recipe.source or steps),
+        ("recipe", source or steps),
         ("", steps if recipe.source else None),
         ("losses", loss_line(recipe.losses) + (f"; weights averaged ({average})" if average != "none" else "")),
     ]

@@ -31,7 +31,7 @@ from tools.jobs.cool_down import CoolDown, begun, check_same, take_over
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.facts import training_facts
 from tools.jobs.inherit import inherit, inherited_run, start_from
-from tools.jobs.looks import held_out, holdout_monitor
+from tools.jobs.looks import OwnEvaluation, held_out, monitor_of
 from tools.jobs.opening import shown, tell_estimate
 from tools.jobs.ownership import training_in
 from tools.jobs.provenance import run_config
@@ -63,17 +63,23 @@ class Retraining:
     test: bool = True
 
 
-def retrain(job: Job, what: Retraining) -> Path:
+def retrain(job: Job, what: Retraining, own: OwnEvaluation | None = None) -> Path:
     """Trains a network and, unless told otherwise, scores the weights that it ends with on the test set; returns the
     run folder.
 
-    Under ``torchrun`` its processes train one network together.
+    Under ``torchrun`` its processes train one network together; the first alone asks ``own``.
+
+    Args:
+        own: looks at the network too, every ``retrain.evaluate_every`` epochs.
+
+    Raises:
+        UserError: data, settings and network do not fit, or the run folder holds another run.
     """
     with process_group(from_environment(job.device)) as processes:
-        return _retrain(dataclasses.replace(job, device=processes.device), what, processes)
+        return _retrain(dataclasses.replace(job, device=processes.device), what, own, processes)
 
 
-def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
+def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: Processes) -> Path:
     whole = job.experiment.retrain
     ended = what.cool_down and begun(what.cool_down, whole)
     if ended:
@@ -107,7 +113,7 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
         teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
         task = IdentityTask(network, batches.classes, recipe.losses, teacher)
         _try(network, spec.input_size)
-    held = held_out(job, source)
+    held = held_out(job, source, own)
     facts = training_facts(recipe, images, batches.per_epoch, held, source)
     trained_on = trained_on_words(source, images, what.weights, recipe, inherited)
     config = run_config(job, source, data=experiment.data, recipe=recipe) | {
@@ -131,7 +137,7 @@ def _retrain(job: Job, what: Retraining, processes: Processes) -> Path:
             recipe,
             job.out,
             job.device,
-            monitor=held and holdout_monitor(job, spec, held),
+            monitor=monitor_of(job, spec, held, own),
             facts=facts,
             processes=processes,
             on_estimate=tell_estimate(job.device),

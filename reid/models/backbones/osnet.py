@@ -1,4 +1,5 @@
-"""OSNet (Zhou et al. 2019) up to its last feature map, at the four widths that are published and one for 210M FLOPs."""
+"""OSNet (Zhou et al. 2019) up to its last feature map, at the four widths that are published and one for 210M FLOPs,
+and OSNet-IBN."""
 
 from __future__ import annotations
 
@@ -14,10 +15,15 @@ OSNET_CHANNELS = {
     "osnet_x0_5": (32, 128, 192, 256),
     "osnet_x0_75": (48, 192, 288, 384),
     "osnet_x1_0": (64, 256, 384, 512),
+    "osnet_ibn_x1_0": (64, 256, 384, 512),
 }
 """Channels of the stem and of the three stages. ``osnet_x0_42`` is ours: the widest of at most 210M FLOPs (fvcore's
 total, 256x128) with multiples of 4, so that OSNet can be held against networks of that limit. OSNet x0.5, the
 papers' 273M, has 281.6M by that count, which has BN and pooling too."""
+
+INSTANCE_NORM = ("osnet_ibn_x1_0",)
+"""Those with instance normalisation in the stem, in the place of its BN, and behind the residual sums of the first
+stage: OSNet-IBN, made for data sets that were not trained on (Zhou et al. 2019)."""
 
 UNPUBLISHED = ("osnet_x0_42",)
 """Widths for which nobody has ImageNet weights."""
@@ -39,9 +45,10 @@ class OSNet(nn.Module):
         self.name = name
         stem, *widths = OSNET_CHANNELS[name]
         self.feature_width: int = widths[-1]
-        self.conv1 = ConvBN(3, stem, kernel=7, stride=2)
+        instance = name in INSTANCE_NORM
+        self.conv1 = ConvBN(3, stem, kernel=7, stride=2, instance=instance)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.conv2 = _stage(stem, widths[0], halve=True)
+        self.conv2 = _stage(stem, widths[0], halve=True, instance=instance)
         self.conv3 = _stage(widths[0], widths[1], halve=True)
         self.conv4 = _stage(widths[1], widths[2], halve=False)
         self.conv5 = ConvBN(widths[2], widths[2])
@@ -53,15 +60,15 @@ class OSNet(nn.Module):
         return self.conv5(self.conv4(self.conv3(self.conv2(x))))
 
 
-def _stage(in_channels: int, out_channels: int, halve: bool) -> nn.Sequential:
-    stage = nn.Sequential(OSBlock(in_channels, out_channels), OSBlock(out_channels, out_channels))
+def _stage(in_channels: int, out_channels: int, halve: bool, instance: bool = False) -> nn.Sequential:
+    stage = nn.Sequential(*(OSBlock(channels, out_channels, instance) for channels in (in_channels, out_channels)))
     if halve:
         stage.append(nn.Sequential(ConvBN(out_channels, out_channels), nn.AvgPool2d(2)))
     return stage
 
 
 def _initialise(network: nn.Module) -> None:
-    """As torchreid: Kaiming normal (fan out) for convolutions, their biases 0; BN stays at 1 and 0."""
+    """As torchreid: Kaiming normal (fan out) for convolutions, their biases 0; norms stay at 1 and 0."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

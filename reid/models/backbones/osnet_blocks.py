@@ -21,12 +21,21 @@ class ConvBN(nn.Sequential):
         kernel: side of the filter (odd).
         stride: 1 or 2.
         relu: whether a ReLU follows.
+        instance: instance normalisation in the place of BN, still called ``bn`` as in torchreid.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, relu: bool = True):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        stride: int = 1,
+        relu: bool = True,
+        instance: bool = False,
+    ) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict(
             conv=nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
-            bn=nn.BatchNorm2d(out_channels),
+            bn=nn.InstanceNorm2d(out_channels, affine=True) if instance else nn.BatchNorm2d(out_channels),
         )
         if relu:
             layers["relu"] = nn.ReLU(inplace=True)
@@ -81,9 +90,10 @@ class OSBlock(nn.Module):
 
     Args:
         in_channels, out_channels: channels; the bottleneck has a quarter of ``out_channels``.
+        instance: whether instance normalisation follows the residual sum, before the ReLU (OSNet-IBN).
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, instance: bool = False) -> None:
         super().__init__()
         hidden = out_channels // 4
         self.conv1 = ConvBN(in_channels, hidden)
@@ -95,12 +105,13 @@ class OSBlock(nn.Module):
         self.conv3 = ConvBN(hidden, out_channels, relu=False)
         same = in_channels == out_channels
         self.downsample = nn.Identity() if same else ConvBN(in_channels, out_channels, relu=False)
+        self.IN = nn.InstanceNorm2d(out_channels, affine=True) if instance else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(N, in_channels, h, w)`` to ``(N, out_channels, h, w)``."""
         y = self.conv1(x)
         gated = (self.gate(stream(y)) for stream in (self.conv2a, self.conv2b, self.conv2c, self.conv2d))
-        return F.relu(self.conv3(functools.reduce(torch.add, gated)) + self.downsample(x))
+        return F.relu(self.IN(self.conv3(functools.reduce(torch.add, gated)) + self.downsample(x)))
 
 
 def _light_convs(channels: int, count: int) -> nn.Sequential:

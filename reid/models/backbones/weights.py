@@ -139,3 +139,8 @@ def _refuse_others(
             f"{where} are of another network: {len(report.skipped)} of their {given} tensors have no place in the"
             f" backbone, {report.skipped[0]} the first"
         )
+    here, there = (any(".IN." in name for name in names) for names in (own, state))
+    if here != there:  # of OSNet-IBN's tensors these are so few that the shares above let them pass
+        verbs = ("have", "lacks") if there else ("lack", "has")
+        words = "they {} instance normalisation, which the backbone {}".format(*verbs)
+        raise UserError(f"{where} are of another network: {words}")

@@ -104,30 +104,22 @@ def test_strings_that_are_numbers_are_in_the_order_of_numbers():
 # ---- digits
 
 
-def mnist(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """As LeCun's page has the format: two zero bytes, 8 for bytes, the number of sides, each side, big endian."""
-    folder.mkdir(parents=True)
-    for name, array in ((IMAGES, images), (LABELS, labels)):
-        header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
-        (folder / name).write_bytes(header + array.astype(np.uint8).tobytes())
-
-
-def test_mnist_as_torchvision_leaves_it(tmp_path, monkeypatch):
+def test_mnist_as_torchvision_leaves_it(tmp_path, monkeypatch, write_mnist):
     monkeypatch.delenv("REID_DATA", raising=False)
     images = np.random.default_rng(0).integers(0, 256, (4, 28, 28))
-    mnist(tmp_path / "data" / "MNIST" / "raw", images, np.array([3, 0, 3, 9]))
+    write_mnist(tmp_path / "data" / "MNIST" / "raw", images, np.array([3, 0, 3, 9]))
     for given in (None, tmp_path / "data" / "MNIST" / "raw", tmp_path / "data"):
         digits = mnist_pixels(given, tmp_path)
         assert spelled(digits) == ["3", "0", "3", "9"] and digits.word == "digit"
         np.testing.assert_allclose(digits.vectors, images.reshape(4, -1) / 255, rtol=1e-6)
 
 
-def test_mnist_that_is_not_there_or_not_whole(tmp_path, monkeypatch):
+def test_mnist_that_is_not_there_or_not_whole(tmp_path, monkeypatch, write_mnist):
     monkeypatch.delenv("REID_DATA", raising=False)
     with pytest.raises(UserError, match="no MNIST under .*data; put t10k.* or take SOURCE digits"):
         mnist_pixels(None, tmp_path)
     raw = tmp_path / "data" / "MNIST" / "raw"
-    mnist(raw, np.zeros((4, 28, 28)), np.zeros(3))
+    write_mnist(raw, np.zeros((4, 28, 28)), np.zeros(3))
     with pytest.raises(UserError, match="has 4 images and 3 labels"):
         mnist_pixels(None, tmp_path)
     (raw / IMAGES).write_bytes((raw / IMAGES).read_bytes()[:100])
@@ -135,7 +127,7 @@ def test_mnist_that_is_not_there_or_not_whole(tmp_path, monkeypatch):
         mnist_pixels(None, tmp_path)
     (raw / LABELS).unlink()
     (raw / IMAGES).unlink()
-    mnist(tmp_path / "half", np.zeros((4, 28, 28)), np.zeros(4))
+    write_mnist(tmp_path / "half", np.zeros((4, 28, 28)), np.zeros(4))
     (tmp_path / "half" / LABELS).unlink()
     with pytest.raises(UserError, match=f"lacks {LABELS}"):
         mnist_pixels(tmp_path / "half", tmp_path)

@@ -124,6 +124,15 @@ def test_averaged_weights_are_monitored_kept_and_returned(make_identity_task, ma
     assert _same(scores.kept[-1], result.state_dict()) and not _same(result.state_dict(), task.state_dict())
 
 
+def test_a_monitor_does_not_write_over_the_record(make_identity_task, make_batches, recipe, cpu, tmp_path):
+    """And what was done before it is not lost: the first epoch, which was not looked at, is in the checkpoint."""
+    recipe, monitor = replace(recipe, evaluate_every=2), Monitor(lambda task: {"loss": 0.5, "holdout_mAP": 0.5})
+    with pytest.raises(UserError, match="the monitor's 'loss' is a field of the training's own record; give it"):
+        fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu, monitor=monitor)
+    assert [record["epoch"] for record in read_metrics(tmp_path)] == [1]
+    assert load_state(tmp_path / STATE)["epoch"] == 1
+
+
 # Early stopping.
 
 STOP = EarlyStopping(patience=2)

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from reid.errors import UserError
 from reid.models.backbones import build_backbone
@@ -45,9 +46,18 @@ def conv_bn(state, name, x, **options):
 
 
 def batch_norm(state, name, x):
+    """By the running statistics; where there are none, by those of each image and channel (OSNet-IBN's stem)."""
+    if f"{name}.running_mean" not in state:
+        return instance_norm(state, name, x)
     mean, variance, weight, bias = (
         state[f"{name}.{key}"].view(-1, 1, 1) for key in ("running_mean", "running_var", "weight", "bias")
     )
+    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
+
+
+def instance_norm(state, name, x):
+    mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), unbiased=False, keepdim=True)
+    weight, bias = (state[f"{name}.{key}"].view(-1, 1, 1) for key in ("weight", "bias"))
     return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
 
 
@@ -75,7 +85,8 @@ def os_block(state, name, x):
             z = light_conv(state, f"{name}.{stream}" if depth == 1 else f"{name}.{stream}.{step}", z)
         total = total + gate(state, f"{name}.gate", z)
     shortcut = conv_bn(state, f"{name}.downsample", x) if f"{name}.downsample.conv.weight" in state else x
-    return (conv_bn(state, f"{name}.conv3", total) + shortcut).relu()
+    summed = conv_bn(state, f"{name}.conv3", total) + shortcut
+    return (instance_norm(state, f"{name}.IN", summed) if f"{name}.IN.weight" in state else summed).relu()
 
 
 def osnet(state, x):
@@ -87,7 +98,7 @@ def osnet(state, x):
     return conv_bn(state, "conv5", x).relu()
 
 
-@pytest.mark.parametrize("name", ["osnet_x0_25", "osnet_x0_5"])
+@pytest.mark.parametrize("name", ["osnet_x0_25", "osnet_x0_5", "osnet_ibn_x1_0"])
 def test_it_is_the_papers_equations_with_torchreids_names(name):
     torch.manual_seed(0)
     backbone = build_backbone(name).eval()
@@ -99,6 +110,18 @@ def test_it_is_the_papers_equations_with_torchreids_names(name):
     images = torch.randn(2, 3, 64, 32)
     with torch.no_grad():
         torch.testing.assert_close(backbone(images), osnet(backbone.state_dict(), images), rtol=1e-4, atol=1e-5)
+
+
+def test_where_osnet_ibn_has_instance_normalisation():
+    """As torchreid's ``osnet_ibn_x1_0``: BN's place in the stem, and behind the sums of the first stage."""
+    with torch.device("meta"):
+        plain, ibn = (build_backbone(name) for name in ("osnet_x1_0", "osnet_ibn_x1_0"))
+    places = {place for place, layer in ibn.named_modules() if isinstance(layer, nn.InstanceNorm2d)}
+    assert places == {"conv1.bn", "conv2.0.IN", "conv2.1.IN"}
+    own, theirs = set(plain.state_dict()), set(ibn.state_dict())
+    assert theirs - own == {f"conv2.{block}.IN.{key}" for block in (0, 1) for key in ("weight", "bias")}
+    assert own - theirs == {f"conv1.bn.{key}" for key in ("running_mean", "running_var", "num_batches_tracked")}
+    assert count_parameters(ibn) == count_parameters(plain) + 2 * 2 * 256
 
 
 def test_initialisation_is_torchreids():

@@ -126,6 +126,21 @@ def test_torchreids_files_fill_osnet(tmp_path):
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in backbone.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("source", "name", "words"),
+    [
+        ("osnet_x1_0", "osnet_ibn_x1_0", "they lack instance normalisation, which the backbone has"),
+        ("osnet_ibn_x1_0", "osnet_x1_0", "they have instance normalisation, which the backbone lacks"),
+    ],
+)
+def test_osnet_with_and_without_instance_normalisation(tmp_path, source, name, words):
+    """They differ in 6 of 481 tensors, so that the shares let each pass for the other."""
+    torch.save(build_backbone(source).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(UserError, match=rf"w\.pth are of another network: {words}"):
+        load_pretrained(build_backbone(name), tmp_path / "w.pth")
+    assert not load_pretrained(build_backbone(source), tmp_path / "w.pth").missing
+
+
 class Other:
     """Something that a pickle can hold and that has no place among weights."""
 
