@@ -16,8 +16,8 @@ from supernet.files import load_space
 from supernet.space import Space
 from tools.cli import check_folder, run_tool
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
-from tools.jobs.latency import measure_space
-from tools.jobs.latency_kit import import_kit, make_kit
+from tools.jobs.latency.job import measure_space
+from tools.jobs.latency.kit import import_kit, make_kit
 from tools.jobs.opening import shown
 from tools.size_option import add_size
 

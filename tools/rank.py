@@ -15,8 +15,8 @@ from evaluation.report.html import REPORT
 from reid.errors import UserError
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.opening import shown
-from tools.jobs.rank import Asked, rank
-from tools.jobs.rank_result import PICTURE
+from tools.jobs.proofs.rank import Asked, rank
+from tools.jobs.proofs.rank_result import PICTURE
 
 OUT = "runs/rank"
 

@@ -13,7 +13,7 @@ from supernet.files import NamedArch, load_space, save_arch
 from supernet.genome import smallest
 from tools.cli import Job
 from tools.jobs.experiment import CONFIGS, Experiment
-from tools.jobs.retrain import Retraining, retrain
+from tools.jobs.training.retrain import Retraining, retrain
 
 OVERRIDES = (
     "data.name=market1501",

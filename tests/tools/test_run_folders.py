@@ -15,8 +15,8 @@ import tools.cli
 from reid.errors import UserError
 from reid.files import read_json, write_json, write_text
 from tools.jobs.ownership import alone_in
-from tools.jobs.retrain import Retraining, _epochs, retrain
-from tools.jobs.train_supernet import train_supernet
+from tools.jobs.training.retrain import Retraining, _epochs, retrain
+from tools.jobs.training.train_supernet import train_supernet
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = {

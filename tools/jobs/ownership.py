@@ -13,8 +13,8 @@ from reid.engine.run_folder import CONFIG, open_run
 from reid.errors import UserError
 from search.outcome import SUMMARY
 from tools.cli import Job
+from tools.jobs.evaluate.result import SCORE
 from tools.jobs.opening import shown
-from tools.jobs.result import SCORE
 from tools.jobs.saved_config import read_saved
 
 RANKING, GAIN, LATENCY, MATRIX = "ranking.json", "gain.json", "latency.json", "matrix.json"
