@@ -18,7 +18,7 @@ from evaluation.report.html import REPORT
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.evaluate.checkpoints import run_name
 from tools.jobs.export.job import Request, export
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 
 OUT = "runs/export-<name>"
 

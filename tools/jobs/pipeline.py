@@ -22,10 +22,10 @@ from search.summary import chosen_files, read_summary
 from supernet.catalog import find_network
 from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
-from tools.cli import Job
 from tools.jobs.compare import compare
 from tools.jobs.evaluate.job import evaluate
 from tools.jobs.experiment import Experiment
+from tools.jobs.job import Job
 from tools.jobs.latency.job import latency_folder
 from tools.jobs.opening import format_time
 from tools.jobs.search.job import search

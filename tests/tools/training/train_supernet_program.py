@@ -13,8 +13,8 @@ import tools.jobs.data
 import tools.jobs.training.train_supernet as job_module
 from reid.config import load_config
 from reid.engine.distributed import process_group
-from tools.cli import Job
 from tools.jobs.experiment import CONFIGS, Experiment
+from tools.jobs.job import Job
 
 TINY = (
     "input_size=[64, 32]",

@@ -13,7 +13,7 @@ from reid.files import expecting, read_yaml
 from tools.jobs.data import Source
 from tools.jobs.evaluate.subject import Subject, features_on_holdout
 from tools.jobs.experiment import DataConfig
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 
 CHOICES = ("auto", "holdout", "test-half", "none")
 

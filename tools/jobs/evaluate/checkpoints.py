@@ -20,10 +20,10 @@ from supernet.genome import encode, largest, smallest
 from supernet.space import Space
 from supernet.supernet import Supernet
 from supernet.zoo import entry_of
-from tools.cli import Job
 from tools.jobs.data import open_source, search_data, train_set_words
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
-from tools.jobs.opening import shown
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.training.inherit import cut_out
 

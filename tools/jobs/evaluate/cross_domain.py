@@ -16,13 +16,14 @@ from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.files import write_json, write_text
 from supernet.checkpoint import load_network
-from tools.cli import Job
 from tools.jobs.evaluate.checkpoints import train_set_of
 from tools.jobs.evaluate.datasets import named, open_test_sets
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
-from tools.jobs.opening import announce, shown
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
 from tools.jobs.ownership import MATRIX, check_owner
+from tools.jobs.paths import shown
 from tools.jobs.provenance import command, commit, made_by
 
 

@@ -19,15 +19,16 @@ from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from supernet.checkpoint import load_network, load_supernet
-from tools.cli import Job, check_folder
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, check_choice, never_trained_on
 from tools.jobs.evaluate.checkpoints import arch_of, check_arch, inherited, train_set_of
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.result import SCORE, Wanted, measure, score_on_test, write_scores
 from tools.jobs.evaluate.subject import onnx_subject
-from tools.jobs.opening import announce, shown
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
 from tools.jobs.ownership import check_owner
+from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
 
 

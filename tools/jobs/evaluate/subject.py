@@ -19,7 +19,7 @@ from reid.errors import UserError
 from supernet.catalog import NetworkSpec, spec_to_dict
 from tools.jobs.data import Source, search_data, test_data
 from tools.jobs.experiment import DataConfig
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 
 FEATURES = "features"
 """Folder of kept features below that of the decoded images."""

@@ -29,7 +29,6 @@ from reid.models.network import ReidNetwork
 from search.flops_words import format_flops
 from search.latency.machine import describe_machine
 from supernet.zoo import FOLDER
-from tools.cli import Job
 from tools.jobs.data import Source, open_source
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import onnx_subject
@@ -38,8 +37,10 @@ from tools.jobs.export.rivals import fresh_networks, rival_files
 from tools.jobs.export.source import PROBE, Trained, about_of, find_trained, trained_on, training_pixels
 from tools.jobs.export.speed import TARGET, measure_speeds
 from tools.jobs.export.table import ExportedFile, ExportRow, export_table
-from tools.jobs.opening import announce, shown
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
 from tools.jobs.ownership import check_owner
+from tools.jobs.paths import shown
 from tools.jobs.provenance import command, commit, sha256
 
 

@@ -13,9 +13,9 @@ from reid.engine.bn_calibration import calibrate
 from reid.engine.device import seeded
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, find_network
-from tools.cli import Job
 from tools.jobs.export.source import about_of, file_stem
 from tools.jobs.export.table import ExportedFile
+from tools.jobs.job import Job
 
 
 def fresh_networks(names: Sequence[str], size: tuple[int, int], job: Job) -> list[tuple[NetworkSpec, ReidNetwork]]:

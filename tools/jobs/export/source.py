@@ -22,7 +22,7 @@ from supernet.checkpoint import load_network
 from supernet.zoo import FOLDER, entry_of
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 from tools.jobs.run_data import data_of
 
 CALIBRATION, PROBE = 256, 32

@@ -23,8 +23,9 @@ from search.limits import format_latency
 from supernet.space import Space, describe
 from tools.jobs import data
 from tools.jobs.latency.report import images_a_call, write_latency_report
-from tools.jobs.opening import announce, shown
+from tools.jobs.opening import announce
 from tools.jobs.ownership import LATENCY, check_owner
+from tools.jobs.paths import shown
 
 PICTURE = "latency_error.png"
 

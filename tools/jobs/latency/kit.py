@@ -10,8 +10,9 @@ from search.latency.kit.write import PROGRAM, Kit, write_kit
 from search.latency.measure import ROUNDS
 from supernet.space import Space, describe
 from tools.jobs.latency.job import LatencyRun, latency_folder, report
-from tools.jobs.opening import announce, shown
+from tools.jobs.opening import announce
 from tools.jobs.ownership import LATENCY, check_owner
+from tools.jobs.paths import shown
 
 
 def make_kit(

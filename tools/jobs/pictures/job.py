@@ -8,12 +8,13 @@ from pathlib import Path
 from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.files import write_json
-from tools.cli import Job
 from tools.jobs.evaluate.checkpoints import open_subject
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.subject import features_on_test
-from tools.jobs.opening import announce, shown
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
 from tools.jobs.ownership import check_owner
+from tools.jobs.paths import shown
 from tools.jobs.pictures.album import keep_private, open_album, shows_real_persons
 from tools.jobs.pictures.draw import draw_pictures, possible_kinds
 from tools.jobs.pictures.page import PAGE, write_page

@@ -19,8 +19,8 @@ from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, save_arch
 from supernet.genome import encode
 from supernet.space import Space
-from tools.cli import Job
-from tools.jobs.opening import shown
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import given_archs
 
 WITHIN = 0.05

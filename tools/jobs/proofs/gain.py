@@ -16,15 +16,17 @@ from search.gain.analysis import RANDOM
 from search.ranking.sampling import Band
 from supernet.files import load_space
 from supernet.genome import encode
-from tools.cli import Job
 from tools.jobs.data import Source, open_source
-from tools.jobs.opening import announce, recipe_lines, shown
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
 from tools.jobs.ownership import GAIN, check_owner
 from tools.jobs.page_parts import used_settings
+from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender, baselines, found_archs, given_rivals, random_rivals, save_drawn
 from tools.jobs.proofs.gain_result import Measured, write_gain
 from tools.jobs.proofs.stand_alone import Training, check_resumed, check_trainings, train_missing
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
+from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.supernet_scores import open_supernet
 
 ALONE = "alone"

@@ -17,8 +17,8 @@ from search.gain.analysis import ways as way_gains
 from search.gain.table import network_table
 from search.ranking.sampling import Band
 from search.ranking.statistics import CONFIDENCE
-from tools.jobs.opening import shown
 from tools.jobs.ownership import GAIN
+from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender
 from tools.jobs.proofs.gain_report import write_gain_report
 from tools.jobs.proofs.stand_alone import Training

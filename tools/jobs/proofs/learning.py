@@ -17,7 +17,7 @@ from supernet.arch import Arch
 from supernet.arch_forms import arch_from_dict
 from supernet.genome import encode
 from supernet.space import Space
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 from tools.jobs.proofs.rank_result import RANKING
 
 ANEW = "write it anew by the same rank command with --resume"

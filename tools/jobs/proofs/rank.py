@@ -16,13 +16,14 @@ from search.ranking.sampling import FEWEST, check_count, find_band, stratified_a
 from supernet.checkpoint import SUPERNET
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space, describe
-from tools.cli import Job
 from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.evaluate.calibration import never_trained_on
-from tools.jobs.opening import announce, recipe_lines, shown
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
 from tools.jobs.ownership import RANKING, check_owner
 from tools.jobs.page_parts import used_settings
+from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import given_archs
 from tools.jobs.proofs.learning import IN_RANK, Lessons, learn_from, ranking_file, with_learnt
 from tools.jobs.proofs.rank_result import write_ranking
@@ -37,6 +38,7 @@ from tools.jobs.proofs.stand_alone import (
 )
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
 from tools.jobs.provenance import sha256
+from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.supernet_scores import open_supernet, supernet_scores
 
 ARCHS, ALONE = "archs", "alone"

@@ -11,9 +11,9 @@ from search.gain.analysis import RANDOM
 from search.ranking.analysis import TEST, RankedArch
 from search.ranking.ways import Ways, WaysCompared, compare_ways
 from supernet.files import NamedArch
-from tools.cli import Job
 from tools.jobs.data import SearchData
-from tools.jobs.opening import shown
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender
 from tools.jobs.proofs.stand_alone import score_alone
 from tools.jobs.proofs.ways import Inheriting

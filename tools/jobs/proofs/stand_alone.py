@@ -20,10 +20,10 @@ from search.ranking.analysis import Alone
 from supernet.arch import Arch
 from supernet.catalog import Backbone, spec_from_dict
 from supernet.checkpoint import load_network
-from tools.cli import Job
 from tools.jobs.data import SearchData
 from tools.jobs.experiment import DataConfig
-from tools.jobs.opening import shown
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
 from tools.jobs.training.retrain import Retraining, retrain
 
 

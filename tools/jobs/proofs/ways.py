@@ -16,10 +16,10 @@ from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from supernet.catalog import spec_from_dict
 from supernet.checkpoint import SUPERNET
-from tools.cli import Job
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.evaluate.result import SCORE
-from tools.jobs.opening import shown
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender
 from tools.jobs.proofs.stand_alone import Training
 from tools.jobs.provenance import sha256

@@ -19,7 +19,7 @@ from supernet.arch import Arch
 from supernet.files import NamedArch, load_arch, load_space
 from supernet.space import Space
 from tools.jobs.latency.job import latency_folder
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import WITHIN
 from tools.jobs.provenance import sha256
 from tools.jobs.results.parts import SearchPart

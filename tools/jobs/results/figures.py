@@ -16,7 +16,7 @@ from reid.models.network import count_parameters
 from search.fvcore_counts import network_counts
 from search.gain.analysis import BASELINE, FOUND, RANDOM
 from tools.jobs.evaluate.result import SCORE
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 from tools.jobs.results.latency import cost_size, counted_network
 from tools.jobs.results.plan import PlannedRow, planned_rows, slug, supernet_of
 from tools.jobs.results.setup import Setup

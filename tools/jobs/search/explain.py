@@ -16,7 +16,7 @@ from search.outcome import LOG, SUMMARY
 from search.summary import read_summary
 from supernet.files import space_from_dict
 from supernet.space import Space
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 
 EFFECTS, PICTURE = "effects.json", "effects.png"
 

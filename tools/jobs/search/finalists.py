@@ -13,8 +13,8 @@ from reid.errors import UserError
 from search.history import Candidate
 from supernet.checkpoint import load_network
 from supernet.files import NamedArch, save_arch
-from tools.cli import Job
 from tools.jobs.data import SearchData
+from tools.jobs.job import Job
 from tools.jobs.proofs.stand_alone import on_training_identities
 from tools.jobs.training.inherit import PREFIX
 from tools.jobs.training.retrain import Retraining, retrain

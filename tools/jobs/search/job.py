@@ -29,11 +29,12 @@ from supernet.arch import Arch
 from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from supernet.space import Space
-from tools.cli import Job
 from tools.jobs.data import SearchData, Source, open_source, search_data
+from tools.jobs.job import Job
 from tools.jobs.latency.job import latency_folder
-from tools.jobs.opening import announce, shown
+from tools.jobs.opening import announce
 from tools.jobs.ownership import alone_in, check_owner
+from tools.jobs.paths import shown
 from tools.jobs.proofs.learning import learn_from, ranking_file
 from tools.jobs.provenance import commit, sha256
 from tools.jobs.search.finalists import check_finalists, train_finalists

@@ -12,8 +12,8 @@ from search.latency import check_target
 from search.limits import Limits
 from search.region import make_region
 from supernet.space import Space
-from tools.cli import Job
 from tools.jobs.experiment import Experiment
+from tools.jobs.job import Job
 from tools.jobs.latency.job import latency_folder
 
 LIMITS = ("flops", "latency", "parameters")

@@ -20,7 +20,7 @@ from search.front import words_of
 from search.history import Candidate
 from search.limits import describe, format_value
 from search.outcome import SearchResult
-from tools.cli import Job
+from tools.jobs.job import Job
 from tools.jobs.provenance import made_by
 
 

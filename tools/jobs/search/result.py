@@ -12,7 +12,7 @@ from search.history import Candidate, read_candidates
 from search.limits import Limits, format_value
 from search.outcome import LOG, SUMMARY, SearchResult, describe, limit_name, write_arch
 from search.summary import CURE, chosen_files, read_summary
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 
 
 def print_result(

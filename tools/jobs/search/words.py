@@ -17,10 +17,11 @@ from search.predictor.alone import AlonePredictor
 from search.ranking.statistics import bootstrap, kendall_tau
 from search.workers import Team
 from supernet.space import Space, describe
-from tools.cli import Job
 from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images
-from tools.jobs.opening import announce, shown
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.paths import shown
 
 
 def announce_search(

@@ -16,9 +16,9 @@ from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from supernet.genome import encode
 from supernet.supernet import Supernet
-from tools.cli import Job
 from tools.jobs.data import Source, search_data
-from tools.jobs.opening import shown
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.supernet_scores import open_supernet
 

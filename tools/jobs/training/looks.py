@@ -10,8 +10,8 @@ from reid.engine.checkpoint import save_weights
 from reid.engine.trainer import Monitor
 from reid.errors import UserError
 from supernet.catalog import NetworkSpec, for_inference, spec_to_dict
-from tools.cli import Job
 from tools.jobs.data import Source, search_data
+from tools.jobs.job import Job
 
 BEST = "best.safetensors"
 

@@ -13,7 +13,7 @@ from reid.config import config_to_dict
 from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
-from tools.cli import Job
+from tools.jobs.job import Job
 from tools.jobs.saved_config import read_saved
 from tools.jobs.training.retrain import Retraining, retrain
 

@@ -25,12 +25,13 @@ from reid.models.backbones.weights import check_pretrained, load_pretrained
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, find_network, for_inference, spec_to_dict
 from supernet.files import load_space
-from tools.cli import Job
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
 from tools.jobs.evaluate.result import score_on_test
-from tools.jobs.opening import shown, tell_estimate
+from tools.jobs.job import Job
+from tools.jobs.opening import tell_estimate
 from tools.jobs.ownership import training_in
+from tools.jobs.paths import shown
 from tools.jobs.provenance import run_config
 from tools.jobs.recipe_words import recipe_name
 from tools.jobs.training.cool_down import CoolDown, begun, check_same, take_over

@@ -15,9 +15,11 @@ from search.flops_words import format_flops
 from search.fvcore_counts import network_flops
 from supernet.catalog import NetworkSpec, for_inference
 from supernet.files import ARCHS
-from tools.cli import Job
 from tools.jobs.data import Source, train_set_words
-from tools.jobs.opening import announce, recipe_lines, shown
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.paths import shown
+from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.training.inherit import Inheritance
 
 TAUGHT = ", taught by "

@@ -21,7 +21,7 @@ from search.evaluator import calibration_batches
 from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import load_supernet
 from supernet.genome import largest
-from tools.cli import Job
+from tools.jobs.job import Job
 
 CLASSIFIER = "classifier.safetensors"
 """The classifier of a run's training identities: no part of the network, but what a student learns logits from."""

@@ -24,13 +24,15 @@ from supernet.sampling import Draw, uniform
 from supernet.space import Space, describe
 from supernet.supernet import Supernet
 from supernet.training import SupernetTask
-from tools.cli import Job
 from tools.jobs.data import SearchData, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.experiment import Experiment
-from tools.jobs.opening import announce, recipe_lines, shown, tell_estimate
+from tools.jobs.job import Job
+from tools.jobs.opening import announce, tell_estimate
 from tools.jobs.ownership import training_in
+from tools.jobs.paths import shown
 from tools.jobs.provenance import run_config
+from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.training.facts import training_facts
 
 

@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from tools.cli import job_parser, next_command, read_job
+from tools.cli import job_parser, read_job
+from tools.jobs.job import next_command
 
 
 @pytest.mark.parametrize(
