@@ -18,8 +18,9 @@ import yaml
 
 from reid.config import config_to_dict
 from reid.engine.checkpoint import load_state
+from reid.engine.guard import STATE
 from reid.engine.recipe import Recipe
-from reid.engine.rollback import ROLLBACKS, STATE
+from reid.engine.rollback import ROLLBACKS
 from reid.engine.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
 from reid.files import write_atomic, write_text

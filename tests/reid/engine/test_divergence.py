@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reid.engine.guard import GuardConfig, Look, Usual, judge, restless
+from reid.engine.divergence import GuardConfig, Look, Usual, judge, restless
 from reid.engine.recipe import OptimizerConfig
 from reid.losses.config import ClassificationConfig
 
