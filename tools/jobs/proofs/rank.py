@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from reid.engine.device import describe_device
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
 from search.cost import CostTable
@@ -15,12 +13,9 @@ from search.ranking.analysis import Alone, RankedArch
 from search.ranking.sampling import FEWEST, check_count, find_band, stratified_archs
 from supernet.checkpoint import SUPERNET
 from supernet.files import NamedArch, load_space, save_arch
-from supernet.space import Space, describe
-from tools.jobs.data import SearchData, Source, open_source, search_data
-from tools.jobs.data import describe as describe_images
-from tools.jobs.evaluate.calibration import never_trained_on
+from supernet.space import Space
+from tools.jobs.data import Source, open_source, search_data
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
 from tools.jobs.ownership import RANKING, check_owner
 from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
@@ -28,6 +23,7 @@ from tools.jobs.proofs.given_archs import given_archs
 from tools.jobs.proofs.learning import IN_RANK, Lessons, learn_from, ranking_file, with_learnt
 from tools.jobs.proofs.rank_result import write_ranking
 from tools.jobs.proofs.rank_ways import compare, contenders, tuned_label, tuned_scores
+from tools.jobs.proofs.rank_words import Asked, announce_ranking
 from tools.jobs.proofs.stand_alone import (
     Training,
     check_resumed,
@@ -38,43 +34,12 @@ from tools.jobs.proofs.stand_alone import (
 )
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
 from tools.jobs.provenance import sha256
-from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.supernet_scores import open_supernet, supernet_scores
 
-ARCHS, ALONE = "archs", "alone"
+ARCHS = "archs"
 
 SCORED_BY = ("cost_input_size", "calibration_batches", "calibration_batch_size", "eval_batch_size", "precision")
 """Keys of a search that supernets' scores, and costs, depend on."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is ranked.
-
-    Attributes:
-        supernets: run folders.
-        archs: arch files, or folders of them; empty to draw some.
-        count: how many are drawn.
-        band: FLOPs that they lie around; ``None`` for the whole space.
-        within: how far from ``band``, as a share of it.
-        repeats: seeds that each is trained with, from the job's on.
-        alone: where the stand-alone trainings are; ``None`` for a folder in the job's.
-        train: whether missing ones are trained; else the finished ones are made do with.
-        finetune_epochs: that each arch's weights in the first supernet are trained on for, as a ranker of its own;
-            ``None`` for none.
-        learn_from: rankings of other archs; what is learnt from the trainings there is a ranker of its own.
-    """
-
-    supernets: Sequence[Path]
-    archs: Sequence[Path] = ()
-    count: int = 20
-    band: str | None = None
-    within: float = 0.05
-    repeats: int = 2
-    alone: Path | None = None
-    train: bool = True
-    finetune_epochs: int | None = None
-    learn_from: Sequence[Path] = ()
 
 
 def rank(job: Job, asked: Asked) -> Path:
@@ -113,10 +78,10 @@ def rank(job: Job, asked: Asked) -> Path:
     ready = _ready(archs, trainings, ways)
     if not asked.train and len(ready) < FEWEST:
         raise UserError(
-            f"{len(ready)} of {len(archs)} archs have a finished stand-alone training in {shown(_folder(job, asked))}, "
+            f"{len(ready)} of {len(archs)} archs have a finished stand-alone training in {shown(asked.folder(job))}, "
             f"and a ranking needs {FEWEST}: let them finish, or leave --no-train out"
         )
-    _announce(job, asked, space, source, images, wanted, ways, lessons)
+    announce_ranking(job, asked, space, source, images, wanted, ways, lessons)
     if asked.train:
         for named, file in () if asked.archs else archs:
             save_arch(file, named)
@@ -163,13 +128,9 @@ def _lessons(
     return Lessons(files, learn_from(files, space, source.dataset.name, digest, own, IN_RANK), label)
 
 
-def _folder(job: Job, asked: Asked) -> Path:
-    return asked.alone or job.out / ALONE
-
-
 def _trainings(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> list[Training]:
     """All archs by the first seed, then by the next: a ranking can be looked at long before the last has finished."""
-    folder = _folder(job, asked)
+    folder = asked.folder(job)
     return [
         Training(named.name, named.arch, file, seed, folder / f"{named.name}-s{seed}")
         for seed in range(job.seed, job.seed + asked.repeats)
@@ -181,7 +142,7 @@ def _ways(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> In
     """What the first supernet gives, trained on by the first seed; ``None`` where it is not asked for."""
     if asked.finetune_epochs is None:
         return None
-    seeds, folder = (job.seed,), _folder(job, asked)
+    seeds, folder = (job.seed,), asked.folder(job)
     return plan_ways(contenders(archs), asked.supernets[0], asked.finetune_epochs, seeds, folder, job)
 
 
@@ -189,38 +150,6 @@ def _ready(archs: Sequence[tuple[NamedArch, Path]], trainings: Sequence[Training
     """Names of the archs that have been trained alone by a seed at least, and all that was asked for beside that."""
     finished = {each.name for each in trainings if each.finished}
     return {named.name for named, _ in archs if named.name in finished and (ways is None or ways.taken(named.name))}
-
-
-def _announce(
-    job: Job,
-    asked: Asked,
-    space: Space,
-    source: Source,
-    images: SearchData,
-    trainings: Sequence[Training],
-    ways: Inheriting | None,
-    lessons: Lessons | None,
-) -> None:
-    held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
-    finished, data = sum(each.finished for each in trainings), job.experiment.data
-    unsure = [run for run in asked.supernets if not never_trained_on(run, source, data, supernet=True)]
-    doubt = f"it is not known that {', '.join(map(shown, unsure))} never saw the held-out identities"
-    announce(
-        f"ranking archs in {shown(job.out)}",
-        [
-            ("note", source.notice),
-            ("note", doubt if unsure else None),
-            ("data", f"{source.dataset.name}: {describe_images(images.train)}; held-out identities: {held}"),
-            ("", "stand-alone trainings leave the held-out identities out too (data.retrain_on_holdout=false)"),
-            ("network", describe(space)),
-            ("supernets", ", ".join(map(shown, asked.supernets))),
-            *recipe_lines(job.experiment.retrain),
-            ("trainings", f"{len(trainings)}, {finished} of them finished, in {shown(_folder(job, asked))}"),
-            ("inherited", ways and f"{shown(ways.supernet)}, trained on for {ways.epochs} epochs"),
-            ("lessons", lessons and f"{lessons.archs} archs of {', '.join(map(shown, lessons.files))}"),
-            ("device", describe_device(job.device)),
-        ],
-    )
 
 
 def _ranked(
