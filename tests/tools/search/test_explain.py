@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from random import Random
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from evaluation.pictures.style import ACCENT, SERIES
 from reid.errors import UserError
-from search.explanation import explain, explanation_from_dict
+from search.explanation import explain
 from search.history import Candidate, append_candidate, read_candidates
 from search.settings import space_settings
 from supernet.files import load_space, space_to_dict
@@ -43,8 +43,8 @@ def test_a_search_is_explained_in_table_file_and_picture(tmp_path, capsys, finis
     explain_search(run)
     printed = capsys.readouterr().out
     found = json.loads((run / "effects.json").read_text())
-    explanation = explanation_from_dict(found)
-    assert explanation == explain(SPACE, read_candidates(run / "candidates.jsonl"))
+    explanation = explain(SPACE, read_candidates(run / "candidates.jsonl"))
+    assert found == json.loads(json.dumps(asdict(explanation)))
     assert explanation.dimensions[0].name == "s4.width" and explanation.dimensions[0].spread == pytest.approx(
         4.8, abs=0.1
     )
