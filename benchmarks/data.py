@@ -19,9 +19,6 @@ KaiyangZhou/deep-person-reid; without it an installed torchreid is taken, and wi
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib.util
-import io
 import os
 import statistics
 import tempfile
@@ -33,11 +30,10 @@ import _root  # noqa: F401  (first: it mends the import path)
 import numpy as np
 import torch
 from PIL import Image
-from torchvision import transforms as tv
 
+from benchmarks.augmentation_peers import augmentation_peers
 from reid.data.augment import AugmentConfig, augment
 from reid.data.cache import load_images
-from reid.data.prepare import IMAGENET_MEAN, IMAGENET_STD
 from reid.data.records import ImageRecord, ImageSet
 from reid.engine.batches import training_batches
 from reid.engine.identity_task import IdentityTask
@@ -63,9 +59,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="runs of each measurement (default: 7)")
     options = parser.parse_args()
     keep_freed_memory()
-    peers = {"torchvision": torchvision_pipeline}
-    if (module := find_torchreid(options.torchreid)) is not None:
-        peers["torchreid"] = lambda size: torchreid_pipeline(module, size)
+    peers = augmentation_peers(options.torchreid)
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.images or made_images(Path(scratch) / "images", options.count)
         paths = sorted(folder.rglob("*.jpg"))[: options.count]
@@ -145,41 +139,6 @@ def augmentation(data: ImageSet, size: tuple[int, int], peers: dict[str, Callabl
         ratio = statistics.median(their / own for their, own in zip(taken, times["ours"], strict=True))
         beside = "" if name == "ours" else f"   ours is {ratio:.1f} times as fast"
         print(f"  {name:<12} {len(index) / statistics.median(taken):8,.0f} images/s{beside}")
-
-
-def torchvision_pipeline(size: tuple[int, int]) -> Callable[[Image.Image], torch.Tensor]:
-    return tv.Compose(
-        [
-            tv.Resize(size),
-            tv.RandomHorizontalFlip(),
-            tv.Pad(10),
-            tv.RandomCrop(size),
-            tv.ToTensor(),
-            tv.Normalize(IMAGENET_MEAN, IMAGENET_STD),
-            tv.RandomErasing(p=0.5, scale=(0.02, 0.4), ratio=(0.3, 1 / 0.3)),
-        ]
-    )
-
-
-def torchreid_pipeline(module, size: tuple[int, int]) -> Callable[[Image.Image], torch.Tensor]:
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it makes
-        return module.build_transforms(*size, transforms=["random_flip", "random_crop", "random_erase"])[0]
-
-
-def find_torchreid(folder: Path | None):
-    """Its module of transforms alone: importing torchreid would need all that it trains with."""
-    if folder is None:
-        installed = importlib.util.find_spec("torchreid")
-        package = Path(installed.origin).parent if installed and installed.origin else None
-    else:
-        package = folder / "torchreid"
-    path = package / "data" / "transforms.py" if package else None
-    if path is None or not path.is_file():
-        return None
-    spec = importlib.util.spec_from_file_location("torchreid_transforms", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def share_of_step(size: tuple[int, int], rounds: int) -> None:

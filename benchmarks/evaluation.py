@@ -18,13 +18,11 @@ in torchreid/metrics/rank_cylib); without it, an installed torchreid is taken, a
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -33,76 +31,14 @@ import _root  # noqa: F401  (first: it mends the import path)
 import numpy as np
 import torch
 
+from benchmarks.retrieval_sets import KINDS, MARKET1501, MSMT17, QUICK, Retrieval, Size, synthetic
+from benchmarks.torchreid_files import load_file, torchreid_file
 from evaluation.retrieval.distances import METRICS, pairwise_distances
 from evaluation.retrieval.metrics import score_distances, score_features
 from evaluation.retrieval.scores import ReidScore
 from reid.engine.process_memory import peak_resident_mib
 
 RANKS = (1, 5, 10, 20)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a retrieval is; ``strangers`` are gallery images of nobody (identity 0)."""
-
-    name: str
-    queries: int
-    gallery: int
-    strangers: int
-    identities: int
-    cameras: int
-
-
-MARKET1501 = Size("Market-1501", 3368, 15913, 2798, 750, 6)
-MSMT17 = Size("MSMT17", 11659, 82161, 0, 3060, 15)
-QUICK = Size("a tenth of Market-1501", 337, 1591, 280, 75, 6)
-
-KINDS = {"untrained": 0.0, "trained": 0.6}
-"""How far identities lie apart, in standard deviations within one; 0.6 gives a mAP of 0.85 at Market-1501's size."""
-
-
-@dataclass(frozen=True, eq=False)
-class Retrieval:
-    query: torch.Tensor
-    gallery: torch.Tensor
-    query_pids: np.ndarray
-    query_camids: np.ndarray
-    gallery_pids: np.ndarray
-    gallery_camids: np.ndarray
-
-    @property
-    def labels(self) -> tuple[np.ndarray, ...]:
-        return self.query_pids, self.query_camids, self.gallery_pids, self.gallery_camids
-
-
-def synthetic(size: Size, spread: float, dim: int = 256) -> Retrieval:
-    random = np.random.default_rng(0)
-    query_pids = np.arange(size.queries) % size.identities + 1
-    persons = np.arange(size.gallery - size.strangers) % size.identities + 1
-    gallery_pids = random.permutation(np.concatenate([persons, np.zeros(size.strangers, dtype=np.int64)]))
-    centers = spread * random.standard_normal((size.identities + 1, dim), dtype=np.float32)
-    centers[0] = 0
-    features, camids = [], []
-    for pids in (query_pids, gallery_pids):
-        features.append(torch.from_numpy(centers[pids] + random.standard_normal((len(pids), dim), dtype=np.float32)))
-        camids.append(random.integers(1, size.cameras + 1, len(pids)))
-    return Retrieval(*features, query_pids, camids[0], gallery_pids, camids[1])
-
-
-def find_peer(folder: Path | None) -> ModuleType | None:
-    """The built ``rank_cy`` module alone: importing torchreid would need all that it trains with."""
-    if folder is None:
-        installed = importlib.util.find_spec("torchreid")
-        package = Path(installed.origin).parent if installed and installed.origin else None
-    else:
-        package = folder / "torchreid"
-    built = sorted(package.glob("metrics/rank_cylib/rank_cy*.so")) if package else []
-    if not built:
-        return None
-    spec = importlib.util.spec_from_file_location("rank_cy", built[0])
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def loop(distances: np.ndarray, retrieval: Retrieval) -> tuple[float, float, list[float]]:
@@ -188,6 +124,11 @@ def memory(size: Size) -> None:
     print(f"{size.name}'s size, {shape}: {walls[0]:.1f} s, peak memory {peak:.0f} MiB (limit 4096 MiB)")
 
 
+def _peer(folder: Path | None) -> ModuleType | None:
+    built = torchreid_file(folder, "metrics/rank_cylib/rank_cy*.so")
+    return None if built is None else load_file(built, "rank_cy")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torchreid", type=Path, metavar="FOLDER", help="checkout of deep-person-reid")
@@ -199,7 +140,7 @@ def main() -> None:
     if options.memory_only:
         memory(QUICK if options.quick else MSMT17)
         return
-    size, peer = QUICK if options.quick else MARKET1501, find_peer(options.torchreid)
+    size, peer = QUICK if options.quick else MARKET1501, _peer(options.torchreid)
     print(
         f"{size.name}'s size, {size.queries} x {size.gallery}, 256 numbers, {torch.get_num_threads()} threads", end=""
     )

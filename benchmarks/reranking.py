@@ -19,13 +19,11 @@ Features are synthetic. Without FOLDER an installed torchreid is taken, and with
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,12 +32,13 @@ import numpy as np
 import torch
 
 from benchmarks.reranking_variants import plain_reranking, synthetic_retrieval
+from benchmarks.torchreid_files import load_file, torchreid_file
 from evaluation.reranking import ReRanking, rerank_blocks, rerank_distances
 from evaluation.retrieval.distances import pairwise_distances
 from reid.engine.process_memory import peak_resident_mib
 from reid.errors import UserError
 
-FILE = Path("torchreid", "utils", "rerank.py")
+FILE = "utils/rerank.py"
 MARKET1501, MSMT17, QUICK = (3368, 15913), (11659, 82161), (60, 240)
 LOOPS = (200, 1000)
 EQUAL = 1e-5
@@ -61,7 +60,7 @@ def measure(side: str, size: tuple[int, int], peer: Path | None, result: Path) -
     query, gallery = retrieval.query, retrieval.gallery
     before = peak_resident_mib() / 1024
     if side == "torchreid":
-        re_ranking = load_peer(peer)
+        re_ranking = load_file(peer, "torchreid_rerank").re_ranking
         pairs = (query, gallery), (query, query), (gallery, gallery)
         matrices = [pairwise_distances(*pair, "euclidean").numpy() for pair in pairs]
         start = time.perf_counter(), time.process_time()
@@ -91,21 +90,12 @@ def measure_apart(side: str, size: tuple[int, int], peer: Path | None, folder: P
 
 def find_peer(folder: Path | None) -> Path | None:
     """The file of torchreid's re-ranking; without ``folder``, that of an installed torchreid or None."""
-    if folder is not None:
-        if not (folder / FILE).is_file():
-            raise UserError(f"--torchreid {folder}: no {FILE} in it; give a checkout of KaiyangZhou/deep-person-reid")
-        return folder / FILE
-    package = importlib.util.find_spec("torchreid")
-    places = package.submodule_search_locations if package else None
-    return next((Path(place).parent / FILE for place in places or () if (Path(place).parent / FILE).is_file()), None)
-
-
-def load_peer(file: Path) -> Callable[..., np.ndarray]:
-    """``re_ranking`` out of the file alone: the whole package imports much that is not needed here."""
-    spec = importlib.util.spec_from_file_location("torchreid_rerank", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.re_ranking
+    file = torchreid_file(folder, FILE)
+    if file is None and folder is not None:
+        raise UserError(
+            f"--torchreid {folder}: no torchreid/{FILE} in it; give a checkout of KaiyangZhou/deep-person-reid"
+        )
+    return file
 
 
 def compare(size: tuple[int, int], peer: Path | None) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reid.errors import UserError
-from search.history import Candidate
+from search.history import Candidate, best_of
 from search.predictor.choices import read_choices
 from supernet.space import Space
 
@@ -45,12 +45,9 @@ def choose_finalists(space: Space, candidates: Sequence[Candidate], count: int) 
     wrong in the same way: to train six of them would try one arch six times. Of equally different ones the better comes
     first. Fewer where there are fewer with a score.
     """
-    scored = sorted(
-        (each for each in candidates if each.score is not None), key=lambda each: (-each.score, each.flops, each.trial)
-    )
-    pool = scored[: POOL * count]
-    if len(pool) <= count or not count:
-        return tuple(pool[:count])
+    pool = best_of(candidates, POOL * count)
+    if len(pool) <= count:
+        return pool
     rows = read_choices(space, [each.arch for each in pool]).indices
     taken = [0]
     nearest = np.full(len(pool), np.iinfo(np.int64).max)

@@ -84,11 +84,6 @@ def conv_linear_macs(network: nn.Module, size: tuple[int, int]) -> int:
     return network_counts(network, size).conv_linear
 
 
-def mlr_flops(network: nn.Module, size: tuple[int, int]) -> int:
-    """FLOPs in MLR's convention; see ``NetworkCounts``."""
-    return network_counts(network, size).mlr
-
-
 def _count(network: nn.Module, shape: tuple[int, ...], **handles: Callable) -> Counter[str]:
     """fvcore's counts by operator for an input of ``shape`` (without the batch), with extra handles."""
     counts = _analyse(network, shape, FlopCountAnalysis.by_operator, **handles)

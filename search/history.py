@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,12 @@ class Candidate:
     genome: Genome
     arch: Arch
     latency_ms: float | None = None
+
+
+def best_of(candidates: Sequence[Candidate], count: int) -> tuple[Candidate, ...]:
+    """Up to ``count`` of those with a score, the highest first; of equal scores the cheaper, then the earlier one."""
+    scored = [candidate for candidate in candidates if candidate.score is not None]
+    return tuple(sorted(scored, key=lambda each: (-each.score, each.flops, each.trial))[:count])
 
 
 def candidate_to_dict(candidate: Candidate) -> dict:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 
 from search.limits import ArchCost
 from search.region import Region
 from supernet.arch import Arch
-from supernet.space import Genome, decode
+from supernet.space import Genome, Option, decode
 
 BARREN = 2000
 """Archs outside the region that ``archs_downwards`` looks at in a row before it gives up."""
@@ -52,7 +52,7 @@ def _rank(region: Region, cost: ArchCost) -> tuple[bool, float]:
     return slow, cost.latency_ms if slow else -cost.flops
 
 
-def _grown(options: dict[str, tuple[int, ...]], genome: Genome) -> Iterator[Genome]:
+def _grown(options: Mapping[str, tuple[Option, ...]], genome: Genome) -> Iterator[Genome]:
     """The genome with one choice at its next greater option, for every choice that has one."""
     for name, values in options.items():
         place = values.index(genome[name]) + 1

@@ -15,7 +15,7 @@ from search.config import FinalistsConfig, SearchConfig
 from search.finalists import Finalist
 from search.front import knees, pareto_front, write_front
 from search.fvcore_counts import network_counts
-from search.history import Candidate
+from search.history import Candidate, best_of
 from search.limits import Limits
 from supernet.arch import Arch
 from supernet.files import NamedArch, save_arch
@@ -74,12 +74,6 @@ class SearchResult:
     predictor: Mapping[str, float]
     speed: Speed
     finalists: tuple[Finalist, ...] = ()
-
-
-def best_of(candidates: Sequence[Candidate], count: int) -> tuple[Candidate, ...]:
-    """Highest score first; of equal scores the cheaper, then the earlier one."""
-    scored = [candidate for candidate in candidates if candidate.score is not None]
-    return tuple(sorted(scored, key=lambda each: (-each.score, each.flops, each.trial))[:count])
 
 
 def finish(

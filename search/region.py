@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -13,7 +13,7 @@ from search.feasibility import NAMES, Costs, check_feasible, most_flops, span
 from search.limits import ArchCost, Limits, arch_cost, describe, format_value
 from supernet.arch import Arch
 from supernet.genome import largest, sample, smallest
-from supernet.space import Genome, Space, decode
+from supernet.space import Genome, Option, Space, decode
 
 MOVES = 200
 """Choices changed on the way from a random sample to a wanted number of FLOPs, then the nearest is taken."""
@@ -147,7 +147,7 @@ def sample_near(region: Region, low: float, high: float, random: Random) -> Geno
     return nearest
 
 
-def _move(options: dict[str, tuple[int, ...]], genome: Genome, step: int, random: Random) -> Genome:
+def _move(options: Mapping[str, tuple[Option, ...]], genome: Genome, step: int, random: Random) -> Genome:
     """One random choice moved to its next greater (1) or lesser (-1) option, where there is one."""
     end = -1 if step > 0 else 0
     names = [name for name, values in options.items() if genome[name] != values[end]]

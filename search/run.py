@@ -15,13 +15,13 @@ from search.config import SearchConfig, parse_time
 from search.cost import CostTable
 from search.finalists import Judge, choose_finalists, judged
 from search.flops_words import format_flops
-from search.history import Candidate, append_candidate
+from search.history import Candidate, append_candidate, best_of
 from search.limits import Limits
 from search.limits import describe as describe_limits
 from search.nni_bridge.engine import TeamEngine
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from search.nni_bridge.strategy import GenerationSearch
-from search.outcome import LOG, Measure, SearchResult, Speed, best_of, check_scored, finish
+from search.outcome import LOG, Measure, SearchResult, Speed, check_scored, finish
 from search.predictor import cross_validated_rank
 from search.proposers import STRATEGIES
 from search.proposers.base import Proposer

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shlex
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 from reid.engine.device import pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
 from tools.endings import end_with_the_reader, line_of
-from tools.jobs.experiment import DEFAULT_CONFIG, Experiment, load_experiment
+from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
+from tools.jobs.job import Job
+from tools.jobs.paths import check_folder
 
 MOST = 2**63 - 1
 """The greatest seed: torch takes no greater one."""
 
 SYNTHETIC = Path("synthetic")
 """What ``--data`` may name in place of a folder."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """The common options, read.
-
-    Attributes:
-        common: of what was typed, the options that the tools of one experiment share.
-    """
-
-    experiment: Experiment
-    data: Path | None
-    out: Path
-    resume: bool
-    seed: int
-    device: torch.device
-    common: tuple[str, ...] = ()
 
 
 def job_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -136,23 +116,6 @@ def _common(arguments: argparse.Namespace) -> tuple[str, ...]:
     typed = [] if arguments.config == DEFAULT_CONFIG else ["--config", str(arguments.config)]
     typed += [] if arguments.data is None else ["--data", str(arguments.data)]
     return (*typed, *(word for override in arguments.set for word in ("--set", override)))
-
-
-def next_command(tool: str, job: Job, *options: str) -> str:
-    """What to type after the job: ``tools/<tool>.py`` for the same experiment."""
-    return shlex.join(["python", f"tools/{tool}.py", *job.common, *options])
-
-
-def check_folder(folder: Path, option: str = "--out") -> None:
-    """Raises UserError where ``folder`` is a file, lies below one, or may not be written in. Nothing is made."""
-    there = folder
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        what = "is a file" if there == folder else f"{there} is a file"
-        raise UserError(f"{option} {folder}: {what}; name a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"{option} {folder}: {there} cannot be written in; name another folder")
 
 
 def run_tool(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from tools.cli import check_folder, run_tool
+from tools.cli import run_tool
 from tools.jobs.compare import compare
+from tools.jobs.paths import check_folder
 
 
 def main(arguments: list[str] | None = None) -> None:

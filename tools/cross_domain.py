@@ -12,8 +12,8 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.report.html import REPORT
 from tools.cli import job_parser, read_job, run_tool
-from tools.jobs.cross_domain import cross_domain
-from tools.jobs.protocol_options import add_comparison, read_comparison
+from tools.jobs.evaluate.cross_domain import cross_domain
+from tools.jobs.evaluate.protocol_options import add_comparison, read_comparison
 
 OUT = "runs/cross-domain"
 

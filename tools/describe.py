@@ -18,7 +18,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.errors import UserError
 from search.latency import parse_target
 from supernet.files import load_space
-from tools.cli import add_search, check_folder, run_tool
+from tools.cli import add_search, run_tool
 from tools.jobs.describe import (
     describe_networks,
     describe_space,
@@ -27,7 +27,7 @@ from tools.jobs.describe import (
     networks_table,
     units_table,
 )
-from tools.jobs.opening import shown
+from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size
 
 OUT = Path("runs/describe")

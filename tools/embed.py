@@ -16,9 +16,9 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.embedder import Embedder
 from reid.errors import UserError
-from tools.cli import add_device, check_folder, run_tool
+from tools.cli import add_device, run_tool
 from tools.jobs.embed import embed_files, images_in, nearest_files, save_vectors
-from tools.jobs.opening import shown
+from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size, joined
 
 TOP = 10

@@ -16,9 +16,9 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.report.html import REPORT
 from tools.cli import add_search, job_parser, read_job, run_tool
-from tools.jobs.checkpoints import run_name
-from tools.jobs.evaluate import Request, evaluate
-from tools.jobs.protocol_options import add_protocol, read_protocol
+from tools.jobs.evaluate.checkpoints import run_name
+from tools.jobs.evaluate.job import Request, evaluate
+from tools.jobs.evaluate.protocol_options import add_protocol, read_protocol
 from tools.jobs.run_data import on_its_data
 
 OUT = "runs/evaluate-<name>"

@@ -16,9 +16,9 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.report.html import REPORT
 from tools.cli import job_parser, read_job, run_tool
-from tools.jobs.checkpoints import run_name
-from tools.jobs.export import Request, export
-from tools.jobs.opening import shown
+from tools.jobs.evaluate.checkpoints import run_name
+from tools.jobs.export.job import Request, export
+from tools.jobs.paths import shown
 
 OUT = "runs/export-<name>"
 

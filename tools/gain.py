@@ -14,10 +14,11 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.report.html import REPORT
 from reid.errors import UserError
-from tools.cli import Job, job_parser, read_job, run_tool
-from tools.jobs.gain import Asked, gain
-from tools.jobs.gain_result import PICTURE
-from tools.jobs.opening import shown
+from tools.cli import job_parser, read_job, run_tool
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
+from tools.jobs.proofs.gain import Asked, gain
+from tools.jobs.proofs.gain_result import PICTURE
 
 OUT = "runs/gain"
 

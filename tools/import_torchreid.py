@@ -19,7 +19,7 @@ from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from supernet.torchreid import load_torchreid
 from tools.cli import run_tool
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 from tools.size_option import add_size, joined
 
 

@@ -14,11 +14,11 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.errors import UserError
 from supernet.files import load_space
 from supernet.space import Space
-from tools.cli import check_folder, run_tool
+from tools.cli import run_tool
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
-from tools.jobs.latency import measure_space
-from tools.jobs.latency_kit import import_kit, make_kit
-from tools.jobs.opening import shown
+from tools.jobs.latency.job import measure_space
+from tools.jobs.latency.kit import import_kit, make_kit
+from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size
 
 OUT = Path("runs/latency")

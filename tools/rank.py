@@ -14,9 +14,9 @@ import _root  # noqa: F401  (first: it mends the import path)
 from evaluation.report.html import REPORT
 from reid.errors import UserError
 from tools.cli import job_parser, read_job, run_tool
-from tools.jobs.opening import shown
-from tools.jobs.rank import Asked, rank
-from tools.jobs.rank_result import PICTURE
+from tools.jobs.paths import shown
+from tools.jobs.proofs.rank import Asked, rank
+from tools.jobs.proofs.rank_result import PICTURE
 
 OUT = "runs/rank"
 

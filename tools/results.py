@@ -18,8 +18,11 @@ if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and imp
     sys.exit(2)
 
 from reid.errors import UserError  # noqa: E402
-from tools.cli import add_device, check_folder, run_tool  # noqa: E402
-from tools.jobs.opening import shown  # noqa: E402
+from tools.cli import add_device, run_tool  # noqa: E402
+from tools.jobs.paths import (
+    check_folder,  # noqa: E402
+    shown,  # noqa: E402
+)
 from tools.jobs.results.job import Ask, run_results  # noqa: E402
 from tools.jobs.results.latency import measure_latencies  # noqa: E402
 from tools.jobs.results.plan import find_plan, load_plan  # noqa: E402

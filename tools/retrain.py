@@ -17,11 +17,11 @@ from reid.engine.distributed import from_environment
 from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
-from tools.jobs.cool_down import CoolDown
-from tools.jobs.inherit import PREFIX
-from tools.jobs.repeats import retrain_repeatedly
-from tools.jobs.retrain import Retraining, retrain
-from tools.jobs.training_result import comparing_command, tell_training
+from tools.jobs.training.cool_down import CoolDown
+from tools.jobs.training.ending import comparing_command, tell_training
+from tools.jobs.training.inherit import PREFIX
+from tools.jobs.training.repeats import retrain_repeatedly
+from tools.jobs.training.retrain import Retraining, retrain
 
 OUT = "runs/retrain-<arch>"
 

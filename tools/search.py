@@ -16,12 +16,13 @@ from evaluation.report.html import REPORT
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
 from search.front import COSTS
-from tools.cli import add_limits, job_parser, next_command, read_job, run_tool
-from tools.jobs.explain import explain_search
-from tools.jobs.opening import shown
-from tools.jobs.search import search
-from tools.jobs.search_options import with_options
-from tools.jobs.search_result import print_result, write_more
+from tools.cli import add_limits, job_parser, read_job, run_tool
+from tools.jobs.job import next_command
+from tools.jobs.paths import shown
+from tools.jobs.search.explain import explain_search
+from tools.jobs.search.job import search
+from tools.jobs.search.options import with_options
+from tools.jobs.search.result import print_result, write_more
 
 OUT = "runs/search"
 

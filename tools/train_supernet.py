@@ -11,9 +11,10 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from reid.engine.distributed import from_environment
 from supernet.checkpoint import SUPERNET
-from tools.cli import job_parser, next_command, read_job, run_tool
-from tools.jobs.train_supernet import train_supernet
-from tools.jobs.training_result import tell_training
+from tools.cli import job_parser, read_job, run_tool
+from tools.jobs.job import next_command
+from tools.jobs.training.ending import tell_training
+from tools.jobs.training.train_supernet import train_supernet
 
 OUT = "runs/supernet"
 

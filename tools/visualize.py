@@ -19,12 +19,12 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
-from tools.jobs.checkpoints import run_name
+from tools.jobs.evaluate.checkpoints import run_name
+from tools.jobs.evaluate.protocol_options import add_comparison, read_comparison
+from tools.jobs.pictures.job import visualize
 from tools.jobs.pictures.request import KINDS, LONGEST, QUERIES, Request, check_request
 from tools.jobs.pictures.vectors import VectorsRequest, holds_vectors, visualize_vectors
-from tools.jobs.protocol_options import add_comparison, read_comparison
 from tools.jobs.run_data import on_its_data
-from tools.jobs.visualize import visualize
 
 OUT = "runs/pictures-<name>"
 

@@ -17,7 +17,10 @@ LABELS = ("labels", "pids", "targets", "y")
 NAMES = ("names", "files", "paths")
 """What arrays are called, in small or capital letters; the first that is there is taken."""
 
-_MARKET = re.compile(r"(-1|\d+)_c(\d+)")
+_DIGITS = 18
+"""Of the longest number that int64 holds whatever its digits are; longer ones are names, as of moments."""
+
+_MARKET = re.compile(rf"(-1|\d{{1,{_DIGITS}}})_c(\d{{1,{_DIGITS}}})")
 """How file names of Market-1501 and its kin begin: identity and camera."""
 
 
@@ -46,7 +49,7 @@ def label_vectors(
     vectors: np.ndarray, labels: np.ndarray, camids: np.ndarray | None = None, word: str = "label"
 ) -> LabelledVectors:
     """``vectors (N, D)`` with ``labels (N,)``: whole numbers or strings, which are numbered in ascending order."""
-    if labels.dtype.kind not in "iu" and all(str(each).isdecimal() for each in labels):
+    if labels.dtype.kind not in "iu" and all(each.isdecimal() and len(each) <= _DIGITS for each in map(str, labels)):
         labels = labels.astype(np.int64)  # "2" before "10"
     names, places = np.unique(labels, return_inverse=True)
     none = np.full(len(labels), NO_CAMERA)

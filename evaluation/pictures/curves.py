@@ -29,21 +29,13 @@ APART, MIXED = "#3d8f63", "#c0392b"
 """Between the hardest pairs: the negatives farther than the positives, as they should be, or nearer."""
 
 
-def draw_curves(records: Records, path: Path) -> Path:
-    """A PNG with a panel for each group of fields (``panels.PANELS``).
+def draw_curves(histories: Sequence[Records], path: Path) -> Path:
+    """A PNG with a panel for each group of fields (``panels.PANELS``); of several trainings, which differ in their
+    seed, one thin line each in the colour of the field.
 
     Args:
-        records: one for each epoch (``reid.engine.run_folder.read_metrics``), with ``epoch`` and any numeric
-            fields; a field need not be in every record.
-
-    Raises:
-        UserError: no record has a numeric field.
-    """
-    return draw_repeated_curves([records], path)
-
-
-def draw_repeated_curves(histories: Sequence[Records], path: Path) -> Path:
-    """The same for several trainings at once: one thin line each, in the colour of the field.
+        histories: of each training a record for each epoch (``reid.engine.run_folder.read_metrics``), with ``epoch``
+            and any numeric fields; a field need not be in every record.
 
     Raises:
         UserError: no record of any has a numeric field.

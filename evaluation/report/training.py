@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.comparison import Table, compare
-from evaluation.pictures.curves import draw_repeated_curves
+from evaluation.pictures.curves import draw_curves
 from evaluation.report.doctor import doctor_lines, doctor_summary, doctor_table
 from evaluation.report.history import History, best_score, read_histories, training_folders
 from evaluation.report.html import REPORT, Picture, Section, write_report
@@ -57,7 +57,7 @@ def write_training_report(run: Path) -> Path:
 
 def training_section(heading: str, histories: Sequence[History], picture: Path) -> Section:
     """What the doctor found and the curves, which are drawn into ``picture``."""
-    drawn = draw_repeated_curves([history.records for history in histories], picture)
+    drawn = draw_curves([history.records for history in histories], picture)
     caption = CAPTION + (" One line for each seed." if len(histories) > 1 else "")
     return Section(
         heading,

@@ -11,7 +11,7 @@ from reid.config import STRICT
 from reid.data.augment import AugmentConfig
 from reid.data.samplers import SamplerKind
 from reid.engine.averaging import AveragingConfig
-from reid.engine.guard import GuardConfig
+from reid.engine.divergence import GuardConfig
 from reid.engine.optimizers import OptimizerConfig
 from reid.engine.schedule import ScheduleConfig
 from reid.engine.stopping import EarlyStopping

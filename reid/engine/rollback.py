@@ -1,39 +1,20 @@
-"""What a training goes on from: its checkpoint, and how often it has blown up and was taken back to it.
+"""What a run keeps of how often it has blown up and was taken back: ``guard.json``.
 
-The checkpoint is of the last sound epoch: one that ends with weights that are no numbers, or while the loss is too
-high, does not replace it. What has been taken back is in ``guard.json``, in one write: a run that is killed before it
-blows up again in the same step, one that is killed after it goes on at the lower rate. Both end with the weights of an
-unbroken run.
+It is one write: a run that is killed before the write blows up again in the same step, one that is killed after it goes
+on at the lower rate. Both end with the weights of an unbroken run.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from reid.config import build_config
-from reid.engine.checkpoint import load_state
-from reid.engine.distributed import gather_batch
-from reid.engine.guard import Look, Usual, judge, restless
-from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 from reid.files import read_json, write_json
 
-STATE = "checkpoint.pt"
 ROLLBACKS = "guard.json"
-
-LEAST_SCALE = 2.0**-10
-"""Of fp16's gradient scaler, which halves its scale at every step that it leaves out: a gradient that is too great for
-this one is above 6e7, or no number at any."""
-
-
-class BlownUp(Exception):
-    """The training is past saving; the words say what shows it."""
 
 
 @dataclass(frozen=True)
@@ -57,128 +38,9 @@ class Rollback:
         return f"{self.seen} in epoch {self.epoch}; back to {where}, from there at {self.rate:g} times the rate"
 
 
-class Guard:
-    """Watches a training, and takes it back.
-
-    Args:
-        run: the run folder.
-        step: with fresh weights, alike in all processes.
-
-    Attributes:
-        rollbacks: so far, earliest first.
-    """
-
-    def __init__(self, run: Path, step: TrainingStep) -> None:
-        self.run, self.step, self.config = run, step, step.recipe.guard
-        self.rollbacks: tuple[Rollback, ...] = ()
-        self._saved, self._usual, self._start = 0, Usual(), io.BytesIO()
-
-    def restore(self) -> int:
-        """Puts the run's checkpoint back, if there is one; returns the epochs already done.
-
-        Raises:
-            UserError: the checkpoint is damaged, or of another network.
-        """
-        if (self.run / STATE).exists():
-            self._saved = self._load(load_state(self.run / STATE))
-        else:
-            torch.save(self.step.state(), self._start)
-        # A rollback to an epoch that is still to come is of a run whose checkpoint was removed.
-        self.rollbacks = tuple(each for each in read_rollbacks(self.run) if each.to <= self._saved)
-        if self.step.processes.is_main and (self.run / ROLLBACKS).exists():
-            self._write()
-        self.step.rate_scale = self.config.rate_after(len(self.rollbacks))
-        return self._saved
-
-    def look(self, look: Look, first_loss: float, epoch: int, short: bool) -> None:
-        """Judges a look at the steps of ``epoch``; ``first_loss`` is that of the epoch's first step.
-
-        Raises:
-            BlownUp: the training has.
-        """
-        recipe = self.step.recipe
-        usual = self._usual if self._usual.losses else replace(self._usual, losses=(first_loss,))
-        self._usual, seen = judge(
-            usual,
-            look,
-            self.config,
-            fp16=recipe.precision == "fp16",
-            restless=restless(recipe.losses.classification, recipe.optimizer, epoch),
-            short=short,
-        )
-        if seen:
-            raise BlownUp(seen)
-
-    def check_weights(self) -> None:
-        """Looks at all that a checkpoint would hold; one wait for the device.
-
-        Raises:
-            BlownUp: a number of it is none, or under fp16 the gradients are none at any scale.
-        """
-        kind = self.step.device.type  # an optimizer may keep its counters elsewhere
-        found = [each.isfinite().all() for each in _floats(self.step.state()) if each.device.type == kind]
-        sound = torch.stack(found).all()
-        if not bool(gather_batch(self.step.processes, sound[None].int()).all()):
-            raise BlownUp("the weights are not finite")
-        if self.step.scaler.is_enabled() and self.step.scaler.get_scale() < LEAST_SCALE:  # alike in all processes
-            raise BlownUp("the gradient is not finite at any scale")
-
-    @property
-    def sound(self) -> bool:
-        """Whether the weights may be gone back to."""
-        return self._usual.sound(self.config.patience)
-
-    def state(self, epoch: int) -> dict[str, Any]:
-        """What a checkpoint of ``epoch``, which has ended, holds."""
-        return self.step.state() | {"epoch": epoch, "usual": asdict(self._usual)}
-
-    def saved(self, epoch: int) -> None:
-        """To be called by every process when the checkpoint of ``epoch`` is written: it is what is gone back to."""
-        self._saved, self._start = epoch, io.BytesIO()
-
-    def told(self, epoch: int) -> dict[str, Any]:
-        """What the record of ``epoch`` says of the rollbacks to its start."""
-        back = [asdict(each) for each in self.rollbacks if each.to == epoch - 1]
-        return {"rolled_back": back} if back else {}
-
-    def go_back(self, epoch: int, seen: str) -> Rollback:
-        """Puts the last sound epoch back, with a lower rate; every process calls it.
-
-        Raises:
-            UserError: that has been done as often as it may be.
-        """
-        if len(self.rollbacks) >= self.config.rollbacks:
-            raise UserError(f"{seen} in epoch {epoch}; lower optimizer.lr or set clip_gradient{self._tried()}")
-        rate = self.config.rate_after(len(self.rollbacks) + 1)
-        self.rollbacks = (*self.rollbacks, Rollback(epoch, self._saved, seen, rate))
-        if self.step.processes.is_main:
-            self._write()
-        self._usual = Usual()
-        if self._saved:
-            self._load(load_state(self.run / STATE))
-        else:
-            self._start.seek(0)
-            self._load(torch.load(self._start, map_location=self.step.device, weights_only=True))
-        self.step.rate_scale = rate
-        return self.rollbacks[-1]
-
-    def _tried(self) -> str:
-        if not self.rollbacks:
-            return ""
-        return f" (taken back {len(self.rollbacks)} times, at last to {self.step.rate_scale:g} times the rate)"
-
-    def _write(self) -> None:
-        write_json(self.run / ROLLBACKS, [asdict(each) for each in self.rollbacks])
-
-    def _load(self, state: dict[str, Any]) -> int:
-        try:
-            self.step.load_state(state)
-        except (RuntimeError, KeyError) as error:  # the configuration is the same (open_run), the data need not be
-            what = str(error).splitlines()[-1].strip()
-            path = self.run / STATE
-            raise UserError(f"{path} is of another network or other data ({what}); use another --out") from None
-        self._usual = Usual(**state.get("usual", {}))
-        return state.get("epoch", 0)
+def write_rollbacks(run: Path, rollbacks: Sequence[Rollback]) -> None:
+    """Writes them into the folder ``run``, atomically; ``read_rollbacks`` reads them back equal."""
+    write_json(run / ROLLBACKS, [asdict(each) for each in rollbacks])
 
 
 def read_rollbacks(run: Path) -> tuple[Rollback, ...]:
@@ -192,13 +54,3 @@ def read_rollbacks(run: Path) -> tuple[Rollback, ...]:
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise UserError(f"file {path} holds no rollbacks; use another --out")
     return tuple(build_config(Rollback, each, str(path)) for each in found)
-
-
-def _floats(state: Any) -> Iterator[torch.Tensor]:
-    """Every tensor of floats in nested mappings and lists."""
-    if isinstance(state, torch.Tensor):
-        if state.is_floating_point():
-            yield state
-    elif isinstance(state, dict | list | tuple):
-        for each in state.values() if isinstance(state, dict) else state:
-            yield from _floats(each)

@@ -17,10 +17,10 @@ from reid.engine.checkpoint import save_state
 from reid.engine.distributed import SINGLE, Processes, barrier, broadcast_parameters, gather_batch
 from reid.engine.doctor import TrainingFacts
 from reid.engine.epoch import Estimate, run_epoch
+from reid.engine.guard import STATE, BlownUp, Guard
 from reid.engine.journal import Journal
 from reid.engine.process_memory import reset_peak_memory
 from reid.engine.recipe import Recipe
-from reid.engine.rollback import STATE, BlownUp, Guard
 from reid.engine.stopping import best_epoch, check_metric, should_stop
 from reid.engine.sync_batch_norm import sync_batch_norm
 from reid.engine.training_step import TrainingStep

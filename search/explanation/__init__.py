@@ -5,7 +5,6 @@ from search.explanation.effects import (
     Explanation,
     OptionEffect,
     explain,
-    explanation_from_dict,
 )
 from search.explanation.table import effects_table
 
@@ -15,5 +14,4 @@ __all__ = [
     "OptionEffect",
     "effects_table",
     "explain",
-    "explanation_from_dict",
 ]

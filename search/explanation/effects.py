@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,15 +118,6 @@ def explain(space: Space, candidates: Sequence[Candidate], seed: int = 0) -> Exp
     counts = {each.name: {row.option: row.candidates for row in each.options} for each in dimensions}
     notes = cautions(len(scored), counts, r2, flops)
     return Explanation(len(scored), r2, r2_with_flops, doubling, tuple(dimensions), notes)
-
-
-def explanation_from_dict(data: Mapping) -> Explanation:
-    """What ``dataclasses.asdict`` made of an explanation, also after JSON."""
-    dimensions = tuple(
-        DimensionEffect(**{**each, "options": tuple(OptionEffect(**row) for row in each["options"])})
-        for each in data["dimensions"]
-    )
-    return Explanation(**{**data, "dimensions": dimensions, "notes": tuple(data["notes"])})
 
 
 def _importance(rows: Sequence[OptionEffect], active: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from search.explanation.effects import Explanation
+from supernet.options import Option
 
 TOP = 15
 """Choices that are shown; ``effects.json`` has all."""
@@ -18,14 +19,13 @@ def effects_table(explanation: Explanation, top: int = TOP) -> str:
             equal = _points(row.at_equal_flops, row.error_at_equal_flops)
             lines.append(f"{head:21s}  {option_word(row.option):>8s} {row.candidates:6d} {effect:>15s} {equal:>16s}")
             head = ""
-    if left := len(explanation.dimensions) - top:
-        if left > 0:
-            share = sum(each.share for each in explanation.dimensions[top:])
-            lines.append(f"{left} further choices: {100 * share:.1f} %")
+    if left := explanation.dimensions[top:]:
+        share = sum(each.share for each in left)
+        lines.append(f"{len(left)} further choices: {100 * share:.1f} %")
     return "\n".join(lines)
 
 
-def option_word(option: int | str) -> str:
+def option_word(option: Option) -> str:
     """``yes`` and ``no`` for truth values, others as they are."""
     return {True: "yes", False: "no"}[option] if isinstance(option, bool) else str(option)
 

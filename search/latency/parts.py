@@ -22,7 +22,7 @@ NULL: Part = ("null", 1, 1, 1)
 """One activation on one number: what a call costs by itself."""
 
 _BASES = 6
-"""Random archs in which every choice is changed to see which parts it is about."""
+"""Random archs, beside the largest, in which every choice is changed to see which parts it is about."""
 
 
 def parts_of(arch: Arch) -> list[Part]:
@@ -51,8 +51,8 @@ def network_of(what: Part | Arch) -> tuple[nn.Module, tuple[int, int, int]]:
 def space_parts(space: Space) -> list[Part]:
     """Every part that an arch of ``space`` may have, each once.
 
-    A part depends on few choices. Which ones is found by changing each choice of some random archs; then all
-    combinations of these are gone through. Deep archs have the parts of shallow ones, so depths stay at their greatest.
+    A part depends on few choices. Which ones is found by changing each choice of some archs; then all combinations of
+    these are gone through. Deep archs have the parts of shallow ones, so depths stay at their greatest.
     """
     options = space.dimensions()
     deep = {name: values[-1] for name, values in options.items() if name.endswith(".depth")}
@@ -69,10 +69,14 @@ def space_parts(space: Space) -> list[Part]:
 
 
 def _choices_by_place(space: Space, free: dict[str, Sequence[Option]], fixed: Genome) -> list[list[str]]:
-    """For each place in ``parts_of`` the ``free`` choices that its part depends on."""
+    """For each place in ``parts_of`` the ``free`` choices that its part depends on.
+
+    One choice may hide another: IBN is of no account to a block without expansion. At the largest arch none is hidden.
+    """
     found: list[dict[str, None]] = []
-    for number in range(_BASES):
-        genome = {**sample(space, Random(f"parts/{number}")), **fixed}
+    greatest = {name: values[-1] for name, values in space.dimensions().items()}
+    for base in (greatest, *(sample(space, Random(f"parts/{number}")) for number in range(_BASES))):
+        genome = {**base, **fixed}
         before = parts_of(decode(space, genome))
         found = found or [{} for _ in before]
         for name, values in free.items():

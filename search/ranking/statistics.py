@@ -81,11 +81,11 @@ def _best(scores: np.ndarray, k: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its interval; the interval is ``None`` where it cannot be had."""
+    """A figure and its interval of ``CONFIDENCE``."""
 
     value: float
-    low: float | None = None
-    high: float | None = None
+    low: float
+    high: float
 
 
 def bootstrap(statistic: Callable[..., np.ndarray], *samples: np.ndarray, seed: int = 0) -> Estimate | None:

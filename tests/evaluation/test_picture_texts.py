@@ -54,7 +54,7 @@ def figures(monkeypatch):
 
 
 def test_epochs_and_trials_are_whole_numbers(tmp_path, figures):
-    curves.draw_curves([{"epoch": 1, "loss": 2.0, "lr": 0.1}], tmp_path / "curves.png")
+    curves.draw_curves([[{"epoch": 1, "loss": 2.0, "lr": 0.1}]], tmp_path / "curves.png")
     search_progress.draw_search_progress([{"trial": 7, "score": 0.3, "flops": 1}], tmp_path / "progress.png")
     for axes in (*figures[0].axes, figures[1].axes[0]):
         low, high = axes.get_xlim()

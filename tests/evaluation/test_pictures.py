@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from evaluation.pictures.architecture import KERNELS, boxes_of, draw_architecture
-from evaluation.pictures.curves import APART, MIXED, draw_curves, draw_repeated_curves
+from evaluation.pictures.curves import APART, MIXED, draw_curves
 from evaluation.pictures.front import draw_front, draw_search_front, pareto_front
 from evaluation.pictures.labels import place_labels
 from evaluation.pictures.panels import PANELS, panel_of, panels_of
@@ -60,7 +60,7 @@ def test_every_picture_is_a_png_of_its_own_and_leaves_no_trace(tmp_path):
     records = [{"epoch": epoch, "loss": 1 / epoch} for epoch in range(1, 4)]
     drawn = [
         draw_front(ROWS, tmp_path / "deep" / "front.png", CANDIDATES),
-        draw_curves(records, tmp_path / "curves.png"),
+        draw_curves([records], tmp_path / "curves.png"),
         draw_architecture(mobilenet_v2(), tmp_path / "arch.png"),
         draw_search_progress(CANDIDATES, tmp_path / "progress.png"),
     ]
@@ -258,10 +258,10 @@ def make_records():
 
 def test_curves_have_a_colour_each_that_stays_theirs(tmp_path):
     both = {"loss_ce": 1.5, "loss_triplet": 0.2}
-    path = draw_curves([{"epoch": 1, **both}, {"epoch": 2, **both}], tmp_path / "both.png")
+    path = draw_curves([[{"epoch": 1, **both}, {"epoch": 2, **both}]], tmp_path / "both.png")
     assert [has_colour(path, colour) for colour in SERIES[:3]] == [True, True, False]
     alone = [{"epoch": epoch, "loss_triplet": 0.2} for epoch in (1, 2)]
-    path = draw_curves(alone, tmp_path / "alone.png")
+    path = draw_curves([alone], tmp_path / "alone.png")
     assert [has_colour(path, colour) for colour in SERIES[:3]] == [False, True, False]
 
 
@@ -270,7 +270,7 @@ def test_the_gap_is_coloured_by_its_sign(tmp_path, make_records):
         from_the_crossing_on = make_records(5, gap)[2:]
         keys = ("epoch", "distance_positive", "distance_negative")
         pairs = [{key: record[key] for key in keys} for record in from_the_crossing_on]
-        path = draw_curves(pairs, tmp_path / f"{gap}.png")
+        path = draw_curves([pairs], tmp_path / f"{gap}.png")
         return [has_colour(path, 1 - 0.13 * (1 - np.array(to_rgb(colour)))) for colour in (APART, MIXED)]
 
     assert shades(1.0) == [True, False]
@@ -287,14 +287,14 @@ def test_curves_of_several_seeds_are_all_drawn(tmp_path):
         blue = (np.abs(middle - np.array(to_rgb(SERIES[0]))).max(axis=2) < 0.35).all(axis=1)
         return int((np.diff(blue.astype(int)) == 1).sum())
 
-    assert lines(draw_repeated_curves(flat, tmp_path / "two.png")) == 2
-    assert lines(draw_repeated_curves(flat[:1], tmp_path / "one.png")) == 1
+    assert lines(draw_curves(flat, tmp_path / "two.png")) == 2
+    assert lines(draw_curves(flat[:1], tmp_path / "one.png")) == 1
 
 
 @pytest.mark.parametrize("records", [[], [{"epoch": 1}], [{"loss": 1.0}]])
 def test_no_curves_is_an_error(tmp_path, records):
     with pytest.raises(UserError, match="no training curve"):
-        draw_curves(records, tmp_path / "curves.png")
+        draw_curves([records], tmp_path / "curves.png")
 
 
 def test_boxes_of_mobilenet_v2():

@@ -11,9 +11,9 @@ from reid.config import load_config
 from reid.files import read_json
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.genome import smallest
-from tools.cli import Job
 from tools.jobs.experiment import CONFIGS, Experiment
-from tools.jobs.retrain import Retraining, retrain
+from tools.jobs.job import Job
+from tools.jobs.training.retrain import Retraining, retrain
 
 OVERRIDES = (
     "data.name=market1501",

@@ -170,7 +170,7 @@ def test_mobilenet_v2_published_figures(table, mobilenet):
     assert (
         fvcore_counts.network_flops(backbone, SIZE) == fvcore_counts.network_counts(backbone, SIZE).flops == 204_310_528
     )
-    assert flops_words.format_flops(fvcore_counts.mlr_flops(backbone, SIZE)) == "208.3M"
+    assert flops_words.format_flops(fvcore_counts.network_counts(backbone, SIZE).mlr) == "208.3M"
     assert flops_words.format_flops(table.flops(mobilenet_v2(SIZE))) == "204.4M"
     # torchvision's MobileNetV2 without its classifier has 2,223,872 parameters; the BNNeck adds 2 * 1280.
     assert table.parameters(mobilenet_v2(SIZE)) == 2_223_872 + 2 * 1280
@@ -178,7 +178,8 @@ def test_mobilenet_v2_published_figures(table, mobilenet):
 
 def test_mlr_convention_adds_one_for_each_activation_output():
     layers = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU6(True), nn.Conv2d(4, 5, 1), nn.SiLU(), nn.PReLU())
-    assert fvcore_counts.mlr_flops(layers, (6, 7)) - fvcore_counts.network_flops(layers, (6, 7)) == 42 * (4 + 5 + 5)
+    counts = fvcore_counts.network_counts(layers, (6, 7))
+    assert counts.mlr - counts.flops == 42 * (4 + 5 + 5)
 
 
 def test_counting_leaves_network_and_random_numbers_alone(mobilenet):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from reid.errors import UserError
-from search.history import Candidate, append_candidate, read_candidates, recover_candidates
+from search.history import Candidate, append_candidate, best_of, read_candidates, recover_candidates
 from supernet.files import load_space
 from supernet.genome import sample
 from supernet.space import decode
@@ -57,3 +58,12 @@ def test_damage_in_the_middle_is_an_error(tmp_path, candidates, damage):
     path.write_text("".join(lines))
     with pytest.raises(UserError, match="line 2"):
         read_candidates(path)
+
+
+def test_the_best_are_by_score_then_cost_then_trial(candidates):
+    dear, failed = replace(candidates[0], score=0.5, flops=9, trial=0), replace(candidates[2], trial=1)
+    late, early, low = (
+        replace(dear, score=score, flops=7, trial=trial) for score, trial in ((0.5, 4), (0.5, 3), (0.1, 2))
+    )
+    assert best_of([dear, failed, low, late, early], 9) == (early, late, dear, low)
+    assert best_of([dear, failed, low, late, early], 1) == (early,) and best_of([failed], 1) == ()

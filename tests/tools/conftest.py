@@ -19,8 +19,8 @@ from reid.engine.device import seeded
 from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
-from tools.cli import Job
 from tools.jobs.experiment import CONFIGS, Experiment
+from tools.jobs.job import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = (

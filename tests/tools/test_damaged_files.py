@@ -9,7 +9,7 @@ import pytest
 from evaluation.result_row import ResultRow, write_result
 from reid.files import write_json
 from search.history import read_candidates
-from tools.jobs.stand_alone import Training, _saved
+from tools.jobs.proofs.stand_alone import Training, _saved
 
 OTHER = {"list": b"[1, 2]", "words": b'"words"', "nothing": b"null", "no UTF-8": b"\xff\xfe\x00{", "cut": b'{"a": '}
 HOLLOW = {"empty": b"{}", "of lists": b'{"finished": true, "best": [1], "settings": [], "run_origin": 3}'}

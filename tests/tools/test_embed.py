@@ -15,8 +15,8 @@ from reid.errors import UserError
 from reid.models.backbones import build_backbone
 from reid.models.backbones.weights import load_pretrained
 from supernet.zoo import FOLDER, zoo_entries
-from tools.jobs.checkpoints import open_subject, start_of
-from tools.jobs.cross_domain import _entry
+from tools.jobs.evaluate.checkpoints import open_subject, start_of
+from tools.jobs.evaluate.cross_domain import _entry
 
 OSNET = "OSNet-x0.42-market1501"
 

@@ -17,8 +17,8 @@ from evaluation.result_row import read_result
 from reid.engine.batches import training_batches
 from reid.engine.run_folder import read_metrics
 from tools.jobs.data import open_source, retrain_data, search_data
-from tools.jobs.datasets import named
-from tools.jobs.facts import training_facts
+from tools.jobs.evaluate.datasets import named
+from tools.jobs.training.facts import training_facts
 
 SIZE = (64, 32)
 CAMERAS = r"c(?P<camid>\d)_"

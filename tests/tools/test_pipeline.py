@@ -26,7 +26,7 @@ from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import load_supernet
 from supernet.files import load_arch, load_space
 from supernet.genome import contains, largest
-from tools.jobs.evaluate import evaluate
+from tools.jobs.evaluate.job import evaluate
 from tools.jobs.pipeline import Asked, pipeline
 
 BEST = "MLR-6M-A"
@@ -136,7 +136,7 @@ def test_inherited_weights_score_the_same_again(run, make_job, tmp_path):
 def test_evaluation_runs_where_the_job_says(run, make_job, tmp_path, monkeypatch):
     """The network must be carried to the job's device; "meta" stands for one that is not the CPU."""
     seen = []
-    monkeypatch.setattr("tools.jobs.evaluate.score_on_test", lambda network, *rest, **named: seen.append(network))
+    monkeypatch.setattr("tools.jobs.evaluate.job.score_on_test", lambda network, *rest, **named: seen.append(network))
     job = dataclasses.replace(make_job(tmp_path / "out"), device=torch.device("meta"))
     evaluate(job, run / "retrain-mobilenetv2" / "last.safetensors", None, run / "search")
     assert {parameter.device.type for parameter in seen[0].parameters()} == {"meta"}

@@ -1,4 +1,4 @@
-"""What a recipe is called: its file's name at any length, and said to be changed where it is."""
+"""A recipe in an opening's lines; what it is called: its file's name at any length, said to be changed where it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reid.config import config_to_dict, load_config
 from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_batch, at_epochs
 from tools.jobs.experiment import RECIPES, load_experiment
-from tools.jobs.recipe_words import recipe_name, saved_recipe_name
+from tools.jobs.recipe_words import recipe_lines, recipe_name, saved_recipe_name
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
@@ -36,3 +36,18 @@ def test_the_recipe_of_an_experiment():
 def test_runs_that_have_none():
     for config in (None, {}, {"recipe": {"no_longer": 1}}):
         assert saved_recipe_name(config) == ""
+
+
+def test_recipe_lines_name_what_decides():
+    steps = "60 epochs, pk batches of 16x4, sgd lr 0.05 wd 0.0005, cosine, fp32"
+    losses = "1 classification (linear) + 1 triplet (batch_hard, margin 0.3)"
+    assert recipe_lines(Recipe()) == [("recipe", steps), ("", None), ("losses", losses)]
+    named = recipe_lines(Recipe(source="a paper", averaging={"kind": "ema"}, losses={"triplet": {"margin": None}}))
+    losses = "1 classification (linear) + 1 triplet (batch_hard, soft margin); weights averaged (ema)"
+    assert named == [("recipe", "a paper"), ("", steps), ("losses", losses)]
+
+
+def test_a_recipe_that_comes_along_is_named_and_what_changes_it_is_said():
+    standard = load_config(Recipe, RECIPES / "standard.yaml")
+    assert recipe_lines(standard)[0] == ("recipe", f"standard: {standard.source}")
+    assert recipe_lines(replace(standard, sampler="random"))[0] == ("recipe", f"standard, changed: {standard.source}")

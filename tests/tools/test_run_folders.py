@@ -15,8 +15,8 @@ import tools.cli
 from reid.errors import UserError
 from reid.files import read_json, write_json, write_text
 from tools.jobs.ownership import alone_in
-from tools.jobs.retrain import Retraining, _epochs, retrain
-from tools.jobs.train_supernet import train_supernet
+from tools.jobs.training.retrain import Retraining, _epochs, retrain
+from tools.jobs.training.train_supernet import train_supernet
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = {
@@ -141,9 +141,9 @@ def test_what_is_said_after_an_interrupt_where_there_is_no_resume():
     """In a process of its own, that is interrupted once all is imported."""
     program = ROOT / "tools" / "results.py"
     code = (
-        "import runpy, sys, tools.cli\n"
+        "import runpy, sys, tools.jobs.paths\n"
         "def interrupted(*rest): raise KeyboardInterrupt\n"
-        "tools.cli.check_folder = interrupted\n"
+        "tools.jobs.paths.check_folder = interrupted\n"
         f"sys.argv[0] = {str(program)!r}\n"
         f"sys.path.insert(0, {str(program.parent)!r})\n"
         f"runpy.run_path({str(program)!r}, run_name='__main__')\n"

@@ -20,8 +20,8 @@ from search.fvcore_counts import whole_network_flops
 from supernet.arch_forms import arch_from_rows
 from supernet.files import NamedArch, load_arch, save_arch
 from supernet.zoo import find_entry, load_backbone
-from tools.jobs.evaluate import Request, evaluate
-from tools.jobs.retrain import Retraining, retrain
+from tools.jobs.evaluate.job import Request, evaluate
+from tools.jobs.training.retrain import Retraining, retrain
 from tools.jobs.zoo import _licence, add
 
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)

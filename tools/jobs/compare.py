@@ -26,8 +26,8 @@ from search.latency import measure_latency
 from search.summary import chosen_files
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
-from tools.jobs.opening import shown
 from tools.jobs.ownership import check_owner
+from tools.jobs.paths import shown
 from tools.jobs.recipe_words import saved_recipe_name
 from tools.jobs.saved_config import read_saved
 

@@ -12,9 +12,9 @@ from reid.engine.distributed import Processes, barrier
 from reid.engine.run_folder import CONFIG, open_run
 from reid.errors import UserError
 from search.outcome import SUMMARY
-from tools.cli import Job
-from tools.jobs.opening import shown
-from tools.jobs.result import SCORE
+from tools.jobs.evaluate.result import SCORE
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
 from tools.jobs.saved_config import read_saved
 
 RANKING, GAIN, LATENCY, MATRIX = "ranking.json", "gain.json", "latency.json", "matrix.json"

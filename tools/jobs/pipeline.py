@@ -22,17 +22,17 @@ from search.summary import chosen_files, read_summary
 from supernet.catalog import find_network
 from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
-from tools.cli import Job
 from tools.jobs.compare import compare
-from tools.jobs.evaluate import evaluate
+from tools.jobs.evaluate.job import evaluate
 from tools.jobs.experiment import Experiment
-from tools.jobs.inherit import PREFIX
-from tools.jobs.latency import latency_folder
+from tools.jobs.job import Job
+from tools.jobs.latency.job import latency_folder
 from tools.jobs.opening import format_time
-from tools.jobs.retrain import Retraining, retrain
-from tools.jobs.search import search
-from tools.jobs.search_options import check_limits, with_options
-from tools.jobs.train_supernet import train_supernet
+from tools.jobs.search.job import search
+from tools.jobs.search.options import check_limits, with_options
+from tools.jobs.training.inherit import PREFIX
+from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.train_supernet import train_supernet
 
 STRATEGY = "evolution"
 """Of the search: it is one arch that goes on from it."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from reid.config import config_to_dict
-from tools.cli import Job
 from tools.jobs.data import Source
 from tools.jobs.experiment import IS_CHECKOUT, ROOT
+from tools.jobs.job import Job
 
 ARCHIVAL = ".git_archival.txt"
 

@@ -1,4 +1,4 @@
-"""What tables call the recipe that a network was trained by."""
+"""A recipe in words: in a job's opening, and what tables call the one that a network was trained by."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from reid.config import build_config, load_config
 from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
+from reid.losses.config import LossConfig
 from tools.jobs.experiment import RECIPES
 
 OWN = "own"
@@ -43,6 +44,43 @@ def saved_recipe_name(config: Mapping[str, Any] | None) -> str:
         return recipe_name(build_config(Recipe, recipe, "recipe"))
     except UserError:
         return ""
+
+
+def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
+    """A recipe in two or three lines: its name and where it is from, how it steps, what it minimises."""
+    optimizer, schedule = recipe.optimizer, recipe.schedule
+    batch = f"{recipe.identities}x{recipe.instances}"
+    steps = (
+        f"{recipe.epochs} {'epoch' if recipe.epochs == 1 else 'epochs'}, {recipe.sampler} batches of {batch}, "
+        f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
+        + (", compiled" if recipe.compile else "")
+    )
+    average, name = recipe.averaging.kind, recipe_name(recipe)
+    source = recipe.source if name == OWN else f"{name}: {recipe.source}"
+    return [
+        ("recipe", source or steps),
+        ("", steps if recipe.source else None),
+        ("losses", loss_line(recipe.losses) + (f"; weights averaged ({average})" if average != "none" else "")),
+    ]
+
+
+def loss_line(losses: LossConfig) -> str:
+    """The losses that have a weight, as ``1 classification + 1 triplet (batch_hard, margin 0.3)``."""
+    named = {
+        "classification": (losses.classification.weight, losses.classification.kind),
+        "triplet": (losses.triplet.weight, f"{losses.triplet.selection}, {_margin(losses.triplet.margin)}"),
+        "circle": (losses.circle.weight, f"margin {losses.circle.margin:g}"),
+        "center": (losses.center.weight, f"rate {losses.center.rate:g}"),
+        "centroid triplet": (losses.centroid.weight, f"margin {losses.centroid.margin:g}"),
+    }
+    words = [f"{weight:g} {name} ({how})" for name, (weight, how) in named.items() if weight]
+    if losses.distillation.teacher:
+        words.append(f"distillation of {losses.distillation.teacher}")
+    return " + ".join(words)
+
+
+def _margin(margin: float | None) -> str:
+    return "soft margin" if margin is None else f"margin {margin:g}"
 
 
 def _what_matters(recipe: Recipe) -> Recipe:

@@ -9,9 +9,9 @@ from reid.config import build_config
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_yaml
-from tools.cli import Job
 from tools.jobs.experiment import DataConfig
-from tools.jobs.opening import shown
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
 
 
 def data_of(run: Path) -> DataConfig:

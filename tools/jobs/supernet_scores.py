@@ -15,8 +15,8 @@ from supernet.checkpoint import SUPERNET, load_supernet
 from supernet.files import NamedArch, space_to_dict
 from supernet.space import Space
 from supernet.supernet import Supernet
-from tools.cli import Job
 from tools.jobs.data import SearchData
+from tools.jobs.job import Job
 
 
 def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:

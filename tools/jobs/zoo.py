@@ -22,13 +22,12 @@ from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import NamedArch, save_arch
 from supernet.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo_entries, zoo_weights
-from tools.cli import check_folder
 from tools.jobs.embed import embed_files
-from tools.jobs.opening import shown
+from tools.jobs.evaluate.result import SCORE
+from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
-from tools.jobs.result import SCORE
 from tools.jobs.results.portable import portable
-from tools.jobs.retrain_words import TAUGHT
+from tools.jobs.training.retrain_words import TAUGHT
 
 ADD = "add"
 """What ``tools/zoo.py`` takes in the place of a name to put weights there."""

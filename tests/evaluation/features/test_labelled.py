@@ -101,6 +101,14 @@ def test_strings_that_are_numbers_are_in_the_order_of_numbers():
     assert label_vectors(VECTORS[:3], np.array(["10", "9", "10"])).names == ("9", "10")
 
 
+def test_numbers_that_are_too_long_to_count_with_are_words(tmp_path):
+    long = "20240131235959123456"
+    given = label_vectors(VECTORS[:3], np.array([long, "9", long]))
+    assert spelled(given) == [long, "9", long] and given.names == (long, "9")
+    names = [f"{folder}/{long}_c1.jpg" for folder in "aabbcc"]
+    assert spelled(read_labelled(write(tmp_path / "a.npz", features=VECTORS, names=names))) == list("aabbcc")
+
+
 # ---- digits
 
 

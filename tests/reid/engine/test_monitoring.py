@@ -14,9 +14,9 @@ from reid.data.augment import AugmentConfig
 from reid.engine.averaging import AveragingConfig
 from reid.engine.checkpoint import load_state
 from reid.engine.doctor import TrainingFacts, facts_of
+from reid.engine.guard import Guard
 from reid.engine.journal import DOCTOR, Journal
 from reid.engine.recipe import LossConfig, OptimizerConfig
-from reid.engine.rollback import Guard
 from reid.engine.run_folder import append_metrics, read_metrics
 from reid.engine.stopping import EarlyStopping
 from reid.engine.tags import tag_of

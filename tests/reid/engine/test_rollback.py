@@ -10,11 +10,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-import reid.engine.rollback as rollback_module
+import reid.engine.guard as guard_module
 import reid.engine.trainer as trainer_module
 from reid.engine.averaging import AveragingConfig
 from reid.engine.checkpoint import load_state
-from reid.engine.guard import GuardConfig
+from reid.engine.divergence import GuardConfig
 from reid.engine.recipe import OptimizerConfig, Recipe, ScheduleConfig
 from reid.engine.rollback import ROLLBACKS
 from reid.engine.run_folder import read_metrics
@@ -281,7 +281,13 @@ def test_killed_at_any_step_and_resumed_equals_unbroken(make_batches, cpu, tmp_p
 
 @pytest.mark.parametrize(
     "what, late",
-    [("write_json", False), ("write_json", True), ("load_state", False), ("journal", False), ("save_state", True)],
+    [
+        ("write_rollbacks", False),
+        ("write_rollbacks", True),
+        ("load_state", False),
+        ("journal", False),
+        ("save_state", True),
+    ],
 )
 def test_killed_around_the_rollback_equals_unbroken(make_task, make_batches, recipe, cpu, tmp_path, what, late):
     """Both tasks, with momentum and averages; the loss of epoch 3 is no number at the recipe's own rate."""
@@ -310,7 +316,7 @@ def test_killed_around_the_rollback_equals_unbroken(make_task, make_batches, rec
         elif what == "save_state":
             patch.setattr(trainer_module, what, Interrupt(trainer_module.save_state, 3, late))
         else:
-            patch.setattr(rollback_module, what, Interrupt(getattr(rollback_module, what), 1, late))
+            patch.setattr(guard_module, what, Interrupt(getattr(guard_module, what), 1, late))
         with pytest.raises(KeyboardInterrupt):
             train(run)
     again, same_kept = train(run)

@@ -12,8 +12,8 @@ from reid.data.augment import AugmentConfig
 from reid.data.records import ImageSet
 from reid.engine.batches import training_batches
 from reid.engine.device import seeded
+from reid.engine.divergence import GuardConfig
 from reid.engine.doctor import facts_of
-from reid.engine.guard import GuardConfig
 from reid.engine.identity_task import IdentityTask
 from reid.engine.recipe import LossConfig, OptimizerConfig, Recipe
 from reid.engine.rollback import ROLLBACKS

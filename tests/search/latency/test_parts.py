@@ -41,6 +41,15 @@ def test_parts_of_a_space_are_those_of_all_its_archs(space):
     assert len(found) == len(set(found)) and set(found) == wanted
 
 
+def test_ibn_is_seen_to_matter_to_every_block_that_may_expand():
+    """A block of expand 1 has no use for IBN. Random archs alone never had an expansion in the second block here."""
+    stage = StageSpace(1, (8, 16, 24), (2,), (3, 5, 7), (1, 6), ibn=(False, True))
+    space = Space("expands", (64, 32), (8,), (stage,), (16,))
+    options = space.dimensions()
+    archs = (decode(space, dict(zip(options, values, strict=True))) for values in product(*options.values()))
+    assert set(space_parts(space)) == {part for arch in archs for part in parts_of(arch)}
+
+
 @pytest.mark.parametrize("name", ["tiny", "mlr-210m", "tiny-plus", "osnet-like"])
 def test_parts_of_random_archs_are_among_the_spaces(name):
     space, random = load_space(name), Random(0)

@@ -72,7 +72,9 @@ def test_bad_options(call, runs, tmp_path, options, message, refused):
 def test_what_a_threshold_cannot_be_set_on_is_told_before_the_work(
     call, runs, tmp_path, refused, options, message, monkeypatch
 ):
-    monkeypatch.setattr("tools.jobs.result.features_on_test", lambda *_: pytest.fail("the test set was run first"))
+    monkeypatch.setattr(
+        "tools.jobs.evaluate.result.features_on_test", lambda *_: pytest.fail("the test set was run first")
+    )
     refused(call("evaluate", runs["first"], "--out", tmp_path / "out", *options), message)
     assert not (tmp_path / "out").exists()
 

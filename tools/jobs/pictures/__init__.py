@@ -1,1 +1,1 @@
-"""What ``tools.jobs.visualize`` draws: which images, what is written below them, which files, and their page."""
+"""The job of ``tools/visualize.py``: which images, what is written below them, which files, and their page."""

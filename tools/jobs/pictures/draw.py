@@ -12,12 +12,12 @@ from evaluation.retrieval.scores import QueryScores, mean_score
 from evaluation.tsne import Plane, need_sklearn, tsne_plane
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
-from tools.cli import Job
+from tools.jobs.evaluate.subject import Subject
+from tools.jobs.job import Job
 from tools.jobs.pictures.album import Album
 from tools.jobs.pictures.lists import Maps, draw_lists, draw_maps, list_facts
 from tools.jobs.pictures.page import Drawing, Drawn
 from tools.jobs.pictures.request import KINDS, QUERIES, Request
-from tools.jobs.subject import Subject
 
 
 def possible_kinds(request: Request, subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -13,8 +13,8 @@ from evaluation.features.activations import activation_maps, upsampled
 from evaluation.pictures.activation_maps import ActivationTile, draw_activation_maps, overlay
 from evaluation.pictures.ranked_lists import ListRow, ListTile, draw_ranked_lists
 from evaluation.retrieval.lists import RankedList
+from tools.jobs.evaluate.subject import Subject
 from tools.jobs.pictures.album import Album, Side
-from tools.jobs.subject import Subject
 
 LISTS, MAPS = 4, 12
 """Queries on one sheet."""

@@ -21,7 +21,7 @@ class Request:
     Attributes:
         kinds: some of ``KINDS``; None for all that the network and the machine allow.
         protocol: how features are made and compared.
-        dataset, split: see ``tools.jobs.datasets``.
+        dataset, split: see ``tools.jobs.evaluate.datasets``.
         queries: how many; None for ``QUERIES``, or with ``pids`` all of theirs.
         pids: names of the identities whose queries are drawn; they come first in the t-SNE.
         worst: queries of the least AP first.

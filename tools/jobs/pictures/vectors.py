@@ -16,12 +16,13 @@ from evaluation.report.html import Picture, Section, write_report
 from evaluation.tsne import Plane, labelled_plane, need_sklearn, tsne_plane
 from reid.errors import UserError, nearest
 from reid.files import write_json
-from tools.cli import Job
 from tools.jobs import data
-from tools.jobs.opening import announce, shown
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.paths import shown
+from tools.jobs.pictures.job import PICTURES, earlier_pictures
 from tools.jobs.pictures.page import PAGE
 from tools.jobs.provenance import command, commit, made_by
-from tools.jobs.visualize import PICTURES, earlier_pictures
 
 DIGITS = {"mnist": "MNIST's test digits", "digits": "scikit-learn's digits"}
 """What SOURCE may be in place of a file, and what it is in words."""

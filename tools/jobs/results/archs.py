@@ -11,7 +11,7 @@ from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, load_arch, load_space, save_arch
 from supernet.stage import INVERTED_RESIDUAL
 from tools.jobs.experiment import Experiment
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 from tools.jobs.results.drawn import draw
 from tools.jobs.results.plan import PlannedRow, find
 from tools.jobs.results.row_parts import ArchChange

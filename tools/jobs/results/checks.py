@@ -18,7 +18,7 @@ from tools.jobs.results.plan import PlannedRow
 from tools.jobs.results.published import load_published
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.steps import RANKING, ROW, SEARCH, Step
-from tools.jobs.search_options import check_limits
+from tools.jobs.search.options import check_limits
 
 
 def check_plan(setup: Setup, steps: Sequence[Step]) -> None:

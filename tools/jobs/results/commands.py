@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from tools.jobs.experiment import ROOT
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 from tools.jobs.results.archs import network_name
 from tools.jobs.results.plan import find, supernet_of
 from tools.jobs.results.setup import Setup

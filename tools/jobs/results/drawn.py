@@ -18,9 +18,9 @@ from search.summary import CURE, read_summary
 from supernet.arch import Arch
 from supernet.files import NamedArch, load_arch, load_space
 from supernet.space import Space
-from tools.jobs.contenders import WITHIN
-from tools.jobs.latency import latency_folder
-from tools.jobs.opening import shown
+from tools.jobs.latency.job import latency_folder
+from tools.jobs.paths import shown
+from tools.jobs.proofs.contenders import WITHIN
 from tools.jobs.provenance import sha256
 from tools.jobs.results.parts import SearchPart
 from tools.jobs.results.plan import find

@@ -15,8 +15,8 @@ from reid.files import expecting, read_mapping, write_json
 from reid.models.network import count_parameters
 from search.fvcore_counts import network_counts
 from search.gain.analysis import BASELINE, FOUND, RANDOM
-from tools.jobs.opening import shown
-from tools.jobs.result import SCORE
+from tools.jobs.evaluate.result import SCORE
+from tools.jobs.paths import shown
 from tools.jobs.results.latency import cost_size, counted_network
 from tools.jobs.results.plan import PlannedRow, planned_rows, slug, supernet_of
 from tools.jobs.results.setup import Setup

@@ -12,7 +12,8 @@ from evaluation.report.html import REPORT
 from reid.errors import UserError
 from supernet.files import load_space
 from tools.jobs.data import open_source, test_data
-from tools.jobs.opening import announce, shown
+from tools.jobs.opening import announce
+from tools.jobs.paths import shown
 from tools.jobs.results.checks import check_plan
 from tools.jobs.results.commands import step_commands
 from tools.jobs.results.figures import read_figures

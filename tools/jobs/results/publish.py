@@ -11,7 +11,7 @@ from evaluation.pictures.costs import CostDot, draw_costs
 from reid.errors import UserError
 from reid.files import write_json, write_text
 from search.outcome import LOG, SUMMARY
-from tools.jobs.rank_result import RANKING
+from tools.jobs.proofs.rank_result import RANKING
 from tools.jobs.results.block import to_markdown
 from tools.jobs.results.effects import ladder
 from tools.jobs.results.figures import Figures, SeedRun, figures_to_dict, read_figures

@@ -19,7 +19,7 @@ from supernet.catalog import find_network
 from supernet.checkpoint import SUPERNET as WEIGHTS
 from supernet.files import load_space, space_to_dict
 from tools.jobs.experiment import Experiment
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.results.archs import found_there, network_name
 from tools.jobs.results.plan import PlannedRow, supernet_of

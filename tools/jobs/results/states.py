@@ -15,9 +15,9 @@ from search.latency import parse_target
 from search.outcome import LOG, SUMMARY
 from search.summary import read_summary
 from supernet import checkpoint
-from tools.jobs import rank_result
+from tools.jobs.evaluate.result import SCORE
 from tools.jobs.opening import format_time
-from tools.jobs.result import SCORE
+from tools.jobs.proofs import rank_result
 from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
 
 STATE, TIMES = "state.json", "latency.json"

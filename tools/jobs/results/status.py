@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tools.jobs.opening import shown
+from tools.jobs.paths import shown
 from tools.jobs.results.processes import LOG
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.slices import DONE, FAILED, Slice

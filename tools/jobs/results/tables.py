@@ -8,7 +8,7 @@ from typing import Any
 from reid.files import expecting, read_mapping
 from search.gain.statistics import Difference
 from search.ranking.analysis import TEST
-from tools.jobs.rank_result import RANKING
+from tools.jobs.proofs.rank_result import RANKING
 from tools.jobs.results.block import Block
 from tools.jobs.results.effects import Effect, ladder, search_gains
 from tools.jobs.results.figures import Figures, SeedRun

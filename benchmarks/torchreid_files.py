@@ -1,0 +1,30 @@
+"""Single files of torchreid, the peer of several benchmarks: to import all of it would need all that it trains with."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+
+def torchreid_file(folder: Path | None, pattern: str) -> Path | None:
+    """The first file of the package ``torchreid`` that ``pattern`` matches; ``None`` where there is none.
+
+    Args:
+        folder: a checkout of KaiyangZhou/deep-person-reid; ``None`` for torchreid as it is installed.
+        pattern: as ``Path.glob`` takes it, below the package: ``utils/rerank.py``.
+    """
+    if folder is not None:
+        places = [str(folder / "torchreid")]
+    else:
+        installed = importlib.util.find_spec("torchreid")
+        places = (installed.submodule_search_locations or []) if installed else []
+    return next((file for place in places for file in sorted(Path(place).glob(pattern))), None)
+
+
+def load_file(file: Path, name: str) -> ModuleType:
+    """``file`` by itself as a module called ``name``, which a compiled one must have as it was built."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,145 @@
+"""``tools/search.py --learn-from``: a search by what archs that were trained alone have shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from random import Random
+
+import numpy as np
+import pytest
+
+from reid.engine.device import seeded
+from search.cost import CostTable
+from search.history import read_candidates
+from search.predictor.alone import TrainedArch, fit_alone
+from search.ranking.analysis import LEARNT, TEST, Alone, RankedArch, analyse
+from supernet.arch_forms import arch_to_dict
+from supernet.checkpoint import save_supernet
+from supernet.files import load_space
+from supernet.genome import sample
+from supernet.space import decode
+from supernet.supernet import Supernet
+from tools.jobs.proofs.learning import Lessons, learn_from, with_learnt
+from tools.jobs.proofs.rank_result import write_ranking
+from tools.jobs.provenance import sha256
+
+SPACE = load_space("tiny").at((64, 32))
+TABLE = CostTable()
+
+
+def _worth(arch) -> float:
+    return 0.5 - 0.05 * len(arch.stages[-1].blocks) + 0.004 * arch.stem
+
+
+def _ranked(count: int = 14) -> list[RankedArch]:
+    random, ranked = Random(0), []
+    for number in range(count):
+        arch = decode(SPACE, sample(SPACE, random))
+        worth = _worth(arch) + random.gauss(0, 0.002)
+        alone = (Alone(0, worth - 0.1, worth, f"runs/W{number:02d}-s0"),)
+        ranked.append(RankedArch(f"W{number:02d}", TABLE.flops(arch), 1, {"s": random.random()}, alone, arch=arch))
+    return ranked
+
+
+@pytest.fixture(scope="module")
+def supernet_run(tmp_path_factory):
+    run = tmp_path_factory.mktemp("supernet") / "run"
+    with seeded(3):
+        save_supernet(run / "supernet.safetensors", Supernet(SPACE))
+    return run
+
+
+@pytest.fixture
+def rank_run(tmp_path, supernet_run):
+    digest = sha256(supernet_run / "supernet.safetensors")
+    about = {"dataset": "synthetic", "supernet_sha256": {"s": digest}}
+    write_ranking(tmp_path / "rank", with_learnt(SPACE, _ranked()), [], 0, about)
+    return tmp_path / "rank"
+
+
+def _changed(rank_run, **values) -> None:
+    file = rank_run / "ranking.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def test_candidates_get_the_score_that_trainings_lead_to(call, supernet_run, rank_run, tmp_path):
+    options = ("--supernet", supernet_run, "--trials", 30, "--set", "search.population=10")
+    done = call("search", "--out", tmp_path / "search", *options, "--learn-from", rank_run)
+    assert done.code == 0, done.err
+    rows = [TrainedArch(each.arch, each.flops, None, each.truth("holdout")) for each in _ranked()]
+    predictor = fit_alone(SPACE, rows)
+    candidates = read_candidates(tmp_path / "search/candidates.jsonl")
+    for candidate in candidates:
+        expected = predictor.predict([candidate.arch], [candidate.flops])[0]
+        assert candidate.score == pytest.approx(expected, abs=1e-3) and candidate.rank1 is None
+    best = max(candidates, key=lambda each: each.score)
+    assert _worth(best.arch) == max(_worth(each.arch) for each in candidates)
+    assert "learnt from 14 archs that were trained alone" in done.out
+    assert re.search(r"tau 0\.\d\d \(-?0\.\d\d to \d\.\d\d\) with the score of each when the others", done.out)
+    assert "expected mAP of its own training" in done.out
+    page = (tmp_path / "search/report.html").read_text()
+    assert f"report: {tmp_path}/search/report.html" in done.out
+    drawn = page.count("data:image/png;base64,")
+    assert drawn == 2 + len(list((tmp_path / "search/archs").glob("*.yaml"))) > 2
+    assert "30 candidates with a score, of 30 tried" in page and f"{100 * best.score:.1f} %" in page
+    assert "trainings of the archs&#x27; own" in page and "population: 10" in page
+    origin = json.loads((tmp_path / "search/search.json").read_text())["run_origin"]
+    assert origin["learnt_from_sha256"] == [sha256(rank_run / "ranking.json")]
+
+
+def test_what_was_learnt_from_may_not_change_under_a_search(call, refused, supernet_run, rank_run, tmp_path):
+    search = ("search", "--supernet", supernet_run, "--out", tmp_path / "search", "--learn-from", rank_run)
+    assert call(*search).code == 0
+    _changed(rank_run, seed=1)
+    refused(call(*search, "--resume", "--trials", 8), "was begun with another origin")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dataset": "market1501"}, "is of data market1501, and this run of synthetic"),
+        ({"archs": [{"name": "W00"}]}, "does not say what W00 is; write it anew"),
+        ({"archs": []}, "0 trained archs are too few to learn from"),
+    ],
+)
+def test_rankings_that_do_not_fit_are_refused(call, refused, supernet_run, rank_run, tmp_path, values, message):
+    _changed(rank_run, **values)
+    done = call("search", "--supernet", supernet_run, "--out", tmp_path / "search", "--learn-from", rank_run)
+    refused(done, f"search.learn_from .*{message}")
+
+
+def test_archs_of_another_space_and_missing_files_are_refused(call, refused, supernet_run, rank_run, tmp_path):
+    arch = arch_to_dict(decode(load_space("mlr-210m"), sample(load_space("mlr-210m"), Random(0))))
+    row = {"name": "W00", "arch": arch, "flops": 1, "supernets": {"s": 0.5}, "mean_holdout": 0.5}
+    _changed(rank_run, archs=[row])
+    search = ("search", "--supernet", supernet_run, "--out", tmp_path / "search")
+    refused(call(*search, "--learn-from", rank_run), "W00: the arch is not in space tiny")
+    refused(call(*search, "--learn-from", tmp_path / "none"), "no ranking.json at .*run python tools/rank.py first")
+
+
+def test_a_ranking_tells_how_well_other_archs_trainings_order():
+    ranked = with_learnt(SPACE, _ranked(24))
+    rows = [TrainedArch(each.arch, each.flops, each.supernets["s"], each.truth("holdout")) for each in ranked]
+    np.testing.assert_allclose([each.learnt for each in ranked], fit_alone(SPACE, rows).left_out)
+    verdict = analyse(ranked, TEST)
+    assert verdict.rankers[LEARNT].tau.value > 0.5 > 0.3 > verdict.rankers["s"].tau.value
+    assert all(each.learnt is None for each in with_learnt(SPACE, _ranked(8)))
+
+
+def test_other_rankings_trainings_rank_archs_that_are_none_of_theirs(rank_run):
+    """Of the ten archs two are in the other ranking too: their trainings there are not learnt from."""
+    before, digest = _ranked(), {"s": "another supernet"}
+    random = Random(5)
+    new = [decode(SPACE, sample(SPACE, random)) for _ in range(8)]
+    fresh = [RankedArch(f"N{n}", TABLE.flops(arch), 1, {"s": 0.5}, (), arch=arch) for n, arch in enumerate(new)]
+    ranked = [*fresh, *before[:2]]
+    archs = {each.arch for each in ranked}
+    predictor = learn_from([rank_run / "ranking.json"], SPACE, "synthetic", digest["s"], archs, "--learn-from")
+    lessons = Lessons([rank_run / "ranking.json"], predictor, "s")
+    rows = [TrainedArch(each.arch, each.flops, None, each.truth("holdout")) for each in before[2:]]
+    expected = fit_alone(SPACE, rows).predict([each.arch for each in ranked], [each.flops for each in ranked])
+    assert lessons.archs == 12
+    told = [each.supernets["other rankings' trainings"] for each in lessons.told(ranked)]
+    np.testing.assert_allclose(told, expected)
+    assert np.corrcoef(told[:8], [_worth(arch) for arch in new])[0, 1] > 0.5

@@ -1,0 +1,339 @@
+"""``tools/retrain.py``: recipes, weights to start from, teachers, monitoring, and several seeds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from evaluation.result_row import read_result
+from reid.config import build_config, load_config
+from reid.data.prepare import prepare
+from reid.engine.checkpoint import load_weights, read_about
+from reid.engine.device import autocast, seeded
+from reid.engine.recipe import Recipe
+from reid.engine.run_folder import read_metrics
+from reid.engine.scaling import at_batch, at_epochs
+from reid.files import read_yaml
+from reid.losses.config import DistillationConfig
+from supernet.catalog import build, spec_from_dict
+from supernet.checkpoint import save_supernet
+from supernet.files import load_space
+from supernet.supernet import Supernet
+from tools.jobs.data import open_source, retrain_data
+from tools.jobs.experiment import CONFIGS, RECIPES, load_experiment
+from tools.jobs.training.teacher import load_teacher
+
+STILL = "retrain.optimizer={name: sgd, lr: 1.0e-12, weight_decay: 0}"
+"""A rate at which weights stay, to see what they were at first."""
+
+
+@pytest.fixture(scope="module")
+def arch(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("archs") / "small.yaml"
+    rows = "[[1, 8, 1, 1], [2, 16, 1, 2], [2, 24, 1, 2]]"
+    path.write_text(f"name: small\ninput_size: [64, 32]\nstem: 8\nrows: {rows}\nlast_width: 32\n")
+    return path
+
+
+@pytest.fixture
+def train(call, arch):
+    def run(out: Path, *options: object, network: object = None):
+        settings = [part for option in options for part in (("--set", option) if "=" in str(option) else (option,))]
+        return call("retrain", "--arch", network or arch, "--search", out / "none", "--out", out, *settings)
+
+    return run
+
+
+def _done(done) -> None:
+    assert done.code == 0, done.err
+
+
+@pytest.fixture
+def refused_at_once(refused) -> Callable[..., None]:
+    """Refused as bad input is, before the run's folder is begun."""
+
+    def check(done, out: Path, message: str) -> None:
+        refused(done, message)
+        assert not out.exists()
+
+    return check
+
+
+def _network(path: Path):
+    network = build(spec_from_dict(read_about(path)))
+    load_weights(path, network)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def teacher_run(tmp_path_factory) -> Path:
+    """Where ``teach`` leaves its run, once for the module."""
+    return tmp_path_factory.mktemp("teacher") / "run"
+
+
+@pytest.fixture
+def teach(train, teacher_run) -> Path:
+    """A teacher with a cosine classifier and a normalised embedding."""
+    if not teacher_run.exists():
+        cosine = "retrain.losses.classification={kind: am_softmax, scale: 12, margin: 0.2}"
+        _done(train(teacher_run, cosine, "retrain.head={normalize: true}"))
+    return teacher_run
+
+
+# Recipes and their length.
+
+
+def test_a_recipe_by_name_at_another_length(train, tmp_path):
+    """``--epochs`` scales the recipe, then ``--set`` has the last word (the tests' own sets 1 epoch)."""
+    run = tmp_path / "run"
+    done = train(run, "--recipe", "bot", "--epochs", 12, "retrain.schedule.warmup=0.5")
+    _done(done)
+    assert "Bag of Tricks" in done.out and read_result(run).name == "small (bot)"
+    assert [record["epoch"] for record in read_metrics(run)] == [1]
+    saved, file = read_yaml(run / "config.yaml")["recipe"], read_yaml(RECIPES / "bot.yaml")
+    assert file["epochs"] == 120 and saved["optimizer"]["name"] == file["optimizer"]["name"] == "adam"
+    assert saved["schedule"]["milestones"] == [each // 10 for each in file["schedule"]["milestones"]]
+    assert saved["schedule"]["warmup"] == 0.5 and saved["identities"] == 4
+    assert saved["losses"]["center"]["weight"] == file["losses"]["center"]["weight"] == 5e-4
+
+
+def test_recipe_and_length_of_an_experiment():
+    """Without settings of the tests' own."""
+    experiment = load_experiment(CONFIGS / "demo.yaml", recipe="bot", epochs=12)
+    assert experiment.retrain == at_epochs(load_config(Recipe, RECIPES / "bot.yaml"), 12)
+    assert experiment.data == load_experiment(CONFIGS / "demo.yaml").data
+    by_path = load_experiment(CONFIGS / "demo.yaml", ["retrain.epochs=5"], recipe=str(RECIPES / "bot.yaml"), epochs=12)
+    assert by_path.retrain == replace(experiment.retrain, epochs=5)
+    larger = load_experiment(CONFIGS / "demo.yaml", recipe="bot", epochs=12, batch="32x8").retrain
+    assert larger == at_batch(experiment.retrain, 32, 8) != experiment.retrain
+
+
+def test_compile_is_a_key_of_the_recipe(train, tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module, **options: compiled.append(module) or module)
+    done = train(tmp_path / "run", "--compile", "retrain.epochs=1")
+    _done(done)
+    assert len(compiled) == 1 and ", compiled" in done.out
+    assert read_yaml(tmp_path / "run" / "config.yaml")["recipe"]["compile"] is True
+
+
+@pytest.mark.parametrize(
+    ("network", "weights", "message"),
+    [
+        ("osnet_x0_5", "imagenet", "weights of osnet_x0_5 cannot be fetched by a program"),
+        ("mobilenetv2", "none.pth", "there is no such file"),
+    ],
+)
+def test_weights_that_nobody_has_are_told_of_before_data_are_opened(
+    train, tmp_path, monkeypatch, refused_at_once, network, weights, message
+):
+    monkeypatch.setattr("tools.jobs.training.retrain.open_source", lambda *_: pytest.fail("data were opened"))
+    refused_at_once(train(tmp_path / "run", "--weights", weights, network=network), tmp_path / "run", message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--recipe", "bott"), "no recipe is called 'bott'; nearest: bot"),
+        (("--recipe", "none.yaml"), "none.yaml does not exist"),
+        (("--epochs", "0"), "--epochs 0: must be at least 1"),
+        (("--batch", "64"), "--batch 64: give identities times images of each"),
+        (("--batch", "64x1"), "--batch 64x1: .*both at least 2"),
+        (("--repeats", "0"), "--repeats 0: must be at least 1"),
+        (("--weights", "none.pth"), "weights none.pth: there is no such file"),
+        (("--weights", "imagenet"), "no ImageNet weights are published for this backbone"),
+        (("retrain.keep_best=true",), "retrain.keep_best goes by held-out identities; set data.retrain_on_holdout"),
+        (
+            ("retrain.early_stopping={patience: 2}", "data.retrain_on_holdout=false", "retrain.evaluate_every=0"),
+            "retrain.early_stopping goes by held-out identities; set .* retrain.evaluate_every above 0",
+        ),
+        (
+            ("retrain.early_stopping={metric: mAP}",),
+            "retrain.early_stopping.metric 'mAP' is never measured; nearest: holdout_mAP",
+        ),
+        (("retrain.losses.distillation.logits=1",), "needs a teacher"),
+        (
+            ("retrain.losses.distillation={teacher: none.safetensors, similarity: 1}",),
+            "none.safetensors does not exist",
+        ),
+        (("retrain.head.parts={stripes: 8}", "input_size=[32, 32]"), "a feature map of 4 rows has no 8 stripes"),
+    ],
+)
+def test_what_is_refused(train, tmp_path, options, message, refused_at_once):
+    refused_at_once(train(tmp_path / "run", *options), tmp_path / "run", message)
+
+
+# Weights to start from.
+
+
+def test_weights_of_an_earlier_run(train, teach, tmp_path):
+    """The backbone's are taken, whatever the head; the optimizer here leaves them as they were."""
+    source = teach / "last.safetensors"
+    done = train(tmp_path / "run", "--weights", source, STILL, "retrain.head.embedding=8")
+    _done(done)
+    assert re.search(r"weights +\d+ of \d+ tensors loaded", done.out) and "from its weights" in done.out
+    theirs, own = _network(source), _network(tmp_path / "run" / "last.safetensors")
+    for (name, a), b in zip(theirs.backbone.named_parameters(), own.backbone.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6, msg=name)
+    assert read_result(tmp_path / "run").train_set.startswith(f"{source} weights, then synthetic: 20 identities")
+
+
+def test_weights_as_torchvision_has_them(train, tmp_path):
+    with seeded(4):
+        published = torchvision.models.mobilenet_v2(weights=None)
+    torch.save(published.state_dict(), tmp_path / "mobilenet.pth")
+    done = train(tmp_path / "run", "--weights", tmp_path / "mobilenet.pth", STILL, network="mobilenetv2")
+    _done(done)
+    theirs = [value for name, value in published.features.named_parameters()]
+    own = list(_network(tmp_path / "run" / "last.safetensors").backbone.parameters())
+    assert len(theirs) == len(own)
+    assert all(torch.allclose(a, b, rtol=0, atol=1e-7) for a, b in zip(theirs, own, strict=True))
+
+
+def test_weights_of_another_network(train, teach, tmp_path, refused_at_once):
+    done = train(tmp_path / "run", "--weights", teach / "last.safetensors", network="mobilenetv2")
+    refused_at_once(done, tmp_path / "run", "are of another network: they fill .* of the backbone's .* tensors")
+
+
+# The monitor.
+
+
+def test_best_weights_and_early_stopping(train, tmp_path):
+    """What the held-out identities are ranked by at the best epoch is what is written, and can be loaded."""
+    run, settings = tmp_path / "run", ("data.retrain_on_holdout=false", "retrain.evaluate_every=1")
+    stop = "retrain.early_stopping={patience: 1, minimum_gain: 1.0}"
+    done = train(run, *settings, "retrain.epochs=3", "retrain.keep_best=true", stop)
+    _done(done)
+    first, second = read_metrics(run)  # no mAP can gain 1
+    assert {"holdout_mAP", "holdout_rank1"} <= first.keys() and read_result(run).epochs == 2
+    best, last = _network(run / "best.safetensors"), _network(run / "last.safetensors")
+    alike = all(torch.equal(a, b) for a, b in zip(best.parameters(), last.parameters(), strict=True))
+    assert alike == (second["holdout_mAP"] > first["holdout_mAP"])
+    assert best(torch.zeros(1, 3, 64, 32)).shape == (1, 32)
+    assert isinstance(json.loads((run / "doctor.json").read_text()), list)
+
+
+# Several seeds.
+
+
+def test_repeats(train, tmp_path):
+    run = tmp_path / "run"
+    repeated = ("--repeats", 2, "--seed", 3)
+    done = train(run, *repeated)
+    _done(done)
+    rows, row = [read_result(run / f"seed-{seed}") for seed in (3, 4)], read_result(run)
+    assert [each.seed for each in rows] == [3, 4] and row.seeds == (3, 4) and row.run == str(run)
+    assert row.mAP == pytest.approx(sum(each.mAP for each in rows) / 2) and rows[0].mAP != rows[1].mAP
+    assert row.mAP_spread == pytest.approx(statistics.stdev(each.mAP for each in rows))
+    assert row.rank1_spread == pytest.approx(statistics.stdev(each.rank1 for each in rows))
+    assert f"{100 * row.mAP:.1f} ± {100 * row.mAP_spread:.1f}" in done.out
+
+    assert train(run, *repeated).err.endswith("go on with --resume, or give another folder with --out\n")
+    for name in (run / "seed-4" / "result.json", run / "result.json"):
+        name.unlink()
+    kept = {path: path.stat().st_mtime_ns for path in (run / "seed-3").rglob("*") if path.is_file()}
+    weights = (run / "seed-4" / "last.safetensors").read_bytes()
+    other = train(run, *repeated, "--resume", "retrain.optimizer.lr=0.01")
+    assert other.code == 2 and "seed-3 was trained with another configuration (recipe differs)" in other.err
+    _done(train(run, *repeated, "--resume"))
+    assert read_result(run).mAP == row.mAP and read_result(run).mAP_spread == row.mAP_spread
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert (run / "seed-4" / "last.safetensors").read_bytes() == weights
+
+
+# Teachers.
+
+
+def _student_data(make_job, out):
+    job = make_job(out)
+    return job, retrain_data(open_source(job.experiment.data, None), job.experiment.data)
+
+
+def test_teacher_of_an_earlier_run(train, teach, make_job, tmp_path):
+    """Its embedding is normalised and its logits are scaled cosines of what stood before."""
+    job, images = _student_data(make_job, tmp_path)
+    config = DistillationConfig(teacher=str(teach), logits=1.0, embedding=1.0)
+    teacher = load_teacher(config, images, (64, 32), job)
+    batch = prepare(images.images[:6], (64, 32))
+    embedding, logits = teacher(batch, lambda: autocast(torch.device("cpu"), "fp32"))
+    network = _network(teach / "last.safetensors")
+    classifier = load_file(teach / "classifier.safetensors")["weight"]
+    with torch.no_grad():
+        before = network.head.neck(network.head.pool(network.backbone(batch)))
+        torch.testing.assert_close(embedding, F.normalize(before))
+    torch.testing.assert_close(logits, 12 * F.normalize(before) @ F.normalize(classifier).T)
+    assert logits.shape == (6, 20) and not logits.requires_grad
+
+
+def test_distillation_of_all_three_kinds(train, teach, tmp_path):
+    before = {path: path.read_bytes() for path in teach.rglob("*") if path.is_file()}
+    distil = f"retrain.losses.distillation={{teacher: {teach}, logits: 0.5, embedding: 0.5, similarity: 1}}"
+    done = train(tmp_path / "run", distil)
+    _done(done)
+    (record,) = read_metrics(tmp_path / "run")
+    parts = record["loss_ce"] + record["loss_triplet"] + record["loss_distillation"]
+    assert record["loss"] == pytest.approx(parts, rel=1e-5) and record["loss_distillation"] > 0
+    assert read_result(tmp_path / "run").train_set.endswith(f"images, taught by {teach}")
+    assert f"distillation of {teach}" in done.out
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("weights", "settings", "message"),
+    [
+        ("logits: 1", ("data.train_identities=10",), "was trained on other identities than the student; its logits"),
+        ("embedding: 1", ("retrain.head.embedding=8",), "its embedding has 32 numbers, the student's 8"),
+    ],
+)
+def test_what_a_teacher_cannot_tell(train, teach, tmp_path, weights, settings, message, refused_at_once):
+    done = train(tmp_path / "run", f"retrain.losses.distillation={{teacher: {teach}, {weights}}}", *settings)
+    refused_at_once(done, tmp_path / "run", message)
+
+
+def test_logits_need_the_classifier_of_the_very_weights(train, teach, tmp_path, refused_at_once):
+    for name in ("last.safetensors", "classifier.safetensors"):
+        shutil.copy(teach / name, tmp_path / name)
+    (tmp_path / "last.safetensors").rename(tmp_path / "best.safetensors")
+    setting = f"retrain.losses.distillation={{teacher: {tmp_path / 'best.safetensors'}, logits: 1}}"
+    refused_at_once(
+        train(tmp_path / "run", setting), tmp_path / "run", "classifier.safetensors beside it belongs to last"
+    )
+    (tmp_path / "classifier.safetensors").unlink()
+    refused_at_once(
+        train(tmp_path / "run", setting), tmp_path / "run", "has no classifier.safetensors beside its weights"
+    )
+
+
+def test_a_supernet_as_teacher(train, make_job, tmp_path, refused_at_once):
+    """Its largest arch, its BN measured on the student's images at the student's size."""
+    with seeded(2):
+        path = save_supernet(tmp_path / "supernet.safetensors", Supernet(load_space("tiny")))
+    setting = f"retrain.losses.distillation={{teacher: {path}, similarity: 10}}"
+    _done(train(tmp_path / "run", setting))
+    (record,) = read_metrics(tmp_path / "run")
+    assert record["loss_distillation"] > 0
+
+    job, images = _student_data(make_job, tmp_path)
+    config = build_config(DistillationConfig, {"teacher": str(path), "similarity": 10}, "test")
+    stem = load_teacher(config, images, (48, 24), job).network.backbone.stem
+    shown = []
+    stem[0].register_forward_hook(lambda layer, given, map_: shown.append(map_))
+    generator = torch.Generator().manual_seed(job.seed)
+    (index,) = torch.randperm(len(images), generator=generator)[:16].split(16)  # what the tests' search calibrates on
+    stem(prepare(images.images[index.sort().values], (48, 24)))
+    torch.testing.assert_close(stem[1].running_mean, shown[0].mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    logits = f"retrain.losses.distillation={{teacher: {path}, logits: 1}}"
+    refused_at_once(
+        train(tmp_path / "other", logits), tmp_path / "other", "has no classifier.safetensors beside its weights"
+    )

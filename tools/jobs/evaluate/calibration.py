@@ -1,0 +1,95 @@
+"""Which identities a same-person threshold is set on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evaluation.features.files import RetrievalFeatures, load_features
+from evaluation.protocols import Calibration, Protocol
+from evaluation.threshold import halve_identities
+from reid.engine.run_folder import CONFIG
+from reid.errors import UserError
+from reid.files import expecting, read_yaml
+from tools.jobs.data import Source
+from tools.jobs.evaluate.subject import Subject, features_on_holdout
+from tools.jobs.experiment import DataConfig
+from tools.jobs.paths import shown
+
+CHOICES = ("auto", "holdout", "test-half", "none")
+
+
+def check_choice(choice: str, saved: bool, several: bool) -> None:
+    """Raises UserError for a ``choice`` that cannot be followed, before anything is computed.
+
+    Args:
+        saved: what is evaluated are saved features, without a network.
+        several: it is the mean over several splits, for which no threshold is set.
+    """
+    if several and choice not in ("auto", "none"):
+        raise UserError(f"--calibrate {choice}: with --split all no threshold is set; leave one of the two out")
+    if choice.endswith(".npz"):
+        load_features(Path(choice))
+    elif choice not in CHOICES:
+        raise UserError(f"--calibrate {choice}: must be one of {', '.join(CHOICES)}, or a feature file (.npz)")
+    elif choice == "holdout" and saved:
+        raise UserError("--calibrate holdout: saved features have no network to run; name a feature file or test-half")
+
+
+def held_out(
+    choice: str, subject: Subject, source: Source, config: DataConfig, protocol: Protocol, unseen: bool
+) -> Calibration | None:
+    """The config's held-out identities, where ``choice`` is ``holdout``, or ``auto`` and the network is known not to
+    have been trained on them (``unseen``). They are few: what is wrong with them is told before the test set is run.
+
+    Raises:
+        UserError: ``holdout`` is asked for, and there are none.
+    """
+    if choice != "holdout" and not (choice == "auto" and unseen):
+        return None
+    try:
+        held = features_on_holdout(subject, source, config, protocol)
+    except UserError:
+        if choice == "holdout":
+            raise
+        return None
+    return Calibration(held, f"{len(held.query.pids.unique())} held-out identities of {source.dataset.name}")
+
+
+def calibration(choice: str, features: RetrievalFeatures, held: Calibration | None = None) -> Calibration | None:
+    """What ``choice`` names: one of ``CHOICES``, or a feature file of held-out identities.
+
+    Without identities that are ``held`` out, every other test identity is taken; the threshold is then measured on the
+    rest.
+
+    Raises:
+        UserError: the file is no feature file, or its features are of another length.
+    """
+    if choice == "none":
+        return None
+    if choice.endswith(".npz"):
+        named = load_features(Path(choice))
+        wanted, found = (each.query.features.shape[1] for each in (features, named))
+        if wanted != found:
+            raise UserError(f"--calibrate {choice}: its features have {found} numbers, those to evaluate {wanted}")
+        return Calibration(named, f"the features in {shown(Path(choice))}")
+    if held is not None:
+        return held
+    half, rest = halve_identities(features)
+    return Calibration(half, "every other test identity, and measured on the others", rest)
+
+
+def never_trained_on(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
+    """Whether the config's held-out identities are known to be strangers to the network in ``run``: its own
+    configuration says so, or it was trained on other data sets. Variants of one data set (``cuhk03-...``) are one."""
+    if not (run / CONFIG).is_file():
+        return False
+    saved = read_yaml(run / CONFIG)
+    data = saved.get("data") if isinstance(saved, dict) else None
+    if not isinstance(data, dict):
+        return False
+    with expecting(run / CONFIG):
+        trained = [saved.get("dataset"), *(each.get("name") for each in data.get("also_train") or ())]
+    if source.dataset.name.split("-")[0] not in {str(name).split("-")[0] for name in trained}:
+        return True
+    alike = all(data.get(key) == getattr(config, key) for key in ("train_identities", "holdout_identities"))
+    return alike and (supernet or not data.get("retrain_on_holdout", True))

@@ -1,0 +1,130 @@
+"""A network by what a user names: what ``network_file`` finds, or an arch of a supernet's weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from evaluation.network_file import network_file
+from evaluation.protocols import Protocol
+from evaluation.result_row import RESULT, read_result
+from reid.engine.checkpoint import read_about
+from reid.engine.run_folder import WEIGHTS
+from reid.errors import UserError
+from reid.models.network import ReidNetwork
+from supernet.arch import Arch
+from supernet.catalog import NetworkSpec, find_network
+from supernet.checkpoint import SUPERNET, load_network, load_supernet
+from supernet.genome import encode, largest, smallest
+from supernet.space import Space
+from supernet.supernet import Supernet
+from supernet.zoo import entry_of
+from tools.jobs.data import open_source, search_data, train_set_words
+from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
+from tools.jobs.provenance import sha256
+from tools.jobs.training.inherit import cut_out
+
+
+def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
+    """For the folder of what is made of a network: the source's name, the arch's and the data set's."""
+    source = Path(os.path.abspath(source)) if source.exists() else source  # "." has no name
+    name = source.parent.name if source.suffix == ".safetensors" else source.name
+    name = source.stem if source.suffix in (".npz", ".onnx") else name
+    if arch:
+        # Not Path.stem at once: the name of an arch may have a dot (MLR-6.5M-A).
+        name += f"-{Path(arch).stem if arch.endswith(('.yaml', '.yml')) else arch}"
+    if dataset:
+        name += f"-{dataset.partition('=')[0]}"
+    return name
+
+
+def train_set_of(weights: Path, otherwise: str = "not told") -> str:
+    """What the network in a file was trained on: in the words of the run that it lies in, or of the zoo."""
+    if (weights.parent / RESULT).is_file():
+        return read_result(weights.parent).train_set
+    entry = entry_of(weights)
+    return entry.train_set if entry else otherwise
+
+
+def start_of(weights: str) -> str | Path:
+    """What ``load_pretrained`` takes for ``--weights``: ``imagenet``, or the file that a path, a run folder or a name
+    of the zoo stands for.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    if weights == "imagenet":
+        return weights
+    whole = Path(weights) / SUPERNET if Path(weights).is_dir() else Path(weights)
+    if whole.name == SUPERNET and whole.is_file() and not (Path(weights) / WEIGHTS).is_file():
+        raise UserError(f"--weights {weights}: is a supernet's; give --inherit {whole.parent} in its place")
+    try:
+        return network_file(weights)
+    except UserError as error:
+        raise UserError(f"--weights: {error}; published weights are called imagenet") from None
+
+
+def check_arch(path: Path, arch: str | None) -> None:
+    """Raises UserError where ``arch`` is given for a network that is no supernet, or not given for one; or where the
+    file is unreadable."""
+    kind = read_about(path).get("kind")
+    if (kind == "supernet") != (arch is not None):
+        hint = "which arch? add --arch NAME" if arch is None else "--arch is for supernets: leave it out"
+        raise UserError(f"{path} holds a network of kind '{kind}': {hint}")
+
+
+def arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
+    """The arch that ``--arch`` names: ``largest``, ``smallest``, or one of the search's, of configs/archs, or a file.
+
+    Raises:
+        UserError: there is no such arch, or it is not of the space.
+    """
+    if arch in ("largest", "smallest"):
+        named = {"largest": largest, "smallest": smallest}[arch](space)
+        return NetworkSpec(f"{space.name} {arch}", named, named.input_size)
+    spec, _ = find_network(arch, [search / "archs"], space.input_size, space.input_size, 2)
+    if not isinstance(spec.backbone, Arch):
+        raise UserError(f"--arch {arch}: a supernet holds archs only; name one of space {space.name}")
+    try:
+        encode(space, spec.backbone)
+    except UserError as error:
+        raise UserError(f"--arch {arch}: {error}; name an arch that is, or largest, or smallest") from None
+    return dataclasses.replace(spec, name=f"{spec.name} inherited")
+
+
+def inherited(job: Job, supernet: Supernet, spec: NetworkSpec) -> tuple[ReidNetwork, str]:
+    """The stand-alone network of an arch with the supernet's weights, calibrated as the search does it: on training
+    images of the config's data set, whatever it is evaluated on; and what these are, in words."""
+    source = open_source(job.experiment.data, job.data, spec.input_size)
+    images = search_data(source, job.experiment.data).train
+    # A supernet is trained on the one data set, whatever stand-alone networks are trained on besides.
+    return cut_out(supernet, spec, images, job), train_set_words(dataclasses.replace(source, also_train=()), images)
+
+
+def open_subject(job: Job, path: Path, arch: str | None, search: Path, protocol: Protocol) -> tuple[Subject, str]:
+    """The network in a run folder, a weights file (with ``arch``, of a supernet's), the zoo or an ``.onnx`` file, and
+    what it was trained on, in words.
+
+    Raises:
+        UserError: there is none, it is of another kind, or ``arch`` does not fit.
+    """
+    path = network_file(path, supernet=arch is not None, by_arch=True)
+    if path.suffix == ".npz":
+        raise UserError(f"{path}: saved features are no network; give the run folder, or its {WEIGHTS}")
+    if path.suffix == ".onnx":
+        if arch is not None:
+            raise UserError(f"{path}: --arch is for supernets: leave it out")
+        return onnx_subject(path, job.device, job.experiment.input_size, protocol), "not told"
+    check_arch(path, arch)
+    if arch is None:
+        network, spec = load_network(path, job.device)
+        train_set = train_set_of(path)
+    else:
+        supernet = load_supernet(path, job.device)
+        spec = arch_of(supernet.space, arch, search)
+        network, train_set = inherited(job, supernet, spec)
+    about = {"weights": shown(path), "weights_sha256": sha256(path)}
+    return network_subject(network, spec, job.device, about), train_set

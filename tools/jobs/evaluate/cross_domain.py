@@ -1,0 +1,107 @@
+"""The job of ``tools/cross_domain.py``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_table
+from evaluation.network_file import network_file
+from evaluation.protocols import Protocol
+from evaluation.report.cross_domain import write_matrix_report
+from evaluation.report.html import REPORT
+from reid.engine.device import describe_device
+from reid.errors import UserError
+from reid.files import write_json, write_text
+from supernet.checkpoint import load_network
+from tools.jobs.evaluate.checkpoints import train_set_of
+from tools.jobs.evaluate.datasets import named, open_test_sets
+from tools.jobs.evaluate.result import Wanted, measure
+from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.ownership import MATRIX, check_owner
+from tools.jobs.paths import shown
+from tools.jobs.provenance import command, commit, made_by
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A network of the matrix; ``subject`` is None where it could not be opened, for ``reason``."""
+
+    name: str
+    train_set: str
+    subject: Subject | None
+    reason: str = ""
+
+
+def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protocol: Protocol) -> Path:
+    """Evaluates each run's network on each data set; prints the matrix, writes it into ``job.out`` as ``matrix.json``,
+    ``matrix.md`` and ``report.html``, and returns the path of the second.
+
+    What is not at hand is left out and said. Features are kept: a second call, or one with more runs, computes what is
+    new.
+
+    Raises:
+        UserError: a data set's name is unknown or is given twice, or nothing at all could be evaluated.
+    """
+    if len(set(datasets)) < len(datasets):
+        raise UserError("--datasets: name each data set only once")
+    check_owner(job.out, own=MATRIX)
+    for name in datasets:
+        named(name, job.experiment.data)
+    protocol = dataclasses.replace(protocol, verification=False, rerank=None)
+    announce(
+        f"{len(runs)} networks on {len(datasets)} data sets, in {shown(job.out)}",
+        [("runs", ", ".join(map(shown, runs))), ("data", ", ".join(datasets)), ("device", describe_device(job.device))],
+    )
+    entries = [_entry(job, run, protocol) for run in runs]
+    rules: dict[str, tuple[str, ...]] = dict.fromkeys(datasets, ())
+    rows = []
+    for entry in entries:
+        cells = []
+        for name in datasets:
+            cell, found = _cell(job, entry, name, protocol)
+            cells.append(cell)
+            rules[name] = rules[name] or found
+        rows.append(Row(entry.name, entry.train_set, tuple(cells)))
+    if all(cell.score is None for row in rows for cell in row.cells):
+        raise UserError(f"nothing could be evaluated; {rows[0].name}: {rows[0].cells[0].reason}")
+    matrix = Matrix(_columns(datasets), tuple(rows), tuple(rules.values()))
+    print(matrix_table(matrix))
+    write_json(job.out / MATRIX, {**matrix.as_dict(), "command": command(), "commit": commit()})
+    write_matrix_report(job.out / REPORT, matrix, made_by())
+    return Path(shown(write_text(job.out / "matrix.md", matrix_markdown(matrix) + "\n")))
+
+
+def _entry(job: Job, run: Path, protocol: Protocol) -> Entry:
+    name = run.name if run.is_dir() or run.suffix != ".safetensors" else run.parent.name
+    train_set = "not told"
+    try:
+        path = network_file(run)
+        train_set = train_set_of(path)
+        if path.suffix == ".onnx":
+            return Entry(name, train_set, onnx_subject(path, job.device, job.experiment.input_size, protocol))
+        network, spec = load_network(path, job.device)
+        return Entry(name, train_set, network_subject(network, spec, job.device))
+    except UserError as error:
+        return Entry(name, train_set, None, str(error))
+
+
+def _cell(job: Job, entry: Entry, name: str, protocol: Protocol) -> tuple[Cell, tuple[str, ...]]:
+    if entry.subject is None:
+        return Cell(None, entry.reason), ()
+    try:
+        sources = open_test_sets(name, None, job.experiment.data, job.data, entry.subject.input_size)
+        evaluation, _ = measure(entry.subject, sources, Wanted(protocol))
+    except UserError as error:
+        return Cell(None, str(error)), ()
+    return Cell(evaluation.score), evaluation.rules
+
+
+def _columns(datasets: Sequence[str]) -> tuple[str, ...]:
+    """Names without folders, where those tell the data sets apart."""
+    names = tuple(name.partition("=")[0] for name in datasets)
+    return names if len(set(names)) == len(names) else tuple(datasets)

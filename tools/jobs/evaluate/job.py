@@ -1,0 +1,162 @@
+"""The job of ``tools/evaluate.py``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from evaluation.features.files import load_features
+from evaluation.network_file import network_file
+from evaluation.protocols import Protocol, evaluate_features
+from evaluation.result_row import RESULT
+from reid.engine.checkpoint import save_weights
+from reid.engine.device import describe_device
+from reid.engine.run_folder import WEIGHTS
+from reid.errors import UserError
+from supernet.catalog import spec_to_dict
+from supernet.checkpoint import load_network, load_supernet
+from tools.jobs.data import Source
+from tools.jobs.evaluate.calibration import calibration, check_choice, never_trained_on
+from tools.jobs.evaluate.checkpoints import arch_of, check_arch, inherited, train_set_of
+from tools.jobs.evaluate.datasets import open_test_sets
+from tools.jobs.evaluate.result import SCORE, Wanted, measure, score_on_test, write_scores
+from tools.jobs.evaluate.subject import onnx_subject
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.ownership import check_owner
+from tools.jobs.paths import check_folder, shown
+from tools.jobs.provenance import sha256
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate on, and how.
+
+    Attributes:
+        protocol: see there.
+        dataset: name of another data set than the config's; see ``tools.jobs.evaluate.datasets``.
+        split: of that data set: a number or ``all``.
+        calibrate: what a threshold is set on; see ``tools.jobs.evaluate.calibration``.
+        save_features: a feature file to write.
+        projector: write the gallery for TensorBoard's embedding projector.
+    """
+
+    protocol: Protocol = Protocol()
+    dataset: str | None = None
+    split: str | None = None
+    calibrate: str = "auto"
+    save_features: Path | None = None
+    projector: bool = False
+
+
+def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: Request = Request()) -> Path:
+    """Scores what ``subject`` holds: a network (or ``arch`` of a supernet) in a checkpoint or a run folder, one of the
+    zoo by its name, an ``.onnx`` network, or saved features (``.npz``). Returns the run folder.
+
+    Raises:
+        UserError: the file is unreadable or of another kind, or there is a result in the run folder already.
+    """
+    check_owner(job.out, own=SCORE)
+    for name in (RESULT, SCORE):
+        if (job.out / name).exists() and not job.resume:
+            raise UserError(
+                f"{job.out} already holds a result; give another folder with --out, or --resume to write it again"
+            )
+    if request.save_features is not None:
+        if request.save_features.suffix != ".npz":
+            raise UserError(f"--save-features {request.save_features}: must end in .npz")
+        check_folder(request.save_features.parent, "--save-features: folder")
+    subject = network_file(subject, supernet=arch is not None, by_arch=True)
+    check_choice(request.calibrate, saved=subject.suffix == ".npz", several=request.split == "all")
+    if arch is not None and subject.suffix in (".npz", ".onnx"):
+        raise UserError(f"{subject}: --arch is for supernets: leave it out")
+    if subject.suffix == ".npz":
+        _saved_features(job, subject, request)
+    elif subject.suffix == ".onnx":
+        _onnx(job, subject, request)
+    else:
+        _checkpoint(job, subject, arch, search, request)
+    return job.out
+
+
+def _saved_features(job: Job, path: Path, request: Request) -> None:
+    for option, given in (
+        ("--dataset", request.dataset is not None),
+        ("--split", request.split is not None),
+        ("--flip", request.protocol.flip),
+        ("--precision", request.protocol.precision != "fp32"),
+    ):
+        if given:
+            raise UserError(f"{option}: the features in {path} are there already; leave the option out")
+    features, wanted = load_features(path), _wanted(job, request, unseen=False)
+    made = {key: features.about[key] for key in ("flip", "precision") if key in features.about}
+    try:
+        protocol = dataclasses.replace(request.protocol, **made)
+    except ValueError:
+        raise UserError(f"feature file {path}: about has an unknown flip or precision: {made}") from None
+    held = calibration(request.calibrate, features)
+    counts = f"{len(features.query)} queries, {len(features.gallery)} gallery images"
+    data = features.about.get("data", "not told")
+    announce(f"evaluating {shown(path)}", [("data", f"{data}: {counts}"), ("network", features.about.get("network"))])
+    write_scores(job.out, evaluate_features(features, protocol, held, progress=True), features, wanted)
+
+
+def _onnx(job: Job, path: Path, request: Request) -> None:
+    subject = onnx_subject(path, job.device, job.experiment.input_size, request.protocol)
+    sources = _open(job, request, subject.input_size)
+    _announce(path, sources, job.device, request)
+    wanted = _wanted(job, request, unseen=False)
+    evaluation, features = measure(subject, sources, wanted)
+    write_scores(job.out, evaluation, features, wanted)
+
+
+def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: Request) -> None:
+    check_arch(path, arch)
+    if arch is None:
+        network, spec = load_network(path, job.device)
+        sources = _open(job, request, spec.input_size)
+        _announce(path, sources, job.device, request)
+        kind, train_set, notes = "checkpoint", train_set_of(path, f"see {path.parent}"), ()
+    else:
+        supernet = load_supernet(path, job.device)
+        spec = arch_of(supernet.space, arch, search)
+        sources = _open(job, request, spec.input_size)
+        _announce(path, sources, job.device, request)
+        network, train_set = inherited(job, supernet, spec)
+        kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
+        save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
+    wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
+    score_on_test(
+        network, spec, sources[0], job.device, job.out,
+        kind=kind, name=spec.name, epochs=0, seed=job.seed, train_set=train_set, notes=notes,
+        wanted=wanted, splits=sources[1:], about={"weights": shown(path), "weights_sha256": sha256(path)},
+    )  # fmt: skip
+
+
+def _wanted(job: Job, request: Request, unseen: bool) -> Wanted:
+    return Wanted(
+        request.protocol,
+        request.calibrate,
+        job.experiment.data,
+        unseen,
+        request.save_features,
+        request.projector,
+        page=True,
+    )
+
+
+def _open(job: Job, request: Request, size: tuple[int, int]) -> list[Source]:
+    return open_test_sets(request.dataset, request.split, job.experiment.data, job.data, size)
+
+
+def _announce(path: Path, sources: Sequence[Source], device: torch.device, request: Request) -> None:
+    source = sources[0]
+    words = source.dataset.name if len(sources) == 1 else f"{source.dataset.name} and {len(sources) - 1} more splits"
+    announce(
+        f"evaluating {shown(path)}",
+        [("note", source.notice), ("data", words), ("device", describe_device(device))],
+    )

@@ -1,0 +1,169 @@
+"""The final evaluation of a network on the official query and gallery, and what is kept of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from evaluation.comparison import comparison_table
+from evaluation.features.files import RetrievalFeatures, save_features
+from evaluation.pictures.roc import draw_roc
+from evaluation.protocols import Calibration, Evaluation, Protocol, evaluate_features
+from evaluation.report.evaluation import write_evaluation_report
+from evaluation.report.html import REPORT
+from evaluation.result_row import ResultRow, write_result
+from evaluation.score_table import score_table
+from evaluation.splits import mean_evaluation
+from reid.files import write_json
+from reid.models.network import ReidNetwork, count_parameters
+from search.fvcore_counts import network_flops
+from search.latency import measure_latency
+from supernet.catalog import NetworkSpec
+from tools.jobs.data import Source
+from tools.jobs.evaluate.calibration import calibration, held_out
+from tools.jobs.evaluate.subject import Subject, features_on_test, network_subject
+from tools.jobs.evaluate.tensorboard import show_gallery, write_scalars
+from tools.jobs.experiment import DataConfig
+from tools.jobs.provenance import command, commit, made_by
+
+SCORE = "score.json"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an evaluation is asked for.
+
+    Attributes:
+        protocol: see there.
+        calibrate: see ``tools.jobs.evaluate.calibration.calibration``.
+        config: of the held-out identities that a threshold is set on.
+        unseen: whether the network is known not to have been trained on them.
+        save_features: a feature file to write.
+        projector: write the gallery for TensorBoard's embedding projector.
+        page: write ``report.html`` too; a training has a page of its own, which tells of the evaluation.
+    """
+
+    protocol: Protocol = Protocol(verification=False)
+    calibrate: str = "none"
+    config: DataConfig = DataConfig()
+    unseen: bool = False
+    save_features: Path | None = None
+    projector: bool = False
+    page: bool = False
+
+
+def score_on_test(
+    network: ReidNetwork,
+    spec: NetworkSpec,
+    source: Source,
+    device: torch.device,
+    run: Path,
+    *,
+    kind: str,
+    name: str,
+    epochs: int,
+    seed: int,
+    train_set: str,
+    recipe: str = "",
+    notes: tuple[str, ...] = (),
+    wanted: Wanted = Wanted(),
+    splits: Sequence[Source] = (),
+    about: dict | None = None,
+) -> ResultRow:
+    """Scores ``network``, writes ``result.json`` and ``score.json`` into ``run``, prints scores and the row.
+
+    ``splits`` are further ones that the mean is taken over; ``about`` travels with features.
+    """
+    subject = network_subject(network, spec, device, about)
+    evaluation, features = measure(subject, [source, *splits], wanted)
+    size = spec.input_size
+    row = ResultRow(
+        name=name,
+        kind=kind,
+        mAP=evaluation.score.mAP,
+        rank1=evaluation.score.rank1,
+        # fvcore traces on the CPU; the count does not depend on the weights.
+        flops=network_flops(network.cpu().eval(), size),
+        parameters=count_parameters(network),
+        latency_ms=measure_latency([(network, size)], torch.device("cpu"))[0],
+        epochs=epochs,
+        seed=seed,
+        input_size=size,
+        train_set=train_set,
+        run=str(run),
+        test_set=_test_set(source, features, evaluation.protocol, 1 + len(splits)),
+        recipe=recipe,
+        notes=notes,
+    )
+    write_scores(run, evaluation, features, wanted, epochs, row)
+    write_result(run, row)
+    print(comparison_table([row]))
+    return row
+
+
+def measure(subject: Subject, sources: Sequence[Source], wanted: Wanted) -> tuple[Evaluation, RetrievalFeatures]:
+    """The evaluation of a network (the mean over several splits) and its features of the first split.
+
+    Raises:
+        UserError: as ``evaluation.protocols.evaluate_features``.
+    """
+    protocol, several = wanted.protocol, len(sources) > 1
+    if several:
+        protocol = dataclasses.replace(protocol, verification=False)
+    first, evaluations = None, []
+    for source in sources:
+        choice = "none" if several else wanted.calibrate
+        held = held_out(choice, subject, source, wanted.config, protocol, wanted.unseen)
+        features = features_on_test(subject, source, protocol)
+        first = first or features
+        held = calibration(choice, features, held)
+        evaluations.append(evaluate_features(features.to(subject.device), protocol, _on(held, subject.device), True))
+    return mean_evaluation(evaluations), first
+
+
+def write_scores(
+    run: Path,
+    evaluation: Evaluation,
+    features: RetrievalFeatures,
+    wanted: Wanted,
+    step: int = 0,
+    row: ResultRow | None = None,
+) -> None:
+    """Prints the scores; writes ``score.json``, TensorBoard's events and what else is ``wanted``.
+
+    ``row`` is the network's result, where FLOPs and parameters are known; the page shows it.
+    """
+    print(score_table(evaluation))
+    data = {**evaluation.as_dict(), "about": dict(features.about), "command": command(), "commit": commit()}
+    write_json(run / SCORE, data)
+    write_scalars(run, evaluation, step)
+    roc = None if evaluation.roc is None else draw_roc(evaluation.roc, run / "roc.png")
+    if wanted.page:
+        write_evaluation_report(run / REPORT, evaluation, features.about, row, roc, made_by())
+    if wanted.save_features is not None:
+        save_features(wanted.save_features, features)
+    if wanted.projector:
+        show_gallery(run, features)
+
+
+def _test_set(source: Source, features: RetrievalFeatures, protocol: Protocol, splits: int) -> str:
+    """What tells results apart that must not be compared."""
+    words = f"{source.dataset.name}: {len(features.query)} queries, {len(features.gallery)} gallery images"
+    if splits > 1:
+        words = f"{source.dataset.name} and its other splits, {splits} together"
+    if protocol.flip:
+        words += ", mean with the mirror image"
+    if protocol.metric != "cosine":
+        words += f", {protocol.metric} distance"
+    return words
+
+
+def _on(held: Calibration | None, device: torch.device) -> Calibration | None:
+    if held is None:
+        return None
+    test = held.test and held.test.to(device)
+    return dataclasses.replace(held, features=held.features.to(device), test=test)

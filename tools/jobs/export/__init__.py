@@ -1,0 +1,1 @@
+"""The job of ``tools/export.py``: files, what they cost beside rivals, and their page."""

@@ -1,0 +1,115 @@
+"""The trained network that is exported, and images of the data set that it was trained on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from evaluation.export import FileAbout
+from evaluation.network_file import network_file
+from reid.data.decode import decode_image
+from reid.data.prepare import resize
+from reid.engine.checkpoint import read_about
+from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.errors import UserError
+from reid.models.network import ReidNetwork, count_parameters
+from search.fvcore_counts import network_flops
+from supernet.catalog import NetworkSpec
+from supernet.checkpoint import load_network
+from supernet.zoo import FOLDER, entry_of
+from tools.jobs.data import Source
+from tools.jobs.experiment import DataConfig
+from tools.jobs.paths import shown
+from tools.jobs.run_data import data_of
+
+CALIBRATION, PROBE = 256, 32
+"""Training images that ranges of int8 are taken from, and others that embeddings are compared on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Attributes:
+    network: on the CPU, in eval mode.
+    spec: what it is.
+    name: what its files are called.
+    weights: the safetensors file.
+    run: folder of its training, where its configuration is beside the weights.
+    """
+
+    network: ReidNetwork
+    spec: NetworkSpec
+    name: str
+    weights: Path
+    run: Path | None
+
+
+def find_trained(source: str, zoo: Path = FOLDER) -> Trained:
+    """The network that ``source`` names: a run folder, a safetensors file, or a name in the zoo.
+
+    Raises:
+        UserError: there is none, or it is damaged or a supernet.
+    """
+    path = Path(source)
+    if path.suffix == ".onnx":
+        raise UserError(f"{source} is exported already; name the run folder or the .safetensors file it was made of")
+    path = network_file(path, supernet=True, zoo=zoo) if not (path / WEIGHTS).is_file() else path / WEIGHTS
+    _refuse_supernet(path)
+    network, spec = load_network(path, torch.device("cpu"))
+    entry = entry_of(path)
+    run = path.parent if (path.parent / CONFIG).is_file() else None
+    return Trained(network.eval(), spec, entry.name if entry else file_stem(spec), path, run)
+
+
+def _refuse_supernet(path: Path) -> None:
+    if path.suffix == ".safetensors" and path.is_file() and read_about(path).get("kind") == "supernet":
+        raise UserError(
+            f"{shown(path)} is a supernet, no network: name a run that has retrained one of its archs, or a folder "
+            f"that tools/evaluate.py {shown(path)} --arch NAME has written"
+        )
+
+
+def about_of(network: ReidNetwork, spec: NetworkSpec, pixels: bool, digest: str = "") -> FileAbout:
+    """What a float32 file of ``network`` says of itself; ``digest`` is its weights' SHA-256, empty for fresh ones."""
+    return FileAbout(
+        name=spec.name,
+        input_size=spec.input_size,
+        feature_dim=network.feature_dim,
+        flops=network_flops(network, spec.input_size),
+        parameters=count_parameters(network),
+        weights_sha256=digest,
+        pixels=pixels,
+    )
+
+
+def file_stem(spec: NetworkSpec) -> str:
+    """The network's name without what file names had better not have."""
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", spec.name).strip("-.") or "network"
+
+
+def trained_on(trained: Trained, config: DataConfig) -> DataConfig:
+    """The data of its training, as ``data_of`` reads them, or ``config`` where no run tells of them.
+
+    Raises:
+        UserError: the run's configuration is damaged.
+    """
+    return config if trained.run is None else data_of(trained.run)
+
+
+def training_pixels(source: Source, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Training images spread over the data set, ``(N, h, w, 3) uint8`` at ``size``: up to ``CALIBRATION``, and up to
+    ``PROBE`` others. Query and gallery are not touched.
+
+    Raises:
+        UserError: there are fewer than 2 training images, or one is unreadable.
+    """
+    records = source.dataset.train
+    if len(records) < 2:
+        raise UserError(f"data set '{source.dataset.name}' has no training images to take; name another with --data")
+    count = min(CALIBRATION + PROBE, len(records))
+    chosen = [records[round(place)] for place in torch.linspace(0, len(records) - 1, count).tolist()]
+    pixels = torch.cat([resize(torch.from_numpy(decode_image(record.path))[None], size) for record in chosen])
+    probe = torch.arange(count) % ((CALIBRATION + PROBE) // PROBE) == 0
+    return pixels[~probe], pixels[probe]

@@ -1,0 +1,39 @@
+"""``Job``: what a tool was asked for, read and checked."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tools.jobs.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Job:
+    """The common options, read.
+
+    Attributes:
+        experiment: by ``--config``, ``--set`` and the options that stand for a key.
+        data: folder of the data set; ``None`` where it is to be found.
+        out: run folder to write.
+        resume: whether a run that is there is gone on with.
+        seed: of weights, batches, augmentation and search.
+        device: where networks run.
+        common: of what was typed, the options that the tools of one experiment share.
+    """
+
+    experiment: Experiment
+    data: Path | None
+    out: Path
+    resume: bool
+    seed: int
+    device: torch.device
+    common: tuple[str, ...] = ()
+
+
+def next_command(tool: str, job: Job, *options: str) -> str:
+    """What to type after the job: ``tools/<tool>.py`` for the same experiment."""
+    return shlex.join(["python", f"tools/{tool}.py", *job.common, *options])

@@ -1,0 +1,1 @@
+"""The jobs of ``tools/latency.py``: tables of this machine, kits for others."""

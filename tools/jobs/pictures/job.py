@@ -1,0 +1,87 @@
+"""The job of ``tools/visualize.py``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from reid.engine.device import describe_device
+from reid.errors import UserError
+from reid.files import write_json
+from tools.jobs.evaluate.checkpoints import open_subject
+from tools.jobs.evaluate.datasets import open_test_sets
+from tools.jobs.evaluate.subject import features_on_test
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.ownership import check_owner
+from tools.jobs.paths import shown
+from tools.jobs.pictures.album import keep_private, open_album, shows_real_persons
+from tools.jobs.pictures.draw import draw_pictures, possible_kinds
+from tools.jobs.pictures.page import PAGE, write_page
+from tools.jobs.pictures.request import Request, check_request
+from tools.jobs.provenance import command, commit
+
+PICTURES = "pictures.json"
+
+_OURS = re.compile(r"(?:(?:ranked|activations)-\d+|tsne)\.png")
+"""The pictures' names; see ``tools.jobs.pictures``."""
+
+
+def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: Request) -> Path:
+    """Draws into ``job.out`` and returns the page that holds all of it, ``index.html``. What the ranked lists show is
+    in ``pictures.json`` too. With ``job.resume`` the pictures of an earlier call there are replaced.
+
+    Args:
+        subject: a run folder, a weights file (a supernet's with ``arch``), or an ``.onnx`` file.
+
+    Raises:
+        UserError: an option does not fit, the subject cannot be opened or does not give what is asked for, there are
+            pictures in the folder already, or real persons would come among the repository's files.
+    """
+    check_request(request)
+    earlier = earlier_pictures(job.out, job.resume)
+    opened, train_set = open_subject(job, subject, arch, search, request.protocol)
+    kinds, notes = possible_kinds(request, opened)
+    (source,) = open_test_sets(request.dataset, request.split, job.experiment.data, job.data, opened.input_size)
+    keep_private(job.out, source.dataset)
+    announce(
+        f"drawing {shown(subject)}, in {shown(job.out)}",
+        [
+            ("note", source.notice),
+            *(("note", note) for note in notes),
+            ("pictures", ", ".join(kinds)),
+            ("data", source.dataset.name),
+            ("device", describe_device(opened.device)),
+        ],
+    )
+    album = open_album(source)
+    pids = album.identities(request.pids)
+    features = features_on_test(opened, source, request.protocol).to(opened.device)
+    drawing = draw_pictures(job, opened, album, features, kinds, pids, request)
+    for note in drawing.notes:
+        print(f"  note      {note}")
+    real = shows_real_persons(source.dataset)
+    page = write_page(job.out, drawing, features, train_set, real, [*notes, *drawing.notes])
+    files = [path.name for each in drawing.drawn for path in each.paths]
+    for name in set(earlier) - set(files):
+        (job.out / name).unlink(missing_ok=True)
+    lists = [fact for each in drawing.drawn for fact in each.facts]
+    told = {"pictures": files, "lists": lists, "score": drawing.score and drawing.score.as_dict()}
+    about = {"about": dict(features.about), "seed": job.seed, "command": command(), "commit": commit()}
+    write_json(job.out / PICTURES, {**told, **about})
+    if real:
+        print(f"private: pictures of real persons ({source.dataset.name}) were written to {job.out}; keep them private")
+    return page
+
+
+def earlier_pictures(out: Path, resume: bool) -> list[str]:
+    """Pictures of an earlier call in the folder, also of one that was interrupted; raises UserError where they, or a
+    page, are not to be replaced."""
+    check_owner(out)
+    pictures = sorted(path.name for path in out.glob("*.png") if _OURS.fullmatch(path.name))
+    there = [*pictures, *(name for name in (PAGE, PICTURES) if (out / name).exists())]
+    if there and not resume:
+        raise UserError(
+            f"{shown(out)} already holds {there[0]}; give another folder with --out, or add --resume to replace it"
+        )
+    return pictures

@@ -1,0 +1,1 @@
+"""The jobs of ``tools/rank.py`` and ``tools/gain.py``: many stand-alone trainings, and what they prove together."""

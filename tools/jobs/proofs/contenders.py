@@ -1,0 +1,145 @@
+"""The networks that a search's gain is measured on: found archs, random ones of their FLOPs, baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reid.errors import UserError
+from search.cost import CostTable
+from search.flops_words import format_flops
+from search.gain.analysis import BASELINE, FOUND, RANDOM
+from search.gain.sampling import random_archs
+from search.outcome import SUMMARY
+from search.ranking.sampling import Band, find_band
+from search.summary import chosen_files
+from supernet.arch import Arch
+from supernet.catalog import Backbone, find_network
+from supernet.files import NamedArch, save_arch
+from supernet.genome import encode
+from supernet.space import Space
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
+from tools.jobs.proofs.given_archs import given_archs
+
+WITHIN = 0.05
+"""How far a random arch's FLOPs may be from the found one's, as a share of them."""
+
+NEAR = 0.1
+"""The same for archs that the user brings."""
+
+ARCHS = "archs"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A network that is trained.
+
+    Attributes:
+        name: unique among them.
+        kind: ``FOUND``, ``RANDOM`` or ``BASELINE``.
+        backbone: at the input size that it is trained at.
+        file: what ``retrain`` finds it by: an arch file, or a backbone's name.
+        drawn: for a random arch, what is to be written into ``file``.
+    """
+
+    name: str
+    kind: str
+    backbone: Arch | Backbone
+    file: Path
+    drawn: NamedArch | None = None
+
+
+def found_archs(search: Path, count: int, space: Space, job: Job) -> list[Contender]:
+    """The first ``count`` archs that a finished search chose, best first.
+
+    Raises:
+        UserError: the search is not there or not finished, chose fewer, or is of another space than the config's.
+    """
+    best = chosen_files(search) if (search / SUMMARY).is_file() else ()
+    if not best:
+        raise UserError(
+            f"no finished search in {shown(search)}; run python tools/search.py first, or name its run with --search"
+        )
+    if not 1 <= count <= len(best):
+        raise UserError(f"--archs {count}: the search in {shown(search)} chose {len(best)}; give 1 to {len(best)}")
+    contenders = []
+    for file in best[:count]:
+        contender = _named(str(file), FOUND, space, job)
+        try:
+            encode(space, contender.backbone)
+        except UserError as error:
+            raise UserError(f"{contender.file}: {error}; give the config that the search ran with") from None
+        contenders.append(contender)
+    return contenders
+
+
+def baselines(names: Sequence[str], space: Space, job: Job) -> list[Contender]:
+    """The networks called ``names``; raises UserError where one is called so, or two are the same."""
+    contenders = [_named(name, BASELINE, space, job) for name in names]
+    twice = next((each for each in contenders if sum(each.name == other.name for other in contenders) > 1), None)
+    if twice is not None:
+        raise UserError(f"--baselines: {twice.name} is named twice; give each network once")
+    return contenders
+
+
+def _named(name: str, kind: str, space: Space, job: Job) -> Contender:
+    experiment = job.experiment
+    spec, path = find_network(name, [], experiment.input_size, space.input_size, experiment.last_stride)
+    return Contender(spec.name, kind, spec.backbone, path or Path(name))
+
+
+def random_rivals(found: Sequence[Contender], count: int, space: Space, job: Job) -> tuple[list[Contender], Band]:
+    """``count`` archs of about the best found one's FLOPs, and the band that they are from. None of them is a found
+    one. Nothing is written; see ``save_drawn``.
+
+    Raises:
+        UserError: the found archs differ more in FLOPs than random ones may, or there are not as many.
+    """
+    size, table = job.experiment.search.cost_input_size, CostTable()
+    centre, *others = (table.flops(each.backbone.at(size)) for each in found)
+    band = find_band(space, centre, WITHIN, size, table)
+    for contender, flops in zip(found[1:], others, strict=True):
+        if not band.low <= flops <= band.high:
+            raise UserError(
+                f"--archs {len(found)}: {contender.name} has {format_flops(flops)} FLOPs and {found[0].name} "
+                f"{format_flops(centre)}, too far apart for rivals of both; give --archs {found.index(contender)}"
+            )
+    avoid = {each.backbone.at(None if space.smaller_sizes else space.input_size) for each in found}
+    drawn = random_archs(space, band, count, job.seed, size, table, avoid)
+    folder = job.out / ARCHS
+    return [Contender(each.name, RANDOM, each.arch, folder / f"{each.name}.yaml", each) for each in drawn], band
+
+
+def given_rivals(
+    paths: Sequence[Path], found: Sequence[Contender], space: Space, job: Job
+) -> tuple[list[Contender], Band]:
+    """Random archs that were drawn before, by their files, and the band that they lie in.
+
+    Raises:
+        UserError: one is not in the space, is a found one, or has other FLOPs than the best found one.
+    """
+    size, table = job.experiment.search.cost_input_size, CostTable()
+    centre = table.flops(found[0].backbone.at(size))
+    given = given_archs("--random-archs", paths, space)
+    costs = [table.flops(named.arch.at(size)) for named, _ in given]
+    taken = {each.backbone.at(None if space.smaller_sizes else space.input_size): each.name for each in found}
+    for (named, file), flops in zip(given, costs, strict=True):
+        if named.arch in taken:
+            raise UserError(f"--random-archs {file}: is the found arch {taken[named.arch]}; leave it out")
+        if abs(flops - centre) > NEAR * centre:
+            raise UserError(
+                f"--random-archs {file}: has {format_flops(flops)} FLOPs and {found[0].name} {format_flops(centre)}; "
+                f"give archs within {NEAR:.0%} of it"
+            )
+    if not given:
+        raise UserError(f"--random-archs: no arch file in {', '.join(map(shown, paths))}")
+    return [Contender(named.name, RANDOM, named.arch, file) for named, file in given], Band(min(costs), max(costs), "")
+
+
+def save_drawn(contenders: Sequence[Contender]) -> None:
+    """Writes the arch files of random archs."""
+    for contender in contenders:
+        if contender.drawn is not None:
+            save_arch(contender.file, contender.drawn)

@@ -1,0 +1,177 @@
+"""The job of ``tools/gain.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reid.config import config_to_dict
+from reid.engine.device import describe_device
+from reid.engine.distributed import from_environment
+from reid.errors import UserError
+from search.flops_words import format_flops
+from search.gain.analysis import RANDOM
+from search.ranking.sampling import Band
+from supernet.files import load_space
+from supernet.genome import encode
+from tools.jobs.data import Source, open_source
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.ownership import GAIN, check_owner
+from tools.jobs.page_parts import used_settings
+from tools.jobs.paths import shown
+from tools.jobs.proofs.contenders import Contender, baselines, found_archs, given_rivals, random_rivals, save_drawn
+from tools.jobs.proofs.gain_result import Measured, write_gain
+from tools.jobs.proofs.stand_alone import Training, check_resumed, check_trainings, train_missing
+from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
+from tools.jobs.recipe_words import recipe_lines
+from tools.jobs.supernet_scores import open_supernet
+
+ALONE = "alone"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is measured.
+
+    Attributes:
+        search: run folder of a finished search.
+        archs: how many of the archs that it chose.
+        random: archs that are drawn, where ``random_archs`` is empty.
+        random_archs: files, or folders, of archs that were drawn before.
+        repeats: seeds that each network is trained with, from the job's on.
+        random_repeats: the same for random archs; ``None`` for ``repeats``.
+        baselines: names of networks.
+        alone: where trainings are, and missing ones go; ``None`` for a folder in the job's.
+        supernet: run folder of a supernet whose weights found archs are given too; ``None`` for none.
+        finetune_epochs: that inherited weights are trained on for; ``None`` for a quarter of the recipe's.
+    """
+
+    search: Path
+    archs: int = 1
+    random: int = 3
+    random_archs: Sequence[Path] = ()
+    repeats: int = 3
+    random_repeats: int | None = None
+    baselines: Sequence[str] = ("mobilenetv2",)
+    alone: Path | None = None
+    supernet: Path | None = None
+    finetune_epochs: int | None = None
+
+
+def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
+    """Trains found archs, random archs of their FLOPs and baselines alike, and tells what each is above the others;
+    returns ``gain.json``.
+
+    Args:
+        jobs: one for each recipe, by its name, that differ in ``experiment.retrain`` alone; the name is empty for the
+            config's own recipe. Ways to weights are compared by the first.
+
+    Raises:
+        UserError: the search is not finished or of another space, there are no such random archs, a baseline is not
+            known, there is no supernet; a training at hand was made otherwise.
+    """
+    job = next(iter(jobs.values()))
+    if from_environment(job.device).several:
+        raise UserError("tools/gain.py: networks are trained by one process; start it without torchrun")
+    check_owner(job.out, own=GAIN)
+    seldom = asked.repeats if asked.random_repeats is None else asked.random_repeats
+    for name, value in (("random", asked.random), ("repeats", asked.repeats), ("random-repeats", seldom)):
+        if value < 1:
+            raise UserError(f"--{name} {value}: must be at least 1")
+    experiment = job.experiment
+    space = load_space(experiment.space).at(experiment.input_size)
+    found = found_archs(asked.search, asked.archs, space, job)
+    if asked.random_archs:
+        rivals, band = given_rivals(asked.random_archs, found, space, job)
+    else:
+        rivals, band = random_rivals(found, asked.random, space, job)
+    contenders = [*found, *rivals, *baselines(asked.baselines, space, job)]
+    _check_names(contenders)
+    folder, seeds = asked.alone or job.out / ALONE, range(job.seed, job.seed + asked.repeats)
+    repeats = {each.name: seldom if each.kind == RANDOM else asked.repeats for each in contenders}
+    trainings = {recipe: _trainings(contenders, folder / recipe, job.seed, repeats) for recipe in jobs}
+    ways = None
+    if asked.supernet is not None:
+        ways = plan_ways(found, asked.supernet, asked.finetune_epochs, seeds, folder / next(iter(jobs)), job)
+        supernet = open_supernet(asked.supernet, space, job.device)
+        for each in found:
+            encode(supernet.space, each.backbone)
+    source = open_source(experiment.data, job.data, space.input_size)
+    _check_runs(jobs, trainings, ways, source)
+    _announce(jobs, folder, source, found, band, trainings, ways)
+    save_drawn(rivals)
+    for recipe, own in jobs.items():
+        train_missing(trainings[recipe], own)
+    if ways is not None:
+        take_ways(ways, found, job)
+    config = used_settings(experiment, ["cost_input_size"]) | {"retrain": _recipes(jobs)}
+    return write_gain(job.out, Measured(contenders, trainings, ways, band, asked.search, source.dataset.name, config))
+
+
+def _recipes(jobs: Mapping[str, Job]) -> dict[str, Any]:
+    """The recipes by their names; the config's own by itself."""
+    recipes = {name: config_to_dict(job.experiment.retrain) for name, job in jobs.items()}
+    return recipes.get("", recipes)
+
+
+def _check_names(contenders: Sequence[Contender]) -> None:
+    names = [each.name for each in contenders]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"two networks are called {twice}; rename an arch file, or name other --baselines")
+
+
+def _trainings(contenders: Sequence[Contender], folder: Path, first: int, repeats: Mapping[str, int]) -> list[Training]:
+    """All networks by the ``first`` seed, then by the next, as often as ``repeats`` has it by name: the table can be
+    looked at long before the last."""
+    return [
+        Training(each.name, each.backbone, each.file, first + number, folder / f"{each.name}-s{first + number}")
+        for number in range(max(repeats.values()))
+        for each in contenders
+        if number < repeats[each.name]
+    ]
+
+
+def _check_runs(
+    jobs: Mapping[str, Job], trainings: Mapping[str, Sequence[Training]], ways: Inheriting | None, source: Source
+) -> None:
+    """Raises UserError where a run at hand is of something else, or unfinished without ``--resume``."""
+    first = next(iter(jobs.values()))
+    for recipe, job in jobs.items():
+        check_trainings(trainings[recipe], job, source.dataset.name)
+        check_resumed(trainings[recipe], job)
+    if ways is not None:
+        check_ways(ways, first, source.dataset.name)
+        check_resumed(ways.trainings, first)
+
+
+def _announce(
+    jobs: Mapping[str, Job],
+    folder: Path,
+    source: Source,
+    found: Sequence[Contender],
+    band: Band,
+    trainings: Mapping[str, Sequence[Training]],
+    ways: Inheriting | None,
+) -> None:
+    job = next(iter(jobs.values()))
+    runs = [training for own in trainings.values() for training in own] + list(ways.trainings if ways else ())
+    finished = sum(training.finished for training in runs)
+    recipes = [line for each in jobs.values() for line in recipe_lines(each.experiment.retrain)]
+    inherited = ways and f"{shown(ways.supernet)}, trained on for {ways.epochs} epochs"
+    announce(
+        f"measuring a search's gain in {shown(job.out)}",
+        [
+            ("note", source.notice),
+            ("data", f"{source.name}; scores are the test set's"),
+            ("found", ", ".join(each.name for each in found)),
+            ("random", f"archs of {format_flops(band.low)} to {format_flops(band.high)} FLOPs"),
+            *recipes,
+            ("inherited", inherited),
+            ("trainings", f"{len(runs)}, {finished} of them finished, in {shown(folder)}"),
+            ("device", describe_device(job.device)),
+        ],
+    )

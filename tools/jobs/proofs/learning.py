@@ -1,0 +1,144 @@
+"""What is learnt from archs that were trained alone, by the ``ranking.json`` that ``tools/rank.py`` leaves: a search's
+scores, and a ranker that ``tools/rank.py`` holds against trainings it has not seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reid.errors import UserError
+from reid.files import expecting, read_mapping
+from search.predictor.alone import FEWEST, AlonePredictor, TrainedArch, fit_alone
+from search.ranking.analysis import HOLDOUT, OTHER_RANKINGS, RankedArch
+from supernet.arch import Arch
+from supernet.arch_forms import arch_from_dict
+from supernet.genome import encode
+from supernet.space import Space
+from tools.jobs.paths import shown
+from tools.jobs.proofs.rank_result import RANKING
+
+ANEW = "write it anew by the same rank command with --resume"
+"""The cure of a ranking that does not say all: its trainings are kept, and are not made again."""
+
+
+def with_learnt(space: Space, ranked: Sequence[RankedArch]) -> list[RankedArch]:
+    """The archs, each with what the others' trainings say of it, where there are enough of them.
+
+    Of several supernets the first one's scores are offered to the predictor.
+    """
+    if len(ranked) <= FEWEST:
+        return list(ranked)
+    label = next(iter(ranked[0].supernets))
+    trained = [TrainedArch(each.arch, each.flops, each.supernets[label], each.truth(HOLDOUT)) for each in ranked]
+    predicted = fit_alone(space, trained).left_out
+    return [dataclasses.replace(arch, learnt=float(own)) for arch, own in zip(ranked, predicted, strict=True)]
+
+
+IN_SEARCH, IN_RANK = "search.learn_from", "--learn-from"
+"""Where a user named the rankings; refusals begin with it."""
+
+
+def ranking_file(place: str | Path, where: str = IN_SEARCH) -> Path:
+    """``place`` itself, or the ``ranking.json`` in the folder ``place``; raises UserError where there is none."""
+    path = Path(place)
+    file = path / RANKING if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"{where}: no {RANKING} at {shown(path)}; run python tools/rank.py first, or name a run of it")
+    return file
+
+
+def learn_from(
+    files: Sequence[Path],
+    space: Space,
+    dataset: str,
+    supernet_sha256: str,
+    without: Collection[Arch] = (),
+    where: str = IN_SEARCH,
+) -> AlonePredictor:
+    """A predictor of stand-alone scores, fitted to the trained archs in ``files``.
+
+    An arch that is in several of them counts once, with what the first one says. The supernet's scores are offered to
+    the predictor where all files have those of the very supernet that is searched.
+
+    Args:
+        without: archs whose trainings are not learnt from.
+        where: what refusals begin with.
+
+    Raises:
+        UserError: a file is of other data, of another space, or of an older version that did not keep archs; or there
+            are too few archs.
+    """
+    trained: dict[object, TrainedArch] = {}
+    for file in files:
+        for each in _trained(file, space, dataset, supernet_sha256, where):
+            trained.setdefault(each.arch, each)
+    for arch in without:
+        trained.pop(_sized(arch, space), None)
+    rows = list(trained.values())
+    if any(each.supernet is None for each in rows):
+        rows = [dataclasses.replace(each, supernet=None) for each in rows]
+    try:
+        return fit_alone(space, rows)
+    except UserError as error:
+        names = ", ".join(map(shown, files))
+        raise UserError(f"{where} {names}: {error}; rank more archs (--n), or name further runs") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What other rankings' trainings say of the archs of this one.
+
+    Attributes:
+        files: the rankings.
+        predictor: fitted to their archs, less those of this ranking.
+        supernet: label of the supernet whose scores it was offered.
+    """
+
+    files: Sequence[Path]
+    predictor: AlonePredictor
+    supernet: str
+
+    @property
+    def archs(self) -> int:
+        """How many archs it is learnt from."""
+        return len(self.predictor.scores)
+
+    def told(self, ranked: Sequence[RankedArch]) -> list[RankedArch]:
+        """The archs with a ranker more, ``OTHER_RANKINGS``: what the predictor expects of their own trainings."""
+        archs, flops = [each.arch for each in ranked], [each.flops for each in ranked]
+        expected = self.predictor.predict(archs, flops, [each.supernets[self.supernet] for each in ranked])
+        return [
+            dataclasses.replace(arch, supernets={**arch.supernets, OTHER_RANKINGS: float(own)})
+            for arch, own in zip(ranked, expected, strict=True)
+        ]
+
+
+def _trained(file: Path, space: Space, dataset: str, supernet_sha256: str, where: str) -> list[TrainedArch]:
+    data = read_mapping(file, ANEW)
+    if data.get("dataset") != dataset:
+        raise UserError(f"{where} {shown(file)}: is of data {data.get('dataset')}, and this run of {dataset}")
+    with expecting(file, ANEW):
+        digests = data.get("supernet_sha256", {})
+        label = next((name for name, digest in digests.items() if digest == supernet_sha256), None)
+        return [_row(file, row, label, space, where) for row in data.get("archs", ())]
+
+
+def _row(file: Path, row: Mapping[str, Any], label: str | None, space: Space, where: str) -> TrainedArch:
+    """One of the file's archs; ``label`` is of the supernet whose scores are taken."""
+    if not row.get("arch"):
+        raise UserError(f"{where} {shown(file)}: does not say what {row.get('name')} is; {ANEW}")
+    try:
+        arch = _sized(arch_from_dict(row["arch"]), space)
+        encode(space, arch)
+    except UserError as error:
+        raise UserError(f"{where} {shown(file)}: {row['name']}: {error}") from None
+    supernet = float(row["supernets"][label]) if label else None
+    return TrainedArch(arch, int(row["flops"]), supernet, float(row[f"mean_{HOLDOUT}"]))
+
+
+def _sized(arch: Arch, space: Space) -> Arch:
+    """At the one input size of the space, or at its own where sizes are a choice."""
+    return arch.at(None if space.smaller_sizes else space.input_size)

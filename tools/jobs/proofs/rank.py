@@ -1,0 +1,164 @@
+"""The job of ``tools/rank.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reid.engine.distributed import from_environment
+from reid.errors import UserError
+from search.cost import CostTable
+from search.flops_words import parse_flops
+from search.ranking.analysis import Alone, RankedArch
+from search.ranking.sampling import FEWEST, check_count, find_band, stratified_archs
+from supernet.checkpoint import SUPERNET
+from supernet.files import NamedArch, load_space, save_arch
+from supernet.space import Space
+from tools.jobs.data import Source, open_source, search_data
+from tools.jobs.job import Job
+from tools.jobs.ownership import RANKING, check_owner
+from tools.jobs.page_parts import used_settings
+from tools.jobs.paths import shown
+from tools.jobs.proofs.given_archs import given_archs
+from tools.jobs.proofs.learning import IN_RANK, Lessons, learn_from, ranking_file, with_learnt
+from tools.jobs.proofs.rank_result import write_ranking
+from tools.jobs.proofs.rank_ways import compare, contenders, tuned_label, tuned_scores
+from tools.jobs.proofs.rank_words import Asked, announce_ranking
+from tools.jobs.proofs.stand_alone import (
+    Training,
+    check_resumed,
+    check_trainings,
+    on_training_identities,
+    score_alone,
+    train_missing,
+)
+from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
+from tools.jobs.provenance import sha256
+from tools.jobs.supernet_scores import open_supernet, supernet_scores
+
+ARCHS = "archs"
+
+SCORED_BY = ("cost_input_size", "calibration_batches", "calibration_batch_size", "eval_batch_size", "precision")
+"""Keys of a search that supernets' scores, and costs, depend on."""
+
+
+def rank(job: Job, asked: Asked) -> Path:
+    """Compares the ranks that supernets give archs with those of stand-alone trainings; returns ``ranking.json``.
+
+    Raises:
+        UserError: there is no supernet, or one of another space; an arch is not in the space; there are too few archs,
+            or too few with a finished training; a training at hand was made otherwise; a ranking to learn from is of
+            other data, of another space or too small.
+    """
+    if from_environment(job.device).several:
+        raise UserError("tools/rank.py: archs are ranked by one process; start it without torchrun")
+    check_owner(job.out, own=RANKING)
+    if asked.repeats < 1:
+        raise UserError(f"--repeats {asked.repeats}: must be at least 1")
+    job, table = on_training_identities(job), CostTable()
+    experiment = job.experiment
+    space = load_space(experiment.space).at(experiment.input_size)
+    if experiment.search.cost_input_size and space.smaller_sizes:
+        raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
+    files = [ranking_file(place, IN_RANK) for place in asked.learn_from]
+    supernets = {shown(run): open_supernet(run, space, job.device) for run in asked.supernets}
+    archs = _archs(job, asked, space, table)
+    trainings = _trainings(job, asked, archs)
+    ways = _ways(job, asked, archs)
+    wanted = [*trainings, *(ways.trainings if ways else ())]
+    source = open_source(experiment.data, job.data, space.input_size)
+    images = search_data(source, experiment.data)
+    check_trainings(trainings, job, source.dataset.name)
+    digests = {shown(run): sha256(run / SUPERNET) for run in asked.supernets}
+    lessons = _lessons(files, space, source, digests, archs) if files else None
+    if ways is not None:
+        check_ways(ways, job, source.dataset.name)
+    if asked.train:
+        check_resumed(wanted, job)
+    ready = _ready(archs, trainings, ways)
+    if not asked.train and len(ready) < FEWEST:
+        raise UserError(
+            f"{len(ready)} of {len(archs)} archs have a finished stand-alone training in {shown(asked.folder(job))}, "
+            f"and a ranking needs {FEWEST}: let them finish, or leave --no-train out"
+        )
+    announce_ranking(job, asked, space, source, images, wanted, ways, lessons)
+    if asked.train:
+        for named, file in () if asked.archs else archs:
+            save_arch(file, named)
+        train_missing(trainings, job)
+        if ways is not None:
+            take_ways(ways, contenders(archs), job)
+        ready = _ready(archs, trainings, ways)
+    alone = score_alone([each for each in trainings if each.name in ready], images, job)
+    kept = [named for named, _ in archs if named.name in ready]
+    scores = {label: supernet_scores(label, each, kept, images, job) for label, each in supernets.items()}
+    if ways is not None:
+        scores[tuned_label(ways)] = tuned_scores(ways, kept, images, job)
+    ranked = with_learnt(space, [_ranked(named, table, job, scores, alone[named.name]) for named in kept])
+    if lessons is not None:
+        ranked = lessons.told(ranked)
+    about = {"dataset": source.dataset.name, "supernet_sha256": digests}
+    if files:
+        about["learnt_from_sha256"] = {shown(file): sha256(file) for file in files}
+    config = used_settings(experiment, SCORED_BY)
+    return write_ranking(job.out, ranked, wanted, job.seed, about, ways and compare(ways, ranked), config)
+
+
+def _archs(job: Job, asked: Asked, space: Space, table: CostTable) -> list[tuple[NamedArch, Path]]:
+    if asked.archs:
+        given = given_archs("--archs", asked.archs, space)
+        check_count(len(given), "--archs")
+        return given
+    size = job.experiment.search.cost_input_size
+    band = find_band(space, None if asked.band is None else parse_flops(asked.band), asked.within, size, table)
+    drawn = stratified_archs(space, band, asked.count, job.seed, size, table)
+    return [(named, job.out / ARCHS / f"{named.name}.yaml") for named in drawn]
+
+
+def _lessons(
+    files: Sequence[Path],
+    space: Space,
+    source: Source,
+    digests: Mapping[str, str],
+    archs: Sequence[tuple[NamedArch, Path]],
+) -> Lessons:
+    """The first supernet's scores are offered to the predictor; ``digests`` are of the supernets' weights, by label."""
+    label, digest = next(iter(digests.items()))
+    own = {named.arch for named, _ in archs}
+    return Lessons(files, learn_from(files, space, source.dataset.name, digest, own, IN_RANK), label)
+
+
+def _trainings(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> list[Training]:
+    """All archs by the first seed, then by the next: a ranking can be looked at long before the last has finished."""
+    folder = asked.folder(job)
+    return [
+        Training(named.name, named.arch, file, seed, folder / f"{named.name}-s{seed}")
+        for seed in range(job.seed, job.seed + asked.repeats)
+        for named, file in archs
+    ]
+
+
+def _ways(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> Inheriting | None:
+    """What the first supernet gives, trained on by the first seed; ``None`` where it is not asked for."""
+    if asked.finetune_epochs is None:
+        return None
+    seeds, folder = (job.seed,), asked.folder(job)
+    return plan_ways(contenders(archs), asked.supernets[0], asked.finetune_epochs, seeds, folder, job)
+
+
+def _ready(archs: Sequence[tuple[NamedArch, Path]], trainings: Sequence[Training], ways: Inheriting | None) -> set[str]:
+    """Names of the archs that have been trained alone by a seed at least, and all that was asked for beside that."""
+    finished = {each.name for each in trainings if each.finished}
+    return {named.name for named, _ in archs if named.name in finished and (ways is None or ways.taken(named.name))}
+
+
+def _ranked(
+    named: NamedArch,
+    table: CostTable,
+    job: Job,
+    scores: Mapping[str, Mapping[str, float]],
+    alone: tuple[Alone, ...],
+) -> RankedArch:
+    cost = table.cost(named.arch.at(job.experiment.search.cost_input_size))
+    supernets = {label: own[named.name] for label, own in scores.items()}
+    return RankedArch(named.name, cost.flops, cost.parameters, supernets, alone, arch=named.arch)

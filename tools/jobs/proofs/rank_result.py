@@ -1,0 +1,92 @@
+"""What a ranking leaves: tables on the terminal, ``ranking.json``, ``ranking.png`` and a page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation.pictures.ranking import RankingPanel, RankingPoint, draw_ranking
+from reid.files import write_json
+from search.ranking.analysis import GROUNDS, OTHER_RANKINGS, TEST, RankedArch, Verdict, analyse
+from search.ranking.statistics import CONFIDENCE, RESAMPLES
+from search.ranking.table import arch_table, verdict_table
+from search.ranking.ways import WaysCompared, ways_table
+from supernet.arch_forms import arch_to_dict
+from tools.jobs.ownership import RANKING
+from tools.jobs.proofs.rank_report import write_rank_report
+from tools.jobs.proofs.stand_alone import Training
+from tools.jobs.provenance import command, commit
+
+PICTURE = "ranking.png"
+
+
+def write_ranking(
+    out: Path,
+    ranked: Sequence[RankedArch],
+    trainings: Sequence[Training],
+    seed: int,
+    about: Mapping[str, object],
+    ways: WaysCompared | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Path:
+    """Prints the tables and writes the files into ``out``; returns the path of ``ranking.json``.
+
+    Args:
+        ranked: archs that have a finished training at least.
+        trainings: all that were asked for, finished or not.
+        seed: of the resampling.
+        about: what else the file says of data and supernets.
+        ways: to the same archs' weights, where they were compared.
+        config: the resolved configuration, for the page.
+    """
+    verdicts = {ground: analyse(ranked, ground, seed) for ground in GROUNDS}
+    print(arch_table(ranked))
+    for ground, verdict in verdicts.items():
+        print(f"\n{verdict_table(verdict, ground, ranked)}")
+    if ways is not None:
+        print(f"\n{ways_table(ways)}")
+    missing = [each.run.name for each in trainings if not each.finished]
+    left_out = f"note: {len(missing)} of {len(trainings)} trainings are missing: {', '.join(missing)}"
+    notes = (left_out,) if missing else ()
+    for note in notes:
+        print(note)
+    picture = draw_ranking(_panels(ranked, verdicts[TEST]), "stand-alone mAP on the test set (%)", out / PICTURE)
+    seeds = {"seed": seed, "seeds": sorted({each.seed for each in trainings})}
+    intervals = {"method": "percentile bootstrap over archs", "resamples": RESAMPLES, "confidence": CONFIDENCE}
+    settings = {**about, **seeds, "intervals": intervals, **({"config": dict(config)} if config else {})}
+    write_rank_report(out, picture, ranked, verdicts, ways, notes, settings)
+    data = {
+        **about,
+        **seeds,
+        "missing": missing,
+        "archs": [_row(arch) for arch in ranked],
+        "against": {ground: dataclasses.asdict(verdict) for ground, verdict in verdicts.items()},
+        **({"ways": dataclasses.asdict(ways)} if ways else {}),
+        "intervals": intervals,
+        "command": command(),
+        "commit": commit(),
+    }
+    return write_json(out / RANKING, data)
+
+
+def _row(arch: RankedArch) -> dict[str, object]:
+    row = {**vars(arch), "alone": [dataclasses.asdict(each) for each in arch.alone]}
+    row["arch"] = None if arch.arch is None else arch_to_dict(arch.arch)
+    return row | {f"mean_{ground}": arch.truth(ground) for ground in GROUNDS}
+
+
+def _panels(ranked: Sequence[RankedArch], verdict: Verdict) -> list[RankingPanel]:
+    panels = []
+    for label in ranked[0].supernets:
+        tau = verdict.rankers[label].tau
+        words = "no order" if tau is None else f"tau {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
+        scores = {"scores": "expected mAP on held-out identities (%)"} if label == OTHER_RANKINGS else {}
+        panels.append(RankingPanel(f"{label}: {words}", [_point(arch, label) for arch in ranked], **scores))
+    return panels
+
+
+def _point(arch: RankedArch, label: str) -> RankingPoint:
+    seeds = arch.scores(TEST)
+    return RankingPoint(arch.supernets[label], arch.truth(TEST), min(seeds), max(seeds), arch.flops)

@@ -1,0 +1,89 @@
+"""What ``tools/rank.py`` is asked to rank, and what it says before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reid.engine.device import describe_device
+from supernet.space import Space, describe
+from tools.jobs.data import SearchData, Source
+from tools.jobs.data import describe as describe_images
+from tools.jobs.evaluate.calibration import never_trained_on
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.paths import shown
+from tools.jobs.proofs.learning import Lessons
+from tools.jobs.proofs.stand_alone import Training
+from tools.jobs.proofs.ways import Inheriting
+from tools.jobs.recipe_words import recipe_lines
+
+ALONE = "alone"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is ranked.
+
+    Attributes:
+        supernets: run folders.
+        archs: arch files, or folders of them; empty to draw some.
+        count: how many are drawn.
+        band: FLOPs that they lie around; ``None`` for the whole space.
+        within: how far from ``band``, as a share of it.
+        repeats: seeds that each is trained with, from the job's on.
+        alone: where the stand-alone trainings are; ``None`` for a folder in the job's.
+        train: whether missing ones are trained; else the finished ones are made do with.
+        finetune_epochs: that each arch's weights in the first supernet are trained on for, as a ranker of its own;
+            ``None`` for none.
+        learn_from: rankings of other archs; what is learnt from the trainings there is a ranker of its own.
+    """
+
+    supernets: Sequence[Path]
+    archs: Sequence[Path] = ()
+    count: int = 20
+    band: str | None = None
+    within: float = 0.05
+    repeats: int = 2
+    alone: Path | None = None
+    train: bool = True
+    finetune_epochs: int | None = None
+    learn_from: Sequence[Path] = ()
+
+    def folder(self, job: Job) -> Path:
+        """Where the stand-alone trainings are."""
+        return self.alone or job.out / ALONE
+
+
+def announce_ranking(
+    job: Job,
+    asked: Asked,
+    space: Space,
+    source: Source,
+    images: SearchData,
+    trainings: Sequence[Training],
+    ways: Inheriting | None,
+    lessons: Lessons | None,
+) -> None:
+    """Prints it before the trainings begin; ``trainings`` are all that are wanted, finished or not."""
+    held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
+    finished, data = sum(each.finished for each in trainings), job.experiment.data
+    unsure = [run for run in asked.supernets if not never_trained_on(run, source, data, supernet=True)]
+    doubt = f"it is not known that {', '.join(map(shown, unsure))} never saw the held-out identities"
+    announce(
+        f"ranking archs in {shown(job.out)}",
+        [
+            ("note", source.notice),
+            ("note", doubt if unsure else None),
+            ("data", f"{source.dataset.name}: {describe_images(images.train)}; held-out identities: {held}"),
+            ("", "stand-alone trainings leave the held-out identities out too (data.retrain_on_holdout=false)"),
+            ("network", describe(space)),
+            ("supernets", ", ".join(map(shown, asked.supernets))),
+            *recipe_lines(job.experiment.retrain),
+            ("trainings", f"{len(trainings)}, {finished} of them finished, in {shown(asked.folder(job))}"),
+            ("inherited", ways and f"{shown(ways.supernet)}, trained on for {ways.epochs} epochs"),
+            ("lessons", lessons and f"{lessons.archs} archs of {', '.join(map(shown, lessons.files))}"),
+            ("device", describe_device(job.device)),
+        ],
+    )

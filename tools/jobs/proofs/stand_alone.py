@@ -1,0 +1,140 @@
+"""Stand-alone trainings of several archs by several seeds: which are there, which are missing, how they score."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from evaluation.features.extraction import evaluate_network
+from evaluation.result_row import RESULT, read_result
+from reid.config import build_config, config_to_dict
+from reid.engine.recipe import Recipe
+from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.errors import UserError
+from reid.files import expecting, read_mapping
+from search.ranking.analysis import Alone
+from supernet.arch import Arch
+from supernet.catalog import Backbone, spec_from_dict
+from supernet.checkpoint import load_network
+from tools.jobs.data import SearchData
+from tools.jobs.experiment import DataConfig
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
+from tools.jobs.training.retrain import Retraining, retrain
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network to be trained alone with one seed.
+
+    Attributes:
+        name: the arch's, unique among those that are trained.
+        arch: at the input size that it is trained at; or a backbone that is none.
+        file: arch file that ``retrain`` reads.
+        seed: of the training.
+        run: its folder, ``<name>-s<seed>``.
+    """
+
+    name: str
+    arch: Arch | Backbone
+    file: Path
+    seed: int
+    run: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has its weights and its score."""
+        return (self.run / RESULT).is_file() and (self.run / WEIGHTS).is_file()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to go on with."""
+        return (self.run / CONFIG).is_file() and not self.finished
+
+
+def on_training_identities(job: Job) -> Job:
+    """The job with the held-out identities left out of stand-alone trainings too, so that these can be scored there."""
+    data = dataclasses.replace(job.experiment.data, retrain_on_holdout=False)
+    return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, data=data))
+
+
+def check_trainings(trainings: Sequence[Training], job: Job, dataset: str) -> None:
+    """Raises UserError where a finished run is of another arch, seed, recipe or data than the job would train now.
+
+    How often a training was scored on its way is no part of the recipe here: it changes no weight.
+    """
+    experiment = job.experiment
+    for training in trainings:
+        if not training.finished:
+            continue
+        now = _decides(training.arch, training.seed, dataset, None, experiment.data, experiment.retrain)
+        then = _saved(training.run)
+        wrong = next((key for key, value in now.items() if then[key] != value), None)
+        if wrong is not None:
+            raise UserError(
+                f"{shown(training.run)} was trained otherwise than it would be now: {wrong} differs; give the config "
+                "and --set options that it was trained with, or another folder with --alone"
+            )
+
+
+def _decides(
+    network: object, seed: int, dataset: str, weights: str | None, data: DataConfig, recipe: Recipe
+) -> dict[str, object]:
+    """All that decides which weights a training ends with, by the names that a user knows."""
+    recipe = dataclasses.replace(recipe, evaluate_every=0)
+    named = {"network": network, "seed": seed, "dataset": dataset, "weights": weights}
+    for part, config in (("data", data), ("recipe", recipe)):
+        named |= {f"{part}.{key}": value for key, value in config_to_dict(config).items()}
+    return named
+
+
+def _saved(run: Path) -> dict[str, object]:
+    """``_decides`` of a run at hand; a setting that came up later has its default."""
+    file = run / CONFIG
+    cure = "is it of a stand-alone training? restore it, or give another folder with --alone"
+    saved = read_mapping(file, cure)
+    with expecting(file, cure):
+        data, recipe = (
+            build_config(kind, saved[part], f"{file}: {part}")
+            for kind, part in ((DataConfig, "data"), (Recipe, "recipe"))
+        )
+        network = spec_from_dict(saved["network"]).backbone
+        return _decides(network, saved["seed"], saved["dataset"], saved["weights"], data, recipe)
+
+
+def check_resumed(trainings: Sequence[Training], job: Job) -> None:
+    """Raises UserError where a training was interrupted and ``job.resume`` is not set."""
+    begun = next((training for training in trainings if training.begun), None)
+    if begun is not None and not job.resume:
+        raise UserError(f"{shown(begun.run)} holds an unfinished run; go on with --resume")
+
+
+def train_missing(trainings: Sequence[Training], job: Job) -> None:
+    """Trains what is not finished, in order; an interrupted training goes on."""
+    missing = [training for training in trainings if not training.finished]
+    for number, training in enumerate(missing, start=1):
+        print(f"stand-alone training {number} of {len(missing)}: {training.name}, seed {training.seed}")
+        own = dataclasses.replace(job, out=training.run, seed=training.seed, resume=training.begun)
+        retrain(own, Retraining(str(training.file), training.run / "none"))
+
+
+def score_alone(trainings: Sequence[Training], images: SearchData, job: Job) -> dict[str, tuple[Alone, ...]]:
+    """The scores of every finished training by the arch's name, in the order of ``trainings``.
+
+    The test set's score is the one that the training ended with; on the held-out identities its last weights are scored
+    here, whether or not it looked at them itself.
+    """
+    scores: dict[str, tuple[Alone, ...]] = {}
+    finished = [training for training in trainings if training.finished]
+    for training in tqdm(finished, desc="stand-alone", unit="run"):
+        network, spec = load_network(training.run / WEIGHTS, job.device)
+        held = evaluate_network(
+            network, images.query, images.gallery, spec.input_size, job.device, job.experiment.search.eval_batch_size
+        )
+        own = Alone(training.seed, read_result(training.run).mAP, held.mAP, shown(training.run))
+        scores[training.name] = (*scores.get(training.name, ()), own)
+    return scores

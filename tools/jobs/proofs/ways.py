@@ -1,0 +1,139 @@
+"""Ways to an arch's weights: the supernet's as they are, and the supernet's trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.protocols import Protocol
+from evaluation.result_row import REMAKE_SCORE, RESULT
+from reid.config import config_to_dict
+from reid.engine.run_folder import CONFIG
+from reid.engine.scaling import at_epochs
+from reid.errors import UserError
+from reid.files import expecting, read_mapping
+from supernet.catalog import spec_from_dict
+from supernet.checkpoint import SUPERNET
+from tools.jobs.evaluate.job import Request, evaluate
+from tools.jobs.evaluate.result import SCORE
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
+from tools.jobs.proofs.contenders import Contender
+from tools.jobs.proofs.stand_alone import Training
+from tools.jobs.provenance import sha256
+from tools.jobs.saved_config import read_saved
+from tools.jobs.training.inherit import PREFIX
+from tools.jobs.training.retrain import Retraining, retrain
+
+SHARE = 4
+"""Inherited weights are trained on for the recipe's epochs divided by this, unless told."""
+
+
+@dataclass(frozen=True)
+class Inheriting:
+    """Runs that begin with a supernet's weights.
+
+    Attributes:
+        supernet: its run folder.
+        epochs: that inherited weights are trained on for.
+        scored: for each arch the folder that they are scored in as they are.
+        trainings: those that go on from them, of all archs and seeds.
+    """
+
+    supernet: Path
+    epochs: int
+    scored: dict[str, Path]
+    trainings: tuple[Training, ...]
+
+    def runs(self, name: str) -> list[Training]:
+        """Those of the arch called ``name``, by seed."""
+        return [training for training in self.trainings if training.name == _tuned(name, self.epochs)]
+
+    def taken(self, name: str) -> bool:
+        """Whether all that the arch called ``name`` has of them is scored and trained."""
+        return (self.scored[name] / RESULT).is_file() and all(training.finished for training in self.runs(name))
+
+
+def _tuned(name: str, epochs: int) -> str:
+    return f"{name}-inherited-{epochs}ep"
+
+
+def plan_ways(
+    archs: Sequence[Contender], supernet: Path, epochs: int | None, seeds: Sequence[int], folder: Path, job: Job
+) -> Inheriting:
+    """The runs below ``folder``, with the epochs that ``None`` stands for.
+
+    Raises:
+        UserError: ``epochs`` is no number of epochs.
+    """
+    if epochs is not None and epochs < 1:
+        raise UserError(f"--finetune-epochs {epochs}: must be at least 1")
+    epochs = epochs or max(1, round(job.experiment.retrain.epochs / SHARE))
+    scored = {each.name: folder / f"{each.name}-inherited" for each in archs}
+    named = {each.name: _tuned(each.name, epochs) for each in archs}
+    trainings = tuple(
+        Training(named[each.name], each.backbone, each.file, seed, folder / f"{named[each.name]}-s{seed}")
+        for seed in seeds
+        for each in archs
+    )
+    return Inheriting(supernet, epochs, scored, trainings)
+
+
+def check_ways(ways: Inheriting, job: Job, dataset: str) -> None:
+    """Raises UserError where a run at hand began with another supernet's weights, or was trained otherwise."""
+    digest, job = sha256(ways.supernet / SUPERNET), _tuning(job, ways.epochs)
+    for run in ways.scored.values():
+        if not (run / RESULT).is_file():
+            continue
+        with expecting(run / SCORE, REMAKE_SCORE):
+            scored = read_mapping(run / SCORE, REMAKE_SCORE)["about"].get("weights_sha256")
+        if scored != digest:
+            raise UserError(f"{shown(run)} scored another supernet's weights; give another folder with --alone")
+    for training in ways.trainings:
+        if training.begun or training.finished:
+            _check_tuned(training, job, dataset, digest)
+
+
+def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> None:
+    saved, experiment = read_saved(training.run / CONFIG), job.experiment
+    then = {key: saved.get(key) for key in ("supernet_sha256", "dataset", "seed", "data", "recipe")}
+    now = {
+        "supernet_sha256": digest,
+        "dataset": dataset,
+        "seed": training.seed,
+        "data": config_to_dict(experiment.data),
+        "recipe": config_to_dict(experiment.retrain),
+    }
+    for one in (then, now):  # how often it was scored on its way changes no weight
+        one["recipe"] = {**(one["recipe"] or {}), "evaluate_every": 0}
+    wrong = next((key for key, value in now.items() if then[key] != value), None)
+    if wrong is None and spec_from_dict(saved["network"]).backbone != training.arch:
+        wrong = "network"
+    if wrong is not None:
+        raise UserError(
+            f"{shown(training.run)} was trained otherwise than it would be now: {wrong} differs; give the config, "
+            "--set options and supernet that it was trained with, or another folder with --alone"
+        )
+
+
+def take_ways(ways: Inheriting, archs: Sequence[Contender], job: Job) -> None:
+    """Scores and trains what is not there yet; an interrupted training goes on."""
+    unscored = Request(protocol=Protocol(verification=False), calibrate="none")
+    for contender in archs:
+        run = ways.scored[contender.name]
+        if not (run / RESULT).is_file():
+            own = dataclasses.replace(job, out=run, resume=True)  # it may have been ended between score and result
+            evaluate(own, ways.supernet / SUPERNET, str(contender.file), run / "none", unscored)
+    missing = [training for training in ways.trainings if not training.finished]
+    job = _tuning(job, ways.epochs)
+    for number, training in enumerate(missing, start=1):
+        print(f"training on inherited weights {number} of {len(missing)}: {training.name}, seed {training.seed}")
+        own = dataclasses.replace(job, out=training.run, seed=training.seed, resume=training.begun)
+        retrain(own, Retraining(str(training.file), training.run / "none", f"{PREFIX}{ways.supernet}", "inherited"))
+
+
+def _tuning(job: Job, epochs: int) -> Job:
+    recipe = at_epochs(job.experiment.retrain, epochs)
+    return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=recipe))

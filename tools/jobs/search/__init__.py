@@ -1,0 +1,1 @@
+"""The jobs of ``tools/search.py``: a search, its words and its page, its finalists, its explanation."""

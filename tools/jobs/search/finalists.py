@@ -1,0 +1,65 @@
+"""Training of a search's finalists; the test set is not read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from evaluation.features.extraction import evaluate_network
+from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.engine.scaling import at_epochs
+from reid.errors import UserError
+from search.history import Candidate
+from supernet.checkpoint import load_network
+from supernet.files import NamedArch, save_arch
+from tools.jobs.data import SearchData
+from tools.jobs.job import Job
+from tools.jobs.proofs.stand_alone import on_training_identities
+from tools.jobs.training.inherit import PREFIX
+from tools.jobs.training.retrain import Retraining, retrain
+
+FOLDER = "finalists"
+
+
+def check_finalists(job: Job, processes: int) -> None:
+    """Raises UserError where finalists are asked for and cannot be trained."""
+    count = job.experiment.search.finalists.count
+    if count and processes > 1:
+        raise UserError(
+            f"search.finalists.count={count}: finalists are trained by one process; search with --finalists 0 under "
+            "torchrun, then give the same command without torchrun, with --resume and --finalists"
+        )
+
+
+def train_finalists(job: Job, supernet_run: Path, images: SearchData) -> Callable[[Sequence[Candidate]], list[float]]:
+    """What trains candidates for ``search.finalists`` and scores them on the held-out identities of ``images``.
+
+    Each is trained by the shortened recipe on the identities that the supernet was trained on, with the job's seed, in
+    ``finalists/T<trial>-<start>-<epochs>ep``; one that is finished there is kept, one that was interrupted goes on.
+    """
+    config = job.experiment.search.finalists
+    recipe = at_epochs(job.experiment.retrain, config.epochs)
+    training = on_training_identities(job)
+    training = dataclasses.replace(training, experiment=dataclasses.replace(training.experiment, retrain=recipe))
+    weights = f"{PREFIX}{supernet_run}" if config.start == "inherited" else None
+
+    def train(candidates: Sequence[Candidate]) -> list[float]:
+        return [_score(job, images, run(number, len(candidates), each)) for number, each in enumerate(candidates, 1)]
+
+    def run(number: int, count: int, candidate: Candidate) -> Path:
+        name = f"T{candidate.trial}"
+        out = job.out / FOLDER / f"{name}-{config.start}-{config.epochs}ep"
+        print(f"finalist {number} of {count}: trial {candidate.trial}, {config.start}, {config.epochs} epochs")
+        file = save_arch(out.parent / "archs" / f"{name}.yaml", NamedArch(name, candidate.arch, {}))
+        # A finished one is gone through again, which trains nothing: so other settings than it had are noticed.
+        own = dataclasses.replace(training, out=out, resume=(out / CONFIG).is_file())
+        return retrain(own, Retraining(str(file), out / "none", weights, test=False))
+
+    return train
+
+
+def _score(job: Job, images: SearchData, run: Path) -> float:
+    network, spec = load_network(run / WEIGHTS, job.device)
+    size = job.experiment.search.eval_batch_size
+    return evaluate_network(network, images.query, images.gallery, spec.input_size, job.device, size).mAP

@@ -1,0 +1,154 @@
+"""The job of ``tools/search.py``."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from reid.engine.distributed import Processes, from_environment, process_group
+from search.cost import CostTable
+from search.evaluator import SupernetEvaluator
+from search.latency import (
+    LatencyTable,
+    Target,
+    describe_error,
+    measure_archs,
+    open_table,
+    prediction_error,
+)
+from search.learned import LearnedEvaluator
+from search.outcome import SUMMARY, SearchResult
+from search.run import run_search
+from search.settings import check_strategy
+from search.workers import Team
+from supernet.arch import Arch
+from supernet.checkpoint import SUPERNET
+from supernet.files import load_space
+from supernet.space import Space
+from tools.jobs.data import SearchData, Source, open_source, search_data
+from tools.jobs.job import Job
+from tools.jobs.latency.job import latency_folder
+from tools.jobs.opening import announce
+from tools.jobs.ownership import alone_in, check_owner
+from tools.jobs.paths import shown
+from tools.jobs.proofs.learning import learn_from, ranking_file
+from tools.jobs.provenance import commit, sha256
+from tools.jobs.search.finalists import check_finalists, train_finalists
+from tools.jobs.search.options import check_limits
+from tools.jobs.search.report import write_search_report
+from tools.jobs.search.words import announce_search
+from tools.jobs.supernet_scores import open_supernet
+
+
+def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
+    """Searches the supernet in ``supernet_run``; ``None`` in all but the first of several processes (``torchrun``).
+
+    Raises:
+        UserError: the strategy does not go together with the config, there is no supernet, it is of another space than
+            the config's, or the limits cannot be met in the space, or the folder holds another tool's run.
+    """
+    check_owner(job.out, own=SUMMARY)
+    check_strategy(strategy, job.experiment.search)
+    processes = from_environment(job.device)
+    check_finalists(job, processes.world_size)
+    job = dataclasses.replace(job, device=processes.device)
+    # What is sent are archs and scores: gloo between CPUs, wherever the networks run.
+    with process_group(dataclasses.replace(processes, device=torch.device("cpu"))):
+        return _search(job, supernet_run, strategy, processes)
+
+
+def _search(job: Job, supernet_run: Path, strategy: str, processes: Processes) -> SearchResult | None:
+    team = Team(processes)
+    if not processes.is_main:
+        team.serve(lambda: _open(job, supernet_run)[-1])
+        return None
+    try:
+        return _lead(job, supernet_run, strategy, team)
+    finally:
+        team.dismiss()
+
+
+def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResult:
+    config = job.experiment.search
+    costs = CostTable()
+    space = load_space(job.experiment.space).at(job.experiment.input_size)
+    limits = check_limits(space, config, costs, job.experiment.space)
+    source, images, evaluator = _open(job, supernet_run)
+    weights = supernet_run / SUPERNET
+    announce_search(job, space, limits, strategy, source, images, weights, team, evaluator)
+    latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None
+    origin = {
+        "supernet": shown(weights),
+        "supernet_sha256": sha256(weights),
+        "dataset": source.dataset.name,
+        "input_size": list(space.input_size),
+        "commit": commit(),
+        **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
+        **({"latency_machine": latency.device.words} if latency and latency.device else {}),
+        **(
+            {"learnt_from_sha256": [sha256(ranking_file(each)) for each in config.learn_from]}
+            if config.learn_from
+            else {}
+        ),
+    }
+    judge = train_finalists(job, supernet_run, images) if config.finalists.count else None
+    with alone_in(job.out):
+        result = run_search(
+            space,
+            evaluator,
+            limits,
+            config,
+            strategy,
+            job.out,
+            job.seed,
+            job.resume,
+            origin=origin,
+            table=costs,
+            latency=latency and latency.latency,
+            measure=_measure(latency.target) if latency and not latency.device else None,
+            team=team,
+            judge=judge,
+        )
+    if latency and latency.device:
+        print(f"note: the found archs' latencies are predicted, not measured: {latency.name} is another machine")
+    write_search_report(job, result, strategy)
+    return result
+
+
+def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEvaluator | LearnedEvaluator]:
+    """What a process needs to evaluate candidates."""
+    experiment = job.experiment
+    space = load_space(experiment.space).at(experiment.input_size)
+    supernet = open_supernet(supernet_run, space, job.device)
+    source = open_source(experiment.data, job.data, space.input_size)
+    images = search_data(source, experiment.data)
+    evaluator = SupernetEvaluator(
+        supernet, images.train, images.query, images.gallery, job.device, experiment.search, job.seed
+    )
+    if not experiment.search.learn_from:
+        return source, images, evaluator
+    files = [ranking_file(place) for place in experiment.search.learn_from]
+    predictor = learn_from(files, space, source.dataset.name, sha256(supernet_run / SUPERNET))
+    size, costs = experiment.search.cost_input_size, CostTable()
+    return source, images, LearnedEvaluator(predictor, lambda arch: costs.flops(arch.at(size)), evaluator)
+
+
+def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
+    """The table of the config's target, from the cache, or measured now where the target is of this machine; says how
+    far it is off."""
+    table = open_table(space, job.experiment.search.target, latency_folder(), costs=costs)
+    off = describe_error(prediction_error(table, space, costs=costs))
+    machine = table.device and f"{table.device.words} (another one: nothing is measured here)"
+    lines = [("note", table.note or None), ("machine", machine), ("table", f"{shown(table.path)}: {off}")]
+    announce(f"latency on {table.name}", lines)
+    return table
+
+
+def _measure(target: Target) -> Callable[[Sequence[Arch]], list[float]]:
+    """Whole networks on ``target``: the least of the rounds, which is what the table predicts."""
+    measured = functools.partial(measure_archs, target=target, progress=True)
+    return lambda archs: [timing.least_ms for timing in measured(archs)]

@@ -1,0 +1,68 @@
+"""What a search is asked for in place of what its config says, and whether its limits can be met."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from reid.config import build_config, config_to_dict
+from search.config import SearchConfig, limits_of, parse_time
+from search.cost import CostTable
+from search.latency import check_target
+from search.limits import Limits
+from search.region import make_region
+from supernet.space import Space
+from tools.jobs.experiment import Experiment
+from tools.jobs.job import Job
+from tools.jobs.latency.job import latency_folder
+
+LIMITS = ("flops", "latency", "parameters")
+
+Option = str | int | float | Sequence[str] | None
+
+
+def with_options(job: Job, **given: Option) -> Job:
+    """The job whose experiment is ``searched_by`` these options."""
+    return dataclasses.replace(job, experiment=searched_by(job.experiment, **given))
+
+
+def searched_by(experiment: Experiment, **given: Option) -> Experiment:
+    """The experiment with a search's options (``None`` where one was not given) in place of the config's.
+
+    Limits that are given stand in place of all of the config's limits, ``time`` alone in place of its trials too;
+    ``finalists`` is their number.
+
+    Raises:
+        UserError: they do not fit together or with the config.
+    """
+    options = {name: value for name, value in given.items() if value is not None}
+    if not options:
+        return experiment
+    values = config_to_dict(experiment.search)
+    if any(name in options for name in LIMITS):
+        values |= dict.fromkeys(LIMITS)
+    if "time" in options:
+        values["trials"] = None
+    if "finalists" in options:
+        options["finalists"] = {**values["finalists"], "count": options["finalists"]}
+    config = build_config(SearchConfig, {**values, **options}, "search options")
+    return dataclasses.replace(experiment, search=config)
+
+
+def check_limits(
+    space: Space, config: SearchConfig, table: CostTable | None = None, called: str | None = None
+) -> Limits:
+    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``, or where
+    there is no such target.
+
+    A limit on latency is not judged here: that takes a measurement. ``called`` is what ``--space`` takes for the space.
+    """
+    limits = limits_of(config)
+    if config.time is not None:
+        parse_time(config.time)
+    if config.target is not None:
+        check_target(space.at(config.cost_input_size), config.target, latency_folder(), called)
+    if limits.flops is not None or limits.parameters is not None:
+        known = Limits(flops=limits.flops, parameters=limits.parameters)
+        make_region(space, known, config.min_flops_fraction, config.cost_input_size, table)
+    return limits

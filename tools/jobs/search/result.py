@@ -1,0 +1,92 @@
+"""What ``tools/search.py`` says of a finished search, and arch files of further candidates of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from reid.errors import UserError
+from reid.files import expecting
+from search.front import words_of
+from search.history import Candidate, read_candidates
+from search.limits import Limits, format_value
+from search.outcome import LOG, SUMMARY, SearchResult, describe, limit_name, write_arch
+from search.summary import CURE, chosen_files, read_summary
+from tools.jobs.paths import shown
+
+
+def print_result(
+    result: SearchResult, strategy: str, following: Callable[[str], str], what: str = "held-out mAP"
+) -> None:
+    """Prints notes, the search's speed, with ``pareto`` the front, finalists where some were trained, and the chosen
+    archs; with a target their predicted and measured latencies beside each other.
+
+    Args:
+        following: the command that retrains an arch, by its name.
+        what: the candidates' scores are.
+    """
+    for note in result.notes:
+        print(f"note: {note}")
+    if result.speed.candidates:
+        count, seconds = result.speed.candidates, result.speed.seconds
+        print(f"speed: {count} candidates in {seconds:.1f} s, {result.speed.per_second:.3g} candidates/s")
+    if result.predictor:
+        quality = f"rank correlation {result.predictor['spearman']:.2f} with scores it had not seen"
+        print(f"predictor: {quality} (Spearman; Kendall {result.predictor['kendall']:.2f})")
+    if strategy == "pareto":
+        over = f" over score, {words_of(result.costs)}" if len(result.costs) > 1 else ""
+        print(f"front of {len(result.front)}{over}:")
+        for candidate in result.front:
+            costs = _costs(candidate, result.costs)
+            print(f"  trial {candidate.trial:<6} {costs}, {what} {100 * candidate.score:.1f} %")
+    if result.finalists:
+        print("finalists, by their held-out mAP after their own training:")
+        for each in result.finalists:
+            line = f"  trial {each.candidate.trial:<6} {_costs(each.candidate)}, {100 * each.trained:.1f} %"
+            print(f"{line} (before: {what} {100 * each.candidate.score:.1f} %)")
+    measured = result.measured_ms or [None] * len(result.best)
+    for index, (path, candidate, ms) in enumerate(zip(result.archs, result.best, measured, strict=True)):
+        timed = "" if ms is None else f" (measured {format_value('latency_ms', ms)})"
+        trained = f", {100 * result.finalists[index].trained:.1f} % trained" if result.finalists else ""
+        costs = _costs(candidate, result.costs)
+        print(f"{path.stem}: {costs}{timed}, {what} {100 * candidate.score:.1f} %{trained}, {shown(path)}")
+    more = f"; any candidate as a file: python tools/search.py --out {shown(result.out)} --write TRIAL"
+    print(f"front: {result.out}/front.json{more if strategy == 'pareto' else ''}")
+    print(f"next: {following(result.archs[0].stem)}")
+
+
+def _costs(candidate: Candidate, costs: Sequence[str] = ()) -> str:
+    """FLOPs, parameters where they are among ``costs``, and latency where it is known."""
+    words = f"{candidate.flops / 1e6:.1f}M FLOPs"
+    words += f", {candidate.parameters / 1e6:.3f}M parameters" if "parameters" in costs else ""
+    return words if candidate.latency_ms is None else f"{words}, {format_value('latency_ms', candidate.latency_ms)}"
+
+
+def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
+    """Writes candidates of the finished search in ``out`` as ``archs/<prefix>-<limit>-T<trial>.yaml``.
+
+    Raises:
+        UserError: there is no finished search, or no candidate of that number that got a score.
+    """
+    if not (out / SUMMARY).is_file():
+        raise UserError(f"{out} holds no search: give the --out of a finished one")
+    summary = read_summary(out)
+    if not summary.get("finished"):
+        raise UserError(f"the search in {out} is not finished: go on with --resume")
+    best = chosen_files(out)[0]
+    with expecting(out / SUMMARY, CURE):
+        settings, origin = summary["settings"], dict(summary["run_origin"])
+        limits = Limits(**{name: settings.get(f"limit_{name}") for name in ("flops", "latency_ms", "parameters")})
+        prefix = best.stem.removesuffix(f"-{limit_name(limits)}-A")
+        settings["space"]["name"]  # which arch files are written with
+    scored = {each.trial: each for each in read_candidates(out / LOG) if each.score is not None}
+    missing = [trial for trial in trials if trial not in scored]
+    if missing:
+        raise UserError(f"--write {missing[0]}: the search in {out} has no candidate of that number with a score")
+    paths = []
+    for trial in trials:
+        name = f"{prefix}-{limit_name(limits)}-T{trial}"
+        candidate = scored[trial]
+        paths.append(write_arch(out, name, candidate.arch, settings, describe(candidate), origin))
+        print(f"{name}: {_costs(candidate)}, held-out mAP {100 * candidate.score:.1f} %, {shown(paths[-1])}")
+    return paths

@@ -1,0 +1,91 @@
+"""What ``tools/search.py`` says before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evaluation.report.history import read_diagnoses
+from reid.engine.device import describe_device
+from reid.engine.doctor import Severity
+from search.config import FinalistsConfig, SearchConfig
+from search.evaluator import SupernetEvaluator
+from search.front import cost_fields, words_of
+from search.learned import LearnedEvaluator
+from search.limits import Limits
+from search.limits import describe as describe_limits
+from search.predictor.alone import AlonePredictor
+from search.ranking.statistics import bootstrap, kendall_tau
+from search.workers import Team
+from supernet.space import Space, describe
+from tools.jobs.data import SearchData, Source
+from tools.jobs.data import describe as describe_images
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.paths import shown
+
+
+def announce_search(
+    job: Job,
+    space: Space,
+    limits: Limits,
+    strategy: str,
+    source: Source,
+    images: SearchData,
+    weights: Path,
+    team: Team,
+    evaluator: SupernetEvaluator | LearnedEvaluator,
+) -> None:
+    """Prints what the search is of, within which limits, how its candidates are scored, and what the doctor says of the
+    supernet."""
+    config = job.experiment.search
+    held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
+    height, width = config.cost_input_size or space.input_size
+    budget = [f"{config.trials} candidates"] if config.trials else []
+    budget += [f"{config.time} of evaluations"] if config.time else []
+    shared = f" by {team.size} processes" if team.size > 1 else ""
+    idle = f"; more processes than candidates of a generation ({config.generation})" * (team.size > config.generation)
+    announce(
+        f"searching in {shown(job.out)}",
+        [
+            ("note", source.notice),
+            ("data", f"{source.dataset.name}, held-out identities: {held}"),
+            ("network", f"{describe(space)}; supernet {shown(weights)}"),
+            *(("warning", f"the supernet's training: {words}") for words in troubles(weights.parent)),
+            ("limits", f"{describe_limits(limits)} at {height}x{width}"),
+            ("search", f"{strategy} by NNI{_front(config)}, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
+            ("scores", _learnt(evaluator.predictor) if isinstance(evaluator, LearnedEvaluator) else None),
+            ("finalists", _finalists(config.finalists)),
+            ("device", describe_device(job.device)),
+        ],
+    )
+
+
+def troubles(run: Path) -> list[str]:
+    """What the doctor found in the training in ``run`` that lasted to its end, but for notes; nothing where it was not
+    asked."""
+    found = read_diagnoses(run) or ()
+    lasting = [each for each in found if not each.gone and each.severity > Severity.NOTE]
+    return [f"{each.trouble}: {each.evidence}; try: {each.cure}" for each in lasting]
+
+
+def _learnt(predictor: AlonePredictor) -> str:
+    features = ["their choices"]
+    features += ["FLOPs"] if predictor.flops_weight else []
+    features += ["the supernet's score"] if predictor.takes_supernet else []
+    tau = bootstrap(kendall_tau, predictor.left_out, predictor.scores)
+    order = "no tau" if tau is None else f"tau {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
+    learnt = f"learnt from {len(predictor.scores)} archs that were trained alone, by {', '.join(features)}"
+    return f"{learnt}; {order} with the score of each when the others are learnt from"
+
+
+def _front(config: SearchConfig) -> str:
+    if config.front is None:
+        return ""
+    return f" over score, {words_of(cost_fields(config.front, config.target is not None))}"
+
+
+def _finalists(config: FinalistsConfig) -> str | None:
+    if not config.count:
+        return None
+    weights = "the supernet's weights" if config.start == "inherited" else "fresh weights"
+    return f"{config.count} of the best are trained on their own, {config.epochs} epochs from {weights}"

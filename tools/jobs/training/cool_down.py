@@ -1,0 +1,119 @@
+"""Ends a training before its time: goes on from an interrupted run's checkpoint while the rate falls to its end.
+
+A rate that falls makes most of what a training's last epochs bring, wherever it begins to fall (Hägele et al. 2024,
+"Scaling laws and compute-optimal training beyond fixed training durations"). So what was interrupted, on a machine that
+is there no more say, need not be lost. The run itself is left as it is and can still go on to its own end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reid.config import config_to_dict
+from reid.engine.checkpoint import load_state
+from reid.engine.guard import STATE
+from reid.engine.recipe import Recipe
+from reid.engine.rollback import ROLLBACKS
+from reid.engine.run_folder import CONFIG, first_difference, read_metrics
+from reid.errors import UserError
+from reid.files import write_atomic, write_text
+from tools.jobs.recipe_words import NO_MATTER
+from tools.jobs.saved_config import read_saved
+
+SAME = ("seed", "dataset", "input_size", "data", "recipe", "network", "weights")
+"""What the two trainings must have in common."""
+
+HOW = (*NO_MATTER, "precision")
+"""Of the recipe, what may differ: the machine that ends a training need not be the one that began it."""
+
+
+@dataclass(frozen=True)
+class CoolDown:
+    """What is ended.
+
+    Attributes:
+        run: folder of the interrupted training.
+        epochs: over which the rate falls, after those that the run has done.
+    """
+
+    run: Path
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An interrupted training: the recipe that ends it, and how far it has come.
+
+    Attributes:
+        done, planned: epochs done, and those it was to have.
+    """
+
+    recipe: Recipe
+    done: int
+    planned: int
+
+    @property
+    def words(self) -> str:
+        """What a reader of a table must know."""
+        left = self.recipe.epochs - self.done
+        return f"cooled down over {left} epoch{'s' if left > 1 else ''} after {self.done} of {self.planned}"
+
+
+def begun(what: CoolDown, recipe: Recipe) -> Begun:
+    """``recipe``, the one that the run was begun with but for how steps are computed, ended early.
+
+    Raises:
+        UserError: the folder holds no interrupted training, or one that has not done an epoch or has done all.
+    """
+    if not (what.run / CONFIG).exists():
+        raise UserError(f"--cool-down {what.run}: no run is there; give the folder of a training")
+    if not (what.run / STATE).exists():
+        raise UserError(f"--cool-down {what.run}: the run has no {STATE}; it has not done an epoch that was kept")
+    done = load_state(what.run / STATE).get("epoch", 0)
+    if done >= recipe.epochs:
+        raise UserError(
+            f"--cool-down {what.run}: it has done {done} epochs, all of this recipe's {recipe.epochs}; give --epochs "
+            "as it was begun with"
+        )
+    schedule = dataclasses.replace(recipe.schedule, planned=recipe.epochs, cool_down=what.epochs)
+    return Begun(dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule), done, recipe.epochs)
+
+
+def check_same(what: CoolDown, config: dict[str, Any], recipe: Recipe) -> None:
+    """Raises UserError where the run is of other data, another network, seed or recipe.
+
+    Args:
+        config: of the training that ends it.
+        recipe: the one that is ended early.
+    """
+    wanted = yaml.safe_load(yaml.safe_dump({**config, "recipe": config_to_dict(recipe)}))
+    difference = first_difference(*map(_compared, (read_saved(what.run / CONFIG), wanted)))
+    if difference:
+        raise UserError(
+            f"--cool-down {what.run}: it was begun with another configuration ({difference}); give the same options"
+        )
+
+
+def _compared(config: dict[str, Any]) -> dict[str, Any]:
+    recipe = config.get("recipe") or {}
+    kept = {name: config.get(name) for name in SAME}
+    return kept | {"recipe": {name: value for name, value in recipe.items() if name not in HOW}}
+
+
+def take_over(what: CoolDown, done: int, out: Path) -> None:
+    """Puts the run's checkpoint and records into ``out``, whose training then goes on from them; once."""
+    if (out / STATE).exists():
+        return
+    records = [record for record in read_metrics(what.run) if record.get("epoch", 0) <= done]
+    write_text(out / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    if (what.run / ROLLBACKS).exists():
+        write_atomic(out / ROLLBACKS, lambda temporary: shutil.copyfile(what.run / ROLLBACKS, temporary))
+    # Last: with it the training has begun.
+    write_atomic(out / STATE, lambda temporary: shutil.copyfile(what.run / STATE, temporary))

@@ -1,0 +1,94 @@
+"""Training that starts from what a supernet has for an arch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reid.data.records import ImageSet
+from reid.engine.bn_calibration import calibrate
+from reid.errors import UserError
+from reid.models.network import ReidNetwork
+from search.evaluator import calibration_batches
+from supernet.arch import Arch
+from supernet.catalog import NetworkSpec
+from supernet.checkpoint import SUPERNET
+from supernet.files import load_space
+from supernet.genome import encode
+from supernet.supernet import Supernet
+from tools.jobs.data import Source, search_data
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
+from tools.jobs.provenance import sha256
+from tools.jobs.supernet_scores import open_supernet
+
+PREFIX = "supernet:"
+"""Before a supernet's run folder where weights' source is named in one word, as in a run's configuration."""
+
+
+@dataclass(frozen=True)
+class Inheritance:
+    """Weights of an arch that a supernet gives.
+
+    Attributes:
+        run: the supernet's run folder.
+        network: the arch cut out of it, BN calibrated.
+        sha256: of the supernet's weights.
+    """
+
+    run: Path
+    network: ReidNetwork
+    sha256: str
+
+    @property
+    def words(self) -> str:
+        """For tables: "inherited weights (runs/supernet)"."""
+        return f"inherited weights ({shown(self.run)})"
+
+
+def inherited_run(weights: str | None) -> Path | None:
+    """The supernet's run folder that ``weights`` names; ``None`` where they are from elsewhere."""
+    return Path(weights.removeprefix(PREFIX)) if weights and weights.startswith(PREFIX) else None
+
+
+def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritance:
+    """What the supernet in the folder ``run`` has for ``spec``'s arch.
+
+    BN is calibrated as for the row "inherited" (``tools.jobs.evaluate.job``) and for a search's scores, on the same
+    images: so the training's step 0 is the network of that row. Most recipes would do without, since BN's statistics
+    settle in some tens of steps, but not those that keep the backbone, with its BN, fixed at first.
+
+    Raises:
+        UserError: ``spec`` is no arch, there is no supernet, it is of another space than the config's, or the arch is
+            not in it.
+    """
+    if not isinstance(spec.backbone, Arch):
+        raise UserError(f"--inherit {run}: a supernet holds archs only, and {spec.name} is none; leave --inherit out")
+    supernet = open_supernet(run, load_space(job.experiment.space).at(job.experiment.input_size), job.device)
+    try:
+        encode(supernet.space, spec.backbone)
+    except UserError as error:
+        raise UserError(f"--inherit {run}: {error}; name one that is, or leave --inherit out") from None
+    network = cut_out(supernet, spec, search_data(source, job.experiment.data).train, job)
+    return Inheritance(run, network.cpu(), sha256(run / SUPERNET))
+
+
+def cut_out(supernet: Supernet, spec: NetworkSpec, images: ImageSet, job: Job) -> ReidNetwork:
+    """The stand-alone network of ``spec``'s arch, BN calibrated on ``images`` as a search does it."""
+    batches = calibration_batches(images, spec.input_size, job.device, job.experiment.search, job.seed)
+    return calibrate(supernet.extract(spec.backbone), batches)
+
+
+def start_from(network: ReidNetwork, inherited: Inheritance) -> str:
+    """Fills ``network``, in place, and says with what.
+
+    The backbone is filled whatever the head. The head is where its tensors are the supernet's, name by name and shape
+    by shape, as those of the default head are; any other head keeps its fresh weights.
+    """
+    network.backbone.load_state_dict(inherited.network.backbone.state_dict())
+    theirs, own = inherited.network.head.state_dict(), network.head.state_dict()
+    alike = {name: value.shape for name, value in theirs.items()} == {name: value.shape for name, value in own.items()}
+    if alike:
+        network.head.load_state_dict(theirs)
+    taken = "backbone and neck" if alike else "backbone (the recipe's head is another than the supernet's)"
+    return f"{taken} of {shown(inherited.run)}, BN calibrated; classifier fresh"

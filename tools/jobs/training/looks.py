@@ -1,0 +1,105 @@
+"""Looks at a network while it is trained: at held-out identities, never at test data, and by a caller's function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from evaluation.features.extraction import evaluate_network
+from reid.data.records import ImageSet
+from reid.engine.checkpoint import save_weights
+from reid.engine.tags import TAGS
+from reid.engine.trainer import Monitor
+from reid.errors import UserError, nearest
+from reid.models.network import ReidNetwork
+from supernet.catalog import NetworkSpec, for_inference, spec_to_dict
+from tools.jobs.data import Source, search_data
+from tools.jobs.job import Job
+
+BEST = "best.safetensors"
+
+HELD_OUT = ("holdout_mAP", "holdout_rank1")
+"""What the looks at held-out identities are called in the training's records."""
+
+
+@dataclass(frozen=True)
+class OwnEvaluation:
+    """A function of one's own that looks at the network every ``evaluate_every`` epochs.
+
+    Attributes:
+        evaluate: given the network in eval mode, on the training's device and with autograd off; gives numbers by name.
+            They stand in ``metrics.jsonl``, TensorBoard and the curves, beside those of held-out identities where
+            these are looked at. Names that the training's record has already are refused.
+        metric: the number that ``keep_best`` goes by; greater is better.
+    """
+
+    evaluate: Callable[[ReidNetwork], Mapping[str, float]]
+    metric: str
+
+
+def held_out(job: Job, source: Source, own: OwnEvaluation | None = None) -> tuple[ImageSet, ImageSet] | None:
+    """The held-out identities as query and gallery, where those are not trained on and looked at.
+
+    Raises:
+        UserError: the recipe goes by their score, and they are not held out or never looked at; it goes by what nobody
+            measures; or it never asks for ``own``.
+    """
+    recipe, data = job.experiment.retrain, job.experiment.data
+    if recipe.early_stopping is not None and own is None:
+        _check_measured(recipe.early_stopping.metric)
+    if own is not None and not recipe.evaluate_every:
+        raise UserError("retrain.evaluate_every is 0: your own evaluation would never be asked; set it above 0")
+    if data.retrain_on_holdout or not recipe.evaluate_every:
+        stops = recipe.early_stopping is not None and recipe.early_stopping.metric.startswith("holdout_")
+        keeps = recipe.keep_best and own is None
+        if keeps or stops:
+            raise UserError(
+                f"retrain.{'keep_best' if keeps else 'early_stopping'} goes by held-out identities; set "
+                "data.retrain_on_holdout=false and retrain.evaluate_every above 0"
+            )
+        return None
+    held = search_data(source, job.experiment.data)
+    return held.query, held.gallery
+
+
+def monitor_of(
+    job: Job, spec: NetworkSpec, held: tuple[ImageSet, ImageSet] | None, own: OwnEvaluation | None = None
+) -> Monitor | None:
+    """mAP and Rank-1 on ``held`` and the numbers of ``own``, where there are such; the best weights are kept as
+    ``BEST``, by ``own.metric`` or else by the mAP."""
+    if held is None and own is None:
+        return None
+
+    def evaluate(task: nn.Module) -> dict[str, float]:
+        seen = {}
+        if held is not None:
+            score = evaluate_network(task.network, *held, spec.input_size, job.device)
+            seen |= dict(zip(HELD_OUT, (score.mAP, score.rank1), strict=True))
+        return seen if own is None else _with(seen, own, task.network)
+
+    def keep(task: nn.Module) -> None:
+        network, kept = for_inference(task.network, spec)
+        save_weights(job.out / BEST, network, spec_to_dict(kept))
+
+    return Monitor(evaluate, own.metric if own is not None else HELD_OUT[0], keep)
+
+
+def _check_measured(metric: str) -> None:
+    """Before anything is trained: the loop would find out at its first look, which may be an hour away."""
+    if metric not in (*HELD_OUT, *TAGS) and not metric.startswith("loss_"):
+        known = nearest(metric, (*HELD_OUT, *TAGS)) or f"; known: {', '.join((*HELD_OUT, *TAGS))}"
+        raise UserError(f"retrain.early_stopping.metric '{metric}' is never measured{known}")
+
+
+@torch.no_grad()
+def _with(seen: dict[str, float], own: OwnEvaluation, network: ReidNetwork) -> dict[str, float]:
+    """``seen`` and the numbers of ``own``; raises UserError where names are the same, or ``own.metric`` is missing."""
+    numbers = {name: float(value) for name, value in own.evaluate(network.eval()).items()}
+    for name in sorted(numbers.keys() & seen.keys()):
+        raise UserError(f"the evaluation's '{name}' is of the held-out identities; give it another name")
+    if own.metric not in numbers:
+        raise UserError(f"the evaluation gave no '{own.metric}', which is its metric; it gave: {', '.join(numbers)}")
+    return seen | numbers

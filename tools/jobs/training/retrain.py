@@ -1,0 +1,202 @@
+"""The job of ``tools/retrain.py``."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from evaluation.report.training import write_training_report
+from evaluation.result_row import ResultRow
+from reid.data.records import ImageSet
+from reid.engine.batches import training_batches
+from reid.engine.checkpoint import save_weights
+from reid.engine.device import seeded
+from reid.engine.distributed import Processes, barrier, from_environment, process_group
+from reid.engine.identity_task import IdentityTask
+from reid.engine.run_folder import WEIGHTS, read_metrics
+from reid.engine.trainer import fit
+from reid.errors import UserError
+from reid.models.backbones.weights import check_pretrained, load_pretrained
+from reid.models.network import ReidNetwork
+from supernet.catalog import NetworkSpec, build, find_network, for_inference, spec_to_dict
+from supernet.files import load_space
+from tools.jobs.data import Source, open_source, retrain_data
+from tools.jobs.evaluate.checkpoints import start_of
+from tools.jobs.evaluate.result import score_on_test
+from tools.jobs.job import Job
+from tools.jobs.opening import tell_estimate
+from tools.jobs.ownership import training_in
+from tools.jobs.paths import shown
+from tools.jobs.provenance import run_config
+from tools.jobs.recipe_words import recipe_name
+from tools.jobs.training.cool_down import CoolDown, begun, check_same, take_over
+from tools.jobs.training.facts import training_facts
+from tools.jobs.training.inherit import inherit, inherited_run, start_from
+from tools.jobs.training.looks import OwnEvaluation, held_out, monitor_of
+from tools.jobs.training.retrain_words import announce_training, taken_back, trained_on_words
+from tools.jobs.training.teacher import load_teacher, save_classifier
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What to train.
+
+    Attributes:
+        network: name or path; see ``find_network``.
+        search: a search's run folder, whose archs are looked up before ``configs/archs``.
+        weights: where the backbone's weights come from (see ``start_of``), ``supernet:<run folder>`` for those that a
+            supernet has for the arch (see ``tools.jobs.training.inherit``), or None for from scratch.
+        label: set beside the network's name in tables, to tell recipes apart.
+        cool_down: the interrupted training that is ended, or None for one from its start.
+        test: whether the weights that it ends with are scored on the test set. A search's finalists are not.
+    """
+
+    network: str
+    search: Path
+    weights: str | None = None
+    label: str = ""
+    cool_down: CoolDown | None = None
+    test: bool = True
+
+
+def retrain(job: Job, what: Retraining, own: OwnEvaluation | None = None) -> Path:
+    """Trains a network and, unless told otherwise, scores the weights that it ends with on the test set; returns the
+    run folder.
+
+    Under ``torchrun`` its processes train one network together; the first alone asks ``own``.
+
+    Args:
+        own: looks at the network too, every ``retrain.evaluate_every`` epochs.
+
+    Raises:
+        UserError: data, settings and network do not fit, or the run folder holds another run.
+    """
+    with process_group(from_environment(job.device)) as processes:
+        return _retrain(dataclasses.replace(job, device=processes.device), what, own, processes)
+
+
+def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: Processes) -> Path:
+    whole = job.experiment.retrain
+    ended = what.cool_down and begun(what.cool_down, whole)
+    if ended:
+        job = dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=ended.recipe))
+    experiment, recipe = job.experiment, job.experiment.retrain
+    spec, path = find_network(
+        what.network,
+        [what.search / "archs"],
+        experiment.input_size,
+        load_space(experiment.space).input_size,
+        experiment.last_stride,
+        recipe.head,
+    )
+    supernet = inherited_run(what.weights)
+    start = start_of(what.weights) if what.weights and not supernet else None
+    if start:
+        with torch.device("meta"):
+            check_pretrained(build(spec).backbone, start)
+    if not processes.is_main:
+        barrier(processes)  # the first process makes the synthetic set and the decoded cache for all
+    source = open_source(experiment.data, job.data, spec.input_size)
+    images = retrain_data(source, experiment.data)
+    inherited = inherit(supernet, spec, source, job) if supernet else None
+    with seeded(job.seed):
+        batches = training_batches(images, recipe, spec.input_size, job.seed, job.device, processes)
+        network = build(spec)
+        if inherited:
+            pretrained = start_from(network, inherited)
+        else:
+            pretrained = load_pretrained(network.backbone, start) if start else None
+        teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
+        task = IdentityTask(network, batches.classes, recipe.losses, teacher)
+        _try(network, spec.input_size)
+    held = held_out(job, source, own)
+    facts = training_facts(recipe, images, batches.per_epoch, held, source)
+    trained_on = trained_on_words(source, images, what.weights, recipe, inherited)
+    config = run_config(job, source, data=experiment.data, recipe=recipe) | {
+        "network": spec_to_dict(spec),
+        "weights": what.weights,
+        **({"supernet_sha256": inherited.sha256} if inherited else {}),
+        **({"cooled_down": {"run": shown(what.cool_down.run), "epochs_done": ended.done}} if ended else {}),
+    }
+    if ended:
+        check_same(what.cool_down, config, whole)
+
+    def announce() -> None:
+        if ended:
+            take_over(what.cool_down, ended.done, job.out)
+        announce_training(job, spec, path, network, source, trained_on, batches, pretrained, processes)
+
+    with training_in(job, config, announce, processes):
+        trained = fit(
+            task,
+            batches,
+            recipe,
+            job.out,
+            job.device,
+            monitor=monitor_of(job, spec, held, own),
+            facts=facts,
+            processes=processes,
+            on_estimate=tell_estimate(job.device),
+            title=spec.name,
+        )
+        if processes.is_main:
+            network, spec = _keep(job, trained, spec, images)
+            if what.test:
+                notes = (*((ended.words,) if ended else ()), *taken_back(job.out))
+                _score(job, network, spec, source, trained_on, what.label, notes)
+            write_training_report(job.out)
+        barrier(processes)
+    return job.out
+
+
+def _try(network: ReidNetwork, size: tuple[int, int]) -> None:
+    """Raises what a head has against the map of this input size; on a copy, whose BN may move."""
+    with torch.no_grad():
+        copy.deepcopy(network).train().outputs(torch.zeros(2, 3, *size))
+
+
+def _keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> tuple[ReidNetwork, NetworkSpec]:
+    """Writes the weights that the training ended with, as the network that is used."""
+    network, spec = for_inference(trained.network, spec)
+    save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
+    save_classifier(job.out, trained.classifiers[0], job.experiment.retrain.losses.classification, images)
+    return network, spec
+
+
+def _score(
+    job: Job,
+    network: ReidNetwork,
+    spec: NetworkSpec,
+    source: Source,
+    trained_on: str,
+    label: str,
+    notes: tuple[str, ...],
+) -> ResultRow:
+    """Scores the network on the official query and gallery."""
+    return score_on_test(
+        network,
+        spec,
+        source,
+        job.device,
+        job.out,
+        kind="searched" if spec.searched else "baseline",
+        name=f"{spec.name} ({label})" if label else spec.name,
+        epochs=_epochs(job.out),
+        seed=job.seed,
+        train_set=trained_on,
+        recipe=recipe_name(job.experiment.retrain),
+        notes=notes,
+    )
+
+
+def _epochs(run: Path) -> int:
+    """How many were trained; raises UserError where a run that went on has lost its records."""
+    records = read_metrics(run)
+    if not records:
+        raise UserError(f"{shown(run)}: metrics.jsonl is gone or damaged; restore it, or train into another --out")
+    return records[-1]["epoch"]

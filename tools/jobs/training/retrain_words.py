@@ -1,0 +1,79 @@
+"""What a training of one network says of itself: at its start, and in tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reid.data.records import ImageSet
+from reid.engine.batches import TrainingBatches
+from reid.engine.device import describe_device
+from reid.engine.distributed import Processes
+from reid.engine.recipe import Recipe
+from reid.engine.rollback import read_rollbacks
+from reid.models.network import ReidNetwork, count_parameters
+from search.flops_words import format_flops
+from search.fvcore_counts import network_flops
+from supernet.catalog import NetworkSpec, for_inference
+from supernet.files import ARCHS
+from tools.jobs.data import Source, train_set_words
+from tools.jobs.job import Job
+from tools.jobs.opening import announce
+from tools.jobs.paths import shown
+from tools.jobs.recipe_words import recipe_lines
+from tools.jobs.training.inherit import Inheritance
+
+TAUGHT = ", taught by "
+"""Before a teacher's name in what a network was trained on."""
+
+
+def taken_back(run: Path) -> tuple[str, ...]:
+    """What a reader of the table must know of a training that was not by the recipe's rate to its end."""
+    return tuple(f"the training blew up and was taken back: {rollback}" for rollback in read_rollbacks(run))
+
+
+def trained_on_words(
+    source: Source, images: ImageSet, weights: str | None, recipe: Recipe, inherited: Inheritance | None
+) -> str:
+    """What a table says of the data that made the network; rows that differ in it are not compared."""
+    words = train_set_words(source, images)
+    if inherited:
+        words = f"{inherited.words}, then {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''} of {words}"
+    elif weights:
+        words = f"{'ImageNet' if weights == 'imagenet' else weights} weights, then {words}"
+    if recipe.losses.distillation.teacher:
+        words += f"{TAUGHT}{recipe.losses.distillation.teacher}"
+    return words
+
+
+def announce_training(
+    job: Job,
+    spec: NetworkSpec,
+    path: Path | None,
+    network: ReidNetwork,
+    source: Source,
+    trained_on: str,
+    batches: TrainingBatches,
+    pretrained: object | None,
+    processes: Processes,
+) -> None:
+    """Prints what is trained, on what, how and where."""
+    height, width = spec.input_size
+    network, _ = for_inference(network, spec)
+    flops = format_flops(network_flops(network.eval(), spec.input_size))
+    shadowed = path is not None and path.parent != ARCHS and (ARCHS / path.name).exists()
+    together = f", one of {processes.world_size} processes" if processes.several else ""
+    announce(
+        f"training {spec.name} {'from its weights' if pretrained else 'from scratch'} in {shown(job.out)}",
+        [
+            ("note", source.notice),
+            ("data", trained_on),
+            ("network", f"{spec.name}, {height}x{width}, {count_parameters(network) / 1e6:.2f}M parameters"),
+            ("arch file", path and shown(path)),
+            ("note", f"{shown(ARCHS / path.name)} has the same name and is not the one used" if shadowed else None),
+            ("weights", pretrained and str(pretrained)),
+            ("FLOPs", flops),
+            *recipe_lines(job.experiment.retrain),
+            ("batches", f"{batches.per_epoch} an epoch"),
+            ("device", describe_device(job.device) + together),
+        ],
+    )

@@ -1,0 +1,93 @@
+"""The teacher of a distillation, from the run of an earlier training or from a supernet."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from reid.data.records import ImageSet
+from reid.engine.bn_calibration import calibrate
+from reid.engine.checkpoint import load_weights, read_about, save_weights
+from reid.engine.objective import logit_scale
+from reid.engine.run_folder import WEIGHTS
+from reid.engine.teacher import Teacher
+from reid.errors import UserError
+from reid.losses.config import ClassificationConfig, DistillationConfig
+from reid.models.classifiers import Classifier, CosineClassifier
+from search.evaluator import calibration_batches
+from supernet.catalog import build, spec_from_dict
+from supernet.checkpoint import load_supernet
+from supernet.genome import largest
+from tools.jobs.job import Job
+
+CLASSIFIER = "classifier.safetensors"
+"""The classifier of a run's training identities: no part of the network, but what a student learns logits from."""
+
+
+def save_classifier(run: Path, classifier: torch.nn.Module, config: ClassificationConfig, images: ImageSet) -> Path:
+    """Writes a run's classifier, which was trained by ``config``, beside its network."""
+    classes, dim = classifier.weight.shape
+    about = {
+        "kind": "classifier",
+        "classes": classes,
+        "dim": dim,
+        "cosine": isinstance(classifier, CosineClassifier),
+        "scale": logit_scale(config),
+        "identities": _fingerprint(images),
+    }
+    return save_weights(run / CLASSIFIER, classifier, about)
+
+
+def load_teacher(config: DistillationConfig, images: ImageSet, size: tuple[int, int], job: Job) -> Teacher | None:
+    """The teacher that ``config`` names, ready on the job's device; ``None`` where it names none.
+
+    It is the run folder of a training, a file with a network's weights, or a supernet's weights; of a supernet it is
+    the largest arch, its BN calibrated on ``images``, the student's training images, at the ``size`` that the student
+    sees.
+
+    Raises:
+        UserError: the weights are missing or unreadable, or its logits are asked for and are of other identities.
+    """
+    if config.teacher is None:
+        return None
+    path = Path(config.teacher)
+    path = path / WEIGHTS if path.is_dir() else path
+    about = read_about(path)
+    if about.get("kind") == "supernet":
+        supernet = load_supernet(path, job.device)
+        arch = largest(supernet.space)
+        batches = calibration_batches(images, size, job.device, job.experiment.search, job.seed)
+        network = calibrate(supernet.extract(arch), batches)
+    else:
+        network = build(spec_from_dict(about))
+        load_weights(path, network)
+    network.to(job.device).eval().requires_grad_(False)
+    return _with_classifier(Teacher(network), path, images, job) if config.logits else Teacher(network)
+
+
+def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, job: Job) -> Teacher:
+    path = weights.parent / CLASSIFIER
+    if not path.exists():
+        return teacher
+    if weights.name != WEIGHTS:
+        raise UserError(
+            f"teacher {weights}: {CLASSIFIER} beside it belongs to {WEIGHTS}; give that, or distil no logits"
+        )
+    about = read_about(path)
+    if about.get("identities") != _fingerprint(images):
+        raise UserError(
+            f"teacher {weights}: was trained on other identities than the student; its logits cannot be distilled, "
+            "use losses.distillation.similarity or .embedding"
+        )
+    classifier = (CosineClassifier if about["cosine"] else Classifier)(about["dim"], about["classes"])
+    load_weights(path, classifier)
+    return replace(teacher, classifier=classifier.to(job.device).eval().requires_grad_(False), scale=about["scale"])
+
+
+def _fingerprint(images: ImageSet) -> str:
+    """Names the training identities and their order, as class labels follow it."""
+    identities = ",".join(str(pid) for pid in torch.unique(images.pids).tolist())
+    return hashlib.sha256(identities.encode()).hexdigest()[:16]

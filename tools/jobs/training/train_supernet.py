@@ -1,0 +1,143 @@
+"""The job of ``tools/train_supernet.py``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+
+from evaluation.report.training import write_training_report
+from reid.engine.batches import training_batches
+from reid.engine.device import describe_device, seeded
+from reid.engine.distributed import Processes, barrier, from_environment, process_group
+from reid.engine.trainer import Monitor, fit
+from search.cost import CostTable, flops_range
+from search.evaluator import SupernetEvaluator
+from search.flops_words import format_flops, parse_flops
+from search.sampling import evenly_over_flops
+from supernet.arch import Arch
+from supernet.checkpoint import SUPERNET, save_supernet
+from supernet.files import load_space, space_to_dict
+from supernet.genome import largest, smallest
+from supernet.sampling import Draw, uniform
+from supernet.space import Space, describe
+from supernet.supernet import Supernet
+from supernet.training import SupernetTask
+from tools.jobs.data import SearchData, open_source, search_data
+from tools.jobs.data import describe as describe_images
+from tools.jobs.experiment import Experiment
+from tools.jobs.job import Job
+from tools.jobs.opening import announce, tell_estimate
+from tools.jobs.ownership import training_in
+from tools.jobs.paths import shown
+from tools.jobs.provenance import run_config
+from tools.jobs.recipe_words import recipe_lines
+from tools.jobs.training.facts import training_facts
+
+
+def train_supernet(job: Job) -> Path:
+    """Trains the supernet of the experiment's space on the training identities; returns the run folder.
+
+    The run folder gets ``supernet.safetensors``, whose header holds the space, so that a search of another space is
+    refused. Under ``torchrun`` its processes train one supernet together.
+
+    Raises:
+        UserError: data and settings do not fit; the run folder holds another run.
+    """
+    with process_group(from_environment(job.device)) as processes:
+        return _train_supernet(dataclasses.replace(job, device=processes.device), processes)
+
+
+def _train_supernet(job: Job, processes: Processes) -> Path:
+    experiment = job.experiment
+    space = load_space(experiment.space).at(experiment.input_size)
+    if not processes.is_main:
+        barrier(processes)  # the first process makes the synthetic set and the decoded cache for all
+    source = open_source(experiment.data, job.data, space.input_size)
+    images = search_data(source, experiment.data)
+    recipe, draw = experiment.supernet.recipe, _draw(experiment, space)
+    batches = training_batches(images.train, recipe, space.input_size, job.seed, job.device, processes)
+    with seeded(job.seed):
+        task = SupernetTask(
+            Supernet(space, experiment.supernet.sharing),
+            batches.classes,
+            experiment.supernet,
+            job.seed,
+            draw,
+        )
+    facts = training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source)
+    parts = {"data": experiment.data, "supernet": experiment.supernet}
+    config = run_config(job, source, **parts) | {"space": space_to_dict(space)}
+    with training_in(job, config, lambda: _announce(job, space, images, source, processes), processes):
+        trained = fit(
+            task,
+            batches,
+            recipe,
+            job.out,
+            job.device,
+            monitor=Monitor(_monitor(job, _ends(experiment, space, draw), images), "largest_mAP"),
+            facts=facts,
+            processes=processes,
+            on_estimate=tell_estimate(job.device),
+            title="supernet",
+        )
+        if processes.is_main:
+            save_supernet(job.out / SUPERNET, trained.supernet)
+            write_training_report(job.out)
+        barrier(processes)
+    return job.out
+
+
+def _draw(experiment: Experiment, space: Space) -> Draw:
+    """What ``sampling.spread`` and ``sampling.flops`` ask for; FLOPs are counted as the search counts them."""
+    sampling = experiment.supernet.sampling
+    if sampling.spread == "uniform":
+        return uniform(space)
+    within = None if sampling.flops is None else tuple(map(parse_flops, sampling.flops))
+    return evenly_over_flops(space, CostTable(), within, experiment.search.cost_input_size if within else None)
+
+
+def _ends(experiment: Experiment, space: Space, draw: Draw) -> dict[str, Arch]:
+    """The largest and the smallest arch that are trained; where FLOPs are limited, one of the most and one of the
+    least FLOPs."""
+    sampling = experiment.supernet.sampling
+    if sampling.flops is None:
+        return {"largest": largest(space), "smallest": smallest(space)}
+    most, least = (next(draw(Random(f"ends/{share}"), share)) for share in (1.0, 0.0))
+    return {"largest": largest(space) if sampling.largest_every else most, "smallest": least}
+
+
+def _announce(job: Job, space: Space, images: SearchData, source, processes: Processes) -> None:
+    low, high = flops_range(space, CostTable())
+    held = f"{describe_images(images.query)} as query and {len(images.gallery)} images as gallery"
+    together = f", one of {processes.world_size} processes" if processes.several else ""
+    announce(
+        f"training a supernet in {shown(job.out)}",
+        [
+            ("note", source.notice),
+            ("note", "data.also_train is for stand-alone networks: not trained on here" if source.also_train else None),
+            ("data", f"{source.dataset.name}: {describe_images(images.train)}; held out for the search: {held}"),
+            ("network", describe(space)),
+            ("FLOPs", f"{format_flops(low)} to {format_flops(high)}"),
+            *recipe_lines(job.experiment.supernet.recipe),
+            ("device", describe_device(job.device) + together),
+        ],
+    )
+
+
+def _monitor(job: Job, archs: Mapping[str, Arch], images: SearchData) -> Callable[[SupernetTask], dict[str, float]]:
+    """``<name>_mAP`` of each arch on the held-out identities."""
+
+    def evaluate(task: SupernetTask) -> dict[str, float]:
+        evaluator = SupernetEvaluator(
+            task.supernet,
+            images.train,
+            images.query,
+            images.gallery,
+            job.device,
+            job.experiment.search,
+        )
+        return {f"{name}_mAP": evaluator(arch)["default"] for name, arch in archs.items()}
+
+    return evaluate
