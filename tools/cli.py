@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from reid.engine.device import pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
 from tools.endings import end_with_the_reader, line_of
+from tools.interrupts import interruptible
 from tools.jobs.experiment import DEFAULT_CONFIG, Experiment, load_experiment
 
 MOST = 2**63 - 1
@@ -151,18 +151,17 @@ def run_tool(
     less: str = "give smaller images (--set input_size=[128,64])",
 ) -> None:
     """Runs a tool's ``main``; ends the process with 2 and one line for a user's error and where memory runs out, with
-    130 when interrupted.
+    130 when interrupted, by Ctrl-C or SIGTERM.
 
     Args:
         again: says what to do after an interrupt.
         less: says how the tool takes less memory.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as ``_root`` leaves it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     keep_freed_memory()
     try:
-        main(arguments)
-        sys.stdout.flush()
+        with interruptible():
+            main(arguments)
+            sys.stdout.flush()
     except Exception as error:
         if isinstance(error, BrokenPipeError):
             end_with_the_reader()
