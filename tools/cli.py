@@ -15,6 +15,7 @@ import torch
 from reid.engine.device import pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
+from tools.command import as_typed, tool_parser
 from tools.endings import end_with_the_reader, line_of
 from tools.interrupts import interruptible
 from tools.jobs.experiment import DEFAULT_CONFIG, Experiment, load_experiment
@@ -28,6 +29,7 @@ class Job:
     """The common options, read.
 
     Attributes:
+        resume: a run in ``out`` is gone on with; by a job that has nothing to go on with, it is replaced.
         common: of what was typed, the options that the tools of one experiment share.
     """
 
@@ -40,9 +42,14 @@ class Job:
     common: tuple[str, ...] = ()
 
 
-def job_parser(description: str, out: str) -> argparse.ArgumentParser:
-    """A parser with the options that every job has; ``out`` is the default folder, for the help text."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def job_parser(description: str, out: str, anew: bool = False) -> argparse.ArgumentParser:
+    """A parser with the options that every job has.
+
+    Args:
+        out: the default folder, for the help text.
+        anew: the tool has nothing to go on with: what is in its folder is kept, or replaced.
+    """
+    parser = tool_parser(description)
     parser.add_argument(
         "--config",
         type=Path,
@@ -54,7 +61,12 @@ def job_parser(description: str, out: str) -> argparse.ArgumentParser:
         "--data", type=Path, metavar="FOLDER", help="folder of the data set (default: found under $REID_DATA or data/)"
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"run folder to write (default: {out})")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out where it was interrupted")
+    if anew:
+        add_replace(parser, "--resume")
+    else:
+        parser.add_argument(
+            "--resume", action="store_true", help="go on with the run in --out: what is finished is kept, the rest made"
+        )
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches, augmentation and search (default: 0)")
     add_device(parser)
     parser.add_argument(
@@ -68,6 +80,13 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="auto (CUDA where it is there), cpu, cuda, cuda:1 (default: auto)"
     )
+
+
+def add_replace(parser: argparse.ArgumentParser, *also: str) -> None:
+    """The ``--replace`` option, of tools that write all of their folder at each call, read into ``resume``; ``also``
+    are older spellings of it."""
+    text = "write again what an earlier call has left in --out (without it that is refused)"
+    parser.add_argument("--replace", *also, dest="resume", action="store_true", help=text)
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +148,12 @@ def _common(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 def next_command(tool: str, job: Job, *options: str) -> str:
     """What to type after the job: ``tools/<tool>.py`` for the same experiment."""
-    return shlex.join(["python", f"tools/{tool}.py", *job.common, *options])
+    return to_type(tool, *job.common, *options)
+
+
+def to_type(tool: str, *words: str) -> str:
+    """A tool's command line, for the user to type."""
+    return " ".join([as_typed(f"python tools/{tool}.py"), *map(shlex.quote, words)])
 
 
 def check_folder(folder: Path, option: str = "--out") -> None:
@@ -168,7 +192,7 @@ def run_tool(
         line = line_of(error, less)
         if line is None:
             raise
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {as_typed(line)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"\ninterrupted; {again}", file=sys.stderr)

@@ -5,17 +5,17 @@ Latency is measured afresh for all runs in turn, so that its column can be compa
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
 from tools.cli import check_folder, run_tool
+from tools.command import tool_parser
 from tools.jobs.compare import compare
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders with a result.json")
     parser.add_argument("--search", type=Path, metavar="FOLDER", help="search run whose candidates the report shows")
     parser.add_argument(

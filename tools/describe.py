@@ -19,6 +19,7 @@ from reid.errors import UserError
 from search.latency import parse_target
 from supernet.files import load_space
 from tools.cli import add_search, check_folder, run_tool
+from tools.command import tool_parser
 from tools.jobs.describe import (
     describe_networks,
     describe_space,
@@ -36,7 +37,7 @@ SIZE = (256, 128)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("networks", nargs="*", metavar="NAME", help="see above; one is told of block by block")
     parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
     add_size(parser, "of images (default: the network's own)")

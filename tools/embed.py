@@ -17,6 +17,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from evaluation.embedder import Embedder
 from reid.errors import UserError
 from tools.cli import add_device, check_folder, run_tool
+from tools.command import tool_parser
 from tools.jobs.embed import embed_files, images_in, nearest_files, save_vectors
 from tools.jobs.opening import shown
 from tools.size_option import add_size, joined
@@ -26,7 +27,7 @@ FORMER = "--input-size"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("source", metavar="SOURCE", help="the network: see above")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="images of one person each, or folders")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the vectors, as .npz: features and names")

@@ -19,6 +19,7 @@ if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and imp
 
 from reid.errors import UserError  # noqa: E402
 from tools.cli import add_device, check_folder, run_tool  # noqa: E402
+from tools.command import tool_parser  # noqa: E402
 from tools.jobs.opening import shown  # noqa: E402
 from tools.jobs.results.job import Ask, run_results  # noqa: E402
 from tools.jobs.results.latency import measure_latencies  # noqa: E402
@@ -32,7 +33,7 @@ OUT = "runs/results/<plan>"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument(
         "--plan", type=Path, required=True, metavar="FILE", help="a file, or its name under configs/results"
     )

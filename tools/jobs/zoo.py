@@ -22,7 +22,7 @@ from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import NamedArch, save_arch
 from supernet.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo_entries, zoo_weights
-from tools.cli import check_folder
+from tools.cli import check_folder, to_type
 from tools.jobs.embed import embed_files
 from tools.jobs.opening import shown
 from tools.jobs.provenance import sha256
@@ -47,7 +47,7 @@ def zoo_table(folder: Path = FOLDER) -> str:
     """What there is, for a terminal."""
     entries = zoo_entries(folder)
     if not entries:
-        return "no weights yet; a finished run's are put here by: python tools/zoo.py add RUN --name NAME"
+        return f"no weights yet; a finished run's are put here by: {to_type('zoo', ADD, 'RUN', '--name', 'NAME')}"
     lines = [("name", "input", "features", "FLOPs", "params", "mAP", "Rank-1", "trained on")]
     lines += [
         (
