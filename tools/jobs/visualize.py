@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 from reid.engine.device import describe_device
-from reid.errors import UserError
+from reid.engine.run_folder import taken
 from reid.files import write_json
 from tools.cli import Job
 from tools.jobs.checkpoints import open_subject
 from tools.jobs.datasets import open_test_sets
 from tools.jobs.opening import announce, shown
-from tools.jobs.ownership import check_owner
+from tools.jobs.ownership import REPLACE, check_owner
 from tools.jobs.pictures.album import keep_private, open_album, shows_real_persons
 from tools.jobs.pictures.draw import draw_pictures, possible_kinds
 from tools.jobs.pictures.page import PAGE, write_page
@@ -80,7 +80,5 @@ def earlier_pictures(out: Path, resume: bool) -> list[str]:
     pictures = sorted(path.name for path in out.glob("*.png") if _OURS.fullmatch(path.name))
     there = [*pictures, *(name for name in (PAGE, PICTURES) if (out / name).exists())]
     if there and not resume:
-        raise UserError(
-            f"{shown(out)} already holds {there[0]}; give another folder with --out, or add --resume to replace it"
-        )
+        raise taken(shown(out), there[0], REPLACE)
     return pictures
