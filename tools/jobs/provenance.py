@@ -36,7 +36,7 @@ def command() -> str:
     """The command line of this process, as a user would type it."""
     arguments = [argument for argument in sys.argv[1:] if argument not in AGAIN]
     program = sys.argv[0]
-    program = program[program.find("tools/") :] if "tools/" in program else program
+    program = program[program.rfind("tools/") :] if "tools/" in program else program
     return " ".join([as_typed(f"python {program}"), *map(shlex.quote, arguments)])
 
 
