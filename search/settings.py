@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reid.config import config_to_dict
+from reid.engine.run_folder import taken
 from reid.errors import UserError, nearest
 from reid.files import read_mapping, write_json
 from search.config import SearchConfig
@@ -83,7 +84,7 @@ def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
     """
     begun = (out / SUMMARY).exists() or (out / LOG).exists()
     if begun and not resume:
-        raise UserError(f"{out} holds a search already: go on with --resume, or give another --out")
+        raise taken(out, "a search")
     if resume and not begun:
         raise UserError(f"{out} holds no search to resume: leave --resume out, or give another --out")
     if begun:

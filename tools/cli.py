@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,11 @@ from reid.engine.device import pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
 from tools.endings import end_with_the_reader, line_of
+from tools.interrupts import interruptible
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.job import Job
 from tools.jobs.paths import check_folder
+from tools.typed import as_typed, tool_parser
 
 MOST = 2**63 - 1
 """The greatest seed: torch takes no greater one."""
@@ -23,9 +24,14 @@ SYNTHETIC = Path("synthetic")
 """What ``--data`` may name in place of a folder."""
 
 
-def job_parser(description: str, out: str) -> argparse.ArgumentParser:
-    """A parser with the options that every job has; ``out`` is the default folder, for the help text."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def job_parser(description: str, out: str, anew: bool = False) -> argparse.ArgumentParser:
+    """A parser with the options that every job has.
+
+    Args:
+        out: the default folder, for the help text.
+        anew: the tool has nothing to go on with: what is in its folder is kept, or replaced.
+    """
+    parser = tool_parser(description)
     parser.add_argument(
         "--config",
         type=Path,
@@ -40,7 +46,12 @@ def job_parser(description: str, out: str) -> argparse.ArgumentParser:
         help="folder of the data set, or synthetic for the synthetic one (default: found under $REID_DATA or data/)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"run folder to write (default: {out})")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out where it was interrupted")
+    if anew:
+        add_replace(parser, "--resume")
+    else:
+        parser.add_argument(
+            "--resume", action="store_true", help="go on with the run in --out: what is finished is kept, the rest made"
+        )
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches, augmentation and search (default: 0)")
     add_device(parser)
     parser.add_argument(
@@ -54,6 +65,13 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="auto (CUDA where it is there), cpu, cuda, cuda:1 (default: auto)"
     )
+
+
+def add_replace(parser: argparse.ArgumentParser, *also: str) -> None:
+    """The ``--replace`` option, of tools that write all of their folder at each call, read into ``resume``; ``also``
+    are older spellings of it."""
+    text = "write again what an earlier call has left in --out (without it that is refused)"
+    parser.add_argument("--replace", *also, dest="resume", action="store_true", help=text)
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
@@ -125,25 +143,24 @@ def run_tool(
     less: str = "give smaller images (--set input_size=[128,64])",
 ) -> None:
     """Runs a tool's ``main``; ends the process with 2 and one line for a user's error and where memory runs out, with
-    130 when interrupted.
+    130 when interrupted, by Ctrl-C or SIGTERM.
 
     Args:
         again: says what to do after an interrupt.
         less: says how the tool takes less memory.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as ``_root`` leaves it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     keep_freed_memory()
     try:
-        main(arguments)
-        sys.stdout.flush()
+        with interruptible():
+            main(arguments)
+            sys.stdout.flush()
     except Exception as error:
         if isinstance(error, BrokenPipeError):
             end_with_the_reader()
         line = line_of(error, less)
         if line is None:
             raise
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {as_typed(line)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"\ninterrupted; {again}", file=sys.stderr)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reid.errors import nearest
+from tools.typed import FOLDER, NAME, TYPED_BY
 
-FOLDER = Path(__file__).resolve().parent
 RUNS = 'if __name__ == "__main__":'
 """What a tool has and the modules beside it have not."""
 
@@ -27,8 +27,9 @@ def tools() -> dict[str, str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Becomes the tool that the first of ``arguments`` (None: of the command line) names; lists the tools without one.
 
-    The process is replaced by ``python tools/TOOL.py``, so that nothing tells the two ways to start a tool apart: exit
-    code, signals, what it imports. A name that no tool has ends it with code 2 and the nearest ones.
+    The process is replaced by ``python tools/TOOL.py``, so that nothing but what it calls itself tells the two ways to
+    start a tool apart: exit code, signals, what it imports. A name that no tool has ends it with code 2 and the nearest
+    ones.
     """
     name, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
     known = tools()
@@ -41,12 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"error: no tool is called '{name}'{hint}", file=sys.stderr)
         sys.exit(2)
     sys.stdout.flush()
-    program = [sys.executable, str(FOLDER / f"{tool}.py"), *rest]
+    words = [sys.executable, str(FOLDER / f"{tool}.py"), *rest]
+    environment = os.environ | {TYPED_BY: NAME}
     if os.name == "nt":  # whose exec would give the prompt back at once
         import subprocess
 
-        sys.exit(subprocess.call(program))
-    os.execv(sys.executable, program)
+        sys.exit(subprocess.call(words, env=environment))
+    os.execve(sys.executable, words, environment)
 
 
 def _list(known: dict[str, str]) -> str:

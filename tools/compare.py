@@ -5,7 +5,6 @@ Latency is measured afresh for all runs in turn, so that its column can be compa
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -13,10 +12,11 @@ import _root  # noqa: F401  (first: it mends the import path)
 from tools.cli import run_tool
 from tools.jobs.compare import compare
 from tools.jobs.paths import check_folder
+from tools.typed import tool_parser
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders with a result.json")
     parser.add_argument("--search", type=Path, metavar="FOLDER", help="search run whose candidates the report shows")
     parser.add_argument(

@@ -19,7 +19,7 @@ OUT = "runs/cross-domain"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = job_parser(__doc__, OUT)
+    parser = job_parser(__doc__, OUT, anew=True)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="networks, the rows")
     parser.add_argument(
         "--datasets",
@@ -35,4 +35,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, again="give the command again")

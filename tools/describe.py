@@ -29,6 +29,7 @@ from tools.jobs.describe import (
 )
 from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size
+from tools.typed import tool_parser
 
 OUT = Path("runs/describe")
 SIZE = (256, 128)
@@ -36,7 +37,7 @@ SIZE = (256, 128)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("networks", nargs="*", metavar="NAME", help="see above; one is told of block by block")
     parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
     add_size(parser, "of images (default: the network's own)")

@@ -20,13 +20,14 @@ from tools.cli import add_device, run_tool
 from tools.jobs.embed import embed_files, images_in, nearest_files, save_vectors
 from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size, joined
+from tools.typed import tool_parser
 
 TOP = 10
 FORMER = "--input-size"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("source", metavar="SOURCE", help="the network: see above")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="images of one person each, or folders")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the vectors, as .npz: features and names")

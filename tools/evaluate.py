@@ -25,7 +25,7 @@ OUT = "runs/evaluate-<name>"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = job_parser(__doc__, OUT)
+    parser = job_parser(__doc__, OUT, anew=True)
     parser.add_argument("source", type=Path, metavar="SOURCE", help="what to evaluate: see above")
     parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, or largest, smallest")
     add_search(parser)
@@ -55,4 +55,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_tool(main, again="give the command again")

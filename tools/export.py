@@ -14,17 +14,17 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from evaluation.report.html import REPORT
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.evaluate.checkpoints import run_name
 from tools.jobs.export.job import Request, export
+from tools.jobs.export.report import PAGE
 from tools.jobs.paths import shown
 
 OUT = "runs/export-<name>"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = job_parser(__doc__, OUT)
+    parser = job_parser(__doc__, OUT, anew=True)
     parser.add_argument("source", metavar="SOURCE", help="run folder, .safetensors file, or a name of the zoo")
     parser.add_argument(
         "--preprocess",
@@ -48,8 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
     job = read_job(read, f"runs/export-{run_name(Path(read.source), None, None)}")
     told = export(job, read.source, Request(read.preprocess, read.int8, read.score, tuple(read.beside)))
     print(f"files: {shown(job.out)}; the table as JSON: {shown(told)}")
-    print(f"report: {shown(job.out / REPORT)}")
+    print(f"report: {shown(told.with_suffix(PAGE))}")
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again with --resume")
+    run_tool(main, again="give the command again with --replace")

@@ -8,7 +8,6 @@ Its vectors are those of torchreid's model in eval mode. docs/evaluation.md says
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -21,10 +20,11 @@ from supernet.torchreid import load_torchreid
 from tools.cli import run_tool
 from tools.jobs.paths import shown
 from tools.size_option import add_size, joined
+from tools.typed import to_type, tool_parser
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("file", type=Path, metavar="FILE", help="state dict or checkpoint that torchreid wrote")
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="run folder to write (default: runs/torchreid-<file>)"
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     network, spec = load_torchreid(read.file, read.size)
     path = save_weights(out / WEIGHTS, network, spec_to_dict(spec))
     print(f"network: {spec.name}, {network.feature_dim} numbers, {spec.input_size[0]}x{spec.input_size[1]}")
-    print(f"weights: {shown(path)}; score them: python tools/evaluate.py {shown(out)} --metric euclidean")
+    print(f"weights: {shown(path)}; score them: {to_type('evaluate', shown(out), '--metric', 'euclidean')}")
 
 
 if __name__ == "__main__":

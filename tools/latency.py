@@ -7,6 +7,7 @@ tools/search.py finds them; an interrupted measurement goes on where it was.
 from __future__ import annotations
 
 import argparse
+import statistics
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -14,18 +15,19 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.errors import UserError
 from supernet.files import load_space
 from supernet.space import Space
-from tools.cli import run_tool
+from tools.cli import add_replace, run_tool
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
-from tools.jobs.latency.job import measure_space
+from tools.jobs.latency.job import LatencyRun, measure_space
 from tools.jobs.latency.kit import import_kit, make_kit
 from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size
+from tools.typed import to_type, tool_parser
 
-OUT = Path("runs/latency")
+OUT = "runs/latency-<space>-<target>"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument(
         "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="experiment whose space and sizes are taken"
     )
@@ -33,9 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--target", default="onnx-cpu-1t", metavar="NAME", help="default: onnx-cpu-1t")
     parser.add_argument("--networks", type=_several, default=30, metavar="N", help="whole networks (default: 30)")
     parser.add_argument("--seed", type=int, default=0, help="which whole networks (default: 0)")
-    parser.add_argument(
-        "--out", type=Path, default=OUT, metavar="FOLDER", help=f"of picture and report (default: {OUT})"
-    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"of picture and report (default: {OUT})")
+    add_replace(parser)
     add_size(parser, "input size, for example 256x128 (default: the space's)")
     other = parser.add_argument_group("another machine").add_mutually_exclusive_group()
     other.add_argument("--kit", type=Path, metavar="FOLDER", help="write what it measures with")
@@ -44,20 +45,36 @@ def main(arguments: list[str] | None = None) -> None:
     read = parser.parse_args(arguments)
     if (read.times is None) != (read.name is None):
         raise UserError("--import FILE and --as NAME go together: give both, or neither")
-    check_folder(read.out)
+    if read.name == "NAME":
+        raise UserError("--as NAME: put what the machine is to be called in the place of NAME, for example pi5")
     space = _space(read)
+    out = read.out or Path(f"runs/latency-{space.name}-{(read.name or read.target).lower()}")
+    check_folder(out)
     if read.kit is not None:
         check_folder(read.kit, "--kit")
-        make_kit(space, read.target, read.kit, read.networks, read.seed, read.space)
+        make_kit(space, read.target, read.kit, read.networks, read.seed, _called(read))
         return
     if read.times is not None:
-        run = import_kit(space, read.times, read.name, read.out)
+        run = import_kit(space, read.times, read.name, out, read.resume)
     else:
-        run = measure_space(space, read.target, read.out, read.networks, read.seed)
+        run = measure_space(space, read.target, out, read.networks, read.seed, read.resume)
     print(f"table: {shown(run.table)}; picture: {shown(run.picture)}")
     print(f"report: {shown(run.report)}")
     if read.times is not None:
-        print(f"next: python tools/search.py --latency LIMIT --target {read.name}")
+        print(f"next, with a limit that half of these networks keep: {_search(read, run)}")
+
+
+def _search(read: argparse.Namespace, run: LatencyRun) -> str:
+    """The command that searches the space for the imported machine."""
+    which = [] if read.config == DEFAULT_CONFIG else ["--config", str(read.config)]
+    which += [] if read.space is None else ["--set", f"space={read.space}"]
+    limit = f"{statistics.median(row.measured_ms for row in run.error.rows):.3g}ms"
+    return to_type("search", *which, "--latency", limit, "--target", read.name)
+
+
+def _called(read: argparse.Namespace) -> str:
+    """What ``--space`` takes for the space."""
+    return read.space or load_experiment(read.config).space
 
 
 def _space(read: argparse.Namespace) -> Space:

@@ -18,7 +18,10 @@ if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and imp
     sys.exit(2)
 
 from reid.errors import UserError  # noqa: E402
-from tools.cli import add_device, run_tool  # noqa: E402
+from tools.cli import (
+    add_device,  # noqa: E402
+    run_tool,  # noqa: E402
+)
 from tools.jobs.paths import (
     check_folder,  # noqa: E402
     shown,  # noqa: E402
@@ -30,12 +33,13 @@ from tools.jobs.results.publish import publish  # noqa: E402
 from tools.jobs.results.setup import Setup  # noqa: E402
 from tools.jobs.results.status import print_status  # noqa: E402
 from tools.jobs.results.steps import Places  # noqa: E402
+from tools.typed import tool_parser  # noqa: E402
 
 OUT = "runs/results/<plan>"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument(
         "--plan", type=Path, required=True, metavar="FILE", help="a file, or its name under configs/results"
     )

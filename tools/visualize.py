@@ -30,7 +30,7 @@ OUT = "runs/pictures-<name>"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = job_parser(__doc__, OUT)
+    parser = job_parser(__doc__, OUT, anew=True)
     parser.add_argument("source", type=Path, metavar="SOURCE", help="whose pictures: see above")
     parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, or largest, smallest")
     add_search(parser)
@@ -109,4 +109,4 @@ def _read_vectors(parser: argparse.ArgumentParser, read: argparse.Namespace) -> 
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again")
+    run_tool(main, again="give the command again with --replace")

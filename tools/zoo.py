@@ -18,10 +18,11 @@ from reid.errors import UserError
 from supernet.zoo import FOLDER, find_entry, load_backbone
 from tools.cli import run_tool
 from tools.jobs.zoo import ADD, add, describe, features_of, markdown_table, zoo_table
+from tools.typed import tool_parser
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument("what", nargs="?", metavar="NAME", help="a network's name; or add")
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="with add: run folder of tools/retrain.py")
     parser.add_argument("--image", type=Path, nargs="+", default=[], metavar="FILE", help="images of one person each")

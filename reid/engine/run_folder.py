@@ -39,7 +39,7 @@ def open_run(
         write_text(saved, yaml.safe_dump(config, sort_keys=False))
         return path
     if not resume:
-        raise UserError(f"{path} already holds a run; go on with --resume, or give another folder with --out")
+        raise taken(path)
     # Compared as YAML has it: tuples and lists are the same there.
     wanted = yaml.safe_load(yaml.safe_dump(config, sort_keys=False))
     difference = first_difference(read(saved), wanted)
@@ -48,6 +48,16 @@ def open_run(
             f"{path} was begun with another configuration ({difference}); resume with the same, or use --out"
         )
     return path
+
+
+def taken(path: Path | str, what: str = "a run", cure: str = "go on with --resume") -> UserError:
+    """What to raise where a run's folder is that of an earlier run: nothing that is there is replaced unasked.
+
+    Args:
+        what: is there.
+        cure: what the user may do to have it there all the same.
+    """
+    return UserError(f"{path} already holds {what}; {cure}, or give another folder with --out")
 
 
 def first_difference(old: Any, new: Any, name: str = "") -> str | None:

@@ -18,20 +18,25 @@ from supernet.arch import Arch
 from supernet.space import Space
 
 
-def import_times(path: Path, space: Space, name: str, folder: Path) -> tuple[LatencyTable, Times]:
+def import_times(path: Path, space: Space, name: str, folder: Path, replace: bool = True) -> tuple[LatencyTable, Times]:
     """Makes the times in ``path`` the table of ``space`` under ``folder`` on the machine ``name``, and returns both.
 
     A table that was there is replaced. A ``space`` of another input size is taken at the kit's.
 
     Raises:
-        UserError: see ``read_times``; the kit was of another space, or the space has changed since; or there can be no
-            such name.
+        UserError: see ``read_times``; the kit was of another space, or the space has changed since; there can be no
+            such name; or there is a table of other times, and ``replace`` is not set.
     """
     times, own = read_times(path), device_name(name)
     if times.space != space.name:
         raise UserError(f"{path} is of space {times.space}, not {space.name}: give --space {times.space}")
     space = space if space.input_size == times.input_size else space.at(times.input_size)
     store = Store(store_path(folder, space, own), {"target": own, "machine": times.machine}, dict(times.times))
+    if not replace and store.is_other():
+        raise UserError(
+            f"{own} has a table of space {space.name} already, of other times; give another name with --as, or replace "
+            "it with --replace (a search that was begun with it cannot go on then)"
+        )
     table = _table(store, space, times.target, times.fitted, times.checked)
     extra = {
         "space": space.name,

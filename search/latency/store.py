@@ -58,8 +58,17 @@ class Store:
 
     def save(self, extra: Mapping[str, Any]) -> None:
         """Writes the file, atomically; ``extra`` is for the reader and not read back."""
-        times = {name: [self.least_ms(name), each.rounds] for name, each in self.times.items()}
-        write_json(self.path, {"form": FORM, **self.about, **extra, "times": times})
+        write_json(self.path, {"form": FORM, **self.about, **extra, "times": self._rows()})
+
+    def is_other(self) -> bool:
+        """Whether the file holds times that can be read, and they are not these."""
+        try:
+            return read_json(self.path)["times"] != self._rows()
+        except (UserError, KeyError, TypeError):
+            return False
+
+    def _rows(self) -> dict[str, list[float | int]]:
+        return {name: [self.least_ms(name), each.rounds] for name, each in self.times.items()}
 
 
 def name_of(what: tuple | Arch) -> str:

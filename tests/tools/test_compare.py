@@ -19,6 +19,7 @@ from reid.engine.scaling import at_epochs
 from supernet.catalog import build, find_network, spec_to_dict
 from tools.jobs.compare import compare
 from tools.jobs.experiment import RECIPES
+from tools.jobs.run_data import with_effect
 
 ROW = ResultRow("resnet18", "baseline", 0.5, 0.7, 10**8, 10**7, 1e4, 2, 0, (64, 32), "persons", "runs/x")
 RECIPE = config_to_dict(at_epochs(load_config(Recipe, RECIPES / "mlr.yaml"), 2))
@@ -61,6 +62,34 @@ def test_the_settings_that_differ_are_a_table(runs, tmp_path, read_page):
     at = page.all("td").index("recipe.precision")
     assert page.all("td")[at:] == ["recipe.precision", "fp16", "fp32"]
     assert "name: synthetic" in page.all("code")[-1]
+
+
+MADE = {"name": "auto", "dataset": None, "holdout_identities": 100, "synthetic": {"train_identities": 72}}
+OTHERS = {**MADE, "name": "market1501", "holdout_identities": 50, "synthetic": {"train_identities": 9}}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "data", "idle"),
+    [
+        ("Market-1501", MADE, ("name", "synthetic")),
+        ("synthetic", MADE, ("name",)),
+        ("synthetic", {**MADE, "dataset": {"name": "market-layout"}}, ("name", "synthetic")),
+    ],
+)
+def test_settings_of_data_that_were_not_taken_are_no_settings(dataset, data, idle):
+    kept = {key: value for key, value in data.items() if key not in idle}
+    assert with_effect({"dataset": dataset, "data": data, "seed": 3}) == {"dataset": dataset, "data": kept, "seed": 3}
+
+
+def test_runs_on_one_data_set_differ_in_what_was_taken_of_it(runs, tmp_path, read_page):
+    for run, data in ((runs[1], MADE), (runs[0] / "seed-0", OTHERS)):
+        text = yaml.safe_dump({"seed": 0, "dataset": "Market-1501", "data": data, "recipe": RECIPE})
+        (run / "config.yaml").write_text(text)
+    compare(runs, None, tmp_path / "out", measure=False)
+    page = read_page(tmp_path / "out" / "report.html")
+    assert page.all("td")[-3:] == ["data.holdout_identities", "50", "100"]
+    assert not any("data.synthetic" in cell or cell == "data.name" for cell in page.all("td"))
+    assert "synthetic" not in page.all("code")[-1]
 
 
 def test_a_configuration_of_another_version_stands_as_it_is(runs, tmp_path):

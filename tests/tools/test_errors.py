@@ -30,7 +30,7 @@ def test_help_explains_every_option(call, name, monkeypatch):
     done = call(name, "--help", tiny=False)
     assert done.code == 0 and done.err == ""
     for option in COMMON if name != "compare" else ("--out",):
-        assert re.search(rf"^  {option}( [\w.=]+)?\s+\S+ \S+ .*\w", done.out, re.MULTILINE), option
+        assert re.search(rf"^  (--replace, )?{option}( [\w.=]+)?\s+\S+ \S+ .*\w", done.out, re.MULTILINE), option
 
 
 def test_a_reader_who_has_seen_enough_is_no_error():

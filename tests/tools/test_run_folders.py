@@ -56,6 +56,26 @@ def test_another_tools_folder_is_left_as_it_is(call, refused, tmp_path, name):
     assert [file.name for file in tmp_path.iterdir()] == ["search.json"]
 
 
+@pytest.mark.parametrize(
+    ("name", "left", "words"),
+    [
+        ("rank", "ranking.json", "a ranking; go on with --resume"),
+        ("gain", "gain.json", "what a search gained; go on with --resume"),
+        ("cross_domain", "matrix.json", "a cross-domain matrix; write it again with --replace"),
+        ("latency", "latency.json", "a latency table's error; write it again with --replace"),
+        ("evaluate", "score.json", "a result; write it again with --replace"),
+        ("search", "search.json", "a search; go on with --resume"),
+        ("pipeline", "config.yaml", "a run; go on with --resume"),
+    ],
+)
+def test_what_an_earlier_call_left_is_not_replaced_unasked(call, refused, supernet_run, tmp_path, name, left, words):
+    file = write_text(tmp_path / left, "{}")
+    supernet = ("--supernet", supernet_run) if name == "search" else ()
+    done = call(name, *TOOLS[name], *supernet, "--out", tmp_path, tiny=name not in OWN_OPTIONS)
+    refused(done, f"{tmp_path} already holds {words}, or give another folder with --out$")
+    assert file.read_text() == "{}" and list(tmp_path.iterdir()) == [file]
+
+
 @pytest.mark.parametrize("left", ["ranking.json", "gain.json", "latency.json", "matrix.json"])
 def test_a_search_does_not_take_the_place_of_what_was_measured(call, refused, tmp_path, left):
     write_json(tmp_path / left, {})

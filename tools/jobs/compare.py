@@ -29,6 +29,7 @@ from supernet.files import NamedArch, load_arch
 from tools.jobs.ownership import check_owner
 from tools.jobs.paths import shown
 from tools.jobs.recipe_words import saved_recipe_name
+from tools.jobs.run_data import with_effect
 from tools.jobs.saved_config import read_saved
 
 TABLE, CSV = "table.md", "table.csv"
@@ -53,7 +54,7 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
         candidates=candidates,
         arch=arch,
         commands=_commands(runs),
-        configs=configs,
+        configs=[config and with_effect(config) for config in configs],
         runs=runs,
     )
     write_text(out / TABLE, markdown_table(rows) + "\n")

@@ -108,7 +108,8 @@ def load_experiment(
         batch: the retraining's, as ``parse_batch`` reads it, its rates scaled to it.
 
     Raises:
-        UserError: a file is missing, has an unknown key or a bad value, or there is no such recipe.
+        UserError: a file is missing, has an unknown key or a bad value, there is no such recipe, or an override
+            contradicts ``batch``.
     """
     data = read_merged(find_config(path))
     if recipe is not None:
@@ -121,13 +122,24 @@ def load_experiment(
         whole = build_config(Recipe, data.get("retrain", {}), str(path))
         data["retrain"] = config_to_dict(at_epochs(whole, epochs))
     if batch is not None:
+        identities, instances = parse_batch(batch)
         whole = build_config(Recipe, data.get("retrain", {}), str(path))
-        data["retrain"] = config_to_dict(at_batch(whole, *parse_batch(batch)))
+        data["retrain"] = config_to_dict(at_batch(whole, identities, instances))
+        _check_batch(batch, {"identities": identities, "instances": instances}, overrides)
     whole = functools.reduce(merge, map(parse_override, overrides), data)
     name = whole["data"].get("name") if isinstance(whole.get("data"), Mapping) else None
     if name in dataset_names() and name not in get_args(OwnName):
         raise UserError(f"data.name: {name} is named by data.dataset: data.dataset={{name: {name}}} (docs/data.md)")
     return build_overridden(Experiment, data, overrides, str(path))
+
+
+def _check_batch(batch: str, sizes: Mapping[str, int], overrides: Sequence[str]) -> None:
+    """Raises UserError where an override sets one of the retraining's ``sizes`` otherwise: the rates, which are scaled
+    to ``batch``, would be those of other batches."""
+    for text in overrides:
+        changed = parse_override(text).get("retrain")
+        if isinstance(changed, Mapping) and any(changed.get(key, size) != size for key, size in sizes.items()):
+            raise UserError(f"--batch {batch} and --set {text} say two things: give one of the two")
 
 
 def parse_batch(text: str) -> tuple[int, int]:

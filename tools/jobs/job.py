@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from tools.jobs.experiment import Experiment
+from tools.typed import to_type
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Job:
         experiment: by ``--config``, ``--set`` and the options that stand for a key.
         data: folder of the data set; ``None`` where it is to be found.
         out: run folder to write.
-        resume: whether a run that is there is gone on with.
+        resume: a run in ``out`` is gone on with; by a job that has nothing to go on with, it is replaced.
         seed: of weights, batches, augmentation and search.
         device: where networks run.
         common: of what was typed, the options that the tools of one experiment share.
@@ -36,4 +36,4 @@ class Job:
 
 def next_command(tool: str, job: Job, *options: str) -> str:
     """What to type after the job: ``tools/<tool>.py`` for the same experiment."""
-    return shlex.join(["python", f"tools/{tool}.py", *job.common, *options])
+    return to_type(tool, *job.common, *options)

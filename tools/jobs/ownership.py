@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reid.engine.distributed import Processes, barrier
-from reid.engine.run_folder import CONFIG, open_run
+from reid.engine.run_folder import CONFIG, open_run, taken
 from reid.errors import UserError
 from search.outcome import SUMMARY
 from tools.jobs.evaluate.result import SCORE
@@ -31,11 +31,23 @@ _LEFT = {
 """What a file in a folder tells of who wrote there."""
 
 
+GO_ON, REPLACE = "go on with --resume", "write it again with --replace"
+"""What tools do with a run of theirs that is in the folder already: hours are kept, minutes are repeated."""
+
+
 def check_owner(out: Path, own: str | None = None) -> None:
     """Raises UserError where ``out`` holds another tool's run; ``own`` is the file that the caller's runs leave."""
     for name, what in _LEFT.items():
         if name != own and (out / name).exists():
             raise UserError(f"{shown(out)} holds {what}; give another folder with --out")
+
+
+def check_free(out: Path, own: str, resume: bool, cure: str = GO_ON) -> None:
+    """Raises UserError where ``out`` holds another tool's run, or one of the caller's, which leaves the file ``own``,
+    and ``resume`` is not set; ``cure`` says what the caller then does with it, by which option."""
+    check_owner(out, own)
+    if (out / own).exists() and not resume:
+        raise taken(shown(out), _LEFT[own], cure)
 
 
 @contextlib.contextmanager

@@ -14,8 +14,12 @@ from reid.config import config_to_dict
 from tools.jobs.data import Source
 from tools.jobs.experiment import IS_CHECKOUT, ROOT
 from tools.jobs.job import Job
+from tools.typed import as_typed
 
 ARCHIVAL = ".git_archival.txt"
+
+AGAIN = ("--resume", "--replace")
+"""Options that do not change what comes out."""
 
 
 def run_config(job: Job, source: Source, **parts: Any) -> dict[str, Any]:
@@ -30,10 +34,10 @@ def run_config(job: Job, source: Source, **parts: Any) -> dict[str, Any]:
 
 def command() -> str:
     """The command line of this process, as a user would type it."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
+    arguments = [argument for argument in sys.argv[1:] if argument not in AGAIN]
     program = sys.argv[0]
-    program = program[program.find("tools/") :] if "tools/" in program else program
-    return shlex.join(["python", program, *arguments])
+    program = program[program.rfind("tools/") :] if "tools/" in program else program
+    return " ".join([as_typed(f"python {program}"), *map(shlex.quote, arguments)])
 
 
 def sha256(path: Path) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from reid.config import build_config
 from reid.engine.run_folder import CONFIG
@@ -29,6 +31,17 @@ def data_of(run: Path) -> DataConfig:
     if data.dataset is not None:
         return data
     return dataclasses.replace(data, name="synthetic" if saved.get("dataset") == "synthetic" else "market1501")
+
+
+def with_effect(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration without the settings of its data that had no part in them: how a synthetic set is made
+    where none was taken, and by which name the set was asked for, as ``dataset`` tells which it was."""
+    data = saved.get("data")
+    if "dataset" not in saved or not isinstance(data, Mapping):
+        return dict(saved)
+    made = saved["dataset"] == "synthetic" and data.get("dataset") is None
+    idle = ("name",) if made else ("name", "synthetic")
+    return {**saved, "data": {key: value for key, value in data.items() if key not in idle}}
 
 
 def on_its_data(job: Job, source: Path) -> Job:

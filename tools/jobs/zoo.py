@@ -28,6 +28,7 @@ from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
 from tools.jobs.results.portable import portable
 from tools.jobs.training.retrain_words import TAUGHT
+from tools.typed import to_type
 
 ADD = "add"
 """What ``tools/zoo.py`` takes in the place of a name to put weights there."""
@@ -46,7 +47,7 @@ def zoo_table(folder: Path = FOLDER) -> str:
     """What there is, for a terminal."""
     entries = zoo_entries(folder)
     if not entries:
-        return "no weights yet; a finished run's are put here by: python tools/zoo.py add RUN --name NAME"
+        return f"no weights yet; a finished run's are put here by: {to_type('zoo', ADD, 'RUN', '--name', 'NAME')}"
     lines = [("name", "input", "features", "FLOPs", "params", "mAP", "Rank-1", "trained on")]
     lines += [
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import math
@@ -21,9 +22,11 @@ import tools.jobs.export.speed
 from evaluation.export import Parity, open_session
 from evaluation.result_row import read_result
 from reid.data.prepare import prepare, resize
+from reid.engine.checkpoint import save_weights
 from reid.files import read_json
 from supernet.arch_forms import arch_from_rows
-from supernet.checkpoint import save_supernet
+from supernet.catalog import spec_to_dict
+from supernet.checkpoint import load_network, save_supernet
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.supernet import Supernet
 from supernet.zoo import load_backbone
@@ -68,7 +71,7 @@ def whole(run, make_job, tmp_path_factory) -> Path:
 
 def test_rows_say_what_is_so(run, whole, read_page):
     told, result = read_json(whole / "Small.json"), read_result(run)
-    assert sorted(path.name for path in whole.iterdir()) == [*FILES, "report.html"]
+    assert sorted(path.name for path in whole.iterdir()) == sorted([*FILES, "Small.html"])
     full, small, rival, small_rival = told["rows"]
     names = ["Small.onnx", "Small-int8.onnx", "mobilenetv2 (untrained)", "mobilenetv2-int8 (untrained)"]
     assert [row["file"] for row in told["rows"]] == names
@@ -90,7 +93,7 @@ def test_rows_say_what_is_so(run, whole, read_page):
     assert (small_rival["precision"], small_rival["parity"], small_rival["mAP"]) == ("int8", {}, None)
     assert small_rival["bytes"] < 0.4 * rival["bytes"] and small_rival["flops"] == rival["flops"]
     assert told["target"] == "onnx-cpu-1t" and told["scored_on"] == "synthetic" and told["opset"] == 17
-    cells = read_page(whole / "report.html").all("td")
+    cells = read_page(whole / "Small.html").all("td")
     for row in told["rows"]:
         assert f"{row['bytes'] / 1e6:.2f}" == cells[cells.index(row["file"]) + 1]
         assert f"{row['median_ms']:.2f}" in cells and f"{row['images_per_second']:.0f}" in cells
@@ -137,9 +140,21 @@ def test_the_tool_by_hand(call, refused, run, tmp_path):
     assert done.code == 0, done.err
     assert "float32 (N, 3, 64, 32), normalised before" in done.out and "synthetic, its training images" in done.out
     assert "mAP" not in done.out  # nothing is known of it
-    refused(call("export", *options), r"Small.onnx is there already; .*--resume")
-    assert call("export", *options, "--resume", "--preprocess").code == 0
+    refused(call("export", *options), r"Small.onnx is there already; give another --out, or --replace")
+    assert call("export", *options, "--replace", "--preprocess").code == 0
     assert open_session(tmp_path / "out" / "Small.onnx").get_inputs()[0].shape == ["batch", 64, 32, 3]
+
+
+def test_networks_that_share_a_folder_have_a_page_each(call, run, tmp_path, read_page):
+    out = tmp_path / "out"
+    assert call("export", run, "--out", out).code == 0
+    first = (out / "Small.html").read_bytes()
+    other = shutil.copytree(run, tmp_path / "other")
+    network, spec = load_network(other / "last.safetensors", torch.device("cpu"))
+    save_weights(other / "last.safetensors", network, spec_to_dict(dataclasses.replace(spec, name="Other")))
+    done = call("export", other, "--out", out)
+    assert done.code == 0 and done.out.rstrip().endswith(f"report: {out / 'Other.html'}"), done.err
+    assert (out / "Small.html").read_bytes() == first and "Other.onnx" in read_page(out / "Other.html").all("td")
 
 
 def test_nothing_stays_that_was_made_of_an_earlier_file(call, run, tmp_path, monkeypatch):
@@ -154,8 +169,8 @@ def test_nothing_stays_that_was_made_of_an_earlier_file(call, run, tmp_path, mon
     assert [path.read_text() for path in sorted(out.iterdir())] == ["earlier"] * 3
     done = call("export", run, "--out", out, "--resume")
     assert done.code == 0, done.err
-    assert sorted(path.name for path in out.iterdir()) == ["Small.json", "Small.onnx", "report.html"]
-    assert done.out.rstrip().endswith(f"report: {out / 'report.html'}")
+    assert sorted(path.name for path in out.iterdir()) == ["Small.html", "Small.json", "Small.onnx"]
+    assert done.out.rstrip().endswith(f"report: {out / 'Small.html'}")
     assert "Small-int8.onnx, quantised from the file that was here before; --int8 writes it again" in done.out
     assert [row["file"] for row in read_json(out / "Small.json")["rows"]] == ["Small.onnx"]
 

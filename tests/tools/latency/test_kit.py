@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import statistics
 import subprocess
 import sys
 
@@ -51,7 +53,11 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     assert done.code == 0 and f"{machine['processor']}, onnxruntime {machine['onnxruntime']}" in done.out, done.err
     assert "on 4 whole networks" in done.out and "the least of 2 rounds or more" in done.out
     assert (out / "latency_error.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((out / "latency.json").read_text())["target"] == "pi5"
+    told = json.loads((out / "latency.json").read_text())
+    command = rf"python tools/search.py --set space={file} --latency (.*)ms --target pi5$"
+    following = re.search(rf"^next, .* keep: {command}", done.out, re.MULTILINE)
+    half = statistics.median(row["measured_ms"] for row in told["rows"])
+    assert told["target"] == "pi5" and float(following[1]) == pytest.approx(half, rel=0.01)
 
     space = load_space(str(file)).at((64, 32))
     with seeded(3):
@@ -74,7 +80,12 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     again = json.loads(times.read_text())
     again["times"][next(iter(again["times"]))][0] += 0.001
     times.write_text(json.dumps(again))
-    assert call(*own, "--import", times, "--as", "pi5", tiny=False).code == 0
+    other = ("latency", "--space", file, "--import", times, "--as", "pi5", "--out")
+    refused(call(*own, "--import", times, "--as", "pi5", tiny=False), "out already holds a latency table's error")
+    refused(call(*other, tmp_path / "other", tiny=False), "pi5 has a table of space small already, of other times")
+    assert not (tmp_path / "other").exists()
+    assert call(*other, out, "--replace", tiny=False).code == 0
+    assert call(*other, tmp_path / "other", tiny=False).code == 0  # the times that it has
     refused(call(*search, "--resume"), "begun with another origin")
 
 
@@ -83,6 +94,7 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     [
         (("--import", "times.json"), "--import FILE and --as NAME go together"),
         (("--as", "pi5"), "--import FILE and --as NAME go together"),
+        (("--import", "times.json", "--as", "NAME"), "--as NAME: put what the machine is to be called in the place"),
         (("--import", "no-times.json", "--as", "pi5"), "file no-times.json does not exist"),
         (("--kit", "kit", "--target", "torch-cuda-b1"), "a kit runs by ONNX Runtime on a CPU"),
     ],

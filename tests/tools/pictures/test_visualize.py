@@ -125,15 +125,15 @@ def test_all_kinds_on_one_page_and_the_same_bytes_again(call, run, tmp_path):
     assert "first-set: 9 identities" in page and "drawn by seed 4" in page and "private" not in page
 
 
-def test_resume_replaces_pictures_and_nothing_else(call, run, tmp_path, refused):
+def test_what_is_replaced_is_pictures_and_nothing_else(call, run, tmp_path, refused):
     def draw(*more):
         return call("visualize", run, "--out", tmp_path, "--kinds", *more)
 
     assert draw("ranked", "--queries", 5, "--top", 1).code == 0
     (tmp_path / "ranked-notes.png").write_text("mine")
-    refused(draw("ranked"), "already holds ranked-1.png; give another folder with --out, or add --resume")
+    refused(draw("ranked"), "already holds ranked-1.png; write it again with --replace, or give another folder")
     before = [each["file"] for each in read_json(tmp_path / "pictures.json")["lists"]]
-    assert draw("ranked", "--queries", 2, "--top", 1, "--seed", 1, "--resume").code == 0
+    assert draw("ranked", "--queries", 2, "--top", 1, "--seed", 1, "--replace").code == 0
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["index.html", "pictures.json", "ranked-1.png", "ranked-notes.png"]
     assert [each["file"] for each in read_json(tmp_path / "pictures.json")["lists"]] != before[:2]
@@ -144,7 +144,7 @@ def test_files_that_no_earlier_call_tells_of_are_not_written_over(call, run, tmp
     """A page of the user's own, or what a call has left that was interrupted before it wrote what it drew."""
     (tmp_path / name).write_text("mine")
     options = ("--out", tmp_path, "--kinds", "activations", "--queries", 1)
-    refused(call("visualize", run, *options), f"already holds {name}; give another folder .* --resume to replace it")
+    refused(call("visualize", run, *options), f"already holds {name}; write it again with --replace, or give")
     assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == "mine"
     done = call("visualize", run, *options, "--resume")
     assert done.code == 0, done.err

@@ -113,6 +113,7 @@ def test_finished_runs_are_kept(whole, search_run, supernet_run, make_job, read_
     """More seeds train those alone; an interrupted training goes on with --resume, and not without."""
     out, calls, left = tmp_path / "run", [], iter([1, 2, 3])
     shutil.copytree(whole, out)
+    (out / "gain.json").unlink()
     kept = _times(out / "alone")
     asked = Asked(search_run, supernet=supernet_run, **{**SEEDS, "repeats": 2})
 
@@ -221,6 +222,7 @@ def test_random_archs_that_were_drawn_before(search_run, make_job, call, refused
     assert data["gains"][0]["mAP"]["value"] == pytest.approx((0.1 + 0.3) / 2 - 0.2)
     assert not (tmp_path / "out" / "archs").exists()
 
+    given = (*given[:-1], "--resume", "--baselines")
     files = [search_run / "archs" / f"MLR-2M-{letter}.yaml" for letter in "AC"]
     refused(call(*given, "--random-archs", files[0]), "MLR-2M-A.yaml: is the found arch MLR-2M-A; leave it out")
     refused(call(*given, "--random-archs", files[1]), "has 3.0M FLOPs and MLR-2M-A 2.0M; give archs within 10% of it")

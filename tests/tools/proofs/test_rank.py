@@ -166,7 +166,7 @@ def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_j
     """By what the network scores that the supernet's weights became; no other row changes."""
     out, label = tmp_path / "run", str(supernets[0])
     shutil.copytree(ranking, out)
-    rank(make_job(out), Asked(supernets, repeats=1, finetune_epochs=2, **SMALL))
+    rank(make_job(out, resume=True), Asked(supernets, repeats=1, finetune_epochs=2, **SMALL))
     data, before = _data(out), _data(ranking)
     tuned = f"{label} + 2 epochs"
     for row, old in zip(data["archs"], before["archs"], strict=True):
@@ -184,14 +184,15 @@ def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_j
     assert {way: ways[way] for way in runs} == pytest.approx(means)
     assert ways["tuned_over_scratch"]["value"] == pytest.approx(means["tuned"] - means["scratch"])
 
-    asked = ("--n", 4, "--band", "2.5M", "--within", 0.5, "--repeats", 1, "--supernet", supernets[0], "--out", out)
+    asked = ("--n", 4, "--band", "2.5M", "--within", 0.5, "--repeats", 1, "--resume", "--out", out)
+    asked += ("--supernet", supernets[0])
     done = call("rank", *asked, "--no-train", "--finetune-epochs", 2)
     assert done.code == 0 and re.search(rf"{re.escape(tuned)} +{100 * means['tuned']:.1f}  [+-]", done.out), done.err
     page = read_page(out / "report.html")
     assert page.all("td")[page.all("td").index("from scratch") + 1] == f"{100 * means['scratch']:.1f}"
     (out / "alone" / "B00-inherited-2ep-s0" / "result.json").unlink()
     refused(call("rank", *asked, "--no-train", "--finetune-epochs", 2), "3 of 4 archs have a finished")
-    other = (*asked[:-4], "--supernet", supernets[1], "--out", out)
+    other = tuple(supernets[1] if word == supernets[0] else word for word in asked)
     refused(call("rank", *other, "--finetune-epochs", 2), "B00-inherited scored another supernet's weights")
 
 

@@ -149,6 +149,7 @@ def test_weights_that_nobody_has_are_told_of_before_data_are_opened(
         (("--recipe", "none.yaml"), "none.yaml does not exist"),
         (("--epochs", "0"), "--epochs 0: must be at least 1"),
         (("--batch", "64"), "--batch 64: give identities times images of each"),
+        (("--batch", "8x2"), r"--batch 8x2 and --set retrain=\{epochs: 1, identities: 4, .* say two things: give one"),
         (("--batch", "64x1"), "--batch 64x1: .*both at least 2"),
         (("--repeats", "0"), "--repeats 0: must be at least 1"),
         (("--weights", "none.pth"), "weights none.pth: there is no such file"),

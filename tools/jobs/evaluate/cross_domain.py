@@ -22,7 +22,7 @@ from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
-from tools.jobs.ownership import MATRIX, check_owner
+from tools.jobs.ownership import MATRIX, REPLACE, check_free
 from tools.jobs.paths import shown
 from tools.jobs.provenance import command, commit, made_by
 
@@ -42,14 +42,15 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
     ``matrix.md`` and ``report.html``, and returns the path of the second.
 
     What is not at hand is left out and said. Features are kept: a second call, or one with more runs, computes what is
-    new.
+    new. With ``job.resume`` the matrix of an earlier one is replaced.
 
     Raises:
-        UserError: a data set's name is unknown or is given twice, or nothing at all could be evaluated.
+        UserError: a data set's name is unknown or is given twice, there is a matrix already, or nothing at all could
+            be evaluated.
     """
     if len(set(datasets)) < len(datasets):
         raise UserError("--datasets: name each data set only once")
-    check_owner(job.out, own=MATRIX)
+    check_free(job.out, MATRIX, job.resume, REPLACE)
     for name in datasets:
         named(name, job.experiment.data)
     protocol = dataclasses.replace(protocol, verification=False, rerank=None)

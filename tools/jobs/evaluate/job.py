@@ -15,7 +15,7 @@ from evaluation.protocols import Protocol, evaluate_features
 from evaluation.result_row import RESULT
 from reid.engine.checkpoint import save_weights
 from reid.engine.device import describe_device
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.run_folder import WEIGHTS, taken
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from supernet.checkpoint import load_network, load_supernet
@@ -27,7 +27,7 @@ from tools.jobs.evaluate.result import SCORE, Wanted, measure, score_on_test, wr
 from tools.jobs.evaluate.subject import onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
-from tools.jobs.ownership import check_owner
+from tools.jobs.ownership import REPLACE, check_owner
 from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
 
@@ -63,9 +63,7 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
     check_owner(job.out, own=SCORE)
     for name in (RESULT, SCORE):
         if (job.out / name).exists() and not job.resume:
-            raise UserError(
-                f"{job.out} already holds a result; give another folder with --out, or --resume to write it again"
-            )
+            raise taken(job.out, "a result", REPLACE)
     if request.save_features is not None:
         if request.save_features.suffix != ".npz":
             raise UserError(f"--save-features {request.save_features}: must end in .npz")

@@ -22,7 +22,6 @@ from evaluation.export import (
 )
 from evaluation.export.parity import LARGEST_SHARE, LEAST_COSINE
 from evaluation.protocols import Protocol
-from evaluation.report.html import REPORT
 from reid.errors import UserError
 from reid.files import write_json
 from reid.models.network import ReidNetwork
@@ -32,7 +31,7 @@ from supernet.zoo import FOLDER
 from tools.jobs.data import Source, open_source
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import onnx_subject
-from tools.jobs.export.report import write_export_report
+from tools.jobs.export.report import PAGE, write_export_report
 from tools.jobs.export.rivals import fresh_networks, rival_files
 from tools.jobs.export.source import PROBE, Trained, about_of, find_trained, trained_on, training_pixels
 from tools.jobs.export.speed import TARGET, measure_speeds
@@ -71,10 +70,10 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
     check_installed()
     trained = find_trained(source, zoo)
     check_owner(job.out)
-    paths = [job.out / f"{trained.name}{end}" for end in (".onnx", "-int8.onnx", ".json")]
+    paths = [job.out / f"{trained.name}{end}" for end in (".onnx", "-int8.onnx", ".json", PAGE)]
     there = [path for path in paths if path.exists()]
     if there and not job.resume:
-        raise UserError(f"{shown(there[0])} is there already; give another --out, or --resume to write it again")
+        raise UserError(f"{shown(there[0])} is there already; give another --out, or --replace to write it again")
     size = trained.spec.input_size
     networks = fresh_networks(request.beside, size, job)
     data, without = _data(job, trained, request)
@@ -88,7 +87,7 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
         options = (samples["random"], request.preprocess, request.int8, Path(folder))
         rivals = [file for each in networks for file in rival_files(*each, *options)]
         files = [_exported(trained.network, about, paths[0], samples)]
-        _remove_stale(paths[1], paths[2], request)
+        _remove_stale(paths[1:], request)
         if request.int8:
             told = quantise(paths[0], paths[1], about, calibration)
             parity = measure_parity(trained.network, open_session(paths[1]), probe, told)
@@ -98,15 +97,16 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
         rows = _timed([*files, *rivals])
     print(f"\n{export_table(rows)}")
     told = _told(rows, trained, data, request, calibration)
-    write_export_report(job.out, rows, told)
+    write_export_report(paths[3], rows, told)
     return write_json(paths[2], told)
 
 
-def _remove_stale(int8: Path, told: Path, request: Request) -> None:
+def _remove_stale(made: Sequence[Path], request: Request) -> None:
     """Removes what was made of the file that has just been written again, so that nothing stays that is not of it."""
+    int8, *_ = made
     if int8.exists() and not request.int8:
         print(f"  removed   {shown(int8)}, quantised from the file that was here before; --int8 writes it again")
-    for path in (int8, told, told.with_name(REPORT)):
+    for path in made:
         path.unlink(missing_ok=True)
 
 

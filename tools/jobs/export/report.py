@@ -9,9 +9,12 @@ from typing import Any
 from evaluation.comparison import Table
 from evaluation.export import Parity
 from evaluation.export.parity import LARGEST_SHARE, LEAST_COSINE
-from evaluation.report.html import REPORT, Section, Words, write_report
+from evaluation.report.html import Section, Words, write_report
 from tools.jobs.export.table import ExportRow, export_cells, export_notes
 from tools.jobs.provenance import made_by
+
+PAGE = ".html"
+"""Behind a network's name: several may be exported to one folder, and each has a page."""
 
 PARITY = ("file", "images", "how many", "largest difference", "of at most", "mean cosine", "least cosine")
 ALLOWED = f"allowed of a float32 file: {LARGEST_SHARE:g} of the largest number, and a least cosine of {LEAST_COSINE:g}"
@@ -26,8 +29,8 @@ FACTS = {
 """Of the table as JSON, what holds for all rows."""
 
 
-def write_export_report(out: Path, rows: Sequence[ExportRow], told: Mapping[str, Any]) -> Path:
-    """Writes ``report.html`` into ``out`` and returns its path.
+def write_export_report(path: Path, rows: Sequence[ExportRow], told: Mapping[str, Any]) -> Path:
+    """Writes the page and returns its path.
 
     Args:
         rows: the first is of the file that was asked for.
@@ -42,7 +45,7 @@ def write_export_report(out: Path, rows: Sequence[ExportRow], told: Mapping[str,
         Section("Network and machine", words=Words(("", ""), (*facts, *told["machine"].items()))),
         Section("Command", code=made_by()),
     ]
-    return write_report(out / REPORT, f"Export of {told['network']}", _cards(rows), sections)
+    return write_report(path, f"Export of {told['network']}", _cards(rows), sections)
 
 
 def _parity(found: Parity) -> tuple[str, ...]:

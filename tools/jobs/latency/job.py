@@ -24,7 +24,7 @@ from supernet.space import Space, describe
 from tools.jobs import data
 from tools.jobs.latency.report import images_a_call, write_latency_report
 from tools.jobs.opening import announce
-from tools.jobs.ownership import LATENCY, check_owner
+from tools.jobs.ownership import LATENCY, REPLACE, check_free
 from tools.jobs.paths import shown
 
 PICTURE = "latency_error.png"
@@ -45,16 +45,19 @@ def latency_folder() -> Path:
     return data.ROOT / "data" / "cache" / "latency"
 
 
-def measure_space(space: Space, target_name: str, out: Path, networks: int = 30, seed: int = 0) -> LatencyRun:
+def measure_space(
+    space: Space, target_name: str, out: Path, networks: int = 30, seed: int = 0, replace: bool = False
+) -> LatencyRun:
     """Builds (or completes) the latency table of ``space`` and says how far off it is on ``networks`` whole networks.
 
     Writes ``latency_error.png``, ``latency.json`` (the error, network by network, and the machine) and ``report.html``
     into ``out``.
 
     Raises:
-        UserError: the target is unknown, or this machine cannot run it.
+        UserError: the target is unknown, or this machine cannot run it; ``out`` holds an error that was measured before
+            and is not to be replaced.
     """
-    check_owner(out, own=LATENCY)
+    check_free(out, LATENCY, replace, REPLACE)
     target = parse_target(target_name)
     check_available(target)
     announce(

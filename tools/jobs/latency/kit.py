@@ -11,8 +11,9 @@ from search.latency.measure import ROUNDS
 from supernet.space import Space, describe
 from tools.jobs.latency.job import LatencyRun, latency_folder, report
 from tools.jobs.opening import announce
-from tools.jobs.ownership import LATENCY, check_owner
+from tools.jobs.ownership import LATENCY, REPLACE, check_free
 from tools.jobs.paths import shown
+from tools.typed import to_type
 
 
 def make_kit(
@@ -33,20 +34,21 @@ def make_kit(
     what = f"{kit.parts} parts and {kit.networks} whole networks as {kit.models} .onnx files"
     print(f"kit: {shown(folder)}, 3 files, {kit.size / 1e6:.1f} MB: {what} in one zip")
     print(f"next: copy it to the machine, there: python3 {folder.name}/{PROGRAM}")
-    print(f"then: python tools/latency.py --space {called or space.name} --import times.json --as NAME")
+    print(f"then: {to_type('latency', '--space', called or space.name, '--import', 'times.json', '--as', 'NAME')}")
     return kit
 
 
-def import_kit(space: Space, path: Path, name: str, out: Path) -> LatencyRun:
+def import_kit(space: Space, path: Path, name: str, out: Path, replace: bool = False) -> LatencyRun:
     """Makes the times in ``path`` the table of the machine ``name``, and says how far off its predictions are there.
 
     Writes ``latency_error.png`` and ``latency.json`` into ``out``.
 
     Raises:
-        UserError: see ``import_times``.
+        UserError: see ``import_times``; ``out`` holds an error of before, or the machine has a table of other times,
+            that is not to be replaced.
     """
-    check_owner(out, own=LATENCY)
-    table, times = import_times(path, space, name, latency_folder())
+    check_free(out, LATENCY, replace, REPLACE)
+    table, times = import_times(path, space, name, latency_folder(), replace)
     space = space if space.input_size == times.input_size else space.at(times.input_size)
     facts = [times.machine[key] for key in ("system", "python", "numpy") if key in times.machine]
     announce(

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 from reid.engine.device import describe_device
-from reid.errors import UserError
+from reid.engine.run_folder import taken
 from reid.files import write_json
 from tools.jobs.evaluate.checkpoints import open_subject
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.subject import features_on_test
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
-from tools.jobs.ownership import check_owner
+from tools.jobs.ownership import REPLACE, check_owner
 from tools.jobs.paths import shown
 from tools.jobs.pictures.album import keep_private, open_album, shows_real_persons
 from tools.jobs.pictures.draw import draw_pictures, possible_kinds
@@ -81,7 +81,5 @@ def earlier_pictures(out: Path, resume: bool) -> list[str]:
     pictures = sorted(path.name for path in out.glob("*.png") if _OURS.fullmatch(path.name))
     there = [*pictures, *(name for name in (PAGE, PICTURES) if (out / name).exists())]
     if there and not resume:
-        raise UserError(
-            f"{shown(out)} already holds {there[0]}; give another folder with --out, or add --resume to replace it"
-        )
+        raise taken(shown(out), there[0], REPLACE)
     return pictures

@@ -19,7 +19,7 @@ from supernet.genome import encode
 from tools.jobs.data import Source, open_source
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
-from tools.jobs.ownership import GAIN, check_owner
+from tools.jobs.ownership import GAIN, check_free
 from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender, baselines, found_archs, given_rivals, random_rivals, save_drawn
@@ -70,13 +70,14 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
             config's own recipe. Ways to weights are compared by the first.
 
     Raises:
-        UserError: the search is not finished or of another space, there are no such random archs, a baseline is not
-            known, there is no supernet; a training at hand was made otherwise.
+        UserError: the folder holds a gain and ``job.resume`` is not set; the search is not finished or of another
+            space, there are no such random archs, a baseline is not known, there is no supernet; a training at hand was
+            made otherwise.
     """
     job = next(iter(jobs.values()))
     if from_environment(job.device).several:
         raise UserError("tools/gain.py: networks are trained by one process; start it without torchrun")
-    check_owner(job.out, own=GAIN)
+    check_free(job.out, GAIN, job.resume)
     seldom = asked.repeats if asked.random_repeats is None else asked.random_repeats
     for name, value in (("random", asked.random), ("repeats", asked.repeats), ("random-repeats", seldom)):
         if value < 1:

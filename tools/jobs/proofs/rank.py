@@ -16,7 +16,7 @@ from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space
 from tools.jobs.data import Source, open_source, search_data
 from tools.jobs.job import Job
-from tools.jobs.ownership import RANKING, check_owner
+from tools.jobs.ownership import RANKING, check_free
 from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import given_archs
@@ -46,13 +46,13 @@ def rank(job: Job, asked: Asked) -> Path:
     """Compares the ranks that supernets give archs with those of stand-alone trainings; returns ``ranking.json``.
 
     Raises:
-        UserError: there is no supernet, or one of another space; an arch is not in the space; there are too few archs,
-            or too few with a finished training; a training at hand was made otherwise; a ranking to learn from is of
-            other data, of another space or too small.
+        UserError: the folder holds a ranking and ``job.resume`` is not set; there is no supernet, or one of another
+            space; an arch is not in the space; there are too few archs, or too few with a finished training; a training
+            at hand was made otherwise; a ranking to learn from is of other data, of another space or too small.
     """
     if from_environment(job.device).several:
         raise UserError("tools/rank.py: archs are ranked by one process; start it without torchrun")
-    check_owner(job.out, own=RANKING)
+    check_free(job.out, RANKING, job.resume)
     if asked.repeats < 1:
         raise UserError(f"--repeats {asked.repeats}: must be at least 1")
     job, table = on_training_identities(job), CostTable()

@@ -47,7 +47,7 @@ def _ranking(setup: Setup, step: Step) -> list[Command]:
 
 def _row(setup: Setup, step: Step) -> list[Command]:
     run = shown(setup.places.run(step))
-    flip = [run, "--flip", "--calibrate", "none", "--resume", *_options(setup, step), *_where(setup)]
+    flip = [run, "--flip", "--calibrate", "none", "--replace", *_options(setup, step), *_where(setup)]
     commands = [_tool("evaluate", *flip, "--out", shown(setup.places.flip(step)))]
     if not is_trained(setup.places, step):
         what = ["--arch", network_name(setup, step)]

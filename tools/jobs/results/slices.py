@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reid.errors import UserError
+from tools.interrupts import interruptible
 from tools.jobs.results.processes import Running, last_lines
 
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
@@ -93,7 +93,7 @@ def run_slice(
     loop = _Loop(tasks, jobs, environment, tell, on_end, held)
     end = None if seconds is None else loop.start + seconds
     last = None if end is None else end - min(least, seconds / 10)
-    with _ended_as_interrupted():
+    with interruptible():
         try:
             while loop.step(may_begin=last is None or time.monotonic() < last):
                 if end is not None and time.monotonic() >= end:
@@ -189,20 +189,3 @@ class _Loop:
                 with contextlib.suppress(KeyboardInterrupt):  # they are ending already
                     time.sleep(POLL)
                     self._collect()
-
-
-@contextlib.contextmanager
-def _ended_as_interrupted() -> Iterator[None]:
-    """SIGTERM, as a time limit sends it, is an interrupt inside the block: what runs is to save first."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number, frame) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

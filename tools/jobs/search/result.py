@@ -13,6 +13,7 @@ from search.limits import Limits, format_value
 from search.outcome import LOG, SUMMARY, SearchResult, describe, limit_name, write_arch
 from search.summary import CURE, chosen_files, read_summary
 from tools.jobs.paths import shown
+from tools.typed import to_type
 
 
 def print_result(
@@ -50,7 +51,7 @@ def print_result(
         trained = f", {100 * result.finalists[index].trained:.1f} % trained" if result.finalists else ""
         costs = _costs(candidate, result.costs)
         print(f"{path.stem}: {costs}{timed}, {what} {100 * candidate.score:.1f} %{trained}, {shown(path)}")
-    more = f"; any candidate as a file: python tools/search.py --out {shown(result.out)} --write TRIAL"
+    more = f"; any candidate as a file: {to_type('search', '--out', shown(result.out), '--write', 'TRIAL')}"
     print(f"front: {result.out}/front.json{more if strategy == 'pareto' else ''}")
     print(f"next: {following(result.archs[0].stem)}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from evaluation.comparison import comparable
@@ -11,6 +10,7 @@ from evaluation.report.html import REPORT
 from evaluation.report.training import CURVES
 from evaluation.result_row import RESULT, ResultRow, read_result
 from reid.errors import UserError
+from tools.typed import to_type
 
 LOG = "metrics.jsonl"
 
@@ -29,7 +29,7 @@ def tell_training(run: Path, result: str, following: str) -> None:
 
 def comparing_command(run: Path) -> str:
     """What puts ``run`` beside the runs of its parent's folder that can be compared with it."""
-    return shlex.join(["python", "tools/compare.py", str(run), *map(str, _beside(run))])
+    return to_type("compare", str(run), *map(str, _beside(run)))
 
 
 def _beside(run: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from evaluation.report.training import write_training_report
 from evaluation.result_row import RESULT, read_result, write_result
 from reid.config import config_to_dict
 from reid.engine.distributed import from_environment
-from reid.engine.run_folder import CONFIG
+from reid.engine.run_folder import CONFIG, taken
 from reid.errors import UserError
 from tools.jobs.job import Job
 from tools.jobs.saved_config import read_saved
@@ -32,7 +32,7 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
         run = job.out / f"seed-{seed}"
         begun = (run / CONFIG).exists()
         if begun and not job.resume:
-            raise UserError(f"{run} already holds a run; go on with --resume, or give another folder with --out")
+            raise taken(run)
         if (run / RESULT).exists():
             _check_same(run, job, what)
         else:
