@@ -16,7 +16,7 @@ import yaml
 
 import tools.cli
 from reid.engine.checkpoint import load_state
-from reid.engine.rollback import STATE
+from reid.engine.guard import STATE
 from reid.engine.run_folder import read_metrics
 from tools.interrupts import interruptible
 
