@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from tools import command
-from tools.jobs import provenance
-from tools.typed import to_type
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKED = ("reid", "supernet", "search", "evaluation", "configs", "weights", "tools")
@@ -42,35 +40,6 @@ def test_a_tool_takes_the_place_of_the_process(monkeypatch):
     assert began[1][1:] == [str(ROOT / "tools" / "train_supernet.py")]
 
 
-SAID = """usage: python tools/zoo.py add RUN; zoo of tools/retrain.py
-torchrun --nproc_per_node 4 tools/retrain.py --arch x
-/work/tools/zoo.py tools/none.txt mytools/zoo.py"""
-
-
-def test_tools_are_called_as_the_user_calls_them(monkeypatch):
-    monkeypatch.delenv(command.TYPED_BY, raising=False)
-    assert command.as_typed(SAID) == SAID
-    monkeypatch.setenv(command.TYPED_BY, "reid-nas")
-    assert command.as_typed(SAID).splitlines() == [
-        "usage: reid-nas zoo add RUN; zoo of reid-nas retrain",
-        f"torchrun --nproc_per_node 4 {ROOT}/tools/retrain.py --arch x",
-        "/work/tools/zoo.py tools/none.txt mytools/zoo.py",
-    ]
-
-
-def test_all_that_a_tool_says_calls_tools_as_typed(call, monkeypatch):
-    """Errors and help, also of parts that know nothing of tools; and lines that are printed."""
-    monkeypatch.setenv(command.TYPED_BY, "reid-nas")
-    assert "; run reid-nas search first" in call("gain", "--search", "none").err
-    monkeypatch.setattr(sys, "argv", ["tools/zoo.py"])
-    told = call("zoo", "--help", tiny=False).out
-    assert told.startswith("usage: reid-nas zoo [") and "\nreid-nas zoo add RUN --name NAME " in told
-    assert "reid-nas zoo: error: unrecognized arguments" in call("zoo", "--nonsense", tiny=False).err
-    assert to_type("zoo", "add", "a run") == "reid-nas zoo add 'a run'"
-    monkeypatch.setattr(sys, "argv", ["/work/tools/of-mine/tools/rank.py", "--n", "4", "--resume"])
-    assert provenance.command() == "reid-nas rank --n 4"
-
-
 def test_a_tool_knows_how_it_was_called():
     say = "from tools.command import main; main(['zoo', 'x', 'RUN'])"
     done = subprocess.run([sys.executable, "-c", say], cwd=ROOT, capture_output=True, text=True, timeout=200)
@@ -86,6 +55,7 @@ def test_a_tool_knows_how_it_was_called():
         ("_root", ""),
         ("command", ""),
         ("size_option", ""),
+        ("typed", ""),
         ("xyzzy", "there are"),
     ],
 )

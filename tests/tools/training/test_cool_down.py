@@ -70,6 +70,7 @@ def test_goes_on_from_there_with_a_falling_rate(train, interrupted, tmp_path):
     assert "cooled down" in row.name
 
 
+@pytest.mark.slow
 def test_can_be_interrupted_itself(train, interrupted, tmp_path):
     whole, broken = tmp_path / "ended", tmp_path / "broken"
     assert train(whole, "--cool-down", interrupted, "--cool-down-epochs", 1).code == 0
