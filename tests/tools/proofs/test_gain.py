@@ -49,14 +49,6 @@ def search_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def supernet_run(tmp_path_factory):
-    run = tmp_path_factory.mktemp("supernet") / "run"
-    with seeded(3):
-        save_supernet(run / "supernet.safetensors", Supernet(SPACE))
-    return run
-
-
-@pytest.fixture(scope="module")
 def whole(make_job, search_run, supernet_run, tmp_path_factory):
     """The whole way, an epoch and a seed each."""
     out = tmp_path_factory.mktemp("gain") / "run"

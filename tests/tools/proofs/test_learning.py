@@ -9,17 +9,14 @@ from random import Random
 import numpy as np
 import pytest
 
-from reid.engine.device import seeded
 from search.cost import CostTable
 from search.history import read_candidates
 from search.predictor.alone import TrainedArch, fit_alone
 from search.ranking.analysis import LEARNT, TEST, Alone, RankedArch, analyse
 from supernet.arch_forms import arch_to_dict
-from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.genome import sample
 from supernet.space import decode
-from supernet.supernet import Supernet
 from tools.jobs.proofs.learning import Lessons, learn_from, with_learnt
 from tools.jobs.proofs.rank_result import write_ranking
 from tools.jobs.provenance import sha256
@@ -40,14 +37,6 @@ def _ranked(count: int = 14) -> list[RankedArch]:
         alone = (Alone(0, worth - 0.1, worth, f"runs/W{number:02d}-s0"),)
         ranked.append(RankedArch(f"W{number:02d}", TABLE.flops(arch), 1, {"s": random.random()}, alone, arch=arch))
     return ranked
-
-
-@pytest.fixture(scope="module")
-def supernet_run(tmp_path_factory):
-    run = tmp_path_factory.mktemp("supernet") / "run"
-    with seeded(3):
-        save_supernet(run / "supernet.safetensors", Supernet(SPACE))
-    return run
 
 
 @pytest.fixture
