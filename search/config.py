@@ -62,6 +62,7 @@ class SearchConfig:
         screen_after: scored candidates from which the predictor is trusted to do so.
         calibration_batches, calibration_batch_size: training images that BN is calibrated on for each
             candidate.
+        calibration_images: ``augmented`` as the supernet's training showed them, or ``plain`` as in evaluation.
         eval_batch_size: images per forward pass while features are extracted.
         precision: of the forward passes of calibration and features: ``fp32``, ``bf16``, ``fp16``; ``auto`` is fp16 on
             CUDA and fp32 on a CPU, where half precision moves scores and gains little.
@@ -91,6 +92,7 @@ class SearchConfig:
     screen_after: Annotated[int, Field(ge=16)] = 64
     calibration_batches: Count = 4
     calibration_batch_size: Annotated[int, Field(ge=2)] = 64
+    calibration_images: Literal["augmented", "plain"] = "augmented"
     eval_batch_size: Count = 256
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     learn_from: tuple[str, ...] = ()

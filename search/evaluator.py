@@ -9,15 +9,19 @@ from evaluation.features.extraction import forward_batches
 from evaluation.features.prepared import PreparedImages
 from evaluation.retrieval.metrics import score_features
 from evaluation.retrieval.rules import RECORDS
-from reid.data.prepare import prepare
+from reid.data.augment import AugmentConfig
+from reid.data.prepare import prepare, resize_prepared
 from reid.data.records import DISTRACTOR_PID, ImageSet
-from reid.engine.bn_calibration import calibrate, calibration_indices
+from reid.engine.bn_calibration import calibrate, calibration_images, calibration_indices
 from reid.engine.device import DTYPES, autocast
 from reid.errors import UserError
 from search.config import SearchConfig
 from supernet.arch import Arch
 from supernet.folding import fold_batch_norm
 from supernet.supernet import Supernet
+
+DEFAULT = AugmentConfig()
+"""What recipes do unless told otherwise."""
 
 
 class SupernetEvaluator:
@@ -34,6 +38,7 @@ class SupernetEvaluator:
         device: where networks run.
         config: see ``SearchConfig``.
         seed: chooses the calibration images.
+        augmentation: of the supernet's training; calibration images are augmented so, unless the config says otherwise.
 
     Raises:
         UserError: an image set is too small, or training and held-out identities overlap.
@@ -48,6 +53,7 @@ class SupernetEvaluator:
         device: torch.device | str,
         config: SearchConfig,
         seed: int = 0,
+        augmentation: AugmentConfig = DEFAULT,
     ) -> None:
         if len(train) < 2 or not len(query) or not len(gallery):
             counts = f"{len(train)} training, {len(query)} query and {len(gallery)} gallery images"
@@ -59,6 +65,7 @@ class SupernetEvaluator:
                 f"search data: identity {min(shared)} is both trained on and scored on; split the identities"
             )
         self.supernet, self.device, self.config, self.seed = supernet, torch.device(device), config, seed
+        self.augmentation = augmentation
         self.train, self.query, self.gallery = train, query, gallery
         self.precision = pick_precision(config.precision, self.device)
         pixels = torch.cat([query.images, gallery.images])
@@ -87,7 +94,15 @@ class SupernetEvaluator:
     def calibration(self, size: tuple[int, int]) -> list[torch.Tensor]:
         """``calibration_batches`` at ``size``, made once."""
         if size not in self._calibration:
-            self._calibration[size] = calibration_batches(self.train, size, self.device, self.config, self.seed)
+            self._calibration[size] = calibration_batches(
+                self.train,
+                size,
+                self.device,
+                self.config,
+                self.augmentation,
+                self.seed,
+                trained_at=self.supernet.space.input_size,
+            )
         return self._calibration[size]
 
     def features(self, network: nn.Module, size: tuple[int, int], precision: str) -> torch.Tensor:
@@ -112,12 +127,28 @@ def pick_precision(name: str, device: torch.device) -> str:
 
 
 def calibration_batches(
-    train: ImageSet, size: tuple[int, int], device: torch.device | str, config: SearchConfig, seed: int = 0
+    train: ImageSet,
+    size: tuple[int, int],
+    device: torch.device | str,
+    config: SearchConfig,
+    augmentation: AugmentConfig,
+    seed: int = 0,
+    trained_at: tuple[int, int] | None = None,
 ) -> list[torch.Tensor]:
-    """Training images to calibrate BN on: ``(N, 3, h, w)`` batches on ``device``, prepared as in evaluation.
+    """Training images to calibrate BN on: ``(N, 3, h, w)`` batches of ``size`` on ``device``, as ``config`` asks for
+    them: augmented as in the supernet's training, or as in evaluation.
 
     Drawn without repeats by ``seed``; fewer than the config asks for where there are not enough.
+
+    Args:
+        augmentation: of the supernet's training.
+        trained_at: the size that it augments at, where archs see smaller ones of the same images; ``None`` for
+            ``size``.
     """
     size_of_batch = config.calibration_batch_size
-    drawn = calibration_indices(len(train), config.calibration_batches * size_of_batch, size_of_batch, seed)
-    return [prepare(train.images[index.sort().values].to(device), size) for index in drawn]
+    most = config.calibration_batches * size_of_batch
+    if config.calibration_images == "plain":
+        drawn = calibration_indices(len(train), most, size_of_batch, seed)
+        return [prepare(train.images[index.sort().values].to(device), size) for index in drawn]
+    augmented = calibration_images(train.images, trained_at or size, augmentation, most, size_of_batch, seed)
+    return [resize_prepared(batch.to(device), size) for batch in augmented]

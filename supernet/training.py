@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from pydantic.dataclasses import dataclass
 from torch import nn
-from torch.nn import functional as F
 
 from reid.config import STRICT
+from reid.data.prepare import resize_prepared
 from reid.engine.distributed import gather_batch
 from reid.engine.objective import identity_losses
 from reid.engine.optimizers import frozen_groups
@@ -130,7 +130,7 @@ class SupernetTask(nn.Module):
 
     def _run(self, images: torch.Tensor, arch: Arch, context: StepContext) -> tuple[HeadOutput, torch.Tensor]:
         with context.autocast():
-            output = self.supernet.outputs(resized(images, arch.input_size), arch)
+            output = self.supernet.outputs(resize_prepared(images, arch.input_size), arch)
             logits = self.classifier(output.embedding)
         gather = functools.partial(gather_batch, context.processes)
         return HeadOutput(gather(output.feature), gather(output.embedding)), gather(logits)
@@ -156,13 +156,6 @@ class SupernetTask(nn.Module):
         if config.embedding_weight:
             taught = taught + config.embedding_weight * embedding_distillation(output.embedding, teacher.embedding)
         return taught
-
-
-def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """``(N, 3, H, W)`` to ``(N, 3, *size)``, where an arch sees smaller images than the space's largest."""
-    if images.shape[2:] == size:
-        return images
-    return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def _check(config: SupernetRecipe, space: Space) -> None:

@@ -64,3 +64,11 @@ def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         resized = interpolate(planes.float(), size=size, mode="bilinear", antialias=True)
         resized = resized.round_().clamp_(0, 255).to(torch.uint8)
     return resized.permute(0, 2, 3, 1).contiguous()
+
+
+def resize_prepared(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """``(N, 3, H, W) float32``, prepared or augmented already, to ``(N, 3, *size)``: for an arch that sees smaller
+    images than others that are trained in the same step."""
+    if images.shape[2:] == size:
+        return images
+    return interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)

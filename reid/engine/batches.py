@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from reid.data.augment import AugmentConfig, augment
-from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.data.samplers import Sampler, build_sampler
-from reid.engine.bn_calibration import calibration_indices
+from reid.engine.bn_calibration import calibration_images
 from reid.engine.distributed import SINGLE, Processes
 from reid.engine.recipe import Recipe
 from reid.engine.seeds import step_seed
@@ -59,10 +58,9 @@ class TrainingBatches:
             yield augment(images, self.size, self.config, generator), self.labels[index]
 
     def calibration(self, count: int = 2048, batch: int = 64) -> Iterator[torch.Tensor]:
-        """``(n, 3, h, w)`` images without augmentation, up to ``batch`` at a time and ``count`` in all, drawn by the
-        seed, to measure BN statistics on."""
-        for index in calibration_indices(len(self.labels), count, batch, self.seed):
-            yield prepare(self.images.index_select(0, to_device(index, self.images.device)), self.size)
+        """``(n, 3, h, w)`` images augmented as in the epochs, up to ``batch`` at a time and ``count`` in all, drawn by
+        the seed, to measure BN statistics on."""
+        return calibration_images(self.images, self.size, self.config, count, batch, self.seed)
 
 
 def training_batches(

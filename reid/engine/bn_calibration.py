@@ -1,14 +1,21 @@
-"""BN calibration: the running statistics of a network, measured on training images with its weights fixed."""
+"""BN calibration: the running statistics of a network, measured on training images with its weights fixed.
+
+On images as the training showed them, augmented: a network that knows its training images by heart gives other
+statistics on them as they are than on persons that it has never seen. docs/results.md has what that costs.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
 
+from reid.data.augment import AugmentConfig, augment
+from reid.engine.seeds import step_seed
 from reid.errors import UserError
+from reid.transfer import to_device
 
 _BN = nn.modules.batchnorm._BatchNorm
 
@@ -20,8 +27,8 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> nn.Module:
 
     The average of per-batch means and of per-batch Bessel-corrected variances, as in the BN paper (Ioffe and Szegedy
     2015, section 3.1) and fvcore's ``update_bn_stats`` with its default estimator. Everything but BN runs in eval mode
-    (no dropout), and the network ends in it. ``batches`` are ``(N, 3, H, W)`` images prepared as in evaluation (no
-    augmentation); N must be at least 2. Where an exception ends it, BN's momenta are as before, its statistics are not.
+    (no dropout), and the network ends in it. ``batches`` are ``(N, 3, H, W)`` images as ``calibration_images`` gives
+    them; N must be at least 2. Where an exception ends it, BN's momenta are as before, its statistics are not.
 
     Raises:
         UserError: there are no batches; BN is left as it was.
@@ -53,6 +60,24 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> nn.Module:
     if layers and not calls:
         raise UserError("BN calibration: there are no images to measure its statistics on")
     return network
+
+
+def calibration_images(
+    pixels: torch.Tensor, size: tuple[int, int], augmentation: AugmentConfig, most: int, batch: int, seed: int
+) -> Iterator[torch.Tensor]:
+    """``(n, 3, h, w)`` training images to calibrate BN on, augmented as in a training's steps.
+
+    Args:
+        pixels: ``(N, H, W, 3) uint8`` of all training images; what is drawn stays on their device.
+        size: ``(h, w)`` that come out.
+        augmentation: the training's.
+        most, batch: images in all, and the most at a time; see ``calibration_indices``.
+        seed: of which images, and of what happens to them.
+    """
+    generator = torch.Generator()
+    for number, index in enumerate(calibration_indices(len(pixels), most, batch, seed)):
+        generator.manual_seed(step_seed(seed, 0, number))  # epochs are counted from 1: none has these numbers
+        yield augment(pixels.index_select(0, to_device(index, pixels.device)), size, augmentation, generator)
 
 
 def calibration_indices(count: int, most: int, batch: int, seed: int) -> list[torch.Tensor]:

@@ -10,9 +10,11 @@ import torch
 
 from evaluation.features import prepared
 from evaluation.features.extraction import evaluate_network
-from reid.data.prepare import prepare
+from reid.data.augment import AugmentConfig, augment
+from reid.data.prepare import prepare, resize_prepared
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
+from reid.engine.seeds import step_seed
 from reid.errors import UserError
 from search.config import SearchConfig
 from search.evaluator import SupernetEvaluator, calibration_batches, pick_precision
@@ -23,6 +25,7 @@ from supernet.supernet import Supernet
 
 SIZE = (32, 16)
 CONFIG = SearchConfig(calibration_batches=2, calibration_batch_size=6, eval_batch_size=7)
+AUGMENT = AugmentConfig(pad=4)
 
 
 def _images(count: int, pids: range, seed: int) -> ImageSet:
@@ -45,9 +48,9 @@ def supernet():
 
 def test_score_is_that_of_the_extracted_calibrated_network(supernet, sets):
     train, query, gallery = sets
-    evaluate = SupernetEvaluator(supernet, train, query, gallery, "cpu", CONFIG, seed=5)
+    evaluate = SupernetEvaluator(supernet, train, query, gallery, "cpu", CONFIG, seed=5, augmentation=AUGMENT)
     chosen = torch.randperm(20, generator=torch.Generator().manual_seed(5))[:12]
-    batches = [prepare(train.images[part.sort().values], SIZE) for part in chosen.split(6)]
+    batches = [_augmented(train.images[part], 5, number) for number, part in enumerate(chosen.split(6))]
     scores = set()
     for seed in range(4):
         arch = decode(supernet.space, sample(supernet.space, Random(seed)))
@@ -60,12 +63,41 @@ def test_score_is_that_of_the_extracted_calibrated_network(supernet, sets):
     assert len(scores) == 4
 
 
+def _augmented(pixels, seed: int, number: int):
+    return augment(pixels, SIZE, AUGMENT, torch.Generator().manual_seed(step_seed(seed, 0, number)))
+
+
+def test_calibration_images_are_those_of_the_training_or_plain(supernet, sets):
+    train, config = sets[0], replace(CONFIG, calibration_images="plain")
+    drawn = torch.randperm(20, generator=torch.Generator().manual_seed(5))[:12].split(6)
+    plain = calibration_batches(train, SIZE, "cpu", config, AUGMENT, seed=5)
+    for batch, part in zip(plain, drawn, strict=True):
+        assert torch.equal(batch, prepare(train.images[part.sort().values], SIZE))
+    augmented = calibration_batches(train, SIZE, "cpu", CONFIG, AUGMENT, seed=5)
+    for number, (batch, part) in enumerate(zip(augmented, drawn, strict=True)):
+        assert torch.equal(batch, _augmented(train.images[part], 5, number))
+    still = AugmentConfig(flip=0, pad=0, erase=0)
+    for batch, part in zip(calibration_batches(train, SIZE, "cpu", CONFIG, still, seed=5), drawn, strict=True):
+        assert torch.equal(batch, prepare(train.images[part], SIZE))
+    # An arch that sees smaller images than the space's largest is shown those that were augmented at that size.
+    half = (SIZE[0] // 2, SIZE[1] // 2)
+    small = calibration_batches(train, half, "cpu", CONFIG, AUGMENT, seed=5, trained_at=SIZE)
+    for whole, batch in zip(augmented, small, strict=True):
+        assert torch.equal(batch, resize_prepared(whole, half))
+    arch = decode(supernet.space, sample(supernet.space, Random(0)))
+    scores = {
+        name: SupernetEvaluator(supernet, *sets, "cpu", settings, 5, AUGMENT)(arch)["default"]
+        for name, settings in (("plain", config), ("augmented", CONFIG))
+    }
+    assert scores["plain"] != scores["augmented"]
+
+
 @pytest.mark.parametrize("size", [2, 6, 64])
 @pytest.mark.parametrize("count", [2, 3, 5, 13, 66, 200])
 def test_calibration_images_are_shared_out_evenly(count, size):
     """Every batch counts alike in a BN's average, so a few images left over must not be one."""
     config = replace(CONFIG, calibration_batches=4, calibration_batch_size=size)
-    batches = calibration_batches(_images(count, range(5), 0), SIZE, "cpu", config, seed=1)
+    batches = calibration_batches(_images(count, range(5), 0), SIZE, "cpu", config, AUGMENT, seed=1)
     sizes = [len(batch) for batch in batches]
     assert min(sizes) >= 2 and max(sizes) - min(sizes) <= 1
     assert sum(sizes) == min(count, 4 * size) and len(batches) <= 4

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from reid.data.prepare import resize_prepared
 from reid.engine.recipe import Recipe
 from reid.engine.task import StepContext
 from reid.errors import UserError
@@ -16,7 +17,7 @@ from reid.losses.config import LossConfig
 from reid.losses.triplet import batch_hard_triplet
 from supernet.sampling import SamplingConfig, step_archs, uniform
 from supernet.supernet import Supernet
-from supernet.training import SupernetRecipe, SupernetTask, resized
+from supernet.training import SupernetRecipe, SupernetTask
 
 
 def make_task(space, config: SupernetRecipe) -> tuple[SupernetTask, torch.Tensor, torch.Tensor]:
@@ -156,9 +157,9 @@ def test_images_are_resized_for_archs_that_see_smaller_ones(plus_space):
     ]
     step_of(task, images, labels)
     assert len(seen) == 6 and all(tuple(shape) == size for shape, size in seen)
-    assert resized(images, (32, 24)) is images
+    assert resize_prepared(images, (32, 24)) is images
     flat = torch.full((1, 3, 32, 24), 0.7)
-    torch.testing.assert_close(resized(flat, (32, 16)), torch.full((1, 3, 32, 16), 0.7))
+    torch.testing.assert_close(resize_prepared(flat, (32, 16)), torch.full((1, 3, 32, 16), 0.7))
 
 
 def test_largest_arch_warms_up_alone(toy_space):

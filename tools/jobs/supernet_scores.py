@@ -41,6 +41,21 @@ def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
     return supernet
 
 
+def evaluator_of(supernet: Supernet, images: SearchData, job: Job) -> SupernetEvaluator:
+    """What scores the supernet's archs as the job's config asks for it."""
+    experiment = job.experiment
+    return SupernetEvaluator(
+        supernet,
+        images.train,
+        images.query,
+        images.gallery,
+        job.device,
+        experiment.search,
+        job.seed,
+        experiment.supernet.recipe.augment,
+    )
+
+
 def supernet_scores(
     label: str, supernet: Supernet, archs: Sequence[NamedArch], images: SearchData, job: Job
 ) -> dict[str, float]:
@@ -49,8 +64,7 @@ def supernet_scores(
     Raises:
         UserError: one is no finite number.
     """
-    sets = (images.train, images.query, images.gallery)
-    evaluate = SupernetEvaluator(supernet, *sets, job.device, job.experiment.search, job.seed)
+    evaluate = evaluator_of(supernet, images, job)
     scores = {named.name: evaluate(named.arch)["default"] for named in tqdm(archs, desc=label, unit="arch")}
     failed = next((name for name, score in scores.items() if not math.isfinite(score)), None)
     if failed is not None:

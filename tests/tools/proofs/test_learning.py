@@ -17,7 +17,7 @@ from supernet.arch_forms import arch_to_dict
 from supernet.files import load_space
 from supernet.genome import sample
 from supernet.space import decode
-from tools.jobs.proofs.learning import Lessons, learn_from, with_learnt
+from tools.jobs.proofs.learning import Lessons, SupernetScores, learn_from, with_learnt
 from tools.jobs.proofs.rank_result import write_ranking
 from tools.jobs.provenance import sha256
 
@@ -42,7 +42,7 @@ def _ranked(count: int = 14) -> list[RankedArch]:
 @pytest.fixture
 def rank_run(tmp_path, supernet_run):
     digest = sha256(supernet_run / "supernet.safetensors")
-    about = {"dataset": "synthetic", "supernet_sha256": {"s": digest}}
+    about = {"dataset": "synthetic", "supernet_sha256": {"s": digest}, "calibration_images": "augmented"}
     write_ranking(tmp_path / "rank", with_learnt(SPACE, _ranked()), [], 0, about)
     return tmp_path / "rank"
 
@@ -75,6 +75,16 @@ def test_candidates_get_the_score_that_trainings_lead_to(call, supernet_run, ran
     assert "trainings of the archs&#x27; own" in page and "population: 10" in page
     origin = json.loads((tmp_path / "search/search.json").read_text())["run_origin"]
     assert origin["learnt_from_sha256"] == [sha256(rank_run / "ranking.json")]
+
+
+def test_scores_of_a_supernet_are_those_that_were_calibrated_alike():
+    ranking = {"supernet_sha256": {"s": "1", "t": "2"}, "calibration_images": "augmented"}
+    assert SupernetScores("2", "augmented").label(ranking) == "t"
+    assert (
+        SupernetScores("2", "plain").label(ranking) is None and SupernetScores("3", "augmented").label(ranking) is None
+    )
+    before = {"supernet_sha256": {"s": "1"}}  # written when there was no choice
+    assert SupernetScores("1", "plain").label(before) == "s" and SupernetScores("1", "augmented").label(before) is None
 
 
 def test_what_was_learnt_from_may_not_change_under_a_search(call, refused, supernet_run, rank_run, tmp_path):
@@ -118,13 +128,13 @@ def test_a_ranking_tells_how_well_other_archs_trainings_order():
 
 def test_other_rankings_trainings_rank_archs_that_are_none_of_theirs(rank_run):
     """Of the ten archs two are in the other ranking too: their trainings there are not learnt from."""
-    before, digest = _ranked(), {"s": "another supernet"}
+    before, digest = _ranked(), SupernetScores("another supernet", "augmented")
     random = Random(5)
     new = [decode(SPACE, sample(SPACE, random)) for _ in range(8)]
     fresh = [RankedArch(f"N{n}", TABLE.flops(arch), 1, {"s": 0.5}, (), arch=arch) for n, arch in enumerate(new)]
     ranked = [*fresh, *before[:2]]
     archs = {each.arch for each in ranked}
-    predictor = learn_from([rank_run / "ranking.json"], SPACE, "synthetic", digest["s"], archs, "--learn-from")
+    predictor = learn_from([rank_run / "ranking.json"], SPACE, "synthetic", digest, archs, "--learn-from")
     lessons = Lessons([rank_run / "ranking.json"], predictor, "s")
     rows = [TrainedArch(each.arch, each.flops, None, each.truth("holdout")) for each in before[2:]]
     expected = fit_alone(SPACE, rows).predict([each.arch for each in ranked], [each.flops for each in ranked])

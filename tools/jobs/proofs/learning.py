@@ -50,20 +50,41 @@ def ranking_file(place: str | Path, where: str = IN_SEARCH) -> Path:
     return file
 
 
+@dataclass(frozen=True)
+class SupernetScores:
+    """What a supernet's scores depend on, so that those in a ranking are taken for these or not.
+
+    Attributes:
+        sha256: of its weights.
+        calibration_images: see ``SearchConfig``; rankings from before it could be chosen have ``plain`` ones.
+    """
+
+    sha256: str
+    calibration_images: str
+
+    def label(self, ranking: Mapping[str, Any]) -> str | None:
+        """What the ranking calls this supernet, where it has these scores of it."""
+        if ranking.get("calibration_images", "plain") != self.calibration_images:
+            return None
+        digests = ranking.get("supernet_sha256", {})
+        return next((name for name, digest in digests.items() if digest == self.sha256), None)
+
+
 def learn_from(
     files: Sequence[Path],
     space: Space,
     dataset: str,
-    supernet_sha256: str,
+    scores: SupernetScores,
     without: Collection[Arch] = (),
     where: str = IN_SEARCH,
 ) -> AlonePredictor:
     """A predictor of stand-alone scores, fitted to the trained archs in ``files``.
 
     An arch that is in several of them counts once, with what the first one says. The supernet's scores are offered to
-    the predictor where all files have those of the very supernet that is searched.
+    the predictor where all files have those of the very supernet that is searched, calibrated alike.
 
     Args:
+        scores: of the supernet that is searched.
         without: archs whose trainings are not learnt from.
         where: what refusals begin with.
 
@@ -73,7 +94,7 @@ def learn_from(
     """
     trained: dict[object, TrainedArch] = {}
     for file in files:
-        for each in _trained(file, space, dataset, supernet_sha256, where):
+        for each in _trained(file, space, dataset, scores, where):
             trained.setdefault(each.arch, each)
     for arch in without:
         trained.pop(_sized(arch, space), None)
@@ -116,13 +137,12 @@ class Lessons:
         ]
 
 
-def _trained(file: Path, space: Space, dataset: str, supernet_sha256: str, where: str) -> list[TrainedArch]:
+def _trained(file: Path, space: Space, dataset: str, scores: SupernetScores, where: str) -> list[TrainedArch]:
     data = read_mapping(file, ANEW)
     if data.get("dataset") != dataset:
         raise UserError(f"{where} {shown(file)}: is of data {data.get('dataset')}, and this run of {dataset}")
     with expecting(file, ANEW):
-        digests = data.get("supernet_sha256", {})
-        label = next((name for name, digest in digests.items() if digest == supernet_sha256), None)
+        label = scores.label(data)
         return [_row(file, row, label, space, where) for row in data.get("archs", ())]
 
 

@@ -20,7 +20,7 @@ from tools.jobs.ownership import RANKING, check_free
 from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import given_archs
-from tools.jobs.proofs.learning import IN_RANK, Lessons, learn_from, ranking_file, with_learnt
+from tools.jobs.proofs.learning import IN_RANK, Lessons, SupernetScores, learn_from, ranking_file, with_learnt
 from tools.jobs.proofs.rank_result import write_ranking
 from tools.jobs.proofs.rank_ways import compare, contenders, tuned_label, tuned_scores
 from tools.jobs.proofs.rank_words import Asked, announce_ranking
@@ -38,7 +38,14 @@ from tools.jobs.supernet_scores import open_supernet, supernet_scores
 
 ARCHS = "archs"
 
-SCORED_BY = ("cost_input_size", "calibration_batches", "calibration_batch_size", "eval_batch_size", "precision")
+SCORED_BY = (
+    "cost_input_size",
+    "calibration_batches",
+    "calibration_batch_size",
+    "calibration_images",
+    "eval_batch_size",
+    "precision",
+)
 """Keys of a search that supernets' scores, and costs, depend on."""
 
 
@@ -70,7 +77,8 @@ def rank(job: Job, asked: Asked) -> Path:
     images = search_data(source, experiment.data)
     check_trainings(trainings, job, source.dataset.name)
     digests = {shown(run): sha256(run / SUPERNET) for run in asked.supernets}
-    lessons = _lessons(files, space, source, digests, archs) if files else None
+    calibrated_on = experiment.search.calibration_images
+    lessons = _lessons(files, space, source, digests, calibrated_on, archs) if files else None
     if ways is not None:
         check_ways(ways, job, source.dataset.name)
     if asked.train:
@@ -97,7 +105,7 @@ def rank(job: Job, asked: Asked) -> Path:
     ranked = with_learnt(space, [_ranked(named, table, job, scores, alone[named.name]) for named in kept])
     if lessons is not None:
         ranked = lessons.told(ranked)
-    about = {"dataset": source.dataset.name, "supernet_sha256": digests}
+    about = {"dataset": source.dataset.name, "supernet_sha256": digests, "calibration_images": calibrated_on}
     if files:
         about["learnt_from_sha256"] = {shown(file): sha256(file) for file in files}
     config = used_settings(experiment, SCORED_BY)
@@ -120,12 +128,14 @@ def _lessons(
     space: Space,
     source: Source,
     digests: Mapping[str, str],
+    calibrated_on: str,
     archs: Sequence[tuple[NamedArch, Path]],
 ) -> Lessons:
     """The first supernet's scores are offered to the predictor; ``digests`` are of the supernets' weights, by label."""
     label, digest = next(iter(digests.items()))
     own = {named.arch for named, _ in archs}
-    return Lessons(files, learn_from(files, space, source.dataset.name, digest, own, IN_RANK), label)
+    scores = SupernetScores(digest, calibrated_on)
+    return Lessons(files, learn_from(files, space, source.dataset.name, scores, own, IN_RANK), label)
 
 
 def _trainings(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> list[Training]:

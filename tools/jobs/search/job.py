@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from reid.config import config_to_dict
+from reid.data.augment import AugmentConfig
 from reid.engine.distributed import Processes, from_environment, process_group
 from search.cost import CostTable
 from search.evaluator import SupernetEvaluator
@@ -30,18 +32,19 @@ from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from supernet.space import Space
 from tools.jobs.data import SearchData, Source, open_source, search_data
+from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
 from tools.jobs.latency.job import latency_folder
 from tools.jobs.opening import announce
 from tools.jobs.ownership import alone_in, check_owner
 from tools.jobs.paths import shown
-from tools.jobs.proofs.learning import learn_from, ranking_file
+from tools.jobs.proofs.learning import SupernetScores, learn_from, ranking_file
 from tools.jobs.provenance import commit, sha256
 from tools.jobs.search.finalists import check_finalists, train_finalists
 from tools.jobs.search.options import check_limits
 from tools.jobs.search.report import write_search_report
 from tools.jobs.search.words import announce_search
-from tools.jobs.supernet_scores import open_supernet
+from tools.jobs.supernet_scores import evaluator_of, open_supernet
 
 
 def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
@@ -86,6 +89,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         "supernet_sha256": sha256(weights),
         "dataset": source.dataset.name,
         "input_size": list(space.input_size),
+        **_calibration(job.experiment),
         "commit": commit(),
         **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
         **({"latency_machine": latency.device.words} if latency and latency.device else {}),
@@ -126,15 +130,26 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
     supernet = open_supernet(supernet_run, space, job.device)
     source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
-    evaluator = SupernetEvaluator(
-        supernet, images.train, images.query, images.gallery, job.device, experiment.search, job.seed
-    )
+    evaluator = evaluator_of(supernet, images, job)
     if not experiment.search.learn_from:
         return source, images, evaluator
     files = [ranking_file(place) for place in experiment.search.learn_from]
-    predictor = learn_from(files, space, source.dataset.name, sha256(supernet_run / SUPERNET))
+    predictor = learn_from(files, space, source.dataset.name, _scores(supernet_run, experiment))
     size, costs = experiment.search.cost_input_size, CostTable()
     return source, images, LearnedEvaluator(predictor, lambda arch: costs.flops(arch.at(size)), evaluator)
+
+
+def _calibration(experiment: Experiment) -> dict[str, object]:
+    """How calibration images are augmented, where they are and that is another way than recipes' usual one."""
+    if experiment.search.calibration_images == "plain":
+        return {}
+    usual, own = (config_to_dict(each) for each in (AugmentConfig(), experiment.supernet.recipe.augment))
+    changed = {name: value for name, value in own.items() if value != usual[name]}
+    return {"calibration_augment": changed} if changed else {}
+
+
+def _scores(supernet_run: Path, experiment: Experiment) -> SupernetScores:
+    return SupernetScores(sha256(supernet_run / SUPERNET), experiment.search.calibration_images)
 
 
 def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:

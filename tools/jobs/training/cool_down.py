@@ -27,8 +27,9 @@ from reid.files import write_atomic, write_text
 from tools.jobs.recipe_words import NO_MATTER
 from tools.jobs.saved_config import read_saved
 
-SAME = ("seed", "dataset", "input_size", "data", "recipe", "network", "weights")
-"""What the two trainings must have in common."""
+SAME = ("dataset", "input_size", "data", "recipe", "network", "weights")
+"""What the two trainings must have in common. Not the seed: one training may be ended several times, by other batches,
+and the ends averaged (``tools/average.py``)."""
 
 HOW = (*NO_MATTER, "precision")
 """Of the recipe, what may differ: the machine that ends a training need not be the one that began it."""

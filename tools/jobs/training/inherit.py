@@ -75,7 +75,9 @@ def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritan
 
 def cut_out(supernet: Supernet, spec: NetworkSpec, images: ImageSet, job: Job) -> ReidNetwork:
     """The stand-alone network of ``spec``'s arch, BN calibrated on ``images`` as a search does it."""
-    batches = calibration_batches(images, spec.input_size, job.device, job.experiment.search, job.seed)
+    search, augmentation = job.experiment.search, job.experiment.supernet.recipe.augment
+    trained_at = supernet.space.input_size
+    batches = calibration_batches(images, spec.input_size, job.device, search, augmentation, job.seed, trained_at)
     return calibrate(supernet.extract(spec.backbone), batches)
 
 

@@ -59,7 +59,8 @@ def load_teacher(config: DistillationConfig, images: ImageSet, size: tuple[int, 
     if about.get("kind") == "supernet":
         supernet = load_supernet(path, job.device)
         arch = largest(supernet.space)
-        batches = calibration_batches(images, size, job.device, job.experiment.search, job.seed)
+        search, augmentation = job.experiment.search, job.experiment.supernet.recipe.augment
+        batches = calibration_batches(images, size, job.device, search, augmentation, job.seed)
         network = calibrate(supernet.extract(arch), batches)
     else:
         network = build(spec_from_dict(about))

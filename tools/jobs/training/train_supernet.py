@@ -13,7 +13,6 @@ from reid.engine.device import describe_device, seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.trainer import Monitor, fit
 from search.cost import CostTable, flops_range
-from search.evaluator import SupernetEvaluator
 from search.flops_words import format_flops, parse_flops
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch
@@ -33,6 +32,7 @@ from tools.jobs.ownership import training_in
 from tools.jobs.paths import shown
 from tools.jobs.provenance import run_config
 from tools.jobs.recipe_words import recipe_lines
+from tools.jobs.supernet_scores import evaluator_of
 from tools.jobs.training.facts import training_facts
 
 
@@ -130,14 +130,7 @@ def _monitor(job: Job, archs: Mapping[str, Arch], images: SearchData) -> Callabl
     """``<name>_mAP`` of each arch on the held-out identities."""
 
     def evaluate(task: SupernetTask) -> dict[str, float]:
-        evaluator = SupernetEvaluator(
-            task.supernet,
-            images.train,
-            images.query,
-            images.gallery,
-            job.device,
-            job.experiment.search,
-        )
+        evaluator = evaluator_of(task.supernet, images, job)
         return {f"{name}_mAP": evaluator(arch)["default"] for name, arch in archs.items()}
 
     return evaluate
