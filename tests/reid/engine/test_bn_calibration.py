@@ -9,7 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reid.engine.bn_calibration import calibrate, calibration_indices
+from reid.data.augment import AugmentConfig, augment
+from reid.data.prepare import prepare
+from reid.engine.bn_calibration import calibrate, calibration_images, calibration_indices
+from reid.engine.seeds import step_seed
 from reid.errors import UserError
 
 
@@ -77,6 +80,30 @@ def test_without_images_nothing_is_measured(network):
 def test_images_are_shared_out_evenly(count, sizes):
     drawn = calibration_indices(count, 200, 64, seed=0)
     assert [len(batch) for batch in drawn] == sizes and len(torch.cat(drawn).unique()) == sum(sizes)
+
+
+@pytest.fixture
+def pixels():
+    return torch.randint(0, 256, (30, 32, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def test_images_are_augmented_as_in_a_step(pixels):
+    """Each batch is a function of seed and number, by which no epoch's step is augmented: these begin with 1."""
+    config = AugmentConfig(pad=4)
+    given = list(calibration_images(pixels, (32, 16), config, most=24, batch=8, seed=3))
+    for number, (batch, index) in enumerate(zip(given, calibration_indices(30, 24, 8, seed=3), strict=True)):
+        generator = torch.Generator().manual_seed(step_seed(3, 0, number))
+        assert torch.equal(batch, augment(pixels[index], (32, 16), config, generator))
+        assert not torch.equal(batch, prepare(pixels[index], (32, 16)))
+    erased = [(batch == 0).all(dim=1).any(dim=(1, 2)) for batch in given]  # 0 is what an erased pixel is, and no other
+    assert 0 < torch.cat(erased).sum() < 24
+
+
+def test_a_recipe_that_changes_nothing_gives_the_images_as_they_are(pixels):
+    still = AugmentConfig(flip=0, pad=0, erase=0)
+    (batch,) = calibration_images(pixels, (16, 8), still, most=30, batch=64, seed=0)
+    (index,) = calibration_indices(30, 30, 64, seed=0)
+    assert torch.equal(batch, prepare(pixels[index], (16, 8)))
 
 
 def test_calibrated_on_one_batch_eval_equals_train(network):
