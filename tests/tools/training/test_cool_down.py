@@ -70,6 +70,17 @@ def test_goes_on_from_there_with_a_falling_rate(train, interrupted, tmp_path):
     assert "cooled down" in row.name
 
 
+def test_another_seed_ends_it_otherwise(train, interrupted, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for run, seed in ((one, 0), (two, 7)):
+        done = train(run, "--cool-down", interrupted, "--cool-down-epochs", 1, "--seed", seed)
+        assert done.code == 0, done.err
+    first, second = (read_metrics(run) for run in (one, two))
+    assert first[:2] == second[:2] and first[2]["loss"] != second[2]["loss"] and first[2]["lr"] == second[2]["lr"]
+    assert read_result(one).notes == ("cooled down over 1 epoch after 2 of 4",)
+    assert read_result(two).notes == ("cooled down over 1 epoch after 2 of 4 by seed 0",) and read_result(two).seed == 7
+
+
 @pytest.mark.slow
 def test_can_be_interrupted_itself(train, interrupted, tmp_path):
     whole, broken = tmp_path / "ended", tmp_path / "broken"
@@ -95,7 +106,6 @@ def test_refusals(train, interrupted, refused, tmp_path):
         (("--cool-down", interrupted), 2, "all of this recipe's 2; give --epochs"),
         (("--cool-down", interrupted, "--cool-down-epochs", 0), 4, "must be at least 1"),
         (("--cool-down", interrupted, "--repeats", 2), 4, "leave --repeats out"),
-        (("--cool-down", interrupted, "--seed", 5), 4, "seed: 0 then, 5 now"),
         (("--cool-down", interrupted), 5, "recipe.epochs: 4 then, 5 now"),
         (("--cool-down", interrupted, "--set", "retrain.optimizer.lr=0.01"), 4, "recipe.optimizer.lr: .* now"),
     ):

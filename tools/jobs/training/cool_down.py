@@ -54,17 +54,19 @@ class Begun:
 
     Attributes:
         done, planned: epochs done, and those it was to have.
+        seed: that it was begun with.
     """
 
     recipe: Recipe
     done: int
     planned: int
+    seed: int
 
-    @property
-    def words(self) -> str:
-        """What a reader of a table must know."""
+    def words(self, seed: int) -> str:
+        """What a reader of a table must know; ``seed`` is that of the training that ends it."""
         left = self.recipe.epochs - self.done
-        return f"cooled down over {left} epoch{'s' if left > 1 else ''} after {self.done} of {self.planned}"
+        words = f"cooled down over {left} epoch{'s' if left > 1 else ''} after {self.done} of {self.planned}"
+        return words if seed == self.seed else f"{words} by seed {self.seed}"
 
 
 def begun(what: CoolDown, recipe: Recipe) -> Begun:
@@ -84,11 +86,12 @@ def begun(what: CoolDown, recipe: Recipe) -> Begun:
             "as it was begun with"
         )
     schedule = dataclasses.replace(recipe.schedule, planned=recipe.epochs, cool_down=what.epochs)
-    return Begun(dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule), done, recipe.epochs)
+    ended = dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule)
+    return Begun(ended, done, recipe.epochs, read_saved(what.run / CONFIG).get("seed", 0))
 
 
 def check_same(what: CoolDown, config: dict[str, Any], recipe: Recipe) -> None:
-    """Raises UserError where the run is of other data, another network, seed or recipe.
+    """Raises UserError where the run is of other data, another network or recipe.
 
     Args:
         config: of the training that ends it.

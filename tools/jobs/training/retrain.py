@@ -147,7 +147,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
         if processes.is_main:
             network, spec = _keep(job, trained, spec, images)
             if what.test:
-                notes = (*((ended.words,) if ended else ()), *taken_back(job.out))
+                notes = (*((ended.words(job.seed),) if ended else ()), *taken_back(job.out))
                 _score(job, network, spec, source, trained_on, what.label, notes)
             write_training_report(job.out)
         barrier(processes)

@@ -1,0 +1,106 @@
+"""``tools/average.py``: the mean of trainings' weights as a network of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaluation.features.extraction import evaluate_network
+from evaluation.result_row import read_result, write_result
+from reid.engine.bn_calibration import calibrate, calibration_images
+from reid.engine.checkpoint import save_weights
+from reid.files import read_yaml, write_text
+from supernet.catalog import spec_to_dict
+from supernet.checkpoint import load_network
+from tools.jobs.data import open_source, retrain_data
+from tools.jobs.data import test_data as official
+from tools.jobs.provenance import sha256
+from tools.jobs.training.retrain import Retraining, retrain
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(make_job, tmp_path_factory) -> tuple[Path, Path]:
+    """Two trainings of one network, by two seeds."""
+    root = tmp_path_factory.mktemp("trained")
+    runs = [retrain(make_job(root / f"s{seed}", seed=seed), Retraining("mobilenetv2", root)) for seed in (0, 1)]
+    return runs[0], runs[1]
+
+
+def test_is_the_mean_with_statistics_of_its_own(call, trained, make_job, tmp_path):
+    out = tmp_path / "mean"
+    done = call("average", *trained, "--out", out)
+    assert done.code == 0, done.err
+    (one, spec), (two, _), (mean, named) = (load_network(run / "last.safetensors", CPU) for run in (*trained, out))
+    assert named == spec
+    with torch.no_grad():
+        for own, left, right in zip(mean.parameters(), one.parameters(), two.parameters(), strict=True):
+            torch.testing.assert_close(own, (left + right) / 2)
+            left.copy_(own)
+    experiment = make_job(tmp_path).experiment
+    source = open_source(experiment.data, None)
+    images = retrain_data(source, experiment.data)
+    calibrate(one, calibration_images(images.images, spec.input_size, experiment.retrain.augment, 2048, 64, 0))
+    for (name, own), wanted in zip(mean.named_buffers(), one.buffers(), strict=True):
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(own, wanted)
+    row = read_result(out)
+    assert row.mAP == pytest.approx(evaluate_network(mean, *official(source), spec.input_size, "cpu").mAP, abs=1e-6)
+    assert row.name == f"{spec.name} (mean of 2)" and row.epochs == 1 and row.recipe == read_result(trained[0]).recipe
+    assert row.train_set == read_result(trained[0]).train_set
+    assert row.notes == (f"mean of the weights of {trained[0]} (1 epochs, seed 0), {trained[1]} (1 epochs, seed 1)",)
+    config = read_yaml(out / "config.yaml")
+    assert [each["sha256"] for each in config["averaged"]] == [sha256(run / "last.safetensors") for run in trained]
+    assert (out / "report.html").is_file() and str(out / "last.safetensors") in done.out
+    # It is a run for other tools, on its data.
+    again = call("evaluate", out, "--out", tmp_path / "again", tiny=False)
+    assert again.code == 0 and "data: as " in again.out, again.err
+    assert json.loads((tmp_path / "again/score.json").read_text())["mAP"] == pytest.approx(row.mAP, abs=1e-6)
+
+
+def test_of_one_network_twice_over_it_is_that_network(call, trained, tmp_path):
+    """Copies have its parameters: what differs is how BN's statistics were measured."""
+    copy = tmp_path / "copy"
+    network, spec = load_network(trained[0] / "last.safetensors", CPU)
+    save_weights(copy / "last.safetensors", network, spec_to_dict(spec))
+    write_text(copy / "config.yaml", (trained[0] / "config.yaml").read_text())
+    write_result(copy, dataclasses.replace(read_result(trained[0]), run=str(copy)))
+    assert call("average", trained[0], copy, "--out", tmp_path / "mean").code == 0
+    mean, _ = load_network(tmp_path / "mean/last.safetensors", CPU)
+    assert all(torch.equal(own, wanted) for own, wanted in zip(mean.parameters(), network.parameters(), strict=True))
+
+
+def test_refusals(call, refused, trained, tmp_path):
+    one, two = trained
+    empty, out = tmp_path / "empty", tmp_path / "out"
+    empty.mkdir()
+    refused(call("average", one, "--out", out), "name two trainings at least")
+    refused(call("average", one, two, one, "--out", out), "s0 is named twice")
+    refused(call("average", one, empty, "--out", out), "empty is no run of tools/retrain.py")
+    other = tmp_path / "other"
+    config = (two / "config.yaml").read_text()
+    write_text(other / "config.yaml", config.replace("dataset: synthetic", "dataset: market1501", 1))
+    (other / "last.safetensors").symlink_to(two / "last.safetensors")
+    refused(call("average", one, other, "--out", out), "other has no result.json; let the run finish")
+    write_result(other, read_result(two))
+    refused(
+        call("average", one, other, "--out", out),
+        r"other is of another network or data than .*s0 \(dataset: synthetic there, market1501 here\); leave it",
+    )
+    assert not out.exists()
+
+
+def test_what_is_in_the_folder_is_kept(call, refused, trained, tmp_path):
+    out = tmp_path / "mean"
+    refused(call("average", *trained, "--out", trained[0]), "is not empty and holds no average; give another folder")
+    refused(call("average", *trained, "--out", trained[0], "--replace"), "is not empty and holds no average")
+    assert call("average", *trained, "--out", out).code == 0
+    before = (out / "last.safetensors").read_bytes()
+    refused(call("average", *trained, "--out", out), "holds an average of trainings; write it again with --replace")
+    assert call("average", *trained, "--out", out, "--replace").code == 0
+    assert (out / "last.safetensors").read_bytes() == before
