@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from reid.errors import UserError
-from reid.models.backbones.matching import COUNTER, bare_name
+from reid.models.backbones.matching import COUNTER, bare_name, osnet_name
 from reid.models.backbones.osnet import INSTANCE_NORM, OSNET_CHANNELS
 from reid.models.backbones.state_files import read_state
 from reid.models.heads import HeadConfig
@@ -33,7 +33,7 @@ def load_torchreid(path: Path, input_size: tuple[int, int] = (256, 128)) -> tupl
     Raises:
         UserError: the file is unreadable, or holds another network than an OSNet of a width in ``OSNET_CHANNELS``.
     """
-    theirs = {bare_name(name): tensor for name, tensor in read_state(path).items()}
+    theirs = {osnet_name(bare_name(name)): tensor for name, tensor in read_state(path).items()}
     name = _which(path, theirs)
     head = HeadConfig(neck="none")
     if "fc.0.weight" in theirs:
@@ -45,20 +45,24 @@ def load_torchreid(path: Path, input_size: tuple[int, int] = (256, 128)) -> tupl
 
 
 def _which(path: Path, theirs: Mapping[str, Tensor]) -> str:
-    """The name in ``OSNET_CHANNELS``, by the widths of stem and stages and whether there is instance normalisation."""
+    """The name in ``OSNET_CHANNELS``, by the widths of stem and stages and where there is instance normalisation."""
     known = ", ".join(OSNET_CHANNELS)
-    if "pool2.0.conv.weight" in theirs:
-        raise UserError(f"{path} holds an osnet_ain, which is not supported; an OSNet of these is wanted: {known}")
-    instance = any(".IN." in name for name in theirs)
+    instance = {name.partition(".IN.")[0] for name in theirs if ".IN." in name}
     places = ("conv1.conv.weight", *(f"{stage}.0.conv3.conv.weight" for stage in ("conv2", "conv3", "conv4")))
     widths = tuple(len(theirs[place]) for place in places if place in theirs)
     for name, channels in OSNET_CHANNELS.items():
-        if channels == widths and (name in INSTANCE_NORM) == instance:
+        if channels == widths and _normalised(name) == instance:
             return name
     found = "another network"
     if len(widths) == len(places):
         found = f"an OSNet{' with instance normalisation' if instance else ''} of channels {widths}"
     raise UserError(f"{path} holds {found}; an OSNet of torchreid is wanted: {known}")
+
+
+def _normalised(name: str) -> set[str]:
+    """The blocks of the OSNet called ``name`` that have instance normalisation."""
+    stages = zip(("conv2", "conv3", "conv4"), INSTANCE_NORM.get(name, ()), strict=False)
+    return {f"{stage}.{block}" for stage, places in stages for block, place in enumerate(places) if place != "none"}
 
 
 def _renamed(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,6 +9,8 @@ from torch import nn
 
 from reid.engine.checkpoint import load_weights, read_about
 from reid.errors import UserError
+from reid.models.backbones import build_backbone
+from reid.models.backbones.weights import load_pretrained
 from reid.models.heads import HeadConfig
 from supernet.catalog import build, spec_from_dict
 from supernet.torchreid import load_torchreid
@@ -67,6 +69,48 @@ class Block(nn.Module):
         return (y if self.IN is None else self.IN(y)).relu()
 
 
+class AinBlock(Block):
+    """A block of torchreid's OSNet-AIN, which calls its streams otherwise."""
+
+    def __init__(self, channels, out, instance):
+        super().__init__(channels, out)
+        mid = out // 4
+        del self.conv2a, self.conv2b, self.conv2c, self.conv2d
+        self.conv2 = nn.ModuleList(
+            nn.ModuleDict({"layers": nn.Sequential(*(Light(mid) for _ in range(n)))}) for n in (1, 2, 3, 4)
+        )
+        if instance:
+            del self.conv3.bn
+            self.IN = nn.InstanceNorm2d(out, affine=True)
+
+    def forward(self, x):
+        y = self.conv1(x)
+        y = sum(self.gate(stream["layers"](y)) for stream in self.conv2)
+        y = self.conv3(y) if self.IN is None else self.IN(self.conv3.conv(y))
+        return (y + (x if self.downsample is None else self.downsample(x))).relu()
+
+
+class TheirAin(nn.Module):
+    """torchreid's ``osnet_ain_x1_0``."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = Conv(3, 64, 7, 2, instance=True)
+        self.conv2 = nn.Sequential(AinBlock(64, 256, True), AinBlock(256, 256, True))
+        self.pool2 = nn.Sequential(Conv(256, 256), nn.AvgPool2d(2, 2))
+        self.conv3 = nn.Sequential(AinBlock(256, 384, False), AinBlock(384, 384, True))
+        self.pool3 = nn.Sequential(Conv(384, 384), nn.AvgPool2d(2, 2))
+        self.conv4 = nn.Sequential(AinBlock(384, 512, True), AinBlock(512, 512, False))
+        self.conv5 = Conv(512, 512)
+        self.fc = nn.Sequential(nn.Linear(512, 512), nn.BatchNorm1d(512), nn.ReLU())
+        self.classifier = nn.Linear(512, 751)
+
+    def forward(self, x):
+        x = F.max_pool2d(self.conv1(x), 3, 2, 1)
+        x = self.pool3(self.conv3(self.pool2(self.conv2(x))))
+        return self.fc(self.conv5(self.conv4(x)).mean((2, 3)))
+
+
 class TheirOSNet(nn.Module):
     def __init__(self, channels=(16, 64, 96, 128), dim=512, instance=False):
         super().__init__()
@@ -89,10 +133,10 @@ class TheirOSNet(nn.Module):
         return x if self.fc is None else self.fc(x)
 
 
-def theirs(dim=512, **options):
+def theirs(dim=512, make=TheirOSNet, **options):
     """With weights, shifts and statistics at random."""
     torch.manual_seed(0)
-    network = TheirOSNet(dim=dim, **options).eval()
+    network = make(**({"dim": dim} if make is TheirOSNet else {}), **options).eval()
     for name, value in network.state_dict().items():
         if name.endswith(("bias", "running_mean")):
             value.normal_(std=0.3)
@@ -149,6 +193,21 @@ def test_osnet_ibn(tmp_path):
         torch.testing.assert_close(ours(IMAGES), network(IMAGES), rtol=1e-5, atol=1e-5)
 
 
+def test_osnet_ain(tmp_path):
+    """Its layers have other names there; as ImageNet weights of a backbone such a file is read too."""
+    network = theirs(make=TheirAin)
+    torch.save({f"module.{name}": value for name, value in network.state_dict().items()}, tmp_path / "w.pth")
+    ours, spec = load_torchreid(tmp_path / "w.pth", (64, 32))
+    assert spec.name == "osnet_ain_x1_0-torchreid"
+    with torch.no_grad():
+        torch.testing.assert_close(ours(IMAGES), network(IMAGES), rtol=1e-5, atol=1e-5)
+    backbone = build_backbone("osnet_ain_x1_0")
+    report = load_pretrained(backbone, tmp_path / "w.pth")
+    assert not report.missing and {name.split(".")[1] for name in report.skipped} == {"fc", "classifier"}
+    for name, value in ours.backbone.state_dict().items():
+        assert torch.equal(backbone.state_dict()[name], value), name
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -156,7 +215,6 @@ def test_osnet_ibn(tmp_path):
             {"conv2.0.IN.weight": torch.ones(64)},
             r"an OSNet with instance normalisation of channels \(16, 64, 96, 128\); an OSNet of torch.*osnet_ibn_x1_0",
         ),
-        ({"pool2.0.conv.weight": torch.ones(64, 64, 1, 1)}, "holds an osnet_ain, which is not supported; an OSNet of"),
         (
             {"conv1.conv.weight": torch.ones(24, 3, 7, 7)},
             r"an OSNet of channels \(24, 64, 96, 128\); an OSNet of torch",

@@ -21,9 +21,28 @@ def bare_name(name: str) -> str:
     return name
 
 
+_STREAM = re.compile(r"^(conv[234]\.\d)\.conv2\.([0-3])\.layers\.(\d)\.")
+_TRANSITION = re.compile(r"^pool([23])\.0\.")
+
+
+def osnet_name(name: str) -> str:
+    """``name`` of torchreid's OSNet-AIN as its OSNet calls the same layer; any other name is left as it is.
+
+    ``conv2.0.conv2.1.layers.0.bn.bias`` is ``conv2.0.conv2b.0.bn.bias``, ``pool2.0.conv.weight`` is
+    ``conv2.2.0.conv.weight``.
+    """
+
+    def stream(match: re.Match) -> str:
+        block, which, layer = match.groups()
+        return f"{block}.conv2a." if which == "0" else f"{block}.conv2{'abcd'[int(which)]}.{layer}."
+
+    return _TRANSITION.sub(r"conv\1.2.0.", _STREAM.sub(stream, name))
+
+
 def match_by_name(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str]:
-    """From names in ``own`` to the names in ``theirs`` that are the same but for wrappers, whatever the shapes."""
-    bare = {bare_name(name): name for name in theirs}
+    """From names in ``own`` to the names in ``theirs`` that are the same but for wrappers and ``osnet_name``,
+    whatever the shapes."""
+    bare = {osnet_name(bare_name(name)): name for name in theirs}
     return {name: bare[bare_name(name)] for name in own if bare_name(name) in bare}
 
 

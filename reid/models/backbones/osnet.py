@@ -1,5 +1,5 @@
 """OSNet (Zhou et al. 2019) up to its last feature map, at the four widths that are published and one for 210M FLOPs,
-and OSNet-IBN."""
+OSNet-IBN and OSNet-AIN."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from reid.errors import UserError
-from reid.models.backbones.osnet_blocks import ConvBN, OSBlock
+from reid.models.backbones.osnet_blocks import ConvBN, InstanceNorm, OSBlock
 
 OSNET_CHANNELS = {
     "osnet_x0_25": (16, 64, 96, 128),
@@ -16,14 +16,22 @@ OSNET_CHANNELS = {
     "osnet_x0_75": (48, 192, 288, 384),
     "osnet_x1_0": (64, 256, 384, 512),
     "osnet_ibn_x1_0": (64, 256, 384, 512),
+    "osnet_ain_x1_0": (64, 256, 384, 512),
 }
 """Channels of the stem and of the three stages. ``osnet_x0_42`` is ours: the widest of at most 210M FLOPs (fvcore's
 total, 256x128) with multiples of 4, so that OSNet can be held against networks of that limit. OSNet x0.5, the
 papers' 273M, has 281.6M by that count, which has BN and pooling too."""
 
-INSTANCE_NORM = ("osnet_ibn_x1_0",)
-"""Those with instance normalisation in the stem, in the place of its BN, and behind the residual sums of the first
-stage: OSNet-IBN, made for data sets that were not trained on (Zhou et al. 2019)."""
+INSTANCE_NORM: dict[str, tuple[tuple[InstanceNorm, InstanceNorm], ...]] = {
+    "osnet_ibn_x1_0": (("behind", "behind"), ("none", "none"), ("none", "none")),
+    "osnet_ain_x1_0": (("inside", "inside"), ("none", "inside"), ("inside", "none")),
+}
+"""Where the two blocks of each stage have instance normalisation. These networks have it in the stem too, in the place
+of its BN, and are made for data sets that were not trained on: OSNet-IBN (Zhou et al. 2019), and OSNet-AIN, whose
+places a search has found (Zhou et al. 2021, "Learning Generalisable Omni-Scale Representations for Person
+Re-Identification")."""
+
+_NOWHERE: tuple[tuple[InstanceNorm, InstanceNorm], ...] = (("none", "none"),) * 3
 
 UNPUBLISHED = ("osnet_x0_42",)
 """Widths for which nobody has ImageNet weights."""
@@ -32,9 +40,10 @@ UNPUBLISHED = ("osnet_x0_42",)
 class OSNet(nn.Module):
     """Stem, three stages of two ``OSBlock`` each, and a 1x1 convolution; the map has 1/16 of the image's sides.
 
-    Keys of the weights are those of torchreid. Its ``fc`` (a linear layer to 512 outputs, BN and ReLU after pooling)
-    is a head's work here: the head ``{embedding: 512, neck: bn, relu: true}``. Of torchreid's files a backbone takes
-    its own layers and leaves ``fc.*`` and ``classifier.*``; ``supernet.torchreid`` takes all but the classifier.
+    Keys of the weights are those of torchreid; for OSNet-AIN those of its other OSNets (``matching.osnet_name``).
+    Its ``fc`` (a linear layer to 512 outputs, BN and ReLU after pooling) is a head's work here: the head ``{embedding:
+    512, neck: bn, relu: true}``. Of torchreid's files a backbone takes its own layers and leaves ``fc.*`` and
+    ``classifier.*``; ``supernet.torchreid`` takes all but the classifier.
 
     Args:
         name: a name in ``OSNET_CHANNELS``.
@@ -45,12 +54,12 @@ class OSNet(nn.Module):
         self.name = name
         stem, *widths = OSNET_CHANNELS[name]
         self.feature_width: int = widths[-1]
-        instance = name in INSTANCE_NORM
-        self.conv1 = ConvBN(3, stem, kernel=7, stride=2, instance=instance)
+        places = INSTANCE_NORM.get(name, _NOWHERE)
+        self.conv1 = ConvBN(3, stem, kernel=7, stride=2, norm="instance" if name in INSTANCE_NORM else "batch")
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.conv2 = _stage(stem, widths[0], halve=True, instance=instance)
-        self.conv3 = _stage(widths[0], widths[1], halve=True)
-        self.conv4 = _stage(widths[1], widths[2], halve=False)
+        self.conv2 = _stage(stem, widths[0], True, places[0])
+        self.conv3 = _stage(widths[0], widths[1], True, places[1])
+        self.conv4 = _stage(widths[1], widths[2], False, places[2])
         self.conv5 = ConvBN(widths[2], widths[2])
         _initialise(self)
 
@@ -60,8 +69,11 @@ class OSNet(nn.Module):
         return self.conv5(self.conv4(self.conv3(self.conv2(x))))
 
 
-def _stage(in_channels: int, out_channels: int, halve: bool, instance: bool = False) -> nn.Sequential:
-    stage = nn.Sequential(*(OSBlock(channels, out_channels, instance) for channels in (in_channels, out_channels)))
+def _stage(
+    in_channels: int, out_channels: int, halve: bool, places: tuple[InstanceNorm, InstanceNorm]
+) -> nn.Sequential:
+    first, second = places
+    stage = nn.Sequential(OSBlock(in_channels, out_channels, first), OSBlock(out_channels, out_channels, second))
     if halve:
         stage.append(nn.Sequential(ConvBN(out_channels, out_channels), nn.AvgPool2d(2)))
     return stage

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+InstanceNorm = Literal["none", "behind", "inside"]
+"""Where a block has instance normalisation: nowhere, behind the residual sum, or on the residual branch, in the place
+of its last BN."""
 
 
 class ConvBN(nn.Sequential):
@@ -21,7 +26,7 @@ class ConvBN(nn.Sequential):
         kernel: side of the filter (odd).
         stride: 1 or 2.
         relu: whether a ReLU follows.
-        instance: instance normalisation in the place of BN, still called ``bn`` as in torchreid.
+        norm: ``instance`` normalisation in the place of BN, still called ``bn`` as in torchreid; or ``none``.
     """
 
     def __init__(
@@ -31,12 +36,14 @@ class ConvBN(nn.Sequential):
         kernel: int = 1,
         stride: int = 1,
         relu: bool = True,
-        instance: bool = False,
+        norm: Literal["batch", "instance", "none"] = "batch",
     ) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict(
-            conv=nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
-            bn=nn.InstanceNorm2d(out_channels, affine=True) if instance else nn.BatchNorm2d(out_channels),
+            conv=nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
         )
+        if norm != "none":
+            instance = norm == "instance"
+            layers["bn"] = nn.InstanceNorm2d(out_channels, affine=True) if instance else nn.BatchNorm2d(out_channels)
         if relu:
             layers["relu"] = nn.ReLU(inplace=True)
         super().__init__(layers)
@@ -90,10 +97,10 @@ class OSBlock(nn.Module):
 
     Args:
         in_channels, out_channels: channels; the bottleneck has a quarter of ``out_channels``.
-        instance: whether instance normalisation follows the residual sum, before the ReLU (OSNet-IBN).
+        instance: where it has instance normalisation (OSNet-IBN, OSNet-AIN).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, instance: bool = False) -> None:
+    def __init__(self, in_channels: int, out_channels: int, instance: InstanceNorm = "none") -> None:
         super().__init__()
         hidden = out_channels // 4
         self.conv1 = ConvBN(in_channels, hidden)
@@ -102,16 +109,18 @@ class OSBlock(nn.Module):
         self.conv2c = _light_convs(hidden, 3)
         self.conv2d = _light_convs(hidden, 4)
         self.gate = ChannelGate(hidden)
-        self.conv3 = ConvBN(hidden, out_channels, relu=False)
+        self.inside = instance == "inside"
+        self.conv3 = ConvBN(hidden, out_channels, relu=False, norm="none" if self.inside else "batch")
         same = in_channels == out_channels
         self.downsample = nn.Identity() if same else ConvBN(in_channels, out_channels, relu=False)
-        self.IN = nn.InstanceNorm2d(out_channels, affine=True) if instance else nn.Identity()
+        self.IN = nn.Identity() if instance == "none" else nn.InstanceNorm2d(out_channels, affine=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(N, in_channels, h, w)`` to ``(N, out_channels, h, w)``."""
         y = self.conv1(x)
         gated = (self.gate(stream(y)) for stream in (self.conv2a, self.conv2b, self.conv2c, self.conv2d))
-        return F.relu(self.IN(self.conv3(functools.reduce(torch.add, gated)) + self.downsample(x)))
+        branch, shortcut = self.conv3(functools.reduce(torch.add, gated)), self.downsample(x)
+        return F.relu(self.IN(branch) + shortcut if self.inside else self.IN(branch + shortcut))
 
 
 def _light_convs(channels: int, count: int) -> nn.Sequential:

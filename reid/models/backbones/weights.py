@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from reid.errors import UserError
 from reid.models.backbones.fetch import fetch_state
-from reid.models.backbones.matching import COUNTER, match_by_name, match_in_order, mobilenet_v2_features
+from reid.models.backbones.matching import (
+    COUNTER,
+    bare_name,
+    match_by_name,
+    match_in_order,
+    mobilenet_v2_features,
+    osnet_name,
+)
 from reid.models.backbones.osnet import UNPUBLISHED
 from reid.models.backbones.registry import BACKBONES, backbone_kind
 from reid.models.backbones.state_files import check_is_there, read_state
@@ -139,8 +146,10 @@ def _refuse_others(
             f"{where} are of another network: {len(report.skipped)} of their {given} tensors have no place in the"
             f" backbone, {report.skipped[0]} the first"
         )
-    here, there = (any(".IN." in name for name in names) for names in (own, state))
-    if here != there:  # of OSNet-IBN's tensors these are so few that the shares above let them pass
+    here, there = ({osnet_name(bare_name(name)) for name in names if ".IN." in name} for names in (own, state))
+    if here != there:  # of an OSNet's tensors these are so few that the shares above let them pass
         verbs = ("have", "lacks") if there else ("lack", "has")
         words = "they {} instance normalisation, which the backbone {}".format(*verbs)
+        if here and there:
+            words = "they have instance normalisation elsewhere than the backbone"
         raise UserError(f"{where} are of another network: {words}")

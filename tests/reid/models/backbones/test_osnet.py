@@ -85,6 +85,9 @@ def os_block(state, name, x):
             z = light_conv(state, f"{name}.{stream}" if depth == 1 else f"{name}.{stream}.{step}", z)
         total = total + gate(state, f"{name}.gate", z)
     shortcut = conv_bn(state, f"{name}.downsample", x) if f"{name}.downsample.conv.weight" in state else x
+    if f"{name}.conv3.bn.weight" not in state:  # OSNet-AIN: instance normalisation in its place
+        branch = F.conv2d(total, state[f"{name}.conv3.conv.weight"])
+        return (instance_norm(state, f"{name}.IN", branch) + shortcut).relu()
     summed = conv_bn(state, f"{name}.conv3", total) + shortcut
     return (instance_norm(state, f"{name}.IN", summed) if f"{name}.IN.weight" in state else summed).relu()
 
@@ -98,7 +101,7 @@ def osnet(state, x):
     return conv_bn(state, "conv5", x).relu()
 
 
-@pytest.mark.parametrize("name", ["osnet_x0_25", "osnet_x0_5", "osnet_ibn_x1_0"])
+@pytest.mark.parametrize("name", ["osnet_x0_25", "osnet_x0_5", "osnet_ibn_x1_0", "osnet_ain_x1_0"])
 def test_it_is_the_papers_equations_with_torchreids_names(name):
     torch.manual_seed(0)
     backbone = build_backbone(name).eval()
@@ -122,6 +125,21 @@ def test_where_osnet_ibn_has_instance_normalisation():
     assert theirs - own == {f"conv2.{block}.IN.{key}" for block in (0, 1) for key in ("weight", "bias")}
     assert own - theirs == {f"conv1.bn.{key}" for key in ("running_mean", "running_var", "num_batches_tracked")}
     assert count_parameters(ibn) == count_parameters(plain) + 2 * 2 * 256
+
+
+def test_where_osnet_ain_has_instance_normalisation():
+    """As torchreid's ``osnet_ain_x1_0``: BN's place in the stem, and on the branches of four blocks, in BN's place."""
+    with torch.device("meta"):
+        plain, ain = (build_backbone(name) for name in ("osnet_x1_0", "osnet_ain_x1_0"))
+    places = {place for place, layer in ain.named_modules() if isinstance(layer, nn.InstanceNorm2d)}
+    blocks = ("conv2.0", "conv2.1", "conv3.1", "conv4.0")
+    assert places == {"conv1.bn", *(f"{block}.IN" for block in blocks)}
+    own, theirs = set(plain.state_dict()), set(ain.state_dict())
+    assert theirs - own == {f"{block}.IN.{key}" for block in blocks for key in ("weight", "bias")}
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    gone = {f"{block}.conv3.bn.{key}" for block in blocks for key in ("weight", "bias", *statistics)}
+    assert own - theirs == gone | {f"conv1.bn.{key}" for key in statistics}
+    assert count_parameters(ain) == count_parameters(plain)
 
 
 def test_initialisation_is_torchreids():

@@ -29,6 +29,7 @@ WIDTHS = {
     "osnet_x0_75": 384,
     "osnet_x1_0": 512,
     "osnet_ibn_x1_0": 512,
+    "osnet_ain_x1_0": 512,
     "mobilenetv3_small_100": 576,
     "mobilenetv3_large_100": 960,
     "efficientnetv2_b0": 1280,
