@@ -76,6 +76,16 @@ class SupernetTask(nn.Module):
 
     same_every_step = False  # each has other archs
 
+    @property
+    def restless_epochs(self) -> range:
+        """See ``reid.engine.task.Task``. The log is of a step's first arch: where the largest is not in every step, one
+        that has hardly been trained takes its place once its warm-up is over."""
+        sampling = self.config.sampling
+        if not sampling.warmup_epochs or sampling.largest_every == 1:
+            return range(0)
+        over = int(sampling.warmup_epochs) + 1  # the epoch that the warm-up ends in, or that follows its last
+        return range(over, over + 2)
+
     def __init__(
         self, supernet: Supernet, classes: int, config: SupernetRecipe, seed: int, draw: Draw | None = None
     ) -> None:

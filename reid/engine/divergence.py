@@ -116,7 +116,7 @@ def judge(
     if broken or short:
         return usual, broken
     if restless:
-        usual = replace(usual, losses=())
+        usual = replace(usual, losses=(), accuracies=())
     if config.rise is None:
         return _remember(usual, look, config.window), None
     bad, doubtful = _collapsed(look), 0

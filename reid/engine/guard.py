@@ -79,7 +79,8 @@ class Guard:
             look,
             self.config,
             fp16=recipe.precision == "fp16",
-            restless=restless(recipe.losses.classification, recipe.optimizer, epoch),
+            restless=epoch in getattr(self.step.task, "restless_epochs", ())
+            or restless(recipe.losses.classification, recipe.optimizer, epoch),
             short=short,
         )
         if seen:

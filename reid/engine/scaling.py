@@ -46,12 +46,14 @@ def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
 def at_batch(recipe: Recipe, identities: int, instances: int) -> Recipe:
     """``recipe`` with batches of ``identities`` times ``instances`` images, and its rates for as many steps fewer.
 
+    The centers of a center loss have an SGD of their own, whose rate is multiplied by k whatever the optimizer.
+
     For batches k times as large an epoch has 1 / k of the steps. SGD's rate is multiplied by k (Goyal et al. 2017), the
     Adam family's by the root of k (Malladi et al. 2022). What the recipe counts in steps shrinks: a warm-up in
     iterations, and the memory of an EMA, whose decay becomes its k-th power (Busbridge et al. 2023).
     """
     share = identities * instances / (recipe.identities * recipe.instances)
-    optimizer, averaging = recipe.optimizer, recipe.averaging
+    optimizer, averaging, center = recipe.optimizer, recipe.averaging, recipe.losses.center
     factor = share if optimizer.name == "sgd" else share**0.5
     return replace(
         recipe,
@@ -60,4 +62,5 @@ def at_batch(recipe: Recipe, identities: int, instances: int) -> Recipe:
         optimizer=replace(optimizer, lr=optimizer.lr * factor),
         schedule=replace(recipe.schedule, warmup_steps=round(recipe.schedule.warmup_steps / share)),
         averaging=replace(averaging, decay=averaging.decay**share),
+        losses=replace(recipe.losses, center=replace(center, rate=center.rate * share)),
     )

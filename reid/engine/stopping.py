@@ -12,8 +12,9 @@ from reid.config import STRICT
 from reid.errors import UserError, nearest
 from reid.numbers import Count, NonNegative
 
-Record = Mapping[str, float]
-"""What is known of one epoch: ``epoch`` (from 1) and, where they were measured, metrics by name."""
+Record = Mapping[str, float | None]
+"""What is known of one epoch: ``epoch`` (from 1) and, where they were measured, metrics by name. One that was no finite
+number is None once it has been read back from ``metrics.jsonl``, which JSON has no other word for."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -43,7 +44,8 @@ def best_epoch(
     """
     best, epoch = None, None
     for record in records:
-        value = record.get(metric, math.nan) * (1 if mode == "max" else -1)
+        value = record.get(metric)
+        value = math.nan if value is None else value * (1 if mode == "max" else -1)
         if math.isfinite(value) and (best is None or value > best + minimum_gain):
             best, epoch = value, int(record["epoch"])
     return epoch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -44,9 +44,12 @@ class Task(Protocol):
         same_every_step: whether ``backward`` queues the same kernels with the same arguments in every step: nothing of
             it is drawn on the host or depends on the step's number. Such steps can be recorded; those of a task that
             does not say it are not.
+        restless_epochs: epochs (from 1) in which the loss that is logged may rise though all is well, since what it is
+            the loss of changes there. A task that does not say it has none.
     """
 
     same_every_step: bool
+    restless_epochs: Container[int]
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
         """Adds the gradient of one batch through ``context.backward``; returns scalars for the log, on the device.

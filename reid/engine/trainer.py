@@ -117,6 +117,9 @@ def fit(
                     _check_stopping(record, recipe, monitor)
                 _save(guard, done, journal, monitor)
                 barrier(processes)
+            if done < recipe.epochs and guard.sound:  # stopped early, in an epoch that need not have had a checkpoint
+                _write(guard, done, journal)
+                barrier(processes)
     _settle(step, batches)
     return step.result
 
@@ -157,8 +160,12 @@ def _save(guard: Guard, epoch: int, journal: Journal | None, monitor: Monitor | 
         return
     if journal is not None:
         _keep_best(guard.step, journal.records, monitor)
-    if epoch % guard.step.recipe.checkpoint_every and epoch < guard.step.recipe.epochs:
-        return
+    if epoch % guard.step.recipe.checkpoint_every == 0 or epoch == guard.step.recipe.epochs:
+        _write(guard, epoch, journal)
+
+
+def _write(guard: Guard, epoch: int, journal: Journal | None) -> None:
+    """Writes the checkpoint of ``epoch``; the first process does, all note that it is there."""
     if journal is not None:
         save_state(guard.run / STATE, guard.state(epoch))
     guard.saved(epoch)

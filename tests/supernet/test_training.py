@@ -169,3 +169,17 @@ def test_largest_arch_warms_up_alone(toy_space):
     assert "random_loss" not in log
     log, seen = step_of(task, images, labels, epoch=1.0)
     assert len(seen) == 4 and "random_loss" in log
+
+
+@pytest.mark.parametrize(
+    ("sampling", "epochs"),
+    [
+        ({"archs": 1, "largest_every": 0, "warmup_epochs": 2}, [3, 4]),
+        ({"archs": 1, "largest_every": 4, "warmup_epochs": 2.5}, [3, 4]),  # it ends in the third
+        ({"archs": 3, "warmup_epochs": 2}, []),  # the largest is logged before and after
+        ({"archs": 1, "largest_every": 0}, []),
+    ],
+)
+def test_where_another_arch_is_logged_the_loss_may_rise(toy_space, sampling, epochs):
+    task, _, _ = make_task(toy_space, SupernetRecipe(sampling=SamplingConfig(**sampling)))
+    assert [epoch for epoch in range(1, 9) if epoch in task.restless_epochs] == epochs

@@ -128,6 +128,9 @@ def test_the_level_after_a_restless_time_is_that_of_its_last_look():
     for loss in (5.0, 9.0, 14.0):
         usual, seen = judge(usual, Look(loss), CONFIG, restless=True)
         assert seen is None and usual.losses == (loss,)
+    known = Usual((1.0,) * 20, (0.9,) * 20)
+    settled, _ = judge(known, Look(5.0, 1.0, 0.2), CONFIG, restless=True)
+    assert settled.accuracies == (0.2,), "what was known of something else is not missed"
     assert judged([14.0, 20.0, 13.0], usual=usual) == []
     assert judged([29.0, 29.0, 29.0], usual=usual) == [2]
 

@@ -153,6 +153,13 @@ def test_stops_after_its_patience_and_stays_ended(make_identity_task, make_batch
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+def test_where_it_stops_there_is_a_checkpoint(make_identity_task, make_batches, recipe, cpu, tmp_path):
+    """Though it was not the epoch's turn: what comes after the training may be interrupted too."""
+    recipe, scores = replace(recipe, early_stopping=STOP, checkpoint_every=3), _Scores()
+    fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu, monitor=scores.monitor())
+    assert len(read_metrics(tmp_path)) == 4 and load_state(tmp_path / STATE)["epoch"] == 4
+
+
 def test_a_loss_can_stop_it_without_a_monitor(make_identity_task, make_batches, recipe, cpu, tmp_path):
     """The loss never falls by 100 an epoch: it ends after the patience, though nothing is held out."""
     recipe = replace(recipe, early_stopping=EarlyStopping(2, "loss", "min", minimum_gain=100.0))

@@ -136,6 +136,19 @@ def test_one_blow_up_too_many_ends_the_training(make_batches, cpu, tmp_path, rol
     assert str(second.value) == str(caught.value)
 
 
+def test_a_task_may_say_where_its_loss_rises(make_batches, cpu, tmp_path):
+    """The curve, and so the loss, is ten times as steep from epoch 3 on, and the rate far from too high for it."""
+    recipe = plain(6, 1e-6)
+    batches = make_batches(recipe)
+    silent, told = (Valley(1.0, 10.0, 2 * batches.per_epoch) for _ in range(2))
+    told.restless_epochs = range(3, 5)
+    fit(told, batches, recipe, tmp_path, cpu)
+    assert not (tmp_path / ROLLBACKS).exists()
+    (tmp_path / "silent").mkdir()
+    with pytest.raises(UserError, match="the loss has risen to 80"):
+        fit(silent, batches, recipe, tmp_path / "silent", cpu)
+
+
 def test_a_training_without_a_blow_up_leaves_no_trace(make_task, make_batches, recipe, cpu, tmp_path):
     fit(make_task(recipe), make_batches(recipe), recipe, tmp_path, cpu)
     assert not (tmp_path / ROLLBACKS).exists()

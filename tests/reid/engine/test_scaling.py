@@ -88,6 +88,15 @@ def test_rate_of_larger_batches(name, wanted):
     assert at_batch(recipe, 32, 2) == replace(recipe, identities=32, instances=2)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_centers_go_as_far_in_an_epoch(name):
+    """They move by 2 rate / N times an image's offset, in as many steps fewer as the batch of N is larger."""
+    recipe = Recipe(optimizer=OptimizerConfig(name=name), losses=LossConfig(center={"weight": 5e-4, "rate": 0.5}))
+    small, large = recipe, at_batch(recipe, 64, 4)
+    assert large.losses.center.rate / (64 * 4) == pytest.approx(small.losses.center.rate / (16 * 4))
+    assert large.losses.center.weight == 5e-4
+
+
 def test_what_is_counted_in_steps():
     """As many images later the rate and the average have gone as far as with smaller batches."""
     recipe = Recipe(
@@ -96,5 +105,5 @@ def test_what_is_counted_in_steps():
     scaled = at_batch(recipe, 32, 8)
     assert (scaled.identities, scaled.instances, scaled.schedule.warmup_steps) == (32, 8, 100)
     assert scaled.averaging.decay**250 == pytest.approx(0.999**1000)
-    rates = {"identities": 16, "instances": 4, "optimizer": recipe.optimizer}
+    rates = {"identities": 16, "instances": 4, "optimizer": recipe.optimizer, "losses": recipe.losses}
     assert replace(scaled, schedule=recipe.schedule, averaging=recipe.averaging, **rates) == recipe

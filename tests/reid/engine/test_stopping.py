@@ -61,6 +61,18 @@ def test_smaller_is_better_for_a_loss():
     assert not should_stop(records, EarlyStopping(3, "loss", "min"))
 
 
+def test_a_number_that_was_none_is_null_once_read_back():
+    """As ``metrics.jsonl`` has it: a resumed run sees None where the unbroken one saw NaN."""
+    written = [{"epoch": 1, "score": 0.5}, {"epoch": 2, "score": math.nan}, {"epoch": 3, "score": 0.4}]
+    read = [record | ({"score": None} if math.isnan(record["score"]) else {}) for record in written]
+    for mode in ("max", "min"):
+        assert best_epoch(read, "score", mode) == best_epoch(written, "score", mode)
+        for patience in (1, 2, 3):
+            stopping = EarlyStopping(patience, "score", mode)
+            assert should_stop(read, stopping) == should_stop(written, stopping)
+    assert best_epoch(read[1:2], "score") is None and should_stop(read[1:2], EarlyStopping(2, "score"))
+
+
 def test_refuses():
     with pytest.raises(UserError, match="patience"):
         build_config(EarlyStopping, {"patience": 0}, "test")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytorch_metric_learning.losses import CosFaceLoss
 from torch.nn import functional as F
 
-from reid.losses.angular import am_softmax_logits, circle_softmax_logits, margin_at
+from reid.losses.angular import am_softmax_logits, circle_softmax_logits, least_loss, margin_at
 from reid.losses.config import ClassificationConfig
 from reid.losses.cross_entropy import smoothed_cross_entropy
 
@@ -114,3 +114,15 @@ def test_margin_schedule(epoch, margin):
 
 def test_no_warmup_is_the_margin_from_the_start():
     assert margin_at(ClassificationConfig(margin=0.35), 0.0) == 0.35
+
+
+@pytest.mark.parametrize(
+    ("kind", "function"), [("am_softmax", am_softmax_logits), ("circle", circle_softmax_logits)], ids=["am", "circle"]
+)
+@pytest.mark.parametrize(("scale", "margin"), [(30.0, 0.35), (64.0, 0.35), (128.0, 0.25), (5.0, 0.0)])
+def test_least_loss_is_that_of_the_best_features(kind, function, scale, margin):
+    cosines, labels = torch.eye(751, dtype=torch.float64)[:4], torch.arange(4)
+    wanted = F.cross_entropy(function(cosines, labels, scale, margin), labels)
+    config = ClassificationConfig(kind=kind, scale=scale, margin=margin)
+    assert least_loss(config, 751) == pytest.approx(float(wanted), abs=1e-6)
+    assert least_loss(ClassificationConfig(scale=scale), 751) == 0.0

@@ -10,6 +10,8 @@ from reid.engine.device import describe_device
 from reid.engine.distributed import Processes
 from reid.engine.recipe import Recipe
 from reid.engine.rollback import read_rollbacks
+from reid.losses.angular import least_loss
+from reid.losses.config import ClassificationConfig
 from reid.models.network import ReidNetwork, count_parameters
 from search.flops_words import format_flops
 from search.fvcore_counts import network_flops
@@ -45,6 +47,22 @@ def trained_on_words(
     return words
 
 
+BLUNT = 0.1
+"""Of a classification loss, what may be left at the best features before a user is told."""
+
+
+def bluntness(config: ClassificationConfig, classes: int) -> str | None:
+    """What to say where scale and margin leave the classification a loss that no training brings down."""
+    left = least_loss(config, classes)
+    if left < BLUNT:
+        return None
+    usual = {"am_softmax": "30 with margin 0.35", "circle": "64 with margin 0.35, or 128 with 0.25"}[config.kind]
+    return (
+        f"losses.classification: {config.kind} at scale {config.scale:g} and margin {config.margin:g} leaves a loss of "
+        f"{left:.2f} over {classes} classes however good the features are; usual is scale {usual}"
+    )
+
+
 def announce_training(
     job: Job,
     spec: NetworkSpec,
@@ -73,6 +91,7 @@ def announce_training(
             ("weights", pretrained and str(pretrained)),
             ("FLOPs", flops),
             *recipe_lines(job.experiment.retrain),
+            ("note", bluntness(job.experiment.retrain.losses.classification, batches.classes)),
             ("batches", f"{batches.per_epoch} an epoch"),
             ("device", describe_device(job.device) + together),
         ],
