@@ -24,6 +24,10 @@ from supernet.stage import INVERTED_RESIDUAL
 # What a resumed search may change: no part in which archs are proposed or how they score. The limits are kept as read.
 _FREE = ("flops", "latency", "parameters", "trials", "time", "finalists", "top_k", "name_prefix")
 
+_AT_FIRST = {"front": None, "learn_from": [], "calibration_images": "plain"}
+"""Keys that came up later, and what every search had before: with that they are left out of what is kept, so that
+searches that were begun without them are gone on with, and one with anything else is noticed."""
+
 
 def check_strategy(strategy: str, config: SearchConfig) -> None:
     """Raises UserError where the strategy is unknown or does not go together with the config."""
@@ -47,13 +51,12 @@ def settings_of(
 ) -> dict:
     """All that decides which candidates a search proposes and how they score, as JSON gives it back."""
     kept = {key: value for key, value in config_to_dict(config).items() if key not in (*_FREE, "front")}
-    if not config.learn_from:  # as in searches that were begun before there was such a key; origin has what was learnt
-        del kept["learn_from"]
     kept |= _front(config)
     depends = {key: value for key, value in origin.items() if key != "commit"}
     own = {"space": space_settings(space), "strategy": strategy, "seed": seed}
     own |= {f"limit_{name}": limit for name, limit in asdict(limits).items()}
-    return json.loads(json.dumps({**own, **kept, "origin": depends}))
+    settings = json.loads(json.dumps({**own, **kept, "origin": depends}))
+    return {key: value for key, value in settings.items() if key not in _AT_FIRST or value != _AT_FIRST[key]}
 
 
 def _front(config: SearchConfig) -> dict[str, Sequence[str]]:
@@ -90,8 +93,8 @@ def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
     if begun:
         before = read_mapping(out / SUMMARY, "restore it, or give another --out").get("settings")
         before = before if isinstance(before, dict) else {}
-        # Costs that are the default are left out of both: a search that was begun with others must be noticed.
-        for name, value in {"front": None, **settings}.items():
+        before = _AT_FIRST | before
+        for name, value in (_AT_FIRST | settings).items():
             if before.get(name) != value:
                 given, had = (_short(each) for each in (value, before.get(name)))
                 cure = "give the same, or another --out"

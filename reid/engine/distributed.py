@@ -17,6 +17,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -78,11 +79,14 @@ def from_environment(device: torch.device, environment: Mapping[str, str] = os.e
 
 
 @contextlib.contextmanager
-def process_group(processes: Processes, init_method: str = "env://") -> Iterator[Processes]:
+def process_group(
+    processes: Processes, init_method: str = "env://", timeout: timedelta | None = None
+) -> Iterator[Processes]:
     """Connects the processes for the length of the block: gloo between CPUs, NCCL between GPUs.
 
     Args:
         init_method: how they find each other: by torchrun's environment, or a ``file://`` that all of them see.
+        timeout: that a process waits for the others in one call; torch's own (gloo: 30 minutes) where it is None.
     """
     if not processes.several:
         yield processes
@@ -93,6 +97,7 @@ def process_group(processes: Processes, init_method: str = "env://") -> Iterator
     dist.init_process_group(
         "nccl" if on_gpu else "gloo",
         init_method=init_method,
+        timeout=timeout,
         rank=processes.rank,
         world_size=processes.world_size,
         device_id=processes.device if on_gpu else None,

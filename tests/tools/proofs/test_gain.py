@@ -84,6 +84,8 @@ def test_networks_are_what_they_are_called(whole, search_run):
 def test_ways_are_of_one_arch(whole, supernet_run, read_page):
     """As evaluated on the supernet's weights, and trained on from there for a quarter of an epoch, which is one."""
     data = _data(whole)["ways"]
+    noted = json.loads((whole / f"alone/{FOUND}-inherited/score.json").read_text())["about"]["calibration"]
+    assert (noted["calibration_images"], noted["calibration_batches"], noted["seed"]) == ("augmented", 1, 0)
     scratch, inherited, tuned = data["networks"]
     rows = [read_result(whole / "alone" / f"{FOUND}-{way}") for way in ("s0", "inherited", "inherited-1ep-s0")]
     assert [each["mAP"] for each in (scratch, inherited, tuned)] == [[row.mAP] for row in rows]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 
+from reid.config import config_to_dict
+from reid.engine.recipe import Recipe
+from reid.errors import UserError
 from search.cost import CostTable
 from search.history import read_candidates
 from search.predictor.alone import TrainedArch, fit_alone
@@ -17,10 +21,12 @@ from supernet.arch_forms import arch_to_dict
 from supernet.files import load_space
 from supernet.genome import sample
 from supernet.space import decode
+from tools.jobs.experiment import DataConfig
 from tools.jobs.proofs.learning import Lessons, SupernetScores, learn_from, with_learnt
 from tools.jobs.proofs.rank_result import write_ranking
 from tools.jobs.provenance import sha256
 
+ROOT = Path(__file__).resolve().parents[3]
 SPACE = load_space("tiny").at((64, 32))
 TABLE = CostTable()
 
@@ -106,6 +112,78 @@ def test_rankings_that_do_not_fit_are_refused(call, refused, supernet_run, rank_
     _changed(rank_run, **values)
     done = call("search", "--supernet", supernet_run, "--out", tmp_path / "search", "--learn-from", rank_run)
     refused(done, f"search.learn_from .*{message}")
+
+
+CONFIG = {
+    "data": config_to_dict(DataConfig(name="synthetic")),
+    "retrain": config_to_dict(Recipe()),
+}
+
+
+@pytest.fixture
+def learn(tmp_path):
+    """Learns from two rankings with these configurations, of eight archs each."""
+    half = _ranked(16)
+    rows = [
+        {"name": each.name, "arch": arch_to_dict(each.arch), "flops": each.flops, "mean_holdout": each.truth("holdout")}
+        for each in half
+    ]
+
+    def run(*configs: dict | None):
+        files = [tmp_path / name for name in ("first.json", "second.json")]
+        for number, (file, config) in enumerate(zip(files, configs, strict=True)):
+            kept = {} if config is None else {"config": config}
+            archs = rows[8 * number : 8 * number + 8]
+            file.write_text(json.dumps({"dataset": "synthetic", "archs": archs, **kept}))
+        return learn_from(files, SPACE, "synthetic", SupernetScores("0", "plain"))
+
+    return run
+
+
+def _config(part: str, **values) -> dict:
+    return CONFIG | {part: CONFIG[part] | values}
+
+
+@pytest.mark.parametrize(
+    ("other", "key"),
+    [
+        (_config("retrain", epochs=7), "retrain.epochs"),
+        (_config("retrain", optimizer={"lr": 0.5}), "retrain.optimizer"),
+        (_config("data", holdout_identities=7), "data.holdout_identities"),
+        (_config("data", synthetic={"seed": 7}), "data.synthetic"),
+    ],
+)
+def test_rankings_of_other_trainings_are_not_learnt_from_together(learn, other, key):
+    message = f"search.learn_from .*second.json: .* trained otherwise than those of .*first.json: {key} differs; name"
+    with pytest.raises(UserError, match=message):
+        learn(CONFIG, other)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        CONFIG,
+        None,  # written before it was kept
+        _config("retrain", compile=True, evaluate_every=3, source="elsewhere"),
+        _config("data", name="auto"),
+        {"data": {"name": "synthetic"}, "retrain": {}},  # as from before most keys came up
+    ],
+)
+def test_rankings_of_trainings_that_end_alike_are(learn, other):
+    assert len(learn(CONFIG, other).scores) == len(learn(other, CONFIG).scores) == 16
+
+
+def test_a_ranking_keeps_what_its_archs_were_trained_by(tmp_path):
+    write_ranking(tmp_path, _ranked(4), [], 0, {"dataset": "synthetic", "supernet_sha256": {"s": "0"}}, config=CONFIG)
+    assert json.loads((tmp_path / "ranking.json").read_text())["config"] == json.loads(json.dumps(CONFIG))
+
+
+def test_rankings_that_are_published_can_be_learnt_from_together():
+    files = sorted((ROOT / "docs/results/ranking").glob("ranking*.json"))
+    files = [file for file in files if json.loads(file.read_text())["dataset"] == "synthetic"]
+    space = load_space("tiny").at((80, 40))
+    assert len(files) == 3
+    assert len(learn_from(files, space, "synthetic", SupernetScores("0", "plain")).scores) == 44
 
 
 def test_archs_of_another_space_and_missing_files_are_refused(call, refused, supernet_run, rank_run, tmp_path):

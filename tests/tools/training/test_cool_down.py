@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from evaluation.result_row import read_result
+from reid.engine.checkpoint import save_state
+from reid.engine.recipe import Recipe
 from reid.engine.run_folder import read_metrics
-from reid.files import read_yaml
+from reid.errors import UserError
+from reid.files import read_yaml, write_text
+from tools.jobs.training.cool_down import CoolDown, begun
 
 SHORT = ("retrain.schedule.warmup=0", "retrain.schedule.final=0.1", "retrain.checkpoint_every=1")
 
@@ -93,10 +98,43 @@ def test_can_be_interrupted_itself(train, interrupted, tmp_path):
     assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 2, "--resume").code == 2
 
 
-def test_the_interrupted_one_can_still_go_on(train, interrupted, tmp_path):
-    assert train(tmp_path / "ended", "--cool-down", interrupted, "--cool-down-epochs", 1).code == 0
+def test_both_can_still_go_on(train, interrupted, refused, tmp_path):
+    ended = tmp_path / "ended"
+    cool_down = ("--cool-down", interrupted, "--cool-down-epochs", 1)
+    assert train(ended, *cool_down).code == 0
     assert train(interrupted, "--resume").code == 0
     assert [record["epoch"] for record in read_metrics(interrupted)] == [1, 2, 3, 4]
+    assert train(ended, *cool_down, "--resume").code == 0
+    assert [record["epoch"] for record in read_metrics(ended)] == [1, 2, 3]
+    other = ("--cool-down", ended, "--cool-down-epochs", 1, "--resume")
+    refused(train(ended, *other), "begun with another configuration .cooled_down.run: ")
+
+
+def _run(folder: Path, epochs_done: int, **config) -> Path:
+    """As much of a training as ``begun`` reads."""
+    write_text(folder / "config.yaml", yaml.safe_dump(config))
+    save_state(folder / "checkpoint.pt", {"epoch": epochs_done})
+    return folder
+
+
+@pytest.mark.parametrize("seed", [{}, {"seed": 3}])
+def test_a_run_is_ended_from_where_it_was_whatever_came_of_it(tmp_path, seed):
+    """At first its seed was not kept beside the epochs, and is then the run's own."""
+    run = _run(tmp_path / "run", 2, seed=3)
+    what, recipe = CoolDown(run, 2), Recipe(epochs=9)
+    first = begun(what, recipe, tmp_path / "out")
+    assert first.noted == {"run": str(run), "epochs_done": 2, "seed": 3} and not first.goes_on
+    noted = {"run": str(run), "epochs_done": 2, **seed}
+    out = _run(tmp_path / "out", 3, cooled_down=noted)
+    _run(run, 9, seed=3)
+    again = begun(what, recipe, out)
+    assert (again.noted, again.goes_on) == (noted, True) and again.words(0) == first.words(0)
+    assert (again.recipe, again.done, again.planned, again.seed) == (first.recipe, 2, 9, 3)
+    (out / "checkpoint.pt").unlink()  # it was killed before it had taken the run's over
+    with pytest.raises(UserError, match=r"it has done 9 epochs by now, and .*out, .* begun after 2; give another"):
+        begun(what, recipe, out)
+    _run(run, 2, seed=3)
+    assert begun(what, recipe, out).done == 2
 
 
 def test_refusals(train, interrupted, refused, tmp_path):

@@ -19,6 +19,7 @@ from reid.engine.run_folder import WEIGHTS, taken
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from supernet.checkpoint import load_network, load_supernet
+from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, check_choice, never_trained_on
 from tools.jobs.evaluate.checkpoints import arch_of, check_arch, inherited, train_set_of
@@ -114,6 +115,7 @@ def _onnx(job: Job, path: Path, request: Request) -> None:
 
 def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: Request) -> None:
     check_arch(path, arch)
+    about = {"weights": shown(path), "weights_sha256": sha256(path)}
     if arch is None:
         network, spec = load_network(path, job.device)
         sources = _open(job, request, spec.input_size)
@@ -126,12 +128,13 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
         _announce(path, sources, job.device, request)
         network, train_set = inherited(job, supernet, spec)
         kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
+        about |= {CALIBRATION: calibrated_by(job.experiment, job.seed)}
         save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
     wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
     score_on_test(
         network, spec, sources[0], job.device, job.out,
         kind=kind, name=spec.name, epochs=0, seed=job.seed, train_set=train_set, notes=notes,
-        wanted=wanted, splits=sources[1:], about={"weights": shown(path), "weights_sha256": sha256(path)},
+        wanted=wanted, splits=sources[1:], about=about,
     )  # fmt: skip
 
 

@@ -19,9 +19,7 @@ from supernet.genome import encode
 from supernet.space import Space
 from tools.jobs.paths import shown
 from tools.jobs.proofs.rank_result import RANKING
-
-ANEW = "write it anew by the same rank command with --resume"
-"""The cure of a ranking that does not say all: its trainings are kept, and are not made again."""
+from tools.jobs.proofs.trained_alike import ANEW, check_trained_alike
 
 
 def with_learnt(space: Space, ranked: Sequence[RankedArch]) -> list[RankedArch]:
@@ -89,13 +87,14 @@ def learn_from(
         where: what refusals begin with.
 
     Raises:
-        UserError: a file is of other data, of another space, or of an older version that did not keep archs; or there
-            are too few archs.
+        UserError: a file is of other data, of another space, of trainings unlike another file's, or of an older
+            version that did not keep archs; or there are too few archs.
     """
     trained: dict[object, TrainedArch] = {}
     for file in files:
         for each in _trained(file, space, dataset, scores, where):
             trained.setdefault(each.arch, each)
+    check_trained_alike(files, where)
     for arch in without:
         trained.pop(_sized(arch, space), None)
     rows = list(trained.values())

@@ -39,7 +39,7 @@ def write_ranking(
         seed: of the resampling.
         about: what else the file says of data and supernets.
         ways: to the same archs' weights, where they were compared.
-        config: the resolved configuration, for the page.
+        config: the resolved configuration, as far as the archs' own trainings and the supernets' scores depend on it.
     """
     verdicts = {ground: analyse(ranked, ground, seed) for ground in GROUNDS}
     print(arch_table(ranked))
@@ -55,7 +55,8 @@ def write_ranking(
     picture = draw_ranking(_panels(ranked, verdicts[TEST]), "stand-alone mAP on the test set (%)", out / PICTURE)
     seeds = {"seed": seed, "seeds": sorted({each.seed for each in trainings})}
     intervals = {"method": "percentile bootstrap over archs", "resamples": RESAMPLES, "confidence": CONFIDENCE}
-    settings = {**about, **seeds, "intervals": intervals, **({"config": dict(config)} if config else {})}
+    configured = {"config": dict(config)} if config else {}
+    settings = {**about, **seeds, "intervals": intervals, **configured}
     write_rank_report(out, picture, ranked, verdicts, ways, notes, settings)
     data = {
         **about,
@@ -65,6 +66,7 @@ def write_ranking(
         "against": {ground: dataclasses.asdict(verdict) for ground, verdict in verdicts.items()},
         **({"ways": dataclasses.asdict(ways)} if ways else {}),
         "intervals": intervals,
+        **configured,
         "command": command(),
         "commit": commit(),
     }

@@ -16,6 +16,7 @@ from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from supernet.catalog import spec_from_dict
 from supernet.checkpoint import SUPERNET
+from tools.jobs.bn_calibration import CALIBRATION, calibrated_by, calibrated_otherwise
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.evaluate.result import SCORE
 from tools.jobs.job import Job
@@ -82,18 +83,29 @@ def plan_ways(
 
 
 def check_ways(ways: Inheriting, job: Job, dataset: str) -> None:
-    """Raises UserError where a run at hand began with another supernet's weights, or was trained otherwise."""
+    """Raises UserError where a run at hand began with another supernet's weights, or was calibrated or trained
+    otherwise."""
     digest, job = sha256(ways.supernet / SUPERNET), _tuning(job, ways.epochs)
     for run in ways.scored.values():
-        if not (run / RESULT).is_file():
-            continue
-        with expecting(run / SCORE, REMAKE_SCORE):
-            scored = read_mapping(run / SCORE, REMAKE_SCORE)["about"].get("weights_sha256")
-        if scored != digest:
-            raise UserError(f"{shown(run)} scored another supernet's weights; give another folder with --alone")
+        if (run / RESULT).is_file():
+            _check_scored(run, job, digest)
     for training in ways.trainings:
         if training.begun or training.finished:
             _check_tuned(training, job, dataset, digest)
+
+
+def _check_scored(run: Path, job: Job, digest: str) -> None:
+    with expecting(run / SCORE, REMAKE_SCORE):
+        about = read_mapping(run / SCORE, REMAKE_SCORE)["about"]
+        scored, kept = about.get("weights_sha256"), about.get(CALIBRATION)
+        otherwise = calibrated_otherwise(kept, calibrated_by(job.experiment, job.seed))
+    if scored != digest:
+        raise UserError(f"{shown(run)} scored another supernet's weights; give another folder with --alone")
+    if otherwise:
+        raise UserError(
+            f"{shown(run)} was scored with BN calibrated otherwise: {otherwise}; give the setting that it was scored "
+            f"with, or remove {shown(run.parent)}/*-inherited, which are scored anew in seconds"
+        )
 
 
 def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> None:

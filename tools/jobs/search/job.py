@@ -9,8 +9,6 @@ from pathlib import Path
 
 import torch
 
-from reid.config import config_to_dict
-from reid.data.augment import AugmentConfig
 from reid.engine.distributed import Processes, from_environment, process_group
 from search.cost import CostTable
 from search.evaluator import SupernetEvaluator
@@ -26,11 +24,12 @@ from search.learned import LearnedEvaluator
 from search.outcome import SUMMARY, SearchResult
 from search.run import run_search
 from search.settings import check_strategy
-from search.workers import Team
+from search.workers import PATIENCE, Team
 from supernet.arch import Arch
 from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from supernet.space import Space
+from tools.jobs.bn_calibration import augmented_otherwise
 from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
@@ -60,7 +59,7 @@ def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
     check_finalists(job, processes.world_size)
     job = dataclasses.replace(job, device=processes.device)
     # What is sent are archs and scores: gloo between CPUs, wherever the networks run.
-    with process_group(dataclasses.replace(processes, device=torch.device("cpu"))):
+    with process_group(dataclasses.replace(processes, device=torch.device("cpu")), timeout=PATIENCE):
         return _search(job, supernet_run, strategy, processes)
 
 
@@ -89,7 +88,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         "supernet_sha256": sha256(weights),
         "dataset": source.dataset.name,
         "input_size": list(space.input_size),
-        **_calibration(job.experiment),
+        **augmented_otherwise(job.experiment),
         "commit": commit(),
         **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
         **({"latency_machine": latency.device.words} if latency and latency.device else {}),
@@ -137,15 +136,6 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
     predictor = learn_from(files, space, source.dataset.name, _scores(supernet_run, experiment))
     size, costs = experiment.search.cost_input_size, CostTable()
     return source, images, LearnedEvaluator(predictor, lambda arch: costs.flops(arch.at(size)), evaluator)
-
-
-def _calibration(experiment: Experiment) -> dict[str, object]:
-    """How calibration images are augmented, where they are and that is another way than recipes' usual one."""
-    if experiment.search.calibration_images == "plain":
-        return {}
-    usual, own = (config_to_dict(each) for each in (AugmentConfig(), experiment.supernet.recipe.augment))
-    changed = {name: value for name, value in own.items() if value != usual[name]}
-    return {"calibration_augment": changed} if changed else {}
 
 
 def _scores(supernet_run: Path, experiment: Experiment) -> SupernetScores:

@@ -23,9 +23,10 @@ from reid.engine.recipe import Recipe
 from reid.engine.rollback import ROLLBACKS
 from reid.engine.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
-from reid.files import write_atomic, write_text
+from reid.files import expecting, read_mapping, write_atomic, write_text
+from tools.jobs.paths import shown
 from tools.jobs.recipe_words import NO_MATTER
-from tools.jobs.saved_config import read_saved
+from tools.jobs.saved_config import CURE, read_saved
 
 SAME = ("dataset", "input_size", "data", "recipe", "network", "weights")
 """What the two trainings must have in common. Not the seed: one training may be ended several times, by other batches,
@@ -50,17 +51,21 @@ class CoolDown:
 
 @dataclass(frozen=True)
 class Begun:
-    """An interrupted training: the recipe that ends it, and how far it has come.
+    """An interrupted training: the recipe that ends it, and how far it had come.
 
     Attributes:
-        done, planned: epochs done, and those it was to have.
+        done, planned: epochs done when it was taken over, and those it was to have.
         seed: that it was begun with.
+        noted: what the configuration of the training that ends it says of it.
+        goes_on: whether that training was begun before; ``open_run`` compares its configuration then.
     """
 
     recipe: Recipe
     done: int
     planned: int
     seed: int
+    noted: dict[str, Any]
+    goes_on: bool
 
     def words(self, seed: int) -> str:
         """What a reader of a table must know; ``seed`` is that of the training that ends it."""
@@ -69,25 +74,61 @@ class Begun:
         return words if seed == self.seed else f"{words} by seed {self.seed}"
 
 
-def begun(what: CoolDown, recipe: Recipe) -> Begun:
+def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
     """``recipe``, the one that the run was begun with but for how steps are computed, ended early.
 
+    Where ``out`` holds the training that ends it already, the run is what it was then: it may have gone on since.
+
     Raises:
-        UserError: the folder holds no interrupted training, or one that has not done an epoch or has done all.
+        UserError: the folder holds no interrupted training, or one that has not done an epoch or has done all; or the
+            run has gone on before its checkpoint was taken over.
     """
-    if not (what.run / CONFIG).exists():
-        raise UserError(f"--cool-down {what.run}: no run is there; give the folder of a training")
-    if not (what.run / STATE).exists():
-        raise UserError(f"--cool-down {what.run}: the run has no {STATE}; it has not done an epoch that was kept")
-    done = load_state(what.run / STATE).get("epoch", 0)
+    kept = _kept(out)
+    noted = _at_hand(what, recipe) if kept is None else kept | {"run": shown(what.run)}
+    done = noted["epochs_done"]
+    if kept is not None and not (out / STATE).exists() and (now := _epochs_done(what)) != done:
+        raise UserError(
+            f"--cool-down {what.run}: it has done {now} epochs by now, and {shown(out)}, which has no {STATE}, was "
+            f"begun after {done}; give another --out"
+        )
+    schedule = dataclasses.replace(recipe.schedule, planned=recipe.epochs, cool_down=what.epochs)
+    ended = dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule)
+    seed = noted["seed"] if "seed" in noted else _seed(what)
+    return Begun(ended, done, recipe.epochs, seed, noted, kept is not None)
+
+
+def _kept(out: Path) -> dict[str, Any] | None:
+    """What the training in ``out`` was begun from; ``None`` where there is none that ends another."""
+    file = out / CONFIG
+    kept = read_mapping(file, CURE).get("cooled_down") if file.exists() else None
+    if kept is None:
+        return None
+    with expecting(file, CURE):
+        seed = {"seed": int(kept["seed"])} if "seed" in kept else {}  # at first it was not kept
+        return {"run": str(kept["run"]), "epochs_done": int(kept["epochs_done"]), **seed}
+
+
+def _at_hand(what: CoolDown, recipe: Recipe) -> dict[str, Any]:
+    """Likewise of the run as it is now."""
+    done = _epochs_done(what)
     if done >= recipe.epochs:
         raise UserError(
             f"--cool-down {what.run}: it has done {done} epochs, all of this recipe's {recipe.epochs}; give --epochs "
             "as it was begun with"
         )
-    schedule = dataclasses.replace(recipe.schedule, planned=recipe.epochs, cool_down=what.epochs)
-    ended = dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule)
-    return Begun(ended, done, recipe.epochs, read_saved(what.run / CONFIG).get("seed", 0))
+    return {"run": shown(what.run), "epochs_done": done, "seed": _seed(what)}
+
+
+def _epochs_done(what: CoolDown) -> int:
+    if not (what.run / CONFIG).exists():
+        raise UserError(f"--cool-down {what.run}: no run is there; give the folder of a training")
+    if not (what.run / STATE).exists():
+        raise UserError(f"--cool-down {what.run}: the run has no {STATE}; it has not done an epoch that was kept")
+    return load_state(what.run / STATE).get("epoch", 0)
+
+
+def _seed(what: CoolDown) -> int:
+    return read_saved(what.run / CONFIG).get("seed", 0)
 
 
 def check_same(what: CoolDown, config: dict[str, Any], recipe: Recipe) -> None:

@@ -82,7 +82,7 @@ def retrain(job: Job, what: Retraining, own: OwnEvaluation | None = None) -> Pat
 
 def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: Processes) -> Path:
     whole = job.experiment.retrain
-    ended = what.cool_down and begun(what.cool_down, whole)
+    ended = what.cool_down and begun(what.cool_down, whole, job.out)
     if ended:
         job = dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=ended.recipe))
     experiment, recipe = job.experiment, job.experiment.retrain
@@ -121,9 +121,9 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
         "network": spec_to_dict(spec),
         "weights": what.weights,
         **({"supernet_sha256": inherited.sha256} if inherited else {}),
-        **({"cooled_down": {"run": shown(what.cool_down.run), "epochs_done": ended.done}} if ended else {}),
+        **({"cooled_down": ended.noted} if ended else {}),
     }
-    if ended:
+    if ended and not ended.goes_on:
         check_same(what.cool_down, config, whole)
 
     def announce() -> None:

@@ -1,0 +1,53 @@
+"""What a search is kept with: searches that were begun before a key came up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from reid.errors import UserError
+from search.config import SearchConfig
+from search.limits import Limits
+from search.settings import open_search, settings_of
+from supernet.files import load_space
+
+PLAIN = SearchConfig(calibration_images="plain")
+
+
+def _settings(config: SearchConfig) -> dict:
+    return settings_of(load_space("tiny"), Limits(flops=6_000_000), config, "evolution", 0, {})
+
+
+def _begun(out, settings: dict) -> None:
+    (out / "search.json").write_text(json.dumps({"finished": False, "settings": settings}))
+
+
+def test_a_search_from_before_calibration_images_could_be_chosen_goes_on_with_plain_ones(tmp_path):
+    settings = _settings(PLAIN)
+    assert not {"calibration_images", "learn_from", "front"} & settings.keys()
+    _begun(tmp_path, settings)
+    assert open_search(tmp_path, settings, resume=True) == []
+    with pytest.raises(UserError, match=r'begun with another calibration_images \("plain", now "augmented"\)'):
+        open_search(tmp_path, _settings(SearchConfig()), resume=True)
+
+
+def test_a_search_that_was_begun_with_what_is_left_out_now_goes_on(tmp_path):
+    """For some time ``plain`` was written down too."""
+    _begun(tmp_path, {**_settings(PLAIN), "calibration_images": "plain"})
+    assert open_search(tmp_path, _settings(PLAIN), resume=True) == []
+
+
+@pytest.mark.parametrize(
+    ("begun", "now", "words"),
+    [
+        (SearchConfig(), PLAIN, r'calibration_images \("augmented", now "plain"\)'),
+        (replace(PLAIN, learn_from=("a",)), PLAIN, r'learn_from \(\["a"\], now \[\]\)'),
+        (PLAIN, replace(PLAIN, learn_from=("a",)), r'learn_from \(\[\], now \["a"\]\)'),
+    ],
+)
+def test_what_is_left_out_is_another_setting_than_what_is_not(tmp_path, begun, now, words):
+    _begun(tmp_path, _settings(begun))
+    with pytest.raises(UserError, match=f"begun with another {words}: give the same"):
+        open_search(tmp_path, _settings(now), resume=True)

@@ -1,0 +1,43 @@
+"""How BN is calibrated of what is cut out of a supernet, as files keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reid.config import config_to_dict
+from reid.data.augment import AugmentConfig
+from tools.jobs.experiment import Experiment
+
+CALIBRATION = "calibration"
+"""Where a file keeps what ``calibrated_by`` gives."""
+
+_KEYS = ("calibration_images", "calibration_batches", "calibration_batch_size")
+
+
+def calibrated_by(experiment: Experiment, seed: int) -> dict[str, Any]:
+    """The settings that decide what images BN is calibrated on, by the names that a user knows."""
+    keys = {key: getattr(experiment.search, key) for key in _KEYS}
+    return {**keys, "seed": seed, **augmented_otherwise(experiment)}
+
+
+def augmented_otherwise(experiment: Experiment) -> dict[str, Any]:
+    """How calibration images are augmented, where they are and that is another way than recipes' usual one."""
+    if experiment.search.calibration_images == "plain":
+        return {}
+    usual, own = (config_to_dict(each) for each in (AugmentConfig(), experiment.supernet.recipe.augment))
+    changed = {name: value for name, value in own.items() if value != usual[name]}
+    return {"calibration_augment": changed} if changed else {}
+
+
+def calibrated_otherwise(kept: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str | None:
+    """The setting that differs, with both values in words; ``None`` where none does.
+
+    Args:
+        kept: what a file says; ``None`` for one that was written before images could be chosen: they were plain, and of
+            the rest nothing is known.
+        now: what ``calibrated_by`` gives.
+    """
+    then = now | {"calibration_images": "plain"} if kept is None else kept
+    wrong = next((key for key in {**now, **then} if then.get(key) != now.get(key)), None)
+    return wrong and f"{wrong} was {then.get(wrong)} and is {now.get(wrong)} now"
