@@ -44,7 +44,8 @@ def search_run(tmp_path_factory):
         name = f"MLR-2M-{letter}"
         save_arch(out / "archs" / f"{name}.yaml", NamedArch(name, named.arch, {"space": "tiny"}))
         rows.append({"name": name, "file": f"archs/{name}.yaml"})
-    write_json(out / "search.json", {"finished": True, "best": rows})
+    settings = {"limit_flops": 3_500_000, "limit_latency_ms": None, "limit_parameters": None, "target": None}
+    write_json(out / "search.json", {"finished": True, "best": rows, "settings": settings})
     return out
 
 
