@@ -50,6 +50,7 @@ def run_search(
     measure: Measure | None = None,
     team: Team | None = None,
     judge: Judge | None = None,
+    data: Mapping[str, Any] | None = None,
 ) -> SearchResult:
     """Searches ``space`` for archs within ``limits`` that ``evaluate`` scores best.
 
@@ -70,6 +71,8 @@ def run_search(
         measure: measures the chosen archs on the target.
         team: processes that share the evaluations, of which this is the first; the log is the same for any number.
         judge: trains the finalists, where the config asks for some.
+        data: settings that say which persons candidates are scored on. A resumed search must be given the same, unless
+            it was begun before they were kept.
 
     Raises:
         UserError: the limits leave no arch, the strategy is unknown or does not fit the config, its time cannot be
@@ -83,7 +86,7 @@ def run_search(
         raise UserError(f"search.finalists.count={config.finalists.count}: run_search needs a judge, which trains them")
     region = make_region(space, limits, config.min_flops_fraction, config.cost_input_size, table, latency)
     origin = dict(origin or {})
-    settings = settings_of(space, limits, config, strategy, seed, origin)
+    settings = settings_of(space, limits, config, strategy, seed, origin, data)
     proposer = STRATEGIES[strategy](region, config, seed)
     history = open_search(out, settings, resume)
 

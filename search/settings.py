@@ -47,7 +47,13 @@ def check_strategy(strategy: str, config: SearchConfig) -> None:
 
 
 def settings_of(
-    space: Space, limits: Limits, config: SearchConfig, strategy: str, seed: int, origin: Mapping[str, Any]
+    space: Space,
+    limits: Limits,
+    config: SearchConfig,
+    strategy: str,
+    seed: int,
+    origin: Mapping[str, Any],
+    data: Mapping[str, Any] | None = None,
 ) -> dict:
     """All that decides which candidates a search proposes and how they score, as JSON gives it back."""
     kept = {key: value for key, value in config_to_dict(config).items() if key not in (*_FREE, "front")}
@@ -55,7 +61,8 @@ def settings_of(
     depends = {key: value for key, value in origin.items() if key != "commit"}
     own = {"space": space_settings(space), "strategy": strategy, "seed": seed}
     own |= {f"limit_{name}": limit for name, limit in asdict(limits).items()}
-    settings = json.loads(json.dumps({**own, **kept, "origin": depends}))
+    persons = {} if data is None else {"data": dict(data)}
+    settings = json.loads(json.dumps({**own, **kept, **persons, "origin": depends}))
     return {key: value for key, value in settings.items() if key not in _AT_FIRST or value != _AT_FIRST[key]}
 
 
@@ -95,14 +102,23 @@ def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
         before = before if isinstance(before, dict) else {}
         before = _AT_FIRST | before
         for name, value in (_AT_FIRST | settings).items():
+            if name == "data" and name not in before:  # of a search that was begun before its data were kept
+                continue
             if before.get(name) != value:
-                given, had = (_short(each) for each in (value, before.get(name)))
-                cure = "give the same, or another --out"
-                what = f"another {name} ({had}, now {given})"
-                raise UserError(f"the search in {out} was begun with {what}: {cure}")
+                key, had, given = _difference(name, before.get(name), value)
+                what = f"another {key} ({_short(had)}, now {_short(given)})"
+                raise UserError(f"the search in {out} was begun with {what}: give the same, or another --out")
     history = recover_candidates(out / LOG)
     write_json(out / SUMMARY, {"finished": False, "settings": settings})
     return history
+
+
+def _difference(name: str, had: Any, given: Any) -> tuple[str, Any, Any]:
+    """The first part that differs of two values that do: its whole name, ``origin.dataset``, and what it is in both."""
+    if isinstance(had, dict) and isinstance(given, dict):
+        key = next(key for key in {**had, **given} if had.get(key) != given.get(key))
+        return _difference(f"{name}.{key}", had.get(key), given.get(key))
+    return name, had, given
 
 
 def _short(value: Any) -> str:

@@ -143,14 +143,16 @@ def test_arch_files_are_of_the_search_as_it_stands(tmp_path):
         ({"limit": 5_000_000}, "limit_flops"),
         ({"strategy": "random"}, "strategy"),
         ({"config": replace(CONFIG, mutation=0.2)}, "mutation"),
-        ({"origin": {"supernet": "other"}}, "origin"),
+        ({"origin": {"supernet": "other"}}, r'origin.supernet \("one", now "other"\)'),
+        ({"data": {"holdout_identities": 9}}, r"data.holdout_identities \(6, now 9\)"),
     ],
 )
 def test_resume_with_other_settings_is_refused(tmp_path, change, named):
-    _run(tmp_path / "run", origin={"supernet": "one", "commit": "x"})
+    same = {"data": {"holdout_identities": 6}}
+    _run(tmp_path / "run", origin={"supernet": "one", "commit": "x"}, **same)
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     with pytest.raises(UserError, match=f"another {named}"):
-        _run(tmp_path / "run", **{"origin": {"supernet": "one", "commit": "y"}, **change}, resume=True)
+        _run(tmp_path / "run", **{"origin": {"supernet": "one", "commit": "y"}, **same, **change}, resume=True)
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
 
 

@@ -27,6 +27,7 @@ from supernet.genome import contains
 from supernet.supernet import Supernet
 from tools.jobs.proofs.gain import Asked, gain
 from tools.jobs.provenance import sha256
+from tools.jobs.training.retrain import network_to_train
 
 SPACE = load_space("tiny").at((64, 32))
 FOUND = "MLR-2M-A"
@@ -44,7 +45,8 @@ def search_run(tmp_path_factory):
         name = f"MLR-2M-{letter}"
         save_arch(out / "archs" / f"{name}.yaml", NamedArch(name, named.arch, {"space": "tiny"}))
         rows.append({"name": name, "file": f"archs/{name}.yaml"})
-    write_json(out / "search.json", {"finished": True, "best": rows})
+    settings = {"limit_flops": 3_500_000, "limit_latency_ms": None, "limit_parameters": None, "target": None}
+    write_json(out / "search.json", {"finished": True, "best": rows, "settings": settings})
     return out
 
 
@@ -224,6 +226,29 @@ def test_random_archs_that_were_drawn_before(search_run, make_job, call, refused
     (tmp_path / "empty").mkdir()
     refused(call(*given, "--random-archs", tmp_path / "empty"), "--random-archs: no arch file in .*empty")
     refused(call(*given, "--random-archs", own, "--random", 2), "give one of the two")
+
+
+def test_all_see_images_of_the_size_that_the_search_scored_archs_at(search_run, call, monkeypatch, tmp_path):
+    """Costs are counted at another one, which the found archs' files have."""
+    sizes = {}
+
+    def stand_in(job, what):
+        spec = network_to_train(job, what)[0]
+        sizes[spec.name] = spec.input_size
+        row = {"name": "x", "kind": "x", "latency_ms": None, "epochs": 1, "train_set": "t", "input_size": [64, 32]}
+        row |= {"mAP": 0.5, "rank1": 0.5, "flops": 1, "parameters": 1, "seed": job.seed, "run": str(job.out)}
+        write_json(job.out / "result.json", row)
+
+    monkeypatch.setattr(tools.jobs.proofs.stand_alone, "retrain", stand_in)
+    search = tmp_path / "search"
+    shutil.copytree(search_run, search)
+    file = search / "archs" / f"{FOUND}.yaml"
+    save_arch(file, NamedArch(FOUND, load_arch(file).arch.at((128, 64)), {"space": "tiny"}))
+    counted = ("--set", "input_size=null", "--set", "search.cost_input_size=[128, 64]")
+    asked = ("--random", 1, "--repeats", 1, "--baselines", "mobilenetv2", "resnet18")
+    done = call("gain", *counted, "--search", search, "--out", tmp_path / "out", *asked)
+    assert done.code == 0, done.err
+    assert sizes == dict.fromkeys((FOUND, "R00", "mobilenetv2", "resnet18"), SPACE.input_size)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import tools.jobs.latency.searched as tables
 import tools.jobs.results.checks as checks
 import tools.jobs.results.drawn as drawn
 from reid.errors import UserError
@@ -138,11 +139,11 @@ def searched(make_setup, search, space, tmp_path, monkeypatch):
     found = decode(space, {name: values[len(values) // 2] for name, values in space.dimensions().items()})
     rows = [{"name": "rival", "random": {"search": "F", "count": 3}}]
     setup = make_setup(**search(latency=_latency(found)), rows=rows)
-    path = store_path(tmp_path, space, parse_target(TARGET))
+    path = store_path(tmp_path, space, TARGET)
     Store(path, {"target": TARGET, "machine": describe_machine(parse_target(TARGET))}).save({})
     monkeypatch.setattr(drawn, "CostTable", lambda: TABLE)
-    monkeypatch.setattr(drawn, "latency_folder", lambda: tmp_path)
-    monkeypatch.setattr(drawn, "build_table", lambda *arguments, **options: SimpleNamespace(latency=_latency))
+    monkeypatch.setattr(tables, "latency_folder", lambda: tmp_path)
+    monkeypatch.setattr(tables, "build_table", lambda *arguments, **options: SimpleNamespace(latency=_latency))
     run = setup.places.run(_step(setup, "search/F"))
     save_arch(run / "archs" / "best.yaml", NamedArch("best", found, {}))
     origin = {"latency_table_sha256": sha256(path)}

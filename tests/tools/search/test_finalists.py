@@ -10,9 +10,13 @@ import torch
 import tools.jobs.search.finalists
 import tools.jobs.training.retrain
 from evaluation.features.extraction import evaluate_network
+from search.history import Candidate
 from supernet.checkpoint import load_network
-from supernet.files import load_arch
+from supernet.files import load_arch, load_space
+from supernet.genome import smallest
 from tools.jobs.data import open_source, search_data
+from tools.jobs.search.finalists import train_finalists
+from tools.jobs.training.retrain import network_to_train
 
 FINALISTS = ("--finalists", 2, "--set", "search.finalists.epochs=1")
 
@@ -76,3 +80,23 @@ def test_several_processes_are_refused(call, refused, supernet_run, tmp_path, mo
         monkeypatch.setenv(name, value)
     done = call("search", "--supernet", supernet_run, "--out", tmp_path / "search", *FINALISTS)
     refused(done, "search.finalists.count=2: finalists are trained by one process")
+
+
+def test_finalists_see_images_of_the_size_that_the_supernet_scored_them_at(
+    make_job, supernet_run, tmp_path, monkeypatch
+):
+    """Costs are counted at another one, which candidates have."""
+    job = make_job(tmp_path / "search", "input_size=null", "search.cost_input_size=[128, 64]")
+    space = load_space(job.experiment.space)
+    arch = smallest(space.at((128, 64)))
+    candidate = Candidate(3, "random", 1, 1, 0.5, 0.5, 0.0, {}, arch)
+    seen = []
+
+    def stand_in(job, what):
+        seen.append(network_to_train(job, what)[0].backbone)
+        return job.out
+
+    monkeypatch.setattr(tools.jobs.search.finalists, "retrain", stand_in)
+    monkeypatch.setattr(tools.jobs.search.finalists, "_score", lambda *arguments: 0.5)
+    train_finalists(job, supernet_run, None)([candidate])
+    assert seen == [arch.at(space.input_size)] != [arch]

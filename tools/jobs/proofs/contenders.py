@@ -22,6 +22,7 @@ from supernet.space import Space
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import given_archs
+from tools.jobs.proofs.rival_limits import RivalLimits
 
 WITHIN = 0.05
 """How far a random arch's FLOPs may be from the found one's, as a share of them."""
@@ -90,9 +91,11 @@ def _named(name: str, kind: str, space: Space, job: Job) -> Contender:
     return Contender(spec.name, kind, spec.backbone, path or Path(name))
 
 
-def random_rivals(found: Sequence[Contender], count: int, space: Space, job: Job) -> tuple[list[Contender], Band]:
-    """``count`` archs of about the best found one's FLOPs, and the band that they are from. None of them is a found
-    one. Nothing is written; see ``save_drawn``.
+def random_rivals(
+    found: Sequence[Contender], count: int, space: Space, job: Job, within: RivalLimits
+) -> tuple[list[Contender], Band]:
+    """``count`` archs of about the best found one's FLOPs ``within`` the search's other limits, and the band of FLOPs
+    that they are from. None of them is a found one. Nothing is written; see ``save_drawn``.
 
     Raises:
         UserError: the found archs differ more in FLOPs than random ones may, or there are not as many.
@@ -107,7 +110,7 @@ def random_rivals(found: Sequence[Contender], count: int, space: Space, job: Job
                 f"{format_flops(centre)}, too far apart for rivals of both; give --archs {found.index(contender)}"
             )
     avoid = {each.backbone.at(None if space.smaller_sizes else space.input_size) for each in found}
-    drawn = random_archs(space, band, count, job.seed, size, table, avoid)
+    drawn = random_archs(space, band, count, job.seed, size, table, avoid, within.limits, within.latency)
     folder = job.out / ARCHS
     return [Contender(each.name, RANDOM, each.arch, folder / f"{each.name}.yaml", each) for each in drawn], band
 

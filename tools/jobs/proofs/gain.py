@@ -11,9 +11,9 @@ from reid.config import config_to_dict
 from reid.engine.device import describe_device
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
+from search.cost import CostTable
 from search.flops_words import format_flops
 from search.gain.analysis import RANDOM
-from search.ranking.sampling import Band
 from supernet.files import load_space
 from supernet.genome import encode
 from tools.jobs.data import Source, open_source
@@ -24,7 +24,8 @@ from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender, baselines, found_archs, given_rivals, random_rivals, save_drawn
 from tools.jobs.proofs.gain_result import Measured, write_gain
-from tools.jobs.proofs.stand_alone import Training, check_resumed, check_trainings, train_missing
+from tools.jobs.proofs.rival_limits import RivalLimits, rival_limits
+from tools.jobs.proofs.stand_alone import Training, at_searched_size, check_resumed, check_trainings, train_missing
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
 from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.supernet_scores import open_supernet
@@ -62,8 +63,8 @@ class Asked:
 
 
 def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
-    """Trains found archs, random archs of their FLOPs and baselines alike, and tells what each is above the others;
-    returns ``gain.json``.
+    """Trains found archs, random archs of their FLOPs and baselines alike, all at the input size that the search scored
+    archs at where its arch files have another, and tells what each is above the others; returns ``gain.json``.
 
     Args:
         jobs: one for each recipe, by its name, that differ in ``experiment.retrain`` alone; the name is empty for the
@@ -71,9 +72,10 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
 
     Raises:
         UserError: the folder holds a gain and ``job.resume`` is not set; the search is not finished or of another
-            space, there are no such random archs, a baseline is not known, there is no supernet; a training at hand was
-            made otherwise.
+            space, there are no such random archs within its limits, a baseline is not known, there is no supernet; a
+            training at hand was made otherwise.
     """
+    jobs = {name: at_searched_size(each) for name, each in jobs.items()}
     job = next(iter(jobs.values()))
     if from_environment(job.device).several:
         raise UserError("tools/gain.py: networks are trained by one process; start it without torchrun")
@@ -85,10 +87,12 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
     found = found_archs(asked.search, asked.archs, space, job)
+    within = RivalLimits()
     if asked.random_archs:
         rivals, band = given_rivals(asked.random_archs, found, space, job)
     else:
-        rivals, band = random_rivals(found, asked.random, space, job)
+        within = rival_limits(asked.search, space.at(experiment.search.cost_input_size), CostTable())
+        rivals, band = random_rivals(found, asked.random, space, job, within)
     contenders = [*found, *rivals, *baselines(asked.baselines, space, job)]
     _check_names(contenders)
     folder, seeds = asked.alone or job.out / ALONE, range(job.seed, job.seed + asked.repeats)
@@ -102,13 +106,15 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
             encode(supernet.space, each.backbone)
     source = open_source(experiment.data, job.data, space.input_size)
     _check_runs(jobs, trainings, ways, source)
-    _announce(jobs, folder, source, found, band, trainings, ways)
+    flops = f"{format_flops(band.low)} to {format_flops(band.high)} FLOPs"
+    _announce(jobs, folder, source, found, f"archs of {flops}{within.words}", trainings, ways)
     save_drawn(rivals)
     for recipe, own in jobs.items():
         train_missing(trainings[recipe], own)
     if ways is not None:
         take_ways(ways, found, job)
     config = used_settings(experiment, ["cost_input_size"]) | {"retrain": _recipes(jobs)}
+    config |= {"random_limits": within.limits.given()} if within.limits else {}
     return write_gain(job.out, Measured(contenders, trainings, ways, band, asked.search, source.dataset.name, config))
 
 
@@ -154,7 +160,7 @@ def _announce(
     folder: Path,
     source: Source,
     found: Sequence[Contender],
-    band: Band,
+    rivals: str,
     trainings: Mapping[str, Sequence[Training]],
     ways: Inheriting | None,
 ) -> None:
@@ -169,7 +175,7 @@ def _announce(
             ("note", source.notice),
             ("data", f"{source.name}; scores are the test set's"),
             ("found", ", ".join(each.name for each in found)),
-            ("random", f"archs of {format_flops(band.low)} to {format_flops(band.high)} FLOPs"),
+            ("random", rivals),
             *recipes,
             ("inherited", inherited),
             ("trainings", f"{len(runs)}, {finished} of them finished, in {shown(folder)}"),

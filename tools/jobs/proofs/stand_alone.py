@@ -20,6 +20,7 @@ from search.ranking.analysis import Alone
 from supernet.arch import Arch
 from supernet.catalog import Backbone, spec_from_dict
 from supernet.checkpoint import load_network
+from supernet.files import load_space
 from tools.jobs.data import SearchData
 from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
@@ -60,6 +61,19 @@ def on_training_identities(job: Job) -> Job:
     """The job with the held-out identities left out of stand-alone trainings too, so that these can be scored there."""
     data = dataclasses.replace(job.experiment.data, retrain_on_holdout=False)
     return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, data=data))
+
+
+def at_searched_size(job: Job) -> Job:
+    """The job with stand-alone networks at the input size that the search scores its archs at.
+
+    The search's arch files have the size that costs are counted at, the ``cost_input_size`` of ``search``. Where the
+    config has no ``input_size``, which takes its place, found archs would be trained at that, others at the space's.
+    """
+    experiment = job.experiment
+    space = load_space(experiment.space)
+    if experiment.input_size or not experiment.search.cost_input_size or space.smaller_sizes:
+        return job
+    return dataclasses.replace(job, experiment=dataclasses.replace(experiment, input_size=space.input_size))
 
 
 def check_trainings(trainings: Sequence[Training], job: Job, dataset: str) -> None:

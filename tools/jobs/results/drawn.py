@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from reid.errors import UserError
-from reid.files import expecting
-from search.config import SearchConfig, limits_of
+from search.config import limits_of
 from search.cost import CostTable
 from search.gain.sampling import random_archs
-from search.latency import build_table, parse_target
-from search.latency.store import open_store, store_path
-from search.outcome import SUMMARY
 from search.ranking.sampling import Band, find_band
-from search.summary import CURE, read_summary
 from supernet.arch import Arch
 from supernet.files import NamedArch, load_arch, load_space
-from supernet.space import Space
-from tools.jobs.latency.job import latency_folder
-from tools.jobs.paths import shown
+from tools.jobs.latency.searched import searched_latency
 from tools.jobs.proofs.contenders import WITHIN
-from tools.jobs.provenance import sha256
-from tools.jobs.results.parts import SearchPart
 from tools.jobs.results.plan import find
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.steps import SEARCH, Step
+
+_ELSE = "draw its random archs where it was searched, or search again"
 
 
 def draw(setup: Setup, step: Step, like: Arch) -> NamedArch:
@@ -50,7 +41,8 @@ def draw(setup: Setup, step: Step, like: Arch) -> NamedArch:
         kept = _kept(setup, step, band, size, table)
         if kept is not None and kept.arch not in avoid:
             return kept
-        latency = _predictions(setup, part, experiment.search, space.at(size), table)
+        run, target = setup.places.run(Step("", SEARCH, part)), experiment.search.target
+        latency = searched_latency(run, target, space.at(size), table, f"search {part.name}", _ELSE)
     archs = random_archs(space, band, random.count, random.seed, size, table, avoid, limits, latency)
     return archs[step.part.number]
 
@@ -63,22 +55,3 @@ def _kept(setup: Setup, step: Step, band: Band, size: tuple[int, int] | None, ta
         return None
     named = load_arch(path)
     return named if band.low <= table.flops(named.arch.at(size)) <= band.high else None
-
-
-def _predictions(
-    setup: Setup, part: SearchPart, search: SearchConfig, space: Space, costs: CostTable
-) -> Callable[[Arch], float]:
-    """Predicted ms by the very table that the search went by; nothing is measured."""
-    target, folder = parse_target(search.target), latency_folder()
-    path = store_path(folder, space, target)
-    run = setup.places.run(Step("", SEARCH, part))
-    summary = read_summary(run)
-    with expecting(run / SUMMARY, CURE):
-        digest = summary["run_origin"]["latency_table_sha256"]
-    same = path.is_file() and sha256(path) == digest
-    if not same or open_store(path, target).note:  # which says that it is of another machine
-        raise UserError(
-            f"search {part.name} went by a latency table that is no longer in {shown(path)}, or is of another machine: "
-            "draw its random archs where it was searched, or search again"
-        )
-    return build_table(space, target, folder, costs=costs, progress=False).latency

@@ -15,7 +15,7 @@ from supernet.checkpoint import load_network
 from supernet.files import NamedArch, save_arch
 from tools.jobs.data import SearchData
 from tools.jobs.job import Job
-from tools.jobs.proofs.stand_alone import on_training_identities
+from tools.jobs.proofs.stand_alone import at_searched_size, on_training_identities
 from tools.jobs.training.inherit import PREFIX
 from tools.jobs.training.retrain import Retraining, retrain
 
@@ -35,12 +35,13 @@ def check_finalists(job: Job, processes: int) -> None:
 def train_finalists(job: Job, supernet_run: Path, images: SearchData) -> Callable[[Sequence[Candidate]], list[float]]:
     """What trains candidates for ``search.finalists`` and scores them on the held-out identities of ``images``.
 
-    Each is trained by the shortened recipe on the identities that the supernet was trained on, with the job's seed, in
-    ``finalists/T<trial>-<start>-<epochs>ep``; one that is finished there is kept, one that was interrupted goes on.
+    Each is trained by the shortened recipe on the identities that the supernet was trained on, at the input size that
+    it was scored at, with the job's seed, in ``finalists/T<trial>-<start>-<epochs>ep``; one that is finished there is
+    kept, one that was interrupted goes on.
     """
     config = job.experiment.search.finalists
     recipe = at_epochs(job.experiment.retrain, config.epochs)
-    training = on_training_identities(job)
+    training = at_searched_size(on_training_identities(job))
     training = dataclasses.replace(training, experiment=dataclasses.replace(training.experiment, retrain=recipe))
     weights = f"{PREFIX}{supernet_run}" if config.start == "inherited" else None
 

@@ -40,6 +40,7 @@ from tools.jobs.paths import shown
 from tools.jobs.proofs.learning import SupernetScores, learn_from, ranking_file
 from tools.jobs.provenance import commit, sha256
 from tools.jobs.search.finalists import check_finalists, train_finalists
+from tools.jobs.search.held_out import check_strangers, persons_of
 from tools.jobs.search.options import check_limits
 from tools.jobs.search.report import write_search_report
 from tools.jobs.search.words import announce_search
@@ -51,7 +52,8 @@ def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
 
     Raises:
         UserError: the strategy does not go together with the config, there is no supernet, it is of another space than
-            the config's, or the limits cannot be met in the space, or the folder holds another tool's run.
+            the config's or was trained on held-out identities, the limits cannot be met in the space, or the folder
+            holds another tool's run.
     """
     check_owner(job.out, own=SUMMARY)
     check_strategy(strategy, job.experiment.search)
@@ -81,7 +83,8 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     limits = check_limits(space, config, costs, job.experiment.space)
     source, images, evaluator = _open(job, supernet_run)
     weights = supernet_run / SUPERNET
-    announce_search(job, space, limits, strategy, source, images, weights, team, evaluator)
+    doubt = check_strangers(supernet_run, source, job.experiment.data)
+    announce_search(job, space, limits, strategy, source, images, weights, team, evaluator, doubt)
     latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None
     origin = {
         "supernet": shown(weights),
@@ -115,6 +118,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
             measure=_measure(latency.target) if latency and not latency.device else None,
             team=team,
             judge=judge,
+            data=persons_of(source, job.experiment.data),
         )
     if latency and latency.device:
         print(f"note: the found archs' latencies are predicted, not measured: {latency.name} is another machine")

@@ -34,9 +34,10 @@ def announce_search(
     weights: Path,
     team: Team,
     evaluator: SupernetEvaluator | LearnedEvaluator,
+    doubt: str | None,
 ) -> None:
-    """Prints what the search is of, within which limits, how its candidates are scored, and what the doctor says of the
-    supernet."""
+    """Prints what the search is of, within which limits, how its candidates are scored, what the doctor says of the
+    supernet, and the ``doubt`` whether it was trained on persons that score candidates."""
     config = job.experiment.search
     held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
     height, width = config.cost_input_size or space.input_size
@@ -48,6 +49,7 @@ def announce_search(
         f"searching in {shown(job.out)}",
         [
             ("note", source.notice),
+            ("note", doubt),
             ("data", f"{source.dataset.name}, held-out identities: {held}"),
             ("network", f"{describe(space)}; supernet {shown(weights)}"),
             *(("warning", f"the supernet's training: {words}") for words in troubles(weights.parent)),

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from evaluation.comparison import comparison_table
 from evaluation.repeats import mean_row
 from evaluation.report.training import write_training_report
 from evaluation.result_row import RESULT, read_result, write_result
-from reid.config import config_to_dict
 from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG, taken
 from reid.errors import UserError
+from supernet.catalog import spec_from_dict
+from supernet.checkpoint import SUPERNET
+from tools.jobs.data import open_source
 from tools.jobs.job import Job
+from tools.jobs.provenance import sha256
 from tools.jobs.saved_config import read_saved
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.inherit import inherited_run
+from tools.jobs.training.retrain import Retraining, network_to_train, retrain, training_config
 
 
 def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
@@ -27,14 +34,15 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
         UserError: there are runs in the folder already and ``job.resume`` is not set, or they are of another
             configuration.
     """
-    runs = []
+    runs, wanted = [], None
     for seed in range(job.seed, job.seed + repeats):
         run = job.out / f"seed-{seed}"
         begun = (run / CONFIG).exists()
         if begun and not job.resume:
             raise taken(run)
         if (run / RESULT).exists():
-            _check_same(run, job, what)
+            wanted = wanted or _wanted(job, what)
+            _check_same(run, wanted)
         else:
             retrain(dataclasses.replace(job, out=run, seed=seed, resume=begun), what)
         runs.append(run)
@@ -47,14 +55,29 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
     return job.out
 
 
-def _check_same(run: Path, job: Job, what: Retraining) -> None:
-    """A finished run is not opened again, so it is compared here."""
-    then = read_saved(run / CONFIG)
-    now = {
-        "data": config_to_dict(job.experiment.data),
-        "recipe": config_to_dict(job.experiment.retrain),
-        "weights": what.weights,
-    }
-    for key, value in now.items():
-        if then.get(key) != value:
+def _wanted(job: Job, what: Retraining) -> dict[str, Any]:
+    """The configuration that every seed is trained by."""
+    spec, _ = network_to_train(job, what)
+    source = open_source(job.experiment.data, job.data, spec.input_size)
+    supernet = inherited_run(what.weights)
+    weights = supernet and supernet / SUPERNET
+    # Where a supernet is gone, what was trained on its weights is still there.
+    config = training_config(job, what, spec, source, sha256(weights) if weights and weights.is_file() else None)
+    return _compared(yaml.safe_load(yaml.safe_dump(config)))  # tuples and lists are the same there
+
+
+def _check_same(run: Path, wanted: dict[str, Any]) -> None:
+    """A finished run is not opened again, so it is compared here. What it does not say, as it was trained before that
+    was kept, is no difference."""
+    then = _compared({"weights": None, **read_saved(run / CONFIG)})
+    for key, value in wanted.items():
+        if key in then and then[key] != value:
             raise UserError(f"{run} was trained with another configuration ({key} differs); give another --out")
+
+
+def _compared(config: dict[str, Any]) -> dict[str, Any]:
+    """Of a training's configuration all but the seed and where its network is from."""
+    kept = {key: value for key, value in config.items() if key != "seed"}
+    if "network" in kept:
+        kept["network"] = dataclasses.replace(spec_from_dict(kept["network"]), origin={})
+    return kept

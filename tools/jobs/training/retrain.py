@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -86,14 +87,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
     if ended:
         job = dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=ended.recipe))
     experiment, recipe = job.experiment, job.experiment.retrain
-    spec, path = find_network(
-        what.network,
-        [what.search / "archs"],
-        experiment.input_size,
-        load_space(experiment.space).input_size,
-        experiment.last_stride,
-        recipe.head,
-    )
+    spec, path = network_to_train(job, what)
     supernet = inherited_run(what.weights)
     start = start_of(what.weights) if what.weights and not supernet else None
     if start:
@@ -117,12 +111,9 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
     held = held_out(job, source, own)
     facts = training_facts(recipe, images, batches.per_epoch, held, source)
     trained_on = trained_on_words(source, images, what.weights, recipe, inherited)
-    config = run_config(job, source, data=experiment.data, recipe=recipe) | {
-        "network": spec_to_dict(spec),
-        "weights": what.weights,
-        **({"supernet_sha256": inherited.sha256} if inherited else {}),
-        **({"cooled_down": ended.noted} if ended else {}),
-    }
+    config = training_config(job, what, spec, source, inherited and inherited.sha256)
+    if ended:
+        config["cooled_down"] = ended.noted
     if ended and not ended.goes_on:
         check_same(what.cool_down, config, whole)
 
@@ -152,6 +143,31 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
             write_training_report(job.out)
         barrier(processes)
     return job.out
+
+
+def network_to_train(job: Job, what: Retraining) -> tuple[NetworkSpec, Path | None]:
+    """The network at the size that it is trained at, the config's ``input_size`` or else its own, and its arch file."""
+    experiment = job.experiment
+    return find_network(
+        what.network,
+        [what.search / "archs"],
+        experiment.input_size,
+        load_space(experiment.space).input_size,
+        experiment.last_stride,
+        experiment.retrain.head,
+    )
+
+
+def training_config(
+    job: Job, what: Retraining, spec: NetworkSpec, source: Source, supernet_sha256: str | None
+) -> dict[str, Any]:
+    """What a training's run folder keeps: all that decides which weights it ends with."""
+    experiment = job.experiment
+    return run_config(job, source, data=experiment.data, recipe=experiment.retrain) | {
+        "network": spec_to_dict(spec),
+        "weights": what.weights,
+        **({"supernet_sha256": supernet_sha256} if supernet_sha256 else {}),
+    }
 
 
 def _try(network: ReidNetwork, size: tuple[int, int]) -> None:

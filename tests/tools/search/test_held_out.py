@@ -1,0 +1,108 @@
+"""Whom a search scores on: remembered where it goes on, and never persons that its supernet was trained on."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from reid.config import config_to_dict
+from reid.data.datasets.registry import DatasetConfig
+from reid.data.records import Dataset, ImageRecord
+from reid.errors import UserError
+from reid.files import read_json, write_json
+from tools.jobs.data import Source
+from tools.jobs.experiment import DataConfig
+from tools.jobs.search.held_out import check_strangers, persons_of
+
+DATA = DataConfig(holdout_identities=6)
+
+
+def _source(name="Market-1501", identities=20):
+    records = tuple(ImageRecord(f"{pid}.jpg", pid, 1) for pid in range(1, identities + 1))
+    return Source(Dataset(name, records, (), ()), None)
+
+
+def _supernet(run, dataset, data):
+    (run / "config.yaml").write_text(yaml.safe_dump({"dataset": dataset, "data": data}))
+    return run
+
+
+def _trained_on(config, identities):
+    """By plain sets: the first identities train, the next ones are held out."""
+    first = config.train_identities if config.train_identities is not None else identities - config.holdout_identities
+    return set(range(first)), set(range(first, first + config.holdout_identities))
+
+
+@pytest.mark.parametrize("now", [(None, 6), (None, 16), (None, 2), (8, 6), (14, 6), (14, 2), (13, 3), (4, 5)])
+@pytest.mark.parametrize("then", [(None, 6), (8, 12), (14, 3)])
+def test_persons_that_the_supernet_was_trained_on_are_refused(tmp_path, then, now):
+    then, now = (DataConfig(train_identities=train, holdout_identities=held) for train, held in (then, now))
+    run = _supernet(tmp_path, "Market-1501", config_to_dict(then))
+    both = len(_trained_on(then, 20)[0] & _trained_on(now, 20)[1])
+    if not both:
+        assert check_strangers(run, _source(), now) is None
+        return
+    told = f"was trained on {both} of the {now.holdout_identities} held-out identities: give data.train_identities"
+    with pytest.raises(UserError, match=told):
+        check_strangers(run, _source(), now)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "data", "doubt"),
+    [
+        ("MSMT17", {"train_identities": 20}, None),
+        ("Market-1501", {"train_identities": 14, "also_train": [{"name": "msmt17"}]}, None),
+        ("Market-1501", {"train_identities": 14, "name": "market1501", "synthetic": {"train_identities": 9}}, None),
+        ("Market-1501", {"dataset": {"name": "market1501", "root": "elsewhere"}}, "another split or variant"),
+        ("Market-1501", None, "its config.yaml does not say"),
+    ],
+)
+def test_what_is_known_of_a_supernet(tmp_path, dataset, data, doubt):
+    said = check_strangers(_supernet(tmp_path, dataset, data), _source(), DATA)
+    assert said is None if doubt is None else doubt in said
+
+
+def test_of_other_splits_and_other_synthetic_sets_nothing_is_known(tmp_path):
+    run = _supernet(tmp_path, "cuhk03-classic-labeled-split03", {"train_identities": 2})
+    assert "another split or variant" in check_strangers(run, _source("cuhk03-np-detected"), DATA)
+    run = _supernet(tmp_path, "synthetic", {"synthetic": {"train_identities": 99}})
+    assert "another split or variant" in check_strangers(run, _source("synthetic"), DATA)
+    (run / "config.yaml").unlink()
+    assert check_strangers(run, _source(), DATA).endswith("it has no config.yaml")
+
+
+def test_what_decides_whom_a_search_scores_on():
+    kept = persons_of(_source(), replace(DATA, retrain_on_holdout=False, also_train=(DatasetConfig("msmt17"),)))
+    assert kept == {"dataset": None, "train_identities": None, "holdout_identities": 6}
+    moved = [replace(DATA, dataset=DatasetConfig("folder", root=root, seed=3)) for root in ("here", "there")]
+    first, second = (persons_of(_source("folder"), each) for each in moved)
+    assert first == second and first["dataset"]["seed"] == 3
+    assert persons_of(_source("synthetic"), DATA)["synthetic"]["train_identities"] == 96
+
+
+def test_a_search_goes_on_with_the_persons_that_it_was_begun_with(call, refused, supernet_run, tmp_path):
+    run, out = tmp_path / "supernet", tmp_path / "search"
+    shutil.copytree(supernet_run, run)
+    search = ("search", "--supernet", run, "--out", out, "--trials", 4)
+    done = call(*search)
+    assert done.code == 0 and "never saw the held-out identities: it has no config.yaml" in done.out
+    kept = read_json(out / "search.json")["settings"]["data"]
+    assert kept["holdout_identities"] == 6 and "retrain_on_holdout" not in kept
+    other = ("--resume", "--trials", 5, "--set", "data.holdout_identities=5")
+    refused(call(*search[:-2], *other), r"begun with another data.holdout_identities \(6, now 5\): give the same")
+
+    summary = read_json(out / "search.json")
+    del summary["settings"]["data"]
+    write_json(out / "search.json", summary)  # as it was before its data were kept
+    assert call(*search[:-2], "--trials", 5, "--resume").code == 0
+    assert read_json(out / "search.json")["settings"]["data"] == kept
+
+    _supernet(run, "synthetic", {"holdout_identities": 6, "synthetic": kept["synthetic"]})
+    trained = ("--out", tmp_path / "other", "--set", "data.holdout_identities=8")
+    refused(call("search", "--supernet", run, *trained), "was trained on 2 of the 8 held-out identities: give data")
+    assert not (tmp_path / "other").exists()
+    done = call("search", "--supernet", run, "--out", tmp_path / "other", "--trials", 4)
+    assert done.code == 0 and "never saw" not in done.out

@@ -1,0 +1,83 @@
+"""Finished seeds of ``tools/retrain.py --repeats``: kept where they are of the very training that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+import tools.jobs.training.repeats
+from reid.errors import UserError
+from reid.files import read_yaml, write_json
+from supernet.arch_forms import arch_from_rows
+from supernet.files import NamedArch, save_arch
+from tools.jobs.data import open_source
+from tools.jobs.provenance import sha256
+from tools.jobs.training.repeats import retrain_repeatedly
+from tools.jobs.training.retrain import Retraining, network_to_train, training_config
+
+ROW = {"name": "x", "kind": "x", "latency_ms": None, "epochs": 1, "train_set": "t", "input_size": [64, 32]}
+ROW |= {"mAP": 0.5, "rank1": 0.5, "flops": 1, "parameters": 1}
+
+
+def _arch(path: Path, width: int = 16, origin: dict | None = None) -> str:
+    arch = arch_from_rows(((1, 8, 1, 1), (2, width, 1, 2)), input_size=(64, 32))
+    return str(save_arch(path, NamedArch("small", arch, origin or {})))
+
+
+@pytest.fixture
+def finished(make_job, tmp_path, monkeypatch):
+    """A job and what it trained on a supernet's weights: two seeds, as they lie there when all is done."""
+    monkeypatch.setattr(tools.jobs.training.repeats, "write_training_report", lambda run: None)
+    (tmp_path / "supernet").mkdir()
+    weights = tmp_path / "supernet" / "supernet.safetensors"
+    weights.write_bytes(b"one")
+    what = Retraining(_arch(tmp_path / "a.yaml"), tmp_path / "none", f"supernet:{tmp_path / 'supernet'}")
+    job = make_job(tmp_path / "run", resume=True)
+    spec, _ = network_to_train(job, what)
+    source = open_source(job.experiment.data, None, spec.input_size)
+    for seed in (0, 1):
+        run = job.out / f"seed-{seed}"
+        write_json(run / "result.json", {**ROW, "seed": seed, "run": str(run)})
+        config = training_config(replace(job, seed=seed), what, spec, source, sha256(weights))
+        (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return job, what, weights
+
+
+def test_another_training_is_not_taken_for_this_one(finished, make_job, tmp_path):
+    job, what, weights = finished
+    retrain_repeatedly(job, what, 2)
+
+    def differs(job, what):
+        with pytest.raises(UserError, match=r"seed-0 was trained with another configuration \((\S+) differs\)") as told:
+            retrain_repeatedly(job, what, 2)
+        return str(told.value).partition("(")[2].partition(" ")[0]
+
+    assert differs(job, replace(what, network=_arch(tmp_path / "b.yaml", 24))) == "network"
+    assert differs(job, replace(what, network="resnet18")) == "network"
+    assert differs(make_job(job.out, "input_size=[32, 32]", resume=True), what) == "input_size"
+    assert differs(make_job(job.out, "retrain.epochs=2", resume=True), what) == "recipe"
+    assert differs(make_job(job.out, "data.holdout_identities=5", resume=True), what) == "data"
+    assert differs(job, replace(what, weights=None)) == "weights"
+    weights.write_bytes(b"two")
+    assert differs(job, what) == "supernet_sha256"
+    weights.unlink()
+    retrain_repeatedly(job, what, 2)
+    for seed in (0, 1):
+        path = job.out / f"seed-{seed}" / "config.yaml"
+        path.write_text(path.read_text().replace("dataset: synthetic", "dataset: Market-1501", 1))
+    assert differs(job, what) == "dataset"
+
+
+def test_what_is_no_difference(finished, tmp_path):
+    job, what, _ = finished
+    retrain_repeatedly(job, replace(what, network=_arch(tmp_path / "b.yaml", origin={"commit": "x"})), 2)
+    for seed in (0, 1):  # as runs were kept before there were such keys
+        path = job.out / f"seed-{seed}" / "config.yaml"
+        saved = read_yaml(path)
+        for key in ("dataset", "input_size", "supernet_sha256"):
+            del saved[key]
+        path.write_text(yaml.safe_dump(saved, sort_keys=False))
+    retrain_repeatedly(job, what, 2)

@@ -1,0 +1,50 @@
+"""The latency table that a search went by, for what is to be held to the same limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from reid.errors import UserError
+from reid.files import expecting
+from search.cost import CostTable
+from search.latency import build_table, is_local, open_table, parse_target
+from search.latency.device import device_name
+from search.latency.store import open_store, store_path
+from search.outcome import SUMMARY
+from search.summary import CURE, read_summary
+from supernet.arch import Arch
+from supernet.space import Space
+from tools.jobs.latency.job import latency_folder
+from tools.jobs.paths import shown
+from tools.jobs.provenance import sha256
+
+
+def searched_latency(
+    run: Path, target: str, space: Space, costs: CostTable, called: str, cure: str
+) -> Callable[[Arch], float]:
+    """Predicted ms by the very table that the search in ``run`` went by; nothing is measured.
+
+    Args:
+        target: of the search.
+        space: at the input size that its costs are counted at.
+        called: what the message calls the search.
+        cure: what the message ends with.
+
+    Raises:
+        UserError: the table is not at hand, was measured further since, or is of another machine than this.
+    """
+    folder, local = latency_folder(), is_local(target)
+    path = store_path(folder, space, parse_target(target).name if local else device_name(target))
+    summary = read_summary(run)
+    with expecting(run / SUMMARY, CURE):
+        digest = summary["run_origin"]["latency_table_sha256"]
+    same = path.is_file() and sha256(path) == digest
+    # A note says that the times in it are of no use here.
+    if not same or (local and open_store(path, parse_target(target)).note):
+        raise UserError(
+            f"{called} went by a latency table that is no longer in {shown(path)}, or is of another machine: {cure}"
+        )
+    if local:
+        return build_table(space, parse_target(target), folder, costs=costs, progress=False).latency
+    return open_table(space, target, folder, costs=costs).latency

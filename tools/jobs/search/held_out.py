@@ -1,0 +1,71 @@
+"""Which persons a search scores its candidates on, and whether its supernet was trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reid.config import build_config, config_to_dict
+from reid.engine.run_folder import CONFIG
+from reid.errors import UserError
+from reid.files import read_mapping
+from tools.jobs.data import Source
+from tools.jobs.experiment import DataConfig
+from tools.jobs.paths import shown
+from tools.jobs.run_data import with_effect
+
+_OF_RETRAINING = ("also_train", "retrain_on_holdout")
+_COUNTS = ("train_identities", "holdout_identities")
+
+
+def persons_of(source: Source, config: DataConfig) -> dict[str, Any]:
+    """The settings of the data that decide whom a search's BN is calibrated on, and whom its candidates are scored on;
+    a resumed search must have the same."""
+    return _deciding(source.dataset.name, config_to_dict(config))
+
+
+def check_strangers(run: Path, source: Source, config: DataConfig) -> str | None:
+    """What is to be said of the supernet in ``run``, where it is not known whether it was trained on the identities
+    that ``config`` holds out.
+
+    Raises:
+        UserError: it was trained on some of them, or its configuration is damaged.
+    """
+    path = run / CONFIG
+    unknown = f"it is not known that the supernet in {shown(run)} never saw the held-out identities"
+    if not path.is_file():
+        return f"{unknown}: it has no {CONFIG}"
+    saved = read_mapping(path, "restore it, or train another supernet")
+    name, data = saved.get("dataset"), saved.get("data")
+    if not isinstance(name, str) or not isinstance(data, Mapping):
+        return f"{unknown}: its {CONFIG} does not say"
+    if name.split("-")[0] != source.dataset.name.split("-")[0]:  # variants of one (cuhk03-...) have the same persons
+        return None
+    then = build_config(DataConfig, data, str(path))
+    settings = (_deciding(name, config_to_dict(then)), persons_of(source, config))
+    alike = [{key: value for key, value in each.items() if key not in _COUNTS} for each in settings]
+    if name != source.dataset.name or alike[0] != alike[1]:
+        return f"{unknown}: it was trained on another split or variant of {source.dataset.name}"
+    trained, first = (_training_identities(source, each) for each in (then, config))
+    if trained > first:
+        both = min(trained - first, config.holdout_identities)
+        raise UserError(
+            f"the supernet in {shown(run)} was trained on {both} of the {config.holdout_identities} held-out "
+            f"identities: give data.train_identities and data.holdout_identities as in {shown(path)}, or train another"
+        )
+    return None
+
+
+def _deciding(dataset: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that count for a supernet and its search; where a data set lies is none."""
+    kept = with_effect({"dataset": dataset, "data": data})["data"]
+    if kept["dataset"] is not None:
+        kept["dataset"] = {key: value for key, value in kept["dataset"].items() if key != "root"}
+    return {key: value for key, value in kept.items() if key not in _OF_RETRAINING}
+
+
+def _training_identities(source: Source, config: DataConfig) -> int:
+    """How many, from the first on, train a supernet."""
+    identities = len({record.pid for record in source.dataset.train})
+    return config.train_identities or identities - config.holdout_identities
