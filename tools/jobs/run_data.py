@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reid.config import build_config
+from reid.data.datasets.registry import DatasetConfig
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_yaml
@@ -31,6 +32,25 @@ def data_of(run: Path) -> DataConfig:
     if data.dataset is not None:
         return data
     return dataclasses.replace(data, name="synthetic" if saved.get("dataset") == "synthetic" else "market1501")
+
+
+def trained_on(weights: Path, supernet: bool = False) -> tuple[DatasetConfig, ...] | None:
+    """The data sets whose training persons the network in a file has seen, as its run says; None where nothing says it.
+
+    Synthetic persons, who are in no data set, are left out.
+
+    Args:
+        weights: a file; for one that lies in no run folder the answer is None.
+        supernet: the file holds a supernet, which is trained on the first data set alone.
+    """
+    if weights.suffix != ".safetensors" or not (weights.parent / CONFIG).is_file():
+        return None
+    try:
+        data = data_of(weights.parent)
+    except UserError:
+        return None
+    own = data.dataset or (None if data.name == "synthetic" else DatasetConfig("market1501"))
+    return (*((own,) if own else ()), *(() if supernet else data.also_train))
 
 
 def with_effect(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from evaluation.features.files import load_features
 from evaluation.network_file import network_file
 from evaluation.protocols import Protocol, evaluate_features
 from evaluation.result_row import RESULT
+from reid.data.datasets.registry import DatasetConfig
 from reid.engine.checkpoint import save_weights
 from reid.engine.device import describe_device
 from reid.engine.run_folder import WEIGHTS, taken
@@ -30,6 +31,7 @@ from tools.jobs.opening import announce
 from tools.jobs.ownership import REPLACE, check_owner
 from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
+from tools.jobs.run_data import trained_on
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,8 @@ def _saved_features(job: Job, path: Path, request: Request) -> None:
 
 def _onnx(job: Job, path: Path, request: Request) -> None:
     subject = onnx_subject(path, job.device, job.experiment.input_size, request.protocol)
-    sources = _open(job, request, subject.input_size)
-    _announce(path, sources, job.device, request)
+    sources = _open(job, request, subject.input_size, None)
+    _announce(path, sources, job.device, _doubts(request, None))
     wanted = _wanted(job, request, unseen=False)
     evaluation, features = measure(subject, sources, wanted)
     write_scores(job.out, evaluation, features, wanted)
@@ -114,16 +116,18 @@ def _onnx(job: Job, path: Path, request: Request) -> None:
 
 def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: Request) -> None:
     check_arch(path, arch)
+    trained = trained_on(path, supernet=arch is not None)
+    doubts = _doubts(request, trained)
     if arch is None:
         network, spec = load_network(path, job.device)
-        sources = _open(job, request, spec.input_size)
-        _announce(path, sources, job.device, request)
+        sources = _open(job, request, spec.input_size, trained)
+        _announce(path, sources, job.device, doubts)
         kind, train_set, notes = "checkpoint", train_set_of(path, f"see {path.parent}"), ()
     else:
         supernet = load_supernet(path, job.device)
         spec = arch_of(supernet.space, arch, search)
-        sources = _open(job, request, spec.input_size)
-        _announce(path, sources, job.device, request)
+        sources = _open(job, request, spec.input_size, trained)
+        _announce(path, sources, job.device, doubts)
         network, train_set = inherited(job, supernet, spec)
         kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
         save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
@@ -147,14 +151,21 @@ def _wanted(job: Job, request: Request, unseen: bool) -> Wanted:
     )
 
 
-def _open(job: Job, request: Request, size: tuple[int, int]) -> list[Source]:
-    return open_test_sets(request.dataset, request.split, job.experiment.data, job.data, size)
+def _open(job: Job, request: Request, size: tuple[int, int], trained: Sequence[DatasetConfig] | None) -> list[Source]:
+    return open_test_sets(request.dataset, request.split, job.experiment.data, job.data, size, trained)
 
 
-def _announce(path: Path, sources: Sequence[Source], device: torch.device, request: Request) -> None:
+def _doubts(request: Request, trained: Sequence[DatasetConfig] | None) -> str | None:
+    """What to say of other splits than the default one, where nothing tells what the network was trained on."""
+    if request.split is None or trained is not None:
+        return None
+    return "no configuration says what the network was trained on; persons that it saw there may be tested here"
+
+
+def _announce(path: Path, sources: Sequence[Source], device: torch.device, doubts: str | None) -> None:
     source = sources[0]
     words = source.dataset.name if len(sources) == 1 else f"{source.dataset.name} and {len(sources) - 1} more splits"
     announce(
         f"evaluating {shown(path)}",
-        [("note", source.notice), ("data", words), ("device", describe_device(device))],
+        [("note", source.notice), ("note", doubts), ("data", words), ("device", describe_device(device))],
     )
