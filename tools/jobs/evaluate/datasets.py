@@ -63,9 +63,21 @@ def check_strangers(tested: DatasetConfig | None, trained: Sequence[DatasetConfi
     for own in trained or ():
         if tested is not None and partition_of(tested).mixes_with(partition_of(own)):
             raise UserError(
-                f"{_told(tested)} tests persons that the network was trained on, by {_told(own)}: score it on that; "
-                "for a mean over splits train a network on each, and score each on its own"
+                f"{dataset_words(tested)} tests persons that the network was trained on, by {dataset_words(own)}: "
+                "score it on that; for a mean over splits train a network on each, and score each on its own"
             )
+
+
+def dataset_words(config: DatasetConfig) -> str:
+    """``"cuhk01 split 3"``: what says which persons are tested."""
+    told = [config.name, *([f"in {shown(config.root)}"] if config.root else [])]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "split" and split_count(config.name) > 1:
+            told.append(f"split {value}")
+        elif field.name in ("pattern", "test_share", "seed") and value != field.default:
+            told.append(f"{field.name} {value}")
+    return " ".join(told)
 
 
 def named(text: str, config: DataConfig) -> DataConfig:
@@ -86,18 +98,6 @@ def named(text: str, config: DataConfig) -> DataConfig:
     if own is not None and own.name == name and (root is None or _same(root, own.root)):
         return replace(config, also_train=())
     return replace(config, dataset=DatasetConfig(name, root=root), also_train=())
-
-
-def _told(config: DatasetConfig) -> str:
-    """``"cuhk01 split 3"``: what says which persons are tested."""
-    told = [config.name, *([f"in {shown(config.root)}"] if config.root else [])]
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if field.name == "split" and split_count(config.name) > 1:
-            told.append(f"split {value}")
-        elif field.name in ("pattern", "test_share", "seed") and value != field.default:
-            told.append(f"{field.name} {value}")
-    return " ".join(told)
 
 
 def _same(folder: Path, other: Path | None) -> bool:
