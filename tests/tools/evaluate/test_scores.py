@@ -254,3 +254,28 @@ def test_persons_that_were_trained_on_are_not_tested(call, runs, campus, tmp_pat
     assert not (tmp_path / "out").exists()
     done = call(*command, "--split", "3", tiny=False)
     assert done.code == 0 and "no configuration says" not in done.out, done.err
+
+
+def test_nothing_of_the_evaluation_that_is_replaced_stays(call, saved, supernet_run, tmp_path, refused):
+    """Saved features have no row and no weights; the supernet's arch, which was evaluated there before, had both."""
+    out = ("--out", tmp_path / "out")
+    done = call("evaluate", supernet_run / "supernet.safetensors", "--arch", "smallest", *out)
+    assert done.code == 0 and f"result: {tmp_path / 'out'}/result.json, every score" in done.out, done.err
+    names = {"result.json", "score.json", "last.safetensors", "roc.png", "report.html"}
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert {path.name for path in before} == names
+    with np.load(saved / "features.npz") as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "strangers.npz", **{**arrays, "gallery_pids": arrays["gallery_pids"] + 5000})
+    refused(call("evaluate", tmp_path / "strangers.npz", "--replace", *out), "no query has a right answer")
+    assert {path: path.read_bytes() for path in before} == before
+    own = call("evaluate", tmp_path / "out", "--replace", *out)
+    assert own.code == 0 and {path.name for path in before if path.exists()} == names, own.err
+    assert (tmp_path / "out" / "last.safetensors").read_bytes() == before[tmp_path / "out" / "last.safetensors"]
+    done = call("evaluate", saved / "features.npz", "--replace", *out)
+    assert done.code == 0 and {path.name for path in before if path.exists()} == {
+        "score.json",
+        "roc.png",
+        "report.html",
+    }
+    assert "result.json" not in done.out

@@ -14,11 +14,9 @@ from evaluation.network_file import network_file
 from evaluation.protocols import Protocol, evaluate_features
 from evaluation.result_row import RESULT
 from reid.data.datasets.registry import DatasetConfig
-from reid.engine.checkpoint import save_weights
 from reid.engine.device import describe_device
 from reid.engine.run_folder import WEIGHTS, taken
 from reid.errors import UserError
-from supernet.catalog import spec_to_dict
 from supernet.checkpoint import load_network, load_supernet
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, check_choice, never_trained_on
@@ -57,7 +55,8 @@ class Request:
 
 def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: Request = Request()) -> Path:
     """Scores what ``subject`` holds: a network (or ``arch`` of a supernet) in a checkpoint or a run folder, one of the
-    zoo by its name, an ``.onnx`` network, or saved features (``.npz``). Returns the run folder.
+    zoo by its name, an ``.onnx`` network, or saved features (``.npz``). Returns the run folder. With ``job.resume`` an
+    earlier evaluation there is replaced, once there are new scores: what it had and this one has not is removed.
 
     Raises:
         UserError: the file is unreadable or of another kind, or there is a result in the run folder already.
@@ -80,6 +79,9 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
         _onnx(job, subject, request)
     else:
         _checkpoint(job, subject, arch, search, request)
+    weights = job.out / WEIGHTS
+    if arch is None and weights.is_file() and not weights.samefile(subject):
+        weights.unlink()  # of an arch that was evaluated here before
     return job.out
 
 
@@ -130,12 +132,12 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
         _announce(path, sources, job.device, doubts)
         network, train_set = inherited(job, supernet, spec)
         kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
-        save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
     wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
     score_on_test(
         network, spec, sources[0], job.device, job.out,
         kind=kind, name=spec.name, epochs=0, seed=job.seed, train_set=train_set, notes=notes,
         wanted=wanted, splits=sources[1:], about={"weights": shown(path), "weights_sha256": sha256(path)},
+        keep=arch is not None,
     )  # fmt: skip
 
 
