@@ -52,7 +52,7 @@ def open_test_sets(
         check_strangers(each.dataset, trained)
     sources = [open_source(each, given, size) for each in configs]
     for source in sources:
-        if not source.dataset.query:
+        if not source.dataset.has_test:
             raise UserError(f"data set '{source.dataset.name}' has no query and gallery: nothing to evaluate on")
     return sources
 
