@@ -32,7 +32,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--dataset", metavar="NAME", help="evaluate on another data set than the config's: NAME or NAME=FOLDER"
     )
-    parser.add_argument("--split", metavar="N", help="of a data set with several splits: number N, or all for the mean")
+    parser.add_argument(
+        "--split",
+        metavar="N",
+        help="of a data set with several splits: number N, or all for the mean; refused where the network was trained "
+        "on another split, and with it on persons of this one's test (train one network on each split instead)",
+    )
     add_protocol(parser)
     parser.add_argument(
         "--calibrate",

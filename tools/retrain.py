@@ -12,6 +12,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.report.history import training_folders
 from evaluation.result_row import RESULT
 from reid.engine.distributed import from_environment
 from reid.engine.run_folder import WEIGHTS
@@ -22,6 +23,7 @@ from tools.jobs.training.ending import comparing_command, tell_training
 from tools.jobs.training.inherit import PREFIX
 from tools.jobs.training.repeats import retrain_repeatedly
 from tools.jobs.training.retrain import Retraining, retrain
+from tools.typed import to_type
 
 OUT = "runs/retrain-<arch>"
 
@@ -85,12 +87,16 @@ def main(arguments: list[str] | None = None) -> None:
     what = Retraining(read.arch, read.search, weights, ", ".join(labels), cool_down)
     if read.repeats > 1:
         run = retrain_repeatedly(job, what, read.repeats)
-        result = f"mean and spread: {run / RESULT}"
+        result, last = f"mean and spread: {run / RESULT}", training_folders(run)[-1]
     else:
-        run = retrain(job, what)
+        run = last = retrain(job, what)
         result = f"weights: {run / WEIGHTS}; result: {run / RESULT}"
-    if from_environment(job.device).is_main:
+    if not from_environment(job.device).is_main:
+        return
+    if (run / RESULT).exists():
         tell_training(run, result, comparing_command(run))
+    else:  # the data set has no query and gallery
+        tell_training(run, f"weights: {last / WEIGHTS}", to_type("evaluate", str(last), "--dataset", "NAME=FOLDER"))
 
 
 if __name__ == "__main__":

@@ -65,6 +65,11 @@ class Dataset:
     identity_names: tuple[str, ...] = ()
     camera_names: tuple[str, ...] = ()
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a query and gallery to score on; own data may be training images alone."""
+        return bool(self.query)
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:

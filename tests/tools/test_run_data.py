@@ -12,7 +12,7 @@ import yaml
 from reid.config import config_to_dict
 from reid.engine.run_folder import open_run
 from reid.errors import UserError
-from tools.jobs.run_data import data_of, on_its_data
+from tools.jobs.run_data import data_of, on_its_data, trained_on
 from tools.jobs.saved_config import read_saved
 
 
@@ -86,3 +86,16 @@ def test_configurations_of_something_else_are_refused(job, run):
     write_yaml(run / "config.yaml", {"trials": 5})
     with pytest.raises(UserError, match="config.yaml does not say what the network was trained on"):
         on_its_data(job, run)
+
+
+def test_what_the_training_has_seen(run, tmp_path):
+    """The further data sets too, which a supernet is not trained on."""
+    weights = run / "last.safetensors"
+    assert [each.name for each in trained_on(weights)] == ["folder", "folder"]
+    assert [each.seed for each in trained_on(weights, supernet=True)] == [5]
+    write_yaml(run / "config.yaml", {"dataset": "market1501", "data": {"name": "auto"}})
+    assert [each.name for each in trained_on(weights)] == ["market1501"]
+    write_yaml(run / "config.yaml", {"dataset": "synthetic", "data": {"name": "auto"}})
+    assert trained_on(weights) == ()
+    write_yaml(run / "config.yaml", {"trials": 5})
+    assert trained_on(weights) is trained_on(run / "a.onnx") is trained_on(tmp_path / "b.safetensors") is None

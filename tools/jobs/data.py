@@ -138,8 +138,18 @@ def retrain_data(source: Source, config: DataConfig) -> ImageSet:
     return source.decode(merge_for_training((own, *source.also_train)))
 
 
+def check_test(source: Source) -> None:
+    """Raises UserError where the data set has training images only, before work whose end is a score on its test."""
+    if not source.dataset.has_test:
+        raise UserError(
+            f"data set '{source.dataset.name}' has no query and gallery, which this is scored on; add them, or "
+            "evaluate single trainings on another data set (tools/evaluate.py RUN --dataset NAME=FOLDER)"
+        )
+
+
 def test_data(source: Source) -> tuple[ImageSet, ImageSet]:
-    """The official query and gallery, decoded; for the final evaluation only."""
+    """The official query and gallery, decoded; for the final evaluation only. Raises UserError as ``check_test``."""
+    check_test(source)
     return source.decode(source.dataset.query), source.decode(source.dataset.gallery)
 
 

@@ -23,6 +23,7 @@ from supernet.catalog import find_network
 from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from tools.jobs.compare import compare
+from tools.jobs.data import check_test, open_source
 from tools.jobs.evaluate.job import evaluate
 from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
@@ -73,6 +74,8 @@ def pipeline(job: Job, asked: Asked) -> Path:
     wanted = with_options(job, **limits, target=asked.target)
     searched = _search_is_done(job.out / "search")
     given = _check(wanted.experiment, asked, searched)
+    if not (job.out / "supernet" / SUPERNET).exists():
+        check_test(open_source(job.experiment.data, job.data))  # which the comparison at the end is made on
     about = {"seed": job.seed, **given, "experiment": config_to_dict(job.experiment)}
     out = open_run(job.out, about, job.resume)
     start = time.monotonic()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reid.config import build_config
+from reid.data.datasets.registry import DatasetConfig
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_yaml
@@ -33,6 +34,32 @@ def data_of(run: Path) -> DataConfig:
     return dataclasses.replace(data, name="synthetic" if saved.get("dataset") == "synthetic" else "market1501")
 
 
+def known_data(weights: Path) -> DataConfig | None:
+    """``data_of`` the run that a file of weights lies in; None where there is no run, or it does not say."""
+    if weights.suffix != ".safetensors" or not (weights.parent / CONFIG).is_file():
+        return None
+    try:
+        return data_of(weights.parent)
+    except UserError:
+        return None
+
+
+def trained_on(weights: Path, supernet: bool = False) -> tuple[DatasetConfig, ...] | None:
+    """The data sets whose training persons the network in a file has seen, as its run says; None where nothing says it.
+
+    Synthetic persons, who are in no data set, are left out.
+
+    Args:
+        weights: as of ``known_data``.
+        supernet: the file holds a supernet, which is trained on the first data set alone.
+    """
+    data = known_data(weights)
+    if data is None:
+        return None
+    own = data.dataset or (None if data.name == "synthetic" else DatasetConfig("market1501"))
+    return (*((own,) if own else ()), *(() if supernet else data.also_train))
+
+
 def with_effect(saved: Mapping[str, Any]) -> dict[str, Any]:
     """A run's configuration without the settings of its data that had no part in them: how a synthetic set is made
     where none was taken, and by which name the set was asked for, as ``dataset`` tells which it was."""
@@ -42,6 +69,11 @@ def with_effect(saved: Mapping[str, Any]) -> dict[str, Any]:
     made = saved["dataset"] == "synthetic" and data.get("dataset") is None
     idle = ("name",) if made else ("name", "synthetic")
     return {**saved, "data": {key: value for key, value in data.items() if key not in idle}}
+
+
+def names_data(job: Job) -> bool:
+    """Whether the user has said what the data are."""
+    return job.data is not None or any(word == "--config" or word.startswith("data") for word in job.common)
 
 
 def on_its_data(job: Job, source: Path) -> Job:
@@ -57,9 +89,8 @@ def on_its_data(job: Job, source: Path) -> Job:
         UserError: the run's configuration is damaged.
     """
     run = source if source.is_dir() else source.parent
-    named = job.data is not None or any(word == "--config" or word.startswith("data") for word in job.common)
     weights = source.is_dir() or source.suffix == ".safetensors"
-    if named or not weights or not (run / CONFIG).is_file():
+    if names_data(job) or not weights or not (run / CONFIG).is_file():
         return job
     print(f"data: as {shown(run / CONFIG)} has them; --config, --data or --set data... name others")
     data = dataclasses.replace(data_of(run), also_train=())  # which nothing is tested on, and need not be there

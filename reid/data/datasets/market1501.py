@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from reid.data.datasets.counts import Counts, require_counts
 from reid.data.datasets.listing import image_names
 from reid.data.locate import Place, folder_below, locate
-from reid.data.records import DISTRACTOR_PID, JUNK_PID, Dataset, ImageRecord
+from reid.data.records import DISTRACTOR_PID, JUNK_PID, NO_CAMERA, Dataset, ImageRecord
 from reid.errors import UserError
 
 FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
@@ -74,7 +75,8 @@ def read_market_layout(root: Path, name: str, title: str, counts: Mapping[str, C
     """A data set with Market-1501's three folders and names that begin like its own: ``0005_c2_f0046985.jpg``,
     ``0001_c1_1.png``.
 
-    ``-1`` and ``0000`` mean what they mean there.
+    ``-1`` and ``0000`` mean what they mean there. Cameras that are numbered from 0 are numbered from 1, in all three
+    folders: ``NO_CAMERA`` would let a query find its own camera's images.
 
     Args:
         root: the folder with the three folders.
@@ -105,7 +107,16 @@ def _read(
     parts = {folder: _read_folder(base / folder, title, pattern) for folder in FOLDERS}
     require_counts(title, base, parts, counts)
     train, query, gallery = parts.values()
-    return Dataset(name, _persons(train), _persons(query), gallery, image_size=image_size)
+    return _cameras_from_one(Dataset(name, _persons(train), _persons(query), gallery, image_size=image_size))
+
+
+def _cameras_from_one(data: Dataset) -> Dataset:
+    """``data`` as they are, where no person is seen by camera 0; else every camera's number is one greater."""
+    parts = {"train": data.train, "query": data.query, "gallery": data.gallery}
+    if not any(record.camid == NO_CAMERA for records in parts.values() for record in _persons(records)):
+        return data
+    moved = {part: tuple(replace(each, camid=each.camid + 1) for each in records) for part, records in parts.items()}
+    return replace(data, **moved)
 
 
 def _persons(records: tuple[ImageRecord, ...]) -> tuple[ImageRecord, ...]:

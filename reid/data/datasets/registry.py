@@ -103,6 +103,15 @@ def split_count(name: str) -> int:
     return READERS[name].splits
 
 
+def opened_name(config: DatasetConfig) -> str:
+    """What the data set is called once it is opened (``Dataset.name``), but for what tells variants apart: own data by
+    their folder or file, others by their name."""
+    if READERS[config.name].place is not None or config.root is None:
+        return config.name
+    root = config.root.expanduser().resolve()
+    return root.stem if config.name == "csv" else root.name
+
+
 def _check_options(config: DatasetConfig, reader: Reader) -> None:
     for field in fields(DatasetConfig):
         if field.name in ("name", "root", *reader.options) or getattr(config, field.name) == field.default:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
 
 from reid.files import read_json
 from reid.models.network import ReidNetwork
+
+PATTERN = r"c(?P<camid>\d)_"
 
 
 def test_cross_domain_matrix(call, runs, sets, saved, read_page, tmp_path, monkeypatch):
@@ -49,3 +57,45 @@ def test_cross_domain_refuses(call, runs, tmp_path, refused):
     refused(call(*command, "--datasets", "msmt17", "msmt17", *out), "name each data set only once")
     refused(call(*command, "--datasets", "msmt17", *out), "nothing could be evaluated; first: no MSMT17")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def trained(runs, sets, tmp_path):
+    """Makes a run that was trained on half of the persons of a folder, drawn by a seed."""
+    for path in sorted((sets["north"] / "bounding_box_train").glob("*.jpg")):
+        person, camera = path.name[:4], path.name[5:7]
+        (tmp_path / "shop" / person).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "shop" / person / f"{camera}_{path.name}")
+
+    def make(name: str, seed: int) -> Path:
+        run = shutil.copytree(runs["first"], tmp_path / name)
+        data = {"dataset": {"name": "folder", "root": str(tmp_path / "shop"), "seed": seed, "pattern": PATTERN}}
+        (run / "config.yaml").write_text(yaml.safe_dump({"dataset": "shop", "data": data}))
+        return run
+
+    return make
+
+
+def test_a_runs_own_data_set_is_read_as_for_its_training(call, trained, runs, tmp_path, refused):
+    """Else persons whom it was trained on would be tested: the draw's seed is the run's, for the other rows too."""
+    shop, one, other = f"folder={tmp_path / 'shop'}", trained("one", seed=5), trained("other", seed=6)
+    options = ("--datasets", shop, "--device", "cpu")
+    done = call("cross_domain", one, runs["second"], *options, "--out", tmp_path / "out", tiny=False)
+    assert done.code == 0, done.err
+    matrix = read_json(tmp_path / "out" / "matrix.json")
+    assert re.match(
+        r"read as for the training of one: folder in .*shop pattern .* seed 5$", matrix["rules"]["folder"][-1]
+    )
+    assert call("evaluate", one, "--out", tmp_path / "alone", "--device", "cpu", tiny=False).code == 0
+    alone = read_json(tmp_path / "alone" / "score.json")
+    scores = matrix["rows"][0]["scores"]["folder"]
+    assert scores == {key: alone[key] for key in scores} and "mAP" in matrix["rows"][1]["scores"]["folder"]
+
+    done = call("cross_domain", one, other, *options, "--out", tmp_path / "both", tiny=False)
+    refused(done, "one was trained on folder .* seed 5, other on folder .* seed 6.*give the two to calls of their own")
+    assert not (tmp_path / "both").exists()
+    named = f"data.dataset={{name: folder, root: {tmp_path / 'shop'}, seed: 6}}"
+    done = call("cross_domain", one, other, *options, "--set", named, "--out", tmp_path / "both", tiny=False)
+    assert done.code == 0, done.err
+    first, second = (row["scores"]["folder"] for row in read_json(tmp_path / "both" / "matrix.json")["rows"])
+    assert "tests persons that the network was trained on" in first["skipped"] and "mAP" in second

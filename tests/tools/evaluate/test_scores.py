@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,20 +212,70 @@ def test_data_without_cameras(call, runs, sets, tmp_path, arguments):
     assert features.query.camids.unique().tolist() == [0]
 
 
-def test_mean_over_all_splits(call, runs, sets, tmp_path, refused, arguments):
-    (tmp_path / "cuhk01" / "campus").mkdir(parents=True)
-    images = sorted((sets["north"] / "bounding_box_train").glob("*.jpg"))
-    for number, path in enumerate(images[:16]):  # whose they are is of no account
-        shutil.copy(path, tmp_path / "cuhk01" / "campus" / f"{number // 4 + 1:04d}{number % 4 + 1:03d}.jpg")
-    config = f"data.dataset={{name: cuhk01, root: {tmp_path / 'cuhk01'}, check_counts: false}}"
+@pytest.fixture(scope="module")
+def campus(sets, tmp_path_factory) -> Path:
+    """A CUHK01 of 4 persons; whose the images are is of no account."""
+    root = tmp_path_factory.mktemp("cuhk01")
+    (root / "campus").mkdir()
+    for number, path in enumerate(sorted((sets["north"] / "bounding_box_train").glob("*.jpg"))[:16]):
+        shutil.copy(path, root / "campus" / f"{number // 4 + 1:04d}{number % 4 + 1:03d}.jpg")
+    return root
+
+
+def test_mean_over_all_splits(call, runs, campus, tmp_path, refused, arguments):
+    """Of a network whose training nothing tells of, which is said."""
+    config = f"data.dataset={{name: cuhk01, root: {campus}, check_counts: false}}"
     scores = {}
     for split in ("0", "1", "all"):
         command = arguments(runs["first"], None, tmp_path / split, "--set", config, "--split", split)
         done = call("evaluate", *command[4:])
         assert done.code == 0, done.err
+        assert "no configuration says what the network was trained on" in done.out
         scores[split] = read_json(tmp_path / split / "score.json")
     assert (
         scores["all"]["queries"] == 20 * scores["0"]["queries"] and "mean over 20 splits" in scores["all"]["notes"][0]
     )
     assert scores["0"]["about"]["data"] == "cuhk01-split00" and scores["1"]["about"]["data"] == "cuhk01-split01"
     refused(call("evaluate", *command[4:-1], "20", "--resume"), "has no split 20; the last is 19")
+
+
+def test_persons_that_were_trained_on_are_not_tested(call, runs, campus, tmp_path, refused, arguments):
+    """Other splits of the run's own data set have other training persons; split 3 has those of split 2."""
+    run = shutil.copytree(runs["first"], tmp_path / "run")
+    data = f"{{dataset: {{name: cuhk01, root: {campus}, split: 2, check_counts: false}}}}"
+    (run / "config.yaml").write_text(f"dataset: cuhk01-split02\ndata: {data}\n")
+    command = ("evaluate", run, "--out", tmp_path / "out", "--device", "cpu")
+    for split in ("0", "all"):
+        done = call(*command, "--split", split, tiny=False)
+        refused(done, "cuhk01 .*split 0 tests persons that the network was trained on, by cuhk01 .*split 2: score it")
+    named = ("--set", f"data.dataset={{name: cuhk01, root: {campus}, check_counts: false}}")
+    refused(call(*command, *named, tiny=False), "split 0 tests persons that the network was trained on")
+    refused(call("visualize", *command[1:], "--split", "7", tiny=False), "split 7 tests persons")
+    assert not (tmp_path / "out").exists()
+    done = call(*command, "--split", "3", tiny=False)
+    assert done.code == 0 and "no configuration says" not in done.out, done.err
+
+
+def test_nothing_of_the_evaluation_that_is_replaced_stays(call, saved, supernet_run, tmp_path, refused):
+    """Saved features have no row and no weights; the supernet's arch, which was evaluated there before, had both."""
+    out = ("--out", tmp_path / "out")
+    done = call("evaluate", supernet_run / "supernet.safetensors", "--arch", "smallest", *out)
+    assert done.code == 0 and f"result: {tmp_path / 'out'}/result.json, every score" in done.out, done.err
+    names = {"result.json", "score.json", "last.safetensors", "roc.png", "report.html"}
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert {path.name for path in before} == names
+    with np.load(saved / "features.npz") as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "strangers.npz", **{**arrays, "gallery_pids": arrays["gallery_pids"] + 5000})
+    refused(call("evaluate", tmp_path / "strangers.npz", "--replace", *out), "no query has a right answer")
+    assert {path: path.read_bytes() for path in before} == before
+    own = call("evaluate", tmp_path / "out", "--replace", *out)
+    assert own.code == 0 and {path.name for path in before if path.exists()} == names, own.err
+    assert (tmp_path / "out" / "last.safetensors").read_bytes() == before[tmp_path / "out" / "last.safetensors"]
+    done = call("evaluate", saved / "features.npz", "--replace", *out)
+    assert done.code == 0 and {path.name for path in before if path.exists()} == {
+        "score.json",
+        "roc.png",
+        "report.html",
+    }
+    assert "result.json" not in done.out

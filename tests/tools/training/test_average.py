@@ -19,6 +19,7 @@ from supernet.checkpoint import load_network
 from tools.jobs.data import open_source, retrain_data
 from tools.jobs.data import test_data as official
 from tools.jobs.provenance import sha256
+from tools.jobs.training.average import began_with
 from tools.jobs.training.retrain import Retraining, retrain
 
 CPU = torch.device("cpu")
@@ -104,3 +105,17 @@ def test_what_is_in_the_folder_is_kept(call, refused, trained, tmp_path):
     refused(call("average", *trained, "--out", out), "holds an average of trainings; write it again with --replace")
     assert call("average", *trained, "--out", out, "--replace").code == 0
     assert (out / "last.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("members", "mean"),
+    [
+        ((None, None), None),
+        ((None, "imagenet"), "imagenet"),
+        (("supernet:runs/s", "imagenet"), "supernet:runs/s"),
+        (("supernet:runs/s", "runs/other", None), "runs/other"),
+    ],
+)
+def test_what_any_training_began_with_is_told_of_the_mean(members, mean):
+    """It has seen those persons too."""
+    assert began_with(members) == began_with(members[::-1]) == mean

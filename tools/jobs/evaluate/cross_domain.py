@@ -17,7 +17,8 @@ from reid.errors import UserError
 from reid.files import write_json, write_text
 from supernet.checkpoint import load_network
 from tools.jobs.evaluate.checkpoints import train_set_of
-from tools.jobs.evaluate.datasets import named, open_test_sets
+from tools.jobs.evaluate.columns import Column, column_of
+from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
 from tools.jobs.job import Job
@@ -25,46 +26,58 @@ from tools.jobs.opening import announce
 from tools.jobs.ownership import MATRIX, REPLACE, check_free
 from tools.jobs.paths import shown
 from tools.jobs.provenance import command, commit, made_by
+from tools.jobs.run_data import known_data, trained_on
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A network of the matrix; ``subject`` is None where it could not be opened, for ``reason``."""
+    """A network of the matrix.
+
+    Attributes:
+        name: of its run.
+        train_set: what it was trained on, in words.
+        subject: None where it could not be opened, for ``reason``.
+        path: its file.
+    """
 
     name: str
     train_set: str
     subject: Subject | None
     reason: str = ""
+    path: Path | None = None
 
 
 def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protocol: Protocol) -> Path:
     """Evaluates each run's network on each data set; prints the matrix, writes it into ``job.out`` as ``matrix.json``,
     ``matrix.md`` and ``report.html``, and returns the path of the second.
 
-    What is not at hand is left out and said. Features are kept: a second call, or one with more runs, computes what is
-    new. With ``job.resume`` the matrix of an earlier one is replaced.
+    What is not at hand is left out and said, and so is a network on persons whom it was trained on. A data set that a
+    network was trained on is read as its training had it. Features are kept: a second call, or one with more runs,
+    computes what is new. With ``job.resume`` the matrix of an earlier one is replaced.
 
     Raises:
-        UserError: a data set's name is unknown or is given twice, there is a matrix already, or nothing at all could
-            be evaluated.
+        UserError: a data set's name is unknown or is given twice, networks were trained on other divisions of one,
+            there is a matrix already, or nothing at all could be evaluated.
     """
     if len(set(datasets)) < len(datasets):
         raise UserError("--datasets: name each data set only once")
     check_free(job.out, MATRIX, job.resume, REPLACE)
     for name in datasets:
-        named(name, job.experiment.data)
+        column_of(name, job, ())  # an unknown name is told first
     protocol = dataclasses.replace(protocol, verification=False, rerank=None)
     announce(
         f"{len(runs)} networks on {len(datasets)} data sets, in {shown(job.out)}",
         [("runs", ", ".join(map(shown, runs))), ("data", ", ".join(datasets)), ("device", describe_device(job.device))],
     )
     entries = [_entry(job, run, protocol) for run in runs]
+    known = [(entry.name, known_data(entry.path)) for entry in entries if entry.path]
+    columns = {name: column_of(name, job, [each for each in known if each[1]]) for name in datasets}
     rules: dict[str, tuple[str, ...]] = dict.fromkeys(datasets, ())
     rows = []
     for entry in entries:
         cells = []
         for name in datasets:
-            cell, found = _cell(job, entry, name, protocol)
+            cell, found = _cell(job, entry, columns[name], protocol)
             cells.append(cell)
             rules[name] = rules[name] or found
         rows.append(Row(entry.name, entry.train_set, tuple(cells)))
@@ -86,20 +99,21 @@ def _entry(job: Job, run: Path, protocol: Protocol) -> Entry:
         if path.suffix == ".onnx":
             return Entry(name, train_set, onnx_subject(path, job.device, job.experiment.input_size, protocol))
         network, spec = load_network(path, job.device)
-        return Entry(name, train_set, network_subject(network, spec, job.device))
+        return Entry(name, train_set, network_subject(network, spec, job.device), path=path)
     except UserError as error:
         return Entry(name, train_set, None, str(error))
 
 
-def _cell(job: Job, entry: Entry, name: str, protocol: Protocol) -> tuple[Cell, tuple[str, ...]]:
+def _cell(job: Job, entry: Entry, column: Column, protocol: Protocol) -> tuple[Cell, tuple[str, ...]]:
     if entry.subject is None:
         return Cell(None, entry.reason), ()
     try:
-        sources = open_test_sets(name, None, job.experiment.data, job.data, entry.subject.input_size)
+        trained = trained_on(entry.path) if entry.path else None
+        sources = open_test_sets(None, None, column.data, job.data, entry.subject.input_size, trained)
         evaluation, _ = measure(entry.subject, sources, Wanted(protocol))
     except UserError as error:
         return Cell(None, str(error)), ()
-    return Cell(evaluation.score), evaluation.rules
+    return Cell(evaluation.score), (*evaluation.rules, *([column.rule] if column.rule else []))
 
 
 def _columns(datasets: Sequence[str]) -> tuple[str, ...]:

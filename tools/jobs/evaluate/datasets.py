@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
+from reid.data.datasets.partition import partition_of
 from reid.data.datasets.registry import DatasetConfig, dataset_names, split_count
 from reid.errors import UserError, nearest
 from tools.jobs.data import Source, open_source
 from tools.jobs.experiment import DataConfig
+from tools.jobs.paths import shown
 
 OWN = ("auto", "synthetic")
 """Names of ``DataConfig`` that are in no registry."""
 
 
 def open_test_sets(
-    name: str | None, split: str | None, config: DataConfig, given: Path | None, size: tuple[int, int]
+    name: str | None,
+    split: str | None,
+    config: DataConfig,
+    given: Path | None,
+    size: tuple[int, int],
+    trained: Sequence[DatasetConfig] | None = None,
 ) -> list[Source]:
     """The splits to evaluate on, one where there is but one.
 
@@ -25,26 +33,51 @@ def open_test_sets(
         config: the experiment's data.
         given: ``--data``.
         size: that images are stored at where they differ.
+        trained: data sets that the network was trained on, where that is known.
 
     Raises:
-        UserError: the name or the split is unknown, or the data are not at hand.
+        UserError: the name or the split is unknown, the data are not at hand, or they are divided otherwise than those
+            of the training, whose persons would be tested.
     """
     config = config if name is None else named(name, config)
     if split is None:
-        sources = [open_source(config, given, size)]
+        configs = [config]
     else:
         if config.dataset is None:
             raise UserError(f"--split {split}: data set '{config.name}' has one split only")
         count = split_count(config.dataset.name)
         chosen = range(count) if split == "all" else [_number(split)]
-        sources = [
-            open_source(replace(config, dataset=replace(config.dataset, split=number)), given, size)
-            for number in chosen
-        ]
+        configs = [replace(config, dataset=replace(config.dataset, split=number)) for number in chosen]
+    for each in configs:
+        check_strangers(each.dataset, trained)
+    sources = [open_source(each, given, size) for each in configs]
     for source in sources:
-        if not source.dataset.query:
+        if not source.dataset.has_test:
             raise UserError(f"data set '{source.dataset.name}' has no query and gallery: nothing to evaluate on")
     return sources
+
+
+def check_strangers(tested: DatasetConfig | None, trained: Sequence[DatasetConfig] | None) -> None:
+    """Raises UserError where persons that the network was trained on would be tested: ``tested`` is a data set of its
+    training (or a variant of one) with other persons to train on."""
+    for own in trained or ():
+        if tested is not None and partition_of(tested).mixes_with(partition_of(own)):
+            raise UserError(
+                f"{dataset_words(tested)} tests persons that the network was trained on, by {dataset_words(own)}: "
+                "score it on that; for a mean over splits train a network on each, and score each on its own"
+            )
+
+
+def dataset_words(config: DatasetConfig) -> str:
+    """``"cuhk01 split 3"``: what says which persons are tested."""
+    told = [config.name, *([f"in {shown(config.root)}"] if config.root else [])]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "split" and split_count(config.name) > 1:
+            told.append(f"split {value}")
+        elif field.name in ("pattern", "test_share", "seed") and value != field.default:
+            told.append(f"{field.name} {value}")
+    return " ".join(told)
 
 
 def named(text: str, config: DataConfig) -> DataConfig:

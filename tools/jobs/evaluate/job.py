@@ -13,11 +13,10 @@ from evaluation.features.files import load_features
 from evaluation.network_file import network_file
 from evaluation.protocols import Protocol, evaluate_features
 from evaluation.result_row import RESULT
-from reid.engine.checkpoint import save_weights
+from reid.data.datasets.registry import DatasetConfig
 from reid.engine.device import describe_device
 from reid.engine.run_folder import WEIGHTS, taken
 from reid.errors import UserError
-from supernet.catalog import spec_to_dict
 from supernet.checkpoint import load_network, load_supernet
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
 from tools.jobs.data import Source
@@ -31,6 +30,7 @@ from tools.jobs.opening import announce
 from tools.jobs.ownership import REPLACE, check_owner
 from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
+from tools.jobs.run_data import trained_on
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Request:
 
 def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: Request = Request()) -> Path:
     """Scores what ``subject`` holds: a network (or ``arch`` of a supernet) in a checkpoint or a run folder, one of the
-    zoo by its name, an ``.onnx`` network, or saved features (``.npz``). Returns the run folder.
+    zoo by its name, an ``.onnx`` network, or saved features (``.npz``). Returns the run folder. With ``job.resume`` an
+    earlier evaluation there is replaced, once there are new scores: what it had and this one has not is removed.
 
     Raises:
         UserError: the file is unreadable or of another kind, or there is a result in the run folder already.
@@ -79,6 +80,9 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
         _onnx(job, subject, request)
     else:
         _checkpoint(job, subject, arch, search, request)
+    weights = job.out / WEIGHTS
+    if arch is None and weights.is_file() and not weights.samefile(subject):
+        weights.unlink()  # of an arch that was evaluated here before
     return job.out
 
 
@@ -106,8 +110,8 @@ def _saved_features(job: Job, path: Path, request: Request) -> None:
 
 def _onnx(job: Job, path: Path, request: Request) -> None:
     subject = onnx_subject(path, job.device, job.experiment.input_size, request.protocol)
-    sources = _open(job, request, subject.input_size)
-    _announce(path, sources, job.device, request)
+    sources = _open(job, request, subject.input_size, None)
+    _announce(path, sources, job.device, _doubts(request, None))
     wanted = _wanted(job, request, unseen=False)
     evaluation, features = measure(subject, sources, wanted)
     write_scores(job.out, evaluation, features, wanted)
@@ -116,25 +120,26 @@ def _onnx(job: Job, path: Path, request: Request) -> None:
 def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: Request) -> None:
     check_arch(path, arch)
     about = {"weights": shown(path), "weights_sha256": sha256(path)}
+    trained = trained_on(path, supernet=arch is not None)
+    doubts = _doubts(request, trained)
     if arch is None:
         network, spec = load_network(path, job.device)
-        sources = _open(job, request, spec.input_size)
-        _announce(path, sources, job.device, request)
+        sources = _open(job, request, spec.input_size, trained)
+        _announce(path, sources, job.device, doubts)
         kind, train_set, notes = "checkpoint", train_set_of(path, f"see {path.parent}"), ()
     else:
         supernet = load_supernet(path, job.device)
         spec = arch_of(supernet.space, arch, search)
-        sources = _open(job, request, spec.input_size)
-        _announce(path, sources, job.device, request)
+        sources = _open(job, request, spec.input_size, trained)
+        _announce(path, sources, job.device, doubts)
         network, train_set = inherited(job, supernet, spec)
         kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
         about |= {CALIBRATION: calibrated_by(job.experiment, job.seed)}
-        save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
     wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
     score_on_test(
         network, spec, sources[0], job.device, job.out,
         kind=kind, name=spec.name, epochs=0, seed=job.seed, train_set=train_set, notes=notes,
-        wanted=wanted, splits=sources[1:], about=about,
+        wanted=wanted, splits=sources[1:], about=about, keep=arch is not None,
     )  # fmt: skip
 
 
@@ -150,14 +155,21 @@ def _wanted(job: Job, request: Request, unseen: bool) -> Wanted:
     )
 
 
-def _open(job: Job, request: Request, size: tuple[int, int]) -> list[Source]:
-    return open_test_sets(request.dataset, request.split, job.experiment.data, job.data, size)
+def _open(job: Job, request: Request, size: tuple[int, int], trained: Sequence[DatasetConfig] | None) -> list[Source]:
+    return open_test_sets(request.dataset, request.split, job.experiment.data, job.data, size, trained)
 
 
-def _announce(path: Path, sources: Sequence[Source], device: torch.device, request: Request) -> None:
+def _doubts(request: Request, trained: Sequence[DatasetConfig] | None) -> str | None:
+    """What to say of other splits than the default one, where nothing tells what the network was trained on."""
+    if request.split is None or trained is not None:
+        return None
+    return "no configuration says what the network was trained on; persons that it saw there may be tested here"
+
+
+def _announce(path: Path, sources: Sequence[Source], device: torch.device, doubts: str | None) -> None:
     source = sources[0]
     words = source.dataset.name if len(sources) == 1 else f"{source.dataset.name} and {len(sources) - 1} more splits"
     announce(
         f"evaluating {shown(path)}",
-        [("note", source.notice), ("data", words), ("device", describe_device(device))],
+        [("note", source.notice), ("note", doubts), ("data", words), ("device", describe_device(device))],
     )

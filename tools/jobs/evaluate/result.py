@@ -15,14 +15,16 @@ from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Evaluation, Protocol, evaluate_features
 from evaluation.report.evaluation import write_evaluation_report
 from evaluation.report.html import REPORT
-from evaluation.result_row import ResultRow, write_result
+from evaluation.result_row import RESULT, ResultRow, write_result
 from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation
+from reid.engine.checkpoint import save_weights
+from reid.engine.run_folder import WEIGHTS
 from reid.files import write_json
 from reid.models.network import ReidNetwork, count_parameters
 from search.fvcore_counts import network_flops
 from search.latency import measure_latency
-from supernet.catalog import NetworkSpec
+from supernet.catalog import NetworkSpec, spec_to_dict
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, held_out
 from tools.jobs.evaluate.subject import Subject, features_on_test, network_subject
@@ -31,6 +33,7 @@ from tools.jobs.experiment import DataConfig
 from tools.jobs.provenance import command, commit, made_by
 
 SCORE = "score.json"
+ROC = "roc.png"
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,17 @@ def score_on_test(
     wanted: Wanted = Wanted(),
     splits: Sequence[Source] = (),
     about: dict | None = None,
+    keep: bool = False,
 ) -> ResultRow:
     """Scores ``network``, writes ``result.json`` and ``score.json`` into ``run``, prints scores and the row.
 
-    ``splits`` are further ones that the mean is taken over; ``about`` travels with features.
+    ``splits`` are further ones that the mean is taken over; ``about`` travels with features; ``keep`` writes the
+    network beside its scores.
     """
     subject = network_subject(network, spec, device, about)
     evaluation, features = measure(subject, [source, *splits], wanted)
+    if keep:
+        save_weights(run / WEIGHTS, network, spec_to_dict(spec))
     size = spec.input_size
     row = ResultRow(
         name=name,
@@ -133,15 +140,19 @@ def write_scores(
     step: int = 0,
     row: ResultRow | None = None,
 ) -> None:
-    """Prints the scores; writes ``score.json``, TensorBoard's events and what else is ``wanted``.
+    """Prints the scores; writes ``score.json``, TensorBoard's events and what else is ``wanted``. An earlier
+    evaluation's row and ROC do not stay beside scores that have none.
 
     ``row`` is the network's result, where FLOPs and parameters are known; the page shows it.
     """
     print(score_table(evaluation))
     data = {**evaluation.as_dict(), "about": dict(features.about), "command": command(), "commit": commit()}
+    for name, made in ((RESULT, row), (ROC, evaluation.roc)):
+        if made is None:
+            (run / name).unlink(missing_ok=True)
     write_json(run / SCORE, data)
     write_scalars(run, evaluation, step)
-    roc = None if evaluation.roc is None else draw_roc(evaluation.roc, run / "roc.png")
+    roc = None if evaluation.roc is None else draw_roc(evaluation.roc, run / ROC)
     if wanted.page:
         write_evaluation_report(run / REPORT, evaluation, features.about, row, roc, made_by())
     if wanted.save_features is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from evaluation.network_file import network_file
 from reid.engine.device import describe_device
 from reid.engine.run_folder import taken
 from reid.files import write_json
@@ -20,6 +21,7 @@ from tools.jobs.pictures.draw import draw_pictures, possible_kinds
 from tools.jobs.pictures.page import PAGE, write_page
 from tools.jobs.pictures.request import Request, check_request
 from tools.jobs.provenance import command, commit
+from tools.jobs.run_data import trained_on
 
 PICTURES = "pictures.json"
 
@@ -35,14 +37,18 @@ def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: 
         subject: a run folder, a weights file (a supernet's with ``arch``), or an ``.onnx`` file.
 
     Raises:
-        UserError: an option does not fit, the subject cannot be opened or does not give what is asked for, there are
-            pictures in the folder already, or real persons would come among the repository's files.
+        UserError: an option does not fit, the subject cannot be opened or does not give what is asked for, it was
+            trained on another split of the data, there are pictures in the folder already, or real persons would come
+            among the repository's files.
     """
     check_request(request)
     earlier = earlier_pictures(job.out, job.resume)
     opened, train_set = open_subject(job, subject, arch, search, request.protocol)
     kinds, notes = possible_kinds(request, opened)
-    (source,) = open_test_sets(request.dataset, request.split, job.experiment.data, job.data, opened.input_size)
+    trained = trained_on(network_file(subject, supernet=arch is not None, by_arch=True), supernet=arch is not None)
+    (source,) = open_test_sets(
+        request.dataset, request.split, job.experiment.data, job.data, opened.input_size, trained
+    )
     keep_private(job.out, source.dataset)
     announce(
         f"drawing {shown(subject)}, in {shown(job.out)}",

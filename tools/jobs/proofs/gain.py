@@ -16,7 +16,7 @@ from search.flops_words import format_flops
 from search.gain.analysis import RANDOM
 from supernet.files import load_space
 from supernet.genome import encode
-from tools.jobs.data import Source, open_source
+from tools.jobs.data import Source, check_test, open_source
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
 from tools.jobs.ownership import GAIN, check_free
@@ -105,6 +105,7 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
         for each in found:
             encode(supernet.space, each.backbone)
     source = open_source(experiment.data, job.data, space.input_size)
+    check_test(source)
     _check_runs(jobs, trainings, ways, source)
     flops = f"{format_flops(band.low)} to {format_flops(band.high)} FLOPs"
     _announce(jobs, folder, source, found, f"archs of {flops}{within.words}", trainings, ways)

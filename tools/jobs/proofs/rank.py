@@ -14,7 +14,7 @@ from search.ranking.sampling import FEWEST, check_count, find_band, stratified_a
 from supernet.checkpoint import SUPERNET
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space
-from tools.jobs.data import Source, open_source, search_data
+from tools.jobs.data import Source, check_test, open_source, search_data
 from tools.jobs.job import Job
 from tools.jobs.ownership import RANKING, check_free
 from tools.jobs.page_parts import used_settings
@@ -74,6 +74,7 @@ def rank(job: Job, asked: Asked) -> Path:
     ways = _ways(job, asked, archs)
     wanted = [*trainings, *(ways.trainings if ways else ())]
     source = open_source(experiment.data, job.data, space.input_size)
+    check_test(source)
     images = search_data(source, experiment.data)
     check_trainings(trainings, job, source.dataset.name)
     digests = {shown(run): sha256(run / SUPERNET) for run in asked.supernets}

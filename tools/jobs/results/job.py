@@ -129,7 +129,8 @@ def _decode_images(setup: Setup, left: Sequence[Step]) -> None:
     size = experiment.input_size or load_space(experiment.space).input_size
     source = open_source(experiment.data, setup.data, size)
     source.decode(source.dataset.train)
-    test_data(source)
+    if source.dataset.has_test:
+        test_data(source)
     announce("", [("data", source.name), ("note", source.notice)])
 
 

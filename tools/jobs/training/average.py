@@ -31,6 +31,7 @@ from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.run_data import on_its_data
 from tools.jobs.saved_config import read_saved
+from tools.jobs.training.inherit import PREFIX
 
 AVERAGED = "averaged"
 """Key of the configuration of such a run: what it is the mean of."""
@@ -159,8 +160,18 @@ def _check_folder(job: Job) -> None:
         raise taken(shown(job.out), "an average of trainings", REPLACE)
 
 
+def began_with(weights: Sequence[str | None]) -> str | None:
+    """What a mean of trainings that began with ``weights`` is said to have begun with: it has seen the persons of any
+    of them, so another network comes before a supernet (of the same data), that before ImageNet's weights, and these
+    before none."""
+    return max(
+        weights, key=lambda each: 0 if each is None else 1 if each == "imagenet" else 3 - each.startswith(PREFIX)
+    )
+
+
 def _write_config(job: Job, members: Sequence[Member]) -> None:
     first = members[0].config
     averaged = [{"run": shown(each.run), "sha256": sha256(each.run / WEIGHTS)} for each in members]
-    config = {"seed": job.seed, **{name: first.get(name) for name in SAME}, AVERAGED: averaged}
+    weights = began_with([each.config.get("weights") for each in members])
+    config = {"seed": job.seed, **{name: first.get(name) for name in SAME}, "weights": weights, AVERAGED: averaged}
     write_text(job.out / CONFIG, yaml.safe_dump(config, sort_keys=False))

@@ -15,13 +15,13 @@ def training_facts(
 ) -> TrainingFacts:
     """The facts of a training on ``images``.
 
-    Test images are only compared with the training images here, to find persons that are in both.
+    Test images, where there are any, are only compared with the training images here, to find persons that are in both.
 
     Args:
         held: query and gallery that the training is monitored on, where it is.
     """
-    overlap = identity_overlap(images, *test_data(source))
-    if source.also_train:  # merging numbers persons anew; the readers keep those of one data set apart
+    overlap = identity_overlap(images, *test_data(source)) if source.dataset.has_test else None
+    if overlap and source.also_train:  # merging numbers persons anew; the readers keep those of one data set apart
         overlap = replace(overlap, identities=())
     level = held and random_level(held[0].pids, held[0].camids, held[1].pids, held[1].camids)
     return facts_of(

@@ -46,12 +46,14 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
         else:
             retrain(dataclasses.replace(job, out=run, seed=seed, resume=begun), what)
         runs.append(run)
-    rows = [read_result(run) for run in runs]
-    row = dataclasses.replace(mean_row(rows), run=str(job.out))
+    scored = (runs[0] / RESULT).exists()  # not on a data set of training images alone
+    row = dataclasses.replace(mean_row([read_result(run) for run in runs]), run=str(job.out)) if scored else None
     if from_environment(job.device).is_main:
-        write_result(job.out, row)
+        if row:
+            write_result(job.out, row)
         write_training_report(job.out)
-        print(comparison_table([row]))
+        if row:
+            print(comparison_table([row]))
     return job.out
 
 

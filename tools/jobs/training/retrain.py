@@ -66,8 +66,8 @@ class Retraining:
 
 
 def retrain(job: Job, what: Retraining, own: OwnEvaluation | None = None) -> Path:
-    """Trains a network and, unless told otherwise, scores the weights that it ends with on the test set; returns the
-    run folder.
+    """Trains a network and, unless told otherwise, scores the weights that it ends with on the test set, where the data
+    set has one; returns the run folder.
 
     Under ``torchrun`` its processes train one network together; the first alone asks ``own``.
 
@@ -137,7 +137,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
         )
         if processes.is_main:
             network, spec = _keep(job, trained, spec, images)
-            if what.test:
+            if what.test and source.dataset.has_test:
                 notes = (*((ended.words(job.seed),) if ended else ()), *taken_back(job.out))
                 _score(job, network, spec, source, trained_on, what.label, notes)
             write_training_report(job.out)

@@ -85,6 +85,7 @@ def announce_training(
         [
             ("note", source.notice),
             ("data", trained_on),
+            ("note", None if source.dataset.has_test else f"{source.dataset.name} has no query and gallery: no score"),
             ("network", f"{spec.name}, {height}x{width}, {count_parameters(network) / 1e6:.2f}M parameters"),
             ("arch file", path and shown(path)),
             ("note", f"{shown(ARCHS / path.name)} has the same name and is not the one used" if shadowed else None),

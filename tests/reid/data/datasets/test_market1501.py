@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reid.data.datasets import market1501
 from reid.data.datasets.counts import Counts, count_records
 from reid.data.datasets.market1501 import OFFICIAL_COUNTS, parse_name, read_market1501, read_market_layout
-from reid.data.records import ImageRecord
+from reid.data.records import Dataset, ImageRecord
 from reid.errors import UserError
 
 FILES = {
@@ -155,6 +155,30 @@ def test_layout_of_other_data_sets(tmp_path, names):
     assert [(record.pid, record.camid) for record in data.gallery] == [(-1, 3), (2, 8), (5, 2)]
     with pytest.raises(UserError, match="Kin at .*query: found 2 images, 2 identities, expected 3 images, 2"):
         read_market_layout(tmp_path, "kin", "Kin", counts={"query": Counts(3, 2)})
+
+
+def _layout(root: Path, *names: tuple[str, ...]) -> Dataset:
+    """A set of training, query and gallery images as it is read."""
+    for folder, own in zip(FILES, names, strict=True):
+        (root / folder).mkdir()
+        for name in own:
+            (root / folder / name).touch()
+    return read_market_layout(root, "kin", "Kin", counts={})
+
+
+def test_cameras_from_zero_are_cameras(tmp_path):
+    """In one folder is enough: the numbers are one numbering."""
+    gallery = ("-1_c0_1.png", "0000_c2_1.png", "0002_c0_2.png", "0002_c1_1.png")
+    data = _layout(tmp_path, ("0001_c1_1.png", "0001_c2_1.png"), ("0002_c0_1.png",), gallery)
+    cameras = [[(record.pid, record.camid) for record in part] for part in (data.train, data.query, data.gallery)]
+    assert cameras == [[(1, 2), (1, 3)], [(2, 1)], [(-1, 1), (0, 3), (2, 1), (2, 2)]]
+
+
+def test_camera_zero_of_no_person_leaves_the_numbers(tmp_path):
+    """Distractors and junk without a camera: persons keep the cameras that their names say."""
+    gallery = ("-1_c0_1.png", "0000_c0_1.png", "0002_c2_1.png")
+    data = _layout(tmp_path, ("0001_c1_1.png",), ("0002_c1_1.png",), gallery)
+    assert [record.camid for record in (*data.train, *data.query, *data.gallery)] == [1, 1, 0, 0, 2]
 
 
 @pytest.mark.parametrize("name", ["0005c2_1.png", "0005_2_1.png", "0005_c2_1 (2).png", "a_c2_1.png"])

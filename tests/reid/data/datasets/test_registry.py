@@ -6,7 +6,7 @@ import pytest
 
 from reid.config import build_config, config_to_dict
 from reid.data.datasets.cuhk03_release import RELEASE
-from reid.data.datasets.registry import READERS, DatasetConfig, dataset_names, open_dataset, split_count
+from reid.data.datasets.registry import READERS, DatasetConfig, dataset_names, open_dataset, opened_name, split_count
 from reid.errors import UserError
 
 MARKET = ("bounding_box_train/0002_c1s1_000451_03.jpg", "query/0001_c1s1_001051_00.jpg")
@@ -97,7 +97,9 @@ def test_every_reader_is_reached(tmp_path, make_images):
     (data / "table.csv").write_text("path,pid\n" + "".join(f"people/anna/c{n}.jpg,anna\n" for n in (1, 2)))
 
     def read(name: str, **values):
-        return opened(configured(name=name, **values), tmp_path)
+        data_set = opened(configured(name=name, **values), tmp_path)
+        assert data_set.name.split("-")[0] == opened_name(configured(name=name, **values)).split("-")[0]
+        return data_set
 
     assert read("cuhk03-np-labeled", check_counts=False).name == "cuhk03-np-labeled"
     assert read("cuhk01", split=1, check_counts=False).query[0].camid == 2
