@@ -70,7 +70,8 @@ def _data(out):
 
 
 def test_scores_are_those_of_the_networks(ranking, supernets, images, make_job, tmp_path):
-    data, config = _data(ranking), make_job(tmp_path).experiment.search
+    data, experiment = _data(ranking), make_job(tmp_path).experiment
+    config, augmentation = experiment.search, experiment.supernet.recipe.augment
     assert [arch["name"] for arch in data["archs"]] == list(NAMES) and data["missing"] == []
     nets = {str(run): load_supernet(run / "supernet.safetensors", torch.device("cpu")) for run in supernets}
     sets = (images.train, images.query, images.gallery)
@@ -78,7 +79,8 @@ def test_scores_are_those_of_the_networks(ranking, supernets, images, make_job, 
         arch, run = load_arch(ranking / "archs" / f"{row['name']}.yaml").arch, ranking / "alone" / f"{row['name']}-s0"
         assert row["flops"] == whole_network_flops(arch)
         for label, net in nets.items():
-            assert row["supernets"][label] == SupernetEvaluator(net, *sets, "cpu", config)(arch)["default"]
+            evaluate = SupernetEvaluator(net, *sets, "cpu", config, augmentation=augmentation)
+            assert row["supernets"][label] == evaluate(arch)["default"]
         (alone,) = row["alone"]
         assert alone["test"] == read_result(run).mAP == row["mean_test"] and alone["seed"] == 0
         network, spec = load_network(run / "last.safetensors", torch.device("cpu"))

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from evaluation.result_row import read_result
 from reid.config import build_config, load_config
 from reid.data.prepare import prepare
+from reid.engine.bn_calibration import calibration_images
 from reid.engine.checkpoint import load_weights, read_about
 from reid.engine.device import autocast, seeded
 from reid.engine.recipe import Recipe
@@ -318,7 +319,7 @@ def test_logits_need_the_classifier_of_the_very_weights(train, teach, tmp_path, 
 
 
 def test_a_supernet_as_teacher(train, make_job, tmp_path, refused_at_once):
-    """Its largest arch, its BN measured on the student's images at the student's size."""
+    """Its largest arch, its BN measured on the student's images, augmented, at the student's size."""
     with seeded(2):
         path = save_supernet(tmp_path / "supernet.safetensors", Supernet(load_space("tiny")))
     setting = f"retrain.losses.distillation={{teacher: {path}, similarity: 10}}"
@@ -331,9 +332,10 @@ def test_a_supernet_as_teacher(train, make_job, tmp_path, refused_at_once):
     stem = load_teacher(config, images, (48, 24), job).network.backbone.stem
     shown = []
     stem[0].register_forward_hook(lambda layer, given, map_: shown.append(map_))
-    generator = torch.Generator().manual_seed(job.seed)
-    (index,) = torch.randperm(len(images), generator=generator)[:16].split(16)  # what the tests' search calibrates on
-    stem(prepare(images.images[index.sort().values], (48, 24)))
+    augmentation = job.experiment.supernet.recipe.augment
+    # What the tests' search calibrates on.
+    (batch,) = calibration_images(images.images, (48, 24), augmentation, most=16, batch=16, seed=job.seed)
+    stem(batch)
     torch.testing.assert_close(stem[1].running_mean, shown[0].mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
     logits = f"retrain.losses.distillation={{teacher: {path}, logits: 1}}"
     refused_at_once(
