@@ -98,6 +98,7 @@ def test_can_be_interrupted_itself(train, interrupted, tmp_path):
     assert train(broken, "--cool-down", interrupted, "--cool-down-epochs", 2, "--resume").code == 2
 
 
+@pytest.mark.slow
 def test_both_can_still_go_on(train, interrupted, refused, tmp_path):
     ended = tmp_path / "ended"
     cool_down = ("--cool-down", interrupted, "--cool-down-epochs", 1)
