@@ -26,14 +26,13 @@ from reid.engine.recipe import Recipe
 from reid.engine.run_folder import read_metrics
 from reid.engine.scaling import at_batch, at_epochs
 from reid.files import read_yaml
-from reid.losses.config import ClassificationConfig, DistillationConfig
+from reid.losses.config import DistillationConfig
 from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
 from tools.jobs.data import open_source, retrain_data
 from tools.jobs.experiment import CONFIGS, RECIPES, load_experiment
-from tools.jobs.training.retrain_words import bluntness
 from tools.jobs.training.teacher import load_teacher
 
 STILL = "retrain.optimizer={name: sgd, lr: 1.0e-12, weight_decay: 0}"
@@ -341,11 +340,3 @@ def test_a_supernet_as_teacher(train, make_job, tmp_path, refused_at_once):
     refused_at_once(
         train(tmp_path / "other", logits), tmp_path / "other", "has no classifier.safetensors beside its weights"
     )
-
-
-def test_a_classification_whose_loss_cannot_fall_is_told():
-    circle = ClassificationConfig(kind="circle")
-    assert "circle at scale 30 and margin 0.35 leaves a loss of 0.39 over 751 classes" in bluntness(circle, 751)
-    for sharp in (replace(circle, scale=64.0), replace(circle, scale=128.0, margin=0.25), ClassificationConfig()):
-        assert bluntness(sharp, 751) is None
-    assert "am_softmax at scale 5 " in bluntness(replace(circle, kind="am_softmax", scale=5.0), 751)
