@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from reid.models.blank import without_drawing
 from reid.models.heads import HeadOutput
-from reid.models.network import ReidNetwork
+from reid.models.network import ReidNetwork, head_outputs
 from supernet.arch import Arch
 from supernet.blocks import StemPool
 from supernet.elastic import ElasticBatchNorm, ElasticLinear
@@ -75,7 +75,7 @@ class Supernet(nn.Module):
             x = elastic(x, stage)
         if arch.last_width:
             x = self.last(x, arch.last_width, arch.last_act)
-        return self.head(x)
+        return head_outputs(self.head, x)
 
     def forward(self, images: torch.Tensor, arch: Arch) -> torch.Tensor:
         """The embedding of ``arch``: ``(N, 3, H, W)`` to ``(N, D)``; see ``outputs``."""

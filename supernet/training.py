@@ -141,7 +141,7 @@ class SupernetTask(nn.Module):
     def _run(self, images: torch.Tensor, arch: Arch, context: StepContext) -> tuple[HeadOutput, torch.Tensor]:
         with context.autocast():
             output = self.supernet.outputs(resize_prepared(images, arch.input_size), arch)
-            logits = self.classifier(output.embedding)
+        logits = self.classifier(output.embedding)
         gather = functools.partial(gather_batch, context.processes)
         return HeadOutput(gather(output.feature), gather(output.embedding)), gather(logits)
 

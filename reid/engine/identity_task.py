@@ -17,7 +17,7 @@ from reid.losses.center import CenterLoss
 from reid.losses.config import LossConfig
 from reid.models.classifiers import Classifier, CosineClassifier
 from reid.models.heads import HeadOutput
-from reid.models.network import ReidNetwork
+from reid.models.network import ReidNetwork, head_outputs
 
 
 class IdentityTask(nn.Module):
@@ -52,9 +52,9 @@ class IdentityTask(nn.Module):
         """Adds the gradient of one batch through ``context.backward``; returns the log's scalars, on the device."""
         head = self.network.head
         with context.autocast():
-            output = head(context.run(self.network.backbone, images))
-            parts = output.parts or (output.embedding,)
-            logits = [self.classifiers[index](part) for index, part in zip(head.part_classifiers, parts, strict=True)]
+            output = head_outputs(head, context.run(self.network.backbone, images))
+        parts = output.parts or (output.embedding,)
+        logits = [self.classifiers[index](part) for index, part in zip(head.part_classifiers, parts, strict=True)]
         told = self._teacher[0](images, context.autocast) if self._teacher[0] is not None else None
         if context.processes.several:
             gather = functools.partial(gather_batch, context.processes)

@@ -32,7 +32,7 @@ class Recipe:
         sampler: how batches are drawn; ``random`` takes ``identities * instances`` images at a time.
         identities, instances: P and K of the PK batch, over all processes.
         head: what makes a vector of the backbone's feature map.
-        precision: ``bf16`` and ``fp16`` run the network under autocast; the losses are always fp32.
+        precision: ``bf16`` and ``fp16`` run the backbone under autocast; head, classifiers and losses are fp32.
         compile: whether ``torch.compile`` makes the backbone's kernels; their sums have another order.
         cuda_graph: whether a CUDA GPU replays the recorded forward and backward pass of a step, where all steps are
             alike (``reid.engine.cuda_graph``); the numbers are those of steps that are launched kernel by kernel.

@@ -41,11 +41,11 @@ class Teacher:
         """Embeddings ``(N, D)`` and logits ``(N, C)`` (or None) of a batch, without gradient."""
         with autocast():
             output = self.network.outputs(images)
-            if self.classifier is None:
-                return output.embedding, None
-            # Not the embedding: that may be normalised, or a row of several branches' vectors.
-            parts = output.parts or (output.embedding,)
-            return output.embedding, self.scale * self.classifier(parts[0])
+        if self.classifier is None:
+            return output.embedding, None
+        # Not the embedding: that may be normalised, or a row of several branches' vectors.
+        parts = output.parts or (output.embedding,)
+        return output.embedding, self.scale * self.classifier(parts[0])
 
 
 def check_teacher(config: DistillationConfig, teacher: Teacher, classes: int, dim: int) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from reid.losses.config import ClassificationConfig
-from reid.losses.precision import full_precision
+from reid.precision import full_precision
 
 
 @full_precision

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reid.losses.precision import full_precision
+from reid.precision import full_precision
 
 
 class CenterLoss(nn.Module):

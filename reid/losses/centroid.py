@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from reid.losses.pairs import masked_mean, pair_masks, pairwise_euclidean
-from reid.losses.precision import full_precision
+from reid.precision import full_precision
 
 
 @full_precision

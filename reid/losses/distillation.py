@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from reid.errors import UserError
-from reid.losses.precision import full_precision
+from reid.precision import full_precision
 
 
 @full_precision

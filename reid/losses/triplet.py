@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from reid.losses.config import TripletConfig
 from reid.losses.pairs import masked_mean, pair_masks, pairwise_euclidean
-from reid.losses.precision import full_precision
 from reid.losses.selection import random_negatives, semi_hard_negatives
+from reid.precision import full_precision
 
 
 class TripletResult(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -183,3 +184,15 @@ def test_largest_arch_warms_up_alone(toy_space):
 def test_where_another_arch_is_logged_the_loss_may_rise(toy_space, sampling, epochs):
     task, _, _ = make_task(toy_space, SupernetRecipe(sampling=SamplingConfig(**sampling)))
     assert [epoch for epoch in range(1, 9) if epoch in task.restless_epochs] == epochs
+
+
+def test_under_autocast_head_and_classifier_are_in_single_precision(toy_space):
+    task, images, labels = make_task(toy_space, SupernetRecipe())
+    task.float()
+    logits = []
+    task.classifier.register_forward_hook(lambda _, given, logit: logits.extend((given[0].dtype, logit.dtype)))
+    autocast = functools.partial(torch.autocast, "cpu", torch.bfloat16)
+    task.backward(
+        images.float(), labels, StepContext(7, 0.5, torch.Generator(), autocast, lambda loss: loss.backward())
+    )
+    assert logits and set(logits) == {torch.float32}

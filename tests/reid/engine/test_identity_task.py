@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 from dataclasses import replace
 
 import pytest
@@ -45,16 +46,19 @@ def batch():
     return torch.randn(8, 3, 32, 16, generator=generator), torch.tensor([0, 0, 1, 1, 3, 3, 4, 4])
 
 
-def step(task, batch, epoch=0.0, seed=2):
-    """The step of the training loop: the log, with the gradients left in ``.grad``."""
-    context = StepContext(
+def context(epoch=0.0, seed=2, autocast=contextlib.nullcontext) -> StepContext:
+    return StepContext(
         number=0,
         epoch=epoch,
         generator=torch.Generator().manual_seed(seed),
-        autocast=contextlib.nullcontext,
+        autocast=autocast,
         backward=lambda loss: loss.backward(),
     )
-    return task.backward(*batch, context)
+
+
+def step(task, batch, epoch=0.0, seed=2):
+    """The step of the training loop: the log, with the gradients left in ``.grad``."""
+    return task.backward(*batch, context(epoch, seed))
 
 
 def same_gradients(task, loss) -> None:
@@ -289,3 +293,12 @@ def test_every_loss_on_every_head_learns(head, make_batches, recipe, cpu, tmp_pa
     assert {"loss_circle", "loss_center", "loss_centroid"} <= records[0].keys()
     assert records[-1]["identity_variance"] > records[0]["identity_variance"]
     assert records[-1]["distance_gap"] > records[0]["distance_gap"]
+
+
+@pytest.mark.parametrize("parts", [None, STRIPES])
+def test_under_autocast_classifiers_are_in_single_precision(batch, parts):
+    task, logits = make(parts=parts), []
+    for classifier in task.classifiers:
+        classifier.register_forward_hook(lambda _, given, logit: logits.extend((given[0].dtype, logit.dtype)))
+    task.backward(*batch, context(autocast=functools.partial(torch.autocast, "cpu", torch.bfloat16)))
+    assert len(logits) == 2 * len(task.classifiers) and set(logits) == {torch.float32}

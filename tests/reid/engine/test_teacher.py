@@ -56,8 +56,12 @@ def test_runs_in_the_students_precision(teacher):
     def half():
         return autocast(torch.device("cpu"), "bf16")
 
-    _, logits = teacher(torch.randn(3, 3, 32, 16), half)
-    assert logits.dtype == torch.bfloat16
+    images = torch.randn(3, 3, 32, 16)
+    maps = []
+    teacher.network.backbone.register_forward_hook(lambda *called: maps.append(called[-1]))
+    embedding, logits = teacher(images, half)
+    assert maps[0].dtype == torch.bfloat16
+    assert embedding.dtype == logits.dtype == torch.float32  # as the student's
 
 
 @pytest.mark.parametrize(

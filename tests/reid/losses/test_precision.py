@@ -12,8 +12,8 @@ from reid.losses.circle import circle_loss
 from reid.losses.config import TripletConfig
 from reid.losses.cross_entropy import smoothed_cross_entropy
 from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
-from reid.losses.precision import full_precision
 from reid.losses.triplet import batch_hard_triplet, triplet_loss
+from reid.precision import full_precision
 
 LABELS = torch.arange(12) // 3
 

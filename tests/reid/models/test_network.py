@@ -44,3 +44,18 @@ def test_classifier_starts_flat_and_has_no_bias():
     classifier = Classifier(256, 700)
     assert classifier.bias is None and classifier.weight.shape == (700, 256)
     assert float(classifier.weight.detach().std()) == pytest.approx(0.001, rel=0.02)
+
+
+def test_under_autocast_the_head_is_in_single_precision():
+    """Images that are 0.05 apart at a norm of 20: in bf16 rounding would be as much as what tells them apart."""
+    generator = torch.Generator().manual_seed(0)
+    maps = 1 + 0.002 * torch.randn(16, 400, 4, 2, generator=generator)
+    head = build_head(HeadConfig(embedding=32), 400).train()
+    network = ReidNetwork(torch.nn.Conv2d(400, 400, 1, bias=False), head)
+    torch.nn.init.dirac_(network.backbone.weight)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        output = network.outputs(maps)
+    assert {part.dtype for part in (output.feature, output.embedding, *output.parts)} == {torch.float32}
+    with torch.no_grad():
+        wanted = head(maps.bfloat16().float())
+    torch.testing.assert_close(output.embedding, wanted.embedding)

@@ -1,4 +1,4 @@
-"""Losses are computed in float32, whatever precision the network ran in."""
+"""Heads and losses are computed in float32, whatever precision the backbone ran in."""
 
 from __future__ import annotations
 
