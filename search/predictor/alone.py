@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,22 +47,15 @@ class TrainedArch:
     score: float
 
 
-@dataclass(frozen=True, eq=False)
-class AlonePredictor:
-    """Predicts stand-alone scores of a space's archs; made by ``fit_alone``.
+class _Fit(NamedTuple):
+    """Ridge regression on ``(N, D)`` features, with the settings of the least leave-one-out error.
 
     Attributes:
-        space: what archs it takes.
-        known: ``(N, D)`` features of the trained archs, as ``_features`` makes them.
-        centre, scale: ``(D,)``: what is subtracted from features, and what they are multiplied by then.
-        mean, weights: of the trained archs' scores, and ``(N,)`` dual weights.
+        known: the features, less ``centre`` and times ``scale``, both ``(D,)``.
+        mean, weights: of the scores, and ``(N,)`` dual weights.
         flops_weight, supernet_weight: of ``WEIGHTS``.
-        scores: ``(N,)`` of the trained archs.
-        left_out: ``(N,)``: what the trainings of all others say of each trained arch. Only the two weights and the
-            noise were chosen with its own training in sight, so that this is slightly too good.
     """
 
-    space: Space
     known: np.ndarray
     centre: np.ndarray
     scale: np.ndarray
@@ -69,13 +63,37 @@ class AlonePredictor:
     weights: np.ndarray
     flops_weight: float
     supernet_weight: float
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """``(M,)`` scores from ``(M, D)`` features."""
+        return self.mean + (LEVEL + ((features - self.centre) * self.scale) @ self.known.T) @ self.weights
+
+
+@dataclass(frozen=True, eq=False)
+class AlonePredictor:
+    """Predicts stand-alone scores of a space's archs; made by ``fit_alone``.
+
+    Attributes:
+        space: what archs it takes.
+        fit: to all trained archs.
+        scores: ``(N,)`` of the trained archs.
+        left_out: ``(N,)``: what the trainings of all others say of each trained arch; see ``_left_out``.
+    """
+
+    space: Space
+    fit: _Fit
     scores: np.ndarray
     left_out: np.ndarray
 
     @property
+    def takes_flops(self) -> bool:
+        """Whether FLOPs are listened to beside the choices."""
+        return self.fit.flops_weight > 0
+
+    @property
     def takes_supernet(self) -> bool:
         """Whether the supernet's score of an arch has to be known."""
-        return self.supernet_weight > 0
+        return self.fit.supernet_weight > 0
 
     def predict(
         self, archs: Sequence[Arch], flops: Sequence[int], supernet: Sequence[float] | None = None
@@ -90,9 +108,7 @@ class AlonePredictor:
         """
         if self.takes_supernet and supernet is None:
             raise ValueError("this predictor takes the supernet's scores")
-        features = _features(self.space, archs, flops, supernet if self.takes_supernet else None)
-        kernel = LEVEL + ((features - self.centre) * self.scale) @ self.known.T
-        return self.mean + kernel @ self.weights
+        return self.fit.predict(_features(self.space, archs, flops, supernet if self.takes_supernet else None))
 
 
 def fit_alone(space: Space, trained: Sequence[TrainedArch]) -> AlonePredictor:
@@ -108,18 +124,32 @@ def fit_alone(space: Space, trained: Sequence[TrainedArch]) -> AlonePredictor:
     with_supernet = all(each.supernet is not None for each in trained)
     supernet = [each.supernet for each in trained] if with_supernet else None
     features = _features(space, [each.arch for each in trained], [each.flops for each in trained], supernet)
+    left_out = np.array([_left_out(features, scores, index) for index in range(len(scores))])
+    return AlonePredictor(space, _fitted(features, scores), scores, left_out)
+
+
+def _left_out(features: np.ndarray, scores: np.ndarray, index: int) -> float:
+    """What all other archs say of one.
+
+    The settings are chosen without it: the error that they were chosen by is the least of hundreds, and says too much
+    of strangers. And the others' mean is taken for that of all: it is the higher, the lower the score that is left out,
+    and where nothing else is learnt such predictions have a tau of -1.
+    """
+    others = np.delete(np.arange(len(scores)), index)
+    fit = _fitted(features[others], scores[others])
+    return float(fit.predict(features[index : index + 1])[0]) + scores.mean() - fit.mean
+
+
+def _fitted(features: np.ndarray, scores: np.ndarray) -> _Fit:
     centre, mean = features.mean(0), float(scores.mean())
+    with_supernet = features[:, -1].any()
     fits: dict[tuple[float, float], RidgeFit] = {}
     for weights in product(WEIGHTS, WEIGHTS if with_supernet else WEIGHTS[:1]):
         known = (features - centre) * _scale(features, *weights)
         fits[weights] = least_error(LEVEL + known @ known.T, scores - mean)
     weights = min(fits, key=lambda each: (fits[each].error, each))
-    fit, scale = fits[weights], _scale(features, *weights)
-    known = (features - centre) * scale
-    # As in ``search.predictor.ridge.least_error``: the error of arch i, predicted from the others, is (A y)_i / A_ii.
-    inverse = np.linalg.inv(LEVEL + known @ known.T + fit.ridge * np.eye(len(scores)))
-    left_out = scores - fit.weights / np.diag(inverse)
-    return AlonePredictor(space, known, centre, scale, mean, fit.weights, *weights, scores, left_out)
+    scale = _scale(features, *weights)
+    return _Fit((features - centre) * scale, centre, scale, mean, fits[weights].weights, *weights)
 
 
 def _features(

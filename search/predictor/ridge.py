@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -31,24 +30,25 @@ def least_error(kernel: np.ndarray, values: np.ndarray) -> RidgeFit:
     the others is ``(A y)_i / A_ii`` (Rasmussen & Williams 2006, section 5.4.2).
     """
     spectrum, vectors = eigh(kernel, driver="evd")
-    return min(_fits(np.maximum(spectrum, 0), vectors, values), key=lambda fit: fit.error)
+    return _best(np.maximum(spectrum, 0), vectors, values)
 
 
 def least_error_of(table: np.ndarray, values: np.ndarray) -> RidgeFit:
     """``least_error`` of the kernel ``table @ table.T``, which is never made: for ``(N, D)`` tables the time grows with
     ``N * D**2`` and not with ``N**3``, so that the log of a long search is a matter of seconds too."""
     vectors, lengths, _ = svd(table, full_matrices=False)
-    return min(_fits(lengths**2, vectors, values), key=lambda fit: fit.error)
+    return _best(lengths**2, vectors, values)
 
 
-def _fits(spectrum: np.ndarray, vectors: np.ndarray, values: np.ndarray) -> Iterator[RidgeFit]:
-    """A fit for each ridge by ``(N, K)`` eigenvectors of a kernel; those that are left out have an eigenvalue of 0."""
+def _best(spectrum: np.ndarray, vectors: np.ndarray, values: np.ndarray) -> RidgeFit:
+    """The best ridge by ``(N, K)`` eigenvectors of a kernel; those that are left out have an eigenvalue of 0."""
     rotated, squares = vectors.T @ values, vectors**2
-    outside = share = 0.0  # of the values, and of each candidate's axis: what the eigenvectors do not span
-    if vectors.shape[1] < vectors.shape[0]:
-        outside, share = values - vectors @ rotated, np.maximum(1 - squares.sum(1), 0)
-    for ridge in RIDGES[::-1]:  # of equal errors the smoother
-        inverse = 1 / (spectrum + ridge)
-        weights = vectors @ (rotated * inverse) + outside / ridge
-        own = squares @ inverse + share / ridge
-        yield RidgeFit(float(ridge), float(np.mean((weights / own) ** 2)), weights)
+    ridges = RIDGES[::-1, None]  # of equal errors the smoother
+    inverse = 1 / (spectrum + ridges)
+    weights, own = (rotated * inverse) @ vectors.T, inverse @ squares.T
+    if vectors.shape[1] < vectors.shape[0]:  # what the eigenvectors do not span of the values, and of each one's axis
+        weights += (values - vectors @ rotated) / ridges
+        own += np.maximum(1 - squares.sum(1), 0) / ridges
+    errors = np.mean((weights / own) ** 2, axis=1)
+    best = int(errors.argmin())
+    return RidgeFit(float(ridges[best, 0]), float(errors[best]), weights[best])

@@ -72,7 +72,7 @@ def troubles(run: Path) -> list[str]:
 
 def _learnt(predictor: AlonePredictor) -> str:
     features = ["their choices"]
-    features += ["FLOPs"] if predictor.flops_weight else []
+    features += ["FLOPs"] if predictor.takes_flops else []
     features += ["the supernet's score"] if predictor.takes_supernet else []
     tau = bootstrap(kendall_tau, predictor.left_out, predictor.scores)
     order = "no tau" if tau is None else f"tau {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
