@@ -53,6 +53,13 @@ class NetworkSpec:
         """Whether a search found it; one that was drawn, and never scored, is of a space too."""
         return "space" in self.origin and ("score" in self.origin or self.origin.get("strategy") != "random")
 
+    def at(self, input_size: tuple[int, int] | None) -> NetworkSpec:
+        """The same network for another input size (``None``: as it is)."""
+        if input_size is None:
+            return self
+        backbone = self.backbone.at(input_size) if isinstance(self.backbone, Arch) else self.backbone
+        return replace(self, backbone=backbone, input_size=tuple(input_size))
+
 
 def find_network(
     name: str,

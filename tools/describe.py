@@ -25,6 +25,7 @@ from tools.jobs.describe import (
     draw,
     find_described,
     networks_table,
+    open_stride,
     units_table,
 )
 from tools.jobs.paths import check_folder, shown
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = tool_parser(__doc__)
     parser.add_argument("networks", nargs="*", metavar="NAME", help="see above; one is told of block by block")
     parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
-    add_size(parser, "of images (default: the network's own)")
+    add_size(parser, "of images, of trained networks too (default: the network's own)")
     parser.add_argument("--last-stride", type=int, choices=(1, 2), help="of backbones that leave it open (default: 2)")
     parser.add_argument("--target", metavar="NAME", help="measure latency on it: onnx-cpu-1t, torch-cpu-1t, ...")
     parser.add_argument("--seed", type=int, help="of a space's random archs (default: 0)")
@@ -56,7 +57,9 @@ def main(arguments: list[str] | None = None) -> None:
     check_folder(read.out)
     target = read.target and parse_target(read.target)
     folders = [read.search / "archs"]
-    specs = [find_described(name, folders, read.size, SIZE, read.last_stride or 2) for name in read.networks]
+    specs = [find_described(name, folders, read.size, SIZE, read.last_stride) for name in read.networks]
+    if read.last_stride is not None and all(open_stride(spec) is None for spec in specs):
+        raise UserError(f"--last-stride {read.last_stride}: no network here leaves it open; leave it out")
     rows = describe_networks(specs, target)
     if len(rows) == 1:
         print(f"{units_table(rows[0])}\n")

@@ -6,10 +6,12 @@ import re
 
 import pytest
 
+from reid.engine.checkpoint import save_weights
 from reid.models.network import count_parameters
 from search.flops_words import format_flops
 from search.fvcore_counts import network_counts
 from supernet.arch_forms import arch_from_rows
+from supernet.catalog import Backbone, NetworkSpec, build, spec_to_dict
 from supernet.files import NamedArch, save_arch
 from supernet.network import build_network
 
@@ -54,6 +56,30 @@ def test_networks_side_by_side_at_another_size(describe, small, tmp_path):
     assert lines[3:] == [f"picture: {tmp_path / 'small.png'}"], "one network alone is told of block by block"
 
 
+@pytest.fixture
+def trained(tmp_path):
+    """Weights of a ResNet-18 that was trained at 64x32 with a last stride of 1."""
+    spec = NetworkSpec("mine", Backbone("resnet18", 1), (64, 32))
+    return save_weights(tmp_path / "mine.safetensors", build(spec), spec_to_dict(spec))
+
+
+def test_size_is_of_trained_networks_too(describe, small, trained, tmp_path):
+    arch, file = small
+    spec = NetworkSpec("kept", arch, arch.input_size)
+    kept = save_weights(tmp_path / "kept.safetensors", build(spec), spec_to_dict(spec))
+    printed = describe(kept, file, trained, "--size", "48x24", "--out", tmp_path).out
+    weights, named, resnet = (line.split()[1:] for line in printed.splitlines()[1:4])
+    assert weights == named and named[0] == resnet[0] == "48x24"
+    expected = network_counts(build(NetworkSpec("", Backbone("resnet18", 1), (48, 24))), (48, 24))
+    assert resnet[1] == format_flops(expected.flops)
+
+
+def test_last_stride_of_a_trained_network_stays(describe, refused, trained, tmp_path):
+    words = r"--last-stride 2: .*mine.safetensors was trained with a last stride of 1; .* name the backbone, resnet18"
+    refused(describe(trained, "--last-stride", 2, "--out", tmp_path), words)
+    assert "mine" in describe(trained, "--last-stride", 1, "--out", tmp_path).out
+
+
 def test_latency_of_networks(describe, small, tmp_path, monkeypatch):
     for name, value in (("ROUNDS", 2), ("SECONDS", 0.0)):
         monkeypatch.setattr(f"tools.jobs.describe.{name}", value)
@@ -79,6 +105,7 @@ def test_space_by_its_choices_and_costs(describe, tmp_path):
         (["--space", "tiny", "--target", "torch-cpu-1t"], "--target torch-cpu-1t: is of networks, not of a space"),
         (["--space", "tiny", "--last-stride", 1], "--last-stride 1: is of networks, not of a space"),
         (["mobilenetv2", "--seed", 3], "--seed 3: is of a space, not of networks; leave it out"),
+        (["osnet_x0_25", "--last-stride", 1], "--last-stride 1: no network here leaves it open; leave it out"),
         (["nope.yaml"], "arch file nope.yaml does not exist"),
     ],
 )

@@ -11,6 +11,7 @@ from random import Random
 from evaluation.network_file import network_file
 from evaluation.pictures.architecture import draw_architecture
 from evaluation.text_table import aligned
+from reid.errors import UserError
 from reid.models.network import ReidNetwork, count_parameters
 from search.cost import CostTable, flops_range
 from search.flops_words import format_flops
@@ -47,13 +48,36 @@ class Described:
 
 
 def find_described(
-    name: str, folders: Sequence[Path], size: tuple[int, int] | None, default_size: tuple[int, int], last_stride: int
+    name: str,
+    folders: Sequence[Path],
+    size: tuple[int, int] | None,
+    default_size: tuple[int, int],
+    last_stride: int | None = None,
 ) -> NetworkSpec:
     """The network that ``name`` is the name, arch file, weights file or run folder of; arguments and errors as
-    ``supernet.catalog.find_network``'s."""
-    if Path(name).is_dir() or name.endswith(".safetensors"):
-        return read_spec(network_file(name))
-    return find_network(name, folders, size, default_size, last_stride)[0]
+    ``supernet.catalog.find_network``'s.
+
+    Args:
+        last_stride: of backbones that leave it open; ``None`` for 2, or the one that a network was trained with.
+
+    Raises:
+        UserError: also where a trained network has another last stride.
+    """
+    if not (Path(name).is_dir() or name.endswith(".safetensors")):
+        return find_network(name, folders, size, default_size, last_stride or 2)[0]
+    spec = read_spec(network_file(name)).at(size)
+    trained = open_stride(spec)
+    if last_stride and trained not in (None, last_stride):
+        raise UserError(
+            f"--last-stride {last_stride}: {name} was trained with a last stride of {trained}; leave the option out, "
+            f"or name the backbone, {spec.backbone.name}"
+        )
+    return spec
+
+
+def open_stride(spec: NetworkSpec) -> int | None:
+    """The last stride of a backbone that leaves it open, ``None`` of an arch or another backbone."""
+    return None if isinstance(spec.backbone, Arch) else spec.backbone.last_stride
 
 
 def describe_networks(specs: Sequence[NetworkSpec], target: Target | None = None) -> list[Described]:
