@@ -26,6 +26,7 @@ from tools.jobs.describe import (
     find_described,
     networks_table,
     open_stride,
+    told_apart,
     units_table,
 )
 from tools.jobs.paths import check_folder, shown
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     specs = [find_described(name, folders, read.size, SIZE, read.last_stride) for name in read.networks]
     if read.last_stride is not None and all(open_stride(spec) is None for spec in specs):
         raise UserError(f"--last-stride {read.last_stride}: no network here leaves it open; leave it out")
-    rows = describe_networks(specs, target)
+    rows = describe_networks(told_apart(specs), target)
     if len(rows) == 1:
         print(f"{units_table(rows[0])}\n")
     print(networks_table(rows, target))

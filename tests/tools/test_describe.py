@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from supernet.arch_forms import arch_from_rows
 from supernet.catalog import Backbone, NetworkSpec, build, spec_to_dict
 from supernet.files import NamedArch, save_arch
 from supernet.network import build_network
+from tools.jobs.describe import told_apart
 
 SPACE = """
 input_size: [16, 8]
@@ -78,6 +80,19 @@ def test_last_stride_of_a_trained_network_stays(describe, refused, trained, tmp_
     words = r"--last-stride 2: .*mine.safetensors was trained with a last stride of 1; .* name the backbone, resnet18"
     refused(describe(trained, "--last-stride", 2, "--out", tmp_path), words)
     assert "mine" in describe(trained, "--last-stride", 1, "--out", tmp_path).out
+
+
+def test_networks_of_one_name_keep_a_picture_each(describe, small, tmp_path):
+    arch, file = small
+    other = save_arch(tmp_path / "other" / "small.yaml", NamedArch("small", replace(arch, last_width=16)))
+    printed = describe(file, other, "--out", tmp_path).out
+    assert [line.split()[0] for line in printed.splitlines()[1:3]] == ["small", "small-2"]
+    assert (tmp_path / "small.png").read_bytes() != (tmp_path / "small-2.png").read_bytes()
+
+
+def test_numbers_go_round_names_that_are_there():
+    specs = [NetworkSpec(name, Backbone("resnet18"), (64, 32)) for name in ("a", "a", "a-2", "a", "b")]
+    assert [spec.name for spec in told_apart(specs)] == ["a", "a-3", "a-2", "a-4", "b"]
 
 
 def test_latency_of_networks(describe, small, tmp_path, monkeypatch):

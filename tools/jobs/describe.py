@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -78,6 +79,21 @@ def find_described(
 def open_stride(spec: NetworkSpec) -> int | None:
     """The last stride of a backbone that leaves it open, ``None`` of an arch or another backbone."""
     return None if isinstance(spec.backbone, Arch) else spec.backbone.last_stride
+
+
+def told_apart(specs: Sequence[NetworkSpec]) -> list[NetworkSpec]:
+    """The same networks, those after the first of a name numbered (``A``, ``A-2``): searches give their archs the same
+    names, and a picture is called by its network's."""
+    taken = {spec.name for spec in specs}
+    named, seen = [], set()
+    for spec in specs:
+        name = spec.name
+        if name in seen:
+            name = next(f"{name}-{number}" for number in itertools.count(2) if f"{name}-{number}" not in taken)
+        taken.add(name)
+        seen.add(name)
+        named.append(replace(spec, name=name))
+    return named
 
 
 def describe_networks(specs: Sequence[NetworkSpec], target: Target | None = None) -> list[Described]:
