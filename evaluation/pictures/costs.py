@@ -43,12 +43,14 @@ class CostDot:
     latency_ms: float | None
 
 
-def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency") -> Path:
+def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency", comparable: bool = True) -> Path:
     """A PNG with a panel of mAP by FLOPs, and one of mAP by latency where any was measured; in each a line joins the
     networks that no other one beats in both, and the legend says so.
 
     Args:
         target: what latency was measured on, for the label.
+        comparable: whether all networks were trained and tested alike; without it none is said to beat another, and
+            there is no line.
 
     Raises:
         UserError: there is no network to draw.
@@ -59,15 +61,15 @@ def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency") -> 
     figure = new_figure(13 if timed else 6.8, 5.0)
     panels = figure.subplots(1, 2 if timed else 1, squeeze=False)[0]
     style_axes(panels[0], "Accuracy against FLOPs", "FLOPs (millions)", "mAP (%)")
-    _draw(panels[0], dots, lambda dot: dot.flops / 1e6)
+    _draw(panels[0], dots, lambda dot: dot.flops / 1e6, comparable)
     if timed:
         style_axes(panels[1], "Accuracy against latency", f"ms an image ({target})", "mAP (%)")
-        _draw(panels[1], timed, lambda dot: dot.latency_ms)
+        _draw(panels[1], timed, lambda dot: dot.latency_ms, comparable)
     _legend(figure, panels)
     # Labels last: placing them fixes where the axes stand.
-    _label(panels[0], dots, lambda dot: dot.flops / 1e6)
+    _label(panels[0], dots, lambda dot: dot.flops / 1e6, comparable)
     if timed:
-        _label(panels[1], timed, lambda dot: dot.latency_ms)
+        _label(panels[1], timed, lambda dot: dot.latency_ms, comparable)
     return save_figure(figure, path)
 
 
@@ -78,17 +80,11 @@ def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
     figure.legend([found[word] for word in words], words, loc="outside lower left", ncols=3 * len(panels), **LEGEND)
 
 
-def _draw(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float]) -> None:
+def _draw(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float], comparable: bool) -> None:
     points = [(cost(dot), 100 * dot.mAP) for dot in dots]
     front = pareto_front(points)
-    axes.step(
-        *zip(*front, strict=True),
-        where="post",
-        color=FAINT,
-        linewidth=1.4,
-        zorder=2,
-        label=FRONT if len(front) > 1 else None,
-    )
+    if comparable and len(front) > 1:
+        axes.step(*zip(*front, strict=True), where="post", color=FAINT, linewidth=1.4, zorder=2, label=FRONT)
     spare = iter(SERIES * len(dots))
     for kind in dict.fromkeys(dot.kind for dot in dots):
         own = [point for point, dot in zip(points, dots, strict=True) if dot.kind == kind]
@@ -103,10 +99,10 @@ def _draw(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float])
     axes.margins(x=0.16, y=0.16)
 
 
-def _label(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float]) -> None:
+def _label(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float], comparable: bool) -> None:
     spreads = [None if dot.spread is None else 100 * dot.spread for dot in dots]
     points = [(cost(dot), 100 * dot.mAP) for dot in dots]
-    line = along(pareto_front(points))
+    line = along(pareto_front(points)) if comparable else []
     place_labels(axes, points, [dot.name for dot in dots], spreads=spreads, others=line)
 
 

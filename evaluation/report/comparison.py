@@ -18,6 +18,9 @@ from evaluation.report.training import training_section
 from evaluation.result_row import ResultRow
 from supernet.files import NamedArch
 
+NOT_COMPARABLE = " Not all of these networks can be compared; the notes below the table say which."
+"""Behind the caption of a picture that shows such rows beside each other."""
+
 PICTURES = "pictures"
 """Folder beside the page that keeps the pictures as files too."""
 
@@ -54,9 +57,7 @@ def write_comparison_report(
     folder = path.parent / PICTURES
     scored = scored_candidates(candidates or ())
     front = draw_front(rows, folder / "front.png", scored)
-    text = "mAP on the test set against FLOPs of one image."
-    if not comparable(rows):
-        text += " Not all of these networks can be compared; the notes below the table say which."
+    text = "mAP on the test set against FLOPs of one image." + ("" if comparable(rows) else NOT_COMPARABLE)
     if any(row.mAP_spread is not None for row in rows):
         text += " Bars: standard deviation over seeds, up and down."
     if scored:
@@ -94,7 +95,9 @@ def _latency(rows: Sequence[ResultRow], path: Path) -> tuple[Picture, ...]:
     if len(rows) < 2 or any(row.latency_ms is None for row in rows):
         return ()
     dots = [CostDot(row.name, row.kind, row.mAP, row.mAP_spread, row.flops, row.latency_ms) for row in rows]
-    return (Picture(draw_costs(dots, path, "as in the table"), "mAP on the test set against FLOPs and latency."),)
+    alike = comparable(rows)
+    text = "mAP on the test set against FLOPs and latency." + ("" if alike else NOT_COMPARABLE)
+    return (Picture(draw_costs(dots, path, "as in the table", alike), text),)
 
 
 def summary_of(rows: Sequence[ResultRow], candidates: int = 0) -> list[tuple[str, str]]:

@@ -47,7 +47,7 @@ def test_a_spread_is_a_bar(tmp_path):
     assert dark[1] > dark[0] + 60
 
 
-def _legend_of(monkeypatch, dots, path) -> list[str]:
+def _legend_of(monkeypatch, dots, path, **options) -> list[str]:
     seen = []
 
     def keep(figure, path):
@@ -55,13 +55,18 @@ def _legend_of(monkeypatch, dots, path) -> list[str]:
         return path
 
     monkeypatch.setattr("evaluation.pictures.costs.save_figure", keep)
-    draw_costs(dots, path)
+    draw_costs(dots, path, **options)
     return seen
 
 
 def test_the_legend_names_kinds_and_the_front(tmp_path, monkeypatch):
     assert _legend_of(monkeypatch, DOTS, tmp_path / "a.png") == ["found by the search", "baseline", FRONT]
     assert _legend_of(monkeypatch, DOTS[:1], tmp_path / "a.png") == ["found by the search"]  # no line of one network
+
+
+def test_there_is_no_line_through_networks_that_cannot_be_compared(tmp_path, monkeypatch):
+    legend = _legend_of(monkeypatch, DOTS, tmp_path / "a.png", comparable=False)
+    assert legend == ["found by the search", "baseline"]
 
 
 def test_labels_keep_off_the_line_of_the_front(tmp_path, monkeypatch):

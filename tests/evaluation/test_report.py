@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from evaluation.comparison import Table, comparison_table
+from evaluation.pictures.costs import draw_costs
 from evaluation.pictures.search_progress import draw_search_progress
-from evaluation.report.comparison import summary_of, write_comparison_report
+from evaluation.report.comparison import NOT_COMPARABLE, summary_of, write_comparison_report
 from evaluation.report.html import Link, Picture, Section, write_report
 from evaluation.result_row import ResultRow
 from reid.errors import UserError
@@ -102,8 +103,22 @@ def test_no_picture_of_latency_where_a_row_has_none(read_page, tmp_path):
 def test_a_picture_of_what_cannot_be_compared_says_so(read_page, tmp_path, change):
     rows = [ROW, replace(ROWS[1], **change)]
     page = read_page(write_comparison_report(tmp_path / "report.html", rows))
-    caption = page.all("figcaption")[0]
-    assert ("Not all of these networks can be compared" in caption) == bool(change)
+    captions = page.all("figcaption")
+    assert len(captions) == 2  # against FLOPs, and against latency
+    assert [NOT_COMPARABLE.strip() in caption for caption in captions] == [bool(change)] * 2
+
+
+@pytest.mark.parametrize("change", [{}, {"train_set": "pedestrians, from ImageNet weights"}])
+def test_no_front_goes_through_rows_that_cannot_be_compared(monkeypatch, tmp_path, change):
+    seen = []
+
+    def keep(dots, path, target, comparable):
+        seen.append(comparable)
+        return draw_costs(dots, path, target, comparable)
+
+    monkeypatch.setattr("evaluation.report.comparison.draw_costs", keep)
+    write_comparison_report(tmp_path / "report.html", [ROW, replace(ROWS[1], **change)])
+    assert seen == [not change]
 
 
 def test_the_summary_is_worked_out_from_the_rows():

@@ -11,6 +11,7 @@ import statistics
 import pytest
 from PIL import Image
 
+from evaluation.pictures.costs import draw_costs
 from reid.engine.checkpoint import read_about
 from reid.errors import UserError
 from reid.files import write_json
@@ -129,6 +130,22 @@ def test_latency_stands_where_it_was_measured(setup):
     assert _cells(page.split("###")[0], r"one \| other")[-1] == "-" and "processor P" in page
     with Image.open(setup.places.out / "front.png") as picture:
         assert picture.width > 1.5 * picture.height
+
+
+@pytest.mark.parametrize("words", [None, "made up, from another start"])
+def test_the_picture_has_a_front_where_all_rows_can_be_compared(setup, monkeypatch, words):
+    alike = []
+
+    def keep(dots, path, target, comparable):
+        alike.append(comparable)
+        return draw_costs(dots, path, target, comparable)
+
+    monkeypatch.setattr("tools.jobs.results.publish.draw_costs", keep)
+    row, *_ = read_figures(setup)
+    other = dataclasses.replace(row, name="other", train_set=words or row.train_set)
+    lever = dataclasses.replace(row, name="lever", train_set="longer", lever=True)  # is not drawn
+    write_results(setup, [row, other, lever])
+    assert alike == [words is None]
 
 
 def test_latencies_of_another_target_are_measured_again(setup):

@@ -96,9 +96,7 @@ def _data(setup: Setup, rows: Sequence[Figures]) -> dict[str, Any]:
 
 
 def _draw(setup: Setup, rows: Sequence[Figures], path: Path) -> Path | None:
-    dots = [
-        CostDot(row.name, row.kind, row.mean("mAP"), row.spread("mAP"), row.flops, row.latency_ms)
-        for row in rows
-        if not row.lever
-    ]
-    return draw_costs(dots, path, latencies(setup.places).get("target", "latency")) if dots else None
+    main = [row for row in rows if not row.lever]
+    dots = [CostDot(row.name, row.kind, row.mean("mAP"), row.spread("mAP"), row.flops, row.latency_ms) for row in main]
+    alike = len({(row.train_set, row.test_set, row.cost_size) for row in main}) == 1
+    return draw_costs(dots, path, latencies(setup.places).get("target", "latency"), alike) if dots else None
