@@ -23,13 +23,16 @@ _DIGITS = 18
 _MARKET = re.compile(rf"(-1|\d{{1,{_DIGITS}}})_c(\d{{1,{_DIGITS}}})")
 """How file names of Market-1501 and its kin begin: identity and camera."""
 
+_NOBODY = re.compile(r"-\d+|0+")
+"""Identities of junk (-1) and distractors (0), as numbers or as in file names."""
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledVectors:
     """Attributes:
     vectors: ``(N, D) float32``.
     labels: ``(N,) int64``, places in ``names``.
-    names: of the labels, in ascending order.
+    names: of the labels as the source writes them, in ascending order.
     camids: ``(N,) int64``; ``NO_CAMERA`` where cameras are not known.
     word: what a label is one of: ``"label"``, ``"person"``, ``"digit"``.
     """
@@ -48,15 +51,18 @@ class LabelledVectors:
 def label_vectors(
     vectors: np.ndarray, labels: np.ndarray, camids: np.ndarray | None = None, word: str = "label"
 ) -> LabelledVectors:
-    """``vectors (N, D)`` with ``labels (N,)``: whole numbers or strings, which are numbered in ascending order."""
-    if labels.dtype.kind not in "iu" and all(each.isdecimal() and len(each) <= _DIGITS for each in map(str, labels)):
-        labels = labels.astype(np.int64)  # "2" before "10"
-    names, places = np.unique(labels, return_inverse=True)
-    none = np.full(len(labels), NO_CAMERA)
-    cameras = none if camids is None else camids.astype(np.int64)
-    return LabelledVectors(
-        np.asarray(vectors, np.float32), places.reshape(-1).astype(np.int64), tuple(map(str, names)), cameras, word
-    )
+    """``vectors (N, D)`` with ``labels (N,)``: whole numbers or strings, which are numbered in ascending order.
+
+    Strings stay as they are written, so ``"01"`` and ``"1"`` are two labels; where all are digits, their order is that
+    of the numbers.
+    """
+    spelled, places = np.unique(labels, return_inverse=True)
+    names, places = tuple(map(str, spelled)), places.reshape(-1).astype(np.int64)
+    if labels.dtype.kind not in "iu" and all(name.isdecimal() and len(name) <= _DIGITS for name in names):
+        order = sorted(range(len(names)), key=lambda place: (int(names[place]), names[place]))  # "2" before "10"
+        names, places = tuple(names[place] for place in order), np.argsort(order)[places]
+    cameras = np.full(len(labels), NO_CAMERA) if camids is None else camids.astype(np.int64)
+    return LabelledVectors(np.asarray(vectors, np.float32), places, names, cameras, word)
 
 
 def read_labelled(path: Path, labels: Path | None = None) -> LabelledVectors:
@@ -67,6 +73,7 @@ def read_labelled(path: Path, labels: Path | None = None) -> LabelledVectors:
             like; or as ``tools/embed.py`` writes it, with ``NAMES``: files called as Market-1501's
             (``0002_c1s1_000451_03.jpg``) tell person and camera, others the folder that they lie in. Or ``.npy`` of
             ``(N, D)``, with ``labels``.
+            Of an array called ``pids`` -1 and 0 are left out: junk and distractors, as in Market-1501.
         labels: ``.npy`` of ``(N,)``, or a text with a label in each line; goes before those of ``path``.
 
     Raises:
@@ -89,8 +96,8 @@ def read_labelled(path: Path, labels: Path | None = None) -> LabelledVectors:
         cameras = arrays.get("camids")
         if cameras is not None and _fitting(path, "camids", cameras, count).dtype.kind not in "iu":
             raise UserError(f"{path}: camids must be whole numbers, got {cameras.dtype}")
-        word = "person" if found == "pids" else "label"
-        return label_vectors(vectors, _fitting(path, found, given, count), cameras, word)
+        given = _fitting(path, found, given, count)
+        return _of_persons(path, vectors, given, cameras) if found == "pids" else label_vectors(vectors, given, cameras)
     found, names = _first(arrays, NAMES)
     if names is None:
         raise UserError(f"{path} tells no labels: add an array called {' or '.join(LABELS)}, or give --labels FILE")
@@ -102,16 +109,21 @@ def _by_names(path: Path, vectors: np.ndarray, names: np.ndarray) -> LabelledVec
     told = [_MARKET.match(file.name) for file in files]
     if all(told):
         persons, cameras = (np.array([int(each[part]) for each in told], np.int64) for part in (1, 2))
-        somebody = persons > 0  # -1 is junk and 0 a distractor: nobody in particular
-        if not somebody.any():
-            raise UserError(f"{path}: all names are of junk and distractors; embed images of known persons")
-        return label_vectors(vectors[somebody], persons[somebody], cameras[somebody], "person")
+        return _of_persons(path, vectors, persons, cameras)
     folders = np.array([file.parent.name for file in files])
     if len(set(folders.tolist())) < 2:
         raise UserError(
             f"{path}: the names tell no labels, neither by 0002_c1... nor by a folder for each; give --labels FILE"
         )
     return label_vectors(vectors, folders)
+
+
+def _of_persons(path: Path, vectors: np.ndarray, pids: np.ndarray, cameras: np.ndarray | None) -> LabelledVectors:
+    """Without those of nobody in particular."""
+    somebody = np.array([_NOBODY.fullmatch(str(pid)) is None for pid in pids])
+    if not somebody.any():
+        raise UserError(f"{path}: all persons are junk (-1) or distractors (0); embed images of known persons")
+    return label_vectors(vectors[somebody], pids[somebody], None if cameras is None else cameras[somebody], "person")
 
 
 def _first(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> tuple[str, np.ndarray | None]:

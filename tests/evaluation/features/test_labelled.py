@@ -37,6 +37,15 @@ def test_persons_and_cameras_by_arrays(tmp_path):
     assert (given.word, given.camids.tolist()) == ("person", [1, 2, 3] * 2)
 
 
+@pytest.mark.parametrize("pids", [[-1, 7, 0, 7, 10, 0], ["-1", "7", "0000", "7", "10", "0"]])
+def test_nobody_in_particular_is_left_out_of_pids_but_not_of_labels(tmp_path, pids):
+    given = read_labelled(write(tmp_path / "a.npz", features=VECTORS, pids=pids, camids=range(6)))
+    assert (spelled(given), given.camids.tolist()) == (["7", "7", "10"], [1, 3, 4])
+    np.testing.assert_array_equal(given.vectors, VECTORS[[1, 3, 4]])
+    labels = read_labelled(write(tmp_path / "b.npz", features=VECTORS, labels=pids))
+    assert spelled(labels) == list(map(str, pids))
+
+
 def test_file_names_of_market_1501_tell_person_and_camera_and_nobody_is_left_out(tmp_path):
     names = ["a/0002_c1s1_000451_03.jpg", "b/0002_c3s1_1_1.jpg", "0000_c1s1_1_1.jpg", "-1_c2s1_1_1.jpg"]
     names += ["0010_c2_f0046985.jpg", "0010_c6.png"]
@@ -75,7 +84,8 @@ def test_labels_of_another_file_go_first(tmp_path):
         ({"features": VECTORS, "pids": [1] * 6, "camids": ["a"] * 6}, "camids must be whole numbers"),
         ({"features": VECTORS}, "tells no labels: add an array called labels or .*, or give --labels FILE"),
         ({"features": VECTORS, "names": list("abcdef")}, "the names tell no labels, .*; give --labels FILE"),
-        ({"features": VECTORS, "names": ["0000_c1.jpg"] * 6}, "all names are of junk and distractors"),
+        ({"features": VECTORS, "names": ["0000_c1.jpg"] * 6}, r"all persons are junk \(-1\) or distractors \(0\)"),
+        ({"features": VECTORS, "pids": [0, -1] * 3}, r"all persons are junk \(-1\) or distractors \(0\)"),
         ({"features": np.array([[{}]]), "labels": [1]}, "is no readable file of arrays"),  # would be unpickled
     ],
 )
@@ -99,6 +109,14 @@ def test_files_that_are_none(tmp_path):
 
 def test_strings_that_are_numbers_are_in_the_order_of_numbers():
     assert label_vectors(VECTORS[:3], np.array(["10", "9", "10"])).names == ("9", "10")
+
+
+def test_strings_that_are_numbers_stay_as_they_are_written(tmp_path):
+    given = label_vectors(VECTORS, np.array(["10", "01", "1", "0002", "1", "01"]))
+    assert spelled(given) == ["10", "01", "1", "0002", "1", "01"] and given.names == ("01", "1", "0002", "10")
+    names = [f"{folder}/x.jpg" for folder in ("0002", "0002", "0010", "0010", "0001", "0001")]
+    folders = read_labelled(write(tmp_path / "a.npz", features=VECTORS, names=names))
+    assert folders.names == ("0001", "0002", "0010")  # what --pids takes
 
 
 def test_numbers_that_are_too_long_to_count_with_are_words(tmp_path):
