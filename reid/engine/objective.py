@@ -45,7 +45,7 @@ def identity_losses(
         epoch: with its fraction; margins may grow with it.
         generator: for losses that draw.
         center: the class centers, where that loss has a weight.
-        rule: which of the head's branches learn in this step.
+        rule: which of the head's branches learn in this step, and which say who is seen (``accuracy``).
     """
     classification = _classification(logits, labels, config.classification, epoch, generator, rule)
     triplet = _triplet(output.feature, labels, config, generator)
@@ -67,7 +67,7 @@ def identity_losses(
         "distance_positive": triplet.positive,
         "distance_negative": triplet.negative,
         "distance_gap": triplet.gap,
-        "accuracy": (logits[0].argmax(1) == labels).float().mean(),
+        "accuracy": (_guesses(logits, config.classification, rule) == labels).float().mean(),
     }
     return total, log | embedding_signs(output.feature.detach(), labels)
 
@@ -92,6 +92,14 @@ def _classification(
     chosen = select_parts(stacked, rule.update, rule.drop, generator) if branches > 1 else torch.ones_like(stacked)
     extras = zip(rule.extras, losses[branches:], strict=True)
     return (chosen * stacked).sum() / chosen.sum() + sum(weight * loss for weight, loss in extras)
+
+
+def _guesses(logits: Sequence[torch.Tensor], config: ClassificationConfig, rule: BranchRule) -> torch.Tensor:
+    """``(N,)`` classes: the global branch's, or those of the greatest product of all branches' probabilities."""
+    if rule.whole:
+        return logits[0].argmax(1)
+    branches = torch.stack([part.detach() for part in logits[: len(logits) - len(rule.extras)]])
+    return (logit_scale(config) * branches).log_softmax(2, dtype=torch.float32).sum(0).argmax(1)
 
 
 def _triplet(features: torch.Tensor, labels: torch.Tensor, config: LossConfig, generator: torch.Generator):

@@ -1,4 +1,4 @@
-"""Which of a head's classification losses count in a training step."""
+"""Which of a head's classification losses count in a training step, and which vectors say who is seen."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from reid.transfer import to_device
 
 @dataclass(frozen=True)
 class BranchRule:
-    """How the classification losses of a head's vectors become one.
+    """How the classification losses of a head's vectors become one, and what its accuracy is of.
 
     Attributes:
         update, drop: which branches count in a step; see ``select_parts``.
         extras: weights of the losses of the last vectors, which are no branches but add to them (spectral feature
             transformation).
+        whole: whether the first vector is of the whole map, so that its classifier alone says who is seen; without it
+            (stripes alone) no branch sees all of a person, and they say it together.
     """
 
     update: Update = "all"
     drop: int = 1
     extras: tuple[float, ...] = ()
+    whole: bool = True
 
 
 ALL_BRANCHES = BranchRule()

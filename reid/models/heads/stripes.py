@@ -56,7 +56,8 @@ class PartHead(nn.Module):
             *of_whole[1:],
         )
         self.part_classifiers: tuple[int, ...] = (*range(branches), *(0 for _ in of_whole[1:]))
-        self.rule = BranchRule(parts.update, parts.drop, self.whole.rule.extras if self.whole else ())
+        extras = self.whole.rule.extras if self.whole else ()
+        self.rule = BranchRule(parts.update, parts.drop, extras, whole=parts.global_branch)
         self.metric_dim = self.whole.dim if self.whole else parts.stripes * parts.embedding
         self.dim = sum(self.part_dims[:branches]) if self.stripes_retrieve else self.whole.dim
 

@@ -220,6 +220,28 @@ def test_mean_of_the_branches(batch, branches):
     assert log["accuracy"].item() == pytest.approx(guessed.item())  # of the first branch
 
 
+@pytest.mark.parametrize("kind", ["linear", "am_softmax"])
+def test_accuracy_of_branches_without_a_global_one_is_that_of_all_together(batch, kind):
+    features, _, labels = batch
+    # Six stripes: the topmost is right of no image, the others of each, but less sure together than it is in one.
+    wrong, right = (F.one_hot(each, C).double() for each in ((labels + 1) % C, labels))
+    sure = torch.ones(P * K, 1, dtype=torch.float64)
+    sure[4] = 30
+    branches = [sure * wrong, *[0.5 * right] * 5]
+    config = LossConfig(classification={"kind": kind, "scale": 2.0}, triplet={"weight": 0.0})
+
+    def accuracy(rule):
+        output, generator = HeadOutput(features, features), torch.Generator()
+        _, log = identity_losses(output, branches, labels, config, epoch=0.0, generator=generator, rule=rule)
+        return log["accuracy"].item()
+
+    scale = logit_scale(config.classification)
+    together = torch.stack([(scale * part).softmax(1) for part in branches]).prod(0)
+    expected = (together.argmax(1) == labels).double().mean().item()
+    assert accuracy(BranchRule(whole=False)) == pytest.approx(expected) == pytest.approx(1 - 1 / (P * K))
+    assert accuracy(BranchRule()) == 0
+
+
 def test_extras_add_to_the_mean(batch, branches):
     total, _, _ = _branched(batch, branches, BranchRule(extras=(0.3, 2.0)))
     a, b, c, d = _each(branches, batch[2])

@@ -78,6 +78,11 @@ def test_mask_gates_the_stripes_by_the_whole_map(maps):
     torch.testing.assert_close(head(maps).embedding, torch.cat(vectors, 1) * gates)
 
 
+@pytest.mark.parametrize("global_branch", [True, False])
+def test_the_rule_says_whether_a_branch_sees_the_whole_map(global_branch):
+    assert build_head(HeadConfig(parts=PartsConfig(global_branch=global_branch)), 6).rule.whole == global_branch
+
+
 def test_normalised_branches_count_equally(maps):
     head = _perturb(build_head(HeadConfig(normalize=True, parts=PartsConfig(stripes=4, embedding=3)), 6))
     output = head(maps)
