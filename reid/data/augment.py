@@ -39,7 +39,8 @@ class AugmentConfig:
         erase_area: smallest and largest share of the image that a rectangle covers.
         erase_ratio: r; the rectangle's height / width is uniform in r .. 1/r.
         crop_from: images are resized to this many times the final height and width before the random crop of the
-            final size; 1.125 is 288x144 for 256x128. The padding, if any, is added at the larger size.
+            final size; 1.125 is 288x144 for 256x128. The padding, if any, is added at the larger size. Images that
+            come at the final size (as those of mixed sizes are stored) are enlarged from that, and a little softer.
         jitter: chance that an image's brightness, contrast, saturation and hue are changed, in an order that is
             drawn for each batch.
         jitter_brightness, jitter_contrast, jitter_saturation: b; the factor is uniform in 1 - b .. 1 + b. The
