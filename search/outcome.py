@@ -111,7 +111,7 @@ def finish(
     write_front(out / FRONT, front)
     measured = tuple(measure([each.arch for each in best])) if measure else ()
     archs, rows = [], []
-    names = [f"{config.name_prefix}-{limit_name(limits)}-{letter}" for letter in LETTERS]
+    names = arch_names(config, limits)
     for name in names[len(best) :]:  # of this search before it was resumed: no longer among the chosen
         (out / ARCHS / f"{name}.yaml").unlink(missing_ok=True)
     for index, (name, candidate) in enumerate(zip(names, best, strict=False)):
@@ -133,6 +133,11 @@ def finish(
     write_json(out / SUMMARY, {"finished": True, **summary, "settings": settings, "run_origin": dict(origin)})
     found = (tuple(history), front, tuple(costs), best, tuple(archs), measured, tuple(notes))
     return SearchResult(out, *found, predictor or {}, speed, tuple(finalists))
+
+
+def arch_names(config: SearchConfig, limits: Limits) -> list[str]:
+    """What a search within ``limits`` can call its archs, best first; it writes the first ``config.top_k``."""
+    return [f"{config.name_prefix}-{limit_name(limits)}-{letter}" for letter in LETTERS]
 
 
 def check_scored(history: Sequence[Candidate]) -> None:

@@ -21,7 +21,8 @@ def main(arguments: list[str] | None = None) -> None:
         nargs="*",
         default=["mobilenetv2", "resnet18"],
         metavar="NAME",
-        help="networks retrained beside the found arch (default: mobilenetv2 resnet18)",
+        help="networks retrained beside the found arch: backbones, archs of configs/archs by name, or arch files "
+        "(default: mobilenetv2 resnet18)",
     )
     parser.add_argument(
         "--finetune-epochs",

@@ -24,10 +24,11 @@ from search.fvcore_counts import whole_network_flops
 from search.history import read_candidates
 from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import load_supernet
-from supernet.files import load_arch, load_space
+from supernet.files import ARCHS, load_arch, load_space
 from supernet.genome import contains, largest
 from tools.jobs.evaluate.job import evaluate
 from tools.jobs.pipeline import Asked, pipeline
+from tools.jobs.training.retrain import network_to_train
 
 BEST = "MLR-6M-A"
 TUNED = f"inherited-{BEST}-2ep"
@@ -167,6 +168,24 @@ def test_lost_steps_are_made_again_alike(run, make_job, tmp_path):
     assert read_result(copy / f"retrain-{BEST}").mAP == read_result(run / f"retrain-{BEST}").mAP
 
 
+def test_a_baseline_is_never_an_arch_of_the_searchs_folder(run, make_job, tmp_path, monkeypatch):
+    copy, seen = tmp_path / "copy", {}
+    for name in ("config.yaml", "supernet", "search"):
+        (shutil.copytree if (run / name).is_dir() else shutil.copy)(run / name, _made(copy) / name)
+    shutil.copy(copy / "search" / "archs" / "MLR-6M-B.yaml", copy / "search" / "archs" / "MLR-210M-A.yaml")
+
+    def note(job, what):
+        seen[job.out.name] = network_to_train(job, what)[0].backbone
+        if len(seen) == 2:
+            raise UserError("far enough")
+
+    monkeypatch.setattr(tools.jobs.pipeline, "retrain", note)
+    with pytest.raises(UserError, match="far enough"):
+        pipeline(make_job(copy, resume=True), Asked(baselines=["MLR-210M-A"]))
+    found, named = load_arch(copy / "search" / "archs" / f"{BEST}.yaml"), load_arch(ARCHS / "MLR-210M-A.yaml")
+    assert seen == {f"retrain-{BEST}": found.arch, "retrain-MLR-210M-A": named.arch.at((64, 32))}
+
+
 def test_goes_on_where_it_was_ended_between_score_and_result(run, make_job, tmp_path):
     copy = shutil.copytree(run, tmp_path / "copy")
     before = read_result(run / "inherited-largest")
@@ -206,6 +225,15 @@ def test_another_pipeline_is_not_mixed_in(run, make_job, resume, seed, overrides
         (Asked(latency="5ms", target="onnx-cpu"), "latency target 'onnx-cpu' is unknown"),
         (Asked(baselines=["resnet19"]), "no network is called 'resnet19'; nearest: resnet18"),
         (Asked(finetune_epochs=0), "--finetune-epochs 0: must be at least 1"),
+        (
+            Asked(["MLR-210M-A"], flops="210M"),
+            "--baselines MLR-210M-A: this search calls an arch of its own MLR-210M-A",
+        ),
+        (
+            Asked(["mlr-210m-b"], flops="210M"),
+            "--baselines mlr-210m-b: this search calls an arch of its own MLR-210M-B",
+        ),
+        (Asked(["resnet18", "ResNet18"]), "--baselines resnet18 ResNet18: two networks are called resnet18"),
     ],
 )
 def test_what_a_later_step_would_refuse_is_refused_first(make_job, tmp_path, asked, message):

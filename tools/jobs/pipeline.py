@@ -16,6 +16,8 @@ from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from search.cost import CostTable
 from search.latency import check_available, is_local, open_table, parse_target
+from search.limits import Limits
+from search.outcome import arch_names
 from search.region import make_region
 from search.settings import check_strategy
 from search.summary import chosen_files, read_summary
@@ -44,7 +46,8 @@ class Asked:
     """What the pipeline is asked for.
 
     Attributes:
-        baselines: names of networks that are retrained beside the found arch.
+        baselines: networks that are retrained beside the found arch, as ``find_network`` takes them; the search's own
+            archs are not looked at.
         flops, latency, params, target: limits as for ``tools/search.py``; where none is given, the config's.
         finetune_epochs: that the found arch is trained on for on the supernet's weights, beside its retraining from
             scratch; ``None`` for no such row.
@@ -70,12 +73,12 @@ def pipeline(job: Job, asked: Asked) -> Path:
     """
     if from_environment(job.device).several:
         raise UserError("tools/pipeline.py: is run by one process; its steps can be run under torchrun one by one")
-    limits = {"flops": asked.flops, "latency": asked.latency, "parameters": asked.params}
-    wanted = with_options(job, **limits, target=asked.target)
+    wanted = with_options(job, flops=asked.flops, latency=asked.latency, parameters=asked.params, target=asked.target)
     searched = _search_is_done(job.out / "search")
-    given = _check(wanted.experiment, asked, searched)
+    limits, baselines = _check(wanted.experiment, asked, searched)
     if not (job.out / "supernet" / SUPERNET).exists():
         check_test(open_source(job.experiment.data, job.data))  # which the comparison at the end is made on
+    given = limits.given() | ({"target": asked.target} if asked.target else {})
     about = {"seed": job.seed, **given, "experiment": config_to_dict(job.experiment)}
     out = open_run(job.out, about, job.resume)
     start = time.monotonic()
@@ -90,10 +93,10 @@ def pipeline(job: Job, asked: Asked) -> Path:
 
     _title(3, "networks by one recipe", start)
     rows = []
-    for name in (best, *asked.baselines):
+    for name, network in ({best: best} | baselines).items():
         run = out / f"retrain-{name}"
         if not (run / RESULT).exists():
-            retrain(_step(job, run), Retraining(name, out / "search"))
+            retrain(_step(job, run), Retraining(network, out / "search"))
         rows.append(run)
     if asked.finetune_epochs is not None:
         rows.append(_train_on(job, out, best, asked.finetune_epochs))
@@ -108,9 +111,9 @@ def pipeline(job: Job, asked: Asked) -> Path:
     return compare(rows, out / "search", out / "compare")
 
 
-def _check(experiment: Experiment, asked: Asked, searched: bool) -> dict[str, float | str]:
-    """Ends here, and not after hours, what a later step would refuse; returns the limits, and the target where one is
-    asked for.
+def _check(experiment: Experiment, asked: Asked, searched: bool) -> tuple[Limits, dict[str, str]]:
+    """Ends here, and not after hours, what a later step would refuse; returns the limits, and the baselines as
+    ``_baselines`` does.
 
     Unless the search is over (``searched``), a limit on latency takes the target's table: it is measured now if it is
     not there yet, and not only when the supernet is trained.
@@ -122,15 +125,37 @@ def _check(experiment: Experiment, asked: Asked, searched: bool) -> dict[str, fl
     check_strategy(STRATEGY, config)
     costs = CostTable()
     limits = check_limits(space, config, costs, experiment.space)
-    for name in asked.baselines:
-        find_network(name, [], experiment.input_size, space.input_size, experiment.last_stride)
+    baselines = _baselines(experiment, asked.baselines, limits)
     if config.target is not None and not searched:
         if is_local(config.target):
             check_available(parse_target(config.target))
         if limits.latency_ms is not None:
             table = open_table(space.at(config.cost_input_size), config.target, latency_folder(), costs=costs)
             make_region(space, limits, config.min_flops_fraction, config.cost_input_size, costs, table.latency)
-    return limits.given() | ({"target": asked.target} if asked.target else {})
+    return limits, baselines
+
+
+def _baselines(experiment: Experiment, names: Sequence[str], limits: Limits) -> dict[str, str]:
+    """What is retrained for each of ``names``: the path of an arch file, as the search's folder may have another one of
+    its name, or the name of another backbone.
+
+    Raises:
+        UserError: no network is called so; or two rows of the table would be called alike.
+    """
+    own = {name.lower() for name in arch_names(experiment.search, limits)[: experiment.search.top_k]}
+    size, taken, networks = load_space(experiment.space).input_size, {}, {}
+    for name in names:
+        spec, path = find_network(name, [], experiment.input_size, size, experiment.last_stride)
+        called = spec.name.lower()
+        if called in own:
+            raise UserError(
+                f"--baselines {name}: this search calls an arch of its own {spec.name}; leave it out, or begin another "
+                "pipeline with --set search.name_prefix=NAME"
+            )
+        if called in taken:
+            raise UserError(f"--baselines {taken[called]} {name}: two networks are called {spec.name}; name it once")
+        taken[called], networks[name] = name, name if path is None else str(path)
+    return networks
 
 
 def _train_on(job: Job, out: Path, name: str, epochs: int) -> Path:
