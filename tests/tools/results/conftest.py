@@ -15,6 +15,7 @@ from reid.files import write_json
 from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from tools.jobs.experiment import CONFIGS
+from tools.jobs.provenance import sha256
 from tools.jobs.results.plan import load_plan, slug
 from tools.jobs.results.settings import keep_settings
 from tools.jobs.results.setup import Setup
@@ -39,19 +40,21 @@ def make_setup(tmp_path) -> Callable[..., Setup]:
 def finish() -> Callable[..., Step]:
     """Puts there what a finished row leaves."""
 
-    def put(setup: Setup, name: str, mAP: float, rank1: float = 0.5, settings: bool = True, **other) -> Step:
+    def put(setup: Setup, name: str, mAP: float, rank1: float = 0.5, settings: bool = True, arch=ARCH, **other) -> Step:
         step = next(step for step in plan_steps(setup.plan) if step.name == name)
         run, flip = setup.places.run(step), setup.places.flip(step)
-        spec = NetworkSpec("tiny", ARCH, ARCH.input_size)
+        spec = NetworkSpec("tiny", arch, arch.input_size)
         torch.manual_seed(0)
-        save_weights(run / "last.safetensors", build(spec), spec_to_dict(spec))
+        weights = save_weights(run / "last.safetensors", build(spec), spec_to_dict(spec))
         row = {"name": "tiny", "kind": "baseline", "flops": 1, "parameters": 2, "latency_ms": 1.0, "epochs": 3}
         row |= {"input_size": ARCH.input_size, "train_set": "made up: 5 identities", "test_set": "made up: 3 queries"}
         write_result(run, ResultRow(**{**row, "mAP": mAP, "rank1": rank1, "seed": step.seed, "run": str(run), **other}))
         command = f"python tools/retrain.py --arch {slug(step.part.name)} --out {run}"
         write_json(run / "score.json", {"command": command, "commit": f"c{step.seed}"})
         protocol = {"flip": True, "rerank": None}
-        write_json(flip / "score.json", {"mAP": mAP + 0.01, "rank1": rank1 + 0.02, "protocol": protocol})
+        about = {"weights_sha256": sha256(weights)}
+        score = {"mAP": mAP + 0.01, "rank1": rank1 + 0.02, "protocol": protocol, "about": about}
+        write_json(flip / "score.json", score)
         (run / "metrics.jsonl").write_text(f'{{"epoch": 3, "from": "{Path(run)}"}}\n')
         if settings:
             keep_settings(setup, step)

@@ -13,6 +13,7 @@ from supernet.stage import INVERTED_RESIDUAL
 from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
 from tools.jobs.results.drawn import draw
+from tools.jobs.results.made_of import spec_of
 from tools.jobs.results.plan import PlannedRow, find
 from tools.jobs.results.row_parts import ArchChange
 from tools.jobs.results.setup import Setup
@@ -41,10 +42,25 @@ def network_name(setup: Setup, step: Step) -> str:
     if not path.exists():
         save_arch(path, named)
     elif load_arch(path).arch != named.arch:
+        runs = [run for seed in planned.row.seeds if (run := setup.places.row_run(planned.name, seed)).exists()]
         raise UserError(
-            f"{shown(path)} is another network than the plan's {planned.name} is now; remove it and its runs"
+            f"{shown(path)} is another network than the plan's {planned.name} is now; remove "
+            f"{' and '.join(shown(each) for each in (path, *runs))}"
         )
     return shown(path)
+
+
+def check_trained(setup: Setup, step: Step) -> None:
+    """Raises UserError where a finished row whose network is found, drawn or changed was trained with another one than
+    the plan's is now."""
+    network_name(setup, step)
+    path, run = setup.places.arch(step.part), setup.places.run(step)
+    row = step.part.row
+    if row.found is None and row.random is None and row.change is None:
+        return
+    wanted = load_arch(path).arch.at(setup.experiment(step).input_size)
+    if spec_of(run).backbone != wanted:
+        raise UserError(f"{shown(run)} is of another network than {shown(path)}; remove {shown(run)}")
 
 
 def _named(setup: Setup, step: Step) -> NamedArch:

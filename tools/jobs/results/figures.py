@@ -18,6 +18,7 @@ from search.gain.analysis import BASELINE, FOUND, RANDOM
 from tools.jobs.evaluate.result import SCORE
 from tools.jobs.paths import shown
 from tools.jobs.results.latency import cost_size, counted_network
+from tools.jobs.results.made_of import NETWORK, is_of_network, network_digest, spec_of
 from tools.jobs.results.plan import PlannedRow, planned_rows, slug, supernet_of
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import AGAIN, is_done, latencies
@@ -121,6 +122,8 @@ def _figures(
         for key in ("train_set", "test_set", "parameters"):
             if getattr(row, key) != getattr(rows[0], key):
                 raise UserError(f"{shown(run)} and {shown(runs[0])} cannot be one row: {key} differs")
+        if spec_of(run).backbone != spec_of(runs[0]).backbone:
+            raise UserError(f"{shown(run)} and {shown(runs[0])} are of two networks; remove the one that is not meant")
     counts = _counts(setup.places.record(steps[0]) / COUNTS, runs[0], size)
     time, supernet = times.get(slug(planned.name)), supernet_of(setup.plan, planned.row)
     return Figures(
@@ -165,11 +168,11 @@ def _seed(setup: Setup, step: Step, row: ResultRow) -> SeedRun:
 
 
 def _counts(path: Path, run: Path, size: tuple[int, int] | None) -> dict[str, Any]:
-    """Counts of a run's network, from a file where it was counted before at that size."""
+    """Counts of a run's network, from a file where this network was counted before at that size."""
     if path.is_file():
         kept = read_mapping(path, AGAIN)
         with expecting(path, AGAIN):
-            if kept["asked"] == (None if size is None else list(size)):
+            if kept["asked"] == (None if size is None else list(size)) and is_of_network(kept, path, run):
                 return {key: kept[key] for key in ("size", "flops", "flops_mlr", "parameters")}
     network, at = counted_network(run, size)
     counts = network_counts(network, at)
@@ -179,6 +182,7 @@ def _counts(path: Path, run: Path, size: tuple[int, int] | None) -> dict[str, An
         "flops": counts.flops,
         "flops_mlr": counts.mlr,
         "parameters": count_parameters(network),
+        NETWORK: network_digest(run),
     }
     write_json(path, data)
     return data

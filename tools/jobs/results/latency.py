@@ -7,8 +7,6 @@ from pathlib import Path
 from torch import nn
 from tqdm import tqdm
 
-from reid.engine.checkpoint import read_about
-from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from reid.files import write_json
 from search.latency import check_available, cpu_threads, parse_target
@@ -17,8 +15,9 @@ from search.latency.machine import describe_machine
 from search.latency.measure import ROUNDS, SECONDS, clock_of
 from search.latency.runners import prepare
 from supernet.arch import Arch
-from supernet.catalog import NetworkSpec, build, spec_from_dict
+from supernet.catalog import NetworkSpec, build
 from tools.jobs.provenance import command, commit
+from tools.jobs.results.made_of import NETWORK, network_digest, spec_of
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import TIMES, trained_networks
 from tools.jobs.results.steps import LATENCY, Step
@@ -51,7 +50,7 @@ def measure_latencies(setup: Setup) -> Path:
         "target": target.name,
         "machine": describe_machine(target),
         "networks": {
-            name: {"ms": ms, "input_size": list(size)}
+            name: {"ms": ms, "input_size": list(size), NETWORK: network_digest(runs[name])}
             for (name, (_, size)), ms in zip(networks.items(), least, strict=True)
         },
         "command": command(),
@@ -67,7 +66,7 @@ def cost_size(setup: Setup) -> tuple[int, int] | None:
 
 def counted_network(run: Path, size: tuple[int, int] | None) -> tuple[nn.Module, tuple[int, int]]:
     """The network of a finished training with fresh weights, and the size that its cost is told at."""
-    spec = _at(spec_from_dict(read_about(run / WEIGHTS)), size)
+    spec = _at(spec_of(run), size)
     return build(spec).eval(), spec.input_size
 
 

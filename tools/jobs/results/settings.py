@@ -21,7 +21,7 @@ from supernet.files import load_space, space_to_dict
 from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
-from tools.jobs.results.archs import found_there, network_name
+from tools.jobs.results.archs import check_trained, found_there
 from tools.jobs.results.plan import PlannedRow, supernet_of
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import is_begun, is_done
@@ -99,7 +99,7 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
         if step.kind == ROW and is_done(setup.places, step):
             _check_inherited(setup, step)
             if found_there(setup, step.part):
-                network_name(setup, step)
+                check_trained(setup, step)
 
 
 def _check_inherited(setup: Setup, step: Step) -> None:

@@ -18,6 +18,7 @@ from supernet import checkpoint
 from tools.jobs.evaluate.result import SCORE
 from tools.jobs.opening import format_time
 from tools.jobs.proofs import rank_result
+from tools.jobs.results.made_of import is_of_network, is_of_weights
 from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
 
 STATE, TIMES = "state.json", "latency.json"
@@ -60,15 +61,15 @@ def write_record(folder: Path, record: Record) -> Path:
 
 
 def is_done(places: Places, step: Step) -> bool:
-    """Whether the step has left everything that it is there for. Latencies are done when every row's are there, on the
-    plan's target."""
+    """Whether the step has left everything that it is there for: a row the flip test of the weights that it has now,
+    latencies those of every row's network on the plan's target."""
     run = places.run(step)
     if step.kind == SUPERNET:
         return (run / checkpoint.SUPERNET).is_file()
     if step.kind == SEARCH:
         return search_is_finished(run)
     if step.kind == ROW:
-        return is_trained(places, step) and (places.flip(step) / SCORE).is_file()
+        return is_trained(places, step) and _is_flipped(places, step)
     if step.kind == RANKING:
         return (run / rank_result.RANKING).is_file()
     measured = latencies(places)
@@ -81,6 +82,11 @@ def is_trained(places: Places, step: Step) -> bool:
     """Whether a row's network has its weights and its score."""
     run = places.run(step)
     return (run / RESULT).is_file() and (run / WEIGHTS).is_file()
+
+
+def _is_flipped(places: Places, step: Step) -> bool:
+    path = places.flip(step) / SCORE
+    return path.is_file() and is_of_weights(read_mapping(path, AGAIN), path, places.run(step), AGAIN)
 
 
 def is_begun(places: Places, step: Step) -> bool:
@@ -104,16 +110,21 @@ def trained_networks(places: Places) -> dict[str, Path]:
 
 
 def latencies(places: Places) -> dict[str, Any]:
-    """What the latency step wrote; an empty mapping where it has not run."""
+    """What the latency step wrote, less the times of networks in whose place another one has been trained since; an
+    empty mapping where it has not run."""
     path = places.run(Step(LATENCY, LATENCY)) / TIMES
     if not path.is_file():
         return {}
     data = read_mapping(path, AGAIN)
     with expecting(path, AGAIN):
-        for each in data.get("networks", {}).values():
+        networks = dict(data.get("networks", {}))
+        for each in networks.values():
             float(each["ms"]), list(each["input_size"])
         data.get("machine", {}).items()
-    return data
+    for name, run in trained_networks(places).items():
+        if name in networks and not is_of_network(networks[name], path, run):
+            del networks[name]
+    return data | {"networks": networks}
 
 
 def missing_packages(step: Step) -> str | None:
