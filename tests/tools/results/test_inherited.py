@@ -25,7 +25,12 @@ PLAN = {
     "rows": [
         {"name": "scratch", **FOUND},
         {"name": "inherited", **FOUND, "inherit": {"epochs": 3}, "set": ["input_size=[96, 48]"]},
-        {"name": "rivals", "random": {"search": "F", "count": 2}, "inherit": {"epochs": 3}},
+        {
+            "name": "rivals",
+            "random": {"search": "F", "count": 2},
+            "inherit": {"epochs": 3},
+            "set": ["input_size=[96, 48]"],
+        },
     ],
     "ladder": {"row": "inherited", "levers": [{"name": "longer", "epochs": 5}]},
 }

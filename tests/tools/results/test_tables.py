@@ -217,6 +217,41 @@ def test_search_gain_is_told_where_all_rivals_are_trained_alike(make_setup, fini
     assert [row.kind for row in read_figures(setup)] == ["searched", "searched", "random", "random"]
 
 
+TAUGHT = {"teacher": "small", "set": ["retrain.losses.distillation.similarity=1.0"]}
+OTHERWISE = {
+    "change": {"last_stride": 1},
+    "set": ["retrain.augment.erase=0"],
+    "batch": "4x2",
+    "teacher": "big",
+}
+
+
+@pytest.mark.parametrize("key", [None, *OTHERWISE])
+def test_a_row_that_is_trained_otherwise_than_its_rivals_says_nothing_of_the_search(make_setup, finish, key):
+    """Each of these leaves the recipe's name, epochs and data as they are; what differs in words only is no
+    difference."""
+    both = TAUGHT if key == "teacher" else {"set": ["retrain.augment.erase=0.5"]}
+    own = {**both, key: OTHERWISE[key]} if key else both
+    setup = make_setup(
+        supernets=[{"name": "S"}],
+        searches=[{"name": "F", "supernet": "S", "flops": "6M"}],
+        rows=[
+            *({"name": name, "network": "resnet18"} for name in ("small", "big")),
+            {"name": "found", "found": {"search": "F"}, **both},
+            {"name": "in words", "found": {"search": "F"}, **both, "set": 2 * both["set"]},
+            {"name": "otherwise", "found": {"search": "F"}, **own},
+            {"name": "rival", "random": {"search": "F", "count": 1}, **both},
+            {"name": "rival otherwise", "random": {"search": "F", "count": 1}, **own},
+        ],
+    )
+    for name in ("found", "in words", "otherwise"):
+        finish(setup, f"row/{name}/0", 0.5)
+    finish(setup, "row/rival/0", 0.4)
+    finish(setup, "row/rival otherwise/0", 0.45)
+    gains = [round(gain.mAP.value, 3) for gain in search_gains(setup, read_figures(setup))]
+    assert gains == ([0.1, 0.1, 0.05] if key else [0.1, 0.1, 0.1, 0.05, 0.05, 0.05])
+
+
 def test_what_is_published_tells_nothing_of_the_machine(setup, tmp_path):
     folder = tmp_path / "docs" / "published"
     page = publish(setup, folder).read_text()

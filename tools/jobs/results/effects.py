@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from search.gain.analysis import Gain, Trained, compare
 from search.gain.statistics import Difference, difference, mean_of
 from tools.jobs.results.figures import Figures
-from tools.jobs.results.plan import planned_rows
+from tools.jobs.results.plan import PlannedRow, planned_rows
+from tools.jobs.results.row_parts import Found
+from tools.jobs.results.settings import step_settings
 from tools.jobs.results.setup import Setup
+from tools.jobs.results.steps import ROW, Step
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,18 @@ def ladder(setup: Setup, rows: Sequence[Figures]) -> tuple[Figures | None, tuple
 def search_gains(setup: Setup, rows: Iterable[Figures]) -> list[Gain]:
     """For each search whose best arch and random rivals are trained alike: the best one less the rivals' mean."""
     by_name = {row.name: row for row in rows if not row.lever}
+    lines = [planned for planned in planned_rows(setup.plan) if planned.name in by_name]
     made = []
     for row in setup.plan.rows:
         if row.random is None or row.random.search is None:
             continue
-        rivals = [by_name[each.name] for each in planned_rows(setup.plan) if each.row == row and each.name in by_name]
-        for other in setup.plan.rows:
-            found = by_name.get(other.name) if other.found and other.found.search == row.random.search else None
-            if found and other.found.number == 1 and len(rivals) == row.random.count and _alike(found, rivals):
-                made.append(compare("search gain", [_trained(found)], [_trained(each) for each in rivals]))
+        rivals = [each for each in lines if each.row == row]
+        for best in lines:
+            if best.row.found != Found(row.random.search, 1) or len(rivals) < row.random.count:
+                continue
+            found, others = by_name[best.name], [by_name[each.name] for each in rivals]
+            if _alike(found, others) and all(_how(setup, best) == _how(setup, each) for each in rivals):
+                made.append(compare("search gain", [_trained(found)], [_trained(each) for each in others]))
     return made
 
 
@@ -53,6 +60,13 @@ def _alike(found: Figures, rivals: Sequence[Figures]) -> bool:
     return all(
         (row.recipe, row.epochs, row.train_set) == (found.recipe, found.epochs, found.train_set) for row in rivals
     )
+
+
+def _how(setup: Setup, planned: PlannedRow) -> dict[str, Any]:
+    """All that decides what a row comes to but its seed and the arch that was found or drawn; what is changed in that
+    arch is in it."""
+    settings = step_settings(setup, Step(planned.name, ROW, planned))
+    return {**settings, "seed": None, "network": settings["network"]["change"]}
 
 
 def _trained(row: Figures) -> Trained:
