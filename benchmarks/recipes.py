@@ -3,7 +3,8 @@
     python benchmarks/recipes.py --arch osnet_x0_25 --epochs 14 --config configs/demo.yaml --set input_size=[96,48]
 
 Each recipe is trained by tools/retrain.py in a process of its own, its schedule scaled to the budget. A recipe that is
-done is not trained again, and one that was interrupted goes on.
+done is not trained again, and one that was interrupted goes on; one that was trained there with other options ends the
+program before anything is trained.
 """
 
 from __future__ import annotations
@@ -15,9 +16,17 @@ import sys
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
+import torch
+import yaml
 
-from reid.engine.run_folder import read_metrics
-from tools.jobs.experiment import RECIPES, ROOT
+from reid.config import config_to_dict
+from reid.engine.run_folder import CONFIG, first_difference, read_metrics
+from reid.errors import UserError
+from supernet.catalog import spec_to_dict
+from tools.jobs.experiment import RECIPES, ROOT, load_experiment
+from tools.jobs.job import Job
+from tools.jobs.saved_config import read_saved
+from tools.jobs.training.retrain import Retraining, network_to_train
 
 HEADERS = (
     "recipe",
@@ -45,6 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--out", type=Path, default=Path("runs/recipes"), help="where the runs go (default: runs/recipes)"
     )
     read = parser.parse_args(arguments)
+    for recipe in read.recipes:
+        _check(read, recipe, read.out / recipe)
     rows = []
     for recipe in read.recipes:
         run = read.out / recipe
@@ -52,6 +63,27 @@ def main(arguments: list[str] | None = None) -> None:
             _train(read, recipe, run)
         rows.append(_row(recipe, run))
     print(_markdown(rows))
+
+
+def _check(read: argparse.Namespace, recipe: str, run: Path) -> None:
+    """Raises UserError where the run that is there is not the one that is asked for."""
+    if not (run / CONFIG).exists():
+        return
+    experiment = load_experiment(read.config, read.set, recipe=recipe, epochs=read.epochs)
+    job = Job(experiment, None, run, True, read.seed, torch.device("cpu"))
+    spec, _ = network_to_train(job, Retraining(read.arch, Path("runs/search")))
+    asked = {
+        "seed": read.seed,
+        "input_size": experiment.input_size,
+        "data": config_to_dict(experiment.data),
+        "recipe": config_to_dict(experiment.retrain),
+        "network": spec_to_dict(spec),
+    }
+    saved = read_saved(run / CONFIG)
+    # As YAML has it: tuples and lists are the same there.
+    wrong = first_difference({name: saved.get(name) for name in asked}, yaml.safe_load(yaml.safe_dump(asked)))
+    if wrong is not None:
+        raise UserError(f"{run} was trained with other options ({wrong}); give another --out, or remove it")
 
 
 def _train(read: argparse.Namespace, recipe: str, run: Path) -> None:
@@ -88,4 +120,7 @@ def _markdown(rows: list[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
