@@ -11,7 +11,9 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -128,6 +130,10 @@ def test_the_sample_of_the_docs(run, whole, monkeypatch):
     torch.testing.assert_close(torch.from_numpy(names["embed"](crops)), vectors, rtol=0, atol=1e-5)
     torch.testing.assert_close(torch.from_numpy(names["distances"]), 1 - vectors @ vectors[:2].T, rtol=0, atol=1e-5)
     assert names["embed"]([crop[:50, :20] for crop in crops]).shape == (3, 16)
+    none = names["embed"]([])
+    assert (none.shape, none.dtype) == ((0, 16), "float32") and (1 - none @ vectors.numpy().T).shape == (0, 3)
+    names["session"] = SimpleNamespace(run=lambda outputs, feed: [np.zeros((len(feed["images"]), 16), np.float32)])
+    assert not names["embed"](crops).any()  # no NaN, which a tracker's assignment cannot have
 
 
 def _stacked(crops: list) -> torch.Tensor:
