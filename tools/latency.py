@@ -7,7 +7,6 @@ tools/search.py finds them; an interrupted measurement goes on where it was.
 from __future__ import annotations
 
 import argparse
-import statistics
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -17,11 +16,11 @@ from supernet.files import load_space
 from supernet.space import Space
 from tools.cli import add_replace, run_tool
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
-from tools.jobs.latency.job import LatencyRun, measure_space
-from tools.jobs.latency.kit import import_kit, make_kit
+from tools.jobs.latency.job import measure_space
+from tools.jobs.latency.kit import import_kit, make_kit, next_search
 from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size
-from tools.typed import to_type, tool_parser
+from tools.typed import tool_parser
 
 OUT = "runs/latency-<space>-<target>"
 
@@ -52,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     check_folder(out)
     if read.kit is not None:
         check_folder(read.kit, "--kit")
-        make_kit(space, read.target, read.kit, read.networks, read.seed, _called(read))
+        make_kit(space, read.target, read.kit, read.networks, read.seed, _options(read))
         return
     if read.times is not None:
         run = import_kit(space, read.times, read.name, out, read.resume)
@@ -61,20 +60,15 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"table: {shown(run.table)}; picture: {shown(run.picture)}")
     print(f"report: {shown(run.report)}")
     if read.times is not None:
-        print(f"next, with a limit that half of these networks keep: {_search(read, run)}")
+        following = next_search(read.config, read.space, run, read.name)
+        print(f"next, with a limit that half of these networks keep: {following}")
 
 
-def _search(read: argparse.Namespace, run: LatencyRun) -> str:
-    """The command that searches the space for the imported machine."""
-    which = [] if read.config == DEFAULT_CONFIG else ["--config", str(read.config)]
-    which += [] if read.space is None else ["--set", f"space={read.space}"]
-    limit = f"{statistics.median(row.measured_ms for row in run.error.rows):.3g}ms"
-    return to_type("search", *which, "--latency", limit, "--target", read.name)
-
-
-def _called(read: argparse.Namespace) -> str:
-    """What ``--space`` takes for the space."""
-    return read.space or load_experiment(read.config).space
+def _options(read: argparse.Namespace) -> list[str]:
+    """Those that name the space and its size."""
+    options = [] if read.config == DEFAULT_CONFIG else ["--config", str(read.config)]
+    options += [] if read.space is None else ["--space", read.space]
+    return options + ([] if read.size is None else ["--size", "{}x{}".format(*read.size)])
 
 
 def _space(read: argparse.Namespace) -> Space:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
+import shlex
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from reid.engine.device import seeded
 from search.history import read_candidates
-from search.latency import open_table
+from search.latency import LatencyError, open_table
+from search.latency.check import LatencyRow
+from search.latency.kit.write import Kit
 from supernet.checkpoint import save_supernet
 from supernet.files import load_arch, load_space
 from supernet.supernet import Supernet
+from tools.jobs.experiment import CONFIGS, load_experiment
+from tools.jobs.latency.job import LatencyRun
+from tools.jobs.latency.kit import next_search
 
 SPACE = """
 input_size: [16, 8]
@@ -41,6 +49,7 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
 
     done = call(*own, "--size", "64x32", "--networks", 4, "--kit", folder, tiny=False)
     assert done.code == 0 and f"next: copy it to the machine, there: python3 {folder.name}/measure.py" in done.out
+    assert f"then: python tools/latency.py --space {file} --size 64x32 --import times.json --as NAME" in done.out
     alone = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     program = folder / "measure.py", "--rounds", "2", "--seconds", "0"
     options = {"cwd": tmp_path, "env": alone, "capture_output": True, "text": True, "timeout": 120}
@@ -54,7 +63,8 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     assert "on 4 whole networks" in done.out and "the least of 2 rounds or more" in done.out
     assert (out / "latency_error.png").read_bytes().startswith(b"\x89PNG")
     told = json.loads((out / "latency.json").read_text())
-    command = rf"python tools/search.py --set space={file} --latency (.*)ms --target pi5$"
+    size = r"'search.cost_input_size=\[64,32\]'"  # of the kit; the file's own is another
+    command = rf"python tools/search.py --set space={file} --set {size} --latency (.*)ms --target pi5$"
     following = re.search(rf"^next, .* keep: {command}", done.out, re.MULTILINE)
     half = statistics.median(row["measured_ms"] for row in told["rows"])
     assert told["target"] == "pi5" and float(following[1]) == pytest.approx(half, rel=0.01)
@@ -87,6 +97,49 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     assert call(*other, out, "--replace", tiny=False).code == 0
     assert call(*other, tmp_path / "other", tiny=False).code == 0  # the times that it has
     refused(call(*search, "--resume"), "begun with another origin")
+
+
+@pytest.mark.parametrize(
+    ("config", "called", "size", "told"),
+    [
+        ("market1501", None, None, []),
+        ("market1501", "mlr-210m", (128, 64), ["space=mlr-210m", "search.cost_input_size=[128,64]"]),
+        ("market1501", "tiny-plus", None, ["space=tiny-plus"]),
+        ("market1501", "tiny-plus", (64, 32), ["space=tiny-plus", "input_size=[64,32]"]),  # the larger one alone
+        ("market1501-cpu", None, (256, 128), []),
+        ("market1501-cpu", None, (128, 64), ["search.cost_input_size=[128,64]"]),
+        ("demo", None, (80, 40), []),
+        ("demo", None, (64, 32), ["search.cost_input_size=[64,32]"]),
+        ("demo", "tiny-plus", None, ["space=tiny-plus", "search.cost_input_size=[64,32]"]),
+    ],
+)
+def test_the_search_that_is_told_looks_for_the_table_that_there_is(config, called, size, told):
+    file = CONFIGS / f"{config}.yaml"
+    measured = load_space(called or load_experiment(file).space).at(size)
+    rows = tuple(LatencyRow(None, 0, 0.0, ms) for ms in (3.0, 0.2123, 0.1))
+    run = LatencyRun(Path(), measured, LatencyError(0, 0, 0, 1, rows), Path(), Path())
+    words = shlex.split(next_search(file, called, run, "pi5"))
+    assert words[-4:] == ["--latency", "0.212ms", "--target", "pi5"]
+    assert [word for before, word in itertools.pairwise(words) if before == "--set"] == told
+    # What a search makes of it.
+    experiment = load_experiment(Path(words[words.index("--config") + 1]) if "--config" in words else file, told)
+    space = load_space(experiment.space).at(experiment.input_size)
+    assert not (space.smaller_sizes and experiment.search.cost_input_size)
+    assert space.at(experiment.search.cost_input_size).input_size == measured.input_size
+
+
+@pytest.mark.parametrize(
+    ("options", "then"),
+    [
+        ((), ""),
+        (("--config", "configs/demo.yaml"), "--config configs/demo.yaml "),
+        (("--space", "tiny"), "--space tiny "),
+    ],
+)
+def test_what_is_to_follow_a_kit_names_the_same_space(call, monkeypatch, tmp_path, options, then):
+    monkeypatch.setattr("tools.jobs.latency.kit.write_kit", lambda space, target, folder, **_: Kit(folder, 1, 1, 1, 1))
+    done = call("latency", *options, "--kit", tmp_path / "kit", tiny=False)
+    assert f"then: python tools/latency.py {then}--import times.json --as NAME\n" in done.out, done.err
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,11 @@ PICTURE = "latency_error.png"
 
 @dataclass(frozen=True)
 class LatencyRun:
-    """Where a table is, how good it is, and the picture and the page of that."""
+    """Where a table is, of which space at the size it was measured at, how good it is, and the picture and the page of
+    that."""
 
     table: Path
+    space: Space
     error: LatencyError
     picture: Path
     report: Path
@@ -86,7 +88,7 @@ def report(table: LatencyTable, space: Space, out: Path, error: LatencyError, ma
     write_json(out / LATENCY, {**_error_to_dict(error, table.name, space), "machine": dict(machine)})
     lines += [f"note: {table.note}"] * bool(table.note)
     page = write_latency_report(out, picture, space, table, error, lines, machine)
-    return LatencyRun(table.path, error, picture, page)
+    return LatencyRun(table.path, space, error, picture, page)
 
 
 def _lines(table: LatencyTable, error: LatencyError) -> list[str]:

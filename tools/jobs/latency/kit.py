@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from search.cost import CostTable
 from search.latency import import_times, parse_target, prediction_error
 from search.latency.kit.write import PROGRAM, Kit, write_kit
 from search.latency.measure import ROUNDS
+from supernet.files import load_space
 from supernet.space import Space, describe
+from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.latency.job import LatencyRun, latency_folder, report
 from tools.jobs.opening import announce
 from tools.jobs.ownership import LATENCY, REPLACE, check_free
@@ -17,13 +21,18 @@ from tools.typed import to_type
 
 
 def make_kit(
-    space: Space, target_name: str, folder: Path, networks: int = 30, seed: int = 0, called: str | None = None
+    space: Space,
+    target_name: str,
+    folder: Path,
+    networks: int = 30,
+    seed: int = 0,
+    options: Sequence[str] | None = None,
 ) -> Kit:
     """Writes a kit into ``folder`` and says how large it is and what to do with it.
 
     Args:
         networks, seed: see ``write_kit``.
-        called: what ``--space`` takes for the space, if not its name.
+        options: of ``tools/latency.py``, those that name ``space``; ``--space`` and its name, if not given.
 
     Raises:
         UserError: see ``write_kit``, or the target is unknown.
@@ -34,7 +43,8 @@ def make_kit(
     what = f"{kit.parts} parts and {kit.networks} whole networks as {kit.models} .onnx files"
     print(f"kit: {shown(folder)}, 3 files, {kit.size / 1e6:.1f} MB: {what} in one zip")
     print(f"next: copy it to the machine, there: python3 {folder.name}/{PROGRAM}")
-    print(f"then: {to_type('latency', '--space', called or space.name, '--import', 'times.json', '--as', 'NAME')}")
+    options = ["--space", space.name] if options is None else options
+    print(f"then: {to_type('latency', *options, '--import', 'times.json', '--as', 'NAME')}")
     return kit
 
 
@@ -64,3 +74,33 @@ def import_kit(space: Space, path: Path, name: str, out: Path, replace: bool = F
         print(f"note: of {ROUNDS} rounds and more a time would be surer: python3 {PROGRAM} there goes on")
     error = prediction_error(table, space, costs=CostTable())
     return report(table, space, out, error, {key: str(value) for key, value in times.machine.items()})
+
+
+def next_search(config: Path, called: str | None, run: LatencyRun, machine: str) -> str:
+    """The command that searches the space of ``run`` for the imported ``machine``, with a limit that half of the whole
+    networks there keep.
+
+    Args:
+        config: of the experiment.
+        called: what ``--space`` was given, in place of the experiment's space; may be ``None``.
+    """
+    options = [] if config == DEFAULT_CONFIG else ["--config", str(config)]
+    for override in (*_space_override(called), *_size_override(config, called, run.space)):
+        options += ["--set", override]
+    limit = f"{statistics.median(row.measured_ms for row in run.error.rows):.3g}ms"
+    return to_type("search", *options, "--latency", limit, "--target", machine)
+
+
+def _space_override(called: str | None) -> list[str]:
+    return [] if called is None else [f"space={called}"]
+
+
+def _size_override(config: Path, called: str | None, measured: Space) -> list[str]:
+    """What makes a search count its costs at the size that ``measured`` has; nothing where it does by itself."""
+    experiment = load_experiment(config, _space_override(called))
+    space = load_space(experiment.space).at(experiment.input_size)
+    if space.at(experiment.search.cost_input_size).input_sizes == measured.input_sizes:
+        return []
+    # A space that chooses among sizes takes none for its costs alone.
+    key = "input_size" if space.smaller_sizes else "search.cost_input_size"
+    return [f"{key}=[{measured.input_size[0]},{measured.input_size[1]}]"]
