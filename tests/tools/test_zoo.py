@@ -191,6 +191,36 @@ def test_wrong_flip_runs_and_large_files_are_refused(runs, call, refused, tmp_pa
     assert not (tmp_path / "zoo").exists()
 
 
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("about", "data", "msmt17", "its data set is msmt17, that of .*run synthetic: give an evaluation"),
+        ("about", "input_size", [32, 16], r"its input size is \[32, 16\], that of .*run \[64, 32\]"),
+        ("protocol", "metric", "euclidean", "its metric is euclidean, that of .*run cosine"),
+        ("protocol", "precision", "bf16", "its precision is bf16, that of .*run fp32"),
+        (None, "queries", 1, "its number of queries is 1, "),
+    ],
+)
+def test_a_flip_run_that_differs_by_more_is_refused(runs, call, refused, tmp_path, part, key, value, message):
+    score = read_json(runs / "flip" / "score.json")
+    (score if part is None else score[part])[key] = value
+    write_json(tmp_path / "flip" / "score.json", score)
+    arguments = ("--name", "x", "--flip", tmp_path / "flip", "--folder", tmp_path / "zoo")
+    refused(call("zoo", "add", runs / "run", *arguments, tiny=False), f"--flip .*flip: {message}")
+    assert not (tmp_path / "zoo").exists()
+
+
+def test_what_leaves_the_score_alone_may_differ(runs, tmp_path):
+    """The evaluating tool makes a ROC besides, a training does not; a score of before says less of itself."""
+    score = read_json(runs / "flip" / "score.json")
+    score["protocol"] |= {"verification": True, "rerank": {"k1": 20, "k2": 6, "weight": 0.3}}
+    write_json(tmp_path / "flip" / "score.json", score)
+    run = shutil.copytree(runs / "run", tmp_path / "run")
+    own = read_json(run / "score.json")
+    write_json(run / "score.json", {key: own[key] for key in own if key not in ("about", "protocol")})
+    assert add(run, "x", tmp_path / "flip", folder=tmp_path / "zoo").flip_mAP == score["mAP"]
+
+
 def test_the_table_of_the_docs(call, zoo, refused):
     done = call("zoo", "--markdown", "--folder", zoo, tiny=False)
     entry = find_entry("Small-A", zoo)

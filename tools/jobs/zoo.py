@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from evaluation.embedder import Embedder
-from evaluation.result_row import REMAKE_SCORE, ResultRow, read_result
+from evaluation.result_row import ResultRow, read_result
 from evaluation.text_table import aligned
 from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
-from reid.files import expecting, read_mapping, write_atomic
+from reid.files import write_atomic
 from reid.models.network import ReidNetwork, count_parameters
 from search.fvcore_counts import network_counts
 from supernet.arch import Arch
@@ -23,11 +23,11 @@ from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import NamedArch, save_arch
 from supernet.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo_entries, zoo_weights
 from tools.jobs.embed import embed_files
-from tools.jobs.evaluate.result import SCORE
 from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
 from tools.jobs.results.portable import portable
 from tools.jobs.training.retrain_words import TAUGHT
+from tools.jobs.zoo_flip import flip_score, score_of
 from tools.typed import to_type
 
 ADD = "add"
@@ -104,12 +104,12 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
     Args:
         run: of ``tools/retrain.py``.
         name: what it is to be loaded by.
-        flip: run of ``tools/evaluate.py --flip`` of the same network.
+        flip: run of ``tools/evaluate.py --flip`` of the same network, scored like the training's end in all else.
         replace: an entry of that name is replaced.
 
     Raises:
         UserError: the run is not finished or no training, its weights are larger than ``LARGEST``, the name is taken or
-            none, or ``flip`` is another network's or without the flip test.
+            none, or as ``flip_score``.
     """
     if not is_name(name) or name == ADD:
         raise UserError(
@@ -128,7 +128,7 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
     if not replace and name.lower() in {entry.name.lower() for entry in entries}:
         raise UserError(f"--name {name}: is taken; add --replace, or give another")
     spec = spec_from_dict(read_about(weights))
-    entry = _entry(name, row, spec, weights, _flipped(flip, run), _score(run))
+    entry = _entry(name, row, spec, weights, flip and flip_score(flip, run), score_of(run))
     write_atomic(folder / entry.weights, lambda temporary: shutil.copyfile(weights, temporary) and None)
     if entry.arch is not None:
         save_arch(folder / entry.arch, NamedArch(name, spec.backbone, dict(spec.origin)))
@@ -144,22 +144,6 @@ def _files(entries: Sequence[ZooEntry], folder: Path) -> list[Path]:
     """Those that are there."""
     names = [name for entry in entries for name in (entry.weights, entry.arch) if name is not None]
     return [folder / name for name in names if (folder / name).exists()]
-
-
-def _score(run: Path) -> dict:
-    return read_mapping(run / SCORE, REMAKE_SCORE)
-
-
-def _flipped(flip: Path | None, run: Path) -> dict | None:
-    if flip is None:
-        return None
-    score = _score(flip)
-    with expecting(flip / SCORE, REMAKE_SCORE):
-        flipped = score.get("protocol", {}).get("flip") and float(score["mAP"]) + float(score["rank1"]) >= 0
-        weights = score.get("about", {}).get("weights_sha256")
-    if not flipped or weights != sha256(run / WEIGHTS):
-        raise UserError(f"--flip {shown(flip)}: is no evaluation with the flip test of {shown(run)}")
-    return score
 
 
 def _entry(name: str, row: ResultRow, spec: NetworkSpec, weights: Path, flip: dict | None, score: dict) -> ZooEntry:
