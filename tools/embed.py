@@ -16,7 +16,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.embedder import Embedder
 from reid.errors import UserError
-from tools.cli import add_device, run_tool
+from tools.cli import add_device, add_replace, run_tool
 from tools.jobs.embed import embed_files, images_in, nearest_files, save_vectors
 from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size, joined
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("source", metavar="SOURCE", help="the network: see above")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="images of one person each, or folders")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the vectors, as .npz: features and names")
+    add_replace(parser)
     parser.add_argument("--query", type=Path, metavar="IMG", help="print the images most like this one")
     parser.add_argument("--top", type=int, metavar="K", help=f"with --query: so many of them (default: {TOP})")
     add_size(parser, "for an .onnx file that takes images of any size", None, FORMER)
@@ -60,6 +61,10 @@ def _check_options(read: argparse.Namespace) -> None:
         if read.out.suffix != ".npz":
             raise UserError(f"--out {read.out}: must end in .npz")
         check_folder(read.out.parent, "--out: folder")
+        if read.out.exists() and not read.resume:
+            raise UserError(f"{shown(read.out)} is there already; give another --out, or --replace to write it again")
+    elif read.resume:
+        raise UserError("--replace: is for --out; leave it out, or name the file")
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ def test_vectors_and_the_nearest(call, run, images, tmp_path):
         (("--out", "f.npy"), "--out f.npy: must end in .npz"),
         (("--out", "f.npz", "--top", "3"), "--top 3: is for --query"),
         (("--query", "none.jpg"), "--query none.jpg: does not exist"),
+        (("--query", "b.png", "--replace"), "--replace: is for --out"),
         (("none", "--out", "f.npz"), "image none does not exist; name image files, or folders of them"),
     ],
 )
@@ -72,6 +73,16 @@ def test_refusals(call, refused, run, images, tmp_path, monkeypatch, arguments, 
     monkeypatch.chdir(tmp_path)
     refused(call("embed", run, images, *arguments, tiny=False), message)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_there_is_replaced_only_when_asked(call, refused, run, images, tmp_path):
+    out = tmp_path / "f.npz"
+    out.write_bytes(b"of an earlier call")
+    refused(call("embed", run, images, "--out", out, tiny=False), "f.npz is there already; .*--replace to write it")
+    assert out.read_bytes() == b"of an earlier call"
+    assert call("embed", run, images, "--out", out, "--replace", tiny=False).code == 0
+    with np.load(out) as file:
+        assert file["features"].shape == (3, 16)
 
 
 def test_folders_and_files_without_images(call, refused, run, images, tmp_path):
