@@ -39,11 +39,16 @@ class Embedder:
 
     Args:
         network: ``(N, 3, h, w)`` normalised images to ``(N, D)`` features; is put into eval mode.
+
+    Raises:
+        UserError: ``batch_size`` is below 1.
     """
 
     def __init__(
         self, network: nn.Module, input_size: tuple[int, int], device: torch.device | str = "cpu", batch_size: int = 64
     ) -> None:
+        if batch_size < 1:
+            raise UserError(f"batch_size {batch_size}: must be at least 1; it is how many crops go through at once")
         self.network, self.input_size = network.eval(), tuple(input_size)
         self.device, self.batch_size = torch.device(device), batch_size
         # Says the length of a vector, also of a file that does not tell.
@@ -69,7 +74,7 @@ class Embedder:
 
         Raises:
             UserError: there is no such network, with the nearest names; it is a supernet, damaged, or made for another
-                input size; or the device is not there.
+                input size; the device is not there; or ``batch_size`` is below 1.
         """
         device = pick_device(str(device))
         path = network_file(source, zoo=zoo)

@@ -177,6 +177,12 @@ def test_boxes_and_frames_that_are_none(embedder, boxes, frame, message):
         embedder.get_features(boxes, frame)
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_no_crops_is_refused(run, size):
+    with pytest.raises(UserError, match=f"^batch_size {size}: must be at least 1"):
+        Embedder.open(run, batch_size=size)
+
+
 def test_sources_that_are_none(run, zoo, tmp_path):
     with pytest.raises(UserError, match="nearest: Small-0.1M"):
         Embedder.open("Smal-0.1M", zoo=zoo)
