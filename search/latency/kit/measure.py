@@ -32,7 +32,7 @@ FORM = 1
 WARM_UP = 5
 
 SAVE_SECONDS = 5.0
-"""An interrupted measurement loses no more; longer than the seconds of a group, as what is saved was measured so."""
+"""A machine that is switched off loses no more."""
 
 GROUP = 256
 """Networks that take turns, all of them in memory. Many, so that a busy spell of the machine is short against their
@@ -142,7 +142,7 @@ def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, 
                 print(f"{words} {at + 1} to {at + len(own)} of {len(wanted)}", flush=True)
                 calls = [onnx_call(read_model(models, each), kit["files"][each], threads) for each in own]
                 missing = rounds - min(done["times"].get(each, (0, 0))[1] for each in own)
-                measure_group(own, take_turns(calls, missing, seconds, cpu_clock(threads)), missing, done, out)
+                measure_group(own, take_turns(calls, missing, seconds, cpu_clock(threads)), rounds, done, out)
     done["finished"] = True
     write_json(out, done)
     return done
@@ -156,27 +156,40 @@ def begin(out: Path, kit: dict, machine: dict[str, str], clock: str) -> dict:
     before = read_json(out)
     if before.get("kit") != kit:
         raise KitError(f"{out} is of another kit: move it away, or give another --out")
-    for name in ("processor", "onnxruntime"):
-        if before["machine"][name] != machine[name]:
-            raise KitError(f"{out} is of another {name} ({before['machine'][name]}): move it away, or give --out")
-    return {**done, "times": before["times"]}
+    try:
+        known = {name: before["machine"][name] for name in ("processor", "onnxruntime")}
+        times = {name: [float(ms), int(rounds)] for name, (ms, rounds) in before["times"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise KitError(f"{out} is damaged: remove it") from None
+    for name, value in known.items():
+        if value != machine[name]:
+            raise KitError(f"{out} is of another {name} ({value}): move it away, or give --out")
+    return {**done, "times": times}
 
 
 def measure_group(names: list[str], turns: Iterator[list[float]], rounds: int, done: dict, out: Path) -> None:
-    """Takes what ``turns`` yields for the networks called ``names`` into ``done``, and writes that into ``out``."""
+    """Takes what ``turns`` yields for the networks called ``names`` into ``done``, and writes that into ``out``.
+
+    Until ``turns`` has ended every network is noted with less than ``rounds`` rounds, however many there were: they may
+    all fall into fewer seconds than a group is to be measured for, and what goes on must not take them for finished.
+    """
+    before = {name: done["times"].get(name, (float("inf"), 0)) for name in names}
+    missing, number = rounds - min(seen for _, seen in before.values()), 0
     saved = begun = time.monotonic()
     try:
         for number, turn in enumerate(turns, start=1):
             for name, ms in zip(names, turn):  # noqa: B905  (Python 3.8 has no strict)
-                least, seen = done["times"].get(name, (ms, 0))
-                done["times"][name] = [round(min(least, ms), 6), seen + 1]
+                least, seen = done["times"].get(name, before[name])
+                done["times"][name] = [round(min(least, ms), 6), min(seen + 1, rounds - 1)]
             now = time.monotonic()
             if sys.stderr.isatty():
-                left = max(rounds - number, 0) * (now - begun) / (number + WARM_UP)
-                print(f"\r  round {number} of {rounds}, {left:.0f} s left  ", end="", file=sys.stderr, flush=True)
+                left = max(missing - number, 0) * (now - begun) / (number + WARM_UP)
+                print(f"\r  round {number} of {missing}, {left:.0f} s left  ", end="", file=sys.stderr, flush=True)
             if now > saved + SAVE_SECONDS:
                 write_json(out, done)
                 saved = now
+        for name in names:
+            done["times"][name][1] = before[name][1] + number
     finally:
         if sys.stderr.isatty():
             print("\r" + 50 * " ", end="\r", file=sys.stderr)
@@ -195,9 +208,12 @@ def read_model(models: zipfile.ZipFile, name: str) -> bytes:
 
 
 def read_json(path: Path) -> dict:
-    """Raises KitError where there is no such file, or one that was cut off."""
+    """Raises KitError where there is no such file, or one that was cut off or holds something else."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError
+        return data
     except OSError as error:
         raise KitError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:

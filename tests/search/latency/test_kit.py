@@ -108,6 +108,42 @@ def test_interrupted_measurement_goes_on(kit, device, tmp_path, calls):
     assert read_times(path).rounds == 2
 
 
+def test_a_group_that_was_interrupted_before_its_seconds_were_over_is_not_finished(kit, device, tmp_path, monkeypatch):
+    """However many rounds it had, and whether it was saved at the interrupt or, in time, before it."""
+    whole, path = measured(kit, tmp_path / "whole.json", rounds=2)["times"], tmp_path / "times.json"
+    monkeypatch.setattr(program, "SAVE_SECONDS", 0.0)
+    device.calls_left = 20 * len(json.loads((kit.folder / "manifest.json").read_text())["files"])
+    with pytest.raises(KeyboardInterrupt):
+        program.measure(kit.folder, path, 2, 1e6, program.GROUP)
+    assert {rounds for _, rounds in json.loads(path.read_text())["times"].values()} == {1}
+    device.calls_left, device.speed = 10**9, 2.0  # what is measured from here on takes half the time
+    after = measured(kit, path, rounds=2)["times"]
+    assert after == {name: [pytest.approx(ms / 2, abs=2e-6), 2] for name, (ms, _) in whole.items()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: [],
+        lambda data: None,
+        lambda data: {"kit": data["kit"]},
+        lambda data: {**data, "machine": {}},
+        lambda data: {**data, "machine": "a board"},
+        lambda data: {**data, "times": []},
+        lambda data: {**data, "times": {"a": 1.0}},
+        lambda data: {**data, "times": {"a": [1.0, float("inf")]}},
+        lambda data: {**data, "times": {"a": ["much", 1]}},
+    ],
+)
+def test_times_of_another_form_are_one_line(kit, device, tmp_path, capsys, change, monkeypatch):
+    path, manifest = tmp_path / "times.json", json.loads((kit.folder / "manifest.json").read_text())
+    data = {"kit": manifest, "machine": program.describe_machine(), "times": {}}
+    path.write_text(text := json.dumps(change(data)))
+    monkeypatch.setattr(program, "__file__", str(kit.folder / "measure.py"))
+    assert program.main(["--out", str(path)]) == 2
+    assert capsys.readouterr().err == f"error: {path} is damaged: remove it\n" and path.read_text() == text
+
+
 def test_times_of_something_else_are_not_gone_on_with(kit, device, tmp_path, monkeypatch):
     path = tmp_path / "times.json"
     done = measured(kit, path)
