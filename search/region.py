@@ -143,7 +143,10 @@ def sample_near(region: Region, low: float, high: float, random: Random) -> Geno
             break
         # What is not held though it meets the limits is below the floor.
         down = cost.flops > high if held else not region.limits.met_by(cost)
-        genome = _move(options, genome, -1 if down else 1, random)
+        moved = _move(options, genome, -1 if down else 1, random)
+        if moved is genome:  # at the end of every choice: there is nothing nearer
+            break
+        genome = moved
     return nearest
 
 

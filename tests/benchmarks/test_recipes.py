@@ -42,9 +42,9 @@ def out(tmp_path):
     [
         ([], None),
         (["--arch", "mobilenetv2"], "network.kind: backbone then, arch now"),
-        (["--set", "input_size=[96,48]"], "input_size: "),
-        (["--seed", "1"], "seed: 0 then, 1 now"),
-        (["--epochs", "4"], "recipe.epochs: 3 then, 4 now"),
+        pytest.param(["--set", "input_size=[96,48]"], "input_size: ", marks=pytest.mark.slow),
+        pytest.param(["--seed", "1"], "seed: 0 then, 1 now", marks=pytest.mark.slow),
+        pytest.param(["--epochs", "4"], "recipe.epochs: 3 then, 4 now", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_of_other_options_is_no_row(out, options, difference):
