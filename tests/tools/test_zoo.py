@@ -22,7 +22,7 @@ from supernet.files import NamedArch, load_arch, save_arch
 from supernet.zoo import find_entry, load_backbone
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.training.retrain import Retraining, retrain
-from tools.jobs.zoo import _licence, add
+from tools.jobs.zoo import LICENCES, _licence, add
 
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 
@@ -170,10 +170,13 @@ def test_what_is_no_training_is_not_added(runs, call, refused, tmp_path):
         ("synthetic: 72 identities, 9 images, taught by runs/on-market", "not told here"),
         ("ImageNet weights, then synthetic: 72 identities, 9 images", "not told here"),
         ("synthetic + msmt17: 72 identities, 9 images", "not told here"),
+        ("Small-A weights, then market1501: 751 identities, 9 images", "research only"),
+        ("Small-A weights, then synthetic: 72 identities, 9 images", "not told here"),
+        ("Small-B weights, then market1501: 751 identities, 9 images", "not told here"),
     ],
 )
 def test_a_licence_is_told_of_what_was_trained_on_its_data_alone(train_set, licence):
-    assert _licence(train_set).startswith(licence)
+    assert _licence(train_set, {"Small-A": LICENCES["market1501"]}).startswith(licence)
 
 
 def test_paths_of_this_machine_are_not_noted_down(runs, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from tools.jobs.embed import embed_files
 from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
 from tools.jobs.results.portable import portable
-from tools.jobs.training.retrain_words import TAUGHT
+from tools.jobs.training.retrain_words import TAUGHT, THEN
 from tools.jobs.zoo_flip import flip_score, score_of
 from tools.typed import to_type
 
@@ -128,7 +128,8 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
     if not replace and name.lower() in {entry.name.lower() for entry in entries}:
         raise UserError(f"--name {name}: is taken; add --replace, or give another")
     spec = spec_from_dict(read_about(weights))
-    entry = _entry(name, row, spec, weights, flip and flip_score(flip, run), score_of(run))
+    licence = _licence(row.train_set, {entry.name: entry.licence for entry in entries})
+    entry = _entry(name, row, spec, weights, flip and flip_score(flip, run), score_of(run), licence)
     write_atomic(folder / entry.weights, lambda temporary: shutil.copyfile(weights, temporary) and None)
     if entry.arch is not None:
         save_arch(folder / entry.arch, NamedArch(name, spec.backbone, dict(spec.origin)))
@@ -146,7 +147,9 @@ def _files(entries: Sequence[ZooEntry], folder: Path) -> list[Path]:
     return [folder / name for name in names if (folder / name).exists()]
 
 
-def _entry(name: str, row: ResultRow, spec: NetworkSpec, weights: Path, flip: dict | None, score: dict) -> ZooEntry:
+def _entry(
+    name: str, row: ResultRow, spec: NetworkSpec, weights: Path, flip: dict | None, score: dict, licence: str
+) -> ZooEntry:
     network: ReidNetwork = build(spec).eval()
     counts, size = network_counts(network, spec.input_size), spec.input_size
     with torch.inference_mode():
@@ -170,13 +173,21 @@ def _entry(name: str, row: ResultRow, spec: NetworkSpec, weights: Path, flip: di
         train_set=portable(row.train_set),
         epochs=row.epochs,
         seed=row.seed,
-        licence=_licence(row.train_set),
+        licence=licence,
         command=portable(str(score.get("command", "not told"))),
         commit=str(score.get("commit", "unknown")),
     )
 
 
-def _licence(train_set: str) -> str:
-    """``train_set`` as a result has it: what it began with and the data sets, ``:``, counts, who taught it."""
+def _licence(train_set: str, known: Mapping[str, str]) -> str:
+    """``train_set`` as a result has it: what it began with and the data sets, ``:``, counts, who taught it.
+
+    Args:
+        known: licences by the names of the zoo's networks; weights that begin with one of them have its licence where
+            that is their data's too.
+    """
     other = f"not told here: it is that of {portable(train_set)}"
-    return other if TAUGHT in train_set else LICENCES.get(train_set.partition(":")[0], other)
+    begun, then, data = train_set.rpartition(THEN)
+    own = LICENCES.get(data.partition(":")[0])
+    told = own is not None and TAUGHT not in train_set and (not then or known.get(begun) == own)
+    return own if told else other

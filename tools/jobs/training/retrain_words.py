@@ -24,6 +24,9 @@ from tools.jobs.paths import shown
 from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.training.inherit import Inheritance
 
+THEN = " weights, then "
+"""After what a network began with, in what it was trained on."""
+
 TAUGHT = ", taught by "
 """Before a teacher's name in what a network was trained on."""
 
@@ -41,7 +44,7 @@ def trained_on_words(
     if inherited:
         words = f"{inherited.words}, then {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''} of {words}"
     elif weights:
-        words = f"{'ImageNet' if weights == 'imagenet' else weights} weights, then {words}"
+        words = f"{'ImageNet' if weights == 'imagenet' else weights}{THEN}{words}"
     if recipe.losses.distillation.teacher:
         words += f"{TAUGHT}{recipe.losses.distillation.teacher}"
     return words
