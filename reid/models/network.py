@@ -43,7 +43,8 @@ def head_outputs(head: nn.Module, feature_map: torch.Tensor) -> HeadOutput:
     What tells images apart is little beside what they have in common: pooled and normalised in bf16, features that lie
     0.05 apart at a norm of 17 have as much of rounding in them as of the image. A head costs next to nothing.
     """
-    if torch.is_autocast_enabled(feature_map.device.type):
+    device = feature_map.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         return _in_full_precision(feature_map, head)
     return head(feature_map)
 
