@@ -34,7 +34,7 @@ def test_the_command_names_what_can_be_compared(tmp_path):
     assert words[3:] == [str(tmp_path / f"r{number}") for number in range(MOST)]
 
 
-@pytest.mark.parametrize("repeats", [1, 2])
+@pytest.mark.parametrize("repeats", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_retrain_names_its_files_and_the_next_command(call, tmp_path, repeats):
     other, run = tmp_path / "other", tmp_path / "the run"
     arguments = ("--arch", "osnet_x0_25", "--search", tmp_path / "none")
