@@ -22,6 +22,7 @@ from tools.jobs.results.effects import ladder, search_gains
 from tools.jobs.results.figures import read_figures
 from tools.jobs.results.portable import portable
 from tools.jobs.results.publish import publish, write_results
+from tools.jobs.results.report import NO_FRONT
 from tools.jobs.results.row_table import short_table
 from tools.jobs.results.states import is_done, trained_networks
 from tools.jobs.results.steps import plan_steps
@@ -146,6 +147,8 @@ def test_the_picture_has_a_front_where_all_rows_can_be_compared(setup, monkeypat
     lever = dataclasses.replace(row, name="lever", train_set="longer", lever=True)  # is not drawn
     write_results(setup, [row, other, lever])
     assert alike == [words is None]
+    page = (setup.places.out / "report.html").read_text(encoding="utf-8")
+    assert (NO_FRONT in page) == (words is not None)
 
 
 def test_latencies_of_another_target_are_measured_again(setup):

@@ -14,8 +14,7 @@ from search.latency.kit.measure import take_turns
 from search.latency.machine import describe_machine
 from search.latency.measure import ROUNDS, SECONDS, clock_of
 from search.latency.runners import prepare
-from supernet.arch import Arch
-from supernet.catalog import NetworkSpec, build
+from supernet.catalog import build
 from tools.jobs.provenance import command, commit
 from tools.jobs.results.made_of import NETWORK, network_digest, spec_of
 from tools.jobs.results.setup import Setup
@@ -66,12 +65,5 @@ def cost_size(setup: Setup) -> tuple[int, int] | None:
 
 def counted_network(run: Path, size: tuple[int, int] | None) -> tuple[nn.Module, tuple[int, int]]:
     """The network of a finished training with fresh weights, and the size that its cost is told at."""
-    spec = _at(spec_of(run), size)
+    spec = spec_of(run).at(size)
     return build(spec).eval(), spec.input_size
-
-
-def _at(spec: NetworkSpec, size: tuple[int, int] | None) -> NetworkSpec:
-    if size is None:
-        return spec
-    backbone = spec.backbone.at(size) if isinstance(spec.backbone, Arch) else spec.backbone
-    return NetworkSpec(spec.name, backbone, tuple(size), spec.head, spec.origin)

@@ -17,7 +17,7 @@ from tools.jobs.results.effects import ladder
 from tools.jobs.results.figures import Figures, SeedRun, figures_to_dict, read_figures
 from tools.jobs.results.plan import slug
 from tools.jobs.results.portable import portable
-from tools.jobs.results.report import write_results_report
+from tools.jobs.results.report import alike, write_results_report
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.states import is_done, latencies
 from tools.jobs.results.steps import RANKING as RANKING_STEP
@@ -98,5 +98,4 @@ def _data(setup: Setup, rows: Sequence[Figures]) -> dict[str, Any]:
 def _draw(setup: Setup, rows: Sequence[Figures], path: Path) -> Path | None:
     main = [row for row in rows if not row.lever]
     dots = [CostDot(row.name, row.kind, row.mean("mAP"), row.spread("mAP"), row.flops, row.latency_ms) for row in main]
-    alike = len({(row.train_set, row.test_set, row.cost_size) for row in main}) == 1
-    return draw_costs(dots, path, latencies(setup.places).get("target", "latency"), alike) if dots else None
+    return draw_costs(dots, path, latencies(setup.places).get("target", "latency"), alike(rows)) if dots else None

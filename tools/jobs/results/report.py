@@ -15,6 +15,12 @@ from tools.jobs.results.states import is_done
 from tools.jobs.results.steps import ROW, plan_steps
 
 CAPTION = "mAP on the test set against FLOPs, and against latency where it was measured; without the ladder's levers."
+NO_FRONT = " There is no front: not all of these networks were trained and tested alike."
+
+
+def alike(rows: Sequence[Figures]) -> bool:
+    """Whether all rows that are drawn were trained on the same images, tested on the same and counted at one size."""
+    return len({(row.train_set, row.test_set, row.cost_size) for row in rows if not row.lever}) == 1
 
 
 def write_results_report(setup: Setup, rows: Sequence[Figures], blocks: Sequence[Block], picture: Path | None) -> Path:
@@ -29,7 +35,8 @@ def write_results_report(setup: Setup, rows: Sequence[Figures], blocks: Sequence
     first, *others = (_section(block) for block in blocks)
     sections = [first]
     if picture is not None:
-        sections.append(Section("Accuracy against cost", pictures=(Picture(picture, CAPTION),)))
+        caption = CAPTION if alike(rows) else CAPTION + NO_FRONT
+        sections.append(Section("Accuracy against cost", pictures=(Picture(picture, caption),)))
     sections += others
     links = _links(setup)
     if links:
