@@ -2,7 +2,7 @@
 
 Where a small kernel is the very centre of the large one, the centre has two roles at once, and the small kernel plays
 the lesser: measured on the tiny space, supernets then prefer large kernels where networks that are trained alone do not
-(docs/ranking.md).
+(docs/ranking-tries.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Does the whole experiment of a plan: supernets, searches, rows, an ablation ladder, rankings, latencies, one table.
 
 Each step runs by its own tool in a process and with a log of its own, --jobs of them side by side. With --minutes the
-command ends after that time; given again, it goes on, until all is done. docs/results.md says how plans are written.
+command ends after that time; given again, it goes on, until all is done. docs/plans.md says how plans are written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """BN calibration: the running statistics of a network, measured on training images with its weights fixed.
 
 On images as the training showed them, augmented: a network that knows its training images by heart gives other
-statistics on them as they are than on persons that it has never seen. docs/results.md has what that costs.
+statistics on them as they are than on persons that it has never seen. docs/results.md (the demo) has what that costs.
 """
 
 from __future__ import annotations

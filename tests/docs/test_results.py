@@ -1,4 +1,4 @@
-"""docs/results.md: its commands name plans and rows that there are, and what is published leads to its logs."""
+"""The pages of results: their commands name plans and rows that there are, and what is published leads to its logs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_there_are_such_commands():
 
 
 def test_every_plan_is_told_of():
-    told = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    told = (ROOT / "docs" / "plans.md").read_text(encoding="utf-8")
     plans = sorted(path.name for path in (ROOT / "configs" / "results").glob("*.yaml"))
     assert [name for name in plans if f"`{name}`" not in told] == []
 
@@ -50,4 +50,4 @@ def test_every_published_row_leads_to_its_log(table):
     logs = [seed["log"] for row in results["rows"] for seed in row["seeds"]]
     links = re.findall(r"\]\((logs/[^)]+)\)", table.read_text(encoding="utf-8"))
     assert sorted(links) == sorted(logs) and all((table.parent / log).is_file() for log in logs)
-    assert f"(results/{table.parent.name}/table.md)" in (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert f"(results/{table.parent.name}/table.md)" in "".join(page.read_text(encoding="utf-8") for page in PAGES)
