@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torchvision.datasets.mnist import read_image_file, read_label_file
-
 from evaluation.features.labelled import LabelledVectors, label_vectors
 from evaluation.tsne import need_sklearn
 from reid.data.locate import Place, locate_or_fail
@@ -32,6 +30,8 @@ def mnist_pixels(given: Path | None, root: Path) -> LabelledVectors:
     Raises:
         UserError: MNIST is not there, half of it, or damaged.
     """
+    from torchvision.datasets.mnist import read_image_file, read_label_file  # here, since it takes seconds
+
     folder = locate_or_fail(MNIST, given, root)
     try:
         images, labels = read_image_file(str(folder / IMAGES)), read_label_file(str(folder / LABELS))

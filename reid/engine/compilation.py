@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch._dynamo.exc import BackendCompilerFailed
 
 from reid.errors import UserError
 
@@ -30,6 +29,8 @@ class Compiled:
         Raises:
             UserError: kernels cannot be made on this machine.
         """
+        from torch._dynamo.exc import BackendCompilerFailed  # here, since it takes seconds to import
+
         if module not in self._twins:
             self._twins[module] = torch.compile(module, dynamic=False)
         try:

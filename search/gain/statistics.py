@@ -7,8 +7,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import t
-
 from search.ranking.statistics import CONFIDENCE
 
 
@@ -94,6 +92,8 @@ def as_difference(mean: Mean) -> Difference:
     """A mean that is a difference already, as of pairs."""
     if not mean.error:  # none, or no noise at all: then there is nothing to count errors by
         return Difference(mean.value)
+    from scipy.stats import t  # here, since it takes a second to import
+
     reach = float(t.ppf((1 + CONFIDENCE) / 2, mean.freedom)) * mean.error
     value = mean.value
     return Difference(value, mean.error, mean.freedom, abs(value) / mean.error, value - reach, value + reach)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from reid.errors import UserError
 from search.cost import CostTable
@@ -108,6 +107,8 @@ def archs_to_check(space: Space, fitted: Sequence[Arch], n: int, seed: int, cost
 
 def error_of(rows: tuple[LatencyRow, ...], drift: float = 1.0) -> LatencyError:
     """The figures of at least two rows."""
+    from scipy.stats import spearmanr  # here, since it takes a second to import
+
     errors = np.abs([row.error for row in rows])
     rank = spearmanr([row.predicted_ms for row in rows], [row.measured_ms for row in rows]).statistic
     return LatencyError(float(np.median(errors)), float(errors.max()), float(rank), drift, rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import kendalltau, spearmanr
 
 from reid.errors import UserError
 from search.history import Candidate
@@ -48,4 +47,6 @@ def cross_validated_rank(
 def _agreement(predicted: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
     if np.ptp(predicted) == 0 or np.ptp(scores) == 0:
         return 0.0, 0.0
+    from scipy.stats import kendalltau, spearmanr  # here, since it takes a second to import
+
     return spearmanr(predicted, scores).statistic, kendalltau(predicted, scores).statistic

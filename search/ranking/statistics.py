@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -62,6 +61,8 @@ def _without(x: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def _centred_ranks(x: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata  # here, since it takes a second to import
+
     return rankdata(x, axis=-1) - (np.shape(x)[-1] + 1) / 2
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torchvision
 from torch import nn
 
 from reid.models.backbones.ibn import use_ibn_a
@@ -30,6 +29,8 @@ class ResNetBackbone(nn.Module):
 
     def __init__(self, name: str, last_stride: int) -> None:
         super().__init__()
+        import torchvision  # here, since it takes as long to import as all else together, and few networks are ResNets
+
         self.name = name
         trunk = torchvision.models.get_model(name.removesuffix("_ibn_a"), weights=None)
         self.feature_width: int = trunk.fc.in_features
@@ -57,4 +58,6 @@ def resnet_imagenet_url(name: str) -> str:
     published ReID results start from, or IBN-Net's."""
     if name in IBN_A_URLS:
         return IBN_A_URLS[name]
+    import torchvision
+
     return torchvision.models.get_model_weights(name).IMAGENET1K_V1.url

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from reid.errors import UserError
@@ -99,6 +98,8 @@ def _published(backbone: nn.Module) -> tuple[str, str]:
     kind = backbone_kind(name) if name else None
     if kind is not None:
         return name, kind.imagenet_url(name)
+    import torchvision  # here, since it takes seconds
+
     with torch.device("meta"):
         mobilenet = torchvision.models.mobilenet_v2(weights=None)
     if match_in_order(backbone.state_dict(), mobilenet_v2_features(mobilenet.state_dict())):

@@ -22,7 +22,6 @@ from search.latency import (
 )
 from search.learned import LearnedEvaluator
 from search.outcome import SUMMARY, SearchResult
-from search.run import run_search
 from search.settings import check_strategy
 from search.workers import PATIENCE, Team
 from supernet.arch import Arch
@@ -81,6 +80,8 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     costs = CostTable()
     space = load_space(job.experiment.space).at(job.experiment.input_size)
     limits = check_limits(space, config, costs, job.experiment.space)
+    from search.run import run_search  # not before: nni takes seconds to import, and a refusal or --help needs none
+
     source, images, evaluator = _open(job, supernet_run)
     weights = supernet_run / SUPERNET
     doubt = check_strangers(supernet_run, source, job.experiment.data)
