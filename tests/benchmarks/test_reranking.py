@@ -31,8 +31,8 @@ def test_quick_benchmark_with_a_peer_that_does_not_rerank(tmp_path):
     assert float(after) > float(before)
 
 
-def test_a_folder_without_the_peer_is_named(tmp_path):
-    done = run("reranking.py", "--quick", "--torchreid", str(tmp_path))
+def test_a_folder_without_the_peer_is_named(run_here, tmp_path):
+    done = run_here("reranking.py", "--quick", "--torchreid", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == (
         f"error: --torchreid {tmp_path}: no torchreid/utils/rerank.py in it; "

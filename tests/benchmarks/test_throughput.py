@@ -28,6 +28,6 @@ def test_every_way_is_timed():
         assert all(float(ratio) > 0 for _, ratio in ways)
 
 
-def test_refusals():
-    done = _run("--sizes", "128")
+def test_refusals(run_here):
+    done = run_here("throughput.py", "--sizes", "128")
     assert done.returncode == 1 and done.stderr == "error: --sizes 128: give height x width, for example 256x128\n"

@@ -40,6 +40,6 @@ def test_small_benchmark():
         (("--torchreid", "nowhere"), "--torchreid nowhere: no torchreid/engine in it; give a checkout of"),
     ],
 )
-def test_what_is_refused(arguments, message):
-    done = run(*arguments)
+def test_what_is_refused(run_here, arguments, message):
+    done = run_here(BENCHMARK.name, *arguments)
     assert done.returncode == 1 and done.stderr.startswith(f"error: {message}") and done.stdout == ""

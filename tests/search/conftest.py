@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
 import sys
@@ -42,14 +41,9 @@ def _work(environment: dict[str, str], said: Path, arguments: tuple) -> None:
 
 
 @pytest.fixture(scope="session")
-def run_processes(tmp_path_factory) -> Callable[..., list[Ended]]:
-    """Runs ``search_program.main(*arguments)`` in ``count`` processes at once, over the loopback device alone.
-
-    They are forked from a process that has imported torch and nni once: a fresh start takes seconds each.
-    """
+def run_processes(forkserver, tmp_path_factory) -> Callable[..., list[Ended]]:
+    """Runs ``search_program.main(*arguments)`` in ``count`` processes at once, over the loopback device alone."""
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["search.run", "search.evaluator"])
     folder = tmp_path_factory.mktemp("said")
 
     def run(count: int, *arguments: object) -> list[Ended]:
@@ -58,7 +52,7 @@ def run_processes(tmp_path_factory) -> Callable[..., list[Ended]]:
             own = {"WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)} if count > 1 else {}
             said = folder / f"{len(list(folder.iterdir()))}"
             said.touch()
-            job = context.Process(target=_work, args=(own | {"GLOO_SOCKET_IFNAME": loopback}, said, arguments))
+            job = forkserver.Process(target=_work, args=(own | {"GLOO_SOCKET_IFNAME": loopback}, said, arguments))
             job.start()
             jobs.append((job, said))
         for job, _ in jobs:

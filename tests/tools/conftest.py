@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import sys
@@ -13,9 +14,12 @@ import pytest
 import torch
 
 import tools.cli
+import tools.jobs.compare
 import tools.jobs.data
+import tools.jobs.evaluate.result
 from reid.config import load_config
 from reid.engine.device import seeded
+from search.latency import measure_latency
 from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
@@ -50,7 +54,19 @@ def data_below_the_tests_own_folder(data_root):
         patch.delenv("REID_DATA", raising=False)
         # The setting would stay with the test process.
         patch.setattr(tools.cli, "keep_freed_memory", lambda: False)
+        # Each network that is scored is timed too; how well is tested elsewhere, and a time of few rounds is one.
+        for job in (tools.jobs.compare, tools.jobs.evaluate.result):
+            patch.setattr(job, "measure_latency", functools.partial(measure_latency, rounds=2))
         yield
+
+
+@pytest.fixture(scope="session")
+def small_arch(tmp_path_factory) -> Path:
+    """File of an arch of five blocks, for what any network would do: a published one takes ten times as long."""
+    path = tmp_path_factory.mktemp("archs") / "small.yaml"
+    rows = "[[1, 8, 1, 1], [2, 16, 1, 2], [2, 24, 1, 2]]"
+    path.write_text(f"name: small\ninput_size: [64, 32]\nstem: 8\nrows: {rows}\nlast_width: 32\n")
+    return path
 
 
 @pytest.fixture(scope="session")

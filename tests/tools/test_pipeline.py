@@ -30,8 +30,15 @@ from tools.jobs.training.retrain import network_to_train
 
 BEST = "MLR-6M-A"
 TUNED = f"inherited-{BEST}-2ep"
-RUNS = (f"retrain-{BEST}", "retrain-mobilenetv2", "retrain-resnet18", TUNED, f"inherited-{BEST}", "inherited-largest")
-ALL = Asked(baselines=("mobilenetv2", "resnet18"), finetune_epochs=2)
+RUNS = (
+    f"retrain-{BEST}",
+    "retrain-mobilenetv2",
+    "retrain-osnet_x0_25",
+    TUNED,
+    f"inherited-{BEST}",
+    "inherited-largest",
+)
+ALL = Asked(baselines=("mobilenetv2", "osnet_x0_25"), finetune_epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +67,7 @@ def test_every_network_has_a_result(run, data_root):
         assert row.input_size == (64, 32) and row.seed == 0
         assert 0 < row.mAP <= 1 and 0 <= row.rank1 <= 1 and row.latency_ms > 0
     images = len(list((folder / "bounding_box_train").glob("*.jpg")))
-    assert rows["retrain-resnet18"].train_set == f"synthetic: 20 identities, {images} images"
+    assert rows["retrain-osnet_x0_25"].train_set == f"synthetic: 20 identities, {images} images"
     assert rows["inherited-largest"].train_set.startswith("synthetic: 14 identities")
 
 
@@ -100,14 +107,14 @@ def test_supernet_is_of_the_space(run):
 def test_report_and_table(run):
     page, table = (run / "compare" / "report.html").read_text(), (run / "compare" / "table.md").read_text()
     tuned = f"{BEST} (inherited, trained on for 2 epochs)"
-    for name in (BEST, "mobilenetv2", "resnet18", tuned, f"{BEST} inherited", "tiny largest"):
+    for name in (BEST, "mobilenetv2", "osnet_x0_25", tuned, f"{BEST} inherited", "tiny largest"):
         assert name in page and name in table
     rows = list(csv.DictReader((run / "compare" / "table.csv").open(newline="")))
     assert [row["epochs"] for row in rows] == ["1", "1", "1", "2", "", ""]
     assert [row["recipe"] for row in rows] == [*["standard, changed"] * 4, "", ""]
     assert "<td>recipe.epochs</td>" in page and "Without a configuration of a training" in page
     assert len(re.findall(r"data:image/png;base64,", page)) >= 2
-    row = read_result(run / "retrain-resnet18")
+    row = read_result(run / "retrain-osnet_x0_25")
     assert f"| {100 * row.mAP:.1f} |" in table.replace("**", "")
     assert f"| {row.flops / 1e6:.1f} |" in table.replace("**", "")
     for name in RUNS[:3]:
@@ -115,7 +122,7 @@ def test_report_and_table(run):
             assert picture.size > (300, 200)
 
 
-@pytest.mark.parametrize("name", [f"retrain-{BEST}", "retrain-resnet18"])
+@pytest.mark.parametrize("name", [f"retrain-{BEST}", "retrain-osnet_x0_25"])
 def test_weights_score_the_same_again(run, make_job, tmp_path, name):
     checkpoint = run / name / "last.safetensors"
     evaluate(make_job(tmp_path / "again"), checkpoint, None, run / "search")

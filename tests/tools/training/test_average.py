@@ -26,10 +26,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def trained(make_job, tmp_path_factory) -> tuple[Path, Path]:
+def trained(make_job, small_arch, tmp_path_factory) -> tuple[Path, Path]:
     """Two trainings of one network, by two seeds."""
     root = tmp_path_factory.mktemp("trained")
-    runs = [retrain(make_job(root / f"s{seed}", seed=seed), Retraining("mobilenetv2", root)) for seed in (0, 1)]
+    runs = [retrain(make_job(root / f"s{seed}", seed=seed), Retraining(str(small_arch), root)) for seed in (0, 1)]
     return runs[0], runs[1]
 
 

@@ -22,12 +22,12 @@ SHORT = ("retrain.schedule.warmup=0", "retrain.schedule.final=0.1", "retrain.che
 
 
 @pytest.fixture
-def train(call, tmp_path):
+def train(call, small_arch):
     """Trains for four epochs, or what the options say, with the demo's data made small (``call``)."""
 
     def run(out: Path, *options: object, epochs: int = 4):
         settings = [part for each in (*SHORT, f"retrain.epochs={epochs}") for part in ("--set", each)]
-        return call("retrain", "--arch", "mobilenetv2", "--out", out, *settings, *options)
+        return call("retrain", "--arch", small_arch, "--out", out, *settings, *options)
 
     return run
 

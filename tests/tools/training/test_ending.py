@@ -35,9 +35,9 @@ def test_the_command_names_what_can_be_compared(tmp_path):
 
 
 @pytest.mark.parametrize("repeats", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_retrain_names_its_files_and_the_next_command(call, tmp_path, repeats):
+def test_retrain_names_its_files_and_the_next_command(call, small_arch, tmp_path, repeats):
     other, run = tmp_path / "other", tmp_path / "the run"
-    arguments = ("--arch", "osnet_x0_25", "--search", tmp_path / "none")
+    arguments = ("--arch", small_arch, "--search", tmp_path / "none")
     first = call("retrain", *arguments, "--out", other)
     assert first.code == 0, first.err
     done = call("retrain", *arguments, "--repeats", repeats, "--out", run)
@@ -50,7 +50,7 @@ def test_retrain_names_its_files_and_the_next_command(call, tmp_path, repeats):
     assert (program, tool, runs) == ("python", "tools/compare.py", [str(run), str(other)])
     compared = call("compare", *runs, "--out", tmp_path / "out", "--no-latency", tiny=False)
     assert compared.code == 0, compared.err
-    assert "osnet_x0_25" in compared.out and (tmp_path / "out" / "table.csv").is_file()
+    assert "small" in compared.out and (tmp_path / "out" / "table.csv").is_file()
 
 
 def test_train_supernet_names_its_files_and_the_next_command(call, tmp_path):

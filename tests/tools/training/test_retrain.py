@@ -39,19 +39,11 @@ STILL = "retrain.optimizer={name: sgd, lr: 1.0e-12, weight_decay: 0}"
 """A rate at which weights stay, to see what they were at first."""
 
 
-@pytest.fixture(scope="module")
-def arch(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("archs") / "small.yaml"
-    rows = "[[1, 8, 1, 1], [2, 16, 1, 2], [2, 24, 1, 2]]"
-    path.write_text(f"name: small\ninput_size: [64, 32]\nstem: 8\nrows: {rows}\nlast_width: 32\n")
-    return path
-
-
 @pytest.fixture
-def train(call, arch):
+def train(call, small_arch):
     def run(out: Path, *options: object, network: object = None):
         settings = [part for option in options for part in (("--set", option) if "=" in str(option) else (option,))]
-        return call("retrain", "--arch", network or arch, "--search", out / "none", "--out", out, *settings)
+        return call("retrain", "--arch", network or small_arch, "--search", out / "none", "--out", out, *settings)
 
     return run
 
