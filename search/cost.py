@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ class Cost(NamedTuple):
 
 
 class CostTable:
-    """Costs of archs as sums over their parts; fvcore counts each part once, when it is first met.
+    """Costs of archs as sums over their parts; fvcore counts each part once a process, when it is first met.
 
     The sum equals the count of the whole network exactly, at any input size, since fvcore counts operator by
     operator. About 10 us per arch once its parts are in the table, against about 100 ms for a whole network.
@@ -90,7 +91,9 @@ def part_groups(arch: Arch) -> list[tuple[list[tuple], str | None]]:
 PARTS: dict[str, Callable[..., nn.Module]] = {**LAYERS, "head": BNNeckHead}
 
 
+@functools.cache
 def _count_part(key: tuple) -> Cost:
+    """Kept for the process: tables of one space are made by each job, and to fill one takes seconds."""
     kind, height, width, channels, *rest = key
     with torch.random.fork_rng(devices=[]):  # weights are drawn, but not from anybody's numbers
         module = PARTS[kind](channels, *rest).eval()

@@ -31,7 +31,8 @@ TINY = (
     # Not the demo's own size and limit: those may change, and small images are quick.
     "input_size=[64, 32]",
     "data={holdout_identities: 6, retrain_on_holdout: true}",
-    "data.synthetic={train_identities: 20, test_identities: 8, distractors: 4, junk: 2, images_per_camera: 2}",
+    "data.synthetic={train_identities: 20, test_identities: 8, distractors: 4, junk: 2}",
+    "data.synthetic={images_per_camera: 2, cameras: 3}",
     "supernet.recipe={epochs: 1, identities: 4, instances: 2, evaluate_every: 1, schedule: {warmup: 0}}",
     "supernet.sampling.archs=1",
     "search={flops: 6M, min_flops_fraction: 0}",

@@ -77,10 +77,10 @@ def _sets(values: Sequence[str]) -> list[str]:
     return [word for value in values for word in ("--set", value)]
 
 
-def test_a_training_keeps_its_last_epoch(begin, tmp_path):
+def test_a_training_keeps_its_last_epoch(begin, small_arch, tmp_path):
     out = tmp_path / "run"
     what = ("tools/retrain.py", "--config", "configs/demo.yaml", "--device", "cpu", *_sets(SMALL))
-    process = begin(*what, "--arch", "mobilenetv2", "--out", out)
+    process = begin(*what, "--arch", small_arch, "--out", out)
     _await(lambda: (out / STATE).exists(), process)
     code, _, complained = _ended(process)
     assert code == 130 and "Traceback" not in complained

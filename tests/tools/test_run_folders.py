@@ -93,10 +93,10 @@ def test_seeds_that_torch_does_not_take(call, refused, tmp_path, seed):
 
 
 @pytest.fixture(scope="module")
-def trained(make_job, tmp_path_factory) -> Path:
+def trained(make_job, small_arch, tmp_path_factory) -> Path:
     """``run`` is a training's folder and ``supernet`` another one's."""
     root = tmp_path_factory.mktemp("trained")
-    retrain(make_job(root / "run"), Retraining("mobilenetv2", root / "none"))
+    retrain(make_job(root / "run"), Retraining(str(small_arch), root / "none"))
     train_supernet(make_job(root / "supernet"))
     return root
 
@@ -122,7 +122,7 @@ def test_what_a_folder_has_in_the_place_of_weights(trained, call, refused, tmp_p
     refused(call("evaluate", tmp_path, "--out", tmp_path / "out"), "has no last.safetensors; let its training finish")
 
 
-def test_a_second_process_is_refused_and_the_first_loses_nothing(trained, call, refused, tmp_path):
+def test_a_second_process_is_refused_and_the_first_loses_nothing(trained, call, refused, small_arch, tmp_path):
     supernet = ("train_supernet", "--out", tmp_path / "supernet", "--resume")
     with alone_in(tmp_path / "supernet"):
         refused(call(*supernet), "supernet: another process works there; wait for it, or give another folder")
@@ -133,7 +133,7 @@ def test_a_second_process_is_refused_and_the_first_loses_nothing(trained, call, 
         assert list((tmp_path / "search").iterdir()) == []
     assert call(*search).code == 0 and read_json(tmp_path / "search" / "search.json")["finished"]
     with alone_in(trained / "run"):
-        done = call("retrain", "--arch", "mobilenetv2", "--out", trained / "run", "--resume")
+        done = call("retrain", "--arch", small_arch, "--out", trained / "run", "--resume")
         refused(done, "run: another process works there")
 
 
