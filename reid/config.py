@@ -20,14 +20,17 @@ from reid.files import read_yaml
 STRICT = ConfigDict(extra="forbid")
 """For ``pydantic.dataclasses.dataclass(frozen=True, config=STRICT)``: keys that do not exist are errors."""
 
+HOME = Path(__file__).resolve().parents[1]
+"""Holds ``configs``, in a checkout and beside installed packages alike."""
+
 T = TypeVar("T")
 
 
 def load_config(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
     """The configuration of type ``kind`` in a YAML file, after overrides.
 
-    Any mapping in a file may name another file under ``base`` (relative to its own); its values then replace that
-    file's, mapping by mapping.
+    Any mapping in a file may name another file under ``base``; its values then replace that file's, mapping by
+    mapping. A base is relative to the file that names it; where nothing is there, ``configs/demo.yaml`` is ours.
 
     Raises:
         UserError: the file or an override is unreadable, has an unknown key, or a value of a wrong type or range.
@@ -86,7 +89,14 @@ def _with_bases(data: Mapping, path: Path, above: tuple[Path, ...]) -> dict:
         return own
     if not isinstance(base, str):
         raise UserError(f"config {path}: base must be the name of a file: {base}")
-    return merge(read_merged(path.parent / base, above), own)
+    beside, ours = path.parent / base, HOME / base
+    file = ours if base.startswith("configs/") and not beside.is_file() else beside
+    if not file.is_file():
+        raise UserError(
+            f"config {path}: its base {base} does not exist; name a file as seen from {path.parent}/, or one of ours, "
+            "such as configs/demo.yaml"
+        )
+    return merge(read_merged(file, above), own)
 
 
 def merge(base: Mapping, over: Mapping) -> dict:

@@ -58,6 +58,19 @@ def test_bases_chain_and_are_relative_to_their_file(tmp_path):
     assert _load(tmp_path, text) == wanted
 
 
+def test_a_base_of_ours_is_found_from_any_folder(tmp_path, monkeypatch):
+    """As an installed tool's ``--config configs/demo.yaml`` is; what lies beside the file itself comes first."""
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "shop.yaml"
+    own.write_text("base: configs/demo.yaml\nspace: mine\nretrain: {base: configs/recipes/mlr.yaml}\n")
+    recipe = {"retrain": read_merged(CONFIGS / "recipes" / "mlr.yaml")}
+    assert read_merged(own) == merge(read_merged(CONFIGS / "demo.yaml"), {"space": "mine"} | recipe)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "demo.yaml").write_text("space: theirs\nnumber: 1\n")
+    own.write_text("base: configs/demo.yaml\nspace: mine\n")
+    assert read_merged(own) == {"space": "mine", "number": 1}
+
+
 @pytest.mark.parametrize(
     ("text", "overrides", "begins"),
     [
@@ -131,7 +144,9 @@ def test_merge_replaces_what_is_no_mapping():
         ("3: 4\n", "3"),
         ("- 1\n", "must be a mapping"),
         ("a: [\n", "not valid YAML"),
-        ("base: none.yaml\n", "none.yaml does not exist"),
+        ("base: none.yaml\n", "none.yaml does not exist; name a file as seen from "),
+        ("base: configs/none.yaml\n", "configs/none.yaml does not exist; .*one of ours"),
+        ("base: archs\n", "archs does not exist"),
         ("base: 3\n", "base"),
         ("base: c.yaml\n", "base"),
         ("inner: {base: c.yaml}\n", "base"),
