@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from reid.data.datasets.listing import image_paths
+from reid.data.datasets.listing import composed, image_paths
 from reid.data.datasets.own import PARTS, OwnImage, own_dataset
 from reid.data.records import Dataset
 from reid.errors import UserError
@@ -18,7 +18,7 @@ def read_folder(root: Path, pattern: str | None = None, test_share: float = 0.5,
     """``root/{train,query,gallery}/<identity>/*.jpg``, or ``root/<identity>/*.jpg`` with identities drawn for the test.
 
     Of the three parts ``train`` alone and ``query`` with ``gallery`` do too. Images may lie deeper below their
-    identity's folder.
+    identity's folder. Names that differ by how their accents are written alone (Unicode's NFC and NFD) are the same.
 
     Args:
         pattern: regular expression that is searched in each path below ``root`` or the part's folder (with ``/``);
@@ -48,7 +48,7 @@ def _compile(pattern: str | None) -> re.Pattern[str] | None:
     if pattern is None:
         return None
     try:
-        expression = re.compile(pattern)
+        expression = re.compile(composed(pattern))
     except re.error as error:
         raise UserError(f"pattern '{pattern}' is no regular expression: {error}") from None
     if not expression.groupindex or set(expression.groupindex) - set(GROUPS):
@@ -57,12 +57,13 @@ def _compile(pattern: str | None) -> re.Pattern[str] | None:
 
 
 def _describe(folder: Path, path: str, part: str | None, expression: re.Pattern[str] | None) -> OwnImage:
-    found = expression.search(path) if expression else None
+    name = composed(path)
+    found = expression.search(name) if expression else None
     where = f"image {folder / path}"
     labels = found.groupdict() if found else {}
     if expression and (found is None or None in labels.values()):
         raise UserError(f"{where} does not fit the pattern '{expression.pattern}'; correct the pattern or remove it")
     if "pid" not in labels and "/" not in path:
         raise UserError(f"{where} is in no identity's folder; move it, or give a pattern with (?P<pid>...)")
-    identity = labels.get("pid", path.split("/")[0])
+    identity = labels.get("pid", name.split("/")[0])
     return OwnImage(os.path.join(os.path.abspath(folder), path), identity, labels.get("camid"), part, where)

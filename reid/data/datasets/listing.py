@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
@@ -10,7 +11,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".t
 
 def image_names(folder: Path) -> list[str]:
     """Names of the images directly in ``folder``, sorted. Hidden files and other files (``Thumbs.db``) are left out."""
-    return sorted(name for name in os.listdir(folder) if is_image(name))
+    return _ordered([name for name in os.listdir(folder) if is_image(name)])
 
 
 def image_paths(folder: Path) -> list[str]:
@@ -20,7 +21,16 @@ def image_paths(folder: Path) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         inside = Path(base).relative_to(folder)
         paths += [(inside / name).as_posix() for name in names if is_image(name)]
-    return sorted(paths)
+    return _ordered(paths)
+
+
+def composed(text: str) -> str:
+    """``text`` with each letter and its accent as one character (Unicode's NFC): files from a Mac have two."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _ordered(names: list[str]) -> list[str]:
+    return sorted(names, key=lambda name: (composed(name), name))
 
 
 def is_image(name: str) -> bool:

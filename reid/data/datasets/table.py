@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from reid.data.datasets.listing import composed
 from reid.data.datasets.own import PARTS, OwnImage, own_dataset
 from reid.data.records import Dataset
 from reid.errors import UserError, nearest
@@ -54,6 +55,7 @@ def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[OwnImage]:
         if len(row) != len(header):
             raise UserError(f"{where}: {len(row)} values, but the header has {len(header)} columns")
         values = {name: value.strip() for name, value in zip(header, row, strict=True)}
+        values |= {name: composed(values[name]) for name in ("pid", "camid") if name in values}
         if not values["path"] or not values["pid"]:
             raise UserError(f"{where}: path or pid is empty")
         part = values.get("split") or None

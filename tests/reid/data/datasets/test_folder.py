@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -59,6 +60,17 @@ def test_identity_and_camera_from_names(tmp_path, make_images):
         ("p7-c2-0.jpg", "7", "2"),
     ]
     assert labels(data, data.train) == expected
+
+
+def test_accents_written_as_on_a_mac_are_the_same_names(tmp_path, make_images):
+    """A decomposed umlaut looks alike, and would be another person and another camera, or miss the pattern."""
+    one, two = (lambda text: normalize("NFC", text)), (lambda text: normalize("NFD", text))
+    make_images(tmp_path, one("Jürgen/Süd 0.jpg"), two("Jürgen/Süd 1.jpg"), two("Zoë/Süd 2.jpg"), one("Zoz/Süd 3.jpg"))
+    for write in (one, two):
+        data = read_folder(tmp_path, write("(?P<camid>Süd|Tür)"), test_share=0)
+        assert (data.identity_names, data.camera_names) == (("Jürgen", "Zoz", "Zoë"), ("Süd",))
+        assert [Path(each.path).stem[-1] for each in data.train] == ["0", "1", "3", "2"]  # by name, however written
+        assert all(Path(each.path).is_file() for each in data.train)
 
 
 def test_only_test_parts_and_only_train(tmp_path, make_images):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -38,6 +39,13 @@ def test_only_path_and_pid(table):
     assert not data.has_cameras
     assert [Path(record.path).name for record in data.query] == ["0.jpg", "2.jpg"]
     assert [Path(record.path).name for record in data.gallery] == ["1.jpg", "3.jpg"]
+
+
+def test_accents_written_as_on_a_mac_are_the_same_names(table):
+    rows = [f"img/{number}.jpg,{normalize(form, 'Jürgen,Süd')}" for number, form in enumerate(("NFC", "NFD"))]
+    table.write_text("\n".join(["path,pid,camid", *rows]), encoding="utf-8")
+    data = read_csv(table, test_share=0)
+    assert (data.identity_names, data.camera_names) == (("Jürgen",), ("Süd",))
 
 
 BAD = {
