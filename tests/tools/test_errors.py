@@ -201,8 +201,8 @@ def test_unreadable_image(call, market, tmp_path, damage, refused):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("data.holdout_identities=16", "0 training and 16 held-out identities, but market1501 has 16"),
-        ("data.train_identities=15", "15 training and 6 held-out"),
+        ("data.holdout_identities=16", "16 identities to hold out .* at least 2 others .* market1501 has 16 beside"),
+        ("data.train_identities=15", "6 identities to hold out .* 15 to train on"),
         ("supernet.recipe.identities=11", "a batch of p=11 identities cannot be drawn from 10"),
     ],
 )

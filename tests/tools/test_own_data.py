@@ -194,7 +194,8 @@ def test_the_facts_of_training_images_alone(make_job, shops, tmp_path):
         (("data.also_train=[{name: folder, root: NORTH}]",), "data set 'north' would be merged with itself"),
         (("data.dataset={name: foldr, root: NORTH}",), "unknown data set; nearest: folder"),
         (("data.dataset={name: folder, root: none}",), "data folder none does not exist"),
-        (("data.holdout_identities=9", "data.train_identities=2"), "data.train_identities: north has 4, not 11"),
+        (("data.holdout_identities=9", "data.train_identities=2"), "9 identities to hold out .* 2 to train"),
+        (("data.holdout_identities=9", "data.retrain_on_holdout=false"), "9 identities to hold out .* north has 4"),
         (("retrain.sampler=balanced", "retrain.identities=11"), "identities"),
         (
             ("data.dataset.pattern=null", "data.also_train=[]", "retrain.sampler=camera_aware"),

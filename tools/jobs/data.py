@@ -107,35 +107,53 @@ def _open_main(config: DataConfig, given: Path | None) -> Source:
 
 
 def search_data(source: Source, config: DataConfig) -> SearchData:
-    """Training and held-out identities, decoded. The test set is not touched."""
-    images = source.decode(source.dataset.train)
-    identities = len(images.pids.unique())
-    held = config.holdout_identities
+    """Training and held-out identities, decoded. The test set is not touched.
+
+    Raises:
+        UserError: there are fewer identities than ``config`` asks for; nothing is decoded then.
+    """
+    identities, held = len(training_identities(source)), config.holdout_identities
     train = config.train_identities or identities - held
     if train < 2 or train + held > identities:
-        raise UserError(
-            f"data: {train} training and {held} held-out identities, but {source.dataset.name} has {identities}; "
-            "lower data.train_identities or data.holdout_identities"
-        )
+        raise _too_few(source, config, identities)
+    images = source.decode(source.dataset.train)
     query, gallery = query_gallery_split(take_identities(images, train, held), source.dataset.has_cameras)
     return SearchData(take_identities(images, 0, train), query, gallery)
 
 
 def retrain_data(source: Source, config: DataConfig) -> ImageSet:
-    """The identities that stand-alone networks are trained on, decoded; those of further data sets behind them."""
-    identities = sorted({record.pid for record in source.dataset.train})
+    """The identities that stand-alone networks are trained on, decoded; those of further data sets behind them.
+
+    Raises:
+        UserError: there are fewer identities than ``config`` asks for; nothing is decoded then.
+    """
+    identities = training_identities(source)
     count = config.train_identities
     if count is None:
         count = len(identities) - (0 if config.retrain_on_holdout else config.holdout_identities)
     elif config.retrain_on_holdout:
         count += config.holdout_identities
+    if not 0 < count <= len(identities):
+        raise _too_few(source, config, len(identities))
     if not source.also_train:
         return take_identities(source.decode(source.dataset.train), 0, count)
-    if not 0 < count <= len(identities):
-        raise UserError(f"data.train_identities: {source.dataset.name} has {len(identities)}, not {count}")
     taken = set(identities[:count])
     own = replace(source.dataset, train=tuple(each for each in source.dataset.train if each.pid in taken))
     return source.decode(merge_for_training((own, *source.also_train)))
+
+
+def training_identities(source: Source) -> list[int]:
+    """Numbers of the persons that may be trained on or held out, in the order in which they are taken."""
+    return sorted({record.pid for record in source.dataset.train})
+
+
+def _too_few(source: Source, config: DataConfig, identities: int) -> UserError:
+    asked = f"{config.train_identities} to train on" if config.train_identities else "at least 2 others to train on"
+    return UserError(
+        f"data: {config.holdout_identities} identities to hold out (data.holdout_identities) and {asked} "
+        f"(data.train_identities) are asked for, but {source.dataset.name} has {identities} beside those of its test; "
+        "lower one of the two"
+    )
 
 
 def check_test(source: Source) -> None:

@@ -65,7 +65,7 @@ def test_bad_options(call, runs, tmp_path, options, message, refused):
     [
         (("--calibrate", "sometimes"), "--calibrate sometimes: must be one of"),
         (("--calibrate", "none.npz"), "none.npz does not exist"),
-        (("--calibrate", "holdout", "--set", "data.holdout_identities=900"), "900 held-out identities, but"),
+        (("--calibrate", "holdout", "--set", "data.holdout_identities=900"), "900 identities to hold out"),
         (("--calibrate", "test-half", "--split", "all"), "--calibrate test-half: with --split all no threshold is set"),
     ],
 )

@@ -10,7 +10,7 @@ from reid.config import build_config, config_to_dict
 from reid.engine.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_mapping
-from tools.jobs.data import Source
+from tools.jobs.data import Source, training_identities
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
 from tools.jobs.run_data import with_effect
@@ -67,5 +67,4 @@ def _deciding(dataset: str, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _training_identities(source: Source, config: DataConfig) -> int:
     """How many, from the first on, train a supernet."""
-    identities = len({record.pid for record in source.dataset.train})
-    return config.train_identities or identities - config.holdout_identities
+    return config.train_identities or len(training_identities(source)) - config.holdout_identities
