@@ -72,7 +72,7 @@ def calibrate_threshold(
     allowed = min(int(false_match_rate * pairs.impostors * (1 + 1e-12)), pairs.impostors - 1)
     if not allowed:
         rate = _round_up(1 / pairs.impostors)
-        least = f"at least {rate:g}, or " if rate < 1 else ""
+        least = f"at least {rate:g} (--fmr), or " if rate < 1 else ""
         raise UserError(
             f"a false-match rate of {false_match_rate:g} cannot be told from {pairs.impostors} impostor pairs; "
             f"take {least}more held-out identities"
