@@ -17,6 +17,7 @@ from reid.engine.distributed import gather_batch
 from reid.engine.objective import identity_losses
 from reid.engine.optimizers import frozen_groups
 from reid.engine.recipe import Recipe
+from reid.engine.scaling import at_epochs
 from reid.engine.task import StepContext
 from reid.errors import UserError
 from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
@@ -57,6 +58,13 @@ class SupernetRecipe:
     @property
     def sharing(self) -> Sharing:
         return Sharing(self.kernel_transforms, self.depth_sharing)
+
+    def at_epochs(self, epochs: int) -> SupernetRecipe:
+        """With ``epochs`` epochs, the schedule and the epochs of the largest arch alone stretched or shrunk by as much;
+        see ``reid.engine.scaling``."""
+        alone = self.sampling.warmup_epochs * epochs / self.recipe.epochs
+        sampling = dataclasses.replace(self.sampling, warmup_epochs=alone)
+        return dataclasses.replace(self, recipe=at_epochs(self.recipe, epochs), sampling=sampling)
 
 
 class SupernetTask(nn.Module):

@@ -109,7 +109,7 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
     experiment = load_experiment(
         arguments.config,
         arguments.set,
-        **{name: getattr(arguments, name, None) for name in ("recipe", "epochs", "batch")},
+        **{name: getattr(arguments, name, None) for name in ("recipe", "epochs", "batch", "supernet_epochs")},
     )
     elsewhere = getattr(arguments, "dataset", None) or getattr(arguments, "datasets", None)
     own = None if elsewhere else experiment.data.dataset

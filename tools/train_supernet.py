@@ -21,6 +21,13 @@ OUT = "runs/supernet"
 
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT)
+    parser.add_argument(
+        "--epochs",
+        dest="supernet_epochs",
+        type=int,
+        metavar="N",
+        help="train so many epochs, the recipe's schedule scaled to them",
+    )
     job = read_job(parser.parse_args(arguments), OUT)
     run = train_supernet(job)
     if from_environment(job.device).is_main:

@@ -97,6 +97,7 @@ def load_experiment(
     recipe: str | None = None,
     epochs: int | None = None,
     batch: str | None = None,
+    supernet_epochs: int | None = None,
 ) -> Experiment:
     """The experiment in a config file.
 
@@ -106,6 +107,7 @@ def load_experiment(
         recipe: takes the place of the file's ``retrain``: a name under ``configs/recipes``, or a path.
         epochs: the retraining's, its schedule scaled to them.
         batch: the retraining's, as ``parse_batch`` reads it, its rates scaled to it.
+        supernet_epochs: the supernet's, its schedule and the largest arch's epochs alone scaled to them.
 
     Raises:
         UserError: a file is missing, has an unknown key or a bad value, there is no such recipe, or an override
@@ -116,9 +118,13 @@ def load_experiment(
         file = find_recipe(recipe)
         data["retrain"] = read_merged(file)
         build_config(Recipe, data["retrain"], str(file))  # what is wrong in it bears its name
+    for given in (epochs, supernet_epochs):
+        if given is not None and given < 1:
+            raise UserError(f"--epochs {given}: must be at least 1")
+    if supernet_epochs is not None:
+        supernet = build_config(SupernetRecipe, data.get("supernet", {}), str(path))
+        data["supernet"] = config_to_dict(supernet.at_epochs(supernet_epochs))
     if epochs is not None:
-        if epochs < 1:
-            raise UserError(f"--epochs {epochs}: must be at least 1")
         whole = build_config(Recipe, data.get("retrain", {}), str(path))
         data["retrain"] = config_to_dict(at_epochs(whole, epochs))
     if batch is not None:

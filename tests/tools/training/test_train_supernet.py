@@ -9,8 +9,11 @@ import torch
 
 import tools.jobs.data
 from reid.engine.run_folder import read_metrics
+from reid.engine.scaling import at_epochs
+from reid.errors import UserError
 from supernet.checkpoint import load_supernet
 from supernet.genome import largest
+from tools.jobs.experiment import load_experiment
 
 PROGRAM = Path(__file__).with_name("train_supernet_program.py")
 
@@ -34,6 +37,17 @@ def test_two_processes_train_one_supernet(tmp_path, run_twice, load_program, mon
     with torch.no_grad():
         a, b = (supernet.train()(images, largest(supernet.space)) for supernet in (first, second))
     torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-2)
+
+
+def test_length_of_a_supernet(tmp_path):
+    """Its schedule, and the epochs of the largest arch alone, go with it; the retraining is as long as it was."""
+    config = tmp_path / "own.yaml"
+    config.write_text("base: configs/demo.yaml\nsupernet: {sampling: {warmup_epochs: 6}}\n")
+    whole, short = load_experiment(config), load_experiment(config, supernet_epochs=4)
+    assert whole.supernet.recipe.epochs == 24 and short.retrain == whole.retrain
+    assert short.supernet.recipe == at_epochs(whole.supernet.recipe, 4) and short.supernet.sampling.warmup_epochs == 1
+    with pytest.raises(UserError, match="^--epochs 0: must be at least 1$"):
+        load_experiment(config, supernet_epochs=0)
 
 
 def test_supernet_for_a_band_of_flops_never_runs_the_largest_arch(call, refused, tmp_path):
