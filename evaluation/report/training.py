@@ -32,11 +32,15 @@ SCORES = {
 }
 
 
-def write_training_report(run: Path) -> Path:
+def write_training_report(run: Path, made_by: str = "", trained_on: str = "") -> Path:
     """Writes ``report.html`` and ``curves.png`` into a run folder and returns the page's path.
 
     The page has the result, where the run is scored, the curves, the doctor's findings, the command and the
     configuration. The folder of a repeated training (``seed-*`` in it) gets one page for all of its seeds.
+
+    Args:
+        made_by, trained_on: command and data, for a run without a score, whose files do not say them: a supernet, a
+            network trained on data without a test.
 
     Raises:
         UserError: nothing was trained in ``run``, or a file in it is damaged.
@@ -47,8 +51,10 @@ def write_training_report(run: Path) -> Path:
         raise UserError(f"run folder {run} holds no training to report: it has no epoch in metrics.jsonl")
     row = read_result(run) if (run / RESULT).exists() else None
     sections = [_result(run, row)] if row else []
+    if trained_on and not row:
+        sections.append(Section("Data", (f"Trained on {trained_on}.",)))
     sections.append(training_section("Training", histories, run / CURVES))
-    for heading, text in (("Command", command_of(run)), ("Recipe and configuration", config_of(run))):
+    for heading, text in (("Command", command_of(run) or made_by), ("Recipe and configuration", config_of(run))):
         if text:
             sections.append(Section(heading, code=text))
     name = row.name if row else run.resolve().name

@@ -130,8 +130,12 @@ def test_the_page_of_a_repeated_training(make_repeated):
 def test_a_training_that_is_not_scored_has_a_page(make_run):
     """A supernet's, or one that goes on."""
     run = make_run("supernet", row=None)
-    page = write_training_report(run).read_text()
-    assert "<h1>Training of supernet</h1>" in page and "<h2>Result</h2>" not in page
+    (run / "score.json").unlink()
+    page = write_training_report(run, "python x --set a=1", "own: 9 persons").read_text()
+    assert "<h1>Training of supernet</h1>" in page
+    headings = re.findall("<h2>(.*?)</h2>", page)
+    assert headings[:3] == ["Data", "Training", "Command"] and "Result" not in headings
+    assert "<p>Trained on own: 9 persons.</p>" in page and "<code>python x --set a=1</code>" in page
 
 
 def test_a_folder_without_a_training_is_named(tmp_path):

@@ -97,6 +97,19 @@ def test_search_kept_to_its_limit(run):
     assert (run / "search" / "search_progress.png").exists() and (run / "search" / "front.json").exists()
 
 
+def test_search_page_says_whom_it_scored_on_and_what_is_wrong_with_the_supernet(run):
+    rows = dict(re.findall(r"<tr><td>(\w+)</td><td>([^<]*)</td></tr>", (run / "search" / "report.html").read_text()))
+    assert re.fullmatch(r"synthetic, held-out identities: \d+ identities, \d+ images as query, .*", rows["data"])
+    assert rows["limits"].startswith("at most 6M FLOPs at ") and "supernet.safetensors" in rows["network"]
+    assert rows["warning"].startswith("the supernet&#x27;s training: unfinished: ")
+
+
+def test_supernet_page_says_command_and_data(run):
+    page = (run / "supernet" / "report.html").read_text()
+    assert "<h2>Command</h2>" in page
+    assert re.search(r"<p>Trained on synthetic: \d+ identities, .*; held out for the search: \d+ identities", page)
+
+
 def test_supernet_is_of_the_space(run):
     supernet = load_supernet(run / "supernet" / "supernet.safetensors", torch.device("cpu"))
     assert supernet.space == load_space("tiny")

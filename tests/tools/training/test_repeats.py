@@ -30,7 +30,7 @@ def _arch(path: Path, width: int = 16, origin: dict | None = None) -> str:
 @pytest.fixture
 def finished(make_job, tmp_path, monkeypatch):
     """A job and what it trained on a supernet's weights: two seeds, as they lie there when all is done."""
-    monkeypatch.setattr(tools.jobs.training.repeats, "write_training_report", lambda run: None)
+    monkeypatch.setattr(tools.jobs.training.repeats, "write_training_report", lambda run, *about: None)
     (tmp_path / "supernet").mkdir()
     weights = tmp_path / "supernet" / "supernet.safetensors"
     weights.write_bytes(b"one")

@@ -42,7 +42,7 @@ from tools.jobs.search.finalists import check_finalists, train_finalists
 from tools.jobs.search.held_out import check_strangers, persons_of
 from tools.jobs.search.options import check_limits
 from tools.jobs.search.report import write_search_report
-from tools.jobs.search.words import announce_search
+from tools.jobs.search.words import opening_lines
 from tools.jobs.supernet_scores import evaluator_of, open_supernet
 
 
@@ -85,7 +85,8 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     source, images, evaluator = _open(job, supernet_run)
     weights = supernet_run / SUPERNET
     doubt = check_strangers(supernet_run, source, job.experiment.data)
-    announce_search(job, space, limits, strategy, source, images, weights, team, evaluator, doubt)
+    opening = opening_lines(job, space, limits, strategy, source, images, weights, team, evaluator, doubt)
+    announce(f"searching in {shown(job.out)}", opening)
     latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None
     origin = {
         "supernet": shown(weights),
@@ -123,7 +124,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         )
     if latency and latency.device:
         print(f"note: the found archs' latencies are predicted, not measured: {latency.name} is another machine")
-    write_search_report(job, result, strategy)
+    write_search_report(job, result, strategy, opening)
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,7 @@ from evaluation.pictures.architecture import box_words, draw_architecture
 from evaluation.pictures.front import draw_search_front
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.comparison import PICTURES
-from evaluation.report.html import REPORT, Picture, Section, write_report
+from evaluation.report.html import REPORT, Picture, Section, Words, write_report
 from reid.config import config_to_dict
 from search.config import limits_of
 from search.flops_words import format_flops
@@ -24,8 +25,12 @@ from tools.jobs.job import Job
 from tools.jobs.provenance import made_by
 
 
-def write_search_report(job: Job, result: SearchResult, strategy: str) -> Path:
-    """Draws the search's pictures into its folder, writes ``report.html`` that embeds them, and returns its path."""
+def write_search_report(job: Job, result: SearchResult, strategy: str, opening: Sequence[tuple[str, str]]) -> Path:
+    """Draws the search's pictures into its folder, writes ``report.html`` that embeds them, and returns its path.
+
+    Args:
+        opening: the named lines that the search began with: its data, its supernet and what is wrong with that.
+    """
     out = result.out
     rows = [dataclasses.asdict(each) for each in result.candidates]
     progress = draw_search_progress(rows, out / "search_progress.png")
@@ -50,6 +55,7 @@ def write_search_report(job: Job, result: SearchResult, strategy: str) -> Path:
             ),
         ),
         *([_front_section(result, score)] if strategy == "pareto" else []),
+        Section("Data, supernet, limits", words=Words(("", ""), tuple(opening))),
         Section("Command", code=made_by()),
         Section("Configuration", code=yaml.safe_dump(config_to_dict(job.experiment.search), sort_keys=False).rstrip()),
     ]

@@ -20,11 +20,10 @@ from supernet.space import Space, describe
 from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
 from tools.jobs.paths import shown
 
 
-def announce_search(
+def opening_lines(
     job: Job,
     space: Space,
     limits: Limits,
@@ -35,9 +34,9 @@ def announce_search(
     team: Team,
     evaluator: SupernetEvaluator | LearnedEvaluator,
     doubt: str | None,
-) -> None:
-    """Prints what the search is of, within which limits, how its candidates are scored, what the doctor says of the
-    supernet, and the ``doubt`` whether it was trained on persons that score candidates."""
+) -> list[tuple[str, str]]:
+    """Named lines: what the search is of, within which limits, how its candidates are scored, what the doctor says of
+    the supernet, and the ``doubt`` whether it was trained on persons that score candidates."""
     config = job.experiment.search
     held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
     height, width = config.cost_input_size or space.input_size
@@ -45,21 +44,19 @@ def announce_search(
     budget += [f"{config.time} of evaluations"] if config.time else []
     shared = f" by {team.size} processes" if team.size > 1 else ""
     idle = f"; more processes than candidates of a generation ({config.generation})" * (team.size > config.generation)
-    announce(
-        f"searching in {shown(job.out)}",
-        [
-            ("note", source.notice),
-            ("note", doubt),
-            ("data", f"{source.dataset.name}, held-out identities: {held}"),
-            ("network", f"{describe(space)}; supernet {shown(weights)}"),
-            *(("warning", f"the supernet's training: {words}") for words in troubles(weights.parent)),
-            ("limits", f"{describe_limits(limits)} at {height}x{width}"),
-            ("search", f"{strategy} by NNI{_front(config)}, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
-            ("scores", _learnt(evaluator.predictor) if isinstance(evaluator, LearnedEvaluator) else None),
-            ("finalists", _finalists(config.finalists)),
-            ("device", describe_device(job.device)),
-        ],
-    )
+    lines = [
+        ("note", source.notice),
+        ("note", doubt),
+        ("data", f"{source.dataset.name}, held-out identities: {held}"),
+        ("network", f"{describe(space)}; supernet {shown(weights)}"),
+        *(("warning", f"the supernet's training: {words}") for words in troubles(weights.parent)),
+        ("limits", f"{describe_limits(limits)} at {height}x{width}"),
+        ("search", f"{strategy} by NNI{_front(config)}, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
+        ("scores", _learnt(evaluator.predictor) if isinstance(evaluator, LearnedEvaluator) else None),
+        ("finalists", _finalists(config.finalists)),
+        ("device", describe_device(job.device)),
+    ]
+    return [(name, value) for name, value in lines if value is not None]
 
 
 def troubles(run: Path) -> list[str]:

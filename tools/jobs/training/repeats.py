@@ -19,7 +19,7 @@ from supernet.catalog import spec_from_dict
 from supernet.checkpoint import SUPERNET
 from tools.jobs.data import open_source
 from tools.jobs.job import Job
-from tools.jobs.provenance import sha256
+from tools.jobs.provenance import made_by, sha256
 from tools.jobs.saved_config import read_saved
 from tools.jobs.training.inherit import inherited_run
 from tools.jobs.training.retrain import Retraining, network_to_train, retrain, training_config
@@ -51,7 +51,7 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
     if from_environment(job.device).is_main:
         if row:
             write_result(job.out, row)
-        write_training_report(job.out)
+        write_training_report(job.out, made_by())
         if row:
             print(comparison_table([row]))
     return job.out

@@ -33,7 +33,7 @@ from tools.jobs.job import Job
 from tools.jobs.opening import tell_estimate
 from tools.jobs.ownership import training_in
 from tools.jobs.paths import shown
-from tools.jobs.provenance import run_config
+from tools.jobs.provenance import made_by, run_config
 from tools.jobs.recipe_words import recipe_name
 from tools.jobs.training.cool_down import CoolDown, begun, check_same, take_over
 from tools.jobs.training.facts import training_facts
@@ -120,7 +120,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
     def announce() -> None:
         if ended:
             take_over(what.cool_down, ended.done, job.out)
-        announce_training(job, spec, path, network, source, trained_on, batches, pretrained, processes)
+        announce_training(job, spec, path, network, source, trained_on, batches, start, pretrained, processes)
 
     with training_in(job, config, announce, processes):
         trained = fit(
@@ -140,7 +140,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
             if what.test and source.dataset.has_test:
                 notes = (*((ended.words(job.seed),) if ended else ()), *taken_back(job.out))
                 _score(job, network, spec, source, trained_on, what.label, notes)
-            write_training_report(job.out)
+            write_training_report(job.out, made_by(), trained_on)
         barrier(processes)
     return job.out
 

@@ -23,14 +23,14 @@ from supernet.sampling import Draw, uniform
 from supernet.space import Space, describe
 from supernet.supernet import Supernet
 from supernet.training import SupernetTask
-from tools.jobs.data import SearchData, open_source, search_data
+from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
 from tools.jobs.opening import announce, tell_estimate
 from tools.jobs.ownership import training_in
 from tools.jobs.paths import shown
-from tools.jobs.provenance import run_config
+from tools.jobs.provenance import made_by, run_config
 from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.supernet_scores import evaluator_of
 from tools.jobs.training.facts import training_facts
@@ -84,7 +84,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
         )
         if processes.is_main:
             save_supernet(job.out / SUPERNET, trained.supernet)
-            write_training_report(job.out)
+            write_training_report(job.out, made_by(), _persons(source, images))
         barrier(processes)
     return job.out
 
@@ -108,22 +108,26 @@ def _ends(experiment: Experiment, space: Space, draw: Draw) -> dict[str, Arch]:
     return {"largest": largest(space) if sampling.largest_every else most, "smallest": least}
 
 
-def _announce(job: Job, space: Space, images: SearchData, source, processes: Processes) -> None:
+def _announce(job: Job, space: Space, images: SearchData, source: Source, processes: Processes) -> None:
     low, high = flops_range(space, CostTable())
-    held = f"{describe_images(images.query)} as query and {len(images.gallery)} images as gallery"
     together = f", one of {processes.world_size} processes" if processes.several else ""
     announce(
         f"training a supernet in {shown(job.out)}",
         [
             ("note", source.notice),
             ("note", "data.also_train is for stand-alone networks: not trained on here" if source.also_train else None),
-            ("data", f"{source.dataset.name}: {describe_images(images.train)}; held out for the search: {held}"),
+            ("data", _persons(source, images)),
             ("network", describe(space)),
             ("FLOPs", f"{format_flops(low)} to {format_flops(high)}"),
             *recipe_lines(job.experiment.supernet.recipe),
             ("device", describe_device(job.device) + together),
         ],
     )
+
+
+def _persons(source: Source, images: SearchData) -> str:
+    held = f"{describe_images(images.query)} as query and {len(images.gallery)} images as gallery"
+    return f"{source.dataset.name}: {describe_images(images.train)}; held out for the search: {held}"
 
 
 def _monitor(job: Job, archs: Mapping[str, Arch], images: SearchData) -> Callable[[SupernetTask], dict[str, float]]:
