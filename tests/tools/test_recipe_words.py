@@ -47,6 +47,13 @@ def test_recipe_lines_name_what_decides():
     assert named == [("recipe", "a paper"), ("", steps), ("losses", losses)]
 
 
+def test_parts_that_are_fixed_are_said():
+    steps = recipe_lines(Recipe())[0][1]
+    optimizer = {"freeze_epochs": {"backbone": 10, "classifier": 1}, "rates": {"head": 0}}
+    words = ", backbone fixed for 10 epochs, head fixed, classifier fixed for 1 epoch"
+    assert recipe_lines(Recipe(optimizer=optimizer))[0] == ("recipe", steps + words)
+
+
 def test_a_recipe_that_comes_along_is_named_and_what_changes_it_is_said():
     standard = load_config(Recipe, RECIPES / "standard.yaml")
     assert recipe_lines(standard)[0] == ("recipe", f"standard: {standard.source}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reid.config import build_config, load_config
+from reid.engine.optimizers import GROUPS, OptimizerConfig
 from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
@@ -54,6 +55,7 @@ def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
         f"{recipe.epochs} {'epoch' if recipe.epochs == 1 else 'epochs'}, {recipe.sampler} batches of {batch}, "
         f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
         + (", compiled" if recipe.compile else "")
+        + "".join(_fixed(optimizer))
     )
     average, name = recipe.averaging.kind, recipe_name(recipe)
     source = recipe.source if name == OWN else f"{name}: {recipe.source}"
@@ -62,6 +64,16 @@ def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
         ("", steps if recipe.source else None),
         ("losses", loss_line(recipe.losses) + (f"; weights averaged ({average})" if average != "none" else "")),
     ]
+
+
+def _fixed(optimizer: OptimizerConfig) -> Iterator[str]:
+    """``, backbone fixed for 10 epochs`` or ``, backbone fixed`` for each part that is."""
+    for part in GROUPS:
+        epochs = getattr(optimizer.freeze_epochs, part)
+        if getattr(optimizer.rates, part) == 0:
+            yield f", {part} fixed"
+        elif epochs:
+            yield f", {part} fixed for {epochs} {'epoch' if epochs == 1 else 'epochs'}"
 
 
 def loss_line(losses: LossConfig) -> str:

@@ -96,7 +96,7 @@ def test_a_training_starts_there(call, refused, start, supernet_run, arch, tmp_p
     asked = ("retrain", "--arch", arch, "--search", "none", "--out", run, "--inherit", supernet_run)
     done = call(*asked, "--set", STILL)
     assert done.code == 0, done.err
-    assert "from its weights" in done.out and "backbone and neck of " in done.out
+    assert "from given weights, in " in done.out and "backbone and neck of " in done.out
     network, _ = load_network(run / "last.safetensors", CPU)
     own = dict(network.named_parameters())
     for name, value in start[2].network.named_parameters():

@@ -176,7 +176,7 @@ def test_weights_of_an_earlier_run(train, teach, tmp_path):
     source = teach / "last.safetensors"
     done = train(tmp_path / "run", "--weights", source, STILL, "retrain.head.embedding=8")
     _done(done)
-    assert re.search(r"weights +\d+ of \d+ tensors loaded", done.out) and "from its weights" in done.out
+    assert re.search(r"weights +\d+ of \d+ tensors loaded", done.out) and "from given weights, in " in done.out
     theirs, own = _network(source), _network(tmp_path / "run" / "last.safetensors")
     for (name, a), b in zip(theirs.backbone.named_parameters(), own.backbone.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-6, msg=name)

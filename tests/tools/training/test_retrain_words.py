@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from reid.losses.config import ClassificationConfig
-from tools.jobs.training.retrain_words import bluntness
+from supernet.zoo import zoo_weights
+from tools.jobs.training.retrain_words import bluntness, terms_of
 
 
 def test_a_classification_whose_loss_cannot_fall_is_told():
@@ -14,3 +16,11 @@ def test_a_classification_whose_loss_cannot_fall_is_told():
     for sharp in (replace(circle, scale=64.0), replace(circle, scale=128.0, margin=0.25), ClassificationConfig()):
         assert bluntness(sharp, 751) is None
     assert "am_softmax at scale 5 " in bluntness(replace(circle, kind="am_softmax", scale=5.0), 751)
+
+
+def test_the_licence_of_the_zoos_weights_is_told():
+    """At the start: before days of training, on images that may be used for a product, begin with weights that may
+    not."""
+    words = terms_of(zoo_weights("osnet-x0.42-market1501"))
+    assert words.startswith("of OSNet-x0.42-market1501, and so of what is trained from it: research only: ")
+    assert terms_of(Path("runs/mine/last.safetensors")) is None and terms_of("imagenet") is None

@@ -17,6 +17,7 @@ from search.flops_words import format_flops
 from search.fvcore_counts import network_flops
 from supernet.catalog import NetworkSpec, for_inference
 from supernet.files import ARCHS
+from supernet.zoo import entry_of
 from tools.jobs.data import Source, train_set_words
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
@@ -50,6 +51,13 @@ def trained_on_words(
     return words
 
 
+def terms_of(start: str | Path | None) -> str | None:
+    """The licence of the zoo's network that a training begins with, which goes on to what is trained; None for others,
+    of which it is not known."""
+    entry = entry_of(start) if isinstance(start, Path) else None
+    return entry and f"of {entry.name}, and so of what is trained from it: {entry.licence}"
+
+
 BLUNT = 0.1
 """Of a classification loss, what may be left at the best features before a user is told."""
 
@@ -74,17 +82,18 @@ def announce_training(
     source: Source,
     trained_on: str,
     batches: TrainingBatches,
+    start: str | Path | None,
     pretrained: object | None,
     processes: Processes,
 ) -> None:
-    """Prints what is trained, on what, how and where."""
+    """Prints what is trained, from what (``start``, as ``start_of`` gives it), on what, how and where."""
     height, width = spec.input_size
     network, _ = for_inference(network, spec)
     flops = format_flops(network_flops(network.eval(), spec.input_size))
     shadowed = path is not None and path.parent != ARCHS and (ARCHS / path.name).exists()
     together = f", one of {processes.world_size} processes" if processes.several else ""
     announce(
-        f"training {spec.name} {'from its weights' if pretrained else 'from scratch'} in {shown(job.out)}",
+        f"training {spec.name} {'from given weights,' if pretrained else 'from scratch'} in {shown(job.out)}",
         [
             ("note", source.notice),
             ("data", trained_on),
@@ -93,6 +102,7 @@ def announce_training(
             ("arch file", path and shown(path)),
             ("note", f"{shown(ARCHS / path.name)} has the same name and is not the one used" if shadowed else None),
             ("weights", pretrained and str(pretrained)),
+            ("licence", terms_of(start)),
             ("FLOPs", flops),
             *recipe_lines(job.experiment.retrain),
             ("note", bluntness(job.experiment.retrain.losses.classification, batches.classes)),
