@@ -25,7 +25,7 @@ from supernet.genome import smallest
 from supernet.network import build_network
 from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.space import describe
-from tools.jobs.experiment import DataConfig
+from tools.jobs.experiment import DataConfig, load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -165,10 +165,14 @@ def test_every_key_is_there_with_its_default(page, heading, config):
     assert told == dict(leaves(config_to_dict(build_config(config, {}, "test"))))
 
 
-def test_the_examples_of_own_data_are_configurations():
+def test_the_examples_of_own_data_are_configurations(tmp_path):
     found = examples(section("data.md", "## Your own data"))
     names = [build_config(DataConfig, yaml.safe_load(each)["data"], "test").dataset.name for each in found]
-    assert names == ["folder", "csv"]
+    assert names == ["folder", "csv", "folder"]
+    whole = tmp_path / "shop.yaml"
+    whole.write_text(found[2])
+    experiment = load_experiment(whole)
+    assert experiment.data.dataset.root == Path("/data/shop") and experiment.input_size == (128, 64)
     with pytest.raises(UserError, match="name"):
         build_config(DataConfig, yaml.safe_load(found[0])["data"]["dataset"], "test")
 
