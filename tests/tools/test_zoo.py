@@ -18,8 +18,10 @@ from reid.files import read_json, write_json
 from reid.models.network import count_parameters
 from search.fvcore_counts import whole_network_flops
 from supernet.arch_forms import arch_from_rows
+from supernet.checkpoint import read_spec
 from supernet.files import NamedArch, load_arch, save_arch
 from supernet.zoo import find_entry, load_backbone
+from tools.jobs.evaluate.checkpoints import row_name
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.training.retrain import Retraining, retrain
 from tools.jobs.zoo import LICENCES, _licence, add
@@ -91,6 +93,13 @@ def test_the_list(zoo, call, tmp_path):
         assert any(each.startswith(field) for each in told.splitlines())
     empty = call("zoo", "--folder", tmp_path, tiny=False)
     assert empty.code == 0 and "no weights yet" in empty.out
+
+
+def test_a_table_calls_it_by_its_name_here(runs, zoo):
+    """Two of one arch, or one beside a training of one's own, would else be rows of one name."""
+    spec = read_spec(zoo / "Small-A.safetensors")
+    assert row_name(zoo / "Small-A.safetensors", spec) == "Small-A" != spec.name
+    assert row_name(runs / "run" / "last.safetensors", spec) == spec.name
 
 
 def test_adding_by_the_tool(runs, call, refused, tmp_path):

@@ -49,6 +49,13 @@ def train_set_of(weights: Path, otherwise: str = "not told") -> str:
     return entry.train_set if entry else otherwise
 
 
+def row_name(weights: Path, spec: NetworkSpec) -> str:
+    """What a table calls the network in a file: two of the zoo's, or one of them and a training of one's own, may be
+    of one arch."""
+    entry = entry_of(weights)
+    return entry.name if entry else spec.name
+
+
 def start_of(weights: str) -> str | Path:
     """What ``load_pretrained`` takes for ``--weights``: ``imagenet``, or the file that a path, a run folder or a name
     of the zoo stands for.

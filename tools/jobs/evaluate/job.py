@@ -21,7 +21,7 @@ from supernet.checkpoint import load_network, load_supernet
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, check_choice, never_trained_on
-from tools.jobs.evaluate.checkpoints import arch_of, check_arch, inherited, train_set_of
+from tools.jobs.evaluate.checkpoints import arch_of, check_arch, inherited, row_name, train_set_of
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.result import SCORE, Wanted, measure, score_on_test, write_scores
 from tools.jobs.evaluate.subject import onnx_subject
@@ -138,7 +138,7 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
     wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
     score_on_test(
         network, spec, sources[0], job.device, job.out,
-        kind=kind, name=spec.name, epochs=0, seed=job.seed, train_set=train_set, notes=notes,
+        kind=kind, name=row_name(path, spec), epochs=0, seed=job.seed, train_set=train_set, notes=notes,
         wanted=wanted, splits=sources[1:], about=about, keep=arch is not None,
     )  # fmt: skip
 
