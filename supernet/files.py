@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -49,7 +50,7 @@ def load_space(name: str) -> Space:
     if not isinstance(data, Mapping):
         raise UserError(f"space file {path}: must be a mapping; see configs/spaces for examples")
     try:
-        return space_from_dict({"name": path.stem, **data})
+        return space_from_dict({**data, "name": data.get("name") or path.stem})
     except UserError as error:
         raise UserError(f"space file {path}: {error}") from None
 
@@ -128,9 +129,19 @@ def load_arch(path: Path) -> NamedArch:
     try:
         if not isinstance(origin, Mapping):
             raise UserError(f"origin: must be a mapping, for example {{paper: ...}}: {origin}")
-        return NamedArch(str(data.get("name") or path.stem), arch_from_dict(body), dict(origin))
+        return NamedArch(str(data.get("name") or path.stem), arch_from_dict(body), _plain(origin))
     except UserError as error:
         raise UserError(f"arch file {path}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """What YAML has read, as JSON can say it: a checkpoint's header holds an arch's origin, and an unquoted date, which
+    YAML takes for one, would end a training when its weights are written."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def save_arch(path: Path, named: NamedArch) -> Path:

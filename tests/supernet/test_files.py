@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reid.engine.checkpoint import save_weights
+from reid.engine.checkpoint import read_about, save_weights
 from reid.errors import UserError
 from reid.models.heads import HeadConfig
 from supernet.arch_forms import arch_to_dict, mobilenet_v2
@@ -185,6 +185,24 @@ def test_arch_without_a_name_takes_its_files(tmp_path):
     for head in ("", "name:\n"):
         (tmp_path / "mine.yaml").write_text(f"{head}input_size: [64, 32]\nrows: [[1, 8, 1, 1]]\n")
         assert load_arch(tmp_path / "mine.yaml").name == "mine"
+
+
+def test_space_without_a_name_takes_its_files(tmp_path):
+    text = yaml.safe_dump(space_to_dict(load_space("tiny")))
+    (tmp_path / "mine.yaml").write_text(text.replace("name: tiny", "name:"))
+    assert load_space(str(tmp_path / "mine.yaml")).name == "mine"
+
+
+def test_an_origin_of_any_yaml_goes_into_a_checkpoints_header(tmp_path):
+    """An unquoted date is one to YAML and nothing to JSON: the training would end when its weights are written."""
+    origin = "{by: hand, date: 2026-01-05, of: [2026-01-05 10:00:00, 1.5, true, null], 2026: {key: !!set {a}}}"
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"input_size: [64, 32]\nrows: [[1, 8, 1, 1]]\norigin: {origin}\n")
+    spec, _ = find_network(str(path), [], None, (9, 9), 2)
+    saved = save_weights(tmp_path / "w.safetensors", torch.nn.Linear(1, 1), spec_to_dict(spec))
+    told = ["2026-01-05 10:00:00", 1.5, True, None]
+    assert spec_from_dict(read_about(saved)).origin == spec.origin
+    assert spec.origin == {"by": "hand", "date": "2026-01-05", "of": told, "2026": {"key": ["a"]}}
 
 
 def test_missing_arch_file(tmp_path):
