@@ -15,7 +15,7 @@ from supernet.sampling import Draw
 from supernet.space import Space, decode
 
 NEAR = 0.03
-"""How far from the FLOPs that are asked for an arch may be, as a fraction of them."""
+"""How far from the FLOPs that are asked for an arch may be, as a fraction of them; never aside of the band."""
 
 
 def evenly_over_flops(
@@ -50,8 +50,9 @@ def evenly_over_flops(
 
     def draw(random: Random, share: float) -> Iterator[Arch]:
         flops = low + share * (high - low)
+        least = max(low, flops * (1 - NEAR))  # in a narrow band most of what is near lies below it
         while True:
-            genome = sample_near(region, flops * (1 - NEAR), flops * (1 + NEAR), random)
+            genome = sample_near(region, least, flops * (1 + NEAR), random)
             if genome is not None:
                 yield decode(space, genome)
 

@@ -65,7 +65,7 @@ def test_draws_inside_a_band_of_flops_alone():
     draw = evenly_over_flops(TINY, table, band, size)
     drawn = [place[0] for step in range(100) for place in places(SamplingConfig(archs=2), step=step, draw=draw)[1:]]
     costs = [table.flops(arch.at(size)) for arch in drawn]
-    assert all(band[0] * (1 - NEAR) <= cost <= band[1] for cost in costs)
+    assert all(band[0] <= cost <= band[1] for cost in costs)
     middle = sum(band) / 2
     assert 60 < sum(cost > middle for cost in costs) < 140 and len(set(drawn)) > 150
     assert all(contains(TINY, arch) and arch.input_size == TINY.input_size for arch in drawn)
@@ -73,6 +73,14 @@ def test_draws_inside_a_band_of_flops_alone():
         evenly_over_flops(TINY, table, (band[1], band[0]), size)
     with pytest.raises(UserError, match="space tiny spans"):
         evenly_over_flops(TINY, table, (2 * high, 3 * high), size)
+
+
+def test_draws_inside_a_band_that_is_narrower_than_near():
+    table = CostTable()
+    low, high = 9_000_000, 9_100_000
+    draw = evenly_over_flops(TINY, table, (low, high))
+    costs = [table.flops(next(draw(Random(number), number / 20))) for number in range(20)]
+    assert high - low < NEAR * low and all(low <= cost <= high for cost in costs)
 
 
 def test_largest_alone_while_it_warms_up():
