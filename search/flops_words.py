@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 
 from reid.errors import UserError
 
@@ -26,7 +26,7 @@ def parse_flops(text: str | int | float) -> int:
     scale = {"K": 10**3, "M": 10**6, "G": 10**9}.get(written[-1:].upper(), 1)
     try:
         value = Decimal(written[:-1] if scale > 1 else written) * scale
-    except InvalidOperation:
+    except DecimalException:  # no number, or one beyond all bounds
         value = Decimal(0)
     if not value.is_finite() or value < 1 or not math.isfinite(float(value)):
         raise UserError(f"FLOPs '{text}': give a positive number such as 210M, 0.21G or 210000000")

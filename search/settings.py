@@ -21,8 +21,9 @@ from search.proposers import STRATEGIES
 from supernet.space import Space
 from supernet.stage import INVERTED_RESIDUAL
 
-# What a resumed search may change: no part in which archs are proposed or how they score. The limits are kept as read.
-_FREE = ("flops", "latency", "parameters", "trials", "time", "finalists", "top_k", "name_prefix")
+# What a resumed search may change: no part in which archs are proposed or how they score. The limits are kept as read;
+# where memory ran out, fewer images a forward pass are how a search goes on.
+_FREE = ("flops", "latency", "parameters", "trials", "time", "finalists", "top_k", "name_prefix", "eval_batch_size")
 
 _AT_FIRST = {"front": None, "learn_from": [], "calibration_images": "plain"}
 """Keys that came up later, and what every search had before: with that they are left out of what is kept, so that

@@ -22,7 +22,7 @@ from tools.jobs.paths import shown
 from tools.jobs.search.explain import explain_search
 from tools.jobs.search.job import search
 from tools.jobs.search.options import with_options
-from tools.jobs.search.result import print_result, write_more
+from tools.jobs.search.result import print_result, score_words, write_more
 
 OUT = "runs/search"
 
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
     result = search(job, read.supernet or Path("runs/supernet"), strategy)
     if result is not None and from_environment(job.device).is_main:
         where = [] if job.out == Path(OUT) else ["--search", str(job.out)]
-        what = "expected mAP of its own training" if job.experiment.search.learn_from else "held-out mAP"
+        what = score_words(job.experiment.search.learn_from)
         print_result(result, strategy, lambda arch: next_command("retrain", job, "--arch", arch, *where), what)
         print(f"report: {shown(result.out / REPORT)}")
 
@@ -115,4 +115,5 @@ def _check_options(read: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, less="give smaller batches (--set search.eval_batch_size=32 --set search.calibration_batch_size=32)")
+    fewer = "--set search.eval_batch_size=32, also with --resume; in a new search search.calibration_batch_size=32 too"
+    run_tool(main, less=f"give smaller batches ({fewer})")

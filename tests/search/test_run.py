@@ -106,6 +106,15 @@ def test_resume_with_more_trials_goes_on(tmp_path):
     assert _untimed(longer.candidates) == _untimed(whole.candidates)
 
 
+def test_resume_with_smaller_batches_goes_on(tmp_path):
+    """Where memory ran out, which is what the tool says then; how an arch scores is the same."""
+    unbroken = _run(tmp_path / "a")
+    with pytest.raises(_Killed):
+        _run(tmp_path / "b", _killed_at(17))
+    resumed = _run(tmp_path / "b", config=replace(CONFIG, eval_batch_size=32), resume=True)
+    assert _untimed(resumed.candidates) == _untimed(unbroken.candidates)
+
+
 def test_resume_of_a_finished_search_evaluates_nothing(tmp_path):
     first = _run(tmp_path / "run")
     again = _run(tmp_path / "run", _killed_at(0), resume=True)

@@ -16,6 +16,11 @@ from tools.jobs.paths import shown
 from tools.typed import to_type
 
 
+def score_words(learn_from: Sequence[str] | None) -> str:
+    """What the scores of a search are that learns from these rankings, or from none."""
+    return "expected mAP of its own training" if learn_from else "held-out mAP"
+
+
 def print_result(
     result: SearchResult, strategy: str, following: Callable[[str], str], what: str = "held-out mAP"
 ) -> None:
@@ -80,6 +85,7 @@ def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
         limits = Limits(**{name: settings.get(f"limit_{name}") for name in ("flops", "latency_ms", "parameters")})
         prefix = best.stem.removesuffix(f"-{limit_name(limits)}-A")
         settings["space"]["name"]  # which arch files are written with
+        what = score_words(settings.get("learn_from"))
     scored = {each.trial: each for each in read_candidates(out / LOG) if each.score is not None}
     missing = [trial for trial in trials if trial not in scored]
     if missing:
@@ -89,5 +95,5 @@ def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
         name = f"{prefix}-{limit_name(limits)}-T{trial}"
         candidate = scored[trial]
         paths.append(write_arch(out, name, candidate.arch, settings, describe(candidate), origin))
-        print(f"{name}: {_costs(candidate)}, held-out mAP {100 * candidate.score:.1f} %, {shown(paths[-1])}")
+        print(f"{name}: {_costs(candidate)}, {what} {100 * candidate.score:.1f} %, {shown(paths[-1])}")
     return paths
