@@ -85,8 +85,7 @@ def make_region(
             sizes, a limit is below what the space has, the limits together leave nothing, or ``min_fraction`` asks for
             more than they admit.
     """
-    if cost_size and space.smaller_sizes:
-        raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
+    check_cost_size(space, cost_size)
     if limits.latency_ms is not None and latency is None:
         raise UserError("a latency limit needs a latency target to predict it for, such as onnx-cpu-1t")
     space, table = space.at(cost_size), CostTable() if table is None else table
@@ -106,6 +105,12 @@ def make_region(
             f"{describe(limits)} leave {format_value('flops', upper)} in space {space.name}; give a lower fraction"
         )
     return Region(space, table, limits, floor, lower, upper, latency, _note(space, costs, given))
+
+
+def check_cost_size(space: Space, cost_size: tuple[int, int] | None) -> None:
+    """Raises UserError where costs are to be counted at one size, and archs of ``space`` have several."""
+    if cost_size and space.smaller_sizes:
+        raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
 
 
 def _floor(name: str, value: float) -> ArchCost:

@@ -10,7 +10,7 @@ from search.config import SearchConfig, limits_of, parse_time
 from search.cost import CostTable
 from search.latency import check_target
 from search.limits import Limits
-from search.region import make_region
+from search.region import check_cost_size, make_region
 from supernet.space import Space
 from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
@@ -52,14 +52,15 @@ def searched_by(experiment: Experiment, **given: Option) -> Experiment:
 def check_limits(
     space: Space, config: SearchConfig, table: CostTable | None = None, called: str | None = None
 ) -> Limits:
-    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``, or where
-    there is no such target.
+    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``, where there
+    is no such target, or where costs are to be counted at one size and ``space`` has several.
 
     A limit on latency is not judged here: that takes a measurement. ``called`` is what ``--space`` takes for the space.
     """
     limits = limits_of(config)
     if config.time is not None:
         parse_time(config.time)
+    check_cost_size(space, config.cost_input_size)
     if config.target is not None:
         check_target(space.at(config.cost_input_size), config.target, latency_folder(), called)
     if limits.flops is not None or limits.parameters is not None:

@@ -1,0 +1,16 @@
+"""What is found wrong with a search's limits before anything is opened or measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from reid.errors import UserError
+from search.config import SearchConfig
+from supernet.files import load_space
+from tools.jobs.search.options import check_limits
+
+
+def test_costs_at_one_size_of_a_space_of_several_are_refused_before_latency_is_measured():
+    config = SearchConfig(flops=None, latency="5ms", target="onnx-cpu-1t", cost_input_size=(64, 32))
+    with pytest.raises(UserError, match="space tiny-plus chooses among input sizes: leave search.cost_input_size out"):
+        check_limits(load_space("tiny-plus"), config)
