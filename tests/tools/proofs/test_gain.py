@@ -228,8 +228,19 @@ def test_random_archs_that_were_drawn_before(search_run, make_job, call, refused
     refused(call(*given, "--random-archs", own, "--random", 2), "give one of the two")
 
 
-def test_all_see_images_of_the_size_that_the_search_scored_archs_at(search_run, call, monkeypatch, tmp_path):
-    """Costs are counted at another one, which the found archs' files have."""
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        ((128, 64), ("--set", "search.cost_input_size=[128, 64]", "--random", 1)),
+        ((64, 32), ("--random", 1)),
+        ((64, 32), ("--random-archs", "R00.yaml")),
+    ],
+    ids=["costs of another", "baselines of another", "given archs of another"],
+)
+def test_all_see_images_of_the_size_that_the_search_scored_archs_at(
+    search_run, call, monkeypatch, tmp_path, size, options
+):
+    """Found archs' files have the size that costs are counted at, baselines' and given ones' their own."""
     sizes = {}
 
     def stand_in(job, what):
@@ -243,12 +254,23 @@ def test_all_see_images_of_the_size_that_the_search_scored_archs_at(search_run, 
     search = tmp_path / "search"
     shutil.copytree(search_run, search)
     file = search / "archs" / f"{FOUND}.yaml"
-    save_arch(file, NamedArch(FOUND, load_arch(file).arch.at((128, 64)), {"space": "tiny"}))
-    counted = ("--set", "input_size=null", "--set", "search.cost_input_size=[128, 64]")
-    asked = ("--random", 1, "--repeats", 1, "--baselines", "mobilenetv2", "resnet18")
-    done = call("gain", *counted, "--search", search, "--out", tmp_path / "out", *asked)
+    save_arch(file, NamedArch(FOUND, load_arch(file).arch.at(size), {"space": "tiny", "input_size": [64, 32]}))
+    other = load_arch(search / "archs" / "MLR-2M-B.yaml").arch
+    given = save_arch(tmp_path / "R00.yaml", NamedArch("R00", other.at((80, 40))))
+    asked = ("--repeats", 1, "--baselines", "mobilenetv2", "resnet18")
+    asked += tuple(given if option == given.name else option for option in options)
+    done = call("gain", "--set", "input_size=null", "--search", search, "--out", tmp_path / "out", *asked)
     assert done.code == 0, done.err
     assert sizes == dict.fromkeys((FOUND, "R00", "mobilenetv2", "resnet18"), SPACE.input_size)
+
+
+def test_archs_that_were_scored_at_another_size_are_refused(search_run, call, refused, tmp_path):
+    search = tmp_path / "search"
+    shutil.copytree(search_run, search)
+    file = search / "archs" / f"{FOUND}.yaml"
+    save_arch(file, NamedArch(FOUND, load_arch(file).arch, {"space": "tiny", "input_size": [128, 64]}))
+    done = call("gain", "--search", search, "--out", tmp_path / "out")
+    refused(done, "its supernet scored it at 128x64, and space tiny has 64x32 here; give the config that the search")
 
 
 @pytest.mark.parametrize(

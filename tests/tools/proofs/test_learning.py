@@ -19,7 +19,7 @@ from search.predictor.alone import TrainedArch, fit_alone
 from search.ranking.analysis import LEARNT, TEST, Alone, RankedArch, analyse
 from supernet.arch_forms import arch_to_dict
 from supernet.files import load_space
-from supernet.genome import sample
+from supernet.genome import largest, sample
 from supernet.space import decode
 from tools.jobs.experiment import DataConfig
 from tools.jobs.proofs.learning import Lessons, SupernetScores, learn_from, with_learnt
@@ -29,6 +29,7 @@ from tools.jobs.provenance import sha256
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = load_space("tiny").at((64, 32))
 TABLE = CostTable()
+SPARE = largest(SPACE)
 
 
 def _worth(arch) -> float:
@@ -81,6 +82,8 @@ def test_candidates_get_the_score_that_trainings_lead_to(call, supernet_run, ran
     assert "trainings of the archs&#x27; own" in page and "population: 10" in page
     origin = json.loads((tmp_path / "search/search.json").read_text())["run_origin"]
     assert origin["learnt_from_sha256"] == [sha256(rank_run / "ranking.json")]
+    written = call("search", "--out", tmp_path / "search", "--write", candidates[3].trial)
+    assert f"-T3: {candidates[3].flops / 1e6:.1f}M FLOPs, expected mAP of its own training" in written.out
 
 
 def test_scores_of_a_supernet_are_those_that_were_calibrated_alike():
@@ -135,7 +138,7 @@ def learn(tmp_path):
             kept = {} if config is None else {"config": config}
             archs = rows[8 * number : 8 * number + 8]
             file.write_text(json.dumps({"dataset": "synthetic", "archs": archs, **kept}))
-        return learn_from(files, SPACE, "synthetic", SupernetScores("0", "plain"))
+        return learn_from(files, SPACE, "synthetic", SupernetScores("0", "plain"), TABLE.flops)
 
     return run
 
@@ -173,6 +176,30 @@ def test_rankings_of_trainings_that_end_alike_are(learn, other):
     assert len(learn(CONFIG, other).scores) == len(learn(other, CONFIG).scores) == 16
 
 
+def test_archs_that_were_trained_at_other_sizes_are_not_learnt_from_together(learn, tmp_path):
+    learn(CONFIG, None)
+    file = tmp_path / "second.json"
+    at_another = file.read_text().replace('"input_size": [64, 32]', '"input_size": [128, 64]')
+    file.write_text(at_another)
+    files = [tmp_path / "first.json", file]
+    with pytest.raises(UserError, match="second.json: .* those of .*first.json: input_size differs; name"):
+        learn_from(files, SPACE, "synthetic", SupernetScores("0", "plain"), TABLE.flops)
+
+
+def test_flops_are_counted_as_those_of_the_candidates(rank_run):
+    """The ranking counted them at another size: its own figures beside the candidates' would move every score."""
+
+    def expected():
+        rows = [rank_run / "ranking.json"]
+        fit = learn_from(rows, SPACE, "synthetic", SupernetScores("another", "augmented"), TABLE.flops)
+        return fit.predict([SPARE], [TABLE.flops(SPARE)])
+
+    before = expected()
+    archs = json.loads((rank_run / "ranking.json").read_text())["archs"]
+    _changed(rank_run, archs=[{**row, "flops": 4 * row["flops"] + 10**6} for row in archs])
+    np.testing.assert_array_equal(expected(), before)
+
+
 def test_a_ranking_keeps_what_its_archs_were_trained_by(tmp_path):
     write_ranking(tmp_path, _ranked(4), [], 0, {"dataset": "synthetic", "supernet_sha256": {"s": "0"}}, config=CONFIG)
     assert json.loads((tmp_path / "ranking.json").read_text())["config"] == json.loads(json.dumps(CONFIG))
@@ -183,7 +210,7 @@ def test_rankings_that_are_published_can_be_learnt_from_together():
     files = [file for file in files if json.loads(file.read_text())["dataset"] == "synthetic"]
     space = load_space("tiny").at((80, 40))
     assert len(files) == 3
-    assert len(learn_from(files, space, "synthetic", SupernetScores("0", "plain")).scores) == 44
+    assert len(learn_from(files, space, "synthetic", SupernetScores("0", "plain"), TABLE.flops).scores) == 44
 
 
 def test_archs_of_another_space_and_missing_files_are_refused(call, refused, supernet_run, rank_run, tmp_path):
@@ -212,7 +239,7 @@ def test_other_rankings_trainings_rank_archs_that_are_none_of_theirs(rank_run):
     fresh = [RankedArch(f"N{n}", TABLE.flops(arch), 1, {"s": 0.5}, (), arch=arch) for n, arch in enumerate(new)]
     ranked = [*fresh, *before[:2]]
     archs = {each.arch for each in ranked}
-    predictor = learn_from([rank_run / "ranking.json"], SPACE, "synthetic", digest, archs, "--learn-from")
+    predictor = learn_from([rank_run / "ranking.json"], SPACE, "synthetic", digest, TABLE.flops, archs, "--learn-from")
     lessons = Lessons([rank_run / "ranking.json"], predictor, "s")
     rows = [TrainedArch(each.arch, each.flops, None, each.truth("holdout")) for each in before[2:]]
     expected = fit_alone(SPACE, rows).predict([each.arch for each in ranked], [each.flops for each in ranked])

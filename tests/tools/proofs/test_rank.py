@@ -26,7 +26,7 @@ from search.fvcore_counts import whole_network_flops
 from search.predictor.alone import TrainedArch, fit_alone
 from supernet.arch_forms import arch_to_dict
 from supernet.checkpoint import load_network, load_supernet, save_supernet
-from supernet.files import load_arch, load_space
+from supernet.files import NamedArch, load_arch, load_space, save_arch
 from supernet.genome import sample
 from supernet.space import decode
 from supernet.supernet import Supernet
@@ -34,6 +34,7 @@ from tools.jobs.data import open_source, search_data
 from tools.jobs.proofs.rank import Asked, rank
 from tools.jobs.proofs.stand_alone import on_training_identities
 from tools.jobs.provenance import sha256
+from tools.jobs.training.retrain import network_to_train
 
 NAMES = ("B00", "B01", "B02", "B03")
 SMALL = {"count": 4, "band": "2.5M", "within": 0.5}
@@ -87,6 +88,25 @@ def test_scores_are_those_of_the_networks(ranking, supernets, images, make_job, 
         assert spec.backbone == arch
         held = evaluate_network(network, images.query, images.gallery, (64, 32), "cpu").mAP
         assert alone["holdout"] == pytest.approx(held, abs=1e-6)
+
+
+def test_given_archs_see_images_of_the_spaces_size(supernets, call, monkeypatch, tmp_path):
+    """Whatever size their files have, which a search writes as the one that costs are counted at."""
+    sizes, space, random = {}, load_space("tiny"), Random(2)
+
+    def stand_in(job, what):
+        spec = network_to_train(job, what)[0]
+        sizes[spec.name] = spec.input_size
+        if len(sizes) == len(NAMES):
+            raise UserError("seen")
+
+    monkeypatch.setattr(tools.jobs.proofs.stand_alone, "retrain", stand_in)
+    for name in NAMES:
+        arch = decode(space, sample(space, random)).at((128, 64))
+        save_arch(tmp_path / "archs" / f"{name}.yaml", NamedArch(name, arch))
+    asked = ("--archs", tmp_path / "archs", "--supernet", supernets[0], "--out", tmp_path / "out", "--repeats", 1)
+    done = call("rank", "--set", "input_size=null", *asked)
+    assert done.err.endswith("error: seen\n") and sizes == dict.fromkeys(NAMES, (64, 32))
 
 
 def test_held_out_identities_stay_out_of_the_trainings(ranking):

@@ -16,12 +16,12 @@ from search.ranking.sampling import Band, find_band
 from search.summary import chosen_files
 from supernet.arch import Arch
 from supernet.catalog import Backbone, find_network
-from supernet.files import NamedArch, save_arch
+from supernet.files import NamedArch, known_archs, load_arch, save_arch
 from supernet.genome import encode
 from supernet.space import Space
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
-from tools.jobs.proofs.given_archs import given_archs
+from tools.jobs.proofs.given_archs import arch_files, given_archs
 from tools.jobs.proofs.rival_limits import RivalLimits
 
 WITHIN = 0.05
@@ -52,6 +52,17 @@ class Contender:
     drawn: NamedArch | None = None
 
 
+def own_files(search: Path, count: int, names: Sequence[str], paths: Sequence[Path]) -> list[Path]:
+    """The arch files of the first ``count`` archs that a search chose, of baselines that have one, and in ``paths``.
+
+    Nothing is judged here: what is not there is left out.
+    """
+    best = chosen_files(search)[: max(count, 0)] if (search / SUMMARY).is_file() else ()
+    known = known_archs()
+    named = (Path(name) if name.endswith((".yaml", ".yml")) else known.get(name.lower()) for name in names)
+    return [file for file in (*best, *named, *arch_files(paths)) if file is not None and file.is_file()]
+
+
 def found_archs(search: Path, count: int, space: Space, job: Job) -> list[Contender]:
     """The first ``count`` archs that a finished search chose, best first.
 
@@ -70,10 +81,19 @@ def found_archs(search: Path, count: int, space: Space, job: Job) -> list[Conten
         contender = _named(str(file), FOUND, space, job)
         try:
             encode(space, contender.backbone)
+            _check_size(load_arch(file), space)
         except UserError as error:
             raise UserError(f"{contender.file}: {error}; give the config that the search ran with") from None
         contenders.append(contender)
     return contenders
+
+
+def _check_size(found: NamedArch, space: Space) -> None:
+    """Raises UserError where the supernet scored a found arch at another input size than the space's is now."""
+    size = found.origin.get("input_size")
+    if size is not None and list(size) != list(space.input_size):
+        then, now = ("{}x{}".format(*each) for each in (size, space.input_size))
+        raise UserError(f"its supernet scored it at {then}, and space {space.name} has {now} here")
 
 
 def baselines(names: Sequence[str], space: Space, job: Job) -> list[Contender]:

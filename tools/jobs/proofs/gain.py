@@ -22,10 +22,18 @@ from tools.jobs.opening import announce
 from tools.jobs.ownership import GAIN, check_free
 from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
-from tools.jobs.proofs.contenders import Contender, baselines, found_archs, given_rivals, random_rivals, save_drawn
+from tools.jobs.proofs.contenders import (
+    Contender,
+    baselines,
+    found_archs,
+    given_rivals,
+    own_files,
+    random_rivals,
+    save_drawn,
+)
 from tools.jobs.proofs.gain_result import Measured, write_gain
 from tools.jobs.proofs.rival_limits import RivalLimits, rival_limits
-from tools.jobs.proofs.stand_alone import Training, at_searched_size, check_resumed, check_trainings, train_missing
+from tools.jobs.proofs.stand_alone import Training, at_one_size, check_resumed, check_trainings, train_missing
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
 from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.supernet_scores import open_supernet
@@ -64,7 +72,7 @@ class Asked:
 
 def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
     """Trains found archs, random archs of their FLOPs and baselines alike, all at the input size that the search scored
-    archs at where its arch files have another, and tells what each is above the others; returns ``gain.json``.
+    archs at where an arch file has another, and tells what each is above the others; returns ``gain.json``.
 
     Args:
         jobs: one for each recipe, by its name, that differ in ``experiment.retrain`` alone; the name is empty for the
@@ -75,7 +83,8 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
             space, there are no such random archs within its limits, a baseline is not known, there is no supernet; a
             training at hand was made otherwise.
     """
-    jobs = {name: at_searched_size(each) for name, each in jobs.items()}
+    files = own_files(asked.search, asked.archs, asked.baselines, asked.random_archs)
+    jobs = {name: at_one_size(each, files) for name, each in jobs.items()}
     job = next(iter(jobs.values()))
     if from_environment(job.device).several:
         raise UserError("tools/gain.py: networks are trained by one process; start it without torchrun")

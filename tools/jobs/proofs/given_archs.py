@@ -11,15 +11,19 @@ from supernet.genome import encode
 from supernet.space import Space
 
 
+def arch_files(paths: Sequence[Path]) -> list[Path]:
+    """These files, and all in folders among them."""
+    return [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
+
+
 def given_archs(option: str, paths: Sequence[Path], space: Space) -> list[tuple[NamedArch, Path]]:
     """The archs of these files, and of all in folders among them, each with its file and called as that is.
 
     Raises:
         UserError: one is not in ``space``, or two are the same or have one name; it begins with ``option``.
     """
-    files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     found: dict[str, tuple[NamedArch, Path]] = {}
-    for file in files:
+    for file in arch_files(paths):
         arch = load_arch(file).arch.at(None if space.smaller_sizes else space.input_size)
         try:
             encode(space, arch)

@@ -4,7 +4,7 @@ scores, and a ranker that ``tools/rank.py`` holds against trainings it has not s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ def learn_from(
     space: Space,
     dataset: str,
     scores: SupernetScores,
+    flops: Callable[[Arch], int],
     without: Collection[Arch] = (),
     where: str = IN_SEARCH,
 ) -> AlonePredictor:
@@ -83,6 +84,8 @@ def learn_from(
 
     Args:
         scores: of the supernet that is searched.
+        flops: of an arch at the space's input size, as those of the archs are counted that are predicted: a ranking may
+            have counted its own at another ``search.cost_input_size``.
         without: archs whose trainings are not learnt from.
         where: what refusals begin with.
 
@@ -92,9 +95,9 @@ def learn_from(
     """
     trained: dict[object, TrainedArch] = {}
     for file in files:
-        for each in _trained(file, space, dataset, scores, where):
+        for each in _trained(file, space, dataset, scores, flops, where):
             trained.setdefault(each.arch, each)
-    check_trained_alike(files, where)
+    check_trained_alike(files, where, one_size=not space.smaller_sizes)
     for arch in without:
         trained.pop(_sized(arch, space), None)
     rows = list(trained.values())
@@ -136,16 +139,20 @@ class Lessons:
         ]
 
 
-def _trained(file: Path, space: Space, dataset: str, scores: SupernetScores, where: str) -> list[TrainedArch]:
+def _trained(
+    file: Path, space: Space, dataset: str, scores: SupernetScores, flops: Callable[[Arch], int], where: str
+) -> list[TrainedArch]:
     data = read_mapping(file, ANEW)
     if data.get("dataset") != dataset:
         raise UserError(f"{where} {shown(file)}: is of data {data.get('dataset')}, and this run of {dataset}")
     with expecting(file, ANEW):
         label = scores.label(data)
-        return [_row(file, row, label, space, where) for row in data.get("archs", ())]
+        return [_row(file, row, label, space, flops, where) for row in data.get("archs", ())]
 
 
-def _row(file: Path, row: Mapping[str, Any], label: str | None, space: Space, where: str) -> TrainedArch:
+def _row(
+    file: Path, row: Mapping[str, Any], label: str | None, space: Space, flops: Callable[[Arch], int], where: str
+) -> TrainedArch:
     """One of the file's archs; ``label`` is of the supernet whose scores are taken."""
     if not row.get("arch"):
         raise UserError(f"{where} {shown(file)}: does not say what {row.get('name')} is; {ANEW}")
@@ -155,7 +162,7 @@ def _row(file: Path, row: Mapping[str, Any], label: str | None, space: Space, wh
     except UserError as error:
         raise UserError(f"{where} {shown(file)}: {row['name']}: {error}") from None
     supernet = float(row["supernets"][label]) if label else None
-    return TrainedArch(arch, int(row["flops"]), supernet, float(row[f"mean_{HOLDOUT}"]))
+    return TrainedArch(arch, flops(arch), supernet, float(row[f"mean_{HOLDOUT}"]))
 
 
 def _sized(arch: Arch, space: Space) -> Arch:

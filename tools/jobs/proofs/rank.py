@@ -11,6 +11,8 @@ from search.cost import CostTable
 from search.flops_words import parse_flops
 from search.ranking.analysis import Alone, RankedArch
 from search.ranking.sampling import FEWEST, check_count, find_band, stratified_archs
+from search.region import check_cost_size
+from supernet.arch import Arch
 from supernet.checkpoint import SUPERNET
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space
@@ -19,13 +21,14 @@ from tools.jobs.job import Job
 from tools.jobs.ownership import RANKING, check_free
 from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
-from tools.jobs.proofs.given_archs import given_archs
+from tools.jobs.proofs.given_archs import arch_files, given_archs
 from tools.jobs.proofs.learning import IN_RANK, Lessons, SupernetScores, learn_from, ranking_file, with_learnt
 from tools.jobs.proofs.rank_result import write_ranking
 from tools.jobs.proofs.rank_ways import compare, contenders, tuned_label, tuned_scores
 from tools.jobs.proofs.rank_words import Asked, announce_ranking
 from tools.jobs.proofs.stand_alone import (
     Training,
+    at_one_size,
     check_resumed,
     check_trainings,
     on_training_identities,
@@ -62,11 +65,10 @@ def rank(job: Job, asked: Asked) -> Path:
     check_free(job.out, RANKING, job.resume)
     if asked.repeats < 1:
         raise UserError(f"--repeats {asked.repeats}: must be at least 1")
-    job, table = on_training_identities(job), CostTable()
+    job, table = at_one_size(on_training_identities(job), arch_files(asked.archs)), CostTable()
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
-    if experiment.search.cost_input_size and space.smaller_sizes:
-        raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
+    check_cost_size(space, experiment.search.cost_input_size)
     files = [ranking_file(place, IN_RANK) for place in asked.learn_from]
     supernets = {shown(run): open_supernet(run, space, job.device) for run in asked.supernets}
     archs = _archs(job, asked, space, table)
@@ -79,7 +81,7 @@ def rank(job: Job, asked: Asked) -> Path:
     check_trainings(trainings, job, source.dataset.name)
     digests = {shown(run): sha256(run / SUPERNET) for run in asked.supernets}
     calibrated_on = experiment.search.calibration_images
-    lessons = _lessons(files, space, source, digests, calibrated_on, archs) if files else None
+    lessons = _lessons(files, space, source, digests, job, table, archs) if files else None
     if ways is not None:
         check_ways(ways, job, source.dataset.name)
     if asked.train:
@@ -129,14 +131,20 @@ def _lessons(
     space: Space,
     source: Source,
     digests: Mapping[str, str],
-    calibrated_on: str,
+    job: Job,
+    table: CostTable,
     archs: Sequence[tuple[NamedArch, Path]],
 ) -> Lessons:
     """The first supernet's scores are offered to the predictor; ``digests`` are of the supernets' weights, by label."""
     label, digest = next(iter(digests.items()))
     own = {named.arch for named, _ in archs}
-    scores = SupernetScores(digest, calibrated_on)
-    return Lessons(files, learn_from(files, space, source.dataset.name, scores, own, IN_RANK), label)
+    search = job.experiment.search
+    scores = SupernetScores(digest, search.calibration_images)
+
+    def flops(arch: Arch) -> int:
+        return table.flops(arch.at(search.cost_input_size))
+
+    return Lessons(files, learn_from(files, space, source.dataset.name, scores, flops, own, IN_RANK), label)
 
 
 def _trainings(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> list[Training]:

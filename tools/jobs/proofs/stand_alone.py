@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from search.ranking.analysis import Alone
 from supernet.arch import Arch
 from supernet.catalog import Backbone, spec_from_dict
 from supernet.checkpoint import load_network
-from supernet.files import load_space
+from supernet.files import load_arch, load_space
 from tools.jobs.data import SearchData
 from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
@@ -72,6 +72,21 @@ def at_searched_size(job: Job) -> Job:
     experiment = job.experiment
     space = load_space(experiment.space)
     if experiment.input_size or not experiment.search.cost_input_size or space.smaller_sizes:
+        return job
+    return dataclasses.replace(job, experiment=dataclasses.replace(experiment, input_size=space.input_size))
+
+
+def at_one_size(job: Job, files: Iterable[Path]) -> Job:
+    """The job with all networks at the input size of its space, where one of these arch files is meant for another.
+
+    An arch is trained at the size in its file where the config has no ``input_size``: what is compared would differ by
+    the images that it sees. Nothing is changed where sizes are a choice of the space.
+    """
+    experiment = job.experiment
+    space = load_space(experiment.space)
+    if experiment.input_size or space.smaller_sizes:
+        return job
+    if all(load_arch(file).arch.input_size == space.input_size for file in files):
         return job
     return dataclasses.replace(job, experiment=dataclasses.replace(experiment, input_size=space.input_size))
 

@@ -139,9 +139,13 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
     if not experiment.search.learn_from:
         return source, images, evaluator
     files = [ranking_file(place) for place in experiment.search.learn_from]
-    predictor = learn_from(files, space, source.dataset.name, _scores(supernet_run, experiment))
     size, costs = experiment.search.cost_input_size, CostTable()
-    return source, images, LearnedEvaluator(predictor, lambda arch: costs.flops(arch.at(size)), evaluator)
+
+    def flops(arch: Arch) -> int:
+        return costs.flops(arch.at(size))
+
+    predictor = learn_from(files, space, source.dataset.name, _scores(supernet_run, experiment), flops)
+    return source, images, LearnedEvaluator(predictor, flops, evaluator)
 
 
 def _scores(supernet_run: Path, experiment: Experiment) -> SupernetScores:
