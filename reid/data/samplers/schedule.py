@@ -29,11 +29,18 @@ def deal_identities(chunks: np.ndarray, places: np.ndarray, rng: np.random.Gener
         # have as many as there are places. So enough identities have some, and not too many must be taken now.
         key = rng.random(len(candidates)) / left[candidates]
         key[left[candidates] == batches_left] = -1.0
-        chosen = candidates[np.argsort(key, kind="stable")[:wanted]]
+        chosen = candidates[_least(key, wanted)]
         chosen = chosen[np.argsort(rng.random(wanted), kind="stable")]
         left[chosen] -= 1
         dealt.append(chosen)
     return dealt
+
+
+def _least(key: np.ndarray, wanted: int) -> np.ndarray:
+    """Where the ``wanted`` least of ``key`` are, as ``np.argsort(key, kind="stable")[:wanted]`` has them. Of 100,000
+    identities a sort of all, once for each batch, took over a minute of every epoch."""
+    places = np.sort(np.argpartition(key, wanted - 1)[:wanted]) if wanted < len(key) else np.arange(len(key))
+    return places[np.argsort(key[places], kind="stable")]
 
 
 def _quotas(chunks: np.ndarray, places: np.ndarray, rng: np.random.Generator) -> np.ndarray:

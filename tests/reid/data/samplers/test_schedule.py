@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reid.data.samplers import schedule
 from reid.data.samplers.schedule import deal_identities
 
 
@@ -32,3 +35,21 @@ def test_every_place_is_filled_and_every_chunk_given(deal, seed):
     assert all(len(set(batch.tolist())) == len(batch) for batch in batches)
     given_chunks = np.bincount(np.concatenate(batches), minlength=len(chunks))
     assert (given_chunks >= np.minimum(chunks, len(places))).all()
+
+
+def test_least_keys_are_taken_as_a_sort_of_all_has_them():
+    """Batches are a function of seed and epoch: those of runs that were begun before are to stay what they were."""
+    chunks = np.random.default_rng(1).integers(1, 9, 40)
+    places = np.full(-(-int(chunks.sum()) // 8), 8)
+    found = deal_identities(chunks, places, np.random.default_rng(2))
+    with mock.patch.object(schedule, "_least", lambda key, wanted: np.argsort(key, kind="stable")[:wanted]):
+        expected = deal_identities(chunks, places, np.random.default_rng(2))
+    assert [batch.tolist() for batch in found] == [batch.tolist() for batch in expected]
+
+
+def test_not_all_keys_are_sorted():
+    key = np.random.default_rng(0).random(1000)
+    key[[900, 7]] = -1.0  # of identities that must be taken now
+    with mock.patch.object(np, "argsort", wraps=np.argsort) as sort:
+        assert schedule._least(key, 16).tolist() == sorted(range(1000), key=key.__getitem__)[:16]
+    assert [len(call.args[0]) for call in sort.call_args_list] == [16]
