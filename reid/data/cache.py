@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from reid.data.array_file import map_array, write_array
 from reid.data.decode import decode_image
 from reid.data.prepare import resize
 from reid.data.records import ImageRecord, ImageSet
@@ -25,6 +31,9 @@ VERSION = 2
 """Of the layout of the cache and of how images are decoded; a cache of another version is built again."""
 
 _CHUNK = 64
+
+_DEAD_AFTER = 3600.0
+"""Seconds without a write after which a build is taken for killed; one that lives writes all the time."""
 
 
 def load_images(
@@ -40,7 +49,8 @@ def load_images(
     depend on (file names relative to their common folder, sizes and modification times of the files, the size
     asked for) in their names: a changed file gives another name, two processes that build the same cache
     write the same content under the same name, and an interrupted build leaves no manifest. Older caches of
-    the same files are removed. Data that were moved or copied with their times find the cache made before.
+    the same files are removed, and what builds left that were killed over an hour ago. Data that were moved or copied
+    with their times find the cache made before.
 
     Args:
         records: at least one; labels are taken from here, never from the cache.
@@ -62,13 +72,17 @@ def load_images(
         raise UserError("no images to load: the list is empty")
     paths = [record.path for record in records]
     stem, key = _names(paths, size)
+    _remove_killed_builds(cache_dir)
     images = _find(cache_dir, key, len(paths))
     if images is None:
         array, manifest = cache_dir / f"{stem}-{key}.npy", cache_dir / f"{stem}-{key}.json"
         try:
             images = _build(paths, array, manifest, key, size, progress, workers or os.cpu_count() or 1)
         except OSError as error:
-            raise UserError(f"cannot write the image cache in {cache_dir}: {error}; choose another") from None
+            raise UserError(
+                f"cannot write the image cache in {cache_dir}: {error}; make room there, or make that folder a link to "
+                "one on another disk"
+            ) from None
     return ImageSet(
         images=torch.from_numpy(images),
         pids=torch.tensor([record.pid for record in records], dtype=torch.int64),
@@ -98,6 +112,16 @@ def _names(paths: Sequence[str], size: tuple[int, int] | None) -> tuple[str, str
     return names.hexdigest()[:12], content.hexdigest()
 
 
+def _remove_killed_builds(cache_dir: Path) -> None:
+    """Nothing else would ever remove these: the list that was being decoded has a whole cache since, or is not asked
+    for again. They may be as large as a cache."""
+    for folder in cache_dir.glob(".*.npy.*"):  # see write_atomic
+        with contextlib.suppress(OSError):  # another process was faster
+            written = max(entry.stat().st_mtime for entry in (folder, *folder.iterdir()))
+            if time.time() - written > _DEAD_AFTER:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _find(cache_dir: Path, key: str, count: int) -> np.ndarray | None:
     """The cached images of this digest, under whatever list's name, or None."""
     for manifest in sorted(cache_dir.glob(f"*-{key}.json")):
@@ -111,8 +135,10 @@ def _open(array: Path, manifest: Path, key: str, count: int) -> np.ndarray | Non
     """The cached images, mapped copy-on-write, or None where there is no valid cache."""
     try:
         written = json.loads(manifest.read_text(encoding="utf-8"))
-        images = np.load(array, mmap_mode="c")
-    except (OSError, EOFError, ValueError):  # missing, empty, cut off or not what it should be: built again
+        images = map_array(array)
+    except (OSError, EOFError, ValueError) as error:  # missing, empty, cut off or not what it should be: built again
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # it would not be mapped after that either
+            raise
         return None
     expected = {"version": VERSION, "digest": key, "shape": [count, *images.shape[1:]]}
     valid = written == expected and list(images.shape) == written["shape"] and images.dtype == np.uint8
@@ -131,8 +157,8 @@ def _build(
     size = size or decode_image(paths[0]).shape[:2]
     shape = (len(paths), *size, 3)
     array.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(array, partial(_write, shape=shape, blocks=_decoded(paths, size, progress, workers)))
-    images = np.load(array, mmap_mode="c")  # what is mapped stays, whoever removes its file
+    write_atomic(array, partial(write_array, shape=shape, blocks=_decoded(paths, size, progress, workers)))
+    images = map_array(array)  # what is mapped stays, whoever removes its file
     write_json(manifest, {"version": VERSION, "digest": key, "shape": list(shape)})
     for old in array.parent.glob(f"{array.name.split('-')[0]}-*"):
         if key not in old.name:
@@ -141,22 +167,18 @@ def _build(
     return images
 
 
-def _write(path: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> None:
-    """Writes an ``.npy`` file piece by piece: here a full disk is an error, in a map a crash."""
-    with path.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for block in blocks:
-            file.write(block)
-
-
 def _decoded(paths: Sequence[str], size: tuple[int, int], progress: bool, workers: int) -> Iterator[np.ndarray]:
     """Decoded images in order, in arrays ``(n, H, W, 3) uint8``."""
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     bar = tqdm(total=len(paths), desc="decoding images", unit="image", disable=not progress)
     pool = ThreadPoolExecutor(workers)  # Pillow decodes without holding Python's lock
     try:
-        for block in pool.map(lambda chunk: _decode_chunk(chunk, size), chunks):
+        rest = iter(chunks)
+        # No more than a few at a time: where the disk is slower than the threads, all others would wait in memory.
+        decoding = deque(pool.submit(_decode_chunk, chunk, size) for chunk in islice(rest, 2 * workers))
+        while decoding:
+            block = decoding.popleft().result()
+            decoding.extend(pool.submit(_decode_chunk, chunk, size) for chunk in islice(rest, 1))
             yield block
             bar.update(len(block))
     finally:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -219,7 +221,7 @@ def test_missing_image_and_empty_list(records, tmp_path):
 
 def test_folder_that_cannot_be_made(records, tmp_path):
     (tmp_path / "cache").touch()
-    with pytest.raises(UserError, match="cannot write the image cache"):
+    with pytest.raises(UserError, match="cannot write the image cache.*make that folder a link"):
         load(records, tmp_path)
 
 
@@ -329,3 +331,46 @@ def test_folders_of_one_list_are_told_apart(tmp_path):
         digest.update(json.dumps([name, stat.st_size, stat.st_mtime_ns]).encode())
     (manifest,) = (tmp_path / "cache").glob("*.json")
     assert json.loads(manifest.read_text())["digest"] == digest.hexdigest()
+
+
+def test_what_killed_builds_have_left_goes_and_what_others_build_stays(records, tmp_path):
+    """A killed build of MSMT17 leaves gigabytes, in a hidden folder that no later build would use."""
+    hour = 3600
+    for name, age in (("dead", 2 * hour), ("alive", 0), ("begun long ago", 0)):
+        folder = tmp_path / "cache" / f".0123456789ab-{name}.npy.xyz"
+        folder.mkdir(parents=True)
+        (folder / f"0123456789ab-{name}.npy").touch()
+        then = time.time() - age
+        os.utime(folder / f"0123456789ab-{name}.npy", (then, then))
+        os.utime(folder, (then, then) if name != "begun long ago" else (then - 5 * hour, then - 5 * hour))
+    load(records[:3], tmp_path)
+    assert sorted(name.split("-")[1] for name in files(tmp_path) if name.startswith(".")) == [
+        "alive.npy.xyz",
+        "begun long ago.npy.xyz",
+    ]
+
+
+def test_a_disk_slower_than_the_threads_is_not_run_away_from(records, tmp_path, monkeypatch):
+    """What is decoded and not yet written waits in memory: of a large set that may be more than there is."""
+    real, decoded, ahead = cache.decode_image, [], []
+    monkeypatch.setattr(cache, "_CHUNK", 2)
+    monkeypatch.setattr(cache, "decode_image", lambda path: decoded.append(path) or real(path))
+    blocks = cache._decoded([record.path for record in records], (32, 16), progress=False, workers=2)
+    for number, block in enumerate(blocks, start=1):
+        assert np.array_equal(block[1], pixels(records[2 * number - 1].path))
+        time.sleep(0.02 if number < 5 else 0)  # the disk
+        ahead.append(len(decoded) - 2 * number)
+    assert len(ahead) == 75 and max(ahead) <= 8
+
+
+def test_memory_that_runs_out_is_no_broken_cache(records, tmp_path, monkeypatch):
+    """To decode all of it again would end in the same way, hours later."""
+    load(records[:3], tmp_path)
+
+    def refused(path):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(cache, "map_array", refused)
+    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
+    with pytest.raises(OSError, match="memory"):
+        load(records[:3], tmp_path)
