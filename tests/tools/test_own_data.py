@@ -160,6 +160,24 @@ def test_held_out_persons_are_the_first_sets_own(make_job, shops, tmp_path):
     assert set(held.query.pids.tolist()) == set(identities[2:]) and len(held.train) == 8
 
 
+def test_images_keep_the_size_that_is_known_of_them(make_job, tmp_path):
+    """Synthetic pictures are of one size, another one than Market-1501's: what is trained on besides is not shrunk."""
+    for number, (height, width) in enumerate(((20, 10), (60, 30), (64, 32), (40, 20))):
+        for folder in ("bounding_box_train", "query", "bounding_box_test"):
+            path = tmp_path / "mine" / folder / f"{number + 1:04d}_c1s1_000001_0{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (width, height)).save(path)
+    mine = json.dumps({"name": "market1501", "root": str(tmp_path / "mine"), "check_counts": False})
+    small = "{train_identities: 2, test_identities: 1, distractors: 0, junk: 0, cameras: 2, size: [32, 16]}"
+    data = make_job(tmp_path, f"data.dataset={mine}", f"data.synthetic={small}").experiment.data
+    four = replace(data, train_identities=2, holdout_identities=2, retrain_on_holdout=True)
+    assert retrain_data(open_source(data, None, SIZE), four).images.shape[1:3] == SIZE
+    alone = replace(data, dataset=None, name="synthetic", also_train=())
+    source = open_source(alone, None, SIZE)
+    assert source.dataset.image_size == (32, 16) and source.size is None
+    assert open_source(replace(alone, also_train=(data.dataset,)), None, SIZE).size == SIZE
+
+
 def test_training_images_alone(call, refused, shops, arch, tmp_path):
     """What has no query and gallery is trained on and not scored, which is said; what compares scores refuses it."""
     settings = [f"data.dataset={_folder(shops / 'north', test_share=0)}", *WITHOUT]

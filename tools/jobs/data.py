@@ -15,7 +15,7 @@ from reid.data.datasets.registry import open_dataset
 from reid.data.merge import merge_for_training
 from reid.data.records import Dataset, ImageRecord, ImageSet
 from reid.data.split import query_gallery_split, take_identities
-from reid.data.synthetic import make_synthetic
+from reid.data.synthetic import make_synthetic, picture_size
 from reid.errors import UserError
 from tools.jobs.experiment import WORKPLACE as ROOT
 from tools.jobs.experiment import DataConfig
@@ -87,8 +87,7 @@ def _open_main(config: DataConfig, given: Path | None) -> Source:
     if config.name != "synthetic":
         found = find_market1501(given, ROOT)
         if found is not None:
-            made = (found / MADE_BY_US).exists()
-            return Source(read_market1501(found, check_counts=not made), cache)
+            return Source(_synthetic(found) if (found / MADE_BY_US).exists() else read_market1501(found), cache)
         if config.name == "market1501":
             raise UserError(
                 "Market-1501 was not found under data/ or $REID_DATA; extract it there or name it with --data"
@@ -102,8 +101,11 @@ def _open_main(config: DataConfig, given: Path | None) -> Source:
         notice = (
             "no Market-1501 under data/ or $REID_DATA: using the SYNTHETIC set; its scores say nothing of real cameras"
         )
-    dataset = read_market1501(folder, check_counts=False)
-    return Source(replace(dataset, name="synthetic"), cache, notice)
+    return Source(replace(_synthetic(folder), name="synthetic"), cache, notice)
+
+
+def _synthetic(folder: Path) -> Dataset:
+    return replace(read_market1501(folder, check_counts=False), image_size=picture_size(folder))
 
 
 def search_data(source: Source, config: DataConfig) -> SearchData:

@@ -39,6 +39,9 @@ OFFICIAL_COUNTS: dict[str, Counts] = {
     "bounding_box_test": Counts(images=19732, identities=750, distractors=2798, junk=3819),
 }
 
+IMAGE_SIZE = (128, 64)
+"""Of every official image; of a set that is not compared with the official one nothing is known."""
+
 # <id>_c<camera>s<sequence>_<frame>_<box>.jpg; 24 names of the official archive end in .jpg.jpg
 _NAME = re.compile(r"(-1|\d+)_c(\d+)s\d+_\d+_\d+(?:\.jpg)?\.(?:jpe?g|png)", re.IGNORECASE)
 # Kin differ in what comes after the camera: 0005_c2_f0046985.jpg, 0001_c1_1.png
@@ -66,9 +69,8 @@ def read_market1501(root: Path, check_counts: bool = True) -> Dataset:
     base = folder_below(PLACE, Path(root))
     if base is None:
         raise UserError(f"no Market-1501 at {root}: no {', '.join(FOLDERS)} there; extract it again")
-    return _read(
-        base, "market1501", "Market-1501", _NAME, OFFICIAL_COUNTS if check_counts else {}, image_size=(128, 64)
-    )
+    counts, size = (OFFICIAL_COUNTS, IMAGE_SIZE) if check_counts else ({}, None)
+    return _read(base, "market1501", "Market-1501", _NAME, counts, size)
 
 
 def read_market_layout(root: Path, name: str, title: str, counts: Mapping[str, Counts]) -> Dataset:

@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from reid.data.synthetic import SyntheticConfig, contact_sheet, make_synthetic
 from reid.errors import UserError
 
+SHEETS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m reid.data.synthetic", description=__doc__)
@@ -30,10 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = SyntheticConfig(**{name: getattr(options, name) for name in names})
         if options.sheet is not None:
-            sheet = contact_sheet(config.seed, cameras=tuple(range(1, config.cameras + 1)))
-            options.sheet.parent.mkdir(parents=True, exist_ok=True)
-            # 32 levels a channel: half the bytes of a file that is mostly camera noise.
-            ImageOps.posterize(Image.fromarray(sheet), 5).save(options.sheet, optimize=True)
+            _write_sheet(options.sheet, config)
             print(options.sheet)
         if options.out is not None:
             print(make_synthetic(options.out, config))
@@ -41,6 +40,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _write_sheet(path: Path, config: SyntheticConfig) -> None:
+    if path.suffix.lower() not in SHEETS:
+        raise UserError(f"--sheet {path}: the name must end in one of {', '.join(SHEETS)}")
+    sheet = contact_sheet(config.seed, cameras=tuple(range(1, config.cameras + 1)))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # 32 levels a channel: half the bytes of a file that is mostly camera noise.
+        ImageOps.posterize(Image.fromarray(sheet), 5).save(path, optimize=True)
+    except OSError as error:
+        raise UserError(f"--sheet {path} cannot be written: {error.strerror or error}; name another file") from None
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from reid.data.records import DISTRACTOR_PID, JUNK_PID
+from reid.data.synthetic.config import SyntheticConfig
 from reid.data.synthetic.render import render_person
 from reid.errors import UserError
-from reid.files import write_json
+from reid.files import expecting, read_mapping, write_json
 
 FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 DESCRIPTION = "synthetic.json"
@@ -25,53 +26,6 @@ FORMAT = 1
 """Goes up when the same config would give other pictures, so that old folders are not taken for new ones."""
 
 _STRANGERS = 500_000  # identities of distractors; far from those of training and testing
-
-
-@dataclass(frozen=True)
-class SyntheticConfig:
-    """What to make.
-
-    Attributes:
-        train_identities: persons to train on, numbered from 1.
-        test_identities: other persons, numbered on from there, in query and gallery.
-        distractors: gallery boxes of persons who are in no other picture (``0000``).
-        junk: gallery boxes that catch no whole person (``-1``).
-        images_per_camera: pictures of a person under one camera; of a test person one is the query.
-        cameras: cameras, 2 to 9. A person appears under all but at most two of them.
-        size: height and width in pixels.
-        seed: number of the world: other persons, other cameras.
-
-    Raises:
-        UserError: a number is out of its range.
-    """
-
-    train_identities: int = 96
-    test_identities: int = 64
-    distractors: int = 100
-    junk: int = 40
-    images_per_camera: int = 3
-    cameras: int = 6
-    size: tuple[int, int] = (128, 64)
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", tuple(self.size))
-        for name, low, high in (
-            ("train_identities", 1, 9000),
-            ("test_identities", 1, 9000),
-            ("distractors", 0, 100_000),
-            ("junk", 0, 100_000),
-            ("images_per_camera", 2, 99),
-            ("cameras", 2, 9),
-            ("seed", 0, 2**63 - 1),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
-                raise UserError(f"synthetic set: {name}={value!r}; give a whole number from {low} to {high}")
-        if self.train_identities + self.test_identities > 9999:
-            raise UserError("synthetic set: more than 9999 identities; file names have four digits for them")
-        if len(self.size) != 2 or not all(isinstance(v, int) and 16 <= v <= 1024 for v in self.size):
-            raise UserError(f"synthetic set: size={self.size!r}; give height and width, each from 16 to 1024")
 
 
 @dataclass(frozen=True)
@@ -93,7 +47,7 @@ def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -
     are interrupted, never see a part of it. The same config gives the same bytes in every file.
 
     Raises:
-        UserError: ``root`` holds a set of another config, or files but no finished set.
+        UserError: ``root`` holds a set of another config, or files but no finished set, or cannot be written.
     """
     root = Path(root)
     description = {"format": FORMAT, **asdict(config), "size": list(config.size)}
@@ -102,6 +56,17 @@ def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -
         return root
     if found is not None:
         raise UserError(f"{root} holds files but no finished synthetic set ({found}); remove it or give another folder")
+    try:
+        _make(root, config, description, progress)
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(
+            f"cannot write the synthetic set {root}: {why}; make room, or let it be written there"
+        ) from None
+    return root
+
+
+def _make(root: Path, config: SyntheticConfig, description: dict[str, object], progress: bool) -> None:
     place = root.resolve()  # a link may lead to another disk
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
@@ -116,7 +81,19 @@ def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return root
+
+
+def picture_size(root: Path) -> tuple[int, int]:
+    """Height and width of the pictures of the set in ``root``.
+
+    Raises:
+        UserError: its ``synthetic.json`` is damaged.
+    """
+    cure = f"remove the folder {root} and make the set again"
+    description = read_mapping(root / DESCRIPTION, cure)
+    with expecting(root / DESCRIPTION, cure):
+        height, width = description["size"]
+        return int(height), int(width)
 
 
 def _is_made(root: Path, description: dict[str, object]) -> bool:

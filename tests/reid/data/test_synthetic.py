@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reid.data.synthetic import SyntheticConfig, contact_sheet, generate, make_synthetic, render_person
+from reid.data.synthetic import SyntheticConfig, contact_sheet, generate, make_synthetic, picture_size, render_person
+from reid.data.synthetic import __main__ as command
 from reid.data.synthetic.paint import Light, paint
 from reid.data.synthetic.person import GROUP, draw_person
 from reid.data.synthetic.pose import Stage
@@ -155,6 +158,39 @@ def test_link_to_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "set")
     make_synthetic(tmp_path / "link", TINY, progress=False)
     assert (tmp_path / "set" / "synthetic.json").exists() and (tmp_path / "link").is_symlink()
+
+
+def test_place_that_cannot_be_written(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write the synthetic set .*file/set: ") as error:
+        make_synthetic(tmp_path / "file" / "set", TINY, progress=False)
+    assert "\n" not in str(error.value)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(generate, "_write_image", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        make_synthetic(tmp_path / "set", TINY, progress=False)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("sheet", "message"), [("sheet", "must end in one of .png, "), ("file/sheet.png", "cannot be written: ")]
+)
+def test_sheet_that_cannot_be_written(tmp_path: Path, monkeypatch, capsys, sheet: str, message: str) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(command, "contact_sheet", lambda *_, **__: np.zeros((8, 8, 3), np.uint8))
+    assert command.main(["--sheet", str(tmp_path / sheet)]) == 2
+    said = capsys.readouterr().err
+    assert f"error: --sheet {tmp_path / sheet}" in said and message in said and said.count("\n") == 1
+
+
+def test_size_of_the_pictures(small: Path, tmp_path: Path) -> None:
+    assert picture_size(small) == SMALL.size
+    (tmp_path / "synthetic.json").write_text('{"size": 5}')
+    with pytest.raises(UserError, match="make the set again"):
+        picture_size(tmp_path)
 
 
 def test_other_config_is_refused_and_nothing_touched(small: Path) -> None:

@@ -53,6 +53,13 @@ def test_reads_the_partition_sorted_by_name(market):
     assert all(Path(record.path).is_absolute() and Path(record.path).exists() for record in data.gallery)
 
 
+def test_images_of_a_set_that_is_not_the_official_one_may_be_of_any_size(market, monkeypatch):
+    """To be told a size, ``load_images`` would take the first image's, however small, for all."""
+    assert read_market1501(market, check_counts=False).image_size is None
+    monkeypatch.setattr(market1501, "OFFICIAL_COUNTS", {})  # as if these were all
+    assert read_market1501(market).image_size == (128, 64)
+
+
 def test_accepts_the_parent_and_a_relative_path(market, monkeypatch):
     data = read_market1501(market, check_counts=False)
     assert read_market1501(market.parent, check_counts=False) == data
