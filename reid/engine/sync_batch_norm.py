@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -9,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from reid.engine.distributed import Processes
+from reid.errors import UserError
 
 
 def sync_batch_norm(processes: Processes, module: nn.Module) -> nn.Module:
@@ -16,19 +19,21 @@ def sync_batch_norm(processes: Processes, module: nn.Module) -> nn.Module:
     processes while training.
 
     A layer of another kind that has a function under ``batch_normalise``, with the arguments of the one here, gets
-    ``batch_normalise_together`` in its place: that is how an elastic BN takes part.
+    ``batch_normalise_together`` in its place: that is how an elastic BN takes part. What a BN of timm's does besides
+    (``BatchNormAct2d``: dropout and activation) it does then too.
 
     Parameters, buffers and their names stay; optimizers and checkpoints see no difference. Where there is one process
     nothing is replaced. From then on all processes must run ``module`` in training mode together.
+
+    Raises:
+        UserError: a BN layer is of a kind that does something else besides.
     """
     if not processes.several:
         return module
     for layer in module.modules():
         if hasattr(layer, "batch_normalise"):
             layer.batch_normalise = batch_normalise_together
-    if processes.device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(module)
-    return _replaced(module)
+    return replaced(module, _of_torch if processes.device.type == "cuda" else SyncBatchNorm)
 
 
 def batch_normalise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float) -> torch.Tensor:
@@ -42,12 +47,37 @@ def batch_normalise_together(x: torch.Tensor, weight: torch.Tensor, bias: torch.
     return _Normalise.apply(x, weight, bias, eps)[0]
 
 
-def _replaced(module: nn.Module) -> nn.Module:
+def replaced(module: nn.Module, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """``module`` with every BN layer in it replaced by what ``make`` makes of it; see ``sync_batch_norm``."""
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        return SyncBatchNorm(module)
+        return _made(module, make)
     for name, child in module.named_children():
-        setattr(module, name, _replaced(child))
+        setattr(module, name, replaced(child, make))
     return module
+
+
+def _made(plain: nn.BatchNorm1d | nn.BatchNorm2d, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """``make(plain)``, followed by the layers that a BN of timm's holds and runs behind its own sum."""
+    behind = dict(plain.named_children())
+    if type(plain) not in (nn.BatchNorm1d, nn.BatchNorm2d) and behind.keys() != {"drop", "act"}:
+        raise UserError(
+            f"sync_batch_norm: a BN layer of the kind {type(plain).__name__} cannot be normalised over several "
+            "processes; set sync_batch_norm to false, or train in one"
+        )
+    layer = make(plain)
+    for name, child in behind.items():
+        layer.add_module(name, child)
+    if behind:
+        layer.register_forward_hook(_then)
+    return layer
+
+
+def _then(layer: nn.Module, _: tuple, normalised: torch.Tensor) -> torch.Tensor:
+    return layer.act(layer.drop(normalised))
+
+
+def _of_torch(plain: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module:
+    return nn.SyncBatchNorm.convert_sync_batchnorm(plain)
 
 
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):

@@ -155,6 +155,34 @@ def _uneven_batch_norm(processes: Processes) -> dict:
     }
 
 
+class Activated(nn.BatchNorm2d):
+    """BN with what timm's ``BatchNormAct2d`` has behind it, under the same names."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.drop, self.act = nn.Identity(), nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self.drop(super().forward(x)))
+
+
+def _activated_batch_norm(processes: Processes) -> dict:
+    """As ``_uneven_batch_norm``, nearer to zero, by a BN that holds its activation."""
+    x, dy = uneven()
+    mine = slice(0, 3) if processes.rank == 0 else slice(3, 8)
+    layer = sync_batch_norm(processes, nn.Sequential(Activated(4)))
+    own = (x[mine] - 1000).requires_grad_()
+    y = layer(own)
+    y.backward(dy[mine])
+    layer.eval()
+    return {
+        "y": y.detach(),
+        "dx": own.grad,
+        "in eval mode": layer(x[mine] - 1000).detach(),
+        "state": layer.state_dict(),
+    }
+
+
 def uneven() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(5)
     return torch.randn(8, 4, 3, 2, generator=generator) + 1000, torch.randn(8, 4, 3, 2, generator=generator)
@@ -167,6 +195,7 @@ if __name__ == "__main__":
             "trainings": _trainings(processes),
             "collectives": _collectives(processes),
             "batch norm": _uneven_batch_norm(processes),
+            "activated": _activated_batch_norm(processes),
         }
         distributed.barrier(processes)
     torch.save(results, folder / f"rank{processes.rank}.pt")

@@ -123,6 +123,29 @@ def test_batch_norm_of_uneven_shares(program, ranks):
         torch.testing.assert_close(rank["in eval mode"].double(), layer(x).detach(), rtol=1e-3, atol=1e-3)
 
 
+def test_batch_norm_that_holds_its_activation(program, ranks):
+    """Beside the same layer on the whole batch in one process."""
+    (x, dy), layer = program.uneven(), nn.Sequential(program.Activated(4))
+    x = (x - 1000).requires_grad_()
+    y = layer(x)
+    y.backward(dy)
+    got = [rank["activated"] for rank in ranks]
+    assert (y == 0).any()
+    torch.testing.assert_close(torch.cat([g["y"] for g in got]), y.detach())
+    torch.testing.assert_close(torch.cat([g["dx"] for g in got]), x.grad, rtol=1e-4, atol=1e-5)
+    layer.eval()
+    torch.testing.assert_close(torch.cat([g["in eval mode"] for g in got]), layer(x).detach())
+    assert got[0]["state"].keys() == layer.state_dict().keys()
+
+
+def test_a_batch_norm_of_another_kind_is_refused():
+    class Other(nn.BatchNorm2d):
+        pass
+
+    with pytest.raises(UserError, match="the kind Other cannot .* set sync_batch_norm to false"):
+        sync_batch_norm(Processes(0, 2, CPU), nn.Sequential(Other(4)))
+
+
 def test_one_process_changes_nothing():
     alone = from_environment(CPU, {})
     assert alone == Processes(0, 1, CPU) and alone.is_main and not alone.several

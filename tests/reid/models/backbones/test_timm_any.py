@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+from reid.engine.distributed import Processes
+from reid.engine.sync_batch_norm import sync_batch_norm
 from reid.errors import UserError
 from reid.models.backbones import build_backbone, load_pretrained
 from supernet.catalog import Backbone, build, find_network, spec_from_dict, spec_to_dict
@@ -73,3 +76,14 @@ def test_timm_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(UserError, match="backbone 'timm:resnet18' needs timm: pip install timm"):
         build_backbone("timm:resnet18")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_bn_over_several_processes_keeps_its_activation(device):
+    """timm's BN holds it. In eval mode, where either kind of layer normalises alone."""
+    network = nn.Sequential(timm.layers.BatchNormAct2d(4, act_layer=nn.Hardswish), nn.BatchNorm2d(4)).eval()
+    x = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    expected, names = network(x), list(network.state_dict())
+    together = sync_batch_norm(Processes(0, 2, torch.device(device)), network)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in together)
+    assert torch.equal(together(x), expected) and list(together.state_dict()) == names
