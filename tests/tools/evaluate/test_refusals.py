@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,18 @@ def test_a_result_is_not_written_over(call, saved, runs, sets, refused, argument
     before = {path: path.read_bytes() for path in saved.iterdir() if path.is_file()}
     refused(call("evaluate", *arguments(runs["second"], sets["north"], saved)[4:]), "already holds a result")
     assert {path: path.read_bytes() for path in saved.iterdir() if path.is_file()} == before
+
+
+def test_weights_that_no_evaluation_wrote_stay(call, saved, runs, sets, tmp_path, refused, arguments):
+    """A folder with weights alone, as tools/import_torchreid.py leaves it, then with its own evaluation."""
+    imported = tmp_path / "imported"
+    shutil.copytree(runs["second"], imported)
+    (imported / "result.json").unlink()
+    before = (imported / "last.safetensors").read_bytes()
+    line = "imported holds last.safetensors of a network that was not evaluated there; give another --out"
+    refused(call("evaluate", saved / "features.npz", "--out", imported), line)
+    assert [path.name for path in imported.iterdir()] == ["last.safetensors"]
+    done = call("evaluate", *arguments(imported, sets["north"], imported, "--calibrate", "none")[4:])
+    assert done.code == 0 and (imported / "result.json").exists(), done.err
+    refused(call("evaluate", saved / "features.npz", "--out", imported, "--replace"), line)
+    assert (imported / "last.safetensors").read_bytes() == before

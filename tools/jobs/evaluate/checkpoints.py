@@ -27,6 +27,25 @@ from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.training.inherit import cut_out
 
+INHERITED = "inherited_weights"
+"""Key of a network's origin that says that an evaluation of a supernet's arch has written its weights."""
+
+
+def check_weights(run: Path, subject: Path) -> None:
+    """Raises UserError where an evaluation in ``run`` would remove or replace weights that no evaluation has written,
+    as of an imported network. The network that is evaluated may lie there; it stays."""
+    weights = run / WEIGHTS
+    if not weights.is_file() or subject.exists() and weights.samefile(subject):
+        return
+    try:
+        ours = INHERITED in (read_about(weights).get("origin") or ())
+        # Before the key there was: no other tool leaves a row of this kind.
+        ours = ours or (run / RESULT).is_file() and read_result(run).kind == "supernet"
+    except UserError:
+        ours = False
+    if not ours:
+        raise UserError(f"{shown(run)} holds {WEIGHTS} of a network that was not evaluated there; give another --out")
+
 
 def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
     """For the folder of what is made of a network: the source's name, the arch's and the data set's."""
@@ -91,7 +110,7 @@ def arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
     """
     if arch in ("largest", "smallest"):
         named = {"largest": largest, "smallest": smallest}[arch](space)
-        return NetworkSpec(f"{space.name} {arch}", named, named.input_size)
+        return NetworkSpec(f"{space.name} {arch}", named, named.input_size, origin={INHERITED: True})
     spec, _ = find_network(arch, [search / "archs"], space.input_size, space.input_size, 2)
     if not isinstance(spec.backbone, Arch):
         raise UserError(f"--arch {arch}: a supernet holds archs only; name one of space {space.name}")
@@ -99,7 +118,7 @@ def arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
         encode(space, spec.backbone)
     except UserError as error:
         raise UserError(f"--arch {arch}: {error}; name an arch that is, or largest, or smallest") from None
-    return dataclasses.replace(spec, name=f"{spec.name} inherited")
+    return dataclasses.replace(spec, name=f"{spec.name} inherited", origin={**spec.origin, INHERITED: True})
 
 
 def inherited(job: Job, supernet: Supernet, spec: NetworkSpec) -> tuple[ReidNetwork, str]:

@@ -21,7 +21,14 @@ from supernet.checkpoint import load_network, load_supernet
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, check_choice, never_trained_on
-from tools.jobs.evaluate.checkpoints import arch_of, check_arch, inherited, row_name, train_set_of
+from tools.jobs.evaluate.checkpoints import (
+    arch_of,
+    check_arch,
+    check_weights,
+    inherited,
+    row_name,
+    train_set_of,
+)
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.result import SCORE, Wanted, measure, score_on_test, write_scores
 from tools.jobs.evaluate.subject import onnx_subject
@@ -71,6 +78,7 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
             raise UserError(f"--save-features {request.save_features}: must end in .npz")
         check_folder(request.save_features.parent, "--save-features: folder")
     subject = network_file(subject, supernet=arch is not None, by_arch=True)
+    check_weights(job.out, subject)
     check_choice(request.calibrate, saved=subject.suffix == ".npz", several=request.split == "all")
     if arch is not None and subject.suffix in (".npz", ".onnx"):
         raise UserError(f"{subject}: --arch is for supernets: leave it out")
