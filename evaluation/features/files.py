@@ -105,6 +105,8 @@ def load_features(path: Path) -> RetrievalFeatures:
     about = _about(path, arrays)
     rule = about.pop("rule", None)
     single = about.pop("single_gallery_shot", False)
+    if not isinstance(single, bool):
+        raise UserError(f"feature file {path}: single_gallery_shot must be true or false, got {json.dumps(single)}")
     sides = [_side(path, arrays, name) for name in SIDES]
     widths = [side.features.shape[1] for side in sides]
     if widths[0] != widths[1]:
@@ -120,7 +122,7 @@ def load_features(path: Path) -> RetrievalFeatures:
         raise UserError(f"feature file {path}: give the camids of both sides or of none")
     if not cameras[0]:
         rule = replace(rule, same_camera_is_junk=False)
-    return RetrievalFeatures(*sides, rule, bool(single), about)
+    return RetrievalFeatures(*sides, rule, single, about)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -142,9 +144,13 @@ def _about(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if "about" not in arrays:
         return {}
     try:
-        return dict(_mapping(path, json.loads(str(arrays["about"]))))
-    except json.JSONDecodeError:
+        return dict(_mapping(path, json.loads(str(arrays["about"]), parse_constant=_no_number)))
+    except ValueError:  # JSON has neither NaN nor infinity, and score.json, where it goes, could not hold them
         raise UserError(f"feature file {path}: about is no JSON") from None
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def _mapping(path: Path, value: Any) -> Mapping[str, Any]:

@@ -76,6 +76,8 @@ NAN = np.array([[1, np.nan, 1, 1]] * 3)
         ({"query_ids": np.array(["a", "b", "c"])}, "ids of both sides or of none"),
         ({"query_ids": np.array(["a"])}, "query_ids has shape"),
         ({"about": np.array("{")}, "about is no JSON"),
+        ({"about": np.array('{"loss": NaN}')}, "about is no JSON"),
+        ({"about": np.array('{"single_gallery_shot": "false"}')}, 'must be true or false, got "false"'),
         ({"about": np.array("[1]")}, "about must be a JSON object"),
         ({"about": np.array('{"rule": {"junk": [1]}}')}, "rule: unknown key 'junk'; nearest: junk_pids"),
         ({"query_pids": np.array([{}, {}, {}])}, "no readable feature file.*allow_pickle"),
