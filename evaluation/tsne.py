@@ -105,9 +105,12 @@ def lay_out(vectors: np.ndarray, seed: int, perplexity: float | None, metric: st
     """``(N, 2) float32`` points of ``vectors (N, D)``, and the perplexity; arguments are ``tsne_plane``'s.
 
     Raises:
-        UserError: scikit-learn is not installed, the perplexity does not fit, or all vectors are one.
+        UserError: scikit-learn is not installed, the perplexity does not fit, vectors are of one number each, or all of
+            them are one.
     """
     vectors = vectors.astype(np.float64)
+    if vectors.shape[1] < 2:
+        raise UserError("t-SNE: vectors of one number lie on a line already; give longer ones")
     if metric == "cosine":
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     if perplexity is None:

@@ -86,6 +86,8 @@ def read_labelled(path: Path, labels: Path | None = None) -> LabelledVectors:
         raise UserError(f"{path} has no array called {' or '.join(VECTORS)}; it holds {', '.join(arrays) or 'nothing'}")
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiub" or not vectors.size:
         raise UserError(f"{path}: {key} must be (N, D) numbers, it is {vectors.dtype} of shape {vectors.shape}")
+    with np.errstate(over="ignore"):
+        vectors = vectors.astype(np.float32)
     if not np.isfinite(vectors).all():
         raise UserError(f"{path}: {key} holds NaN or infinite values; leave these rows out")
     count = len(vectors)
@@ -142,9 +144,12 @@ def _fitting(path: Path, key: str, values: np.ndarray, count: int) -> np.ndarray
 
 def _label_file(path: Path) -> np.ndarray:
     if path.suffix == ".npy":
-        return _arrays(path)[VECTORS[0]]
+        found = _arrays(path)
+        if VECTORS[0] not in found or len(found) > 1:
+            raise UserError(f"--labels {path}: holds several arrays, or one with a name; save the labels by numpy.save")
+        return found[VECTORS[0]]
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"--labels {path}: does not exist") from None
     except (OSError, UnicodeDecodeError):

@@ -88,6 +88,12 @@ def test_features_that_are_no_numbers_are_refused():
         tsne_plane(RetrievalFeatures(query, gallery, RECORDS))
 
 
+def test_vectors_of_one_number_are_refused():
+    sides = [dataclasses.replace(side, features=side.features[:, :1]) for side in _sides(features())]
+    with pytest.raises(UserError, match="vectors of one number lie on a line already"):
+        tsne_plane(RetrievalFeatures(*sides, RECORDS))
+
+
 def _sides(whole: RetrievalFeatures) -> list[LabeledFeatures]:
     return [whole.query, whole.gallery]
 

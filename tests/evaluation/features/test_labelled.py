@@ -107,6 +107,25 @@ def test_files_that_are_none(tmp_path):
             read_labelled(tmp_path / path, labels and tmp_path / labels)
 
 
+def test_labels_of_windows_are_those_of_others(tmp_path):
+    """Its editors put a mark in front of UTF-8, and a return behind each line."""
+    np.save(tmp_path / "v.npy", VECTORS)
+    (tmp_path / "l.txt").write_bytes("\ufeffä\r\nä\r\nb\r\nä\r\nb\r\nb\r\n".encode())
+    assert read_labelled(tmp_path / "v.npy", tmp_path / "l.txt").names == ("b", "ä")
+
+
+def test_vectors_that_float32_cannot_hold(tmp_path):
+    with pytest.raises(UserError, match="features holds NaN or infinite values"):
+        read_labelled(write(tmp_path / "a.npz", features=VECTORS.astype(float) * 1e300, labels=range(6)))
+
+
+def test_labels_of_an_archive_that_is_called_an_array(tmp_path):
+    np.save(tmp_path / "v.npy", VECTORS)
+    write(tmp_path / "l.npz", labels=range(6)).rename(tmp_path / "l.npy")
+    with pytest.raises(UserError, match="--labels .*l.npy: holds several arrays, or one with a name"):
+        read_labelled(tmp_path / "v.npy", tmp_path / "l.npy")
+
+
 def test_strings_that_are_numbers_are_in_the_order_of_numbers():
     assert label_vectors(VECTORS[:3], np.array(["10", "9", "10"])).names == ("9", "10")
 
