@@ -92,7 +92,7 @@ def _plain(name: str) -> str:
 
 def _name_cameras(axes: Axes, names: list[str]) -> None:
     handles = [
-        Line2D([], [], linestyle="", marker=MARKERS[place % len(MARKERS)], color=MUTED, label=name)
+        Line2D([], [], linestyle="", marker=MARKERS[place % len(MARKERS)], color=MUTED, label=_plain(name))
         for place, name in enumerate(names)
     ]
     look = {"frameon": False, "fontsize": 8.5, "labelcolor": INK, "title": "camera", "title_fontsize": 8.5}

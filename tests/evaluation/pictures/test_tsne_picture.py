@@ -46,6 +46,14 @@ def test_persons_have_colours_and_cameras_markers(tmp_path, figures, persons):
     assert footer.startswith(f"{8 * persons} images of {persons} persons; perplexity 12.5, seed 41.")
 
 
+def test_names_of_cameras_are_no_formulas_and_none_is_left_out(tmp_path, figures):
+    """matplotlib takes dollars for formulas, and leaves what begins with an underscore out of a legend."""
+    names = {1: "_hall", 2: r"$\frac$", 4: "door"}
+    draw_tsne(plane(3), tmp_path / "tsne.png", camera=names.__getitem__)
+    shown = [text.get_text().replace(r"\$", "$").strip() for text in figures[0].axes[0].get_legend().get_texts()]
+    assert shown == list(names.values())
+
+
 def test_no_words_overlap_or_are_cut_off(tmp_path, figures):
     draw_tsne(plane(20), tmp_path / "tsne.png")
     (figure,), (axes,) = figures, figures[0].axes
