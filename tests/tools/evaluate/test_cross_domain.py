@@ -12,6 +12,7 @@ import yaml
 
 from reid.files import read_json
 from reid.models.network import ReidNetwork
+from tools.jobs.evaluate.cross_domain import row_names
 
 PATTERN = r"c(?P<camid>\d)_"
 
@@ -99,3 +100,20 @@ def test_a_runs_own_data_set_is_read_as_for_its_training(call, trained, runs, tm
     assert done.code == 0, done.err
     first, second = (row["scores"]["folder"] for row in read_json(tmp_path / "both" / "matrix.json")["rows"])
     assert "tests persons that the network was trained on" in first["skipped"] and "mAP" in second
+
+
+def test_rows_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    """Seeds of two trainings, two files of one folder, and the folder that one is in."""
+    files = [tmp_path / run / name for run in ("a/seed-0", "b/seed-0", "c") for name in ("last", "best")]
+    files = [file.with_suffix(".safetensors") for file in files]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    monkeypatch.chdir(tmp_path)
+    seeds = [Path("a/seed-0"), Path("b/seed-0")]
+    assert row_names([*seeds, Path("c")]) == ["a/seed-0", "b/seed-0", "c"]
+    both = ["c/last.safetensors", "c/best.safetensors"]
+    assert row_names([Path(file) for file in both]) == both
+    monkeypatch.chdir(tmp_path / "c")
+    assert row_names([Path("."), Path("../a/seed-0/last.safetensors")]) == ["c", "seed-0"]
+    assert row_names([Path("last.safetensors"), Path("OSNet-x0.42-market1501")]) == ["c", "OSNet-x0.42-market1501"]

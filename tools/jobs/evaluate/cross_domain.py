@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class Entry:
     """A network of the matrix.
 
     Attributes:
-        name: of its run.
+        name: what its row is called.
         train_set: what it was trained on, in words.
         subject: None where it could not be opened, for ``reason``.
         path: its file.
@@ -69,7 +70,7 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
         f"{len(runs)} networks on {len(datasets)} data sets, in {shown(job.out)}",
         [("runs", ", ".join(map(shown, runs))), ("data", ", ".join(datasets)), ("device", describe_device(job.device))],
     )
-    entries = [_entry(job, run, protocol) for run in runs]
+    entries = [_entry(job, run, name, protocol) for run, name in zip(runs, row_names(runs), strict=True)]
     known = [(entry.name, known_data(entry.path)) for entry in entries if entry.path]
     columns = {name: column_of(name, job, [each for each in known if each[1]]) for name in datasets}
     rules: dict[str, tuple[str, ...]] = dict.fromkeys(datasets, ())
@@ -90,8 +91,14 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
     return Path(shown(write_text(job.out / "matrix.md", matrix_markdown(matrix) + "\n")))
 
 
-def _entry(job: Job, run: Path, protocol: Protocol) -> Entry:
-    name = run.name if run.is_dir() or run.suffix != ".safetensors" else run.parent.name
+def row_names(runs: Sequence[Path]) -> list[str]:
+    """Of their folders; the whole path where that is another's too (seeds, or files of one folder)."""
+    whole = [Path(os.path.abspath(run)) if run.exists() else run for run in runs]  # "." has no name
+    names = [run.parent.name if run.suffix == ".safetensors" and not run.is_dir() else run.name for run in whole]
+    return [shown(run) if names.count(name) > 1 else name for run, name in zip(runs, names, strict=True)]
+
+
+def _entry(job: Job, run: Path, name: str, protocol: Protocol) -> Entry:
     train_set = "not told"
     try:
         path = network_file(run)
