@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from evaluation.features.files import LabeledFeatures, RetrievalFeatures, save_features
+from evaluation.retrieval.rules import RECORDS
 from reid.data.records import Dataset
+from reid.errors import UserError
 from tools.jobs.data import Source
-from tools.jobs.evaluate.calibration import never_trained_on
+from tools.jobs.evaluate.calibration import calibration, never_trained_on
 from tools.jobs.experiment import DataConfig
 
 CONFIG = DataConfig(train_identities=200, holdout_identities=50)
@@ -93,3 +97,25 @@ def test_an_inherited_supernet_has_seen_what_its_own_configuration_says(tmp_path
 def _write(run: Path, **config: object) -> None:
     run.mkdir(exist_ok=True)
     (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"fingerprint": "b"}, "another network"),
+        ({"flip": True}, r"another flip test \(--flip\)"),
+        ({"input_size": [64, 32]}, "another input size"),
+        ({"data": "msmt17", "precision": "fp16"}, None),
+    ],
+)
+def test_a_threshold_is_not_set_on_features_that_were_made_otherwise(tmp_path, changed, words):
+    side = LabeledFeatures(torch.eye(4), torch.tensor([1, 1, 2, 2]), torch.tensor([1, 2, 1, 2]))
+    about = {"fingerprint": "a", "flip": False, "input_size": [256, 128]}
+    own, silent = (RetrievalFeatures(side, side, RECORDS, about=each) for each in (about, {}))
+    file = str(save_features(tmp_path / "held.npz", RetrievalFeatures(side, side, RECORDS, about=about | changed)))
+    assert calibration(file, silent).features.about["flip"] == changed.get("flip", False)  # who knows
+    if words is None:
+        assert calibration(file, own)
+        return
+    with pytest.raises(UserError, match=f"its features are of {words} than those to evaluate"):
+        calibration(file, own)

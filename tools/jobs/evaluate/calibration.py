@@ -21,6 +21,10 @@ from tools.jobs.training.inherit import inherited_run
 CHOICES = ("auto", "holdout", "test-half", "none")
 
 
+MADE_ALIKE = {"fingerprint": "network", "input_size": "input size", "flip": "flip test (--flip)"}
+"""What features say of themselves that a threshold holds for alone, and what it is in words."""
+
+
 def check_choice(choice: str, saved: bool, several: bool) -> None:
     """Raises UserError for a ``choice`` that cannot be followed, before anything is computed.
 
@@ -65,7 +69,8 @@ def calibration(choice: str, features: RetrievalFeatures, held: Calibration | No
     rest.
 
     Raises:
-        UserError: the file is no feature file, or its features are of another length.
+        UserError: the file is no feature file, or its features are of another length; or they say that another network
+            gave them, or that they were made otherwise.
     """
     if choice == "none":
         return None
@@ -74,6 +79,13 @@ def calibration(choice: str, features: RetrievalFeatures, held: Calibration | No
         wanted, found = (each.query.features.shape[1] for each in (features, named))
         if wanted != found:
             raise UserError(f"--calibrate {choice}: its features have {found} numbers, those to evaluate {wanted}")
+        for key, words in MADE_ALIKE.items():
+            wanted, found = (each.about.get(key) for each in (features, named))
+            if None not in (wanted, found) and wanted != found:
+                raise UserError(
+                    f"--calibrate {choice}: its features are of another {words} than those to evaluate, and their "
+                    "distances mean something else; name features that were made alike"
+                )
         return Calibration(named, f"the features in {shown(Path(choice))}")
     if held is not None:
         return held
