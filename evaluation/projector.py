@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,22 @@ CONFIG = "projector_config.pbtxt"
 FOLDER = "projector"
 NAME = "embeddings"
 
+NOBODY = (JUNK_PID, DISTRACTOR_PID)
+"""Identities, as our own labels number them, of nobody in particular."""
+
 
 def write_projector(
-    folder: Path, embeddings: torch.Tensor, pids: torch.Tensor, camids: torch.Tensor, limit: int = 2000
+    folder: Path,
+    embeddings: torch.Tensor,
+    pids: torch.Tensor,
+    camids: torch.Tensor,
+    limit: int = 2000,
+    nobody: Collection[int] = NOBODY,
 ) -> Path:
     """Writes what the projector shows into the folder of a run's events, and returns its configuration file.
 
     Whole identities are taken, in ascending order, as long as they fit into ``limit`` points (of the first at least
-    ``limit`` images); junk and distractors, which are nobody in particular, are left out. Writing again replaces what
+    ``limit`` images); ``nobody``, junk and distractors, are left out. Writing again replaces what
     was there. It is written here and not by ``SummaryWriter.add_embedding``, which opens one more file of events each
     time and cannot replace.
 
@@ -34,6 +43,7 @@ def write_projector(
         folder: where the run's TensorBoard events lie.
         embeddings: ``(N, D)`` float, the vectors that persons are compared by.
         pids, camids: ``(N,) int64`` identity and camera, shown and coloured by.
+        nobody: identities of nobody in particular; a feature file may number its persons otherwise than we do.
         limit: the greatest number of points; the projector's t-SNE is slow beyond some thousands.
 
     Raises:
@@ -41,7 +51,7 @@ def write_projector(
     """
     if not len(embeddings) == len(pids) == len(camids):
         raise UserError(f"projector: {len(embeddings)} embeddings, {len(pids)} pids and {len(camids)} camids")
-    chosen = choose_points(pids, limit)
+    chosen = choose_points(pids, limit, nobody)
     vectors = embeddings[chosen].float().cpu().numpy()
     lines = [f"{pid}\t{camid}" for pid, camid in zip(pids[chosen].tolist(), camids[chosen].tolist(), strict=True)]
     data = Path(folder) / FOLDER
@@ -52,7 +62,7 @@ def write_projector(
     return write_text(Path(folder) / CONFIG, text_format.MessageToString(config))
 
 
-def choose_points(pids: torch.Tensor, limit: int) -> torch.Tensor:
+def choose_points(pids: torch.Tensor, limit: int, nobody: Collection[int] = NOBODY) -> torch.Tensor:
     """Indices ``(M,) int64``, ``M <= limit``, of the images that are shown, identity by identity.
 
     Raises:
@@ -62,7 +72,7 @@ def choose_points(pids: torch.Tensor, limit: int) -> torch.Tensor:
     chosen: list[torch.Tensor] = []
     free = limit
     for pid in labels.unique().tolist():
-        if pid in (JUNK_PID, DISTRACTOR_PID):
+        if pid in nobody:
             continue
         members = (labels == pid).nonzero().flatten()
         if len(members) > free and chosen:

@@ -49,6 +49,13 @@ def test_tensorboard_shows_vectors_and_labels(run):
     assert labels == ["identity\tcamera", "2\t2", "2\t6", "7\t1", "7\t4", "9\t1"]  # no junk, no distractor
 
 
+def test_persons_that_are_numbered_from_0_are_all_there(run):
+    """As other toolkits number MSMT17's; the rule of such a feature file says so."""
+    write_projector(run / "tensorboard", VECTORS, PIDS, CAMIDS, nobody=())
+    lines = (run / "tensorboard" / "projector" / "metadata.tsv").read_text().splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["-1", "0", "2", "2", "7", "7", "9"]
+
+
 def test_writing_again_replaces_and_leaves_no_picture(run):
     folder = run / "tensorboard"
     write_projector(folder, VECTORS, PIDS, CAMIDS)

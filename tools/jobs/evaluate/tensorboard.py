@@ -39,5 +39,6 @@ def write_scalars(run: Path, evaluation: Evaluation, step: int) -> None:
 
 def show_gallery(run: Path, features: RetrievalFeatures) -> None:
     """Puts gallery features with identity and camera into the projector, no images."""
-    gallery = features.gallery
-    write_projector(run / FOLDER, gallery.features, gallery.pids, gallery.camids)
+    gallery, rule = features.gallery, features.rule
+    nobody = (*rule.junk_pids, *rule.distractor_pids)
+    write_projector(run / FOLDER, gallery.features, gallery.pids, gallery.camids, nobody=nobody)
