@@ -30,10 +30,11 @@ def peak_resident_mib() -> float:
     """The most resident memory of this process since its start, in MiB.
 
     On Linux it is ``VmHWM``. ``ru_maxrss`` is not: the kernel hands the peak of the starting process down to the
-    program that it starts, so that a small job of a large parent would seem large. Elsewhere it is ``ru_maxrss``, in
-    bytes on macOS and in KiB on the BSDs.
+    program that it starts, so that a small job of a large parent would seem large. Elsewhere, and where a sandbox that
+    stands for Linux has no such line (gVisor's), it is ``ru_maxrss``, in bytes on macOS and in KiB on the others.
     """
-    if _STATUS.exists():
-        return int(re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text(), re.MULTILINE)[1]) / 1024
+    line = re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text() if _STATUS.exists() else "", re.MULTILINE)
+    if line:
+        return int(line[1]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 1024

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from reid.engine import process_memory
 from reid.engine.process_memory import peak_memory_mib, peak_resident_mib, reset_peak_memory
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,6 +44,14 @@ def test_peak_of_a_job_that_a_larger_process_started():
 def test_on_the_cpu_it_is_the_process():
     assert peak_memory_mib(torch.device("cpu")) == pytest.approx(peak_resident_mib(), rel=0.05)
     assert peak_resident_mib() > 100  # torch alone takes more
+
+
+def test_where_the_kernel_does_not_say(monkeypatch, tmp_path):
+    """gVisor, on which notebooks and functions of clouds run, has no ``VmHWM``."""
+    (tmp_path / "status").write_text("Name:\tpython\nVmSize:\t  1000 kB\nVmRSS:\t  900 kB\nThreads:\t1\n")
+    for name in ("status", "none"):
+        monkeypatch.setattr(process_memory, "_STATUS", tmp_path / name)
+        assert peak_resident_mib() > 100
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
