@@ -11,12 +11,13 @@ import yaml
 from safetensors.torch import load_file
 
 from evaluation.result_row import read_result
-from reid.engine.checkpoint import save_state
+from reid.engine.checkpoint import load_state, save_state
 from reid.engine.recipe import Recipe
 from reid.engine.run_folder import read_metrics
+from reid.engine.schedule import ScheduleConfig, rate_factor
 from reid.errors import UserError
 from reid.files import read_yaml, write_text
-from tools.jobs.training.cool_down import CoolDown, begun
+from tools.jobs.training.cool_down import CoolDown, begun, take_over
 
 SHORT = ("retrain.schedule.warmup=0", "retrain.schedule.final=0.1", "retrain.checkpoint_every=1")
 
@@ -136,6 +137,35 @@ def test_a_run_is_ended_from_where_it_was_whatever_came_of_it(tmp_path, seed):
         begun(what, recipe, out)
     _run(run, 2, seed=3)
     assert begun(what, recipe, out).done == 2
+
+
+def test_the_rate_goes_on_from_where_it_was(tmp_path):
+    """Also of a recipe whose curve is made for more epochs than it trains."""
+    run, per_epoch = _run(tmp_path / "run", 6, seed=0), 10
+    recipe = Recipe(epochs=8, schedule=ScheduleConfig(planned=20, final=0.1))
+    ended = begun(CoolDown(run, 2), recipe, tmp_path / "out").recipe
+    was, now = (rate_factor(each.schedule, 6, each.epochs, per_epoch) for each in (recipe, ended))
+    assert now == pytest.approx(was) and ended.epochs == 8
+    assert rate_factor(ended.schedule, 8, 8, per_epoch) == pytest.approx(0.1)
+
+
+def test_a_rate_that_is_falling_to_its_end_is_not_raised_again(tmp_path):
+    recipe = Recipe(epochs=9, schedule=ScheduleConfig(name="constant", cool_down=3))
+    what = CoolDown(_run(tmp_path / "run", 6, seed=0), 2)
+    assert begun(what, recipe, tmp_path / "out").done == 6
+    _run(tmp_path / "run", 7, seed=0)
+    with pytest.raises(UserError, match="falls to its end since epoch 6 of 9 already .* has done 7; go on .* --resume"):
+        begun(what, recipe, tmp_path / "out")
+
+
+def test_a_run_that_goes_on_meanwhile(tmp_path):
+    """Between the first look at it and the taking over, which is after the data have been opened."""
+    run, out = _run(tmp_path / "run", 3, seed=0), tmp_path / "out"
+    with pytest.raises(UserError, match="another process goes on with it, .* 3 epochs by now instead of 2; call again"):
+        take_over(CoolDown(run, 2), 2, out)
+    assert not (out / "checkpoint.pt").exists()
+    take_over(CoolDown(run, 2), 3, out)
+    assert load_state(out / "checkpoint.pt") == {"epoch": 3}
 
 
 def test_refusals(train, interrupted, refused, tmp_path):

@@ -80,8 +80,9 @@ def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
     Where ``out`` holds the training that ends it already, the run is what it was then: it may have gone on since.
 
     Raises:
-        UserError: the folder holds no interrupted training, or one that has not done an epoch or has done all; or the
-            run has gone on before its checkpoint was taken over.
+        UserError: the folder holds no interrupted training, or one that has not done an epoch or has done all, or
+            whose rate is on its way down in the recipe's own cool-down; or the run has gone on before its checkpoint
+            was taken over.
     """
     kept = _kept(out)
     noted = _at_hand(what, recipe) if kept is None else kept | {"run": shown(what.run)}
@@ -91,7 +92,13 @@ def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
             f"--cool-down {what.run}: it has done {now} epochs by now, and {shown(out)}, which has no {STATE}, was "
             f"begun after {done}; give another --out"
         )
-    schedule = dataclasses.replace(recipe.schedule, planned=recipe.epochs, cool_down=what.epochs)
+    own = recipe.schedule
+    if own.cool_down and done > (begins := max(recipe.epochs - own.cool_down, 0)):
+        raise UserError(
+            f"--cool-down {what.run}: its rate falls to its end since epoch {begins:g} of {recipe.epochs} already "
+            f"(schedule.cool_down), and it has done {done}; go on there with --resume"
+        )
+    schedule = dataclasses.replace(own, planned=own.planned or recipe.epochs, cool_down=what.epochs)
     ended = dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule)
     seed = noted["seed"] if "seed" in noted else _seed(what)
     return Begun(ended, done, recipe.epochs, seed, noted, kept is not None)
@@ -153,7 +160,11 @@ def _compared(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def take_over(what: CoolDown, done: int, out: Path) -> None:
-    """Puts the run's checkpoint and records into ``out``, whose training then goes on from them; once."""
+    """Puts the run's checkpoint and records into ``out``, whose training then goes on from them; once.
+
+    Raises:
+        UserError: the run, which another process may go on with, has done more than ``done`` epochs by now.
+    """
     if (out / STATE).exists():
         return
     records = [record for record in read_metrics(what.run) if record.get("epoch", 0) <= done]
@@ -161,4 +172,15 @@ def take_over(what: CoolDown, done: int, out: Path) -> None:
     if (what.run / ROLLBACKS).exists():
         write_atomic(out / ROLLBACKS, lambda temporary: shutil.copyfile(what.run / ROLLBACKS, temporary))
     # Last: with it the training has begun.
-    write_atomic(out / STATE, lambda temporary: shutil.copyfile(what.run / STATE, temporary))
+    write_atomic(out / STATE, lambda temporary: _copy_state(what, done, temporary))
+
+
+def _copy_state(what: CoolDown, done: int, path: Path) -> None:
+    """Copies the run's checkpoint, and looks at the copy: the run's may be replaced at any moment."""
+    shutil.copyfile(what.run / STATE, path)
+    now = load_state(path).get("epoch", 0)
+    if now != done:
+        raise UserError(
+            f"--cool-down {what.run}: another process goes on with it, and it has done {now} epochs by now instead of "
+            f"{done}; call again with another --out"
+        )
