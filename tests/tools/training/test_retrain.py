@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from evaluation.result_row import read_result
 from reid.config import build_config, load_config
 from reid.data.prepare import prepare
+from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibration_images
 from reid.engine.checkpoint import load_weights, read_about
 from reid.engine.device import autocast, seeded
@@ -26,14 +27,15 @@ from reid.engine.recipe import Recipe
 from reid.engine.run_folder import read_metrics
 from reid.engine.scaling import at_batch, at_epochs
 from reid.files import read_yaml
-from reid.losses.config import DistillationConfig
+from reid.losses.config import DistillationConfig, LossConfig
+from reid.models.classifiers import Classifier
 from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
 from tools.jobs.data import open_source, retrain_data
 from tools.jobs.experiment import CONFIGS, RECIPES, load_experiment
-from tools.jobs.training.teacher import load_teacher
+from tools.jobs.training.teacher import CLASSIFIER, load_teacher, save_classifier
 
 STILL = "retrain.optimizer={name: sgd, lr: 1.0e-12, weight_decay: 0}"
 """A rate at which weights stay, to see what they were at first."""
@@ -307,6 +309,20 @@ def test_logits_need_the_classifier_of_the_very_weights(train, teach, tmp_path, 
     refused_at_once(
         train(tmp_path / "run", setting), tmp_path / "run", "has no classifier.safetensors beside its weights"
     )
+
+
+def test_a_classifier_that_nothing_has_taught_is_not_kept(tmp_path):
+    """A student would learn its first weights, which say nothing."""
+    pids = torch.arange(3)
+    images = ImageSet(torch.zeros(3, 4, 2, 3, dtype=torch.uint8), pids, pids)
+    for name, losses in (
+        ("metric", {"classification": {"weight": 0}}),
+        ("taught", {"classification": {"weight": 0}, "distillation": {"teacher": "t", "logits": 1}}),
+        ("usual", {}),
+    ):
+        losses = build_config(LossConfig, losses, "test")
+        written = save_classifier(tmp_path / name, Classifier(4, 3), losses, images)
+        assert (written is not None) == (tmp_path / name / CLASSIFIER).exists() == (name != "metric")
 
 
 def test_a_supernet_as_teacher(train, make_job, tmp_path, refused_at_once):

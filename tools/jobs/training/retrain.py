@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,7 @@ from tools.jobs.training.inherit import inherit, inherited_run, start_from
 from tools.jobs.training.looks import OwnEvaluation, held_out, monitor_of
 from tools.jobs.training.retrain_words import announce_training, taken_back, trained_on_words
 from tools.jobs.training.teacher import load_teacher, save_classifier
+from tools.jobs.training.trial import try_network
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
             pretrained = load_pretrained(network.backbone, start) if start else None
         teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
         task = IdentityTask(network, batches.classes, recipe.losses, teacher)
-        _try(network, spec.input_size)
+        try_network(network, spec.input_size, recipe)
     held = held_out(job, source, own)
     facts = training_facts(recipe, images, batches.per_epoch, held, source)
     trained_on = trained_on_words(source, images, what.weights, recipe, inherited)
@@ -170,17 +170,11 @@ def training_config(
     }
 
 
-def _try(network: ReidNetwork, size: tuple[int, int]) -> None:
-    """Raises what a head has against the map of this input size; on a copy, whose BN may move."""
-    with torch.no_grad():
-        copy.deepcopy(network).train().outputs(torch.zeros(2, 3, *size))
-
-
 def _keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> tuple[ReidNetwork, NetworkSpec]:
     """Writes the weights that the training ended with, as the network that is used."""
     network, spec = for_inference(trained.network, spec)
     save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
-    save_classifier(job.out, trained.classifiers[0], job.experiment.retrain.losses.classification, images)
+    save_classifier(job.out, trained.classifiers[0], job.experiment.retrain.losses, images)
     return network, spec
 
 

@@ -15,7 +15,7 @@ from reid.engine.objective import logit_scale
 from reid.engine.run_folder import WEIGHTS
 from reid.engine.teacher import Teacher
 from reid.errors import UserError
-from reid.losses.config import ClassificationConfig, DistillationConfig
+from reid.losses.config import DistillationConfig, LossConfig
 from reid.models.classifiers import Classifier, CosineClassifier
 from search.evaluator import calibration_batches
 from supernet.catalog import build, spec_from_dict
@@ -27,15 +27,18 @@ CLASSIFIER = "classifier.safetensors"
 """The classifier of a run's training identities: no part of the network, but what a student learns logits from."""
 
 
-def save_classifier(run: Path, classifier: torch.nn.Module, config: ClassificationConfig, images: ImageSet) -> Path:
-    """Writes a run's classifier, which was trained by ``config``, beside its network."""
+def save_classifier(run: Path, classifier: torch.nn.Module, losses: LossConfig, images: ImageSet) -> Path | None:
+    """Writes a run's classifier, which was trained by ``losses``, beside its network; one that none of them has taught
+    says nothing of anybody, and is not written."""
+    if not (losses.classification.weight or losses.distillation.logits):
+        return None
     classes, dim = classifier.weight.shape
     about = {
         "kind": "classifier",
         "classes": classes,
         "dim": dim,
         "cosine": isinstance(classifier, CosineClassifier),
-        "scale": logit_scale(config),
+        "scale": logit_scale(losses.classification),
         "identities": _fingerprint(images),
     }
     return save_weights(run / CLASSIFIER, classifier, about)

@@ -1,0 +1,43 @@
+"""What can be wrong with a network and its recipe, found before a run folder is begun."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from reid.engine.optimizers import frozen_groups
+from reid.engine.recipe import Recipe
+from reid.errors import UserError
+from reid.models.network import ReidNetwork
+
+
+def try_network(network: ReidNetwork, size: tuple[int, int], recipe: Recipe) -> None:
+    """Tries a fresh network, on a copy, whose BN may move.
+
+    Args:
+        size: ``(h, w)`` of its images.
+        recipe: it is to be trained by.
+
+    Raises:
+        UserError: what its head has against the map of this size; or all that the losses go by is of parts that are
+            fixed at first.
+    """
+    fixed, losses = frozen_groups(recipe.optimizer, 1), recipe.losses
+    tried = copy.deepcopy(network).train()
+    for name in fixed & {"backbone", "head"}:
+        getattr(tried, name).requires_grad_(False)
+    output = tried.outputs(torch.zeros(2, 3, *size))
+    told, metric = losses.distillation, (losses.triplet, losses.circle, losses.center, losses.centroid)
+    learns = []
+    if losses.classification.weight or told.logits:
+        learns += ["classifier" not in fixed, *(part.requires_grad for part in output.parts)]
+    if any(loss.weight for loss in metric):
+        learns.append(output.feature.requires_grad)
+    if told.embedding or told.similarity:
+        learns.append(output.embedding.requires_grad)
+    if not any(learns):
+        raise UserError(
+            f"retrain.optimizer: with {' and '.join(sorted(fixed))} fixed in the first epoch nothing is left that the "
+            "losses could teach; lower freeze_epochs, set rates above 0, or give losses.classification a weight"
+        )
