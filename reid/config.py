@@ -15,7 +15,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reid.errors import UserError, nearest
-from reid.files import read_yaml
+from reid.files import parse_yaml, read_yaml
 
 STRICT = ConfigDict(extra="forbid")
 """For ``pydantic.dataclasses.dataclass(frozen=True, config=STRICT)``: keys that do not exist are errors."""
@@ -114,7 +114,7 @@ def parse_override(text: str) -> dict:
     if not separator or not key:
         raise UserError(f"--set {text}: must be of the form a.b=value")
     try:
-        data: Any = yaml.safe_load(value)
+        data: Any = parse_yaml(value)
     except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
         raise UserError(f"--set {text}: the value is not valid YAML") from None
     for part in reversed(key.split(".")):

@@ -60,12 +60,34 @@ def read_json(path: Path, cure: str = RESTORE) -> Any:
 def read_yaml(path: Path, cure: str = "correct it") -> Any:
     """Raises UserError, which ends with ``cure``, where the file is no YAML; also where it is missing."""
     try:
-        return yaml.safe_load(_text(path))
+        return parse_yaml(_text(path))
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of UTF-8, or a date that is none
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
         what = _line(getattr(error, "problem", None) or error)
         raise UserError(f"file {path} is not valid YAML{line}: {what}; {cure}") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """``yaml.safe_load``, for which of two equal keys of a mapping the last counts and the first is lost unsaid; as in
+    YAML's own specification, such a text is in error.
+
+    Raises:
+        yaml.YAMLError, ValueError, RecursionError: the text is no YAML.
+    """
+    return yaml.load(text, _Loader)
+
+
+class _Loader(yaml.SafeLoader):
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            name = (key.tag, str(key.value))
+            if name in seen:
+                raise yaml.MarkedYAMLError(problem=f"key '{key.value}' is there twice", problem_mark=key.start_mark)
+            seen.add(name)
+        return node
 
 
 def read_mapping(path: Path, cure: str = RESTORE) -> dict[str, Any]:

@@ -147,6 +147,7 @@ def test_merge_replaces_what_is_no_mapping():
         ("base: none.yaml\n", "none.yaml does not exist; name a file as seen from "),
         ("base: configs/none.yaml\n", "configs/none.yaml does not exist; .*one of ours"),
         ("base: archs\n", "archs does not exist"),
+        ("inner: {rate: 1}\ninner: {steps: [1]}\n", "line 2: key 'inner' is there twice"),
         ("base: 3\n", "base"),
         ("base: c.yaml\n", "base"),
         ("inner: {base: c.yaml}\n", "base"),

@@ -120,6 +120,22 @@ def test_other_values_than_expected_are_the_files_fault(tmp_path, take):
         take({"a": [1], "c": []})
 
 
+@pytest.mark.parametrize(("text", "line"), [("a: {x: 1}\nb: 2\na: {y: 1}\n", 3), ("b: 2\na: {x: 1, y: 2, x: 1}\n", 2)])
+def test_yaml_with_a_key_twice(tmp_path, text, line):
+    """The first would be lost: a config with two ``data`` blocks has the second's settings alone."""
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UserError, match=f"x.yaml is not valid YAML at line {line}: key '[ax]' is there twice; correct"):
+        read_yaml(tmp_path / "x.yaml")
+
+
+def test_yaml_keys_that_only_look_alike(tmp_path):
+    (tmp_path / "x.yaml").write_text("1: a\n'1': b\nc: &c {x: 1}\nd: {<<: *c, x: 2}\n[x]: 1\n")
+    with pytest.raises(UserError, match="unhashable"):
+        read_yaml(tmp_path / "x.yaml")
+    (tmp_path / "x.yaml").write_text("1: a\n'1': b\nc: &c {x: 1}\nd: {<<: *c, x: 2}\n")
+    assert read_yaml(tmp_path / "x.yaml") == {1: "a", "1": "b", "c": {"x": 1}, "d": {"x": 2}}
+
+
 def test_yaml_error_names_the_line(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("a: 1\nb: [1\nc: 2\n")
