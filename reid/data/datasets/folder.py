@@ -6,12 +6,15 @@ import os
 import re
 from pathlib import Path
 
-from reid.data.datasets.listing import composed, image_paths
+from reid.data.datasets.listing import composed, entry_names, image_paths
 from reid.data.datasets.own import PARTS, OwnImage, own_dataset
 from reid.data.records import Dataset
 from reid.errors import UserError
 
 GROUPS = ("pid", "camid")
+
+OTHER_PARTS = ("test", "val", "valid", "validation")
+"""What other data sets call parts, which are none here."""
 
 
 def read_folder(root: Path, pattern: str | None = None, test_share: float = 0.5, seed: int = 0) -> Dataset:
@@ -28,20 +31,35 @@ def read_folder(root: Path, pattern: str | None = None, test_share: float = 0.5,
         seed: of that draw.
 
     Raises:
-        UserError: no folder or no images there, a pattern that is no regular expression or fits some image's path
+        UserError: no folder or no images there, a folder that cannot be read or is called like another data set's part
+            (``Train``; ``test`` beside ``train``), a pattern that is no regular expression or fits some image's path
             not, an image outside the identities' folders, or as ``own_dataset`` says.
     """
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"data folder {root} does not exist; give the folder that holds the identities' folders")
     expression = _compile(pattern)
-    parts = [part for part in PARTS if (root / part).is_dir()] or [None]
+    parts = _parts(root) or [None]
     images = [
         _describe(root / (part or "."), path, part, expression)
         for part in parts
         for path in image_paths(root / (part or "."))
     ]
     return own_dataset(root.resolve().name, images, test_share, seed)
+
+
+def _parts(root: Path) -> list[str]:
+    """Those of the three that are there. Raises UserError for a folder that is meant to be one under another name: it
+    would be passed over, or be a person."""
+    parts = [part for part in PARTS if (root / part).is_dir()]
+    for name in entry_names(root):
+        small = name.casefold()
+        misspelt = small in PARTS and name not in PARTS and not (root / small).is_dir()
+        if (misspelt or (parts and small in OTHER_PARTS)) and (root / name).is_dir():
+            raise UserError(
+                f"folder {root / name} is no part; parts are {', '.join(PARTS)}: rename it, or move it away"
+            )
+    return parts
 
 
 def _compile(pattern: str | None) -> re.Pattern[str] | None:

@@ -5,20 +5,44 @@ from __future__ import annotations
 import os
 import unicodedata
 from pathlib import Path
+from typing import NoReturn
+
+from reid.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the images directly in ``folder``, sorted. Hidden files and other files (``Thumbs.db``) are left out."""
-    return _ordered([name for name in os.listdir(folder) if is_image(name)])
+    """Names of the images directly in ``folder``, sorted. Hidden files and other files (``Thumbs.db``) are left out.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    return _ordered([name for name in entry_names(folder) if is_image(name)])
+
+
+def entry_names(folder: Path) -> list[str]:
+    """Names of all files and folders in ``folder``, sorted. Raises UserError where it cannot be read."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        _refuse(error)
 
 
 def image_paths(folder: Path) -> list[str]:
-    """Paths of the images at any depth below ``folder``, relative to it and with ``/``, sorted. Links are followed."""
+    """Paths of the images at any depth below ``folder``, relative to it and with ``/``, sorted. Links are followed, but
+    for those that lead to a folder which they are in: all images would be there many times.
+
+    Raises:
+        UserError: a folder cannot be read.
+    """
     paths = []
-    for base, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    above = {os.fspath(folder): (os.path.realpath(folder),)}  # of each folder to come: the real ones that it is in
+    for base, folders, names in os.walk(os.fspath(folder), onerror=_refuse, followlinks=True):
+        here, visible = above.pop(base), [name for name in folders if not name.startswith(".")]
+        below = {name: _real(base, here[-1], name) for name in visible}
+        folders[:] = [name for name, real in below.items() if not any(_is_in(each, real) for each in here)]
+        above |= {os.path.join(base, name): (*here, below[name]) for name in folders}
         inside = Path(base).relative_to(folder)
         paths += [(inside / name).as_posix() for name in names if is_image(name)]
     return _ordered(paths)
@@ -31,6 +55,19 @@ def composed(text: str) -> str:
 
 def _ordered(names: list[str]) -> list[str]:
     return sorted(names, key=lambda name: (composed(name), name))
+
+
+def _real(base: str, real_base: str, name: str) -> str:
+    path = os.path.join(base, name)
+    return os.path.realpath(path) if os.path.islink(path) else os.path.join(real_base, name)
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise UserError(f"folder {error.filename} cannot be read: {error.strerror}; allow it, or move it away") from None
 
 
 def is_image(name: str) -> bool:

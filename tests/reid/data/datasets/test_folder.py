@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from unicodedata import normalize
 
 import pytest
 
 from reid.data.datasets.folder import read_folder
+from reid.data.datasets.listing import image_paths
 from reid.data.records import NO_CAMERA
 from reid.errors import UserError
 
@@ -103,3 +106,49 @@ def test_mistakes(tmp_path, make_images):
     for pattern in ("cam", r"(?P<camera>\d)", r"(?P<camid>\d)(?P<frame>\d)"):
         with pytest.raises(UserError, match="must have the group"):
             read_folder(tmp_path / "set", pattern)
+
+
+@pytest.mark.parametrize(("place", "target"), [("anna", ".."), ("anna", "."), ("anna/late", "../..")])
+def test_links_that_lead_up_are_not_followed(tmp_path, make_images, place, target):
+    """Each image would be there forty times: as deep as the system follows links."""
+    make_images(tmp_path / "shop", "anna/0.jpg", "anna/late/1.jpg", "bea/0.jpg")
+    (tmp_path / "shop" / place / "link").symlink_to(target)
+    assert len(read_folder(tmp_path / "shop", test_share=0).train) == 3
+
+
+def test_links_elsewhere_are_followed_and_those_that_lead_to_each_other_once(tmp_path, make_images):
+    make_images(tmp_path / "disk", "anna/0.jpg", "bea/0.jpg")
+    make_images(tmp_path / "shop", "carl/0.jpg")
+    (tmp_path / "shop" / "anna").symlink_to(tmp_path / "disk" / "anna")
+    (tmp_path / "disk" / "anna" / "twin").symlink_to(tmp_path / "disk" / "bea")
+    (tmp_path / "disk" / "bea" / "twin").symlink_to(tmp_path / "disk" / "anna")
+    (tmp_path / "linked").symlink_to(tmp_path / "shop")
+    assert image_paths(tmp_path / "linked") == ["anna/0.jpg", "anna/twin/0.jpg", "carl/0.jpg"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, make_images, monkeypatch):
+    """Its person would be missing, and nobody told."""
+    make_images(tmp_path / "shop", "anna/0.jpg", "bea/0.jpg")
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("bea"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(UserError, match="shop/bea cannot be read: Permission denied"):
+        read_folder(tmp_path / "shop")
+
+
+@pytest.mark.parametrize("name", ["Train", "QUERY", "test", "Val"])
+def test_parts_by_other_names_are_refused(tmp_path, make_images, name):
+    """They would be persons, or be passed over beside those that are read."""
+    make_images(tmp_path / "shop", "train/anna/0.jpg" if name != "Train" else "Gallery/bea/0.jpg", f"{name}/carl/0.jpg")
+    with pytest.raises(UserError, match="is no part; parts are train, query, gallery: rename it"):
+        read_folder(tmp_path / "shop")
+
+
+def test_persons_may_be_called_like_other_parts(tmp_path, make_images):
+    make_images(tmp_path / "shop", "test/0.jpg", "val/0.jpg", "TEST/0.jpg")
+    assert read_folder(tmp_path / "shop", test_share=0).identity_names == ("TEST", "test", "val")
