@@ -16,8 +16,9 @@ from reid.errors import UserError
 PARTS = ("train", "query", "gallery")
 Part = Literal["train", "query", "gallery"]
 
-SPECIAL = {"junk": JUNK_PID, "distractor": DISTRACTOR_PID}
-"""Identities that are none: gallery images that must not count, or that are wrong for every query."""
+SPECIAL = {"junk": JUNK_PID, "distractor": DISTRACTOR_PID, str(JUNK_PID): JUNK_PID}
+"""Identities that are none: gallery images that must not count, or that are wrong for every query. Tables and folders
+that were made of other data sets have these's ``-1`` for junk; their 0 may be a person."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class OwnImage:
 
     Attributes:
         path: absolute path.
-        identity: any text; ``junk`` and ``distractor`` have their meaning above.
+        identity: any text; ``junk`` (or ``-1``) and ``distractor`` have their meaning above.
         camera: any text, or None where not known.
         part: where it belongs, or None to have identities drawn.
         where: what to call it in errors.
@@ -60,7 +61,7 @@ def own_dataset(name: str, images: Sequence[OwnImage], test_share: float = 0.5, 
     has_parts = _all_or_none(images, [image.part is not None for image in images], "part (train, query or gallery)")
     identities = sorted({image.identity for image in images} - set(SPECIAL), key=_order)
     if not identities:
-        raise UserError(f"data set '{name}' holds no person, only {' and '.join(SPECIAL)}")
+        raise UserError(f"data set '{name}' holds no person, only junk and distractors")
     cameras = sorted({image.camera for image in images if image.camera is not None}, key=_order)
     pid_of = SPECIAL | {identity: number for number, identity in enumerate(identities, start=1)}
     camid_of = {None: NO_CAMERA} | {camera: number for number, camera in enumerate(cameras, start=1)}
@@ -137,6 +138,7 @@ def _select(records: Sequence[ImageRecord], chosen: Iterable[bool]) -> tuple[Ima
     return tuple(record for record, wanted in zip(records, chosen, strict=True) if wanted)
 
 
-def _order(name: str) -> tuple[bool, int, str]:
+def _order(name: str) -> tuple[bool, int, str, str]:
     is_number = name.isascii() and name.isdigit()
-    return (not is_number, int(name) if is_number else 0, name)
+    digits = name.lstrip("0") if is_number else ""  # which Python makes no number of where they are very many
+    return (not is_number, len(digits), digits, name)
