@@ -15,7 +15,7 @@ def decode_image(path: str | Path) -> np.ndarray:
     """``(H, W, 3) uint8``, as a viewer shows it: turned as EXIF says, of 16 bits a pixel the upper eight.
 
     Raises:
-        UserError: it is no whole image, or of 32 bits a pixel.
+        UserError: it is no whole image, of 32 bits a pixel, or far too large.
     """
     try:
         with Image.open(path) as image:
@@ -26,6 +26,11 @@ def decode_image(path: str | Path) -> np.ndarray:
                 raise UserError(f"image {path} has pixels of 32 bits, whose white is not known; save it with 8 bits")
             if image.mode.startswith("I;16"):  # convert would make white of all but the darkest
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            image.info.pop("transparency", None)  # left out as that of RGBA is; of palettes Pillow would warn
             return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB too
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow's decoders raise
+    except Image.DecompressionBombError:
+        raise UserError(
+            f"image {path} has more than {2 * Image.MAX_IMAGE_PIXELS // 10**6} million pixels; cut the persons out of it"
+        ) from None
+    except (OSError, SyntaxError, ValueError):  # what Pillow's decoders raise
         raise UserError(f"image {path} is unreadable or cut off; replace it, or extract the data set again") from None

@@ -71,6 +71,8 @@ def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[OwnImage]:
 
 
 def _check_header(path: Path, header: list[str]) -> None:
+    if len(header) == 1 and (other := next((sign for sign in ";\t|" if sign in header[0]), None)):
+        raise UserError(f"{path}, line 1: columns are separated by {other!r}; save the table with commas")
     for name in header:
         if name not in COLUMNS:
             raise UserError(

@@ -252,6 +252,23 @@ def test_sixteen_bits_keep_their_upper_eight(tmp_path, name):
     assert np.array_equal(images[0], np.repeat((levels // 256)[:, :, None], 3, axis=2))
 
 
+def test_transparency_is_left_out_without_a_word(tmp_path):
+    palette = Image.fromarray(np.arange(96, dtype=np.uint8).reshape(8, 4, 3)).quantize(8)
+    expected = np.asarray(palette.convert("RGB"))
+    palette.save(tmp_path / "palette.png", transparency=bytes([0, 128, 255]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Pillow's would stand in the middle of the progress bar
+        images = load([ImageRecord(str(tmp_path / "palette.png"), 1, 1)], tmp_path).images
+    assert np.array_equal(images[0].numpy(), expected)
+
+
+def test_an_image_that_is_far_too_large_is_not_called_cut_off(tmp_path, monkeypatch):
+    record = save(tmp_path / "scan.png", 0)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(UserError, match="scan.png has more than 0 million pixels; cut the persons out"):
+        load([record], tmp_path)
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
 def test_pixels_of_no_known_range_are_refused(tmp_path, kind):
     Image.fromarray(np.linspace(0, 1000, 32).reshape(8, 4).astype(kind)).save(tmp_path / "map.tif")

@@ -52,6 +52,7 @@ BAD = {
     "line 1: column 'path' is missing": "",
     "line 1: column 'pid' is missing": "path,camid\nimg/0.jpg,1\n",
     "line 1: unknown column 'camip'; nearest: camid": "path,pid,camip\n",
+    "line 1: columns are separated by ';'; save the table with commas": "path;pid\nimg/0.jpg;1\n",
     "line 1: column 'pid' is there twice": "path,pid,pid\n",
     "line 3: 3 values, but the header has 2 columns": "path,pid\nimg/0.jpg,1\nimg/1.jpg,1,1\n",
     "line 2: path or pid is empty": "path,pid\nimg/0.jpg, \n",
