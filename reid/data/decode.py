@@ -29,8 +29,7 @@ def decode_image(path: str | Path) -> np.ndarray:
             image.info.pop("transparency", None)  # left out as that of RGBA is; of palettes Pillow would warn
             return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB too
     except Image.DecompressionBombError:
-        raise UserError(
-            f"image {path} has more than {2 * Image.MAX_IMAGE_PIXELS // 10**6} million pixels; cut the persons out of it"
-        ) from None
+        most = 2 * Image.MAX_IMAGE_PIXELS // 10**6
+        raise UserError(f"image {path} has more than {most} million pixels; cut the persons out of it") from None
     except (OSError, SyntaxError, ValueError):  # what Pillow's decoders raise
         raise UserError(f"image {path} is unreadable or cut off; replace it, or extract the data set again") from None
