@@ -23,6 +23,11 @@ _PIXELS = "tensor(uint8)"
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
+def is_open(side: int | str | None) -> bool:
+    """Whether a file leaves a side of its input open, by a name or without one."""
+    return not isinstance(side, int)
+
+
 class OnnxNetwork(nn.Module):
     """``network(images)``: ``(N, 3, h, w)`` images, normalised as in training, to ``(N, D) float32`` features on the
     images' device.
@@ -66,13 +71,17 @@ class OnnxNetwork(nn.Module):
         shape = inputs[0].shape if len(inputs) == 1 else []
         self.takes_pixels = len(inputs) == 1 and inputs[0].type == _PIXELS
         colors, height, width = (3, 1, 2) if self.takes_pixels else (1, 2, 3)
-        if len(shape) != 4 or shape[colors] not in (3, None) or inputs[0].type not in (*_TYPES, _PIXELS):
+        if (
+            len(shape) != 4
+            or not (shape[colors] == 3 or is_open(shape[colors]))
+            or inputs[0].type not in (*_TYPES, _PIXELS)
+        ):
             found = "; ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
             wanted = "(batch, 3, height, width) of floats or (batch, height, width, 3) of uint8"
             raise UserError(f"{path}: must have one input {wanted}, it has {found}")
         self._input, self._type = inputs[0].name, _TYPES.get(inputs[0].type)
-        self._batch = shape[0] if isinstance(shape[0], int) else None
-        sized = isinstance(shape[height], int) and isinstance(shape[width], int)
+        self._batch = None if is_open(shape[0]) else shape[0]
+        sized = not (is_open(shape[height]) or is_open(shape[width]))
         self.input_size: tuple[int, int] | None = (shape[height], shape[width]) if sized else None
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self._output = self._session.get_outputs()[0].name

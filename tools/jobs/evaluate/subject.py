@@ -55,14 +55,15 @@ def network_subject(
 
 
 def onnx_subject(path: Path, device: torch.device, size: tuple[int, int] | None, protocol: Protocol) -> Subject:
-    """The network in an ``.onnx`` file; ``size`` is for one that takes any size.
+    """The network in an ``.onnx`` file; ``size``, the config's, is for one that takes any size. Any other file says its
+    size itself, as a checkpoint does.
 
     Raises:
-        UserError: as ``OnnxNetwork``; the size is not known, or another than the file's; or a precision is asked for,
-            which the file has its own of.
+        UserError: as ``OnnxNetwork``; the size is not known; or a precision is asked for, which the file has its
+            own of.
     """
     network = OnnxNetwork(path, device)
-    found = network.size_for(size, "--set input_size=[256,128]")
+    found = network.input_size or network.size_for(size, "--set input_size=[256,128]")
     if protocol.precision != "fp32":
         raise UserError(f"--precision {protocol.precision}: {path} has its own precision; leave the option out")
     digest = network.digest
