@@ -185,6 +185,8 @@ def test_tensorboard(call, saved, tmp_path):
     lines = labels.read_text().splitlines()
     assert lines[0] == "identity\tcamera" and len(lines) == 1 + int((gallery.pids > 0).sum())
     assert not list(folder.rglob("*.png"))
+    again = call("evaluate", saved / "features.npz", "--replace", "--out", tmp_path / "out")
+    assert again.code == 0 and [path.name[:6] for path in folder.iterdir()] == ["events"], "of the first nothing stays"
 
 
 def test_data_without_cameras(call, runs, sets, tmp_path, arguments):

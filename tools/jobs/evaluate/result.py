@@ -47,7 +47,8 @@ class Wanted:
         unseen: whether the network is known not to have been trained on them.
         save_features: a feature file to write.
         projector: write the gallery for TensorBoard's embedding projector.
-        page: write ``report.html`` too; a training has a page of its own, which tells of the evaluation.
+        page: write ``report.html`` too, in a folder of the evaluation's own; a training has a page of its own, which
+            tells of the evaluation.
     """
 
     protocol: Protocol = Protocol(verification=False)
@@ -141,7 +142,7 @@ def write_scores(
     row: ResultRow | None = None,
 ) -> None:
     """Prints the scores; writes ``score.json``, TensorBoard's events and what else is ``wanted``. An earlier
-    evaluation's row and ROC do not stay beside scores that have none.
+    evaluation's row, ROC and events do not stay beside scores that have none.
 
     ``row`` is the network's result, where FLOPs and parameters are known; the page shows it.
     """
@@ -151,7 +152,7 @@ def write_scores(
         if made is None:
             (run / name).unlink(missing_ok=True)
     write_json(run / SCORE, data)
-    write_scalars(run, evaluation, step)
+    write_scalars(run, evaluation, step, anew=wanted.page)
     roc = None if evaluation.roc is None else draw_roc(evaluation.roc, run / ROC)
     if wanted.page:
         write_evaluation_report(run / REPORT, evaluation, features.about, row, roc, made_by())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -14,9 +15,16 @@ from evaluation.score_table import ROWS
 FOLDER = "tensorboard"
 
 
-def write_scalars(run: Path, evaluation: Evaluation, step: int) -> None:
+def write_scalars(run: Path, evaluation: Evaluation, step: int, anew: bool = False) -> None:
     """Writes the scores as ``test/...`` at ``step``; those of other rankings as ``reranked/...`` and
-    ``single_shot/...``."""
+    ``single_shot/...``.
+
+    Args:
+        anew: without what an earlier evaluation has left in the folder, its projector too. A training's scores stand
+            beside its curves.
+    """
+    if anew:
+        shutil.rmtree(run / FOLDER, ignore_errors=True)
     scores = {
         "test": evaluation.score,
         "reranked": evaluation.reranked,
