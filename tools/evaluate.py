@@ -47,7 +47,12 @@ def main(arguments: list[str] | None = None) -> None:
         "identity), a feature file, none; auto takes holdout where the run says that it was not trained on "
         "(default: auto)",
     )
-    parser.add_argument("--save-features", type=Path, metavar="FILE", help="write the features too, as .npz")
+    parser.add_argument(
+        "--save-features",
+        type=Path,
+        metavar="FILE",
+        help="write the features too, as .npz; a file that is there wants --replace",
+    )
     parser.add_argument(
         "--projector", action="store_true", help="put gallery features into TensorBoard's projector, without images"
     )

@@ -80,6 +80,13 @@ def test_what_a_threshold_cannot_be_set_on_is_told_before_the_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_saved_features_are_not_written_over(call, saved, runs, tmp_path, refused):
+    before = (saved / "features.npz").read_bytes()
+    out = ("--out", tmp_path / "out", "--save-features", saved / "features.npz")
+    refused(call("evaluate", runs["second"], *out), "features.npz: is there already; name another file, or .*--replace")
+    assert (saved / "features.npz").read_bytes() == before and not (tmp_path / "out").exists()
+
+
 def test_a_result_is_not_written_over(call, saved, runs, sets, refused, arguments):
     before = {path: path.read_bytes() for path in saved.iterdir() if path.is_file()}
     refused(call("evaluate", *arguments(runs["second"], sets["north"], saved)[4:]), "already holds a result")

@@ -77,6 +77,9 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
         if request.save_features.suffix != ".npz":
             raise UserError(f"--save-features {request.save_features}: must end in .npz")
         check_folder(request.save_features.parent, "--save-features: folder")
+        if request.save_features.exists() and not job.resume:
+            there = f"--save-features {request.save_features}: is there already"
+            raise UserError(f"{there}; name another file, or write it again with --replace")
     subject = network_file(subject, supernet=arch is not None, by_arch=True)
     check_weights(job.out, subject)
     check_choice(request.calibrate, saved=subject.suffix == ".npz", several=request.split == "all")
