@@ -108,7 +108,7 @@ def test_the_zoo_says_what_a_network_was_trained_on(make_job, tmp_path):
         subject, train_set = open_subject(job, Path(name), None, tmp_path, Protocol())
         assert train_set == entry.train_set and subject.input_size == entry.input_size
         assert subject.about["weights_sha256"] == entry.sha256
-    row = _entry(job, Path(entry.name), Protocol())
+    row = _entry(job, Path(entry.name), entry.name, Protocol())
     assert (row.name, row.train_set, row.reason) == (entry.name, entry.train_set, "")
     assert row.subject.fingerprint == subject.fingerprint
 
