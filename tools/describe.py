@@ -5,7 +5,8 @@ python tools/describe.py MLR-210M-C mobilenetv2 osnet_x0_5 --target onnx-cpu-1t
                                                                    side by side, measured here
 python tools/describe.py --space osnet-like                        what a search may choose, and what that costs
 
-NAME is a network's name, an arch file, a run folder or weights file. Nothing is trained, and no data are needed.
+NAME is a network's name, also of the zoo, an arch file, a run folder or weights file. Nothing is trained, and no data
+are needed.
 """
 
 from __future__ import annotations

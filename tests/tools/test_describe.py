@@ -15,7 +15,7 @@ from supernet.arch_forms import arch_from_rows
 from supernet.catalog import Backbone, NetworkSpec, build, spec_to_dict
 from supernet.files import NamedArch, save_arch
 from supernet.network import build_network
-from tools.jobs.describe import told_apart
+from tools.jobs.describe import find_described, told_apart
 
 SPACE = """
 input_size: [16, 8]
@@ -80,6 +80,18 @@ def test_last_stride_of_a_trained_network_stays(describe, refused, trained, tmp_
     words = r"--last-stride 2: .*mine.safetensors was trained with a last stride of 1; .* name the backbone, resnet18"
     refused(describe(trained, "--last-stride", 2, "--out", tmp_path), words)
     assert "mine" in describe(trained, "--last-stride", 1, "--out", tmp_path).out
+
+
+def test_networks_of_the_zoo_by_their_names():
+    found = find_described("osnet-X0.42-market1501", [], (48, 24), (256, 128))
+    assert found.backbone == Backbone("osnet_x0_42") and found.input_size == (48, 24)
+
+
+def test_the_picture_of_a_name_with_slashes_stays_in_the_folder(describe, small, tmp_path):
+    file = save_arch(tmp_path / "arch.yaml", NamedArch("../ours/v2", small[0]))
+    assert describe(file, "--out", tmp_path / "out").code == 0
+    assert [path.name for path in tmp_path.rglob("*.png")] == ["..-ours-v2.png"]
+    assert (tmp_path / "out" / "..-ours-v2.png").is_file()
 
 
 def test_networks_of_one_name_keep_a_picture_each(describe, small, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from supernet.catalog import NetworkSpec, build, find_network
 from supernet.checkpoint import read_spec
 from supernet.genome import sample
 from supernet.space import Space, decode, describe
+from supernet.zoo import zoo_entries
 from tools.jobs.unit_words import unit_name, unit_words
 
 DRAWN = 1000
@@ -55,8 +57,8 @@ def find_described(
     default_size: tuple[int, int],
     last_stride: int | None = None,
 ) -> NetworkSpec:
-    """The network that ``name`` is the name, arch file, weights file or run folder of; arguments and errors as
-    ``supernet.catalog.find_network``'s.
+    """The network that ``name`` is the name (also in the zoo), arch file, weights file or run folder of; arguments and
+    errors as ``supernet.catalog.find_network``'s.
 
     Args:
         last_stride: of backbones that leave it open; ``None`` for 2, or the one that a network was trained with.
@@ -64,7 +66,8 @@ def find_described(
     Raises:
         UserError: also where a trained network has another last stride.
     """
-    if not (Path(name).is_dir() or name.endswith(".safetensors")):
+    in_zoo = name.lower() in {entry.name.lower() for entry in zoo_entries()}
+    if not (in_zoo or Path(name).is_dir() or name.endswith(".safetensors")):
         return find_network(name, folders, size, default_size, last_stride or 2)[0]
     spec = read_spec(network_file(name)).at(size)
     trained = open_stride(spec)
@@ -149,7 +152,7 @@ def _shape(unit: UnitCost) -> str:
 def draw(rows: Sequence[Described], out: Path) -> list[Path]:
     """A picture in ``out`` of each that is an arch; other networks have none."""
     return [
-        draw_architecture(row.spec.backbone, out / f"{row.spec.name}.png", row.spec.name)
+        draw_architecture(row.spec.backbone, out / (re.sub(r"[/\\]", "-", row.spec.name) + ".png"), row.spec.name)
         for row in rows
         if isinstance(row.spec.backbone, Arch)
     ]
