@@ -19,6 +19,7 @@ from evaluation.retrieval.metrics import score_blocks, score_features
 from evaluation.retrieval.rules import RECORDS
 from evaluation.retrieval.scores import ReidScore
 from evaluation.retrieval.single_shot import SingleShotScore, single_shot_score
+from evaluation.spread import hardly_differ
 from evaluation.threshold import Threshold, ThresholdRates, apply_threshold, calibrate_threshold
 from evaluation.verification import Roc, VerificationScore, receiver_curve, verification_score
 from reid.config import STRICT, config_to_dict
@@ -128,7 +129,7 @@ def evaluate_features(
     ids = {"rule": rule, "query_ids": query.ids, "gallery_ids": gallery.ids}
     pids, camids, *others = labels
     score = score_features(query.features, pids, camids, gallery.features, *others, metric=metric, **ids)
-    notes: list[str] = []
+    notes = hardly_differ(gallery.features)
     reranked = _reranked(features, protocol, progress) if protocol.rerank else None
     single = single_shot_score(features, metric) if features.single_gallery_shot else None
     roc = verification = threshold = rates = None

@@ -118,7 +118,12 @@ def _draw(sheet: Sheet, layout: Layout, row: int, place: int, tile: ListTile) ->
         sheet.photograph(pixels, x, y, layout.size, border)
     y += layout.size[0] + BORDER + 4
     middle, room = x + layout.size[1] / 2, layout.step - 2
-    words = ["query" if tile.right is None else f"{'✓' if tile.right else '✗'} {tile.distance:.3f}", *tile.caption]
-    for number, text in enumerate(words):
+    first = "query" if tile.right is None else f"{'✓' if tile.right else '✗'} {_figures(tile.distance)}"
+    for number, text in enumerate((first, *tile.caption)):
         color = MUTED if number else border
         sheet.words(text, middle, y + number * LINE, size=7, color=color, middle=True, bold=not number, room=room)
+
+
+def _figures(distance: float) -> str:
+    """Three decimals; of a network that finds all images alike, whose distances would all be 0.000, two digits."""
+    return f"{distance:.2g}" if 1e-6 < distance < 0.01 else f"{max(distance, 0):.3f}"

@@ -58,8 +58,9 @@ class Sheet:
         middle: bool = False,
         room: float | None = None,
     ) -> Text:
-        """Writes a line whose letters begin at ``x``, or are centred there with ``middle``, and reach up to ``y``; cut
-        short with an ellipsis where it is wider than ``room`` pixels. A ``$`` begins no formula."""
+        """Writes a line whose letters begin at ``x``, or are centred there with ``middle``, and reach up to ``y``; with
+        an ellipsis in its middle where it is wider than ``room`` pixels: names that begin alike end in their number. A
+        ``$`` begins no formula."""
         # By the baseline: matplotlib's top is that of the letters there are, and lines side by side would stand uneven.
         up = self.height - y - ASCENT * size * DPI / 72
         line = Text(
@@ -67,10 +68,10 @@ class Sheet:
             ha="center" if middle else "left", va="baseline", parse_math=False, transform=IdentityTransform(),
         )  # fmt: skip
         self.figure.add_artist(line)
-        renderer, kept = self._canvas.get_renderer(), text
-        while room is not None and len(kept) > 1 and line.get_window_extent(renderer).width > room:
-            kept = kept[:-1]
-            line.set_text(kept.rstrip() + "…")
+        renderer, kept = self._canvas.get_renderer(), len(text)
+        while room is not None and kept > 2 and line.get_window_extent(renderer).width > room:
+            kept -= 1
+            line.set_text(f"{text[: (kept + 1) // 2].rstrip()}…{text[-(kept // 2) :].lstrip()}")
         return line
 
     def save(self, path: Path) -> Path:

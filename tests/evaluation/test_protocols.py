@@ -119,6 +119,15 @@ def test_a_query_does_not_find_itself_where_both_sides_share_images():
     assert retrieval_features(apart, images, images, [values, values], {}).query.ids is None
 
 
+def test_vectors_that_hardly_differ_are_said():
+    """Ranks can still be read from them, and a score near chance has no other sign."""
+    sound = persons(0)
+    assert evaluate_features(sound, Protocol()).notes == ()
+    sides = [dataclasses.replace(side, features=side.features * 1e-3 + 1) for side in (sound.query, sound.gallery)]
+    found = evaluate_features(dataclasses.replace(sound, query=sides[0], gallery=sides[1]), Protocol())
+    assert [note.partition(" (")[0] for note in found.notes] == ["the vectors hardly differ"]
+
+
 def test_what_cannot_be_computed_is_said():
     one = LabeledFeatures(torch.eye(2), torch.tensor([1, 1]), torch.tensor([1, 2]))
     found = evaluate_features(RetrievalFeatures(one, one, RECORDS), Protocol(), Calibration(persons(0), "few"))

@@ -119,7 +119,7 @@ def test_the_rate_that_is_proposed_works(impostors):
     features = RetrievalFeatures(query, LabeledFeatures(values, pids, torch.full_like(pids, 2)), RECORDS)
     with pytest.raises(UserError, match="take (at least .*, or )?more held-out identities") as error:
         calibrate_threshold(features, 1e-6)
-    found = re.search(r"at least ([0-9.e-]+),", str(error.value))
+    found = re.search(r"at least ([0-9.e-]+) \(--fmr\),", str(error.value))
     assert bool(found) == (impostors > 1)  # of one pair no share but all can be told
     if found:
         rate = float(found[1])

@@ -49,9 +49,11 @@ def test_recipe_lines_name_what_decides():
 
 def test_parts_that_are_fixed_are_said():
     steps = recipe_lines(Recipe())[0][1]
-    optimizer = {"freeze_epochs": {"backbone": 10, "classifier": 1}, "rates": {"head": 0}}
-    words = ", backbone fixed for 10 epochs, head fixed, classifier fixed for 1 epoch"
+    optimizer = {"freeze_epochs": {"backbone": 10, "classifier": 1}, "rates": {"classifier": 0}}
+    words = ", backbone fixed for 10 epochs, classifier fixed"
     assert recipe_lines(Recipe(optimizer=optimizer))[0] == ("recipe", steps + words)
+    once = Recipe(optimizer={"freeze_epochs": {"head": 1}})
+    assert recipe_lines(once)[0] == ("recipe", f"{steps}, head fixed for 1 epoch")
 
 
 def test_a_recipe_that_comes_along_is_named_and_what_changes_it_is_said():

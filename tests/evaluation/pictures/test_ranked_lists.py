@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from evaluation.pictures import sheet
-from evaluation.pictures.ranked_lists import RIGHT, WRONG, ListRow, ListTile, draw_ranked_lists, layout_of
+from evaluation.pictures.ranked_lists import RIGHT, WRONG, ListRow, ListTile, _figures, draw_ranked_lists, layout_of
 from evaluation.pictures.sheet import BORDER, tile_size
 from evaluation.pictures.style import INK
 
@@ -102,3 +102,17 @@ def test_no_words_overlap_or_are_cut_off(tmp_path, monkeypatch, name, size):
 def test_sizes_keep_the_proportion():
     assert tile_size(128, 64) == (128, 64) and tile_size(256, 128) == (128, 64) and tile_size(50, 50) == (64, 64)
     assert tile_size(400, 40) == (192, 19)
+
+
+def test_names_that_begin_alike_are_still_told_apart():
+    paper = sheet.Sheet(200, 50)
+    short = [paper.words(f"Łukasz Müller {number:02}", 5, 5, room=60) for number in (4, 12)]
+    assert [line.get_text()[-2:] for line in short] == ["04", "12"]
+    assert all("…" in line.get_text() and line.get_window_extent().width <= 60 for line in short)
+    assert paper.words("W" * 50, 5, 5, room=1).get_text() == "W…W"  # no room at all: it ends
+
+
+def test_distances_of_a_network_that_finds_all_images_alike_can_be_read():
+    assert [_figures(each) for each in (0.0, -1e-8, 0.000123, 0.0012, 0.25, 1.5)] == [
+        "0.000", "0.000", "0.00012", "0.0012", "0.250", "1.500",
+    ]  # fmt: skip
