@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 import tools.cli
 import tools.jobs.compare
@@ -58,6 +59,8 @@ def data_below_the_tests_own_folder(data_root):
         # Each network that is scored is timed too; how well is tested elsewhere, and a time of few rounds is one.
         for job in (tools.jobs.compare, tools.jobs.evaluate.result):
             patch.setattr(job, "measure_latency", functools.partial(measure_latency, rounds=2))
+        # To lay a picture out takes three times as long as to draw it; how they look is tested in tests/evaluation.
+        patch.setattr(ConstrainedLayoutEngine, "execute", lambda self, figure: None)
         yield
 
 
