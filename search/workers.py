@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import torch.distributed as dist
@@ -22,10 +21,6 @@ from supernet.arch import Arch
 
 Evaluate = Callable[[Arch], Mapping[str, float]]
 """Scores an arch: a mapping with ``default`` (larger is better) and, where known, ``rank1``."""
-
-PATIENCE = timedelta(days=1)
-"""How long processes wait for one another: the first may have a latency table to measure before the first arch, and
-found archs after the last. A process that is gone is noticed at once all the same: its connection is closed."""
 
 
 def measured(evaluate: Evaluate, arch: Arch) -> dict[str, float]:
@@ -50,7 +45,7 @@ class Team:
     """The processes of a search, as each of them sees it; a team of one needs no connection.
 
     Args:
-        processes: this one among them. They must be connected (``process_group``, with ``PATIENCE``); archs and scores
+        processes: this one among them. They must be connected (``process_group``); archs and scores
             are small, so that gloo between CPUs is all it takes, wherever the networks run.
     """
 

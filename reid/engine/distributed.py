@@ -25,6 +25,11 @@ from torch import nn
 
 from reid.errors import UserError
 
+PATIENCE = timedelta(days=1)
+"""How long processes wait for one another in one call: the first has images to decode and a test set to score while the
+others wait, hours on a CPU, or a latency table to measure. torch's own timeouts are 10 minutes (NCCL) and 30 (gloo). A
+process that is gone is noticed at once all the same: ``torchrun`` ends the others, and gloo's connection is closed."""
+
 _BUCKET = 2**23
 """Elements that are reduced in one call: 32 MiB of float32, beyond which a call's overhead no longer matters."""
 
@@ -80,13 +85,13 @@ def from_environment(device: torch.device, environment: Mapping[str, str] = os.e
 
 @contextlib.contextmanager
 def process_group(
-    processes: Processes, init_method: str = "env://", timeout: timedelta | None = None
+    processes: Processes, init_method: str = "env://", timeout: timedelta = PATIENCE
 ) -> Iterator[Processes]:
     """Connects the processes for the length of the block: gloo between CPUs, NCCL between GPUs.
 
     Args:
         init_method: how they find each other: by torchrun's environment, or a ``file://`` that all of them see.
-        timeout: that a process waits for the others in one call; torch's own (gloo: 30 minutes) where it is None.
+        timeout: that a process waits for the others in one call.
     """
     if not processes.several:
         yield processes

@@ -23,7 +23,7 @@ from search.latency import (
 from search.learned import LearnedEvaluator
 from search.outcome import SUMMARY, SearchResult
 from search.settings import check_strategy
-from search.workers import PATIENCE, Team
+from search.workers import Team
 from supernet.arch import Arch
 from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
@@ -60,7 +60,7 @@ def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
     check_finalists(job, processes.world_size)
     job = dataclasses.replace(job, device=processes.device)
     # What is sent are archs and scores: gloo between CPUs, wherever the networks run.
-    with process_group(dataclasses.replace(processes, device=torch.device("cpu")), timeout=PATIENCE):
+    with process_group(dataclasses.replace(processes, device=torch.device("cpu"))):
         return _search(job, supernet_run, strategy, processes)
 
 
