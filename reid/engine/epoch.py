@@ -25,18 +25,20 @@ _LOOKED_AT = ("loss", "gradient_norm", "accuracy", "embedding_spread")
 
 
 class Estimate:
-    """Tells once how long the whole training will take, from the steps after the first few (those warm up caches).
+    """Tells once how long the training will take from its first full steps on, by those after the first few (which warm
+    up caches). Steps of epochs in which parts are still fixed are cheaper and are not counted.
 
     On a GPU it counts from one look at the loss to the next, which wait for it: between them steps are handed over.
     """
 
-    def __init__(self, tell: Callable[[float], None], steps: int, device: torch.device) -> None:
-        self.tell, self.steps, self.seen, self.start = tell, steps, 0, 0.0
+    def __init__(self, tell: Callable[[float], None], device: torch.device) -> None:
+        self.tell, self.steps, self.seen, self.start = tell, 0, 0, 0.0
         self.skip, self.count = (3, 10) if device.type == "cpu" else (READ_EVERY, READ_EVERY)
 
-    def step(self) -> None:
-        """To be called after a step, and after the look where one follows it."""
+    def step(self, left: int) -> None:
+        """To be called after a full step, and the look that may follow it; ``left`` steps there were with it."""
         self.seen += 1
+        self.steps = max(self.steps, left)
         if self.seen == self.skip:
             self.start = time.perf_counter()
         elif self.seen == self.skip + self.count:
@@ -52,7 +54,9 @@ def run_epoch(
         BlownUp: the guard has seen enough.
     """
     step.task.train()
-    freeze(step.task, step.optimizer, frozen_groups(step.recipe.optimizer, epoch))
+    frozen = frozen_groups(step.recipe.optimizer, epoch)
+    freeze(step.task, step.optimizer, frozen)
+    full = frozen == frozen_groups(step.recipe.optimizer, step.recipe.epochs)
     sums: dict[str, torch.Tensor] = {}
     counts: Counter[str] = Counter()  # a field need not be in every step's log
     looks = _Looks(guard, epoch, batches.per_epoch)
@@ -67,7 +71,8 @@ def run_epoch(
         if count % READ_EVERY == 0 or count == batches.per_epoch:
             mean = looks.look(sums, count)
             bar.set_postfix(epoch=epoch, loss=f"{mean:.3f}", lr=f"{rate:.1e}", refresh=False)
-        estimate.step()
+        if full:
+            estimate.step((step.recipe.epochs - epoch + 1) * batches.per_epoch - count + 1)
         bar.update()
     guard.check_weights()
     record = {name: float(total) / counts[name] for name, total in sums.items()}

@@ -76,7 +76,8 @@ def fit(
         monitor: looked at every ``recipe.evaluate_every`` epochs.
         facts: what the training doctor must know; without them it is not asked.
         processes: those that train together; the first one alone writes.
-        on_estimate: told the seconds the whole training will take, once, after the first steps.
+        on_estimate: told the seconds the training will take, once, after its first steps; where parts are fixed at
+            first, after the first steps behind these epochs, from there on.
         title: for the progress bar.
         progress: show the bar, and say between its lines what the guard does and the doctor finds.
 
@@ -96,7 +97,7 @@ def fit(
     done = guard.restore()
     if done < recipe.epochs:
         tell = on_estimate if processes.is_main else lambda seconds: None
-        estimate = Estimate(tell, (recipe.epochs - done) * batches.per_epoch, device)
+        estimate = Estimate(tell, device)
         say = tqdm.write if progress else lambda line: None
         with contextlib.ExitStack() as stack:
             shown = progress and processes.is_main
