@@ -62,10 +62,9 @@ def style_axes(axes: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Writes a PNG atomically. The same figure gives the same bytes: no date or version is put in."""
+    # Not by ``savefig``, which draws everything a first time, only to have it laid out, and has it laid out by that.
     layout = figure.get_layout_engine()
-    if layout is not None:  # once: with an engine ``savefig`` draws everything a first time, only to lay it out
+    if layout is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")
-    return write_atomic(
-        Path(path), lambda file: figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
-    )
+    return write_atomic(Path(path), lambda file: figure.canvas.print_png(file, metadata={"Software": None}))
