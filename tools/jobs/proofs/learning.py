@@ -85,7 +85,7 @@ def learn_from(
     Args:
         scores: of the supernet that is searched.
         flops: of an arch at the space's input size, as those of the archs are counted that are predicted: a ranking may
-            have counted its own at another ``search.cost_input_size``.
+            have counted its own at another ``cost_input_size``.
         without: archs whose trainings are not learnt from.
         where: what refusals begin with.
 
