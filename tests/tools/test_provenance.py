@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 
 from tools.jobs.experiment import ROOT
-from tools.jobs.provenance import ARCHIVAL, commit
+from tools.jobs.provenance import commit
 
-SAY = "from tools.jobs.provenance import commit; print(commit())"
+SAY = """
+import importlib
+from pathlib import Path
+import tools.jobs.provenance as provenance
+print(provenance.commit())
+archival = Path(provenance.ARCHIVAL)
+archival.write_text("$Format:%H$\\n")  # as it is in a checkout
+print(importlib.reload(provenance).commit())
+archival.unlink()
+print(importlib.reload(provenance).commit())
+"""
 
 
 @pytest.fixture
@@ -26,15 +36,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def said_in(folder: Path) -> str:
-    program = [sys.executable, "-c", SAY]
-    return subprocess.run(program, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def test_a_copy_by_git_archive_knows_its_commit(copy):
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert said_in(copy) == head[:12] == commit().removesuffix("+")
-    (copy / ARCHIVAL).write_text("$Format:%H$\n")  # as it is in a checkout
-    assert said_in(copy) == "unknown"
-    (copy / ARCHIVAL).unlink()
-    assert said_in(copy) == "unknown"
+    said = subprocess.run([sys.executable, "-c", SAY], cwd=copy, capture_output=True, text=True, check=True).stdout
+    assert said.split() == [head[:12], "unknown", "unknown"] and commit().removesuffix("+") == head[:12]
