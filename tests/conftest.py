@@ -6,11 +6,8 @@ from __future__ import annotations
 import base64
 import importlib.util
 import multiprocessing
-import os
 import runpy
-import socket
 import sys
-import traceback
 from collections.abc import Callable
 from html.parser import HTMLParser
 from multiprocessing.context import BaseContext
@@ -26,6 +23,7 @@ from evaluation.features.digits import IMAGES, LABELS
 from reid.engine.checkpoint import save_weights
 from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build, spec_to_dict
+from tests.processes import run_together
 
 PRELOADED = ["tests.conftest", "reid.engine.trainer", "search.run", "search.evaluator", "torch._dynamo"]
 
@@ -38,48 +36,22 @@ def forkserver() -> BaseContext:
     return context
 
 
-def _work(environment: dict[str, str], said: Path, program: Path, folder: Path) -> None:
-    """In the new process: everything that is printed goes to a file, an exception ends with 1 and its traceback."""
-    handle = os.open(said, os.O_WRONLY | os.O_APPEND)
-    os.dup2(handle, 1)
-    os.dup2(handle, 2)
-    os.environ.update(environment)
-    torch.set_num_threads(1)
+def _run_program(program: Path, folder: Path) -> None:
     sys.argv = [str(program), str(folder)]
-    try:
-        runpy.run_path(str(program), run_name="__main__")
-    except BaseException:
-        os.write(2, traceback.format_exc().encode())
-        os._exit(1)
-    finally:
-        sys.stdout.flush()
+    runpy.run_path(str(program), run_name="__main__")
 
 
 @pytest.fixture(scope="session")
 def run_twice(forkserver, tmp_path_factory) -> Callable[[Path, Path], list[str]]:
     """Runs ``program folder`` in two processes at once, with torchrun's variables; gives what each printed.
 
-    They meet in a file below ``folder`` and talk over the loopback device alone.
+    They meet in a file below ``folder``.
     """
 
     def run(program: Path, folder: Path) -> list[str]:
-        loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-        environment = {"WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": loopback}
-        jobs = []
-        for rank in range(2):
-            said = tmp_path_factory.mktemp("said") / "said"
-            said.touch()
-            own = environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-            job = forkserver.Process(target=_work, args=(own, said, program, folder))
-            job.start()
-            jobs.append((job, said))
-        for job, _ in jobs:
-            job.join(timeout=150)
-            job.kill()
-            job.join()
-        printed = [said.read_text() for _, said in jobs]
-        assert [job.exitcode for job, _ in jobs] == [0, 0], "\n".join(printed)
-        return printed
+        ended = run_together(forkserver, 2, tmp_path_factory.mktemp("said"), _run_program, program, folder)
+        assert [each.returncode for each in ended] == [0, 0], "\n".join(each.said for each in ended)
+        return [each.said for each in ended]
 
     return run
 

@@ -24,7 +24,7 @@ def start(run_processes, tmp_path_factory):
         if (strategy, unbroken) not in whole:
             first = tmp_path_factory.mktemp("whole")
             (done,) = run_processes(1, first, strategy, unbroken)
-            assert done.returncode == 0, done.stdout
+            assert done.returncode == 0, done.said
             whole[strategy, unbroken] = first / "run" / "candidates.jsonl"
         folder.mkdir(exist_ok=True)
         (folder / "whole.jsonl").write_bytes(whole[strategy, unbroken].read_bytes())
@@ -53,27 +53,27 @@ def test_search_that_was_killed_goes_on_to_the_same_log(start, tmp_path, what, l
         assert not log.read_text().endswith("\n")
     assert len(read_candidates(log)) == left
     (resumed,) = start(tmp_path, "all")
-    assert resumed.returncode == 0, resumed.stdout
+    assert resumed.returncode == 0, resumed.said
     assert _same(tmp_path) and len(_log(log)) == 18
 
 
 @pytest.mark.parametrize(("strategy", "count"), [("evolution", 2), ("pareto", 3)])
 def test_workers_write_the_log_of_one(start, tmp_path, strategy, count):
     done = start(tmp_path, "all", strategy, count)
-    assert [each.returncode for each in done] == [0] * count, "\n".join(each.stdout for each in done)
+    assert [each.returncode for each in done] == [0] * count, "\n".join(each.said for each in done)
     assert _same(tmp_path)
 
 
 def test_nan_in_a_worker_is_a_failed_candidate(start, tmp_path):
     done = start(tmp_path, "nan", count=2, unbroken="nan")
-    assert [each.returncode for each in done] == [0, 0], done[0].stdout
+    assert [each.returncode for each in done] == [0, 0], done[0].said
     failed = [candidate.score is None for candidate in _log(tmp_path / "run" / "candidates.jsonl")]
     assert _same(tmp_path) and any(failed) and not all(failed)
 
 
 def test_workers_search_a_real_supernet(start, tmp_path):
     done = start(tmp_path, "supernet", count=2, unbroken="supernet")
-    assert [each.returncode for each in done] == [0, 0], "\n".join(each.stdout for each in done)
+    assert [each.returncode for each in done] == [0, 0], "\n".join(each.said for each in done)
     assert _same(tmp_path) and len({each.score for each in _log(tmp_path / "whole.jsonl")}) > 3
 
 
@@ -87,8 +87,8 @@ def test_workers_search_a_real_supernet(start, tmp_path):
 )
 def test_an_exception_in_a_worker_ends_all_with_its_message(start, tmp_path, what, message):
     first, second = start(tmp_path, what, count=2)
-    assert first.returncode == 1 and re.search(message, first.stdout, re.DOTALL), first.stdout
-    assert second.returncode == 0, second.stdout
+    assert first.returncode == 1 and re.search(message, first.said, re.DOTALL), first.said
+    assert second.returncode == 0, second.said
     assert len(_log(tmp_path / "run" / "candidates.jsonl")) == 8
     done = start(tmp_path, "all", count=2)
     assert [each.returncode for each in done] == [0, 0] and _same(tmp_path)
@@ -97,14 +97,14 @@ def test_an_exception_in_a_worker_ends_all_with_its_message(start, tmp_path, wha
 def test_workers_say_that_the_first_process_was_killed(start, tmp_path):
     first, second = start(tmp_path, "kill:7", count=2)  # of the round of trials 7 and 8
     assert first.returncode == -signal.SIGKILL and second.returncode == 1
-    assert "UserError: process 1: the first process ended before the search did" in second.stdout
+    assert "UserError: process 1: the first process ended before the search did" in second.said
     assert len(_log(tmp_path / "run" / "candidates.jsonl")) == 7
 
 
 def test_a_worker_that_is_killed_ends_all(start, tmp_path):
     first, second = start(tmp_path, "kill:8", count=2)
     assert first.returncode == 1 and second.returncode == -signal.SIGKILL
-    assert "UserError: another process of the search ended" in first.stdout
+    assert "UserError: another process of the search ended" in first.said
     assert len(_log(tmp_path / "run" / "candidates.jsonl")) == 7  # but for the round of trials 7 and 8
     done = start(tmp_path, "all", count=3)
     assert [each.returncode for each in done] == [0, 0, 0] and _same(tmp_path)
