@@ -79,11 +79,7 @@ def read_merged(path: Path, above: tuple[Path, ...] = ()) -> dict:
 
 
 def _with_bases(data: Mapping, path: Path, above: tuple[Path, ...]) -> dict:
-    own = {
-        key: _with_bases(value, path, above) if isinstance(value, Mapping) else value
-        for key, value in data.items()
-        if key != "base"
-    }
+    own = {key: _bases_below(value, path, above) for key, value in data.items() if key != "base"}
     base = data.get("base")
     if base is None:
         return own
@@ -97,6 +93,12 @@ def _with_bases(data: Mapping, path: Path, above: tuple[Path, ...]) -> dict:
             "such as configs/demo.yaml"
         )
     return merge(read_merged(file, above), own)
+
+
+def _bases_below(value: Any, path: Path, above: tuple[Path, ...]) -> Any:
+    if isinstance(value, Mapping):
+        return _with_bases(value, path, above)
+    return [_bases_below(item, path, above) for item in value] if isinstance(value, list) else value
 
 
 def merge(base: Mapping, over: Mapping) -> dict:
@@ -127,9 +129,27 @@ def build_config(kind: type[T], data: Mapping, where: str) -> T:
     if not isinstance(data, Mapping):
         raise UserError(f"{where}: must be a mapping of keys to values")
     try:
-        return TypeAdapter(kind).validate_python(dict(data))
+        built = TypeAdapter(kind).validate_python(dict(data))
     except ValidationError as error:
         raise UserError(f"{where}: {_first_problem(kind, error)}") from None
+    for place, given in _booleans_for_numbers(data, built):
+        raise UserError(f"{where}: {'.'.join(place)}: must be a number (given: {given!r})")
+    return built
+
+
+def _booleans_for_numbers(
+    given: Any, built: Any, place: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Where pydantic took ``yes`` for 1: in YAML a word that is easily meant otherwise."""
+    if isinstance(given, bool) and isinstance(built, int | float) and not isinstance(built, bool):
+        yield place, given
+    elif isinstance(given, Mapping):
+        for key, value in given.items():
+            below = built.get(key) if isinstance(built, Mapping) else getattr(built, str(key), None)
+            yield from _booleans_for_numbers(value, below, (*place, str(key)))
+    elif isinstance(given, list | tuple) and isinstance(built, list | tuple) and len(given) == len(built):
+        for number, (value, below) in enumerate(zip(given, built, strict=True)):
+            yield from _booleans_for_numbers(value, below, (*place, str(number)))
 
 
 def config_to_dict(config: Any) -> dict:

@@ -41,9 +41,11 @@ class ScheduleConfig:
     cool_down: NonNegative = 0.0
 
     @model_validator(mode="after")
-    def _one_warmup(self):
+    def _fits_together(self):
         if self.warmup and self.warmup_steps:
             raise ValueError("warmup (epochs) and warmup_steps (iterations) are both given; leave one at 0")
+        if self.name == "multistep" and not self.milestones:
+            raise ValueError("multistep falls at milestones, and none are given; give milestones: [epoch, ...]")
         return self
 
 

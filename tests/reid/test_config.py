@@ -58,6 +58,22 @@ def test_bases_chain_and_are_relative_to_their_file(tmp_path):
     assert _load(tmp_path, text) == wanted
 
 
+def test_bases_in_lists(tmp_path):
+    (tmp_path / "part.yaml").write_text("rate: 5\nsteps: [9]\n")
+    wanted = Outer(several=(Inner(5.0, (1,)), Inner(6.0)))
+    assert _load(tmp_path, "several: [{base: part.yaml, steps: [1]}, {rate: 6}]\n") == wanted
+
+
+def test_a_word_for_yes_is_no_number(tmp_path):
+    for text, place in (
+        ("count: yes", "count"),
+        ("inner: {rate: on}", "inner.rate"),
+        ("inner: {steps: [1, true]}", "inner.steps.1"),
+    ):
+        with pytest.raises(UserError, match=f"{place}: must be a number .given: True"):
+            _load(tmp_path, text)
+
+
 def test_a_base_of_ours_is_found_from_any_folder(tmp_path, monkeypatch):
     """As an installed tool's ``--config configs/demo.yaml`` is; what lies beside the file itself comes first."""
     monkeypatch.chdir(tmp_path)
