@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from reid.errors import UserError
-from reid.files import write_json
+from reid.files import expecting, read_mapping, write_json
 from search.config import FinalistsConfig, SearchConfig
 from search.finalists import Finalist
 from search.front import knees, pareto_front, write_front
@@ -112,7 +112,7 @@ def finish(
     measured = tuple(measure([each.arch for each in best])) if measure else ()
     archs, rows = [], []
     names = arch_names(config, limits)
-    for name in names[len(best) :]:  # of this search before it was resumed: no longer among the chosen
+    for name in {*names, *archs_before(out)} - set(names[: len(best)]):  # no longer among the chosen
         (out / ARCHS / f"{name}.yaml").unlink(missing_ok=True)
     for index, (name, candidate) in enumerate(zip(names, best, strict=False)):
         about = describe(candidate) | ({"measured_ms": measured[index]} if measured else {})
@@ -138,6 +138,21 @@ def finish(
 def arch_names(config: SearchConfig, limits: Limits) -> list[str]:
     """What a search within ``limits`` can call its archs, best first; it writes the first ``config.top_k``."""
     return [f"{config.name_prefix}-{limit_name(limits)}-{letter}" for letter in LETTERS]
+
+
+def archs_before(out: Path) -> list[str]:
+    """Names of the archs that the search in ``out`` has written until now, as its summary has them; none without one.
+
+    Raises:
+        UserError: the summary is damaged.
+    """
+    path = out / SUMMARY
+    if not path.is_file():
+        return []
+    summary = read_mapping(path)
+    with expecting(path):
+        names = summary.get("former") or [row["name"] for row in summary.get("best", [])]
+        return [name for name in names if Path(name).name == name]
 
 
 def check_scored(history: Sequence[Candidate]) -> None:

@@ -16,7 +16,7 @@ from search.config import SearchConfig
 from search.front import COSTS, cost_fields
 from search.history import Candidate, recover_candidates
 from search.limits import Limits
-from search.outcome import LOG, SUMMARY
+from search.outcome import LOG, SUMMARY, archs_before
 from search.proposers import STRATEGIES
 from supernet.space import Space
 from supernet.stage import INVERTED_RESIDUAL
@@ -110,7 +110,8 @@ def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
                 what = f"another {key} ({_short(had)}, now {_short(given)})"
                 raise UserError(f"the search in {out} was begun with {what}: give the same, or another --out")
     history = recover_candidates(out / LOG)
-    write_json(out / SUMMARY, {"finished": False, "settings": settings})
+    # By these names the archs of before are removed when there are new ones, which may be called otherwise.
+    write_json(out / SUMMARY, {"finished": False, "former": archs_before(out), "settings": settings})
     return history
 
 

@@ -122,6 +122,17 @@ def test_resume_of_a_finished_search_evaluates_nothing(tmp_path):
     assert (again.speed.candidates, again.speed.per_second) == (0, 0.0)
 
 
+def test_archs_of_a_former_name_go_even_if_the_next_call_is_killed(tmp_path):
+    _run(tmp_path)
+    mine = tmp_path / "archs" / "mine.yaml"
+    mine.write_text("kept")
+    renamed = replace(CONFIG, trials=30, name_prefix="OWN", top_k=2)
+    with pytest.raises(_Killed):
+        _run(tmp_path, _killed_at(1), renamed, resume=True)
+    _run(tmp_path, config=renamed, resume=True)
+    assert sorted(path.name for path in mine.parent.iterdir()) == ["OWN-6M-A.yaml", "OWN-6M-B.yaml", "mine.yaml"]
+
+
 def test_speed_is_of_this_call_alone(tmp_path):
     def slow(arch):
         time.sleep(0.005)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from reid.errors import UserError
 from search.config import SearchConfig
 from supernet.files import load_space
+from tools.jobs.search.job import halved
 from tools.jobs.search.options import check_limits
 
 
@@ -14,3 +16,10 @@ def test_costs_at_one_size_of_a_space_of_several_are_refused_before_latency_is_m
     config = SearchConfig(flops=None, latency="5ms", target="onnx-cpu-1t", cost_input_size=(64, 32))
     with pytest.raises(UserError, match="space tiny-plus chooses among input sizes: leave search.cost_input_size out"):
         check_limits(load_space("tiny-plus"), config)
+
+
+def test_a_search_is_kept_with_the_precision_that_its_device_gives():
+    """So that one begun on a GPU is not gone on with in another precision on a CPU."""
+    auto, cuda, cpu = SearchConfig(), torch.device("cuda"), torch.device("cpu")
+    assert halved(auto, cuda) == {"precision": "fp16"} and halved(auto, cpu) == {}
+    assert halved(SearchConfig(precision="bf16"), cpu) == {"precision": "bf16"}

@@ -60,6 +60,11 @@ def test_supernet_for_a_band_of_flops_never_runs_the_largest_arch(call, refused,
     done = call("search", "--supernet", out, "--out", tmp_path / "search", "--flops", "6M")
     assert done.code == 0, done.err
 
+    counted = ("--set", "search.cost_input_size=[48, 24]")
+    refused(
+        call("train_supernet", "--out", out, "--resume", *band, *counted), "cost_input_size: None then, [48, 24] now"
+    )
+
     band = ("--set", "supernet.sampling={archs: 1, flops: [400M, 600M]}")
     refused(
         call("train_supernet", "--out", tmp_path / "none", *band),

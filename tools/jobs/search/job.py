@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from reid.engine.distributed import Processes, from_environment, process_group
+from search.config import SearchConfig
 from search.cost import CostTable
-from search.evaluator import SupernetEvaluator
+from search.evaluator import SupernetEvaluator, pick_precision
 from search.latency import (
     LatencyTable,
     Target,
@@ -93,6 +94,7 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         "supernet_sha256": sha256(weights),
         "dataset": source.dataset.name,
         "input_size": list(space.input_size),
+        **halved(config, job.device),
         **augmented_otherwise(job.experiment),
         "commit": commit(),
         **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
@@ -126,6 +128,12 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
         print(f"note: the found archs' latencies are predicted, not measured: {latency.name} is another machine")
     write_search_report(job, result, strategy, opening)
     return result
+
+
+def halved(config: SearchConfig, device: torch.device) -> dict[str, str]:
+    """The precision of the scores where it is not single: what ``auto`` is on one device it need not be on another."""
+    precision = pick_precision(config.precision, device)
+    return {} if precision == "fp32" else {"precision": precision}
 
 
 def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEvaluator | LearnedEvaluator]:

@@ -68,7 +68,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
         )
     facts = training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source)
     parts = {"data": experiment.data, "supernet": experiment.supernet}
-    config = run_config(job, source, **parts) | {"space": space_to_dict(space)}
+    config = run_config(job, source, **parts) | {"space": space_to_dict(space)} | _counted_at(experiment)
     with training_in(job, config, lambda: _announce(job, space, images, source, processes), processes):
         trained = fit(
             task,
@@ -96,6 +96,12 @@ def _draw(experiment: Experiment, space: Space) -> Draw:
         return uniform(space)
     within = None if sampling.flops is None else tuple(map(parse_flops, sampling.flops))
     return evenly_over_flops(space, CostTable(), within, experiment.search.cost_input_size if within else None)
+
+
+def _counted_at(experiment: Experiment) -> dict[str, list[int]]:
+    """The size that FLOPs of the draws are counted at, where it is another than the space's own and draws go by it."""
+    size = experiment.search.cost_input_size
+    return {"cost_input_size": list(size)} if size and experiment.supernet.sampling.flops else {}
 
 
 def _ends(experiment: Experiment, space: Space, draw: Draw) -> dict[str, Arch]:
