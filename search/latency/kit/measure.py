@@ -124,6 +124,8 @@ def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, 
         KitError: a file of the kit is missing or damaged, or ``out`` holds times of another kit or machine.
     """
     kit = read_json(folder / MANIFEST)
+    if kit.get("form") != FORM or not {"rule", "parts", "networks", "files"} <= kit.keys():
+        raise KitError(f"{folder / MANIFEST} is no manifest of this program's: copy the kit again, all of its files")
     rule = kit["rule"]
     rounds = rule["rounds"] if rounds is None else rounds
     seconds = rule["seconds"] if seconds is None else seconds

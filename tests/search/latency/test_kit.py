@@ -164,6 +164,10 @@ def test_a_damaged_copy_is_noticed(kit, device, tmp_path):
             damaged.writestr(name, b"12")
     with zipfile.ZipFile(tmp_path / "n.zip") as models, pytest.raises(program.KitError, match="copy the kit again"):
         program.read_model(models, models.namelist()[0].partition(".")[0] + "0")
+    for text in ("{}", '{"form": 0}'):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(program.KitError, match="is no manifest of this program's: copy the kit again"):
+            program.measure(tmp_path, tmp_path / "times.json", 1, 1.0, 4)
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,8 @@ def average(job: Job, runs: Sequence[Path]) -> Path:
         )
         network = mean_network(members).to(job.device)
         calibrate(network, (batch.to(job.device) for batch in _calibration(images, first.spec, recipe, job.seed)))
-        save_weights(job.out / WEIGHTS, network, spec_to_dict(first.spec))
         _write_config(job, members)
+        save_weights(job.out / WEIGHTS, network, spec_to_dict(first.spec))
         score_on_test(
             network,
             first.spec,
