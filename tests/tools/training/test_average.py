@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from supernet.checkpoint import load_network
 from tools.jobs.data import open_source, retrain_data
 from tools.jobs.data import test_data as official
 from tools.jobs.provenance import sha256
+from tools.jobs.training import members
 from tools.jobs.training.average import began_with
 from tools.jobs.training.retrain import Retraining, retrain
 
@@ -76,6 +78,23 @@ def test_of_one_network_twice_over_it_is_that_network(call, trained, tmp_path):
     assert all(torch.equal(own, wanted) for own, wanted in zip(mean.parameters(), network.parameters(), strict=True))
 
 
+def test_one_of_the_zoo_beside_a_training(call, trained, tmp_path, monkeypatch):
+    """As with the network that it went on from: on the training's data, and what was begun with is told."""
+    path = tmp_path / "Z.safetensors"
+    path.symlink_to(trained[1] / "last.safetensors")
+    entry = SimpleNamespace(name="Z-net", epochs=7, seed=3)
+    monkeypatch.setattr(members, "find_entry", lambda name: {"z-net": entry}[name])
+    monkeypatch.setattr(members, "zoo_weights", lambda name: path)
+    done = call("average", "z-net", trained[0], "--out", tmp_path / "mean")
+    assert done.code == 0, done.err
+    (mean, _), *both = (load_network(run / "last.safetensors", CPU) for run in (tmp_path / "mean", *trained))
+    first = next(iter(mean.parameters()))
+    torch.testing.assert_close(first, sum(next(iter(network.parameters())) for network, _ in both) / 2)
+    row, config = read_result(tmp_path / "mean"), read_yaml(tmp_path / "mean/config.yaml")
+    assert row.epochs == 7 and row.notes[0].startswith("mean of the weights of Z-net (7 epochs, seed 3), ")
+    assert config["weights"] == "Z-net" and config["dataset"] == read_yaml(trained[0] / "config.yaml")["dataset"]
+
+
 def test_refusals(call, refused, trained, tmp_path):
     one, two = trained
     empty, out = tmp_path / "empty", tmp_path / "out"
@@ -83,6 +102,12 @@ def test_refusals(call, refused, trained, tmp_path):
     refused(call("average", one, "--out", out), "name two trainings at least")
     refused(call("average", one, two, one, "--out", out), "s0 is named twice")
     refused(call("average", one, empty, "--out", out), "empty is no run of tools/retrain.py")
+    refused(
+        call("average", one, "nothing", "--out", out), "'nothing' is no folder, and in the zoo no weights are called"
+    )
+    zoo = "OSN-210M-C-market1501", "OSN-210M-C-heavy-market1501"
+    refused(call("average", *zoo, "--out", out), "name one training at least: the zoo does not say")
+    refused(call("average", one, zoo[0], "--out", out), "OSN-210M-C-market1501 is of another network or data than .*s0")
     other = tmp_path / "other"
     config = (two / "config.yaml").read_text()
     write_text(other / "config.yaml", config.replace("dataset: synthetic", "dataset: market1501", 1))

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
 
-from evaluation.result_row import ResultRow, read_result
 from reid.config import build_config
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate, calibration_images
 from reid.engine.checkpoint import save_weights
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import CONFIG, WEIGHTS, first_difference, taken
+from reid.engine.run_folder import CONFIG, WEIGHTS, taken
 from reid.errors import UserError
 from reid.files import write_text
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, spec_to_dict
-from supernet.checkpoint import load_network
 from tools.jobs.data import open_source, retrain_data
 from tools.jobs.evaluate.result import Wanted, score_on_test
 from tools.jobs.job import Job
@@ -32,45 +28,30 @@ from tools.jobs.provenance import sha256
 from tools.jobs.run_data import on_its_data
 from tools.jobs.saved_config import read_saved
 from tools.jobs.training.inherit import PREFIX
+from tools.jobs.training.members import SAME, Member, TrainingMember, open_members
 
 AVERAGED = "averaged"
 """Key of the configuration of such a run: what it is the mean of."""
-
-SAME = ("dataset", "input_size", "data", "network")
-"""What trainings must have in common; recipes, lengths and seeds may differ."""
 
 IMAGES, BATCH = 2048, 64
 """BN is calibrated on so many training images, so many at a time, as after SWA (``TrainingBatches.calibration``)."""
 
 
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One of the trainings: its folder, its configuration, its row in tables, its network."""
-
-    run: Path
-    config: dict[str, Any]
-    row: ResultRow
-    network: ReidNetwork
-    spec: NetworkSpec
-
-    @property
-    def words(self) -> str:
-        return f"{shown(self.run)} ({self.row.epochs} epochs, seed {self.row.seed})"
-
-
-def average(job: Job, runs: Sequence[Path]) -> Path:
+def average(job: Job, runs: Sequence[str | Path]) -> Path:
     """Writes the mean of the runs' weights as a network of its own, scores it on the test set; returns the run folder.
 
     The mean of parameters is taken in double precision; BN's statistics are measured anew on training images, augmented
     by the first run's recipe. Source: Wortsman et al. 2022, "Model soups"; all members are in it, none is chosen.
 
+    Args:
+        runs: folders of trainings, and names of the zoo's networks beside one training at least.
+
     Raises:
-        UserError: fewer than two runs, one of them twice, no finished training, or trainings of other networks or data
-            than the first's; or the folder holds another run.
+        UserError: as ``open_members``; or the folder holds another run.
     """
     _check_folder(job)
-    members = _members(runs)
-    first = members[0]
+    members = open_members(runs)
+    first = next(member for member in members if isinstance(member, TrainingMember))
     job = on_its_data(job, first.run)
     source = open_source(job.experiment.data, job.data, first.spec.input_size)
     images = retrain_data(source, job.experiment.data)
@@ -82,7 +63,7 @@ def average(job: Job, runs: Sequence[Path]) -> Path:
         )
         network = mean_network(members).to(job.device)
         calibrate(network, (batch.to(job.device) for batch in _calibration(images, first.spec, recipe, job.seed)))
-        _write_config(job, members)
+        _write_config(job, members, first)
         save_weights(job.out / WEIGHTS, network, spec_to_dict(first.spec))
         score_on_test(
             network,
@@ -92,7 +73,7 @@ def average(job: Job, runs: Sequence[Path]) -> Path:
             job.out,
             kind=first.row.kind,
             name=f"{first.spec.name} (mean of {len(members)})",
-            epochs=max(member.row.epochs for member in members),
+            epochs=max(member.epochs for member in members),
             seed=job.seed,
             train_set=first.row.train_set,
             recipe=first.row.recipe,
@@ -116,39 +97,6 @@ def _calibration(images: ImageSet, spec: NetworkSpec, recipe: Recipe, seed: int)
     return calibration_images(images.images, spec.input_size, recipe.augment, IMAGES, BATCH, seed)
 
 
-def _members(runs: Sequence[Path]) -> list[Member]:
-    if len(runs) < 2:
-        raise UserError("name two trainings at least: a mean of one is that one")
-    members: list[Member] = []
-    for run in runs:
-        if any(run.resolve() == other.run.resolve() for other in members):
-            raise UserError(f"{shown(run)} is named twice; a mean counts every training once")
-        members.append(_member(run))
-        difference = first_difference(*(_compared(each.config) for each in (members[0], members[-1])))
-        if difference:
-            told = difference.replace(" then,", " there,").replace(" now", " here")
-            raise UserError(f"{shown(run)} is of another network or data than {shown(runs[0])} ({told}); leave it out")
-    return members
-
-
-def _member(run: Path) -> Member:
-    if not (run / CONFIG).is_file():
-        raise UserError(f"{shown(run)} is no run of tools/retrain.py; name its folder")
-    config = read_saved(run / CONFIG)
-    if not isinstance(config.get("recipe"), dict) or not isinstance(config.get("network"), dict):
-        raise UserError(f"{shown(run)} is no training of a network; name runs of tools/retrain.py")
-    row = read_result(run)
-    network, spec = load_network(run / WEIGHTS, torch.device("cpu"))
-    return Member(run, config, row, network, spec)
-
-
-def _compared(config: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: config.get(name) for name in SAME}
-    # Where an arch came from and what it is called are not the network.
-    kept["network"] = {key: value for key, value in kept["network"].items() if key not in ("name", "origin")}
-    return kept
-
-
 def _check_folder(job: Job) -> None:
     """Raises UserError where ``--out`` holds something else, or an average and ``--replace`` is not given."""
     if not job.out.exists() or not any(job.out.iterdir()):
@@ -169,9 +117,13 @@ def began_with(weights: Sequence[str | None]) -> str | None:
     )
 
 
-def _write_config(job: Job, members: Sequence[Member]) -> None:
-    first = members[0].config
-    averaged = [{"run": shown(each.run), "sha256": sha256(each.run / WEIGHTS)} for each in members]
-    weights = began_with([each.config.get("weights") for each in members])
-    config = {"seed": job.seed, **{name: first.get(name) for name in SAME}, "weights": weights, AVERAGED: averaged}
+def _write_config(job: Job, members: Sequence[Member], first: TrainingMember) -> None:
+    averaged = [{"run": each.name, "sha256": sha256(each.weights)} for each in members]
+    same = {name: first.config.get(name) for name in SAME}
+    config = {
+        "seed": job.seed,
+        **same,
+        "weights": began_with([each.began_with for each in members]),
+        AVERAGED: averaged,
+    }
     write_text(job.out / CONFIG, yaml.safe_dump(config, sort_keys=False))
