@@ -89,7 +89,9 @@ def open_dataset(config: DatasetConfig, given: Path | None, root: Path, cache_di
     elif named is not None:
         folder = named
     else:
-        raise UserError(f"data set '{config.name}' needs root: the folder or file with the data")
+        path = given or "PATH"  # ``--data`` is a place to look in for data sets that are known by their folders' names
+        cure = f"data.dataset.root={path}, or --dataset {config.name}={path} where a tool has that option"
+        raise UserError(f"data set '{config.name}' needs root, the folder or file with the data: {cure}")
     return reader.read(folder, config, cache_dir)
 
 

@@ -53,7 +53,7 @@ def test_missing_data_set_says_where_and_what(tmp_path, name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["folder", "csv", "market-layout"])
 def test_own_data_must_be_named(tmp_path, name):
-    with pytest.raises(UserError, match=f"'{name}' needs root"):
+    with pytest.raises(UserError, match=f"'{name}' needs root.*data.dataset.root={tmp_path}, or"):
         opened(configured(name=name), tmp_path, given=tmp_path)
 
 
