@@ -12,6 +12,7 @@ from search.ranking.statistics import (
     Estimate,
     bootstrap,
     kendall_tau,
+    mean_ranks,
     precision_at,
     regret,
     spearman_rho,
@@ -28,6 +29,9 @@ FLOPS, PARAMETERS, LEARNT, SAME_HOLDOUT = "FLOPs", "parameters", "other archs' t
 """Rankers that are no supernets. The third is what is learnt of an arch from the others' trainings
 (``search.predictor.alone``). The last is the very trainings' score on the held-out identities: what is between it and 1
 is owed to other persons and images, not to shared weights."""
+
+AND_FLOPS = ", and FLOPs"
+"""Behind a supernet's label: archs by the mean of their ranks in its scores and in FLOPs. Both err, but not alike."""
 
 OTHER_RANKINGS = "other rankings' trainings"
 """Label, among a ranking's supernets, of what the trainings of other rankings say of its archs."""
@@ -109,7 +113,7 @@ class Verdict:
 
     Attributes:
         k: of the precision: a quarter of the archs.
-        rankers: by label; supernets first.
+        rankers: by label; supernets first, then each of them with FLOPs.
         ceiling: ``None`` where no arch was trained twice.
     """
 
@@ -135,7 +139,9 @@ def analyse(archs: Sequence[RankedArch], ground: str, seed: int = 0) -> Verdict:
 
 def _rankers(archs: Sequence[RankedArch], ground: str) -> dict[str, np.ndarray]:
     scores = {label: [arch.supernets[label] for arch in archs] for label in archs[0].supernets}
-    scores |= {FLOPS: [arch.flops for arch in archs], PARAMETERS: [arch.parameters for arch in archs]}
+    flops = [arch.flops for arch in archs]
+    scores |= {f"{label}{AND_FLOPS}": mean_ranks(own, flops) for label, own in scores.items()}
+    scores |= {FLOPS: flops, PARAMETERS: [arch.parameters for arch in archs]}
     if all(arch.learnt is not None for arch in archs):
         scores[LEARNT] = [arch.learnt for arch in archs]
     if ground != HOLDOUT:

@@ -6,7 +6,7 @@ thousands of resamples are one call.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,11 @@ def _centred_ranks(x: np.ndarray) -> np.ndarray:
     from scipy.stats import rankdata  # here, since it takes a second to import
 
     return rankdata(x, axis=-1) - (np.shape(x)[-1] + 1) / 2
+
+
+def mean_ranks(*scores: Sequence[float]) -> np.ndarray:
+    """The mean of the ranks that several rankers give each arch, from the worst up; tied ones at their mean (Borda)."""
+    return np.mean([_centred_ranks(np.asarray(each, dtype=float)) for each in scores], axis=0)
 
 
 def precision_at(k: int, scores: np.ndarray, truth: np.ndarray) -> float:

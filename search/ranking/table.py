@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evaluation.text_table import aligned
 from search.flops_words import format_flops
-from search.ranking.analysis import HOLDOUT, TEST, RankedArch, Verdict
+from search.ranking.analysis import AND_FLOPS, HOLDOUT, TEST, RankedArch, Verdict
 from search.ranking.statistics import CONFIDENCE, Estimate
 
 GROUND_WORDS = {TEST: "on the test set", HOLDOUT: "on the held-out identities"}
@@ -70,7 +70,8 @@ def verdict_notes(verdict: Verdict, archs: Sequence[RankedArch]) -> list[str]:
             f"mAP differs by {_points(best.noise)} between seeds of an arch and by {_points(best.spread)} between archs"
         )
         noise += " (standard deviations)"
-    return [noise, *_differences(verdict, list(archs[0].supernets))]
+    labels = list(archs[0].supernets)
+    return [noise, *_differences(verdict, [*labels, *(f"{label}{AND_FLOPS}" for label in labels)])]
 
 
 def _differences(verdict: Verdict, supernets: Sequence[str]) -> list[str]:

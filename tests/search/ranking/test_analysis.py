@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.ranking.analysis import FLOPS, HOLDOUT, PARAMETERS, SAME_HOLDOUT, TEST, Alone, RankedArch, analyse
+from search.ranking.analysis import (
+    AND_FLOPS,
+    FLOPS,
+    HOLDOUT,
+    PARAMETERS,
+    SAME_HOLDOUT,
+    TEST,
+    Alone,
+    RankedArch,
+    analyse,
+)
 from search.ranking.table import arch_table, verdict_table
 
 RANDOM = np.random.default_rng(0)
@@ -30,13 +40,14 @@ def test_every_ranker_against_each_ground():
     for ground in (TEST, HOLDOUT):
         verdict = analyse(ARCHS, ground, seed=3)
         own = [SAME_HOLDOUT] if ground == TEST else []  # against itself it says nothing
-        assert list(verdict.rankers) == ["good", "bad", FLOPS, PARAMETERS, *own]
+        assert list(verdict.rankers) == ["good", "bad", f"good{AND_FLOPS}", f"bad{AND_FLOPS}", FLOPS, PARAMETERS, *own]
         truth = [np.mean([getattr(each, ground) for each in arch.alone]) for arch in ARCHS]
         rankers = {
             "good": [arch.supernets["good"] for arch in ARCHS],
             FLOPS: [arch.flops for arch in ARCHS],
             PARAMETERS: [arch.parameters for arch in ARCHS],
         }
+        rankers[f"good{AND_FLOPS}"] = sum(stats.rankdata(rankers[label]) for label in ("good", FLOPS))
         for label, scores in rankers.items():
             assert verdict.rankers[label].tau.value == pytest.approx(stats.kendalltau(scores, truth).statistic)
             assert verdict.rankers[label].rho.value == pytest.approx(stats.spearmanr(scores, truth).statistic)
@@ -75,5 +86,7 @@ def test_tables_say_the_figures():
     bad = verdict.rankers["bad"]
     assert f"tau of bad: {bad.tau_over_flops.value:.2f} (" in text
     assert f"{bad.tau_over_first.value:.2f} ({bad.tau_over_first.low:.2f} to " in text and ") over good" in text
+    with_flops = verdict.rankers[f"good{AND_FLOPS}"]
+    assert f"tau of good{AND_FLOPS}: {with_flops.tau_over_flops.value:.2f} (" in text
     once = [_arch(number, seeds=1) for number in range(8)]
     assert "give --repeats 2" in verdict_table(analyse(once, TEST), TEST, once)
