@@ -54,7 +54,8 @@ def _parts(root: Path) -> list[str]:
     parts = [part for part in PARTS if (root / part).is_dir()]
     for name in entry_names(root):
         small = name.casefold()
-        misspelt = small in PARTS and name not in PARTS and not (root / small).is_dir()
+        part = root / small  # where capitals make no difference it is the very folder, and is read
+        misspelt = small in PARTS and name not in PARTS and not (part.is_dir() and part.samefile(root / name))
         if (misspelt or (parts and small in OTHER_PARTS)) and (root / name).is_dir():
             raise UserError(
                 f"folder {root / name} is no part; parts are {', '.join(PARTS)}: rename it, or move it away"

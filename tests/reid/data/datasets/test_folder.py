@@ -149,6 +149,17 @@ def test_parts_by_other_names_are_refused(tmp_path, make_images, name):
         read_folder(tmp_path / "shop")
 
 
+def test_a_part_there_twice_is_refused(tmp_path, make_images):
+    """Where capitals tell folders apart one of the two would be passed over; a link to the one that is read is none."""
+    make_images(tmp_path / "shop", "train/anna/0.jpg", "more/bea/0.jpg")
+    (tmp_path / "shop" / "more").rename(tmp_path / "more")
+    (tmp_path / "shop" / "TRAIN").symlink_to("train")
+    assert len(read_folder(tmp_path / "shop").train) == 1
+    (tmp_path / "more").rename(tmp_path / "shop" / "Train")
+    with pytest.raises(UserError, match="Train is no part; parts are train, query, gallery: rename it"):
+        read_folder(tmp_path / "shop")
+
+
 def test_persons_may_be_called_like_other_parts(tmp_path, make_images):
     make_images(tmp_path / "shop", "test/0.jpg", "val/0.jpg", "TEST/0.jpg")
     assert read_folder(tmp_path / "shop", test_share=0).identity_names == ("TEST", "test", "val")
