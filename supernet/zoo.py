@@ -1,4 +1,4 @@
-"""Trained networks that come with the checkout, by name: ``load_backbone("MLR-210M-A")``.
+"""Trained networks that come with the checkout, by name: ``load_backbone("OSNet-x0.42-market1501")``.
 
 A folder of weights (safetensors) with an index that says of each what it is, how it scored and by what it was made. A
 file is compared with the index's SHA-256 before it is read.

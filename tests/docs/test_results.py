@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.jobs.results import parts
 from tools.jobs.results.plan import find_plan, load_plan
+from tools.jobs.results.row_parts import ArchChange, Found, Inherit, Ladder, Lever, RandomArchs, Row
 from tools.jobs.results.steps import plan_steps, select
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +45,13 @@ def test_every_plan_is_told_of():
     told = (ROOT / "docs" / "plans.md").read_text(encoding="utf-8")
     plans = sorted(path.name for path in (ROOT / "configs" / "results").glob("*.yaml"))
     assert [name for name in plans if f"`{name}`" not in told] == []
+
+
+def test_every_key_of_a_plan_is_told_of():
+    told = (ROOT / "docs" / "plans.md").read_text(encoding="utf-8").partition("## The keys of a plan")[2]
+    kinds = (parts.Plan, parts.SupernetPart, parts.SearchPart, parts.RankingPart, Row, Found, RandomArchs, ArchChange)
+    keys = {field.name for kind in (*kinds, Inherit, Ladder, Lever) for field in dataclasses.fields(kind)}
+    assert keys <= {key for code in re.findall(r"`([^`]+)`", told) for key in re.findall(r"[a-z_]+", code)}
 
 
 @pytest.mark.parametrize("table", PUBLISHED, ids=lambda path: path.parent.name)
