@@ -31,10 +31,15 @@ class DepthwiseConv2d(nn.Conv2d):
 def depthwise_conv2d(x: torch.Tensor, weight: torch.Tensor, stride: int) -> torch.Tensor:
     """``(N, C, H, W)`` and ``(C, 1, k, k)``, k odd, to ``(N, C, ceil(H / stride), ceil(W / stride))``."""
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    if learns and x.device.type == "cpu" and _has_slow_gradient(dtype, x, weight.shape[-1], stride):
+    if _is_trained(x, weight) and x.device.type == "cpu" and _has_slow_gradient(dtype, x, weight.shape[-1], stride):
         return _Depthwise.apply(x.to(dtype), weight.to(dtype), stride)
     return _convolve(x, weight, stride)
+
+
+def _is_trained(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether a gradient will be asked for. A trace is of a network that is done, and what reads it (fvcore, an
+    exporter) knows nothing of ours."""
+    return (x.requires_grad or weight.requires_grad) and torch.is_grad_enabled() and not torch.jit.is_tracing()
 
 
 def _has_slow_gradient(dtype: torch.dtype, x: torch.Tensor, side: int, stride: int) -> bool:

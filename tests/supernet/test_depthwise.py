@@ -62,3 +62,10 @@ def test_only_what_is_asked_for_is_computed():
     fixed = weight.detach()
     depthwise_conv2d(x.requires_grad_(), fixed, 2).sum().backward()
     assert x.grad is not None and fixed.grad is None
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_trace_has_torchs_own_operator():
+    """fvcore and exporters know nothing of ours, and whoever calls them need not turn gradients off."""
+    traced = torch.jit.trace(DepthwiseConv2d(2, 5, 1), torch.randn(1, 2, 4, 4))
+    assert "aten::_convolution" in str(traced.inlined_graph) and "_Depthwise" not in str(traced.inlined_graph)
