@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ CROWDED = 0.01
 
 _ROWS = 4096
 """Features that are held in float64 at once."""
+
+_EXPONENT = 40
+"""Of 2, at most and at least: numbers of which float32 holds the squares, and the sums of thousands of them."""
 
 
 def pairwise_distances(query: torch.Tensor, gallery: torch.Tensor, metric: str = "cosine") -> torch.Tensor:
@@ -51,7 +55,7 @@ def ranking_blocks(
 
     They are ``-cos`` (which nothing is rounded away from, as it is from ``1 - cos``) and ``|g|^2 - 2 q.g``
     (``|q|^2`` is the same in a row), in float32, of features that are moved to the origin where they crowd far from
-    it. Only their order within a row has a meaning.
+    it; the latter of features of a size whose squares float32 holds. Only their order within a row has a meaning.
 
     Raises:
         UserError: as ``pairwise_distances``, at the call.
@@ -112,9 +116,10 @@ def _points(query: torch.Tensor, gallery: torch.Tensor, metric: str) -> _Points:
     product of their whole lengths loses it. They are moved then, by one image of the gallery: so whole numbers stay
     whole, and equal distances equal.
     """
-    origin = _origin(gallery, metric)
-    query, of_query = _moved(query, metric, origin)
-    gallery, of_gallery = _moved(gallery, metric, origin)
+    scale = _scale(query, gallery) if metric == "euclidean" else 1.0
+    origin = _origin(gallery, metric, scale)
+    query, of_query = _moved(query, metric, scale, origin)
+    gallery, of_gallery = _moved(gallery, metric, scale, origin)
     if metric == "euclidean":
         return _Points(query, gallery, of_query.float(), of_gallery.float(), factor=2)
     # With m as the origin, 1 - q.g is 1 - m.m - (q - m).m - (g - m).m - (q - m).(g - m).
@@ -122,11 +127,21 @@ def _points(query: torch.Tensor, gallery: torch.Tensor, metric: str) -> _Points:
     return _Points(query, gallery, (rest - of_query).float(), -of_gallery.float(), factor=1)
 
 
-def _moved(features: torch.Tensor, metric: str, origin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _scale(query: torch.Tensor, gallery: torch.Tensor) -> float:
+    """1, and where float32 may not hold their squares what brings the greatest number of both to 0.5 .. 1: a power of
+    2, which rounds nothing."""
+    largest = max((float(side.detach().abs().max()) for side in (query, gallery) if side.numel()), default=0.0)
+    exponent = math.frexp(largest)[1]
+    return 1.0 if abs(exponent) <= _EXPONENT else 2.0 ** -max(exponent, -1000)
+
+
+def _moved(
+    features: torch.Tensor, metric: str, scale: float, origin: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """``(N, D) float32`` features from ``origin`` on, and ``(N,) float64``: their squared lengths, or for the cosine
     their products with ``origin``."""
     parts, products = [], []
-    for exact in _exact_rows(features, metric):
+    for exact in _exact_rows(features, metric, scale):
         exact = exact - origin
         parts.append(exact.float())
         products.append((exact * (exact if metric == "euclidean" else origin)).sum(dim=1))
@@ -138,24 +153,25 @@ def _rank(points: _Points, block: int) -> Iterator[torch.Tensor]:
         yield torch.addmm(points.columns, rows, points.gallery.T, alpha=-points.factor)
 
 
-def _origin(gallery: torch.Tensor, metric: str) -> torch.Tensor:
+def _origin(gallery: torch.Tensor, metric: str, scale: float) -> torch.Tensor:
     """``(D,) float64``: the gallery image next to the gallery's mean where the images crowd, else zero."""
     count = max(len(gallery), 1)
     mean, length = gallery.new_zeros(gallery.shape[1], dtype=torch.float64), 0.0
-    for exact in _exact_rows(gallery, metric):
+    for exact in _exact_rows(gallery, metric, scale):
         mean += exact.sum(dim=0) / count
         length += float(exact.square().sum()) / count
     if length - float(mean.square().sum()) >= CROWDED * length:
         return torch.zeros_like(mean)
-    offsets = torch.cat([(exact - mean).square().sum(dim=1) for exact in _exact_rows(gallery, metric)])
+    offsets = torch.cat([(exact - mean).square().sum(dim=1) for exact in _exact_rows(gallery, metric, scale)])
     nearest = int(offsets.argmin())
-    return next(_exact_rows(gallery[nearest : nearest + 1], metric))[0]
+    return next(_exact_rows(gallery[nearest : nearest + 1], metric, scale))[0]
 
 
-def _exact_rows(features: torch.Tensor, metric: str) -> Iterator[torch.Tensor]:
-    """The features in float64, some after another; for the cosine at length 1, zeros left as they are."""
+def _exact_rows(features: torch.Tensor, metric: str, scale: float) -> Iterator[torch.Tensor]:
+    """The features times ``scale`` in float64, some after another; for the cosine at length 1, zeros left as they
+    are."""
     for rows in features.detach().split(_ROWS):
-        rows = rows.double()
+        rows = rows.double() * scale
         if metric == "cosine":
             lengths = rows.norm(dim=1, keepdim=True)
             rows = rows / torch.where(lengths > 0, lengths, 1)

@@ -73,6 +73,15 @@ def test_cosine_knows_no_length(size):
     assert torch.allclose(scaled, pairwise_distances(query, gallery), atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-35, 1e-22, 1e19, 1e35])
+def test_euclidean_order_knows_no_length(size):
+    """Squares of such features are 0 or infinite in float32."""
+    query, gallery = features(6, 32, 0), features(30, 32, 1)
+    expected = pairwise_distances(query, gallery, "euclidean").argsort(dim=1)
+    (rows,) = ranking_blocks(query * size, gallery * size, "euclidean")
+    assert torch.equal(rows.argsort(dim=1), expected)
+
+
 def test_zeros_are_at_one_from_everything():
     some, zeros = features(7, 16, 2), torch.zeros(3, 16)
     assert pairwise_distances(zeros, some).unique().tolist() == [1]
