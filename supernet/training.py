@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -15,7 +15,7 @@ from reid.config import STRICT
 from reid.data.prepare import resize_prepared
 from reid.engine.distributed import gather_batch
 from reid.engine.objective import identity_losses
-from reid.engine.optimizers import frozen_groups
+from reid.engine.optimizers import Group, frozen_groups
 from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_epochs
 from reid.engine.task import StepContext
@@ -143,7 +143,7 @@ class SupernetTask(nn.Module):
         best = self.config.sampling.attentive == "best"
         return archs[int(losses.argmin() if best else losses.argmax())]
 
-    def recalibrate(self, images: Iterable[torch.Tensor]) -> None:
+    def recalibrate(self, images: Iterable[torch.Tensor], fixed: Collection[Group] = ()) -> None:
         """Nothing to do: every arch's BN is calibrated after it is extracted."""
 
     def _run(self, images: torch.Tensor, arch: Arch, context: StepContext) -> tuple[HeadOutput, torch.Tensor]:

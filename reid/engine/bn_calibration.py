@@ -7,7 +7,7 @@ statistics on them as they are than on persons that it has never seen. docs/resu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import torch
 from torch import nn
@@ -21,9 +21,9 @@ _BN = nn.modules.batchnorm._BatchNorm
 
 
 @torch.no_grad()
-def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> nn.Module:
+def calibrate(network: nn.Module, batches: Iterable[torch.Tensor], fixed: Collection[nn.Module] = ()) -> nn.Module:
     """Sets every BN's running mean and variance to the plain average of its statistics over ``batches``; returns
-    ``network``.
+    ``network``. Those BNs that are among the ``fixed`` modules keep theirs.
 
     The average of per-batch means and of per-batch Bessel-corrected variances, as in the BN paper (Ioffe and Szegedy
     2015, section 3.1) and fvcore's ``update_bn_stats`` with its default estimator. Everything but BN runs in eval mode
@@ -33,7 +33,7 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> nn.Module:
     Raises:
         UserError: there are no batches; BN is left as it was.
     """
-    layers = [layer for layer in network.modules() if isinstance(layer, _BN)]
+    layers = [layer for layer in network.modules() if isinstance(layer, _BN) and layer not in fixed]
     momenta = [layer.momentum for layer in layers]
     calls: Counter[nn.Module] = Counter()
 

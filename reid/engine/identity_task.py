@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from torch import nn
 from reid.engine.bn_calibration import calibrate
 from reid.engine.distributed import gather_batch
 from reid.engine.objective import classifiers_of, identity_losses, logit_scale, same_every_step
+from reid.engine.optimizers import Group, group_of
 from reid.engine.task import StepContext
 from reid.engine.teacher import Teacher, check_teacher, distillation_losses
 from reid.losses.center import CenterLoss
@@ -81,6 +82,6 @@ class IdentityTask(nn.Module):
             self.center.follow(output.feature.detach(), labels, self.losses.center.rate)
         return log
 
-    def recalibrate(self, images: Iterable[torch.Tensor]) -> None:
-        """Measures the BN statistics of the network anew on prepared images."""
-        calibrate(self.network, images)
+    def recalibrate(self, images: Iterable[torch.Tensor], fixed: Collection[Group] = ()) -> None:
+        """Measures the BN statistics of the network anew on prepared images; see ``Task``."""
+        calibrate(self.network, images, {layer for name, layer in self.named_modules() if group_of(name) in fixed})

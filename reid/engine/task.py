@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +12,7 @@ from torch import nn
 
 from reid.engine.compilation import plain
 from reid.engine.distributed import SINGLE, Processes
+from reid.engine.optimizers import Group
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Task(Protocol):
         """
         ...
 
-    def recalibrate(self, images: Iterable[torch.Tensor]) -> None:
-        """Measures the BN statistics anew on prepared images, after weights were averaged."""
+    def recalibrate(self, images: Iterable[torch.Tensor], fixed: Collection[Group] = ()) -> None:
+        """Measures the BN statistics anew on prepared images, after weights were averaged. Those of the ``fixed`` parts
+        stay, whose weights are what they were at first."""
         ...

@@ -19,6 +19,7 @@ from reid.engine.doctor import TrainingFacts
 from reid.engine.epoch import Estimate, run_epoch
 from reid.engine.guard import STATE, BlownUp, Guard
 from reid.engine.journal import Journal
+from reid.engine.optimizers import frozen_groups
 from reid.engine.process_memory import reset_peak_memory
 from reid.engine.recipe import Recipe
 from reid.engine.stopping import best_epoch, check_metric, should_stop
@@ -121,7 +122,7 @@ def fit(
             if done < recipe.epochs and guard.sound:  # stopped early, in an epoch that need not have had a checkpoint
                 _write(guard, done, journal)
                 barrier(processes)
-    _settle(step, batches)
+    _settle(step, batches, done)
     return step.result
 
 
@@ -172,10 +173,11 @@ def _write(guard: Guard, epoch: int, journal: Journal | None) -> None:
     guard.saved(epoch)
 
 
-def _settle(step: TrainingStep, batches: TrainingBatches) -> None:
-    """Averaged weights have BN statistics of no network: they are measured anew."""
+def _settle(step: TrainingStep, batches: TrainingBatches, epoch: int) -> None:
+    """Averaged weights have BN statistics of no network: they are measured anew, but for parts that were fixed in all
+    epochs up to ``epoch``, of which every average is the same."""
     if step.average is not None and step.average.needs_calibration and step.average.started:
-        step.result.recalibrate(batches.calibration())
+        step.result.recalibrate(batches.calibration(), frozen_groups(step.recipe.optimizer, epoch))
 
 
 def _look(
@@ -188,7 +190,7 @@ def _look(
     """
     if monitor is None or not _is_looked_at(record["epoch"], step.recipe):
         return {}
-    _settle(step, batches)
+    _settle(step, batches, record["epoch"])
     seen = monitor.evaluate(step.result)
     for name in sorted(seen.keys() & record.keys()):
         raise UserError(f"the monitor's '{name}' is a field of the training's own record; give it another name")

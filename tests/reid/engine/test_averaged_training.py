@@ -175,6 +175,18 @@ def test_swa_is_the_mean_over_the_ends_of_epochs_with_statistics_of_its_own(reci
     assert running and not all(torch.allclose(ends[3][name], looks.seen[3][name], rtol=1e-3) for name in running)
 
 
+def test_swa_leaves_a_part_that_is_fixed_as_it_is(recipe, make_batches, cpu, tmp_path):
+    recipe = replace(
+        recipe, optimizer=replace(ADAM, rates={"backbone": 0.0}), averaging=AveragingConfig("swa", start=0.5)
+    )
+    before = {name: value.clone() for name, value in make(recipe).state_dict().items()}
+    kept = fit(make(recipe), make_batches(recipe), recipe, tmp_path, cpu).state_dict()
+    backbone = [name for name in before if name.startswith("network.backbone.")]
+    assert backbone and all(torch.equal(kept[name], before[name]) for name in backbone)
+    neck = "network.head.neck.running_var"
+    assert not torch.equal(kept[neck], before[neck])
+
+
 def test_draws_of_layers_and_losses_are_not_the_augmentations(recipe, make_batches, cpu, tmp_path):
     """Flips and dropout masks that come of one stream of numbers would go together in every step."""
     batches, task, seen = make_batches(recipe), make(recipe), []
