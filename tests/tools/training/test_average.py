@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from evaluation.features.extraction import evaluate_network
 from evaluation.result_row import read_result, write_result
@@ -21,7 +22,7 @@ from tools.jobs.data import open_source, retrain_data
 from tools.jobs.data import test_data as official
 from tools.jobs.provenance import sha256
 from tools.jobs.training import members
-from tools.jobs.training.average import began_with
+from tools.jobs.training.average import alike, began_with
 from tools.jobs.training.retrain import Retraining, retrain
 
 CPU = torch.device("cpu")
@@ -93,6 +94,17 @@ def test_one_of_the_zoo_beside_a_training(call, trained, tmp_path, monkeypatch):
     row, config = read_result(tmp_path / "mean"), read_yaml(tmp_path / "mean/config.yaml")
     assert row.epochs == 7 and row.notes[0].startswith("mean of the weights of Z-net (7 epochs, seed 3), ")
     assert config["weights"] == "Z-net" and config["dataset"] == read_yaml(trained[0] / "config.yaml")["dataset"]
+
+
+def test_what_was_fixed_in_all_keeps_its_statistics(trained):
+    """Another training of the head alone has the same backbone, BN's statistics with it."""
+    both = members.open_members(trained)
+    one, two = (member.network for member in both)
+    layers = {name for name, layer in one.named_modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)}
+    assert layers and not any(one.get_submodule(name) in alike(both) for name in layers)
+    two.backbone.load_state_dict(one.backbone.state_dict())
+    kept = {name for name in layers if one.get_submodule(name) in alike(both)}
+    assert kept == {name for name in layers if name.startswith("backbone.")}
 
 
 def test_refusals(call, refused, trained, tmp_path):

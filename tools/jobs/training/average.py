@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from torch import nn
 
 from reid.config import build_config
 from reid.data.records import ImageSet
@@ -41,7 +42,8 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
     """Writes the mean of the runs' weights as a network of its own, scores it on the test set; returns the run folder.
 
     The mean of parameters is taken in double precision; BN's statistics are measured anew on training images, augmented
-    by the first run's recipe. Source: Wortsman et al. 2022, "Model soups"; all members are in it, none is chosen.
+    by the first run's recipe, but where all trainings have the same: such a part was fixed in each. Source: Wortsman et
+    al. 2022, "Model soups"; all members are in it, none is chosen.
 
     Args:
         runs: folders of trainings, and names of the zoo's networks beside one training at least.
@@ -61,8 +63,10 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
             f"averaging {len(members)} trainings in {shown(job.out)}",
             [("weights", member.words) for member in members],
         )
+        fixed = alike(members)
         network = mean_network(members).to(job.device)
-        calibrate(network, (batch.to(job.device) for batch in _calibration(images, first.spec, recipe, job.seed)))
+        batches = (batch.to(job.device) for batch in _calibration(images, first.spec, recipe, job.seed))
+        calibrate(network, batches, fixed)
         _write_config(job, members, first)
         save_weights(job.out / WEIGHTS, network, spec_to_dict(first.spec))
         score_on_test(
@@ -91,6 +95,19 @@ def mean_network(members: Sequence[Member]) -> ReidNetwork:
         for name, own in network.named_parameters():
             own.copy_(torch.stack([each[name].double() for each in parameters]).mean(dim=0))
     return network
+
+
+def alike(members: Sequence[Member]) -> set[nn.Module]:
+    """The modules of the first member's network of which all others have the very parameters and buffers."""
+    first, *others = (dict(member.network.named_modules()) for member in members)
+    states = {name: module.state_dict() for name, module in first.items()}
+    return {
+        module
+        for name, module in first.items()
+        if all(
+            torch.equal(value, other[name].state_dict()[key]) for other in others for key, value in states[name].items()
+        )
+    }
 
 
 def _calibration(images: ImageSet, spec: NetworkSpec, recipe: Recipe, seed: int):
