@@ -91,7 +91,8 @@ class WeightAverage:
     def after_epoch(self, network: nn.Module, epoch: int, epochs: int) -> None:
         """To be called after every epoch (counted from 1) of ``epochs``; from its start on an SWA takes the weights
         in."""
-        if self.config.kind == "swa" and epoch > self.config.start * epochs:
+        # 0.58 * 50 is below 29 in floating point.
+        if self.config.kind == "swa" and epoch > self.config.start * epochs * (1 + 1e-12):
             self._move(network, 1.0 / (self._updates + 1))
 
     @torch.no_grad()

@@ -99,6 +99,16 @@ def test_ema_is_short_at_first(updates, decay):
     assert ema_decay(0.999, updates) == pytest.approx(decay)
 
 
+@pytest.mark.parametrize(("start", "epochs", "over"), [(0.29, 100, 29), (0.58, 50, 29), (0.75, 8, 6)])
+def test_swa_begins_after_its_share_of_the_epochs(start, epochs, over):
+    network = nn.Linear(2, 2)
+    average = WeightAverage(network, AveragingConfig("swa", start=start))
+    average.after_epoch(network, over, epochs)
+    assert not average.started
+    average.after_epoch(network, over + 1, epochs)
+    assert average.started
+
+
 @pytest.mark.parametrize(("start", "first"), [(0.0, 1), (0.5, 5), (0.75, 7), (0.7, 6), (0.99, 8)])
 def test_swa_is_the_mean_of_the_last_epochs(start, first):
     network, snapshots = _network(), []
