@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from reid.models.backbones.osnet_blocks import ChannelGate
 from reid.models.heads import BNNeckHead
 from reid.models.network import count_parameters
 from search.fvcore_counts import count_flops
 from supernet.arch import Arch
+from supernet.blocks import ConvBNAct
 from supernet.genome import largest, smallest
 from supernet.layers import LAYERS
+from supernet.omni.layers import LightConv
 from supernet.space import Space
 
 
@@ -91,13 +94,38 @@ def part_groups(arch: Arch) -> list[tuple[list[tuple], str | None]]:
 PARTS: dict[str, Callable[..., nn.Module]] = {**LAYERS, "head": BNNeckHead}
 
 
-@functools.cache
 def _count_part(key: tuple) -> Cost:
-    """Kept for the process: tables of one space are made by each job, and to fill one takes seconds."""
     kind, height, width, channels, *rest = key
+    if kind == "omni-block":
+        return _count_omni_scale(height, width, channels, *rest)
+    return _count(PARTS[kind], height, width, channels, *rest)
+
+
+@functools.cache
+def _count(make: Callable[..., nn.Module], height: int, width: int, channels: int, *rest: Any) -> Cost:
+    """Kept for the process: tables of one space are made by each job, and to fill one takes seconds."""
     with torch.random.fork_rng(devices=[]):  # weights are drawn, but not from anybody's numbers
-        module = PARTS[kind](channels, *rest).eval()
+        module = make(channels, *rest).eval()
     return Cost(count_flops(module, (channels, height, width)), count_parameters(module))
+
+
+def _count_omni_scale(
+    height: int, width: int, channels: int, out: int, hidden: int, streams: int, kernel: int, project: bool
+) -> Cost:
+    """By its pieces: almost every block that is drawn is a new one (of some 870 in ``osnet-like``), of few pieces, and
+    fvcore takes tens of ms for a block."""
+
+    def conv(before: int, after: int) -> Cost:
+        return _count(ConvBNAct, height, width, before, after, 1, 1)
+
+    light, gate = _count(LightConv, height, width, hidden, kernel), _count(ChannelGate, height, width, hidden)
+    ends = [conv(channels, hidden), conv(hidden, out), *([conv(channels, out)] if project else [])]
+    lights = streams * (streams + 1) // 2
+    return Cost(
+        sum(each.flops for each in ends) + lights * light.flops + streams * gate.flops,
+        # One gate serves all streams.
+        sum(each.parameters for each in ends) + lights * light.parameters + gate.parameters,
+    )
 
 
 def flops_range(space: Space, table: CostTable) -> tuple[int, int]:
