@@ -9,15 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from reid.models.backbones.osnet_blocks import ChannelGate
 from reid.models.heads import BNNeckHead
 from reid.models.network import count_parameters
 from search.fvcore_counts import count_flops
+from search.pieces import PIECES
 from supernet.arch import Arch
-from supernet.blocks import ConvBNAct
 from supernet.genome import largest, smallest
 from supernet.layers import LAYERS
-from supernet.omni.layers import LightConv
 from supernet.space import Space
 
 
@@ -57,7 +55,7 @@ class CostTable:
         for key in part_keys(arch):
             part = parts.get(key)
             if part is None:
-                part = parts[key] = _count_part(key)
+                part = parts[key] = part_cost(key)
             flops += part.flops
             parameters += part.parameters
         return Cost(flops, parameters)
@@ -94,11 +92,18 @@ def part_groups(arch: Arch) -> list[tuple[list[tuple], str | None]]:
 PARTS: dict[str, Callable[..., nn.Module]] = {**LAYERS, "head": BNNeckHead}
 
 
-def _count_part(key: tuple) -> Cost:
-    kind, height, width, channels, *rest = key
-    if kind == "omni-block":
-        return _count_omni_scale(height, width, channels, *rest)
-    return _count(PARTS[kind], height, width, channels, *rest)
+def part_cost(key: tuple) -> Cost:
+    """Of a part by its key, see ``part_keys``; by its pieces where it is a block."""
+    kind, *arguments = key
+    if kind not in PIECES:
+        height, width, *own = arguments
+        return _count(PARTS[kind], height, width, *own)
+    flops = parameters = 0
+    for piece in PIECES[kind](*arguments):
+        own = _count(piece.make, piece.height, piece.width, *piece.arguments)
+        flops += piece.runs * own.flops
+        parameters += piece.copies * own.parameters
+    return Cost(flops, parameters)
 
 
 @functools.cache
@@ -107,25 +112,6 @@ def _count(make: Callable[..., nn.Module], height: int, width: int, channels: in
     with torch.random.fork_rng(devices=[]):  # weights are drawn, but not from anybody's numbers
         module = make(channels, *rest).eval()
     return Cost(count_flops(module, (channels, height, width)), count_parameters(module))
-
-
-def _count_omni_scale(
-    height: int, width: int, channels: int, out: int, hidden: int, streams: int, kernel: int, project: bool
-) -> Cost:
-    """By its pieces: almost every block that is drawn is a new one (of some 870 in ``osnet-like``), of few pieces, and
-    fvcore takes tens of ms for a block."""
-
-    def conv(before: int, after: int) -> Cost:
-        return _count(ConvBNAct, height, width, before, after, 1, 1)
-
-    light, gate = _count(LightConv, height, width, hidden, kernel), _count(ChannelGate, height, width, hidden)
-    ends = [conv(channels, hidden), conv(hidden, out), *([conv(channels, out)] if project else [])]
-    lights = streams * (streams + 1) // 2
-    return Cost(
-        sum(each.flops for each in ends) + lights * light.flops + streams * gate.flops,
-        # One gate serves all streams.
-        sum(each.parameters for each in ends) + lights * light.parameters + gate.parameters,
-    )
 
 
 def flops_range(space: Space, table: CostTable) -> tuple[int, int]:
