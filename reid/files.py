@@ -22,12 +22,34 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> Path:
     What a killed process leaves is a folder for which ``is_leftover`` holds: ``*.yaml`` does not find it among files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder:
+    with (
+        naming(path),
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder,
+    ):
         temporary = Path(folder) / path.name
         write(temporary)
         os.chmod(temporary, 0o644)  # results are for other users too, whatever wrote them
         os.replace(temporary, path)
     return path
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds a line of UTF-8 text in one ``write``, so that a kill leaves whole lines; a full disk may cut the last."""
+    with naming(path), path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError of the block that names no file, as that of a full disk, or a temporary one of ``write_atomic``'s, is
+    said to be of ``path``."""
+    try:
+        yield
+    except OSError as error:
+        named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+        if error.errno is not None and (named is None or any(is_leftover(Path(part), path) for part in named.parts)):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def is_leftover(entry: Path, path: Path) -> bool:

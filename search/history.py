@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reid.errors import UserError
-from reid.files import write_text
+from reid.files import append_line, write_text
 from supernet.arch import Arch
 from supernet.arch_forms import arch_from_dict, arch_to_dict
 from supernet.space import Genome
@@ -63,9 +63,7 @@ def candidate_from_dict(data: Mapping) -> Candidate:
 def append_candidate(path: Path, candidate: Candidate) -> None:
     """Adds a line to the log. A line that a kill cuts short is left out by ``read_candidates``; ``recover_candidates``
     comes before the next one is added."""
-    line = json.dumps(candidate_to_dict(candidate), allow_nan=False)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    append_line(path, json.dumps(candidate_to_dict(candidate), allow_nan=False))
 
 
 def read_candidates(path: Path) -> list[Candidate]:

@@ -15,9 +15,12 @@ from reid.errors import UserError
 
 CANNOT_WRITE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
-    *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG),
 )
 """What the machine says of a path that cannot be written."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Of these, what there being room would help against."""
 
 NO_MEMORY = re.compile(
     r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED|bad_?\s?alloc", re.IGNORECASE
@@ -36,7 +39,8 @@ def line_of(error: Exception, less: str) -> str | None:
     if no_memory(error):
         return f"out of memory{_where(error)}: {less}, or end what else takes memory there"
     if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
-        return f"{error.filename or 'the output'}: {error.strerror}; give a folder to write with --out"
+        room = "make room there, or " if error.errno in FULL else ""
+        return f"{error.filename or 'the output'}: {error.strerror}; {room}give a folder to write with --out"
     return None
 
 

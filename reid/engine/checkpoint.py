@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,19 @@ def save_weights(path: Path, module: nn.Module, about: dict[str, Any]) -> Path:
     the header."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     metadata = {"about": json.dumps(about)}
-    return write_atomic(path, lambda temporary: save_file(state, temporary, metadata))
+    return write_atomic(path, lambda temporary: _write_tensors(temporary, state, metadata))
+
+
+def _write_tensors(path: Path, state: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    """``save_file``, with the system's errors, as of a full disk, as Python has them: safetensors tells their number in
+    words alone."""
+    try:
+        save_file(state, path, metadata)
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -66,7 +80,19 @@ def load_weights(path: Path, module: nn.Module) -> None:
 
 def save_state(path: Path, state: dict[str, Any]) -> Path:
     """Writes a training's state (tensors, numbers, lists, dicts), atomically."""
-    return write_atomic(path, lambda temporary: torch.save(state, temporary))
+    return write_atomic(path, lambda temporary: _write_state(temporary, state))
+
+
+def _write_state(path: Path, state: dict[str, Any]) -> None:
+    """``torch.save`` into a file of Python's. Where torch has opened it, a full disk is a RuntimeError that says
+    nothing of a disk; here it comes second to the system's own."""
+    try:
+        with path.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def load_state(path: Path) -> dict[str, Any]:

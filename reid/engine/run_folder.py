@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from reid.errors import UserError
-from reid.files import is_leftover, read_mapping, write_text
+from reid.files import append_line, is_leftover, read_mapping, write_text
 
 CONFIG = "config.yaml"
 
@@ -72,10 +72,8 @@ def first_difference(old: Any, new: Any, name: str = "") -> str | None:
 
 
 def append_metrics(path: Path, record: dict[str, Any]) -> None:
-    """Adds a line to the ``metrics.jsonl`` of the run at ``path``; a line is one ``write``, so a kill leaves whole
-    lines."""
-    with (path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    """Adds a line to the ``metrics.jsonl`` of the run at ``path``."""
+    append_line(path / "metrics.jsonl", json.dumps(record))
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

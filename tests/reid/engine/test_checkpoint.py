@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +127,25 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="full"):
         save_weights(path, _network(), {"first": False})
     assert read_about(path) == {"first": True} and [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+@contextlib.contextmanager
+def _files_of_at_most(size: int):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("kind", ["weights", "state"])
+@pytest.mark.parametrize("room", [0, 100, 4096])
+def test_a_disk_that_is_full_is_told_as_the_system_tells_it(tmp_path, kind, room):
+    """What torch and safetensors raise of themselves is a fault of ours to the tools, with a traceback."""
+    big, path = nn.Linear(64, 64), tmp_path / "file"
+    with _files_of_at_most(room), pytest.raises(OSError, match="File too large") as caught:
+        save_weights(path, big, {}) if kind == "weights" else save_state(path, big.state_dict())
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert list(tmp_path.iterdir()) == []
