@@ -10,7 +10,7 @@ from pathlib import Path
 from reid.engine.device import pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
-from tools.endings import end_with_the_reader, line_of
+from tools.endings import end_with_the_reader, hushed_threads, line_of
 from tools.interrupts import interruptible
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.job import Job
@@ -151,7 +151,7 @@ def run_tool(
     """
     keep_freed_memory()
     try:
-        with interruptible():
+        with interruptible(), hushed_threads():
             main(arguments)
             sys.stdout.flush()
     except Exception as error:

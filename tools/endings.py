@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import select
 import signal
 import sys
+import threading
+from collections.abc import Iterator
 
 import torch
 
@@ -40,7 +43,9 @@ def line_of(error: Exception, less: str) -> str | None:
         return f"out of memory{_where(error)}: {less}, or end what else takes memory there"
     if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
         room = "make room there, or " if error.errno in FULL else ""
-        return f"{error.filename or 'the output'}: {error.strerror}; {room}give a folder to write with --out"
+        return (
+            f"{os.fsdecode(error.filename or 'the output')}: {error.strerror}; {room}give a folder to write with --out"
+        )
     return None
 
 
@@ -59,6 +64,23 @@ def _where(error: Exception) -> str:
     device = " on the GPU" if isinstance(error, torch.OutOfMemoryError) or "CU" in text else ""
     asked = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w+)", text)
     return f"{device} ({asked[1]} more were asked for)" if asked else device
+
+
+@contextlib.contextmanager
+def hushed_threads() -> Iterator[None]:
+    """Inside the block, threads that cannot write end without a traceback: TensorBoard's, whose next write in the main
+    thread raises the same error."""
+    told = threading.excepthook
+
+    def tell(ended: threading.ExceptHookArgs) -> None:
+        if not (isinstance(ended.exc_value, OSError) and ended.exc_value.errno in CANNOT_WRITE):
+            told(ended)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = told
 
 
 def end_with_the_reader() -> None:

@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from reid.engine.doctor import TrainingFacts, examine, line, news
 from reid.engine.run_folder import append_metrics, keep_metrics_until, read_metrics
 from reid.engine.tags import tag_of
-from reid.files import write_json
+from reid.files import naming, write_json
 
 DOCTOR = "doctor.json"
 
@@ -39,7 +39,8 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._writer.close()
+        with naming(self._events):
+            self._writer.close()
         if self.facts is not None:  # at the end, not every epoch: it looks at every epoch's view of the history
             write_json(self.run / DOCTOR, [dataclasses.asdict(each) for each in examine(self.records, self.facts)])
 
@@ -53,15 +54,20 @@ class Journal:
         self.say(f"  {why}")
 
     def _open(self, done: int) -> None:
-        self._writer = SummaryWriter(str(self.run / "tensorboard"), purge_step=done + 1)
+        self._writer = SummaryWriter(str(self._events), purge_step=done + 1)
+
+    @property
+    def _events(self) -> Path:
+        return self.run / "tensorboard"
 
     def write(self, record: dict[str, Any]) -> None:
         """Adds an epoch's record and says what trouble came, or has gone, with it."""
         self.records.append(record)
         append_metrics(self.run, {name: _finite(value) for name, value in record.items()})
-        for name, value in record.items():
-            if name != "epoch" and isinstance(value, int | float) and not isinstance(value, bool):
-                self._writer.add_scalar(tag_of(name), value, record["epoch"])
+        with naming(self._events):
+            for name, value in record.items():
+                if name != "epoch" and isinstance(value, int | float) and not isinstance(value, bool):
+                    self._writer.add_scalar(tag_of(name), value, record["epoch"])
         if self.facts is None:
             return
         for diagnosis in news(self.records, self.facts):

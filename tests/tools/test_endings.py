@@ -1,17 +1,20 @@
-"""How tools end where memory runs out."""
+"""How tools end where memory or the disk runs out."""
 
 from __future__ import annotations
 
 import errno
 import inspect
+import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 
+from reid.engine.journal import Journal
 from tools.cli import run_tool
-from tools.endings import line_of, no_memory
+from tools.endings import hushed_threads, line_of, no_memory
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,3 +68,33 @@ def test_what_torch_really_raises_is_known():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**46, dtype=torch.float64)
     assert no_memory(caught.value), str(caught.value)
+
+
+def _full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_one_line_whatever_was_being_written(monkeypatch, tmp_path):
+    """TensorBoard writes in a thread of its own, which would end with a traceback beside the line."""
+    told = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    monkeypatch.setattr("tensorboard.compat.tensorflow_stub.io.gfile.LocalFileSystem.append", _full)
+    with pytest.raises(OSError) as caught, hushed_threads(), Journal(tmp_path, 0, None, print) as journal:
+        journal.write({"epoch": 1, "loss": 0.5})
+    assert line_of(caught.value, "") == (
+        f"{tmp_path}/tensorboard: No space left on device; make room there, or give a folder to write with --out"
+    )
+    named = OSError(errno.EACCES, "Permission denied", b"runs/x")  # as TensorBoard names files
+    assert line_of(named, "") == "runs/x: Permission denied; give a folder to write with --out"
+    assert told == []
+
+
+def test_a_thread_that_fails_otherwise_is_heard(monkeypatch):
+    told = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    with hushed_threads():
+        for target in (_full, lambda: 1 / 0):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+    assert [each.exc_type for each in told] == [ZeroDivisionError] and threading.excepthook == told.append

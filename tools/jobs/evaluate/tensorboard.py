@@ -11,6 +11,7 @@ from evaluation.features.files import RetrievalFeatures
 from evaluation.projector import write_projector
 from evaluation.protocols import Evaluation
 from evaluation.score_table import ROWS
+from reid.files import naming
 
 FOLDER = "tensorboard"
 
@@ -30,7 +31,7 @@ def write_scalars(run: Path, evaluation: Evaluation, step: int, anew: bool = Fal
         "reranked": evaluation.reranked,
         "single_shot": evaluation.single_shot,
     }
-    with SummaryWriter(str(run / FOLDER)) as writer:
+    with naming(run / FOLDER), SummaryWriter(str(run / FOLDER)) as writer:
         for group, score in scores.items():
             for name, field in ROWS.items():
                 if hasattr(score, field):
