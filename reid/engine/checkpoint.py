@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -104,10 +105,15 @@ def load_state(path: Path) -> dict[str, Any]:
         MemoryError, torch.OutOfMemoryError: there is no room for it.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except (MemoryError, torch.OutOfMemoryError):  # says nothing of the file
         raise
     except OSError as error:
-        raise UserError(f"checkpoint {path} cannot be read: {error.strerror}") from None
+        if error.errno != errno.EINVAL:  # which is torch's own, of one that is cut off
+            raise UserError(f"checkpoint {path} cannot be read: {error.strerror}") from None
+        state = None
     except Exception:  # what torch raises for a file that is none of its own has no common kind
-        raise UserError(f"{path} is no readable checkpoint; remove it to train from the start") from None
+        state = None
+    if not isinstance(state, dict):
+        raise UserError(f"{path} is no readable checkpoint; remove it to train from the start")
+    return state

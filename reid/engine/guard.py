@@ -58,7 +58,7 @@ class Guard:
         if (self.run / STATE).exists():
             self._saved = self._load(load_state(self.run / STATE))
         else:
-            torch.save(self.step.state(), self._start)
+            torch.save(self.state(0), self._start)
         # A rollback to an epoch that is still to come is of a run whose checkpoint was removed.
         self.rollbacks = tuple(each for each in read_rollbacks(self.run) if each.to <= self._saved)
         if self.step.processes.is_main and (self.run / ROLLBACKS).exists():
@@ -147,12 +147,13 @@ class Guard:
     def _load(self, state: dict[str, Any]) -> int:
         try:
             self.step.load_state(state)
-        except (RuntimeError, KeyError) as error:  # the configuration is the same (open_run), the data need not be
+            self._usual = Usual(**state.get("usual", {}))  # at first it was not kept
+            return int(state["epoch"])
+        # The configuration is the same (open_run); the data need not be, nor the version that wrote the file.
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
             what = str(error).splitlines()[-1].strip()
             path = self.run / STATE
             raise UserError(f"{path} is of another network or other data ({what}); use another --out") from None
-        self._usual = Usual(**state.get("usual", {}))
-        return state.get("epoch", 0)
 
 
 def _floats(state: Any) -> Iterator[torch.Tensor]:

@@ -12,7 +12,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard import SummaryWriter
 
 from reid.engine.doctor import TrainingFacts, examine, line, news
-from reid.engine.run_folder import append_metrics, keep_metrics_until, read_metrics
+from reid.engine.run_folder import METRICS, append_metrics, keep_metrics_until, read_metrics
 from reid.engine.tags import tag_of
 from reid.files import naming, write_json
 
@@ -33,6 +33,7 @@ class Journal:
         self.run, self.facts, self.say = run, facts, say
         keep_metrics_until(run, done)
         self.records: list[dict[str, Any]] = read_metrics(run)
+        self._tell_lost(done)
 
     def __enter__(self) -> Journal:
         self._open(self.records[-1]["epoch"] if self.records else 0)
@@ -43,6 +44,15 @@ class Journal:
             self._writer.close()
         if self.facts is not None:  # at the end, not every epoch: it looks at every epoch's view of the history
             write_json(self.run / DOCTOR, [dataclasses.asdict(each) for each in examine(self.records, self.facts)])
+
+    def _tell_lost(self, done: int) -> None:
+        """What is lost of records, as with a machine whose power went, is no reason to lose the training."""
+        lost = len({*range(1, done + 1)} - {record["epoch"] for record in self.records})
+        if lost:
+            self.say(
+                f"  note      {self.run / METRICS} has lost {lost} of {done} epochs; the curves, the doctor, the best "
+                "epoch and early stopping go by the others"
+            )
 
     def go_back(self, done: int, why: str) -> None:
         """Drops what was written of epochs after ``done``, and says why."""

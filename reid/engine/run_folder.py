@@ -12,7 +12,7 @@ import yaml
 from reid.errors import UserError
 from reid.files import append_line, is_leftover, read_mapping, write_text
 
-CONFIG = "config.yaml"
+CONFIG, METRICS = "config.yaml", "metrics.jsonl"
 
 WEIGHTS = "last.safetensors"
 """A run's network: weights, and in the header what network they are of."""
@@ -73,7 +73,7 @@ def first_difference(old: Any, new: Any, name: str = "") -> str | None:
 
 def append_metrics(path: Path, record: dict[str, Any]) -> None:
     """Adds a line to the ``metrics.jsonl`` of the run at ``path``."""
-    append_line(path / "metrics.jsonl", json.dumps(record))
+    append_line(path / METRICS, json.dumps(record))
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -82,14 +82,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: another line is damaged.
     """
-    file = path / "metrics.jsonl"
+    file = path / METRICS
     lines = file.read_bytes().splitlines() if file.exists() else []
     records = []
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError("no mapping")
+            if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+                raise ValueError("no mapping with an epoch")
         except ValueError as error:  # of JSON or of UTF-8
             if number == len(lines):
                 break
@@ -105,6 +105,6 @@ def keep_metrics_until(path: Path, epoch: int) -> None:
     Raises:
         UserError: a line is damaged (``read_metrics``); the file is left as it is.
     """
-    kept = [record for record in read_metrics(path) if record.get("epoch", 0) <= epoch]
-    if (path / "metrics.jsonl").exists():
-        write_text(path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+    kept = [record for record in read_metrics(path) if record["epoch"] <= epoch]
+    if (path / METRICS).exists():
+        write_text(path / METRICS, "".join(json.dumps(record) + "\n" for record in kept))

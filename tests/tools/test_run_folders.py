@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 import tools.cli
+from reid.engine.distributed import SINGLE
+from reid.engine.recipe import Recipe
+from reid.engine.stopping import EarlyStopping
 from reid.errors import UserError
 from reid.files import read_json, write_json, write_text
-from tools.jobs.ownership import alone_in
+from tools.jobs import ownership
+from tools.jobs.ownership import alone_in, training_in
 from tools.jobs.training.retrain import Retraining, _epochs, retrain
 from tools.jobs.training.train_supernet import train_supernet
 
@@ -137,14 +141,29 @@ def test_a_second_process_is_refused_and_the_first_loses_nothing(trained, call, 
         refused(done, "run: another process works there")
 
 
+def test_a_folder_is_held_before_it_is_begun(make_job, tmp_path, monkeypatch):
+    """Of two that begin at once with different settings, the one that is refused must not have left its own there."""
+
+    def begin(path, *_):
+        with pytest.raises(UserError, match="another process works there"), alone_in(path):
+            pass
+        raise RuntimeError("held")
+
+    monkeypatch.setattr(ownership, "open_run", begin)
+    with pytest.raises(RuntimeError, match="held"), training_in(make_job(tmp_path / "run"), {}, lambda: None, SINGLE):
+        pass
+
+
 def test_records_that_were_lost_are_named(tmp_path):
     for text in (None, "", '{"epoch": 1, "lo'):
         if text is not None:
             write_text(tmp_path / "metrics.jsonl", text)
         with pytest.raises(UserError, match="metrics.jsonl is gone or damaged; restore it, or train"):
-            _epochs(tmp_path)
+            _epochs(tmp_path, Recipe())
     write_text(tmp_path / "metrics.jsonl", '{"epoch": 1}\n{"epoch": 2}\n')
-    assert _epochs(tmp_path) == 2
+    assert _epochs(tmp_path, Recipe(epochs=9, early_stopping=EarlyStopping())) == 2
+    # The last of the records may be lost where the machine died: the result's epochs are those that were trained.
+    assert _epochs(tmp_path, Recipe(epochs=3)) == 3
 
 
 def test_features_that_cannot_be_saved_are_told_before_anything_is_run(trained, tmp_path, call, refused):

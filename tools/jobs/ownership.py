@@ -96,8 +96,8 @@ def training_in(
     if not processes.is_main:
         yield
         return
-    open_run(job.out, config, job.resume, read_saved)
     with alone_in(job.out):
+        open_run(job.out, config, job.resume, read_saved)
         announce()
         barrier(processes)
         yield

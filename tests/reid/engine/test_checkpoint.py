@@ -105,6 +105,22 @@ def test_state_that_is_none(tmp_path, content):
     assert _one_line(caught)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_state_that_is_cut_off(tmp_path, share):
+    """Where it is longer than the end of an archive can be, torch says "Invalid argument", as if of the call."""
+    path = save_state(tmp_path / "state.pt", {"epoch": 3, "weights": torch.zeros(20_000)})
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(UserError, match="state.pt is no readable checkpoint; remove it") as caught:
+        load_state(path)
+    assert _one_line(caught)
+
+
+def test_state_of_another_kind(tmp_path):
+    torch.save([1], tmp_path / "state.pt")
+    with pytest.raises(UserError, match="state.pt is no readable checkpoint"):
+        load_state(tmp_path / "state.pt")
+
+
 def test_state_is_read_onto_the_cpu(tmp_path, monkeypatch):
     """On a GPU it would lie beside the training that it is for."""
     path, real, seen = save_state(tmp_path / "state.pt", {"epoch": 3}), torch.load, []

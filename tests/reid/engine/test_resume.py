@@ -9,7 +9,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import reid.engine.trainer as trainer
-from reid.engine.checkpoint import load_state
+from reid.engine.checkpoint import load_state, save_state
 from reid.engine.run_folder import read_metrics
 from reid.engine.trainer import STATE, Monitor, fit
 from reid.errors import UserError
@@ -149,6 +149,30 @@ def test_checkpoint_of_other_data(make_identity_task, make_batches, recipe, cpu,
     with pytest.raises(UserError, match="checkpoint.pt.*classifiers.0.weight") as caught:
         fit(other, make_batches(recipe), recipe, tmp_path, cpu)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"usual": {"x": 1}}, {"usual": 3}, {"epoch": "x"}, {"epoch": None}, {"task": 3}, {"optimizer": [1]}]
+)
+def test_checkpoint_of_another_version(make_identity_task, make_batches, recipe, cpu, tmp_path, change):
+    recipe = replace(recipe, epochs=1)
+    fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu)
+    save_state(tmp_path / STATE, load_state(tmp_path / STATE) | change)
+    with pytest.raises(UserError, match="checkpoint.pt is of another .*; use another --out") as caught:
+        fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("left", "lost"), [(0, 2), (1, 1), (2, 0)])
+def test_lost_records_are_told(make_identity_task, make_batches, recipe, cpu, tmp_path, capsys, left, lost):
+    """The checkpoint is younger than what is left of the records, as where a machine's power went."""
+    two, three = replace(recipe, epochs=2), replace(recipe, epochs=3)
+    fit(make_identity_task(two), make_batches(two), two, tmp_path, cpu)
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:left]))
+    capsys.readouterr()
+    fit(make_identity_task(three), make_batches(three), three, tmp_path, cpu)
+    assert (f"metrics.jsonl has lost {lost} of 2 epochs" in capsys.readouterr().out) == bool(lost)
 
 
 def test_events_of_an_interrupted_run_are_kept(make_identity_task, make_batches, recipe, cpu, tmp_path):

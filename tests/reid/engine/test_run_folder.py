@@ -111,7 +111,7 @@ def test_torn_last_line_is_left_out_at_any_length(tmp_path):
     assert read_metrics(tmp_path) == [{"epoch": 1, "loss": 0.5}, {"epoch": 2}]
 
 
-@pytest.mark.parametrize("damage", [b'{"epoch": 2, "lo', b"\xff\xfe", b"\0\0\0\0\0\0", b"", b"2"])
+@pytest.mark.parametrize("damage", [b'{"epoch": 2, "lo', b"\xff\xfe", b"\0\0\0\0\0\0", b"", b"2", b"{}"])
 def test_another_damaged_line_is_named_and_nothing_dropped(tmp_path, damage):
     lines = [b'{"epoch": 1}', damage, b'{"epoch": 3}', b'{"epo']
     file = tmp_path / "metrics.jsonl"

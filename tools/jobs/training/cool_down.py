@@ -167,7 +167,7 @@ def take_over(what: CoolDown, done: int, out: Path) -> None:
     """
     if (out / STATE).exists():
         return
-    records = [record for record in read_metrics(what.run) if record.get("epoch", 0) <= done]
+    records = [record for record in read_metrics(what.run) if record["epoch"] <= done]
     write_text(out / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
     if (what.run / ROLLBACKS).exists():
         write_atomic(out / ROLLBACKS, lambda temporary: shutil.copyfile(what.run / ROLLBACKS, temporary))

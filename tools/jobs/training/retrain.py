@@ -18,6 +18,7 @@ from reid.engine.checkpoint import save_weights
 from reid.engine.device import seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.identity_task import IdentityTask
+from reid.engine.recipe import Recipe
 from reid.engine.run_folder import WEIGHTS, read_metrics
 from reid.engine.trainer import fit
 from reid.errors import UserError
@@ -196,7 +197,7 @@ def _score(
         job.out,
         kind="searched" if spec.searched else "baseline",
         name=f"{spec.name} ({label})" if label else spec.name,
-        epochs=_epochs(job.out),
+        epochs=_epochs(job.out, job.experiment.retrain),
         seed=job.seed,
         train_set=trained_on,
         recipe=recipe_name(job.experiment.retrain),
@@ -204,9 +205,10 @@ def _score(
     )
 
 
-def _epochs(run: Path) -> int:
-    """How many were trained; raises UserError where a run that went on has lost its records."""
+def _epochs(run: Path, recipe: Recipe) -> int:
+    """How many were trained: all of the recipe's, unless it stops early, when the records tell; raises UserError where
+    a run that went on has lost them."""
     records = read_metrics(run)
     if not records:
         raise UserError(f"{shown(run)}: metrics.jsonl is gone or damaged; restore it, or train into another --out")
-    return records[-1]["epoch"]
+    return recipe.epochs if recipe.early_stopping is None else records[-1]["epoch"]
