@@ -154,6 +154,16 @@ def test_a_folder_is_held_before_it_is_begun(make_job, tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("name", ["evaluate", "cross_domain", "export", "visualize"])
+def test_files_of_two_calls_at_once_are_not_mixed(call, refused, tmp_path, name):
+    """Each looks whether the folder is free when it begins, and writes minutes later."""
+    what = TOOLS.get(name, (tmp_path / "run",))
+    with alone_in(tmp_path / "out"):
+        refused(call(name, *what, "--out", tmp_path / "out"), "out: another process works there; wait for it, or give")
+    refused(call(name, *what, "--out", tmp_path / "new" / "deep"), "^error: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]  # what was refused has left nothing
+
+
 def test_records_that_were_lost_are_named(tmp_path):
     for text in (None, "", '{"epoch": 1, "lo'):
         if text is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reid.engine.distributed import Processes, barrier
 from reid.engine.run_folder import CONFIG, open_run, taken
@@ -16,6 +17,8 @@ from tools.jobs.evaluate.result import SCORE
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.saved_config import read_saved
+
+T = TypeVar("T")
 
 RANKING, GAIN, LATENCY, MATRIX = "ranking.json", "gain.json", "latency.json", "matrix.json"
 
@@ -52,15 +55,41 @@ def check_free(out: Path, own: str, resume: bool, cure: str = GO_ON) -> None:
 
 @contextlib.contextmanager
 def alone_in(run: Path) -> Iterator[None]:
-    """Holds a run folder for this process while it works there; it is made where it is not there yet.
+    """Holds a run folder for this process while it works there; it is made where it is not there yet, and removed again
+    where the block raises and has left nothing there.
 
-    Two processes that go on with one run would both add to its records. What ends a process in whatever way lets the
-    folder go, and nothing is written into it. Where the file system or the platform has no locks, nothing is held.
+    Two processes that go on with one run would both add to its records, and the files of two evaluations would be
+    mixed. What ends a process in whatever way lets the folder go, and nothing is written into it. Where the file system
+    or the platform has no locks, nothing is held.
 
     Raises:
         UserError: another process holds it.
     """
+    made = [folder for folder in (run, *run.parents) if not folder.exists()]
     run.mkdir(parents=True, exist_ok=True)
+    with _locked(run):
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):  # something is there
+                for folder in made:
+                    folder.rmdir()
+            raise
+
+
+def alone(work: Callable[..., T]) -> Callable[..., T]:
+    """``work``, whose first argument is the ``Job``, holds the job's folder from its first check to its last file."""
+
+    @functools.wraps(work)
+    def held(job: Job, *arguments: Any, **named: Any) -> T:
+        with alone_in(job.out):
+            return work(job, *arguments, **named)
+
+    return held
+
+
+@contextlib.contextmanager
+def _locked(run: Path) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:  # not on Windows

@@ -24,7 +24,7 @@ from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
-from tools.jobs.ownership import MATRIX, REPLACE, check_free
+from tools.jobs.ownership import MATRIX, REPLACE, alone, check_free
 from tools.jobs.paths import shown
 from tools.jobs.provenance import command, commit, made_by
 from tools.jobs.run_data import known_data, trained_on
@@ -48,6 +48,7 @@ class Entry:
     path: Path | None = None
 
 
+@alone
 def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protocol: Protocol) -> Path:
     """Evaluates each run's network on each data set; prints the matrix, writes it into ``job.out`` as ``matrix.json``,
     ``matrix.md`` and ``report.html``, and returns the path of the second.

@@ -34,7 +34,7 @@ from tools.jobs.evaluate.result import SCORE, Wanted, measure, score_on_test, wr
 from tools.jobs.evaluate.subject import onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
-from tools.jobs.ownership import REPLACE, check_owner
+from tools.jobs.ownership import REPLACE, alone, check_owner
 from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
 from tools.jobs.run_data import trained_on
@@ -61,6 +61,7 @@ class Request:
     projector: bool = False
 
 
+@alone
 def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: Request = Request()) -> Path:
     """Scores what ``subject`` holds: a network (or ``arch`` of a supernet) in a checkpoint or a run folder, one of the
     zoo by its name, an ``.onnx`` network, or saved features (``.npz``). Returns the run folder. With ``job.resume`` an

@@ -38,7 +38,7 @@ from tools.jobs.export.speed import TARGET, measure_speeds
 from tools.jobs.export.table import ExportedFile, ExportRow, export_table
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
-from tools.jobs.ownership import check_owner
+from tools.jobs.ownership import alone, check_owner
 from tools.jobs.paths import shown
 from tools.jobs.provenance import command, commit, sha256
 
@@ -60,6 +60,7 @@ class Request:
     beside: Sequence[str] = ()
 
 
+@alone
 def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
     """Exports the network that ``source`` names and checks what it wrote; returns the path of the JSON beside it.
 

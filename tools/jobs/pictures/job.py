@@ -14,7 +14,7 @@ from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.subject import features_on_test
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
-from tools.jobs.ownership import REPLACE, check_owner
+from tools.jobs.ownership import REPLACE, alone, check_owner
 from tools.jobs.paths import shown
 from tools.jobs.pictures.album import keep_private, open_album, shows_real_persons
 from tools.jobs.pictures.draw import draw_pictures, possible_kinds
@@ -29,6 +29,7 @@ _OURS = re.compile(r"(?:(?:ranked|activations)-\d+|tsne)\.png")
 """The pictures' names; see ``tools.jobs.pictures``."""
 
 
+@alone
 def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: Request) -> Path:
     """Draws into ``job.out`` and returns the page that holds all of it, ``index.html``. What the ranked lists show is
     in ``pictures.json`` too. With ``job.resume`` the pictures of an earlier call there are replaced.

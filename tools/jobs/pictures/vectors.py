@@ -19,6 +19,7 @@ from reid.files import write_json
 from tools.jobs import data
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
+from tools.jobs.ownership import alone
 from tools.jobs.paths import shown
 from tools.jobs.pictures.job import PICTURES, earlier_pictures
 from tools.jobs.pictures.page import PAGE
@@ -55,6 +56,7 @@ def holds_vectors(source: Path) -> bool:
     return source.suffix in (".npz", ".npy") or (str(source) in DIGITS and not source.exists())
 
 
+@alone
 def visualize_vectors(job: Job, source: Path, request: VectorsRequest) -> Path:
     """Draws ``tsne.png`` into ``job.out`` and returns the page that holds it.
 
