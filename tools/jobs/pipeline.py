@@ -33,6 +33,7 @@ from tools.jobs.latency.job import latency_folder
 from tools.jobs.opening import format_time
 from tools.jobs.search.job import search
 from tools.jobs.search.options import check_limits, with_options
+from tools.jobs.training.ending import complete
 from tools.jobs.training.inherit import PREFIX
 from tools.jobs.training.retrain import Retraining, retrain
 from tools.jobs.training.train_supernet import train_supernet
@@ -95,7 +96,9 @@ def pipeline(job: Job, asked: Asked) -> Path:
     rows = []
     for name, network in ({best: best} | baselines).items():
         run = out / f"retrain-{name}"
-        if not (run / RESULT).exists():
+        if (run / RESULT).exists():
+            complete(run)
+        else:
             retrain(_step(job, run), Retraining(network, out / "search"))
         rows.append(run)
     if asked.finetune_epochs is not None:
@@ -161,11 +164,13 @@ def _baselines(experiment: Experiment, names: Sequence[str], limits: Limits) -> 
 def _train_on(job: Job, out: Path, name: str, epochs: int) -> Path:
     """The arch called ``name`` on the supernet's weights, trained on for ``epochs`` of the recipe; returns the run."""
     run = out / f"inherited-{name}-{epochs}ep"
-    if not (run / RESULT).exists():
-        recipe = at_epochs(job.experiment.retrain, epochs)
-        own = dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=recipe))
-        label = f"inherited, trained on for {epochs} epoch{'s' if epochs > 1 else ''}"
-        retrain(_step(own, run), Retraining(name, out / "search", f"{PREFIX}{out / 'supernet'}", label))
+    if (run / RESULT).exists():
+        complete(run)
+        return run
+    recipe = at_epochs(job.experiment.retrain, epochs)
+    own = dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=recipe))
+    label = f"inherited, trained on for {epochs} epoch{'s' if epochs > 1 else ''}"
+    retrain(_step(own, run), Retraining(name, out / "search", f"{PREFIX}{out / 'supernet'}", label))
     return run
 
 

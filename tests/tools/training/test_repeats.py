@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+import tools.jobs.training.ending
 import tools.jobs.training.repeats
 from reid.errors import UserError
-from reid.files import read_yaml, write_json
+from reid.files import read_yaml, write_json, write_text
 from supernet.arch_forms import arch_from_rows
 from supernet.files import NamedArch, save_arch
 from tools.jobs.data import open_source
@@ -30,7 +31,8 @@ def _arch(path: Path, width: int = 16, origin: dict | None = None) -> str:
 @pytest.fixture
 def finished(make_job, tmp_path, monkeypatch):
     """A job and what it trained on a supernet's weights: two seeds, as they lie there when all is done."""
-    monkeypatch.setattr(tools.jobs.training.repeats, "write_training_report", lambda run, *about: None)
+    for module in (tools.jobs.training.repeats, tools.jobs.training.ending):
+        monkeypatch.setattr(module, "write_training_report", lambda run, *about: write_text(run / "report.html", ""))
     (tmp_path / "supernet").mkdir()
     weights = tmp_path / "supernet" / "supernet.safetensors"
     weights.write_bytes(b"one")
@@ -81,3 +83,10 @@ def test_what_is_no_difference(finished, tmp_path):
             del saved[key]
         path.write_text(yaml.safe_dump(saved, sort_keys=False))
     retrain_repeatedly(job, what, 2)
+
+
+def test_a_seed_that_was_killed_before_its_page_gets_it(finished):
+    job, what, _ = finished
+    write_text(job.out / "seed-0" / "report.html", "its own")
+    retrain_repeatedly(job, what, 2)
+    assert [(job.out / f"seed-{seed}" / "report.html").read_text() for seed in (0, 1)] == ["its own", ""]

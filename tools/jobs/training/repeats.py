@@ -21,6 +21,7 @@ from tools.jobs.data import open_source
 from tools.jobs.job import Job
 from tools.jobs.provenance import made_by, sha256
 from tools.jobs.saved_config import read_saved
+from tools.jobs.training.ending import complete
 from tools.jobs.training.inherit import inherited_run
 from tools.jobs.training.retrain import Retraining, network_to_train, retrain, training_config
 
@@ -34,7 +35,7 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
         UserError: there are runs in the folder already and ``job.resume`` is not set, or they are of another
             configuration.
     """
-    runs, wanted = [], None
+    runs, wanted, main = [], None, from_environment(job.device).is_main
     for seed in range(job.seed, job.seed + repeats):
         run = job.out / f"seed-{seed}"
         begun = (run / CONFIG).exists()
@@ -43,12 +44,14 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
         if (run / RESULT).exists():
             wanted = wanted or _wanted(job, what)
             _check_same(run, wanted)
+            if main:
+                complete(run)
         else:
             retrain(dataclasses.replace(job, out=run, seed=seed, resume=begun), what)
         runs.append(run)
     scored = (runs[0] / RESULT).exists()  # not on a data set of training images alone
     row = dataclasses.replace(mean_row([read_result(run) for run in runs]), run=str(job.out)) if scored else None
-    if from_environment(job.device).is_main:
+    if main:
         if row:
             write_result(job.out, row)
         write_training_report(job.out, made_by())
