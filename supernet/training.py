@@ -3,68 +3,24 @@ loop."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Collection, Iterable, Sequence
 
 import torch
-from pydantic.dataclasses import dataclass
 from torch import nn
 
-from reid.config import STRICT
 from reid.data.prepare import resize_prepared
 from reid.engine.distributed import gather_batch
 from reid.engine.objective import identity_losses
-from reid.engine.optimizers import Group, frozen_groups
-from reid.engine.recipe import Recipe
-from reid.engine.scaling import at_epochs
+from reid.engine.optimizers import Group
 from reid.engine.task import StepContext
-from reid.errors import UserError
 from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
-from reid.models.heads import HeadConfig, HeadOutput
-from reid.numbers import NonNegative
+from reid.models.heads import HeadOutput
 from supernet.arch import Arch
 from supernet.elastic import ElasticLinear
-from supernet.sampling import Draw, SamplingConfig, step_archs, uniform
-from supernet.sharing import DepthSharing, Sharing
-from supernet.space import Space
+from supernet.recipe import SupernetRecipe, check_recipe
+from supernet.sampling import Draw, step_archs, uniform
 from supernet.supernet import Supernet
-
-
-@dataclass(frozen=True, config=STRICT)
-class SupernetRecipe:
-    """A recipe, and what the supernet adds to it.
-
-    Attributes:
-        sampling: which archs a step trains.
-        kernel_transforms, depth_sharing: see ``supernet.sharing``.
-        label_weight: weight of the recipe's own losses for every arch that the largest one teaches (1 for others).
-        logit_weight: weight of the distillation of the largest arch's class probabilities.
-        similarity_weight: weight of the distillation of its similarity matrix; the identities that the search scores
-            on are unseen, and there class probabilities say nothing.
-        embedding_weight: weight of the distillation of its embeddings, image by image; for spaces whose archs all have
-            embeddings of one length.
-    """
-
-    recipe: Recipe = Recipe()
-    sampling: SamplingConfig = SamplingConfig()
-    kernel_transforms: bool = False
-    depth_sharing: DepthSharing = "first"
-    label_weight: NonNegative = 0.5
-    logit_weight: NonNegative = 1.0
-    similarity_weight: NonNegative = 10.0
-    embedding_weight: NonNegative = 0.0
-
-    @property
-    def sharing(self) -> Sharing:
-        return Sharing(self.kernel_transforms, self.depth_sharing)
-
-    def at_epochs(self, epochs: int) -> SupernetRecipe:
-        """With ``epochs`` epochs, the schedule and the epochs of the largest arch alone stretched or shrunk by as much;
-        see ``reid.engine.scaling``."""
-        alone = self.sampling.warmup_epochs * epochs / self.recipe.epochs
-        sampling = dataclasses.replace(self.sampling, warmup_epochs=alone)
-        return dataclasses.replace(self, recipe=at_epochs(self.recipe, epochs), sampling=sampling)
 
 
 class SupernetTask(nn.Module):
@@ -98,7 +54,7 @@ class SupernetTask(nn.Module):
         self, supernet: Supernet, classes: int, config: SupernetRecipe, seed: int, draw: Draw | None = None
     ) -> None:
         super().__init__()
-        _check(config, supernet.space)
+        check_recipe(config, supernet.space)
         self.supernet = supernet
         self.classifier = ElasticLinear(supernet.feature_dim, classes, std=0.001)
         self.config, self.seed = config, seed
@@ -174,33 +130,3 @@ class SupernetTask(nn.Module):
         if config.embedding_weight:
             taught = taught + config.embedding_weight * embedding_distillation(output.embedding, teacher.embedding)
         return taught
-
-
-def _check(config: SupernetRecipe, space: Space) -> None:
-    recipe = config.recipe
-    pooled = {width or last for width in space.last_widths for last in space.stages[-1].widths}
-    if config.embedding_weight and space.embedding is None and len(pooled) > 1:
-        raise UserError(
-            "supernet.embedding_weight: archs of this space have embeddings of different lengths; set it to 0, or give "
-            "the space an embedding"
-        )
-    if recipe.head != HeadConfig():
-        raise UserError("supernet.recipe.head: a supernet has the plain BNNeck head; leave the key out")
-    if recipe.losses.classification.kind != "linear":
-        raise UserError("supernet.recipe.losses.classification.kind: a supernet has the linear classifier only")
-    optimizer = recipe.optimizer
-    if frozen_groups(optimizer, 1) or any(dataclasses.astuple(optimizer.freeze_epochs)):
-        raise UserError("supernet.recipe.optimizer: no part of a supernet can be fixed; set every rate above 0")
-    if recipe.losses.center.weight:
-        raise UserError("supernet.recipe.losses.center: archs have features of different lengths, so no common centers")
-    if recipe.losses.distillation.teacher:
-        raise UserError("supernet.recipe.losses.distillation: the supernet's teacher is its largest arch; leave it out")
-    if recipe.compile:
-        raise UserError(
-            "supernet.recipe.compile: every step runs other archs, and each would be compiled; leave it out"
-        )
-    if recipe.keep_best:
-        raise UserError("supernet.recipe.keep_best: a search runs on a supernet's last weights; leave it out")
-    stopping = recipe.early_stopping
-    if stopping is not None and stopping.metric.startswith("holdout_"):
-        raise UserError("supernet.recipe.early_stopping.metric: a supernet's are largest_mAP and smallest_mAP")

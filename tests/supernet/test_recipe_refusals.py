@@ -6,8 +6,9 @@ import pytest
 
 from reid.config import build_config
 from reid.errors import UserError
+from supernet.recipe import SupernetRecipe
 from supernet.supernet import Supernet
-from supernet.training import SupernetRecipe, SupernetTask
+from supernet.training import SupernetTask
 
 
 def _task(space, recipe: dict) -> SupernetTask:
@@ -30,6 +31,8 @@ def _task(space, recipe: dict) -> SupernetTask:
         ({"keep_best": True}, "keep_best: a search runs on a supernet's last weights"),
         ({"early_stopping": {"patience": 3}}, "early_stopping.metric: a supernet's are largest_mAP and smallest_mAP"),
         ({"optimizer": {"freeze_epochs": {"head": 3}}}, "optimizer: no part of a supernet can be fixed"),
+        ({"early_stopping": {"metric": "mAP"}}, "'mAP' is never measured; nearest: largest_mAP"),
+        ({"early_stopping": {"metric": "smallest_mAP"}}, "smallest_mAP is never looked at; set .*evaluate_every"),
     ],
 )
 def test_refused(toy_space, recipe, message):
@@ -44,8 +47,26 @@ def test_refused(toy_space, recipe, message):
         {"head": {"neck": "bnneck"}},  # what it has anyway, written out
         {"losses": {"circle": {"weight": 0.1}, "centroid": {"weight": 0.1}, "triplet": {"selection": "semi_hard"}}},
         {"optimizer": {"rates": {"backbone": 0.1}}, "averaging": {"kind": "ema"}, "sampler": "random"},
-        {"early_stopping": {"patience": 3, "metric": "largest_mAP"}},
+        {"early_stopping": {"patience": 3, "metric": "largest_mAP"}, "evaluate_every": 1},
+        {"early_stopping": {"metric": "random_loss_triplet"}},
     ],
 )
 def test_everything_else_is_taken(toy_space, recipe):
     assert _task(toy_space, recipe).config.recipe.losses is not None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"sampling": {"warmup_epochs": 5}, "recipe": {"epochs": 5}}, "warmup_epochs 5 of 5 epochs: nothing but the"),
+        (dict.fromkeys(("label_weight", "logit_weight", "similarity_weight"), 0), "are all 0: the archs beside the"),
+    ],
+)
+def test_a_recipe_by_which_the_largest_arch_alone_learns_is_refused(data, message):
+    with pytest.raises(UserError, match=f"^here: .*{message}"):
+        build_config(SupernetRecipe, data, "here")
+
+
+def test_archs_may_learn_by_steps_without_the_largest_alone():
+    weights = dict.fromkeys(("label_weight", "logit_weight", "similarity_weight"), 0)
+    assert build_config(SupernetRecipe, {"sampling": {"largest_every": 2}, **weights}, "here").label_weight == 0
