@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from reid.errors import UserError
 
+MOST = 100_000
+"""No channels, blocks, filters or pixels of a network come near it; a number beyond it is a typing error, which would
+take all memory."""
+
 
 def list_of(data: Mapping, key: str) -> Sequence:
     """``data[key]``; raises UserError naming the key where it is no list, KeyError where it is missing."""
@@ -17,14 +21,14 @@ def list_of(data: Mapping, key: str) -> Sequence:
 def whole_numbers(data: Mapping, key: str) -> tuple[int, ...]:
     """The list ``data[key]``; raises UserError naming the key where it holds anything but whole numbers."""
     if not all(map(is_whole, list_of(data, key))):
-        raise UserError(f"{key}: must be a list of whole numbers: {data[key]}")
+        raise UserError(f"{key}: must be a list of whole numbers, none beyond {MOST}: {data[key]}")
     return tuple(data[key])
 
 
 def whole_number(data: Mapping, key: str) -> int:
     """``data[key]``; raises UserError naming the key where it is no whole number."""
     if not is_whole(data[key]):
-        raise UserError(f"{key}: must be a whole number: {data[key]}")
+        raise UserError(f"{key}: must be a whole number, not beyond {MOST}: {data[key]}")
     return data[key]
 
 
@@ -43,5 +47,5 @@ def texts(data: Mapping, key: str) -> tuple[str, ...]:
 
 
 def is_whole(value: object) -> bool:
-    """Whether ``value`` is a whole number; ``True`` is none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether ``value`` is a whole number, not beyond ``MOST``; ``True`` is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value <= MOST

@@ -126,6 +126,7 @@ STAGE = SPACE["stages"][0]
         (SPACE | {"input_size": [64]}, "input_size"),
         (SPACE | {"embedding": "many"}, "embedding"),
         (SPACE | {"stages": []}, "stage"),
+        (SPACE | {"stages": [STAGE | {"depths": [10**9]}]}, "depths: .*none beyond 100000"),
         (SPACE | {"stages": 3}, "stages"),
         (SPACE | {"stages": [3]}, "stages"),
         (SPACE | {"stages": [STAGE | {"depths": []}]}, "depth"),
@@ -171,6 +172,7 @@ def test_arch_file_round_trip(tmp_path):
         ("", "must be a mapping"),
         ("stages: [\n", "not valid YAML at line 2"),
         ("input_size: [64, 32]\nrows: [[1, 8, 1, 1]]\norigin: a paper\n", "origin: must be a mapping"),
+        ("input_size: [64, 32]\nrows: [[1, 8, 1000000000, 1]]\n", "arch row .*1000000000"),
     ],
 )
 def test_bad_arch_files_name_the_file(tmp_path, text, message):
