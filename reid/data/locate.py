@@ -38,16 +38,21 @@ def locate(place: Place, given: Path | None, root: Path) -> Path | None:
     them is returned all the same, so that the reader can say what is missing. Archives are not extracted.
 
     Raises:
-        UserError: ``given`` or ``$REID_DATA`` does not exist, or ``given`` holds nothing of the data set.
+        UserError: ``given`` or ``$REID_DATA`` is no folder, or ``given`` holds nothing of the data set.
     """
     if given is not None:
         if not given.is_dir():
-            raise UserError(f"data folder {given} does not exist; give the folder that holds {place.title}")
+            raise UserError(f"data folder {given} {no_folder(given)}; give the folder that holds {place.title}")
         found = folder_below(place, given)
         if found is None:
             raise UserError(f"data folder {given} holds no {place.title}; {place.advice}")
         return found
     return folder_below(place, data_folder(root))
+
+
+def no_folder(path: Path) -> str:
+    """What is wrong with a path that is no folder: an archive, say, which has to be extracted first."""
+    return "is a file, not a folder" if path.exists() else "does not exist"
 
 
 def locate_or_fail(place: Place, given: Path | None, root: Path) -> Path:

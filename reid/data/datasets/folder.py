@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reid.data.datasets.listing import composed, entry_names, image_paths
 from reid.data.datasets.own import PARTS, OwnImage, own_dataset
+from reid.data.locate import no_folder
 from reid.data.records import Dataset
 from reid.errors import UserError
 
@@ -37,7 +38,7 @@ def read_folder(root: Path, pattern: str | None = None, test_share: float = 0.5,
     """
     root = Path(root)
     if not root.is_dir():
-        raise UserError(f"data folder {root} does not exist; give the folder that holds the identities' folders")
+        raise UserError(f"data folder {root} {no_folder(root)}; give the folder that holds the identities' folders")
     expression = _compile(pattern)
     parts = _parts(root) or [None]
     images = [

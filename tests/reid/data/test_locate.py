@@ -72,6 +72,10 @@ def test_nothing_there(tmp_path):
 def test_refuses(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="nowhere does not exist"):
         find_market1501(tmp_path / "nowhere", tmp_path)
+    archive = tmp_path / "Market.zip"
+    archive.write_bytes(b"")
+    with pytest.raises(UserError, match="Market.zip is a file, not a folder; give the folder that holds Market-1501"):
+        find_market1501(archive, tmp_path)
     with pytest.raises(UserError, match="holds no Market-1501"):
         find_market1501(tmp_path, tmp_path)
     monkeypatch.setenv("REID_DATA", str(tmp_path / "gone"))

@@ -90,6 +90,9 @@ def test_only_test_parts_and_only_train(tmp_path, make_images):
 def test_mistakes(tmp_path, make_images):
     with pytest.raises(UserError, match="does not exist"):
         read_folder(tmp_path / "nowhere")
+    (tmp_path / "set.zip").write_bytes(b"")
+    with pytest.raises(UserError, match="set.zip is a file, not a folder"):
+        read_folder(tmp_path / "set.zip")
     (tmp_path / "set").mkdir()
     with pytest.raises(UserError, match="holds no image"):
         read_folder(tmp_path / "set")
