@@ -163,8 +163,8 @@ def _first_problem(kind: type, error: ValidationError) -> str:
     name = ".".join(place)
     if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _keys_at(kind, place[:-1])
-        meant = _elsewhere(kind, place) or nearest(place[-1], known) or f"; known: {', '.join(known)}"
-        return f"unknown key '{name}'{meant}"
+        meant = _glued(place[-1], known) or _elsewhere(kind, place) or nearest(place[-1], known)
+        return f"unknown key '{name}'{meant or '; known: ' + ', '.join(known)}"
     if problem["type"] == "dataclass_type" and (known := _keys_at(kind, place)):
         return f"{name}: must be a mapping of its keys: {', '.join(known)} (given: {problem['input']!r})"
     given, words = problem.get("input"), problem["msg"].removeprefix("Value error, ")
@@ -173,6 +173,12 @@ def _first_problem(kind: type, error: ValidationError) -> str:
         return ": ".join(filter(None, (name, words)))
     shown = "" if problem["type"].startswith("missing") else f" (given: {given!r})"
     return f"{name}: {words[0].lower()}{words[1:]}{shown}"
+
+
+def _glued(key: str, known: Sequence[str]) -> str:
+    """The cure of ``{stripes:4}``, which YAML takes for a key ``stripes:4`` without a value; empty for other keys."""
+    name, colon, value = key.partition(":")
+    return f"; YAML wants a space behind a colon: {name}: {value}" if colon and name in known else ""
 
 
 def _elsewhere(kind: type, place: Sequence[str]) -> str:
