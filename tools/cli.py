@@ -10,15 +10,13 @@ from pathlib import Path
 from reid.engine.device import pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
+from reid.numbers import GREATEST_SEED
 from tools.endings import end_with_the_reader, hushed_threads, line_of
 from tools.interrupts import interruptible
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.job import Job
 from tools.jobs.paths import check_folder
 from tools.typed import as_typed, tool_parser
-
-MOST = 2**63 - 1
-"""The greatest seed: torch takes no greater one."""
 
 SYNTHETIC = Path("synthetic")
 """What ``--data`` may name in place of a folder."""
@@ -101,8 +99,8 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 def read_job(arguments: argparse.Namespace, out: str) -> Job:
     """The common options as values; raises UserError for a bad config, override, seed, device or output folder."""
     check_folder(arguments.out or Path(out))
-    if not 0 <= arguments.seed <= MOST:
-        raise UserError(f"--seed {arguments.seed}: must be a whole number from 0 to {MOST}")
+    if not 0 <= arguments.seed <= GREATEST_SEED:
+        raise UserError(f"--seed {arguments.seed}: must be a whole number from 0 to {GREATEST_SEED}")
     synthetic = arguments.data == SYNTHETIC and not SYNTHETIC.exists()
     if synthetic:  # as an override it also reaches the commands that are told to follow
         arguments.data, arguments.set = None, [*arguments.set, "data.name=synthetic"]
@@ -160,7 +158,8 @@ def run_tool(
         line = line_of(error, less)
         if line is None:
             raise
-        print(f"error: {as_typed(line)}", file=sys.stderr)
+        one = line.replace("\n", "\\n")  # of a name that has one in it
+        print(f"error: {as_typed(one)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"\ninterrupted; {again}", file=sys.stderr)

@@ -9,6 +9,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from reid.errors import UserError
+
 FOLDER = Path(__file__).resolve().parent
 
 NAME = "reid-nas"
@@ -33,8 +35,24 @@ def to_type(tool: str, *words: str) -> str:
     return " ".join([as_typed(f"python tools/{tool}.py"), *map(shlex.quote, words)])
 
 
+_EMPTY = re.compile(r"(--[\w-]+=)?")
+
+
 class _Parser(argparse.ArgumentParser):
-    """Calls tools as the user does, in usage and help."""
+    """Calls tools as the user does, in usage and help.
+
+    Raises UserError for an empty word, as ``--weights "$W"`` gives where there is no W: it would count as not given,
+    or, of a path, as the folder that the user is in.
+    """
+
+    def parse_known_args(self, args=None, namespace=None):
+        words = sys.argv[1:] if args is None else list(args)
+        for before, word in zip(["", *words], words, strict=False):
+            if _EMPTY.fullmatch(word):
+                option = word.rstrip("=") or before
+                where = f"{option} ''" if option.startswith("-") else "''"
+                raise UserError(f"{where}: an empty word is no value; give one, or leave it out")
+        return super().parse_known_args(words, namespace)
 
     def format_usage(self) -> str:
         return as_typed(super().format_usage())
