@@ -1,4 +1,5 @@
-"""Ranges of numbers that the configurations share."""
+"""Ranges of numbers that the configurations share; none has a use for more than the greatest here, which torch and a
+float32 still take, and a number beyond it is a typing error."""
 
 from __future__ import annotations
 
@@ -6,8 +7,25 @@ from typing import Annotated
 
 from pydantic import Field
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+GREATEST = 10**9
+
+Positive = Annotated[float, Field(gt=0, le=GREATEST, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, le=GREATEST, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Whole = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=GREATEST)]
+Several = Annotated[int, Field(ge=2, le=GREATEST)]
+Whole = Annotated[int, Field(ge=0, le=GREATEST)]
+
+MOST_EPOCHS = 10**6
+
+Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
+
+GREATEST_SEED = 2**63 - 1
+"""torch takes no greater one."""
+
+Seed = Annotated[int, Field(ge=0, le=GREATEST_SEED)]
+
+SMALLEST_SIDE, LARGEST_SIDE = 16, 2048
+"""Pixels of an image's side. Images of persons have some hundred; far more are a typing error that takes all memory."""
+
+Side = Annotated[int, Field(ge=SMALLEST_SIDE, le=LARGEST_SIDE)]

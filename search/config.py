@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
 from reid.errors import UserError
-from reid.numbers import Count
+from reid.numbers import GREATEST, Count, Epochs, Several, Share, Side, Whole
 from search.flops_words import parse_flops
 from search.limits import Limits, parse_latency, parse_parameters
 
@@ -30,8 +30,8 @@ class FinalistsConfig:
             takes more epochs and owes the supernet nothing.
     """
 
-    count: Annotated[int, Field(ge=0)] = 0
-    epochs: Count = 5
+    count: Whole = 0
+    epochs: Epochs = 5
     start: Literal["inherited", "scratch"] = "inherited"
 
 
@@ -80,18 +80,18 @@ class SearchConfig:
     target: str | None = None
     parameters: Measure = None
     min_flops_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    cost_input_size: tuple[Count, Count] | None = None
+    cost_input_size: tuple[Side, Side] | None = None
     trials: Count | None = 300
     time: Measure = None
-    population: Annotated[int, Field(ge=2)] = 40
+    population: Several = 40
     generation: Count = 8
     sample_size: Count = 10
     mutation: Annotated[float, Field(gt=0, le=1)] = 0.1
-    crossover: Annotated[float, Field(ge=0, le=1)] = 0.5
+    crossover: Share = 0.5
     screen: Count = 1
-    screen_after: Annotated[int, Field(ge=16)] = 64
+    screen_after: Annotated[int, Field(ge=16, le=GREATEST)] = 64
     calibration_batches: Count = 4
-    calibration_batch_size: Annotated[int, Field(ge=2)] = 64
+    calibration_batch_size: Several = 64
     calibration_images: Literal["augmented", "plain"] = "augmented"
     eval_batch_size: Count = 256
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -117,6 +117,12 @@ class SearchConfig:
             raise ValueError(f"finalists.count {self.finalists.count} must be at least top_k {self.top_k}, or 0")
         if self.trials is None and self.time is None:
             raise ValueError("no budget is set: give trials or time")
+        try:  # the supernet's training would not read them, and be over before they are found to say nothing
+            limits_of(self)
+            if self.time is not None:
+                parse_time(self.time)
+        except UserError as error:
+            raise ValueError(str(error)) from None
         return self
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
-from reid.numbers import NonNegative
+from reid.numbers import NonNegative, Several, Whole
 from supernet.arch import Arch
 from supernet.genome import largest, sample, smallest
 from supernet.space import Space, decode
@@ -41,13 +41,13 @@ class SamplingConfig:
         warmup_epochs: epochs at the start in which the largest arch is trained alone.
     """
 
-    archs: Annotated[int, Field(ge=0)] = 3
-    largest_every: Annotated[int, Field(ge=0)] = 1
+    archs: Whole = 3
+    largest_every: Whole = 1
     spread: Literal["uniform", "flops"] = "flops"
     flops: tuple[str | int | float, str | int | float] | None = None
     smallest: bool = False
     attentive: Literal["none", "best", "worst"] = "none"
-    attentive_of: Annotated[int, Field(ge=2)] = 3
+    attentive_of: Several = 3
     warmup_epochs: NonNegative = 0.0
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from reid.config import STRICT, build_config, config_to_dict
 from reid.errors import UserError, nearest
 from reid.files import read_json, write_json
 from reid.models.network import ReidNetwork
-from reid.numbers import Count, Share
+from reid.numbers import Count, Share, Whole
 from supernet.checkpoint import load_network
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
@@ -65,7 +65,7 @@ class ZooEntry:
     flip_rank1: Share | None
     protocol: str
     train_set: str
-    epochs: Annotated[int, Field(ge=0)]
+    epochs: Whole
     seed: int
     licence: str
     command: str

@@ -7,10 +7,9 @@ import re
 import sys
 from collections.abc import Sequence
 
-SIZE = "--size"
+from reid.numbers import LARGEST_SIDE, SMALLEST_SIDE
 
-SMALLEST, LARGEST = 16, 2048
-"""Pixels of a side. Images of persons have some hundred; far more are a typing error that takes all memory."""
+SIZE = "--size"
 
 
 def add_size(parser: argparse.ArgumentParser, help: str, default: tuple[int, int] | None = None, *also: str) -> None:
@@ -27,9 +26,9 @@ def parse_size(text: str) -> tuple[int, int]:
     if match is None:
         raise argparse.ArgumentTypeError(f"'{text}': give height and width in pixels, as in 256x128")
     size = int(match[1]), int(match[2])
-    if not all(SMALLEST <= side <= LARGEST for side in size):
+    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in size):
         raise argparse.ArgumentTypeError(
-            f"'{text}': height and width must be {SMALLEST} to {LARGEST} pixels, as in 256x128"
+            f"'{text}': height and width must be {SMALLEST_SIDE} to {LARGEST_SIDE} pixels, as in 256x128"
         )
     return size
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
@@ -19,6 +17,7 @@ from evaluation.reranking.sources import Distances, FeatureDistances
 from evaluation.retrieval.distances import check_features
 from reid.config import STRICT
 from reid.errors import UserError
+from reid.numbers import Count, Share
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -32,9 +31,9 @@ class ReRanking:
             distance.
     """
 
-    k1: Annotated[int, Field(ge=1)] = 20
-    k2: Annotated[int, Field(ge=1)] = 6
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.3
+    k1: Count = 20
+    k2: Count = 6
+    weight: Share = 0.3
 
 
 def rerank_distances(

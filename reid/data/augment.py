@@ -19,6 +19,7 @@ from reid.data.erasing import draw_boxes, erase
 from reid.data.policy import PolicyDraw, apply_policy, draw_policy
 from reid.data.prepare import normalise, resize
 from reid.data.warp import rotate
+from reid.numbers import LARGEST_SIDE
 from reid.transfer import to_device
 
 
@@ -52,7 +53,7 @@ class AugmentConfig:
     """
 
     flip: Annotated[float, Field(ge=0, le=1)] = 0.5
-    pad: Annotated[int, Field(ge=0)] = 10
+    pad: Annotated[int, Field(ge=0, le=LARGEST_SIDE)] = 10
     erase: Annotated[float, Field(ge=0, le=1)] = 0.5
     erase_area: Annotated[tuple[float, float], AfterValidator(_ordered)] = (0.02, 0.4)
     erase_ratio: Annotated[float, Field(gt=0, le=1)] = 0.3

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
@@ -17,7 +16,7 @@ from reid.engine.schedule import ScheduleConfig
 from reid.engine.stopping import EarlyStopping
 from reid.losses.config import LossConfig
 from reid.models.heads.config import HeadConfig
-from reid.numbers import Count, Positive
+from reid.numbers import Count, Epochs, Positive, Several, Whole
 
 __all__ = ["OptimizerConfig", "Recipe", "ScheduleConfig", "LossConfig"]
 
@@ -48,10 +47,10 @@ class Recipe:
     """
 
     source: str = ""
-    epochs: Count = 60
+    epochs: Epochs = 60
     sampler: SamplerKind = "pk"
-    identities: Annotated[int, Field(ge=2)] = 16
-    instances: Annotated[int, Field(ge=2)] = 4
+    identities: Several = 16
+    instances: Several = 4
     head: HeadConfig = HeadConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -63,7 +62,7 @@ class Recipe:
     cuda_graph: bool = True
     clip_gradient: Positive | None = None
     averaging: AveragingConfig = AveragingConfig()
-    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    evaluate_every: Whole = 0
     checkpoint_every: Count = 1
     keep_best: bool = False
     early_stopping: EarlyStopping | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reid.engine.recipe import Recipe
+from reid.errors import UserError
+from reid.numbers import MOST_EPOCHS
 
 LEAST_WARMUP = 0.1
 """Share of a shortened training that is left to the warm-up, where the whole one had as many epochs."""
@@ -17,7 +19,12 @@ def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
     margin and the epochs in which a part is fixed. A warm-up in epochs keeps a tenth of the training where it had as
     much: it is there for the first steps' sake, however long the rest. So a long recipe can be tried, or two compared,
     on a small budget; the result of the long one it does not tell.
+
+    Raises:
+        UserError: it is no number of epochs that a training can have.
     """
+    if not 1 <= epochs <= MOST_EPOCHS:
+        raise UserError(f"epochs {epochs}: give a whole number from 1 to {MOST_EPOCHS}")
     share = epochs / recipe.epochs
     schedule, classification = recipe.schedule, recipe.losses.classification
     schedule = replace(

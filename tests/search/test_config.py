@@ -32,6 +32,12 @@ from search.limits import Limits
         ({"front": ["energy"]}, "front"),
         ({"front": ["flops", "flops"]}, "name each cost once"),
         ({"front": ["flops", "latency"]}, "latency on what"),
+        ({"flops": "abc"}, "search.yaml: FLOPs 'abc': give a positive number"),
+        ({"parameters": -1}, "parameters '-1'"),
+        ({"latency": "5 hours", "target": "onnx-cpu-1t"}, "latency '5 hours'"),
+        ({"time": "soon"}, "time 'soon'"),
+        ({"cost_input_size": [2, 2]}, "cost_input_size"),
+        ({"generation": 10**30}, "generation"),
     ],
 )
 def test_bad_settings_are_named(data, named):

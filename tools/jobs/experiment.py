@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT, build_config, build_overridden, config_to_dict, merge, parse_override, read_merged
@@ -17,9 +17,9 @@ from reid.data.synthetic import SyntheticConfig
 from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_batch, at_epochs
 from reid.errors import UserError, nearest
+from reid.numbers import MOST_EPOCHS, Several, Side
 from search.config import SearchConfig
-from supernet.training import SupernetRecipe
-from tools.size_option import LARGEST, SMALLEST
+from supernet.recipe import SupernetRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
@@ -32,7 +32,6 @@ DEFAULT_CONFIG = CONFIGS / "market1501.yaml"
 CPU_CONFIGS = "configs/market1501-cpu.yaml (Market-1501, about two hours) or configs/demo.yaml (synthetic, minutes)"
 
 OwnName = Literal["auto", "market1501", "synthetic"]
-Side = Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
 Size = tuple[Side, Side]
 
 
@@ -57,8 +56,8 @@ class DataConfig:
     dataset: DatasetConfig | None = None
     also_train: tuple[DatasetConfig, ...] = ()
     synthetic: SyntheticConfig = dataclasses.field(default_factory=SyntheticConfig)
-    train_identities: Annotated[int, Field(ge=2)] | None = None
-    holdout_identities: Annotated[int, Field(ge=2)] = 100
+    train_identities: Several | None = None
+    holdout_identities: Several = 100
     retrain_on_holdout: bool = True
 
 
@@ -119,8 +118,8 @@ def load_experiment(
         data["retrain"] = read_merged(file)
         build_config(Recipe, data["retrain"], str(file))  # what is wrong in it bears its name
     for given in (epochs, supernet_epochs):
-        if given is not None and given < 1:
-            raise UserError(f"--epochs {given}: must be at least 1")
+        if given is not None and not 1 <= given <= MOST_EPOCHS:
+            raise UserError(f"--epochs {given}: must be at least 1, and at most {MOST_EPOCHS}")
     if supernet_epochs is not None:
         supernet = build_config(SupernetRecipe, data.get("supernet", {}), str(path))
         data["supernet"] = config_to_dict(supernet.at_epochs(supernet_epochs))
@@ -152,12 +151,12 @@ def parse_batch(text: str) -> tuple[int, int]:
     """P and K of ``"32x4"``: identities, and images of each.
 
     Raises:
-        UserError: it is not of that form, or one of the two is below 2.
+        UserError: it is not of that form, or one of the two is below 2 or has more than four digits.
     """
-    identities, _, instances = text.lower().partition("x")
-    if not (identities.isdecimal() and instances.isdecimal() and min(int(identities), int(instances)) >= 2):
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text.lower())
+    if match is None or min(int(match[1]), int(match[2])) < 2:
         raise UserError(f"--batch {text}: give identities times images of each, both at least 2, for example 32x4")
-    return int(identities), int(instances)
+    return int(match[1]), int(match[2])
 
 
 def find_recipe(name: str) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
@@ -18,6 +18,7 @@ from reid.data.datasets.table import read_csv
 from reid.data.locate import Place, locate_or_fail
 from reid.data.records import Dataset
 from reid.errors import UserError, nearest
+from reid.numbers import Seed, Share, Whole
 
 
 def _known(name: str) -> str:
@@ -43,12 +44,12 @@ class DatasetConfig:
 
     name: Annotated[str, AfterValidator(_known)]
     root: Path | None = None
-    split: Annotated[int, Field(ge=0)] = 0
+    split: Whole = 0
     check_counts: bool = True
     validation: bool = True
     pattern: str | None = None
-    test_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    seed: Annotated[int, Field(ge=0)] = 0
+    test_share: Share = 0.5
+    seed: Seed = 0
 
 
 @plain_dataclass(frozen=True)

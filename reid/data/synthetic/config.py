@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reid.errors import UserError
+from reid.numbers import GREATEST_SEED
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class SyntheticConfig:
             ("junk", 0, 100_000),
             ("images_per_camera", 2, 99),
             ("cameras", 2, 9),
-            ("seed", 0, 2**63 - 1),
+            ("seed", 0, GREATEST_SEED),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
-from tools.jobs.results.row_parts import Count, Ladder, Name, Overrides, Row, Seed
+from reid.numbers import GREATEST, Count, Epochs, Seed, Whole
+from tools.jobs.results.row_parts import Ladder, Name, Overrides, Row
 
 Limit = str | int | float | None
 
@@ -42,7 +43,7 @@ class SearchPart:
     params: Limit = None
     target: Name | None = None
     strategy: Literal["evolution", "pareto", "random"] = "evolution"
-    finalists: Annotated[int, Field(ge=0)] | None = None
+    finalists: Whole | None = None
     learn_from: Name | None = None
     set: Overrides = ()
     seed: Seed = 0
@@ -60,7 +61,7 @@ class RankingPart:
 
     name: Name
     supernet: Name
-    n: Annotated[int, Field(ge=4)] = 12
+    n: Annotated[int, Field(ge=4, le=GREATEST)] = 12
     band: str | int | None = None
     repeats: Count = 1
     set: Overrides = ()
@@ -84,7 +85,7 @@ class Plan:
     config: str
     set: Overrides = ()
     recipe: Name | None = None
-    epochs: Count | None = None
+    epochs: Epochs | None = None
     target: Name | None = None
     published: str | None = None
     supernets: tuple[SupernetPart, ...] = ()

@@ -8,10 +8,9 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
+from reid.numbers import Count, Epochs, Seed
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0)]
 Overrides = tuple[str, ...]
 
 
@@ -56,7 +55,7 @@ class ArchChange:
     se: bool | None = None
     ibn: bool | None = None
     act: Literal["relu6", "h-swish"] | None = None
-    kernel: Annotated[int, Field(ge=1)] | None = None
+    kernel: Count | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -64,7 +63,7 @@ class Inherit:
     """A training that begins with what the search's supernet has for the arch, for ``epochs`` of the recipe, whose
     schedule is scaled to them (``tools/retrain.py --inherit``)."""
 
-    epochs: Count
+    epochs: Epochs
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -89,7 +88,7 @@ class Row:
     found: Found | None = None
     random: RandomArchs | None = None
     recipe: Name | None = None
-    epochs: Count | None = None
+    epochs: Epochs | None = None
     inherit: Inherit | None = None
     batch: Name | None = None
     set: Overrides = ()
@@ -122,7 +121,7 @@ class Lever:
 
     name: Name
     recipe: Name | None = None
-    epochs: Count | None = None
+    epochs: Epochs | None = None
     batch: Name | None = None
     set: Overrides = ()
     change: ArchChange | None = None
