@@ -156,7 +156,10 @@ def test_refusals(make, other, message):
             {"rows": [{"name": "base", "network": "resnet18", "published": "x"}]},
             "rows: base: no published row is",
         ),
-        ({"searches": [{"name": "6M", "supernet": "S", "flops": "many"}]}, "search/6M: FLOPs 'many': give a positive"),
+        (
+            {"searches": [{"name": "6M", "supernet": "S", "flops": "many"}]},
+            "search/6M: .*FLOPs 'many': give a positive",
+        ),
         ({"rankings": [{"name": "R", "supernet": "S", "band": "wide"}]}, "ranking/R: FLOPs 'wide': give a positive"),
         ({"rows": [{"name": "base", "network": "resnet19"}]}, "row/base/0: no network is called 'resnet19'"),
         (
@@ -172,6 +175,10 @@ def test_refusals(make, other, message):
             "row/base/0: random archs are",
         ),
         ({"rows": [{"name": "base", "network": "mobilenetv2", "change": {"kernel": 4}}]}, "row/base/0: .*kernel"),
+        (
+            {"searches": SMALL["searches"], "rows": [{"name": "base", "found": {"search": "6M", "number": 3}}]},
+            "row/base/0: found: number 3: search 6M chooses 2 archs; raise search.top_k in its set",
+        ),
     ],
 )
 def test_what_a_later_step_would_refuse_is_refused_first(make, tmp_path, other, message):

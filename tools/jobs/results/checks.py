@@ -14,9 +14,11 @@ from search.settings import check_strategy
 from supernet.arch import Arch
 from supernet.files import load_space
 from tools.jobs.results.archs import changed, named_backbone
-from tools.jobs.results.plan import PlannedRow
+from tools.jobs.results.plan import PlannedRow, find
 from tools.jobs.results.published import load_published
+from tools.jobs.results.row_parts import Found
 from tools.jobs.results.setup import Setup
+from tools.jobs.results.states import search_is_finished
 from tools.jobs.results.steps import RANKING, ROW, SEARCH, Step
 from tools.jobs.search.options import check_limits
 
@@ -69,6 +71,18 @@ def _check_step(setup: Setup, step: Step, costs: CostTable) -> None:
         parse_flops(step.part.band)
     if step.kind == ROW:
         _check_network(setup, step, step.part)
+        if step.part.row.found is not None:
+            _check_number(setup, step.part.row.found)
+
+
+def _check_number(setup: Setup, found: Found) -> None:
+    """Raises UserError where the search, which is still to be run, will not choose so many archs."""
+    step = Step("", SEARCH, find(setup.plan.searches, found.search, "found"))
+    chosen = setup.experiment(step).search.top_k
+    if found.number > chosen and not search_is_finished(setup.places.run(step)):
+        raise UserError(
+            f"found: number {found.number}: search {found.search} chooses {chosen} archs; raise search.top_k in its set"
+        )
 
 
 def _check_network(setup: Setup, step: Step, planned: PlannedRow) -> None:
