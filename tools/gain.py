@@ -16,7 +16,7 @@ from evaluation.report.html import REPORT
 from reid.errors import UserError
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.job import Job
-from tools.jobs.paths import shown
+from tools.jobs.paths import check_folder, shown
 from tools.jobs.proofs.gain import Asked, gain
 from tools.jobs.proofs.gain_result import PICTURE
 
@@ -88,6 +88,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError("--supernet and --finetune-epochs are of --ways: give --ways too")
     if read.random_archs and read.random is not None:
         raise UserError("--random-archs names the random archs and --random draws some: give one of the two")
+    if read.alone is not None:
+        check_folder(read.alone, "--alone")
     asked = Asked(
         search=read.search,
         archs=read.archs,

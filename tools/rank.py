@@ -14,7 +14,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from evaluation.report.html import REPORT
 from reid.errors import UserError
 from tools.cli import job_parser, read_job, run_tool
-from tools.jobs.paths import shown
+from tools.jobs.paths import check_folder, shown
 from tools.jobs.proofs.rank import Asked, rank
 from tools.jobs.proofs.rank_result import PICTURE
 
@@ -67,6 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError("--archs names the archs and --band draws some: give one of the two")
     if read.within is not None and read.band is None:
         raise UserError("--within is how far from --band archs may be: give --band too")
+    if read.alone is not None:
+        check_folder(read.alone, "--alone")
     asked = Asked(
         supernets=tuple(dict.fromkeys(read.supernet or [Path("runs/supernet")])),
         archs=read.archs,

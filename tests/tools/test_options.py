@@ -71,6 +71,24 @@ def test_retrain(call, tmp_path, refused, options, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("tool", ["gain", "rank"])
+def test_trainings_in_a_file(call, tmp_path, refused, tool):
+    done = call(tool, "--alone", __file__, "--out", tmp_path / "out")
+    refused(done, f"^error: --alone {__file__}: is a file; name a folder$")
+    assert not (tmp_path / "out").exists()
+
+
+def test_links_that_lead_nowhere(call, tmp_path, refused):
+    loop, gone = tmp_path / "loop", tmp_path / "gone"
+    loop.symlink_to(loop)
+    gone.symlink_to(tmp_path / "unmounted")
+    retrain = ("retrain", "--arch", "osnet_x0_25")
+    refused(call(*retrain, "--out", gone), f"^error: --out {gone}: is a link that leads nowhere; name a folder")
+    refused(call(*retrain, "--out", gone / "x"), f"^error: --out .*x: {gone} is a link that leads nowhere")
+    refused(call(*retrain, "--config", loop, tiny=False), f"^error: file {loop} cannot be read: ")
+    refused(call("rank", "--supernet", loop, "--out", tmp_path / "out"), "no trained supernet at .*loop")
+
+
 @pytest.mark.parametrize("source", ["", "supernet.safetensors"])
 def test_a_supernet_in_the_place_of_a_network(call, tmp_path, supernet_run, refused, source):
     """The cure is one that the tool at hand has: ``--arch`` is of evaluate and visualize alone."""

@@ -22,6 +22,7 @@ from tools.jobs.pipeline import Asked, pipeline
         (Asked(latency="5ms", target="onnx-cpu"), "latency target 'onnx-cpu' is unknown"),
         (Asked(baselines=["resnet19"]), "no network is called 'resnet19'; nearest: resnet18"),
         (Asked(finetune_epochs=0), "--finetune-epochs 0: must be at least 1"),
+        (Asked(finetune_epochs=10**9), "--finetune-epochs 1000000000: must be at least 1, and at most 1000000"),
         (
             Asked(["MLR-210M-A"], flops="210M"),
             "--baselines MLR-210M-A: this search calls an arch of its own MLR-210M-A",

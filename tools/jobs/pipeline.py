@@ -14,6 +14,7 @@ from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG, open_run
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
+from reid.numbers import MOST_EPOCHS
 from search.cost import CostTable
 from search.latency import check_available, is_local, open_table, parse_target
 from search.limits import Limits
@@ -121,8 +122,8 @@ def _check(experiment: Experiment, asked: Asked, searched: bool) -> tuple[Limits
     Unless the search is over (``searched``), a limit on latency takes the target's table: it is measured now if it is
     not there yet, and not only when the supernet is trained.
     """
-    if asked.finetune_epochs is not None and asked.finetune_epochs < 1:
-        raise UserError(f"--finetune-epochs {asked.finetune_epochs}: must be at least 1")
+    if asked.finetune_epochs is not None and not 1 <= asked.finetune_epochs <= MOST_EPOCHS:
+        raise UserError(f"--finetune-epochs {asked.finetune_epochs}: must be at least 1, and at most {MOST_EPOCHS}")
     config = experiment.search
     space = load_space(experiment.space).at(experiment.input_size)
     check_strategy(STRATEGY, config)

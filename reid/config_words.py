@@ -1,0 +1,73 @@
+"""What is wrong with a configuration: a line that names the key, and for one that is unknown the one that was meant."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from reid.errors import nearest
+
+
+def first_problem(kind: type, error: ValidationError) -> str:
+    """The first thing that pydantic has against values for ``kind``, in a line that begins with its key."""
+    problem = error.errors()[0]
+    place = [str(part) for part in problem["loc"]]
+    name = ".".join(place)
+    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _keys_at(kind, place[:-1])
+        meant = _glued(place[-1], known) or _elsewhere(kind, place) or nearest(place[-1], known)
+        return f"unknown key '{name}'{meant or '; known: ' + ', '.join(known)}"
+    if problem["type"] == "dataclass_type" and (known := _keys_at(kind, place)):
+        return f"{name}: must be a mapping of its keys: {', '.join(known)} (given: {problem['input']!r})"
+    given, words = problem.get("input"), problem["msg"].removeprefix("Value error, ")
+    if isinstance(given, Mapping) and problem["type"] == "value_error":
+        # Our own words, which name the keys that do not fit together: not all that was given.
+        return ": ".join(filter(None, (name, words)))
+    shown = "" if problem["type"].startswith("missing") else f" (given: {given!r})"
+    return f"{name}: {words[0].lower()}{words[1:]}{shown}"
+
+
+def _glued(key: str, known: Sequence[str]) -> str:
+    """The cure of ``{stripes:4}``, which YAML takes for a key ``stripes:4`` without a value; empty for other keys."""
+    name, colon, value = key.partition(":")
+    return f"; YAML wants a space behind a colon: {name}: {value}" if colon and name in known else ""
+
+
+def _elsewhere(kind: type, place: Sequence[str]) -> str:
+    """Where a key of this very name does stand, for a message; empty where it stands nowhere. Up to three: those below
+    the same mapping first, and of these the least deep."""
+    paths = [path for path in _paths(kind) if path[-1] == place[-1]]
+    paths.sort(key=lambda path: (path[: len(place) - 1] != tuple(place[:-1]), len(path)))
+    return f"; it stands under {', '.join('.'.join(path) for path in paths[:3])}" if paths else ""
+
+
+def _paths(kind: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key inside the dataclass ``kind``, in the order of its fields; those of a list's items are left out."""
+    for field in dataclasses.fields(kind):
+        path = (*above, field.name)
+        yield path
+        hint = typing.get_type_hints(kind)[field.name]
+        below = None if typing.get_origin(hint) in (list, tuple) else _dataclass_of(hint)
+        if below is not None:
+            yield from _paths(below, path)
+
+
+def _dataclass_of(hint: Any) -> Any:
+    """The dataclass that a field holds, or may hold, or whose list it is; None for other fields."""
+    options = [hint, *typing.get_args(hint)]
+    return next((option for option in options if dataclasses.is_dataclass(option)), None)
+
+
+def _keys_at(kind: Any, place: Sequence[str]) -> list[str]:
+    """Field names of the dataclass at ``place`` inside ``kind``; none where there is no dataclass."""
+    for part in place:
+        if part.isdecimal():  # the place in a list, of whose items ``kind`` is already
+            continue
+        kind = _dataclass_of(typing.get_type_hints(kind)[part])
+        if kind is None:
+            return []
+    return [field.name for field in dataclasses.fields(kind)]
