@@ -40,7 +40,7 @@ def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
         recipe.losses, classification=replace(classification, margin_warmup=classification.margin_warmup * share)
     )
     fixed = recipe.optimizer.freeze_epochs
-    fixed = replace(fixed, **{name: round(getattr(fixed, name) * share) for name in fixed.__dataclass_fields__})
+    fixed = replace(fixed, **{name: _fixed(getattr(fixed, name), share, epochs) for name in fixed.__dataclass_fields__})
     return replace(
         recipe,
         epochs=epochs,
@@ -48,6 +48,11 @@ def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
         losses=losses,
         optimizer=replace(recipe.optimizer, freeze_epochs=fixed),
     )
+
+
+def _fixed(had: int, share: float, epochs: int) -> int:
+    """Epochs in which a part is fixed: one at least where it was, but never all."""
+    return max(round(had * share), min(had, 1, epochs - 1))
 
 
 def at_batch(recipe: Recipe, identities: int, instances: int) -> Recipe:

@@ -64,6 +64,8 @@ def test_parts_are_fixed_for_the_same_share():
     scaled = at_epochs(recipe, 10)
     for epoch in range(1, 11):
         assert frozen_groups(scaled.optimizer, epoch) == frozen_groups(recipe.optimizer, 10 * epoch)
+    shortest = [at_epochs(recipe, epochs).optimizer.freeze_epochs for epochs in (2, 1)]
+    assert shortest == [GroupEpochs(backbone=1, head=1), GroupEpochs()]  # fixed at first, and never to the end
 
 
 def test_nothing_else_changes():
