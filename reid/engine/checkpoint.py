@@ -90,6 +90,8 @@ def _write_state(path: Path, state: dict[str, Any]) -> None:
     try:
         with path.open("wb") as file:
             torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())  # before it takes the last one's place: with the power gone, one of the two is whole
     except RuntimeError as error:
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
