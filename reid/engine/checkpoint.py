@@ -91,7 +91,7 @@ def _write_state(path: Path, state: dict[str, Any]) -> None:
         with path.open("wb") as file:
             torch.save(state, file)
             file.flush()
-            os.fsync(file.fileno())  # before it takes the last one's place: with the power gone, one of the two is whole
+            os.fsync(file.fileno())  # before it takes the last one's place: of the two one is whole
     except RuntimeError as error:
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
