@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from reid.config import STRICT, build_config, config_to_dict
 from reid.errors import UserError
 from reid.files import read_mapping, write_json
-from reid.numbers import NonNegative, Share, Whole
+from reid.numbers import Measured, NonNegative, Share, Whole
 
 RESULT = "result.json"
 
@@ -53,8 +53,8 @@ class ResultRow:
     kind: str
     mAP: Share
     rank1: Share
-    flops: Whole
-    parameters: Whole
+    flops: Measured
+    parameters: Measured
     latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
     epochs: Whole
     seed: int

@@ -1,5 +1,5 @@
 """Ranges of numbers that the configurations share; none has a use for more than the greatest here, which torch and a
-float32 still take, and a number beyond it is a typing error."""
+float32 still take, and a number beyond it is a typing error. What is measured has no such end."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=GREATEST)]
 Several = Annotated[int, Field(ge=2, le=GREATEST)]
 Whole = Annotated[int, Field(ge=0, le=GREATEST)]
+
+Measured = Annotated[int, Field(ge=0)]
+"""What is counted of a network and not asked for: a ResNet-50 has 4 * 10**9 FLOPs."""
 
 MOST_EPOCHS = 10**6
 

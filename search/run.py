@@ -75,13 +75,11 @@ def run_search(
             it was begun before they were kept.
 
     Raises:
-        UserError: the limits leave no arch, the strategy is unknown or does not fit the config, its time cannot be
-            read, there are to be finalists and nothing that trains them, ``out`` has a search and ``resume`` is not set
-            or its settings differ, or no candidate got a score.
+        UserError: the limits leave no arch, the strategy is unknown or does not fit the config, there are to be
+            finalists and nothing that trains them, ``out`` has a search and ``resume`` is not set or its settings
+            differ, or no candidate got a score.
     """
     check_strategy(strategy, config)
-    if config.time is not None:
-        parse_time(config.time)
     if config.finalists.count and judge is None:
         raise UserError(f"search.finalists.count={config.finalists.count}: run_search needs a judge, which trains them")
     region = make_region(space, limits, config.min_flops_fraction, config.cost_input_size, table, latency)

@@ -20,7 +20,7 @@ from reid.config import STRICT, build_config, config_to_dict
 from reid.errors import UserError, nearest
 from reid.files import read_json, write_json
 from reid.models.network import ReidNetwork
-from reid.numbers import Count, Share, Whole
+from reid.numbers import Count, Measured, Share, Whole
 from supernet.checkpoint import load_network
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
@@ -56,9 +56,9 @@ class ZooEntry:
     arch: str | None
     input_size: tuple[Count, Count]
     feature_dim: Count
-    flops: Count
-    flops_mlr: Count
-    parameters: Count
+    flops: Measured
+    flops_mlr: Measured
+    parameters: Measured
     mAP: Share
     rank1: Share
     flip_mAP: Share | None
