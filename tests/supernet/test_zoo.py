@@ -19,7 +19,7 @@ ABOUT = {
     "arch": None,
     "input_size": (64, 32),
     "feature_dim": 16,
-    "flops": 1,
+    "flops": 4 * 10**9,  # a ResNet-50
     "flops_mlr": 1,
     "parameters": 1,
     "mAP": 0.5,
