@@ -17,12 +17,12 @@ from torch.nn.functional import normalize
 
 from evaluation.features.extraction import forward_batches
 from evaluation.features.onnx_network import OnnxNetwork
-from evaluation.network_file import network_file
 from reid.data.prepare import prepare, resize
 from reid.engine.device import pick_device
 from reid.errors import UserError
 from reid.transfer import to_device
 from supernet.checkpoint import load_network
+from supernet.trained import network_file
 from supernet.zoo import FOLDER
 
 

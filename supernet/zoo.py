@@ -1,4 +1,4 @@
-"""Trained networks that come with the checkout, by name: ``load_backbone("OSNet-x0.42-market1501")``.
+"""Trained networks that come with the checkout, by name; ``supernet.trained.load_backbone`` loads one.
 
 A folder of weights (safetensors) with an index that says of each what it is, how it scored and by what it was made. A
 file is compared with the index's SHA-256 before it is read.
@@ -12,16 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT, build_config, config_to_dict
 from reid.errors import UserError, nearest
 from reid.files import read_json, write_json
-from reid.models.network import ReidNetwork
 from reid.numbers import Count, Measured, Share, Whole
-from supernet.checkpoint import load_network
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 INDEX = "index.json"
@@ -111,19 +108,12 @@ def find_entry(name: str, folder: Path = FOLDER) -> ZooEntry:
     return entries[name.lower()]
 
 
-def load_backbone(name: str, folder: Path = FOLDER) -> ReidNetwork:
-    """The trained network called ``name`` in eval mode on the CPU: normalised images ``(N, 3, H, W)`` to ``(N, D)``
-    features, which are compared by their cosine. ``reid.data.prepare.prepare`` normalises.
+def zoo_weights(name: str, folder: Path = FOLDER) -> Path:
+    """The file of weights of the network called ``name``.
 
     Raises:
-        UserError: nothing is called so, or the file of weights is missing or is not the index's.
+        UserError: nothing is called so, or the file is missing or is not the index's.
     """
-    network, _ = load_network(zoo_weights(name, folder), torch.device("cpu"))
-    return network.eval().requires_grad_(False)
-
-
-def zoo_weights(name: str, folder: Path = FOLDER) -> Path:
-    """The file of weights of the network called ``name``; raises UserError as ``load_backbone``."""
     entry = find_entry(name, folder)
     path = folder / entry.weights
     if not path.is_file():

@@ -13,9 +13,11 @@ import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
+import torch
 
 from reid.errors import UserError
-from supernet.zoo import FOLDER, find_entry, load_backbone
+from supernet.checkpoint import load_network
+from supernet.zoo import FOLDER, find_entry, zoo_weights
 from tools.cli import run_tool
 from tools.jobs.zoo import ADD, add, describe, features_of, markdown_table, zoo_table
 from tools.typed import tool_parser
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif read.image:
         _show(read.what, read.image, read.folder)
     else:
-        load_backbone(read.what, read.folder)
+        load_network(zoo_weights(read.what, read.folder), torch.device("cpu"))  # says what is wrong with the file
         print(describe(find_entry(read.what, read.folder)))
 
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 USE = """
 import torch
 from supernet.files import load_space
-from supernet.zoo import FOLDER, load_backbone, zoo_entries
+from supernet.trained import load_backbone
+from supernet.zoo import FOLDER, zoo_entries
 assert str(FOLDER).startswith({there!r}), FOLDER
 assert load_space("mlr-210m-plus").input_size == (256, 128)
 name = zoo_entries()[0].name

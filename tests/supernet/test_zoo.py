@@ -12,7 +12,8 @@ from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build, spec_to_dict
-from supernet.zoo import FOLDER, ZooEntry, find_entry, load_backbone, with_entry, write_index, zoo_entries
+from supernet.trained import load_backbone
+from supernet.zoo import FOLDER, ZooEntry, find_entry, with_entry, write_index, zoo_entries
 
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 ABOUT = {
@@ -63,9 +64,9 @@ def test_a_network_by_its_name_gives_the_features_of_the_saved_one(zoo):
 
 
 def test_an_unknown_name_is_answered_with_near_ones(zoo, tmp_path_factory):
-    with pytest.raises(UserError, match="^no weights are called 'Tiny-C'; nearest: Tiny-"):
+    with pytest.raises(UserError, match="in the zoo no weights are called 'Tiny-C'; nearest: Tiny-"):
         load_backbone("Tiny-C", zoo[0])
-    with pytest.raises(UserError, match="^no weights are called 'zzz'; there are Tiny-A, Tiny-B$"):
+    with pytest.raises(UserError, match="in the zoo no weights are called 'zzz'; there are Tiny-A, Tiny-B$"):
         load_backbone("zzz", zoo[0])
     with pytest.raises(UserError, match="there are none yet"):
         load_backbone("Tiny-A", tmp_path_factory.mktemp("empty"))

@@ -20,7 +20,8 @@ from search.fvcore_counts import whole_network_flops
 from supernet.arch_forms import arch_from_rows
 from supernet.checkpoint import read_spec
 from supernet.files import NamedArch, load_arch, save_arch
-from supernet.zoo import find_entry, load_backbone
+from supernet.trained import load_backbone
+from supernet.zoo import find_entry
 from tools.jobs.evaluate.checkpoints import row_name
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.training.retrain import Retraining, retrain

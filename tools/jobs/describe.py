@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from evaluation.network_file import network_file
 from evaluation.pictures.architecture import draw_architecture
 from evaluation.text_table import aligned
 from reid.errors import UserError
@@ -26,6 +25,7 @@ from supernet.catalog import NetworkSpec, build, find_network
 from supernet.checkpoint import read_spec
 from supernet.genome import sample
 from supernet.space import Space, decode, describe
+from supernet.trained import network_file
 from supernet.zoo import zoo_entries
 from tools.jobs.unit_words import unit_name, unit_words
 

@@ -31,7 +31,7 @@ from supernet.catalog import spec_to_dict
 from supernet.checkpoint import load_network, save_supernet
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.supernet import Supernet
-from supernet.zoo import load_backbone
+from supernet.trained import load_backbone
 from tools.jobs.evaluate.checkpoints import run_name
 from tools.jobs.export.job import Request, export
 from tools.jobs.export.source import find_trained, trained_on, training_pixels

@@ -6,7 +6,6 @@ import dataclasses
 import os
 from pathlib import Path
 
-from evaluation.network_file import network_file
 from evaluation.protocols import Protocol
 from evaluation.result_row import RESULT, read_result
 from reid.engine.checkpoint import read_about
@@ -19,6 +18,7 @@ from supernet.checkpoint import SUPERNET, load_network, load_supernet
 from supernet.genome import encode, largest, smallest
 from supernet.space import Space
 from supernet.supernet import Supernet
+from supernet.trained import network_file
 from supernet.zoo import entry_of
 from tools.jobs.data import open_source, search_data, train_set_words
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject

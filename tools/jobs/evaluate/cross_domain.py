@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_table
-from evaluation.network_file import network_file
 from evaluation.protocols import Protocol
 from evaluation.report.cross_domain import write_matrix_report
 from evaluation.report.html import REPORT
@@ -17,6 +16,7 @@ from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.files import write_json, write_text
 from supernet.checkpoint import load_network
+from supernet.trained import network_file
 from tools.jobs.evaluate.checkpoints import train_set_of
 from tools.jobs.evaluate.columns import Column, column_of
 from tools.jobs.evaluate.datasets import open_test_sets

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from evaluation.features.files import load_features
-from evaluation.network_file import network_file
 from evaluation.protocols import Protocol, evaluate_features
 from evaluation.result_row import RESULT
 from reid.data.datasets.registry import DatasetConfig
@@ -18,6 +17,7 @@ from reid.engine.device import describe_device
 from reid.engine.run_folder import WEIGHTS, taken
 from reid.errors import UserError
 from supernet.checkpoint import load_network, load_supernet
+from supernet.trained import network_file
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, check_choice, never_trained_on

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from evaluation.export import FileAbout
-from evaluation.network_file import network_file
 from reid.data.decode import decode_image
 from reid.data.prepare import resize
 from reid.engine.checkpoint import read_about
@@ -19,6 +18,7 @@ from reid.models.network import ReidNetwork, count_parameters
 from search.fvcore_counts import network_flops
 from supernet.catalog import NetworkSpec
 from supernet.checkpoint import load_network
+from supernet.trained import network_file
 from supernet.zoo import FOLDER, entry_of
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig

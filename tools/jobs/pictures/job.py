@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from evaluation.network_file import network_file
 from reid.engine.device import describe_device
 from reid.engine.run_folder import taken
 from reid.files import write_json
+from supernet.trained import network_file
 from tools.jobs.evaluate.checkpoints import open_subject
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.subject import features_on_test

@@ -1,13 +1,17 @@
-"""What a user may call a network, and what is said of what is none."""
+"""What a user may call a trained network, what is loaded by it, and what is said of what is none."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
 
-from evaluation.network_file import network_file
+from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
+from supernet.arch_forms import arch_from_rows
+from supernet.catalog import NetworkSpec, build, spec_to_dict
+from supernet.trained import load_backbone, network_file
 from supernet.zoo import FOLDER, zoo_entries
 
 
@@ -63,3 +67,17 @@ def test_a_wrong_name_is_answered_with_near_ones():
         UserError, match="^runs/none does not exist; name a run folder, a file of weights, or a network"
     ):
         network_file("runs/none")
+
+
+def test_a_network_of_ones_own_is_loaded_by_its_folder_or_its_file(tmp_path):
+    arch = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
+    spec = NetworkSpec("mine", arch, arch.input_size)
+    network, images = build(spec).eval(), torch.randn(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    file = save_weights(tmp_path / "mine" / "last.safetensors", network, spec_to_dict(spec))
+    for source in (file.parent, str(file.parent), file):
+        loaded = load_backbone(source)
+        assert not loaded.training and not any(each.requires_grad for each in loaded.parameters())
+        assert torch.equal(loaded(images), network(images))
+    for other in ("net.onnx", "features.npz"):
+        with pytest.raises(UserError, match=f"{other} is no PyTorch network; evaluation.embedder.Embedder.open takes"):
+            load_backbone(touch(tmp_path / other))

@@ -1,16 +1,38 @@
-"""The file that a user means by a network: what is named may be a file, a run folder, or a name of the zoo."""
+"""Trained networks as a user names them, by file, run folder or name of the zoo: ``load_backbone("runs/mine")``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
-from supernet.checkpoint import SUPERNET, cut_out_cure
+from reid.models.network import ReidNetwork
+from supernet.checkpoint import SUPERNET, cut_out_cure, load_network
 from supernet.zoo import FOLDER, find_entry, is_name, zoo_weights
 
 SUFFIXES = (".safetensors", ".onnx", ".npz", ".pth", ".pt")
 """Of files that networks, or what they gave, are read from. Names of the zoo may have dots too: ``OSNet-x0.42-...``."""
+
+
+def load_backbone(source: str | Path, zoo: Path = FOLDER) -> ReidNetwork:
+    """A trained network, plain PyTorch, in eval mode on the CPU: normalised images ``(N, 3, H, W)`` to ``(N, D)``
+    features, which are compared by their cosine. ``reid.data.prepare.prepare`` resizes and normalises.
+
+    Args:
+        source: a name of the zoo, a run folder, or its weights (``.safetensors``).
+        zoo: folder of the zoo's weights.
+
+    Raises:
+        UserError: there is no such network, with the nearest names; it is a supernet or damaged; or the file is none
+            of PyTorch's.
+    """
+    path = network_file(source, zoo=zoo)
+    if path.suffix in (".onnx", ".npz"):
+        raise UserError(f"{path} is no PyTorch network; evaluation.embedder.Embedder.open takes an .onnx file")
+    network, _ = load_network(path, torch.device("cpu"))
+    return network.eval().requires_grad_(False)
 
 
 def network_file(source: str | Path, supernet: bool = False, zoo: Path = FOLDER, by_arch: bool = False) -> Path:
