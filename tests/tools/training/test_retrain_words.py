@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from reid.engine.recipe import Recipe
 from reid.losses.config import ClassificationConfig
 from supernet.zoo import zoo_weights
-from tools.jobs.training.retrain_words import bluntness, terms_of
+from tools.jobs.training.retrain_words import bluntness, never_trained, terms_of
 
 
 def test_a_classification_whose_loss_cannot_fall_is_told():
@@ -24,3 +25,14 @@ def test_the_licence_of_the_zoos_weights_is_told():
     words = terms_of(zoo_weights("osnet-x0.42-market1501"))
     assert words.startswith("of OSNet-x0.42-market1501, and so of what is trained from it: research only: ")
     assert terms_of(Path("runs/mine/last.safetensors")) is None and terms_of("imagenet") is None
+
+
+def test_parts_that_are_fixed_to_the_end_are_told():
+    """Not those whose rate is 0: that says that it is meant."""
+    fixed = {"backbone": 5, "head": 0, "classifier": 9}
+    recipe = Recipe(epochs=5, optimizer={"freeze_epochs": fixed, "rates": {"classifier": 0}})
+    assert never_trained(recipe).startswith(
+        "optimizer.freeze_epochs: backbone fixed to the end (epochs: 5), never trained"
+    )
+    for told in (replace(recipe, epochs=6), Recipe(), Recipe(optimizer={"rates": {"backbone": 0}})):
+        assert never_trained(told) is None

@@ -8,6 +8,7 @@ from reid.data.records import ImageSet
 from reid.engine.batches import TrainingBatches
 from reid.engine.device import describe_device
 from reid.engine.distributed import Processes
+from reid.engine.optimizers import GROUPS, frozen_groups
 from reid.engine.recipe import Recipe
 from reid.engine.rollback import read_rollbacks
 from reid.losses.angular import least_loss
@@ -74,6 +75,19 @@ def bluntness(config: ClassificationConfig, classes: int) -> str | None:
     )
 
 
+def never_trained(recipe: Recipe) -> str | None:
+    """What to say of parts whose time does not come before the training is over. They may be meant to stay as they are,
+    as with torchreid's ``fixbase_epoch``, or the epochs were cut and these forgotten."""
+    fixed = frozen_groups(recipe.optimizer, recipe.epochs)
+    parts = [part for part in GROUPS if part in fixed and getattr(recipe.optimizer.rates, part)]
+    if not parts:
+        return None
+    return (
+        f"optimizer.freeze_epochs: {' and '.join(parts)} fixed to the end (epochs: {recipe.epochs}), never trained; "
+        "give fewer, or optimizer.rates of 0, which say that it is meant"
+    )
+
+
 def announce_training(
     job: Job,
     spec: NetworkSpec,
@@ -105,6 +119,7 @@ def announce_training(
             ("licence", terms_of(start)),
             ("FLOPs", flops),
             *recipe_lines(job.experiment.retrain),
+            ("note", never_trained(job.experiment.retrain)),
             ("note", bluntness(job.experiment.retrain.losses.classification, batches.classes)),
             ("batches", f"{batches.per_epoch} an epoch"),
             ("device", describe_device(job.device) + together),
