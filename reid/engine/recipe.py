@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
@@ -68,3 +69,15 @@ class Recipe:
     early_stopping: EarlyStopping | None = None
     guard: GuardConfig = GuardConfig()
     sync_batch_norm: bool = True
+
+    @model_validator(mode="after")
+    def _cools_down_within(self):
+        schedule, rounded = self.schedule, 1e-9 * self.epochs
+        begins = self.epochs - schedule.cool_down
+        # One that begins with the warm-up would fall from the warm-up's first rate.
+        if begins < -rounded or begins <= rounded and (schedule.warmup or schedule.warmup_steps):
+            raise ValueError(
+                f"schedule.cool_down {schedule.cool_down:g}: the training has {self.epochs} epochs, which leaves none "
+                "before it; give fewer"
+            )
+        return self

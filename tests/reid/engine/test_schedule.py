@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 from reid.config import build_config
+from reid.engine.recipe import Recipe
+from reid.engine.scaling import at_epochs
 from reid.engine.schedule import ScheduleConfig, rate_factor
 from reid.errors import UserError
 
@@ -163,3 +165,17 @@ def test_refuses(data, message):
     with pytest.raises(UserError, match=message) as caught:
         build_config(ScheduleConfig, data, "test")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "schedule"), [(10, {"cool_down": 20}), (10, {"cool_down": 10, "warmup": 1}), (1, {"cool_down": 1.5})]
+)
+def test_a_cool_down_that_the_training_has_no_room_for(epochs, schedule):
+    """Behind a warm-up of nothing it would fall from a hundredth of the rate."""
+    with pytest.raises(UserError, match=rf"schedule.cool_down .*: the training has {epochs} epochs.*; give fewer"):
+        build_config(Recipe, {"epochs": epochs, "schedule": schedule}, "test")
+
+
+def test_a_cool_down_of_the_whole_training_at_any_length():
+    recipe = Recipe(epochs=60, schedule={"name": "constant", "cool_down": 60})
+    assert all(at_epochs(recipe, epochs).epochs == epochs for epochs in range(1, 200))
