@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import TypeVar
 
@@ -15,7 +15,8 @@ Score = TypeVar("Score", ReidScore, SingleShotScore)
 
 
 def mean_evaluation(splits: Sequence[Evaluation]) -> Evaluation:
-    """The mean of the scores of at least one split; queries are added up.
+    """The mean of the scores of at least one split, counted from 0; queries are added up, and what was noted of a split
+    is said to be of it.
 
     ROC and threshold are left out: splits share persons, and their pairs are not independent.
     """
@@ -31,8 +32,19 @@ def mean_evaluation(splits: Sequence[Evaluation]) -> Evaluation:
         score=_mean([each.score for each in splits]),
         reranked=None if first.reranked is None else _mean([each.reranked for each in splits]),
         single_shot=None if first.single_shot is None else _mean([each.single_shot for each in splits]),
-        notes=(note,),
+        notes=(note, *_notes(splits)),
     )
+
+
+def _notes(splits: Sequence[Evaluation]) -> Iterator[str]:
+    """Every note once, behind the numbers of the splits that have it."""
+    of: dict[str, list[int]] = {}
+    for number, each in enumerate(splits):
+        for note in each.notes:
+            of.setdefault(note, []).append(number)
+    for note, numbers in of.items():
+        where = "every split" if len(numbers) == len(splits) else f"split {', '.join(map(str, numbers))}"
+        yield f"{where}: {note}"
 
 
 def _mean(scores: Sequence[Score]) -> Score:

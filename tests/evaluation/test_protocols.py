@@ -154,6 +154,12 @@ def test_mean_over_splits():
     assert mean_evaluation(splits[:1]) is splits[0]
 
 
+def test_notes_of_splits_are_said_to_be_theirs():
+    plain = evaluate_features(persons(0), Protocol(verification=False))
+    splits = [dataclasses.replace(plain, notes=notes) for notes in (("all", "two"), ("all",), ("all", "two", "one"))]
+    assert mean_evaluation(splits).notes[1:] == ("every split: all", "split 0, 2: two", "split 2: one")
+
+
 def test_picture_of_the_roc(tmp_path):
     path = draw_roc(receiver_curve(persons(0)), tmp_path / "roc.png")
     with Image.open(path) as picture:
