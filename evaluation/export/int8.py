@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def quantise(source: Path, target: Path, about: FileAbout, pixels: torch.Tensor)
 
     Raises:
         UserError: ONNX Runtime cannot quantise the graph; nothing is left of the file then.
+        OSError: there is no room for the file, or for the library's in the machine's folder for temporary ones.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -64,6 +66,14 @@ def quantise(source: Path, target: Path, about: FileAbout, pixels: torch.Tensor)
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8,
                 )
+        except MemoryError:
+            raise
+        except (
+            OSError
+        ) as error:  # no fault of the graph's; the library's own files are in the machine's folder for such
+            if error.filename is None and not temporary.exists():
+                error.filename = tempfile.gettempdir()
+            raise
         except Exception as error:  # its exceptions have no common base
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"{about.name} cannot be quantised ({reason}); leave --int8 out") from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import logging
+import tempfile
 
 import numpy as np
 import pytest
@@ -108,3 +110,20 @@ def test_a_file_that_cannot_be_quantised(exported, tmp_path):
         quantise(path, tmp_path / "n.onnx", wrong, random_pixels(2, SIZE))
     assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
     assert logging.root.manager.disable == before
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["of temporary files", "of the file"])
+def test_a_full_disk_is_no_fault_of_the_graph(exported, tmp_path, monkeypatch, begun):
+    """And the disk that is told of is the one that is full."""
+
+    def full(model, path, *arguments, **named):
+        if begun:
+            open(path, "w").close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("onnxruntime.quantization.quantize_static", full)
+    path, about = exported[False]
+    with pytest.raises(OSError) as error:
+        quantise(path, tmp_path / "n.onnx", about, random_pixels(2, SIZE))
+    where = tmp_path / "n.onnx" if begun else tempfile.gettempdir()
+    assert error.value.filename == str(where) and not list(tmp_path.iterdir())
