@@ -92,7 +92,7 @@ def read_yaml(path: Path, cure: str = "correct it") -> Any:
 
 def parse_yaml(text: str) -> Any:
     """``yaml.safe_load``, for which of two equal keys of a mapping the last counts and the first is lost unsaid; as in
-    YAML's own specification, such a text is in error.
+    YAML's own specification, such a text is in error. So is one with a zero byte (``"\\0"``), which no file's name has.
 
     Raises:
         yaml.YAMLError, ValueError, RecursionError: the text is no YAML.
@@ -101,6 +101,12 @@ def parse_yaml(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
+    def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        if "\0" in node.value:
+            raise yaml.MarkedYAMLError(problem="a text has a zero byte in it", problem_mark=node.start_mark)
+        return node
+
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen: set[tuple[str, str]] = set()

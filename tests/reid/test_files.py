@@ -147,3 +147,14 @@ def test_nearest_words():
     assert nearest("resnet19", ["resnet18", "zebra"]) == "; nearest: resnet18"
     assert nearest("zzz", ["resnet18", "mobilenet"]) == ""
     assert nearest("abcd", ["abce", "abcf", "abcg", "abch"], count=2).count(",") == 1
+
+
+def test_yaml_with_a_zero_byte_in_a_text(tmp_path):
+    """As a path or a name it would be a traceback where a file is made."""
+    path = tmp_path / "x.yaml"
+    for text in (r'{a: 1, b: ["x\0y"]}', r'"\0": 1'):
+        path.write_text(text)
+        with pytest.raises(
+            UserError, match="x.yaml is not valid YAML at line 1: a text has a zero byte in it; correct"
+        ):
+            read_yaml(path)

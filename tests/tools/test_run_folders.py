@@ -52,6 +52,13 @@ def test_a_folder_that_cannot_be_is_refused_first(call, refused, tmp_path, name,
     assert file.read_text() == "kept" and not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc is here")
+def test_a_folder_in_which_nothing_can_be_made_is_refused_first(call, refused):
+    """Of /proc its owner is told that it may be written in."""
+    for out in ("/proc", "/proc/none/run"):
+        refused(call("compare", "run", "--out", out, tiny=False), f"--out {out}: .*/proc .*name another folder")
+
+
 @pytest.mark.parametrize("name", ["rank", "gain", "cross_domain", "compare", "latency"])
 def test_another_tools_folder_is_left_as_it_is(call, refused, tmp_path, name):
     write_json(tmp_path / "search.json", {})

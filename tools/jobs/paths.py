@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from reid.errors import UserError
 
 
 def check_folder(folder: Path, option: str = "--out") -> None:
-    """Raises UserError where ``folder`` is a file or a broken link, or lies below one, or may not be written in.
-    Nothing is made."""
+    """Raises UserError where ``folder`` is a file or a broken link, or lies below one, or cannot be written in. What is
+    made to find that out is removed."""
     there = folder
     while not os.path.lexists(there) and there != there.parent:
         there = there.parent
@@ -20,6 +21,12 @@ def check_folder(folder: Path, option: str = "--out") -> None:
         raise UserError(f"{option} {folder}: {what}; name a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"{option} {folder}: {there} cannot be written in; name another folder")
+    try:  # below /proc, say, the owner may write, but there is no making anything
+        with tempfile.TemporaryDirectory(dir=there, prefix=".tried."):
+            pass
+    except OSError as error:
+        why = error.strerror
+        raise UserError(f"{option} {folder}: nothing can be made in {there} ({why}); name another folder") from None
 
 
 def shown(path: Path) -> str:
