@@ -23,6 +23,11 @@ MOST_EPOCHS = 10**6
 
 Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
 
+MOST_TRAINED = 1000
+
+Trained = Annotated[int, Field(ge=1, le=MOST_TRAINED)]
+"""Networks, or seeds of one, that a call trains. More are a typing error, and to list them takes all memory."""
+
 GREATEST_SEED = 2**63 - 1
 """torch takes no greater one."""
 

@@ -18,6 +18,7 @@ from reid.engine.distributed import from_environment
 from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
+from tools.jobs.job import check_trained
 from tools.jobs.training.cool_down import CoolDown
 from tools.jobs.training.ending import comparing_command, tell_training
 from tools.jobs.training.inherit import PREFIX
@@ -69,8 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     add_search(parser)
     read = parser.parse_args(arguments)
     read.set = [*read.set, *(["retrain.compile=true"] if read.compile else [])]
-    if read.repeats < 1:
-        raise UserError(f"--repeats {read.repeats}: must be at least 1")
+    check_trained("--repeats", read.repeats)
     if read.inherit and read.weights:
         raise UserError("--inherit and --weights both say what to start from: give one of the two")
     if read.cool_down_epochs < 1:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from reid.errors import UserError
+from reid.numbers import MOST_TRAINED
 from tools.jobs.experiment import Experiment
 from tools.typed import to_type
 
@@ -32,6 +34,12 @@ class Job:
     seed: int
     device: torch.device
     common: tuple[str, ...] = ()
+
+
+def check_trained(option: str, count: int) -> None:
+    """Raises UserError where ``option`` asks for less than one training, or for more than anybody waits for."""
+    if not 1 <= count <= MOST_TRAINED:
+        raise UserError(f"{option} {count}: must be at least 1, and at most {MOST_TRAINED}")
 
 
 def next_command(tool: str, job: Job, *options: str) -> str:

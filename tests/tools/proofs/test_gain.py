@@ -279,6 +279,8 @@ def test_archs_that_were_scored_at_another_size_are_refused(search_run, call, re
         (("--search", "none"), "no finished search in none; run python tools/search.py first, or name its run"),
         (("--random", 0), "--random 0: must be at least 1"),
         (("--repeats", 0), "--repeats 0: must be at least 1"),
+        (("--repeats", 10**9), "--repeats 1000000000: must be at least 1, and at most 1000"),
+        (("--random", 10**9), "--random 1000000000: must be at least 1, and at most 1000"),
         (("--random-repeats", 0), "--random-repeats 0: must be at least 1"),
         (("--archs", 4), "--archs 4: the search in .* chose 3; give 1 to 3"),
         (("--archs", 3), "MLR-2M-C has 3.0M FLOPs and MLR-2M-A 2.0M, too far apart .* give --archs 2"),

@@ -248,6 +248,8 @@ def test_finished_runs_of_given_archs(ranking, supernets, call, tmp_path):
         (("--band", "900M"), "--band 900.0M: space tiny spans .* give FLOPs between them"),
         (("--within", 0.1), "--within is how far from --band"),
         (("--repeats", 0), "--repeats 0: must be at least 1"),
+        (("--repeats", 10**9), "--repeats 1000000000: must be at least 1, and at most 1000"),
+        (("--n", 10**9), "--n 1000000000: must be at least 1, and at most 1000"),
         (("--finetune-epochs", 0), "--finetune-epochs 0: must be at least 1"),
         (("--archs", "configs/archs", "--band", "5M"), "give one of the two"),
         (

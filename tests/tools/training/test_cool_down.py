@@ -174,6 +174,11 @@ def test_refusals(train, interrupted, refused, tmp_path):
         (("--cool-down", tmp_path / "none"), 4, "no run is there"),
         (("--cool-down", interrupted), 2, "all of this recipe's 2; give --epochs"),
         (("--cool-down", interrupted, "--cool-down-epochs", 0), 4, "must be at least 1"),
+        (
+            ("--cool-down", interrupted, "--cool-down-epochs", 10**6),
+            4,
+            "with the 2 done they are over 1000000; give fewer",
+        ),
         (("--cool-down", interrupted, "--repeats", 2), 4, "leave --repeats out"),
         (("--cool-down", interrupted), 5, "recipe.epochs: 4 then, 5 now"),
         (("--cool-down", interrupted, "--set", "retrain.optimizer.lr=0.01"), 4, "recipe.optimizer.lr: .* now"),

@@ -17,7 +17,7 @@ from search.gain.analysis import RANDOM
 from supernet.files import load_space
 from supernet.genome import encode
 from tools.jobs.data import Source, check_test, open_source
-from tools.jobs.job import Job
+from tools.jobs.job import Job, check_trained
 from tools.jobs.opening import announce
 from tools.jobs.ownership import GAIN, check_free
 from tools.jobs.page_parts import used_settings
@@ -91,8 +91,7 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
     check_free(job.out, GAIN, job.resume)
     seldom = asked.repeats if asked.random_repeats is None else asked.random_repeats
     for name, value in (("random", asked.random), ("repeats", asked.repeats), ("random-repeats", seldom)):
-        if value < 1:
-            raise UserError(f"--{name} {value}: must be at least 1")
+        check_trained(f"--{name}", value)
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
     found = found_archs(asked.search, asked.archs, space, job)

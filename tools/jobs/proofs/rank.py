@@ -17,7 +17,7 @@ from supernet.checkpoint import SUPERNET
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space
 from tools.jobs.data import Source, check_test, open_source, search_data
-from tools.jobs.job import Job
+from tools.jobs.job import Job, check_trained
 from tools.jobs.ownership import RANKING, check_free
 from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
@@ -63,8 +63,8 @@ def rank(job: Job, asked: Asked) -> Path:
     if from_environment(job.device).several:
         raise UserError("tools/rank.py: archs are ranked by one process; start it without torchrun")
     check_free(job.out, RANKING, job.resume)
-    if asked.repeats < 1:
-        raise UserError(f"--repeats {asked.repeats}: must be at least 1")
+    for option, count in (("--n", asked.count), ("--repeats", asked.repeats)):
+        check_trained(option, count)
     job, table = at_one_size(on_training_identities(job), arch_files(asked.archs)), CostTable()
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
-from reid.numbers import GREATEST, Count, Epochs, Seed, Whole
+from reid.numbers import MOST_TRAINED, Epochs, Seed, Trained, Whole
 from tools.jobs.results.row_parts import Ladder, Name, Overrides, Row
 
 Limit = str | int | float | None
@@ -61,9 +61,9 @@ class RankingPart:
 
     name: Name
     supernet: Name
-    n: Annotated[int, Field(ge=4, le=GREATEST)] = 12
+    n: Annotated[int, Field(ge=4, le=MOST_TRAINED)] = 12
     band: str | int | None = None
-    repeats: Count = 1
+    repeats: Trained = 1
     set: Overrides = ()
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
-from reid.numbers import Count, Epochs, Seed
+from reid.numbers import Count, Epochs, Seed, Trained
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 Overrides = tuple[str, ...]
@@ -29,7 +29,7 @@ class RandomArchs:
 
     search: Name | None = None
     network: Name | None = None
-    count: Count = 3
+    count: Trained = 3
     seed: Seed = 0
 
     @model_validator(mode="after")

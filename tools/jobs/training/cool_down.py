@@ -24,6 +24,7 @@ from reid.engine.rollback import ROLLBACKS
 from reid.engine.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_atomic, write_text
+from reid.numbers import MOST_EPOCHS
 from tools.jobs.paths import shown
 from tools.jobs.recipe_words import NO_MATTER
 from tools.jobs.saved_config import CURE, read_saved
@@ -91,6 +92,10 @@ def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
         raise UserError(
             f"--cool-down {what.run}: it has done {now} epochs by now, and {shown(out)}, which has no {STATE}, was "
             f"begun after {done}; give another --out"
+        )
+    if done + what.epochs > MOST_EPOCHS:
+        raise UserError(
+            f"--cool-down-epochs {what.epochs}: with the {done} done they are over {MOST_EPOCHS}; give fewer"
         )
     own = recipe.schedule
     if own.cool_down and done > (begins := max(recipe.epochs - own.cool_down, 0)):
