@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ NOT_COMPARABLE = " Not all of these networks can be compared; the notes below th
 PICTURES = "pictures"
 """Folder beside the page that keeps the pictures as files too."""
 
+OURS = re.compile(r"(front|latency|search_progress|architecture|training-\d+)\.png")
+"""What pictures of a comparison are called there."""
+
 
 def write_comparison_report(
     path: Path,
@@ -37,7 +41,7 @@ def write_comparison_report(
     runs: Sequence[Path] = (),
 ) -> Path:
     """Draws the pictures into ``pictures/`` beside ``path``, writes the page that embeds them, and returns
-    ``path``.
+    ``path``. Pictures of an earlier comparison there, of more runs or of a search, are removed.
 
     Args:
         rows: results in the order of the table.
@@ -87,7 +91,15 @@ def write_comparison_report(
     settings = configuration_section([row.name for row in rows], configs) if configs else None
     if settings:
         sections.append(settings)
-    return write_report(path, title, summary_of(rows, len(scored)), sections)
+    write_report(path, title, summary_of(rows, len(scored)), sections)
+    _remove_others(folder, {picture.path.name for section in sections for picture in section.pictures})
+    return path
+
+
+def _remove_others(folder: Path, drawn: Collection[str]) -> None:
+    for picture in folder.iterdir():
+        if OURS.fullmatch(picture.name) and picture.name not in drawn:
+            picture.unlink()
 
 
 def _latency(rows: Sequence[ResultRow], path: Path) -> tuple[Picture, ...]:

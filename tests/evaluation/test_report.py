@@ -93,6 +93,15 @@ def test_the_page_without_a_search(read_page, tmp_path):
     assert len(page.pictures) == 2  # accuracy against FLOPs, and against latency
 
 
+def test_pictures_of_an_earlier_comparison_do_not_stay(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("search_progress.png", "architecture.png", "training-12.png", "mine.png"):
+        (pictures / name).write_bytes(b"of before")
+    write_comparison_report(tmp_path / "report.html", ROWS)
+    assert sorted(each.name for each in pictures.iterdir()) == ["front.png", "latency.png", "mine.png"]
+
+
 def test_no_picture_of_latency_where_a_row_has_none(read_page, tmp_path):
     rows = [ROWS[0], replace(ROWS[1], latency_ms=None)]
     page = read_page(write_comparison_report(tmp_path / "report.html", rows))
