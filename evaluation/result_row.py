@@ -37,7 +37,7 @@ class ResultRow:
             once.
         parameters: parameters of that network.
         latency_ms: milliseconds an image, or None where it was not measured; ``notes`` says how.
-        epochs: epochs trained; 0 where the run did not train it.
+        epochs: epochs trained; 0 where that is not known or there was no training.
         seed: seed of the training.
         input_size: ``(height, width)`` in pixels.
         train_set: what it was trained on, in words.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -10,19 +11,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import evaluation.features.cache
 from evaluation.features.files import load_features
 from evaluation.reranking import ReRanking, rerank_distances
-from evaluation.result_row import read_result
+from evaluation.result_row import read_result, write_result
 from evaluation.retrieval.distances import pairwise_distances
 from evaluation.retrieval.metrics import score_distances
 from evaluation.retrieval.rules import RECORDS
+from reid.config import config_to_dict, load_config
 from reid.engine.checkpoint import load_weights, read_about
+from reid.engine.recipe import Recipe
 from reid.files import read_json
 from supernet.catalog import build, spec_from_dict
+from supernet.zoo import zoo_entries, zoo_weights
+from tools.jobs.evaluate.checkpoints import training_of
+from tools.jobs.experiment import RECIPES
 
+BOT = RECIPES / "bot.yaml"
 SCORES = ("mAP", "mAP_trapezoid", "rank1", "rank5", "rank10", "rank20", "mINP", "queries", "skipped_queries")
 
 
@@ -50,10 +58,31 @@ def test_every_score_is_what_the_features_say(saved, runs):
     assert score["mAP"] == pytest.approx(np.mean(aps)) and score["mAP_trapezoid"] == pytest.approx(np.mean(trapezoids))
     assert score["rank1"] == np.mean(np.array(firsts) == 1) and score["queries"] == len(pids)
     assert (row.mAP, row.rank1) == (score["mAP"], score["rank1"])
+    assert row.epochs == 1  # as the run's own row has it
     assert row.train_set == "first-set: 9 identities" and row.test_set.startswith(f"north: {len(pids)} queries")
     spec = spec_from_dict(read_about(runs["first"] / "last.safetensors"))
     assert about["network"] == "first" and about["data"] == "north" and about["input_size"] == list(spec.input_size)
     assert about["flip"] is False and len(about["weights_sha256"]) == 64
+
+
+def test_the_row_says_how_the_network_was_trained(runs, tmp_path):
+    """Of the best weights the epochs are not known; of a folder that says nothing, nothing is."""
+    run, row = tmp_path / "run", read_result(runs["second"])
+    shutil.copytree(runs["second"], run)
+    shutil.copyfile(run / "last.safetensors", run / "best.safetensors")
+    (run / "config.yaml").write_text(yaml.safe_dump({"seed": 7, "recipe": config_to_dict(load_config(Recipe, BOT))}))
+    write_result(run, dataclasses.replace(row, seed=3, epochs=12, notes=("cooled down",)))
+    own = {"train_set": row.train_set, "recipe": "bot", "seed": 3}
+    assert training_of(run / "last.safetensors", "") == {**own, "epochs": 12, "notes": ("cooled down",)}
+    assert training_of(run / "best.safetensors", "") == {**own, "epochs": 0, "notes": ()}
+    (run / "result.json").unlink()
+    assert training_of(run / "last.safetensors", "?") == {**own, "train_set": "?", "seed": 7, "epochs": 0, "notes": ()}
+    (run / "config.yaml").write_text("- of another program\n")
+    nothing = {"train_set": "?", "recipe": "", "epochs": 0, "seed": 0, "notes": ()}
+    assert training_of(run / "last.safetensors", "?") == nothing
+    entry = next(each for each in zoo_entries() if each.epochs)
+    told = training_of(zoo_weights(entry.name), "")
+    assert (told["epochs"], told["seed"], told["train_set"]) == (entry.epochs, entry.seed, entry.train_set)
 
 
 def test_output_names_both_aps_and_the_rules(call, runs, sets, read_page, tmp_path, arguments):

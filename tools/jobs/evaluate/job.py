@@ -27,7 +27,7 @@ from tools.jobs.evaluate.checkpoints import (
     check_weights,
     inherited,
     row_name,
-    train_set_of,
+    training_of,
 )
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.result import SCORE, Wanted, measure, score_on_test, write_scores
@@ -138,20 +138,21 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
         network, spec = load_network(path, job.device)
         sources = _open(job, request, spec.input_size, trained)
         _announce(path, sources, job.device, doubts)
-        kind, train_set, notes = "checkpoint", train_set_of(path, f"see {path.parent}"), ()
+        kind, training = "checkpoint", training_of(path, f"see {path.parent}")
     else:
         supernet = load_supernet(path, job.device)
         spec = arch_of(supernet.space, arch, search)
         sources = _open(job, request, spec.input_size, trained)
         _announce(path, sources, job.device, doubts)
         network, train_set = inherited(job, supernet, spec)
-        kind, notes = "supernet", ("weights inherited from the supernet, BN calibrated, not retrained",)
+        note = "weights inherited from the supernet, BN calibrated, not retrained"
+        kind, training = "supernet", {"train_set": train_set, "epochs": 0, "seed": job.seed, "notes": (note,)}
         about |= {CALIBRATION: calibrated_by(job.experiment, job.seed)}
     wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
     score_on_test(
         network, spec, sources[0], job.device, job.out,
-        kind=kind, name=row_name(path, spec), epochs=0, seed=job.seed, train_set=train_set, notes=notes,
-        wanted=wanted, splits=sources[1:], about=about, keep=arch is not None,
+        kind=kind, name=row_name(path, spec), wanted=wanted, splits=sources[1:], about=about, keep=arch is not None,
+        **training,
     )  # fmt: skip
 
 
