@@ -13,11 +13,12 @@ from safetensors.torch import load_file
 from evaluation.result_row import read_result
 from reid.engine.checkpoint import load_state, save_state
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import read_metrics
+from reid.engine.run_folder import append_metrics, read_metrics
 from reid.engine.schedule import ScheduleConfig, rate_factor
 from reid.errors import UserError
 from reid.files import read_yaml, write_text
 from tools.jobs.training.cool_down import CoolDown, begun, take_over
+from tools.jobs.training.looks import BEST, missing_best
 
 SHORT = ("retrain.schedule.warmup=0", "retrain.schedule.final=0.1", "retrain.checkpoint_every=1")
 
@@ -166,6 +167,18 @@ def test_a_run_that_goes_on_meanwhile(tmp_path):
     assert not (out / "checkpoint.pt").exists()
     take_over(CoolDown(run, 2), 3, out)
     assert load_state(out / "checkpoint.pt") == {"epoch": 3}
+
+
+@pytest.mark.parametrize(("scores", "taken"), [((0.1, 0.3, 0.2), True), ((0.1, 0.3, 0.4), False), ((), False)])
+def test_the_best_weights_so_far_are_taken_over(tmp_path, scores, taken):
+    """No later epoch of the ending may be as good. Weights that are kept of an epoch behind the checkpoint are not."""
+    run, out = _run(tmp_path / "run", 2, seed=0), tmp_path / "out"
+    for epoch, score in enumerate(scores, start=1):
+        append_metrics(run, {"epoch": epoch, "holdout_mAP": score})
+    (run / BEST).write_bytes(b"best")
+    take_over(CoolDown(run, 2), 2, out)
+    assert (out / BEST).exists() == taken and (not taken or (out / BEST).read_bytes() == b"best")
+    assert len(missing_best(out, Recipe(keep_best=True))) == (not taken) and missing_best(out, Recipe()) == ()
 
 
 def test_refusals(train, interrupted, refused, tmp_path):

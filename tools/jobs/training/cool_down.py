@@ -8,6 +8,7 @@ is there no more say, need not be lost. The run itself is left as it is and can 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shutil
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from reid.numbers import MOST_EPOCHS
 from tools.jobs.paths import shown
 from tools.jobs.recipe_words import NO_MATTER
 from tools.jobs.saved_config import CURE, read_saved
+from tools.jobs.training.looks import HELD_OUT, best_at
 
 SAME = ("dataset", "input_size", "data", "recipe", "network", "weights")
 """What the two trainings must have in common. Not the seed: one training may be ended several times, by other batches,
@@ -164,8 +166,9 @@ def _compared(config: dict[str, Any]) -> dict[str, Any]:
     return kept | {"recipe": {name: value for name, value in recipe.items() if name not in HOW}}
 
 
-def take_over(what: CoolDown, done: int, out: Path) -> None:
-    """Puts the run's checkpoint and records into ``out``, whose training then goes on from them; once.
+def take_over(what: CoolDown, done: int, out: Path, metric: str = HELD_OUT[0]) -> None:
+    """Puts the run's checkpoint, records and best weights so far, by ``metric``, into ``out``, whose training then goes
+    on from them; once.
 
     Raises:
         UserError: the run, which another process may go on with, has done more than ``done`` epochs by now.
@@ -174,8 +177,9 @@ def take_over(what: CoolDown, done: int, out: Path) -> None:
         return
     records = [record for record in read_metrics(what.run) if record["epoch"] <= done]
     write_text(out / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
-    if (what.run / ROLLBACKS).exists():
-        write_atomic(out / ROLLBACKS, lambda temporary: shutil.copyfile(what.run / ROLLBACKS, temporary))
+    for kept in (what.run / ROLLBACKS, best_at(what.run, done, metric)):
+        if kept is not None and kept.exists():
+            write_atomic(out / kept.name, functools.partial(shutil.copyfile, kept))
     # Last: with it the training has begun.
     write_atomic(out / STATE, lambda temporary: _copy_state(what, done, temporary))
 

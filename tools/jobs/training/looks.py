@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -11,6 +12,9 @@ from torch import nn
 from evaluation.features.extraction import evaluate_network
 from reid.data.records import ImageSet
 from reid.engine.checkpoint import save_weights
+from reid.engine.recipe import Recipe
+from reid.engine.run_folder import read_metrics
+from reid.engine.stopping import best_epoch
 from reid.engine.tags import TAGS
 from reid.engine.trainer import Monitor
 from reid.errors import UserError, nearest
@@ -84,7 +88,25 @@ def monitor_of(
         network, kept = for_inference(task.network, spec)
         save_weights(job.out / BEST, network, spec_to_dict(kept))
 
-    return Monitor(evaluate, own.metric if own is not None else HELD_OUT[0], keep)
+    return Monitor(evaluate, metric_of(own), keep)
+
+
+def metric_of(own: OwnEvaluation | None) -> str:
+    """What the best weights go by."""
+    return own.metric if own is not None else HELD_OUT[0]
+
+
+def best_at(run: Path, epochs: int, metric: str) -> Path | None:
+    """A run's best weights where they are those of its first ``epochs``; it may have been looked at since."""
+    best = best_epoch(read_metrics(run), metric)
+    return run / BEST if best is not None and best <= epochs and (run / BEST).is_file() else None
+
+
+def missing_best(run: Path, recipe: Recipe) -> tuple[str, ...]:
+    """What a reader of the table must know of a training whose best weights were asked for and are not there."""
+    if not recipe.keep_best or (run / BEST).is_file():
+        return ()
+    return (f"keep_best is set and there is no {BEST}: it was removed, or no look gave a number",)
 
 
 def _check_measured(metric: str) -> None:

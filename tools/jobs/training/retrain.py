@@ -38,7 +38,7 @@ from tools.jobs.recipe_words import recipe_name
 from tools.jobs.training.cool_down import CoolDown, begun, check_same, take_over
 from tools.jobs.training.facts import training_facts
 from tools.jobs.training.inherit import inherit, inherited_run, start_from
-from tools.jobs.training.looks import OwnEvaluation, held_out, monitor_of
+from tools.jobs.training.looks import OwnEvaluation, held_out, metric_of, missing_best, monitor_of
 from tools.jobs.training.retrain_words import announce_training, taken_back, trained_on_words
 from tools.jobs.training.teacher import load_teacher, save_classifier
 from tools.jobs.training.trial import try_network
@@ -120,7 +120,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
 
     def announce() -> None:
         if ended:
-            take_over(what.cool_down, ended.done, job.out)
+            take_over(what.cool_down, ended.done, job.out, metric_of(own))
         announce_training(job, spec, path, network, source, trained_on, batches, start, pretrained, processes)
 
     with training_in(job, config, announce, processes):
@@ -139,8 +139,9 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
         if processes.is_main:
             network, spec = _keep(job, trained, spec, images)
             if what.test and source.dataset.has_test:
-                notes = (*((ended.words(job.seed),) if ended else ()), *taken_back(job.out))
-                _score(job, network, spec, source, trained_on, what.label, notes)
+                notes = [ended.words(job.seed)] if ended else []
+                notes += [*taken_back(job.out), *missing_best(job.out, recipe)]
+                _score(job, network, spec, source, trained_on, what.label, tuple(notes))
             write_training_report(job.out, made_by(), trained_on)
         barrier(processes)
     return job.out
