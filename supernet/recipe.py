@@ -9,6 +9,7 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
+from reid.engine.objective import loss_names
 from reid.engine.optimizers import frozen_groups
 from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_epochs
@@ -22,6 +23,9 @@ from supernet.space import Space
 
 HELD_OUT = ("largest_mAP", "smallest_mAP")
 """What the looks at held-out identities are called in the training's records."""
+
+OF_SECOND = ("loss", "loss_triplet", "accuracy")
+"""What is recorded of the arch that a step trains after the largest."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -104,17 +108,21 @@ def check_recipe(config: SupernetRecipe, space: Space) -> None:
     if recipe.keep_best:
         raise UserError("supernet.recipe.keep_best: a search runs on a supernet's last weights; leave it out")
     if recipe.early_stopping is not None:
-        _check_measured(recipe.early_stopping.metric, recipe.evaluate_every)
+        _check_measured(recipe, config.sampling)
 
 
-def _check_measured(metric: str, evaluate_every: int) -> None:
+def second_arch(sampling: SamplingConfig) -> str:
+    """What the records call the arch that a step trains after the largest; ``_`` and one of ``OF_SECOND`` follow."""
+    return "smallest" if sampling.smallest else "random"
+
+
+def _check_measured(recipe: Recipe, sampling: SamplingConfig) -> None:
     """Before anything is trained: the loop would find out at its first look, which may be hours away."""
-    where = "supernet.recipe.early_stopping.metric"
-    if metric in HELD_OUT:
-        if not evaluate_every:
-            raise UserError(f"{where} {metric} is never looked at; set supernet.recipe.evaluate_every above 0")
-        return
-    name = metric.removeprefix("random_").removeprefix("smallest_")
-    if name not in TAGS and not name.startswith("loss_"):
-        known = nearest(metric, (*HELD_OUT, *TAGS))
+    where, metric = "supernet.recipe.early_stopping.metric", recipe.early_stopping.metric
+    if metric in HELD_OUT and not recipe.evaluate_every:
+        raise UserError(f"{where} {metric} is never looked at; set supernet.recipe.evaluate_every above 0")
+    beside = (f"{second_arch(sampling)}_{name}" for name in OF_SECOND)
+    measured = (*HELD_OUT, *TAGS, *loss_names(recipe.losses), *beside)
+    if metric not in measured:
+        known = nearest(metric, measured)
         raise UserError(f"{where}: a supernet's are {' and '.join(HELD_OUT)}; '{metric}' is never measured{known}")

@@ -18,7 +18,7 @@ from reid.losses.distillation import embedding_distillation, logit_distillation,
 from reid.models.heads import HeadOutput
 from supernet.arch import Arch
 from supernet.elastic import ElasticLinear
-from supernet.recipe import SupernetRecipe, check_recipe
+from supernet.recipe import OF_SECOND, SupernetRecipe, check_recipe, second_arch
 from supernet.sampling import Draw, step_archs, uniform
 from supernet.supernet import Supernet
 
@@ -82,8 +82,7 @@ class SupernetTask(nn.Module):
                 if taught:
                     teacher = HeadOutput(output.feature.detach(), output.embedding.detach()), logits.detach()
             elif number == 1 and taught:
-                name = "smallest" if sampling.smallest else "random"
-                log |= {f"{name}_{what}": own_log[what] for what in ("loss", "loss_triplet", "accuracy")}
+                log |= {f"{second_arch(sampling)}_{what}": own_log[what] for what in OF_SECOND}
         return log
 
     @torch.no_grad()

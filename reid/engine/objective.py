@@ -72,6 +72,17 @@ def identity_losses(
     return total, log | embedding_signs(output.feature.detach(), labels)
 
 
+def loss_names(config: LossConfig) -> tuple[str, ...]:
+    """What the losses of a training by ``config`` are called in its log, a teacher's too."""
+    told = {
+        "loss_circle": config.circle.weight,
+        "loss_centroid": config.centroid.weight,
+        "loss_center": config.center.weight,
+        "loss_distillation": config.distillation.teacher,
+    }
+    return ("loss_ce", "loss_triplet", *(name for name, wanted in told.items() if wanted))
+
+
 def _classification(
     logits: Sequence[torch.Tensor],
     labels: torch.Tensor,

@@ -32,6 +32,8 @@ def _task(space, recipe: dict) -> SupernetTask:
         ({"early_stopping": {"patience": 3}}, "early_stopping.metric: a supernet's are largest_mAP and smallest_mAP"),
         ({"optimizer": {"freeze_epochs": {"head": 3}}}, "optimizer: no part of a supernet can be fixed"),
         ({"early_stopping": {"metric": "mAP"}}, "'mAP' is never measured; nearest: largest_mAP"),
+        ({"early_stopping": {"metric": "loss_circle"}}, "'loss_circle' is never measured; nearest: "),
+        ({"early_stopping": {"metric": "random_lr"}}, "'random_lr' is never measured"),
         ({"early_stopping": {"metric": "smallest_mAP"}}, "smallest_mAP is never looked at; set .*evaluate_every"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from reid.engine.objective import loss_names
 from reid.engine.run_folder import read_metrics
 from reid.engine.tags import TAGS
 from reid.errors import UserError
@@ -92,7 +93,8 @@ def test_what_is_refused(make_job, what, tmp_path, settings, numbers, message):
 
 def test_what_a_recipe_may_stop_by_is_what_a_training_measures(make_job, what, tmp_path):
     """The list that a metric is looked up in before the training, against a training's own records."""
-    settings = ("data.retrain_on_holdout=false", "retrain.evaluate_every=1")
-    (record,) = read_metrics(retrain(make_job(tmp_path / "run", *settings), what))
-    measured = {name for name in record if not name.startswith("loss_")} - {"epoch"}
-    assert measured == {*HELD_OUT, *TAGS}
+    settings = ("data.retrain_on_holdout=false", "retrain.evaluate_every=1", "retrain.losses.circle.weight=0.1")
+    settings += ("retrain.losses.center.weight=5e-4", "retrain.losses.centroid.weight=0.1")
+    job = make_job(tmp_path / "run", *settings)
+    (record,) = read_metrics(retrain(job, what))
+    assert record.keys() - {"epoch"} == {*HELD_OUT, *TAGS, *loss_names(job.experiment.retrain.losses)}

@@ -12,12 +12,14 @@ from torch import nn
 from evaluation.features.extraction import evaluate_network
 from reid.data.records import ImageSet
 from reid.engine.checkpoint import save_weights
+from reid.engine.objective import loss_names
 from reid.engine.recipe import Recipe
 from reid.engine.run_folder import read_metrics
 from reid.engine.stopping import best_epoch
 from reid.engine.tags import TAGS
 from reid.engine.trainer import Monitor
 from reid.errors import UserError, nearest
+from reid.losses.config import LossConfig
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, for_inference, spec_to_dict
 from tools.jobs.data import Source, search_data
@@ -53,7 +55,7 @@ def held_out(job: Job, source: Source, own: OwnEvaluation | None = None) -> tupl
     """
     recipe, data = job.experiment.retrain, job.experiment.data
     if recipe.early_stopping is not None and own is None:
-        _check_measured(recipe.early_stopping.metric)
+        _check_measured(recipe.early_stopping.metric, recipe.losses)
     if own is not None and not recipe.evaluate_every:
         raise UserError("retrain.evaluate_every is 0: your own evaluation would never be asked; set it above 0")
     if data.retrain_on_holdout or not recipe.evaluate_every:
@@ -109,10 +111,11 @@ def missing_best(run: Path, recipe: Recipe) -> tuple[str, ...]:
     return (f"keep_best is set and there is no {BEST}: it was removed, or no look gave a number",)
 
 
-def _check_measured(metric: str) -> None:
+def _check_measured(metric: str, losses: LossConfig) -> None:
     """Before anything is trained: the loop would find out at its first look, which may be an hour away."""
-    if metric not in (*HELD_OUT, *TAGS) and not metric.startswith("loss_"):
-        known = nearest(metric, (*HELD_OUT, *TAGS)) or f"; known: {', '.join((*HELD_OUT, *TAGS))}"
+    measured = (*HELD_OUT, *TAGS, *loss_names(losses))
+    if metric not in measured:
+        known = nearest(metric, measured) or f"; known: {', '.join(measured)}"
         raise UserError(f"retrain.early_stopping.metric '{metric}' is never measured{known}")
 
 
