@@ -34,6 +34,9 @@ _LEFT = {
 """What a file in a folder tells of who wrote there."""
 
 
+LATER = ("teacher_sha256",)
+"""Keys of a training's configuration that are no setting and came up later: a run that says none goes on with any."""
+
 GO_ON, REPLACE = "go on with --resume", "write it again with --replace"
 """What tools do with a run of theirs that is in the folder already: hours are kept, minutes are repeated."""
 
@@ -125,8 +128,9 @@ def training_in(
     if not processes.is_main:
         yield
         return
+    later = {name: config[name] for name in LATER if name in config}
     with alone_in(job.out):
-        open_run(job.out, config, job.resume, read_saved)
+        open_run(job.out, config, job.resume, lambda path: {**later, **read_saved(path)})
         announce()
         barrier(processes)
         yield

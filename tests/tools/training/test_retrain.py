@@ -26,7 +26,7 @@ from reid.engine.device import autocast, seeded
 from reid.engine.recipe import Recipe
 from reid.engine.run_folder import read_metrics
 from reid.engine.scaling import at_batch, at_epochs
-from reid.files import read_yaml
+from reid.files import read_yaml, write_text
 from reid.losses.config import DistillationConfig, LossConfig
 from reid.models.classifiers import Classifier
 from supernet.catalog import build, spec_from_dict
@@ -35,6 +35,7 @@ from supernet.files import load_space
 from supernet.supernet import Supernet
 from tools.jobs.data import open_source, retrain_data
 from tools.jobs.experiment import CONFIGS, RECIPES, load_experiment
+from tools.jobs.provenance import sha256
 from tools.jobs.training.teacher import CLASSIFIER, load_teacher, save_classifier
 
 STILL = "retrain.optimizer={name: sgd, lr: 1.0e-12, weight_decay: 0}"
@@ -286,6 +287,7 @@ def test_distillation_of_all_three_kinds(train, teach, tmp_path):
     assert record["loss"] == pytest.approx(parts, rel=1e-5) and record["loss_distillation"] > 0
     assert read_result(tmp_path / "run").train_set.endswith(f"images, taught by {teach}")
     assert f"distillation of {teach}" in done.out
+    assert read_yaml(tmp_path / "run" / "config.yaml")["teacher_sha256"] == sha256(teach / "last.safetensors")
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -301,7 +303,7 @@ def test_what_a_teacher_cannot_tell(train, teach, tmp_path, weights, settings, m
     refused_at_once(done, tmp_path / "run", message)
 
 
-def test_logits_need_the_classifier_of_the_very_weights(train, teach, tmp_path, refused_at_once):
+def test_logits_need_the_classifier_of_the_very_weights(train, teach, supernet_run, tmp_path, refused_at_once):
     for name in ("last.safetensors", "classifier.safetensors"):
         shutil.copy(teach / name, tmp_path / name)
     (tmp_path / "last.safetensors").rename(tmp_path / "best.safetensors")
@@ -309,6 +311,9 @@ def test_logits_need_the_classifier_of_the_very_weights(train, teach, tmp_path, 
     refused_at_once(
         train(tmp_path / "run", setting), tmp_path / "run", "classifier.safetensors beside it belongs to last"
     )
+    shutil.copy(supernet_run / "supernet.safetensors", tmp_path / "last.safetensors")
+    other = f"retrain.losses.distillation={{teacher: {tmp_path}, logits: 1}}"
+    refused_at_once(train(tmp_path / "run", other), tmp_path / "run", "beside it was trained with other weights; put")
     (tmp_path / "classifier.safetensors").unlink()
     refused_at_once(
         train(tmp_path / "run", setting), tmp_path / "run", "has no classifier.safetensors beside its weights"
@@ -325,6 +330,7 @@ def test_a_classifier_that_nothing_has_taught_is_not_kept(tmp_path):
         ("usual", {}),
     ):
         losses = build_config(LossConfig, losses, "test")
+        write_text(tmp_path / name / "last.safetensors", "weights")
         written = save_classifier(tmp_path / name, Classifier(4, 3), losses, images)
         assert (written is not None) == (tmp_path / name / CLASSIFIER).exists() == (name != "metric")
 

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from reid.engine.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_atomic, write_text
 from reid.numbers import MOST_EPOCHS
+from tools.jobs.ownership import LATER
 from tools.jobs.paths import shown
 from tools.jobs.recipe_words import NO_MATTER
 from tools.jobs.saved_config import CURE, read_saved
@@ -153,16 +155,18 @@ def check_same(what: CoolDown, config: dict[str, Any], recipe: Recipe) -> None:
         recipe: the one that is ended early.
     """
     wanted = yaml.safe_load(yaml.safe_dump({**config, "recipe": config_to_dict(recipe)}))
-    difference = first_difference(*map(_compared, (read_saved(what.run / CONFIG), wanted)))
+    saved = read_saved(what.run / CONFIG)
+    names = (*SAME, *(name for name in LATER if name in saved))
+    difference = first_difference(*(_compared(each, names) for each in (saved, wanted)))
     if difference:
         raise UserError(
             f"--cool-down {what.run}: it was begun with another configuration ({difference}); give the same options"
         )
 
 
-def _compared(config: dict[str, Any]) -> dict[str, Any]:
+def _compared(config: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     recipe = config.get("recipe") or {}
-    kept = {name: config.get(name) for name in SAME}
+    kept = {name: config.get(name) for name in names}
     return kept | {"recipe": {name: value for name, value in recipe.items() if name not in HOW}}
 
 

@@ -40,7 +40,7 @@ from tools.jobs.training.facts import training_facts
 from tools.jobs.training.inherit import inherit, inherited_run, start_from
 from tools.jobs.training.looks import OwnEvaluation, held_out, metric_of, missing_best, monitor_of
 from tools.jobs.training.retrain_words import announce_training, taken_back, trained_on_words
-from tools.jobs.training.teacher import load_teacher, save_classifier
+from tools.jobs.training.teacher import load_teacher, save_classifier, teacher_sha256
 from tools.jobs.training.trial import try_network
 
 
@@ -169,6 +169,7 @@ def training_config(
         "network": spec_to_dict(spec),
         "weights": what.weights,
         **({"supernet_sha256": supernet_sha256} if supernet_sha256 else {}),
+        **teacher_sha256(experiment.retrain.losses.distillation),
     }
 
 

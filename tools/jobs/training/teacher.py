@@ -22,14 +22,18 @@ from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import load_supernet
 from supernet.genome import largest
 from tools.jobs.job import Job
+from tools.jobs.provenance import sha256
 
 CLASSIFIER = "classifier.safetensors"
 """The classifier of a run's training identities: no part of the network, but what a student learns logits from."""
 
+TEACHER_SHA256 = "teacher_sha256"
+"""Key of a run's configuration: of the weights that taught it."""
+
 
 def save_classifier(run: Path, classifier: torch.nn.Module, losses: LossConfig, images: ImageSet) -> Path | None:
-    """Writes a run's classifier, which was trained by ``losses``, beside its network; one that none of them has taught
-    says nothing of anybody, and is not written."""
+    """Writes a run's classifier, which was trained by ``losses``, beside its network, of whose file it has the digest;
+    one that none of them has taught says nothing of anybody, and is not written."""
     if not (losses.classification.weight or losses.distillation.logits):
         return None
     classes, dim = classifier.weight.shape
@@ -40,6 +44,7 @@ def save_classifier(run: Path, classifier: torch.nn.Module, losses: LossConfig, 
         "cosine": isinstance(classifier, CosineClassifier),
         "scale": logit_scale(losses.classification),
         "identities": _fingerprint(images),
+        "weights_sha256": sha256(run / WEIGHTS),
     }
     return save_weights(run / CLASSIFIER, classifier, about)
 
@@ -56,8 +61,7 @@ def load_teacher(config: DistillationConfig, images: ImageSet, size: tuple[int, 
     """
     if config.teacher is None:
         return None
-    path = Path(config.teacher)
-    path = path / WEIGHTS if path.is_dir() else path
+    path = _weights(config.teacher)
     about = read_about(path)
     if about.get("kind") == "supernet":
         supernet = load_supernet(path, job.device)
@@ -72,6 +76,18 @@ def load_teacher(config: DistillationConfig, images: ImageSet, size: tuple[int, 
     return _with_classifier(Teacher(network), path, images, job) if config.logits else Teacher(network)
 
 
+def teacher_sha256(config: DistillationConfig) -> dict[str, str]:
+    """What a student's run keeps of its teacher, which may be trained again in the same folder; nothing where there is
+    none, or none any longer."""
+    path = None if config.teacher is None else _weights(config.teacher)
+    return {TEACHER_SHA256: sha256(path)} if path is not None and path.is_file() else {}
+
+
+def _weights(teacher: str) -> Path:
+    path = Path(teacher)
+    return path / WEIGHTS if path.is_dir() else path
+
+
 def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, job: Job) -> Teacher:
     path = weights.parent / CLASSIFIER
     if not path.exists():
@@ -81,6 +97,11 @@ def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, job: Job
             f"teacher {weights}: {CLASSIFIER} beside it belongs to {WEIGHTS}; give that, or distil no logits"
         )
     about = read_about(path)
+    if about.get("weights_sha256", (digest := sha256(weights))) != digest:
+        raise UserError(
+            f"teacher {weights}: {CLASSIFIER} beside it was trained with other weights; put those back, or distil no "
+            "logits"
+        )
     if about.get("identities") != _fingerprint(images):
         raise UserError(
             f"teacher {weights}: was trained on other identities than the student; its logits cannot be distilled, "
