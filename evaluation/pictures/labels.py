@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
+from evaluation.pictures.scripts import make_legible, texts_of
 from evaluation.pictures.style import INK
 
 _ANGLES = (0, 90, 270, 180, 45, 315, 135, 225)
@@ -36,6 +37,7 @@ def place_labels(
         others: further points that no label may touch.
     """
     figure = axes.figure
+    make_legible(texts_of(figure))
     figure.draw_without_rendering()  # the layout engine moves axes; pixels are final after it
     figure.set_layout_engine("none")
     renderer = figure.canvas.get_renderer()
@@ -52,6 +54,7 @@ def place_labels(
     boxes: list[Bbox] = []
     for (x, y), text in zip(pixels, texts, strict=True):
         label = axes.annotate(text, (0, 0), fontsize=size, color=INK, annotation_clip=False, zorder=6, parse_math=False)
+        make_legible([label])
         extent = label.get_window_extent(renderer)
         label.remove()
         choices = [
@@ -63,7 +66,8 @@ def place_labels(
         costs = [_outside(box, inside) + _overlaps(box, there) for box, _ in choices]
         box, distance = choices[int(np.argmin(costs))]  # argmin takes the nearest of the free ones
         corner = axes.transData.inverted().transform((box.x0, box.y0))
-        axes.text(*corner, text, fontsize=size, color=INK, va="bottom", ha="left", zorder=6, parse_math=False)
+        look = {"fontsize": size, "fontfamily": label.get_fontfamily(), "color": INK, "zorder": 6, "parse_math": False}
+        axes.text(*corner, label.get_text(), va="bottom", ha="left", **look)
         if distance > _DISTANCES[0] * 1.5:
             ends = axes.transData.inverted().transform([(x, y), _nearest_on(box, x, y)])
             axes.plot(*ends.T, color="#9aa3ac", linewidth=0.7, zorder=1.5)

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import IdentityTransform
 from PIL import Image
 
+from evaluation.pictures.scripts import make_legible
 from evaluation.pictures.style import DPI, INK, save_figure
 
 BORDER = 4
@@ -68,6 +69,8 @@ class Sheet:
             ha="center" if middle else "left", va="baseline", parse_math=False, transform=IdentityTransform(),
         )  # fmt: skip
         self.figure.add_artist(line)
+        make_legible([line])
+        text = line.get_text()
         renderer, kept = self._canvas.get_renderer(), len(text)
         while room is not None and kept > 2 and line.get_window_extent(renderer).width > room:
             kept -= 1

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from evaluation.pictures.scripts import make_legible, texts_of
 from reid.files import write_atomic
 
 DPI = 120
@@ -62,6 +63,7 @@ def style_axes(axes: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Writes a PNG atomically. The same figure gives the same bytes: no date or version is put in."""
+    make_legible(texts_of(figure))
     # Not by ``savefig``, which draws everything a first time, only to have it laid out, and has it laid out by that.
     layout = figure.get_layout_engine()
     if layout is not None:

@@ -1,0 +1,72 @@
+"""Names in scripts that matplotlib's own font has no letters of: in an installed font that has them, or escaped."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+
+from matplotlib.artist import Artist
+from matplotlib.axis import Axis
+from matplotlib.font_manager import findfont, fontManager
+from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
+
+EVERYTHING = "Last Resort"
+"""Begins the name of fonts that have an empty box for every letter."""
+
+
+def texts_of(artist: Artist) -> Iterator[Text]:
+    """All texts in a picture but those at ticks, which are numbers and words of ours; to make ticks takes time."""
+    for child in artist.get_children():
+        if isinstance(child, Text):
+            yield child
+        elif isinstance(child, Axis):
+            yield child.label
+        else:
+            yield from texts_of(child)
+
+
+def make_legible(texts: Iterable[Text]) -> None:
+    """Sets what would be drawn as empty boxes in a second font, the installed one that has the most of it; what no font
+    has is written as ``\\u738b``. Texts that their font has all letters of are left as they are.
+
+    To be called before a picture is laid out, since other letters are of another width.
+    """
+    for text in texts:
+        words = text.get_text()
+        missing = frozenset() if words.isascii() else _without(words, findfont(text.get_fontproperties()))
+        if missing:
+            name, letters = _font_of(missing)
+            text.set_fontfamily([*text.get_fontfamily(), *([name] if name else [])])
+            lost = {ord(letter): _escaped(letter) for letter in missing if ord(letter) not in letters}
+            text.set_text(words.translate(lost))
+
+
+def _without(words: str, font: str) -> frozenset[str]:
+    """The letters that the font in a file has not."""
+    return frozenset(letter for letter in words if not letter.isspace() and ord(letter) not in _letters(font))
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("ascii", "backslashreplace").decode("ascii")
+
+
+@functools.cache
+def _font_of(missing: frozenset[str]) -> tuple[str, frozenset[int]]:
+    """Family and letters of the installed font that has the most of ``missing``, the first by name of several; an empty
+    name where none has any."""
+    wanted = {ord(letter) for letter in missing}
+    best, letters = "", frozenset()
+    for name, file in sorted((font.name, font.fname) for font in fontManager.ttflist):
+        if not name.startswith(EVERYTHING) and len(_letters(file) & wanted) > len(letters & wanted):
+            best, letters = name, _letters(file)
+    return best, letters
+
+
+@functools.cache
+def _letters(file: str) -> frozenset[int]:
+    """The code points that a font has; none of a file that is gone."""
+    try:
+        return frozenset(FT2Font(file).get_charmap())
+    except (OSError, RuntimeError):
+        return frozenset()
