@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
+import shutil
 from collections.abc import Mapping, Sequence
 from math import ceil, floor, log10
 from pathlib import Path
@@ -12,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from evaluation.pictures.panels import PAIRS, RETRIEVAL, Curve, Panel, base_of, panels_of, split_arch, words_of
-from evaluation.pictures.style import INK, MUTED, SERIES, new_figure, save_figure, style_axes
+from evaluation.pictures.style import INK, MUTED, SERIES, new_figure, save_figure, style_axes, text_in
 from reid.errors import UserError
+from reid.files import write_atomic
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -29,17 +34,26 @@ APART, MIXED = "#3d8f63", "#c0392b"
 """Between the hardest pairs: the negatives farther than the positives, as they should be, or nearer."""
 
 
-def draw_curves(histories: Sequence[Records], path: Path) -> Path:
+RECORDS = "Records"
+"""Text in the PNG file: the digest of the records that it was drawn of."""
+
+
+def draw_curves(histories: Sequence[Records], path: Path, drawn: Sequence[Path] = ()) -> Path:
     """A PNG with a panel for each group of fields (``panels.PANELS``); of several trainings, which differ in their
     seed, one thin line each in the colour of the field.
 
     Args:
         histories: of each training a record for each epoch (``reid.engine.run_folder.read_metrics``), with ``epoch``
             and any numeric fields; a field need not be in every record.
+        drawn: files that may be such a picture of the very records already; it is then copied.
 
     Raises:
         UserError: no record of any has a numeric field.
     """
+    digest = hashlib.sha256(json.dumps(list(map(list, histories)), sort_keys=True).encode()).hexdigest()
+    for file in drawn:
+        if text_in(file, RECORDS) == digest:
+            return file if file == path else write_atomic(path, functools.partial(shutil.copyfile, file))
     found = [panels_of(records) for records in histories]
     panels = panels_of([record for records in histories for record in records])
     if not panels:
@@ -56,7 +70,7 @@ def draw_curves(histories: Sequence[Records], path: Path) -> Path:
         axes.set_xlim(first - margin, last + margin)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
-    return save_figure(figure, path)
+    return save_figure(figure, path, {RECORDS: digest})
 
 
 def _draw_panel(axes: Axes, panel: Panel, names: Sequence[str], histories: Sequence[Mapping[str, Curve]]) -> None:

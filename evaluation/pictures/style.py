@@ -4,12 +4,14 @@ to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from PIL import Image
 
 from evaluation.pictures.scripts import make_legible, texts_of
 from reid.files import write_atomic
@@ -61,12 +63,24 @@ def style_axes(axes: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
     return axes
 
 
-def save_figure(figure: Figure, path: Path) -> Path:
-    """Writes a PNG atomically. The same figure gives the same bytes: no date or version is put in."""
+def save_figure(figure: Figure, path: Path, texts: Mapping[str, str] | None = None) -> Path:
+    """Writes a PNG atomically, with ``texts`` by their names in it. The same figure gives the same bytes: no date or
+    version is put in."""
     make_legible(texts_of(figure))
     # Not by ``savefig``, which draws everything a first time, only to have it laid out, and has it laid out by that.
     layout = figure.get_layout_engine()
     if layout is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")
-    return write_atomic(Path(path), lambda file: figure.canvas.print_png(file, metadata={"Software": None}))
+    return write_atomic(
+        Path(path), lambda file: figure.canvas.print_png(file, metadata={"Software": None, **(texts or {})})
+    )
+
+
+def text_in(path: Path, name: str) -> str | None:
+    """The text of such a name in a PNG file; None where there is none, or no such file."""
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get(name)
+    except OSError:
+        return None

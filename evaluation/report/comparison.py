@@ -15,7 +15,7 @@ from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.configurations import configuration_section
 from evaluation.report.history import read_histories
 from evaluation.report.html import Picture, Section, write_report
-from evaluation.report.training import training_section
+from evaluation.report.training import CURVES, training_section
 from evaluation.result_row import ResultRow
 from supernet.files import NamedArch
 
@@ -85,7 +85,9 @@ def write_comparison_report(
     for number, (row, run) in enumerate(zip(rows, runs, strict=bool(runs)), start=1):
         histories = read_histories(run)
         if histories:
-            sections.append(training_section(f"Training of {row.name}", histories, folder / f"training-{number}.png"))
+            picture = folder / f"training-{number}.png"
+            drawn = (run / CURVES, picture)
+            sections.append(training_section(f"Training of {row.name}", histories, picture, drawn))
     if commands:
         sections.append(Section("Commands", code="\n".join(commands)))
     settings = configuration_section([row.name for row in rows], configs) if configs else None

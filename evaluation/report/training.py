@@ -61,15 +61,15 @@ def write_training_report(run: Path, made_by: str = "", trained_on: str = "") ->
     return write_report(run / REPORT, f"Training of {name}", _summary(row, histories), sections)
 
 
-def training_section(heading: str, histories: Sequence[History], picture: Path) -> Section:
-    """What the doctor found and the curves, which are drawn into ``picture``."""
-    drawn = draw_curves([history.records for history in histories], picture)
+def training_section(heading: str, histories: Sequence[History], picture: Path, drawn: Sequence[Path] = ()) -> Section:
+    """What the doctor found and the curves, which are drawn into ``picture``; see ``draw_curves``."""
+    curves = draw_curves([history.records for history in histories], picture, drawn)
     caption = CAPTION + (" One line for each seed." if len(histories) > 1 else "")
     return Section(
         heading,
         tuple(doctor_lines(histories)),
         words=doctor_table(histories),
-        pictures=(Picture(drawn, caption),),
+        pictures=(Picture(curves, caption),),
     )
 
 

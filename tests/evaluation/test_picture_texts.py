@@ -48,7 +48,7 @@ def figures(monkeypatch):
     for module in (curves, effects, search_progress):
         save = module.save_figure
         monkeypatch.setattr(
-            module, "save_figure", lambda figure, path, save=save: kept.append(figure) or save(figure, path)
+            module, "save_figure", lambda figure, path, *texts, save=save: kept.append(figure) or save(figure, path)
         )
     return kept
 

@@ -10,7 +10,10 @@ import re
 import pytest
 import yaml
 
+from evaluation.pictures import curves
+from evaluation.pictures.curves import draw_curves
 from evaluation.repeats import mean_row
+from evaluation.report import training
 from evaluation.report.comparison import write_comparison_report
 from evaluation.report.doctor import HEALTHY, NOT_ASKED, doctor_summary
 from evaluation.report.history import best_score, read_diagnoses, read_histories, training_folders
@@ -144,12 +147,16 @@ def test_a_folder_without_a_training_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_comparison_shows_every_training(make_run, make_repeated, tmp_path):
+def test_the_comparison_shows_every_training(make_run, make_repeated, tmp_path, monkeypatch):
     evaluated = tmp_path / "evaluated"  # nothing was trained there
     write_result(evaluated, dataclasses.replace(ROW, name="inherited"))
     runs = [make_run("one"), make_repeated("mean"), evaluated]
     rows = [ROW, dataclasses.replace(ROW, name="repeated", mAP=0.7, mAP_spread=0.01, seeds=(9, 10)), ROW]
+    asked = []
+    monkeypatch.setattr(training, "draw_curves", lambda *given: asked.append(given[1:]) or draw_curves(*given))
     page = write_comparison_report(tmp_path / "report.html", rows, runs=runs).read_text()
+    own = tmp_path / "pictures" / "training-1.png"
+    assert asked[0] == (own, (runs[0] / "curves.png", own))
     headings = ["Results", "Accuracy against cost", "Training of found &lt;1&gt;", "Training of repeated"]
     assert re.findall("<h2>(.*?)</h2>", page) == headings
     drawn = ["front.png", "latency.png", "training-1.png", "training-2.png"]
@@ -157,6 +164,19 @@ def test_the_comparison_shows_every_training(make_run, make_repeated, tmp_path):
     assert "Bars: standard deviation over seeds" in page
     with pytest.raises(ValueError):  # a run too few
         write_comparison_report(tmp_path / "report.html", rows, runs=runs[:2])
+
+
+def test_curves_that_were_drawn_of_these_records_are_not_drawn_again(tmp_path, monkeypatch):
+    records, drawn, other = [{"epoch": 1, "loss": 2.0}], tmp_path / "drawn.png", tmp_path / "other.png"
+    draw_curves([records], drawn)
+    saved = []
+    monkeypatch.setattr(curves, "save_figure", lambda figure, path, texts: saved.append(path) or path)
+    assert draw_curves([records], drawn, [drawn]) == drawn
+    (tmp_path / "no.png").write_text("no picture")
+    assert draw_curves([records], other, [tmp_path / "none.png", tmp_path / "no.png", drawn]) == other
+    assert other.read_bytes() == drawn.read_bytes() and saved == []
+    draw_curves([[*records, {"epoch": 2, "loss": 1.0}]], other, [drawn])
+    assert saved == [other]
 
 
 def test_findings_are_read_as_the_training_loop_writes_them(tmp_path):
