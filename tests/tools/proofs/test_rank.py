@@ -18,7 +18,6 @@ from scipy import stats
 import tools.jobs.proofs.stand_alone
 from evaluation.features.extraction import evaluate_network
 from evaluation.result_row import read_result, write_result
-from reid.engine.device import seeded
 from reid.errors import UserError
 from reid.files import read_yaml
 from search.evaluator import SupernetEvaluator
@@ -26,7 +25,7 @@ from search.fvcore_counts import whole_network_flops
 from search.predictor.alone import TrainedArch, fit_alone
 from supernet.arch_forms import arch_to_dict
 from supernet.checkpoint import load_network, load_supernet, save_supernet
-from supernet.files import NamedArch, load_arch, load_space, save_arch
+from supernet.files import load_arch, load_space
 from supernet.genome import sample
 from supernet.space import decode
 from supernet.supernet import Supernet
@@ -34,22 +33,9 @@ from tools.jobs.data import open_source, search_data
 from tools.jobs.proofs.rank import Asked, rank
 from tools.jobs.proofs.stand_alone import on_training_identities
 from tools.jobs.provenance import sha256
-from tools.jobs.training.retrain import network_to_train
 
 NAMES = ("B00", "B01", "B02", "B03")
 SMALL = {"count": 4, "band": "2.5M", "within": 0.5}
-
-
-@pytest.fixture(scope="module")
-def supernets(tmp_path_factory):
-    """Untrained ones of two seeds: what is ranked does not depend on how good they are."""
-    runs = []
-    for seed in (1, 2):
-        run = tmp_path_factory.mktemp("supernets") / f"net{seed}"
-        with seeded(seed):
-            save_supernet(run / "supernet.safetensors", Supernet(load_space("tiny")))
-        runs.append(run)
-    return runs
 
 
 @pytest.fixture(scope="module")
@@ -88,25 +74,6 @@ def test_scores_are_those_of_the_networks(ranking, supernets, images, make_job, 
         assert spec.backbone == arch
         held = evaluate_network(network, images.query, images.gallery, (64, 32), "cpu").mAP
         assert alone["holdout"] == pytest.approx(held, abs=1e-6)
-
-
-def test_given_archs_see_images_of_the_spaces_size(supernets, call, monkeypatch, tmp_path):
-    """Whatever size their files have, which a search writes as the one that costs are counted at."""
-    sizes, space, random = {}, load_space("tiny"), Random(2)
-
-    def stand_in(job, what):
-        spec = network_to_train(job, what)[0]
-        sizes[spec.name] = spec.input_size
-        if len(sizes) == len(NAMES):
-            raise UserError("seen")
-
-    monkeypatch.setattr(tools.jobs.proofs.stand_alone, "retrain", stand_in)
-    for name in NAMES:
-        arch = decode(space, sample(space, random)).at((128, 64))
-        save_arch(tmp_path / "archs" / f"{name}.yaml", NamedArch(name, arch))
-    asked = ("--archs", tmp_path / "archs", "--supernet", supernets[0], "--out", tmp_path / "out", "--repeats", 1)
-    done = call("rank", "--set", "input_size=null", *asked)
-    assert done.err.endswith("error: seen\n") and sizes == dict.fromkeys(NAMES, (64, 32))
 
 
 def test_held_out_identities_stay_out_of_the_trainings(ranking):
@@ -239,35 +206,6 @@ def test_finished_runs_of_given_archs(ranking, supernets, call, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--supernet", "none"), r"no trained supernet at none/supernet.safetensors; run python tools/train_supernet"),
-        (("--set", "space=mlr-210m"), "is a supernet of another space: name is tiny there and mlr-210m in space"),
-        (("--set", "input_size=[80, 40]"), r"another space: input_size is \[64, 32\] there and \[80, 40\]"),
-        (("--n", 3), "--n: 3 archs are too few to rank; give at least 4"),
-        (("--band", "900M"), "--band 900.0M: space tiny spans .* give FLOPs between them"),
-        (("--within", 0.1), "--within is how far from --band"),
-        (("--repeats", 0), "--repeats 0: must be at least 1"),
-        (("--repeats", 10**9), "--repeats 1000000000: must be at least 1, and at most 1000"),
-        (("--n", 10**9), "--n 1000000000: must be at least 1, and at most 1000"),
-        (("--finetune-epochs", 0), "--finetune-epochs 0: must be at least 1"),
-        (("--archs", "configs/archs", "--band", "5M"), "give one of the two"),
-        (
-            ("--archs", "configs/archs/mobilenetv2.yaml"),
-            "mobilenetv2.yaml: the arch is not in space tiny: .* give",
-        ),
-        (("--no-train", "--n", 4), "0 of 4 archs have a finished stand-alone training in .*leave --no-train out"),
-    ],
-)
-def test_refusals(call, refused, supernets, tmp_path, options, message):
-    done = call("rank", "--supernet", supernets[0], "--out", tmp_path / "out", *options)
-    if "none" in options:
-        done = call("rank", "--out", tmp_path / "out", *options)
-    refused(done, message)
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
     ("change", "message"),
     [
         (
@@ -311,23 +249,6 @@ def test_diverged_supernet(call, refused, ranking, tmp_path):
     refused(call("rank", *asked, "--supernet", tmp_path / "net"), "net gives arch B00 no finite score")
 
 
-def test_help(call, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    done = call("rank", "--help", tiny=False)
-    for option in (
-        "--supernet",
-        "--n",
-        "--band",
-        "--within",
-        "--archs",
-        "--repeats",
-        "--alone",
-        "--finetune-epochs",
-        "--no-train",
-    ):
-        assert re.search(rf"^  {option}( [\w.= \[\]]+)?\s+\S+ \S+ .*\w", done.out, re.MULTILINE), option
-
-
 def test_other_rankings_trainings_are_a_ranker(ranking, supernets, make_job, tmp_path):
     """The other ranking is this one's archs and eight more, all with made-up scores."""
     space, random = load_space("tiny").at((64, 32)), Random(1)
@@ -351,13 +272,3 @@ def test_other_rankings_trainings_are_a_ranker(ranking, supernets, make_job, tmp
         assert row["supernets"]["other rankings' trainings"] == pytest.approx(expected)
     assert ranked["learnt_from_sha256"] == {str(other): sha256(other)}
     assert "other rankings' trainings" in ranked["against"]["test"]["rankers"]
-
-
-def test_other_rankings_that_do_not_fit_are_refused_before_anything_is_trained(supernets, make_job, tmp_path):
-    other = tmp_path / "other.json"
-    other.write_text(json.dumps({"dataset": "synthetic", "archs": []}))
-    with pytest.raises(UserError, match="^--learn-from .*0 trained archs are too few"):
-        rank(make_job(tmp_path / "out"), Asked(supernets, repeats=1, learn_from=[other], **SMALL))
-    assert not (tmp_path / "out").exists()
-    with pytest.raises(UserError, match="^--learn-from: no ranking.json at"):
-        rank(make_job(tmp_path / "out"), Asked(supernets, repeats=1, learn_from=[tmp_path / "none"], **SMALL))
