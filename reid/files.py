@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,24 +14,53 @@ from typing import Any
 import yaml
 
 from reid.errors import UserError
+from reid.locks import locked
+
+_TEMPORARY = ".tmp"
+"""How the names of temporary folders end."""
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> Path:
     """Lets ``write`` make a file of ``path``'s name in a temporary folder beside it and then moves it there, so that
     ``path`` is never half written.
 
-    What a killed process leaves is a folder for which ``is_leftover`` holds: ``*.yaml`` does not find it among files.
+    What a killed process leaves is a folder for which ``is_leftover`` holds: ``*.yaml`` does not find it among files,
+    and the next call for this path removes it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        naming(path),
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder,
-    ):
-        temporary = Path(folder) / path.name
+    with naming(path), temporary_folder(path) as folder:
+        temporary = folder / path.name
         write(temporary)
         os.chmod(temporary, 0o644)  # results are for other users too, whatever wrote them
         os.replace(temporary, path)
     return path
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside ``path``, in which a file or folder of that name is made; it is removed at the end, if it
+    was not moved away. What killed processes left of the same path is removed first, that of living ones is not: each
+    holds its own."""
+    for entry in _leftovers(path):
+        with contextlib.suppress(OSError), locked(entry) as held:  # another process was faster
+            if held:
+                shutil.rmtree(entry, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        folder = None
+        while folder is None or not folder.is_dir():  # before it was held, another process may have taken it for dead
+            folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY))
+            with contextlib.suppress(FileNotFoundError):
+                stack.enter_context(locked(folder, wait=True))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leftovers(path: Path) -> list[Path]:
+    with os.scandir(path.parent) as entries:
+        found = [entry for entry in entries if entry.name.endswith(_TEMPORARY) and entry.is_dir(follow_symlinks=False)]
+    return [Path(entry.path) for entry in found if is_leftover(Path(entry.path), path)]
 
 
 def append_line(path: Path, line: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import tempfile
 
 import pytest
 
@@ -13,6 +15,7 @@ from reid.files import (
     read_json,
     read_mapping,
     read_yaml,
+    temporary_folder,
     write_atomic,
     write_json,
     write_text,
@@ -51,6 +54,36 @@ def test_what_a_kill_leaves_is_not_found_among_files(tmp_path):
 
     write_atomic(path, write)
     assert found == [] and not is_leftover(path, path)
+
+
+def test_what_a_killed_write_left_is_removed_by_the_next_one(tmp_path):
+    """That of a living process is not, which may be writing the same file."""
+    path = write_text(tmp_path / "a.json", "old")
+    dead, other, own = (
+        tmp_path / name for name in (".a.json.k1ll3d_0.tmp", ".b.json.k1ll3d_0.tmp", ".a.json.original")
+    )
+    for folder in (dead, other, own):
+        folder.mkdir()
+        (folder / "a.json").write_text("half")
+    with temporary_folder(path) as living:
+        write_text(path, "new")
+        assert living.is_dir() and not dead.exists()
+    assert sorted(tmp_path.iterdir()) == [own, other, path] and path.read_text() == "new"
+
+
+def test_a_folder_that_was_taken_for_a_dead_ones_is_made_again(tmp_path, monkeypatch):
+    """It is there for a moment before it is held."""
+    made, taken = tempfile.mkdtemp, []
+
+    def make(**where):
+        taken.append(made(**where))
+        if len(taken) == 1:
+            os.rmdir(taken[0])
+        return taken[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make)
+    assert write_text(tmp_path / "a", "whole").read_text() == "whole" and len(taken) == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
 
 
 def test_old_file_is_whole_while_the_new_one_is_written(tmp_path):

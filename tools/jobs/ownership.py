@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from reid.engine.distributed import Processes, barrier
 from reid.engine.run_folder import CONFIG, open_run, taken
 from reid.errors import UserError
+from reid.locks import locked
 from search.outcome import SUMMARY
 from tools.jobs.evaluate.result import SCORE
 from tools.jobs.job import Job
@@ -70,7 +70,11 @@ def alone_in(run: Path) -> Iterator[None]:
     """
     made = [folder for folder in (run, *run.parents) if not folder.exists()]
     run.mkdir(parents=True, exist_ok=True)
-    with _locked(run):
+    with locked(run) as held:
+        if held is False:
+            raise UserError(
+                f"{shown(run)}: another process works there; wait for it, or give another folder with --out"
+            )
         try:
             yield
         except BaseException:
@@ -89,28 +93,6 @@ def alone(work: Callable[..., T]) -> Callable[..., T]:
             return work(job, *arguments, **named)
 
     return held
-
-
-@contextlib.contextmanager
-def _locked(run: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    folder = os.open(run, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{shown(run)}: another process works there; wait for it, or give another folder with --out"
-            ) from None
-        except OSError:  # some network file systems
-            pass
-        yield
-    finally:
-        os.close(folder)
 
 
 @contextlib.contextmanager

@@ -12,8 +12,6 @@ import hashlib
 import importlib
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +23,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from reid.errors import UserError
+from reid.files import temporary_folder
 
 RELEASE = "cuhk03_release/cuhk-03.mat"
 
@@ -100,8 +99,7 @@ def needed(module: str, what: str) -> ModuleType:
 
 
 def _extract(archive: Path, kind: str, folder: Path, progress: bool) -> None:
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with temporary_folder(folder) as temporary:
         with _opened(archive) as file, tqdm(desc=f"CUHK03 {kind}", unit="image", disable=not progress) as bar:
             for name, pixels in _images(file, kind):
                 Image.fromarray(pixels).save(temporary / name)
@@ -112,8 +110,6 @@ def _extract(archive: Path, kind: str, folder: Path, progress: bool) -> None:
         except OSError:  # another process was faster
             if not folder.is_dir():
                 raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _images(file: Any, kind: str) -> Iterator[tuple[str, np.ndarray]]:

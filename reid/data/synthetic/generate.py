@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from reid.data.records import DISTRACTOR_PID, JUNK_PID
 from reid.data.synthetic.config import SyntheticConfig
 from reid.data.synthetic.render import render_person
 from reid.errors import UserError
-from reid.files import expecting, read_mapping, write_json
+from reid.files import expecting, read_mapping, temporary_folder, write_json
 
 FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 DESCRIPTION = "synthetic.json"
@@ -69,8 +67,7 @@ def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -
 def _make(root: Path, config: SyntheticConfig, description: dict[str, object], progress: bool) -> None:
     place = root.resolve()  # a link may lead to another disk
     place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
-    try:
+    with temporary_folder(place) as temporary:
         _write_set(temporary, config, progress)
         write_json(temporary / DESCRIPTION, description)
         os.chmod(temporary, 0o755)  # mkdtemp's 0700 would hide the images from other users
@@ -79,8 +76,6 @@ def _make(root: Path, config: SyntheticConfig, description: dict[str, object], p
         except OSError:  # another process was faster
             if not _is_made(root, description):
                 raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def picture_size(root: Path) -> tuple[int, int]:
