@@ -43,7 +43,7 @@ class Journal:
         with naming(self._events):
             self._writer.close()
         if self.facts is not None:  # at the end, not every epoch: it looks at every epoch's view of the history
-            write_json(self.run / DOCTOR, [dataclasses.asdict(each) for each in examine(self.records, self.facts)])
+            _write_doctor(self.run, self.records, self.facts)
 
     def _tell_lost(self, done: int) -> None:
         """What is lost of records, as with a machine whose power went, is no reason to lose the training."""
@@ -82,6 +82,17 @@ class Journal:
             return
         for diagnosis in news(self.records, self.facts):
             self.say(f"  {line(diagnosis)}")
+
+
+def complete(run: Path, done: int, facts: TrainingFacts | None) -> None:
+    """Writes what a training of ``done`` epochs, all of them, lacks where it was killed between its last checkpoint and
+    its end: what the doctor says. Records of fewer epochs say less than those that it went by."""
+    if facts is not None and len(records := read_metrics(run)) == done:
+        _write_doctor(run, records, facts)
+
+
+def _write_doctor(run: Path, records: list[dict[str, Any]], facts: TrainingFacts) -> None:
+    write_json(run / DOCTOR, [dataclasses.asdict(each) for each in examine(records, facts)])
 
 
 def _finite(value: Any) -> Any:

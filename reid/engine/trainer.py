@@ -18,7 +18,7 @@ from reid.engine.distributed import SINGLE, Processes, barrier, broadcast_parame
 from reid.engine.doctor import TrainingFacts
 from reid.engine.epoch import Estimate, run_epoch
 from reid.engine.guard import STATE, BlownUp, Guard
-from reid.engine.journal import Journal
+from reid.engine.journal import Journal, complete
 from reid.engine.optimizers import frozen_groups
 from reid.engine.process_memory import reset_peak_memory
 from reid.engine.recipe import Recipe
@@ -122,6 +122,8 @@ def fit(
             if done < recipe.epochs and guard.sound:  # stopped early, in an epoch that need not have had a checkpoint
                 _write(guard, done, journal)
                 barrier(processes)
+    elif processes.is_main:
+        complete(run, done, facts)
     _settle(step, batches, done)
     return step.result
 

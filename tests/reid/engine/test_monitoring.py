@@ -22,6 +22,7 @@ from reid.engine.stopping import EarlyStopping
 from reid.engine.tags import tag_of
 from reid.engine.trainer import STATE, UNSOUND, Monitor, fit
 from reid.errors import UserError
+from reid.files import write_text
 
 SCORES = (0.2, 0.5, 0.4, 0.5, 0.6, 0.1)
 
@@ -272,6 +273,23 @@ def test_what_was_said_before_an_interruption_is_not_said_again(
     again = [line for line in capsys.readouterr().out.splitlines() if "doctor:" in line]
     assert said and again == said
     assert (broken / DOCTOR).read_bytes() == (whole / DOCTOR).read_bytes()
+
+
+def test_a_training_that_was_killed_behind_its_last_checkpoint_hears_the_doctor(
+    make_identity_task, make_batches, recipe, cpu, tmp_path, image_set
+):
+    recipe = replace(recipe, epochs=2, optimizer=ABSURD, clip_gradient=1.0)
+    batches = make_batches(recipe)
+    facts = facts_of(recipe, image_set.pids, batches.per_epoch)
+    fit(make_identity_task(recipe), batches, recipe, tmp_path, cpu, facts=facts)
+    told = (tmp_path / DOCTOR).read_bytes()
+    for left in (None, "[]\n"):  # of an interruption before
+        (tmp_path / DOCTOR).unlink() if left is None else write_text(tmp_path / DOCTOR, left)
+        fit(make_identity_task(recipe), batches, recipe, tmp_path, cpu, facts=facts)
+        assert (tmp_path / DOCTOR).read_bytes() == told != b"[]\n"
+    (tmp_path / "metrics.jsonl").unlink()  # of what is lost nothing can be said anew
+    fit(make_identity_task(recipe), batches, recipe, tmp_path, cpu, facts=facts)
+    assert (tmp_path / DOCTOR).read_bytes() == told
 
 
 def test_without_facts_there_is_no_doctor(make_identity_task, make_batches, recipe, cpu, tmp_path, capsys):
