@@ -76,6 +76,10 @@ class SearchResult:
     finalists: tuple[Finalist, ...] = ()
 
 
+Report = Callable[[SearchResult], object]
+"""Shows a result in the search's folder."""
+
+
 def finish(
     out: Path,
     history: Sequence[Candidate],
@@ -89,8 +93,9 @@ def finish(
     measure: Measure | None = None,
     predictor: Mapping[str, float] | None = None,
     finalists: Sequence[Finalist] = (),
+    report: Report | None = None,
 ) -> SearchResult:
-    """Writes everything but the log into ``out``.
+    """Writes everything but the log into ``out``, last the summary, by which the search is taken for finished.
 
     Args:
         costs: the fields that the front is drawn over.
@@ -99,6 +104,7 @@ def finish(
         speed: of this call; candidates of an earlier one count in ``seconds`` of the summary alone.
         measure: measures the chosen archs.
         predictor, finalists: see ``SearchResult``.
+        report: called before the summary is written.
 
     Raises:
         UserError: no candidate got a score.
@@ -130,9 +136,12 @@ def finish(
         **({"predictor": dict(predictor)} if predictor else {}),
         **({"finalists": _trained(finalists, config.finalists)} if finalists else {}),
     }
-    write_json(out / SUMMARY, {"finished": True, **summary, "settings": settings, "run_origin": dict(origin)})
     found = (tuple(history), front, tuple(costs), best, tuple(archs), measured, tuple(notes))
-    return SearchResult(out, *found, predictor or {}, speed, tuple(finalists))
+    result = SearchResult(out, *found, predictor or {}, speed, tuple(finalists))
+    if report is not None:
+        report(result)
+    write_json(out / SUMMARY, {"finished": True, **summary, "settings": settings, "run_origin": dict(origin)})
+    return result
 
 
 def arch_names(config: SearchConfig, limits: Limits) -> list[str]:

@@ -21,7 +21,7 @@ from search.limits import describe as describe_limits
 from search.nni_bridge.engine import TeamEngine
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from search.nni_bridge.strategy import GenerationSearch
-from search.outcome import LOG, Measure, SearchResult, Speed, check_scored, finish
+from search.outcome import LOG, Measure, Report, SearchResult, Speed, check_scored, finish
 from search.predictor import cross_validated_rank
 from search.proposers import STRATEGIES
 from search.proposers.base import Proposer
@@ -51,6 +51,7 @@ def run_search(
     team: Team | None = None,
     judge: Judge | None = None,
     data: Mapping[str, Any] | None = None,
+    report: Report | None = None,
 ) -> SearchResult:
     """Searches ``space`` for archs within ``limits`` that ``evaluate`` scores best.
 
@@ -73,6 +74,7 @@ def run_search(
         judge: trains the finalists, where the config asks for some.
         data: settings that say which persons candidates are scored on. A resumed search must be given the same, unless
             it was begun before they were kept.
+        report: shows the result in the folder, before the search is marked as finished there.
 
     Raises:
         UserError: the limits leave no arch, the strategy is unknown or does not fit the config, there are to be
@@ -101,7 +103,8 @@ def run_search(
     if config.finalists.count:
         finalists = judged(choose_finalists(region.space, history, config.finalists.count), judge)
     costs = front_costs(region, config)
-    return finish(out, history, limits, config, costs, settings, origin, notes, speed, measure, predictor, finalists)
+    made = (notes, speed, measure, predictor, finalists, report)
+    return finish(out, history, limits, config, costs, settings, origin, *made)
 
 
 def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:

@@ -17,6 +17,16 @@ def read_summary(run: Path) -> dict[str, Any]:
     return read_mapping(run / SUMMARY, CURE)
 
 
+def search_is_finished(run: Path) -> bool:
+    """Whether the search in ``run`` has come to its end, and the archs that it chose are still there.
+
+    Raises:
+        UserError: the summary is damaged.
+    """
+    files = chosen_files(run) if (run / SUMMARY).is_file() else ()
+    return bool(files) and all(file.is_file() for file in files)
+
+
 def chosen_files(run: Path) -> tuple[Path, ...]:
     """The files of the archs that the search in ``run`` chose, best first; none where it is not finished.
 

@@ -18,6 +18,7 @@ from search.history import read_candidates
 from search.limits import Limits
 from search.predictor import cross_validated_rank
 from search.run import run_search
+from search.summary import search_is_finished
 from supernet.files import load_arch, load_space
 from supernet.genome import contains
 from supernet.network import build_network
@@ -131,6 +132,23 @@ def test_archs_of_a_former_name_go_even_if_the_next_call_is_killed(tmp_path):
         _run(tmp_path, _killed_at(1), renamed, resume=True)
     _run(tmp_path, config=renamed, resume=True)
     assert sorted(path.name for path in mine.parent.iterdir()) == ["OWN-6M-A.yaml", "OWN-6M-B.yaml", "mine.yaml"]
+
+
+def test_a_search_is_finished_when_its_page_is_there(tmp_path):
+    def killed(result):
+        assert result.archs[0].is_file()
+        raise _Killed
+
+    with pytest.raises(_Killed):
+        _run(tmp_path, report=killed)
+    assert not json.loads((tmp_path / "search.json").read_text())["finished"] and not search_is_finished(tmp_path)
+    told = []
+    result = _run(tmp_path, resume=True, report=told.append)
+    assert told == [result] and search_is_finished(tmp_path)
+    result.archs[-1].unlink()
+    assert not search_is_finished(tmp_path)
+    _run(tmp_path, resume=True)
+    assert search_is_finished(tmp_path) and not search_is_finished(tmp_path / "none")
 
 
 def test_speed_is_of_this_call_alone(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from reid.errors import UserError
-from search.summary import chosen_files
+from search.summary import chosen_files, search_is_finished
 from supernet.arch import AnyStage, Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, load_arch, load_space, save_arch
@@ -17,7 +17,6 @@ from tools.jobs.results.made_of import spec_of
 from tools.jobs.results.plan import PlannedRow, find
 from tools.jobs.results.row_parts import ArchChange
 from tools.jobs.results.setup import Setup
-from tools.jobs.results.states import search_is_finished
 from tools.jobs.results.steps import SEARCH, Step
 
 

@@ -11,6 +11,7 @@ from search.cost import CostTable
 from search.flops_words import parse_flops
 from search.latency import parse_target
 from search.settings import check_strategy
+from search.summary import search_is_finished
 from supernet.arch import Arch
 from supernet.files import load_space
 from tools.jobs.results.archs import changed, named_backbone
@@ -18,7 +19,6 @@ from tools.jobs.results.plan import PlannedRow, find
 from tools.jobs.results.published import load_published
 from tools.jobs.results.row_parts import Found
 from tools.jobs.results.setup import Setup
-from tools.jobs.results.states import search_is_finished
 from tools.jobs.results.steps import RANKING, ROW, SEARCH, Step
 from tools.jobs.search.options import check_limits
 

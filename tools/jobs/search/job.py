@@ -123,10 +123,10 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
             team=team,
             judge=judge,
             data=persons_of(source, job.experiment.data),
+            report=lambda found: write_search_report(job, found, strategy, opening),
         )
     if latency and latency.device:
         print(f"note: the found archs' latencies are predicted, not measured: {latency.name} is another machine")
-    write_search_report(job, result, strategy, opening)
     return result
 
 
