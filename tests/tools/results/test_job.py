@@ -13,7 +13,8 @@ import tools.jobs.results.job as job
 import tools.jobs.results.status as status
 from reid.errors import UserError
 from tools.jobs.results.job import Ask, run_results
-from tools.jobs.results.states import read_record
+from tools.jobs.results.settings import keep_settings
+from tools.jobs.results.states import is_done, read_record
 from tools.jobs.results.status import print_status
 from tools.jobs.results.steps import plan_steps
 
@@ -101,6 +102,27 @@ def test_finished_steps_of_other_settings_are_refused_by_name(world, row, differ
     with pytest.raises(UserError, match=f"row/b/0 was run with other settings \\({difference}\\)"):
         run_results(other, Ask())
     assert world.ran == ["row/b/0"]
+
+
+def test_a_step_that_failed_before_it_began_may_be_put_right(world):
+    row = {"name": "b", "network": "resnet18"}
+    world.fail.add("row/b/0")
+    assert run_results(world.make(rows=[{**row, "batch": "999x4"}]), Ask()) == 1
+    world.fail.clear()
+    assert run_results(world.make(rows=[row]), Ask()) == 0
+
+
+def test_a_training_that_was_killed_before_its_page_gets_it(world, monkeypatch):
+    setup, pages = world.make(rows=PLAN["rows"][-1:]), []
+    monkeypatch.setattr(job, "complete", pages.append)
+    (step,) = plan_steps(setup.plan)
+    run = setup.places.run(step)
+    shutil.copytree(run.parents[2] / "made" / "rows" / run.name, run)
+    keep_settings(setup, step)
+    assert not is_done(setup.places, step)  # its flip test is missing too
+    world.fail.add(step.name)
+    run_results(setup, Ask())
+    assert pages == [run]
 
 
 def test_a_setting_that_came_up_later_has_its_default(world):

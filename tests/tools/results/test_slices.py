@@ -228,3 +228,16 @@ def test_cores_are_shared(monkeypatch):
     assert share_cores(1)["OMP_NUM_THREADS"] == str(cores) and share_cores(1000)["OMP_NUM_THREADS"] == "1"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert share_cores(2)["OMP_NUM_THREADS"] == "3"
+
+
+def test_steps_are_ended_where_what_came_of_one_cannot_be_noted(tmp_path):
+    """As on a full disk: nobody would wait for the others any more."""
+
+    def full(name, ending):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        _run([*(_task(tmp_path, name, 10**6) for name in "ab"), _task(tmp_path, "short", 2)], jobs=3, on_end=full)
+    for name in "ab":
+        words = (tmp_path / name / "times").read_text().split()[::2]
+        assert words == ["begin", "end"] and _count(tmp_path / name) < 10**6

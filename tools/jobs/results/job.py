@@ -23,9 +23,10 @@ from tools.jobs.results.row_table import short_table
 from tools.jobs.results.settings import check_steps, keep_settings
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.slices import FAILED, Ending, Task, run_slice
-from tools.jobs.results.states import is_done, missing_packages, read_record, write_record
+from tools.jobs.results.states import is_done, is_trained, missing_packages, read_record, write_record
 from tools.jobs.results.status import left_over
-from tools.jobs.results.steps import LATENCY, Step, plan_steps, select
+from tools.jobs.results.steps import LATENCY, ROW, Step, plan_steps, select
+from tools.jobs.training.finished import complete
 
 WAIT = 60.0
 """Seconds that steps of a command that was killed have to end."""
@@ -96,6 +97,8 @@ def _task(setup: Setup, step: Step) -> Task:
     def commands() -> list[list[str]]:
         made = step_commands(setup, step)
         keep_settings(setup, step)
+        if step.kind == ROW and is_trained(setup.places, step):
+            complete(setup.places.run(step))
         return made
 
     return Task(

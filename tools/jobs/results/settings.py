@@ -81,7 +81,8 @@ def _network(planned: PlannedRow, experiment: Experiment) -> dict[str, Any]:
 
 
 def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
-    """Raises UserError where a step that is finished or begun has other settings than the plan's, or none."""
+    """Raises UserError where a step that is finished or begun has other settings than the plan's, or none. One that
+    failed before it left anything, as by a wrong setting, may have any."""
     for step in steps:
         now = step_settings(setup, step)
         path = setup.places.record(step) / SETTINGS
@@ -91,7 +92,7 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
                 raise UserError(f"{step.name}: {run} was not made by this plan; remove it, or give another --out")
             continue
         wrong = first_difference(read_saved(path), now)
-        if wrong is not None and step.kind != LATENCY:
+        if wrong is not None and step.kind != LATENCY and _has_begun(setup, step):
             raise UserError(
                 f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
                 f"{shown(path.parent)} and what was made of it"
@@ -100,6 +101,12 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
             _check_inherited(setup, step)
             if found_there(setup, step.part):
                 check_trained(setup, step)
+
+
+def _has_begun(setup: Setup, step: Step) -> bool:
+    """Whether a step has left anything, in whatever of its folders."""
+    folders = [setup.places.run(step), *([setup.places.flip(step)] if step.kind == ROW else [])]
+    return any(folder.is_dir() and any(folder.iterdir()) for folder in folders)
 
 
 def _check_inherited(setup: Setup, step: Step) -> None:

@@ -101,7 +101,8 @@ def run_slice(
                 time.sleep(POLL)
         except KeyboardInterrupt:
             loop.result.interrupted = True
-        loop.stop(grace)
+        finally:  # also where a record of theirs cannot be written: no step goes on that nobody waits for
+            loop.stop(grace)
     return loop.result
 
 
@@ -186,6 +187,7 @@ class _Loop:
                 running.stop(number)
             until = time.monotonic() + wait
             while self.running and time.monotonic() < until:
-                with contextlib.suppress(KeyboardInterrupt):  # they are ending already
+                # They are ending already; and where of one nothing can be noted, others are ended all the same.
+                with contextlib.suppress(KeyboardInterrupt, OSError, UserError):
                     time.sleep(POLL)
                     self._collect()

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.result_row import RESULT
-from reid.engine.run_folder import CONFIG, WEIGHTS, read_metrics
+from reid.engine.run_folder import CONFIG, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json
 from search.latency import parse_target
 from search.outcome import LOG, SUMMARY
-from search.summary import read_summary
+from search.summary import search_is_finished
 from supernet import checkpoint
 from tools.jobs.evaluate.result import SCORE
 from tools.jobs.opening import format_time
 from tools.jobs.proofs import rank_result
 from tools.jobs.results.made_of import is_of_network, is_of_weights
 from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
+from tools.jobs.training.finished import is_finished
 
 STATE, TIMES = "state.json", "latency.json"
 
@@ -80,8 +80,7 @@ def is_done(places: Places, step: Step) -> bool:
 
 def is_trained(places: Places, step: Step) -> bool:
     """Whether a row's network has its weights and its score."""
-    run = places.run(step)
-    return (run / RESULT).is_file() and (run / WEIGHTS).is_file()
+    return is_finished(places.run(step))
 
 
 def _is_flipped(places: Places, step: Step) -> bool:
@@ -95,16 +94,11 @@ def is_begun(places: Places, step: Step) -> bool:
     return (run / (SUMMARY if step.kind == SEARCH else CONFIG)).is_file()
 
 
-def search_is_finished(run: Path) -> bool:
-    """Whether the search in a run folder has come to its end."""
-    return (run / SUMMARY).is_file() and bool(read_summary(run).get("finished"))
-
-
 def trained_networks(places: Places) -> dict[str, Path]:
     """Run folders with a finished training by their names; of several seeds of a row the first."""
     found: dict[str, Path] = {}
     for run in sorted((places.out / "rows").glob("*-s*")):
-        if (run / RESULT).is_file() and (run / WEIGHTS).is_file():
+        if is_finished(run):
             found.setdefault(run.name.rpartition("-s")[0], run)
     return found
 
