@@ -8,8 +8,9 @@ from one part to the next. A scale and an offset, fitted on a few whole networks
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from reid.errors import UserError
+from reid.locks import locked
 from search.cost import CostTable
 from search.latency.device import Device
 from search.latency.draws import spread_archs
@@ -104,7 +106,9 @@ def build_table(
 ) -> LatencyTable:
     """The table of ``space``, at its input size, on ``target``; what ``folder`` does not hold yet is measured.
 
-    Times are written every few seconds: a measurement that was interrupted goes on where it was.
+    Times are written every few seconds: a measurement that was interrupted goes on where it was. One that another
+    process is at in ``folder`` is waited for: each would be in the other's times, and of two tables one would be lost,
+    by which a search may have gone.
 
     Args:
         costs: what has been counted already; networks to fit on are spread over the FLOPs.
@@ -114,11 +118,15 @@ def build_table(
         UserError: the machine cannot run the target.
     """
     check_available(target)
-    store = open_store(store_path(folder, space, target.name), target)
+    path = store_path(folder, space, target.name)
     parts, networks = [NULL, *space_parts(space)], spread_archs(space, FITTED, "fit", costs)
-    with tqdm(total=len(parts) + len(networks), desc=f"latency on {target.name}", disable=not progress) as bar:
-        _measure(store, parts, target, rounds, seconds, bar)
-        _measure(store, networks, target, rounds, seconds, bar)
+    store = open_store(path, target)
+    if _left(store, [*parts, *networks], rounds):
+        with _alone(folder, progress):
+            store = open_store(path, target)  # with what another process has measured since
+            with tqdm(total=len(parts) + len(networks), desc=f"latency on {target.name}", disable=not progress) as bar:
+                _measure(store, parts, target, rounds, seconds, bar)
+                _measure(store, networks, target, rounds, seconds, bar)
     table = table_of(store, target, parts[1:], networks)
     store.save({"space": space.name, "input_size": list(space.input_size), "correction": vars(table.correction)})
     return table
@@ -150,11 +158,28 @@ def fit_correction(sums: Sequence[float], measured: Sequence[float]) -> Correcti
     return Correction(float(scale), float(offset), float(error))
 
 
+@contextlib.contextmanager
+def _alone(folder: Path, progress: bool) -> Iterator[None]:
+    """Holds ``folder``, when no other process does any longer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        if stack.enter_context(locked(folder)) is False:
+            if progress:
+                print(f"another process measures latencies for {folder}: waiting for it", flush=True)
+            stack.enter_context(locked(folder, wait=True))
+        yield
+
+
+def _left(store: Store, wanted: Sequence[Part | Arch], rounds: int) -> list[Part | Arch]:
+    """Those of ``wanted`` that have not had their ``rounds``."""
+    return [each for each in wanted if (known := store.times.get(name_of(each))) is None or known.rounds < rounds]
+
+
 def _measure(
     store: Store, wanted: Sequence[Part | Arch], target: Target, rounds: int, seconds: float, bar: tqdm
 ) -> None:
     """Brings each of ``wanted`` to ``rounds`` rounds in the store."""
-    left = [each for each in wanted if (known := store.times.get(name_of(each))) is None or known.rounds < rounds]
+    left = _left(store, wanted, rounds)
     bar.update(len(wanted) - len(left))
     Random("groups").shuffle(left)  # so that what sets one group apart from another averages out in an arch
     for start in range(0, len(left), GROUP):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from random import Random
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reid.errors import UserError
+from reid.locks import locked
 from search.cost import CostTable
 from search.latency import Target, build_table
 from search.latency.draws import spread_archs
@@ -48,6 +51,20 @@ def test_second_time_nothing_is_measured(space, machine, tmp_path):
     # To the digit: a search that goes on must find the table that it was begun with.
     assert second.parts == first.parts and second.correction == first.correction and not second.note
     assert second.path.read_bytes() == kept
+
+
+def test_a_measurement_of_another_process_is_waited_for(space, machine, tmp_path):
+    """Each would be in the other's times, and one of the two tables would be lost."""
+    made = []
+    with locked(tmp_path):
+        waiting = threading.Thread(target=lambda: made.append(build(space, tmp_path)))
+        waiting.start()
+        time.sleep(0.2)
+        assert machine.prepared == 0 and not made
+    waiting.join()
+    assert machine.prepared > 0 and len(made) == 1
+    with locked(tmp_path):  # what is there already is read at once
+        assert build(space, tmp_path).parts == made[0].parts
 
 
 @pytest.mark.parametrize("calls", [0, 800, 1800])
