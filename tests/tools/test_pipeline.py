@@ -212,6 +212,29 @@ def test_goes_on_where_it_was_ended_between_score_and_result(run, make_job, tmp_
     assert read_result(copy / "inherited-largest").mAP == before.mAP
 
 
+def test_goes_on_where_files_of_what_was_finished_are_gone(run, make_job, tmp_path, monkeypatch):
+    """Weights, an arch that was found; or the page, before which a training was killed."""
+    copy, trained = shutil.copytree(run, tmp_path / "copy"), []
+    page, weights = copy / "retrain-mobilenetv2" / "report.html", copy / f"retrain-{BEST}" / "last.safetensors"
+    arch, scored = copy / "search" / "archs" / f"{BEST}.yaml", copy / "inherited-largest" / "last.safetensors"
+    before = arch.read_text()
+    for path in (page, weights, arch, scored):
+        path.unlink()
+
+    def found_again(job, *what):
+        assert job.out == copy / "search" and job.resume
+        arch.write_text(before)
+
+    for name, stand_in in (
+        ("search", found_again),
+        ("retrain", lambda job, what: trained.append((job.out, job.resume))),
+        ("compare", lambda *what: None),
+    ):
+        monkeypatch.setattr(tools.jobs.pipeline, name, stand_in)
+    pipeline(make_job(copy, resume=True), Asked(baselines=("mobilenetv2",)))
+    assert trained == [(weights.parent, True)] and page.is_file() and scored.is_file() and arch.is_file()
+
+
 def _made(folder):
     folder.mkdir(parents=True, exist_ok=True)
     return folder

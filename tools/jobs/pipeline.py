@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.result_row import RESULT
 from reid.config import config_to_dict
 from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG, open_run
@@ -21,7 +20,7 @@ from search.limits import Limits
 from search.outcome import arch_names
 from search.region import make_region
 from search.settings import check_strategy
-from search.summary import chosen_files, read_summary
+from search.summary import chosen_files, search_is_finished
 from supernet.catalog import find_network
 from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
@@ -32,9 +31,10 @@ from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
 from tools.jobs.latency.job import latency_folder
 from tools.jobs.opening import format_time
+from tools.jobs.ownership import alone_in
 from tools.jobs.search.job import search
 from tools.jobs.search.options import check_limits, with_options
-from tools.jobs.training.ending import complete
+from tools.jobs.training.finished import complete, is_finished
 from tools.jobs.training.inherit import PREFIX
 from tools.jobs.training.retrain import Retraining, retrain
 from tools.jobs.training.train_supernet import train_supernet
@@ -75,8 +75,13 @@ def pipeline(job: Job, asked: Asked) -> Path:
     """
     if from_environment(job.device).several:
         raise UserError("tools/pipeline.py: is run by one process; its steps can be run under torchrun one by one")
+    with alone_in(job.out):
+        return _pipeline(job, asked)
+
+
+def _pipeline(job: Job, asked: Asked) -> Path:
     wanted = with_options(job, flops=asked.flops, latency=asked.latency, parameters=asked.params, target=asked.target)
-    searched = _search_is_done(job.out / "search")
+    searched = search_is_finished(job.out / "search")
     limits, baselines = _check(wanted.experiment, asked, searched)
     if not (job.out / "supernet" / SUPERNET).exists():
         check_test(open_source(job.experiment.data, job.data))  # which the comparison at the end is made on
@@ -87,7 +92,7 @@ def pipeline(job: Job, asked: Asked) -> Path:
     if not (out / "supernet" / SUPERNET).exists():
         _title(1, "supernet", start)
         train_supernet(_step(job, out / "supernet"))
-    if not _search_is_done(out / "search"):
+    if not search_is_finished(out / "search"):
         _title(2, "search", start)
         begun = (out / "search" / "search.json").exists()
         search(dataclasses.replace(wanted, out=out / "search", resume=begun), out / "supernet", STRATEGY)
@@ -97,7 +102,7 @@ def pipeline(job: Job, asked: Asked) -> Path:
     rows = []
     for name, network in ({best: best} | baselines).items():
         run = out / f"retrain-{name}"
-        if (run / RESULT).exists():
+        if is_finished(run):
             complete(run)
         else:
             retrain(_step(job, run), Retraining(network, out / "search"))
@@ -106,7 +111,7 @@ def pipeline(job: Job, asked: Asked) -> Path:
         rows.append(_train_on(job, out, best, asked.finetune_epochs))
     for name in (best, "largest"):
         run = out / f"inherited-{name}"
-        if not (run / RESULT).exists():
+        if not is_finished(run):
             own = dataclasses.replace(job, out=run, resume=True)  # it may have been ended between score and result
             evaluate(own, out / "supernet" / SUPERNET, name, out / "search")
         rows.append(run)
@@ -165,7 +170,7 @@ def _baselines(experiment: Experiment, names: Sequence[str], limits: Limits) -> 
 def _train_on(job: Job, out: Path, name: str, epochs: int) -> Path:
     """The arch called ``name`` on the supernet's weights, trained on for ``epochs`` of the recipe; returns the run."""
     run = out / f"inherited-{name}-{epochs}ep"
-    if (run / RESULT).exists():
+    if is_finished(run):
         complete(run)
         return run
     recipe = at_epochs(job.experiment.retrain, epochs)
@@ -178,11 +183,6 @@ def _train_on(job: Job, out: Path, name: str, epochs: int) -> Path:
 def _step(job: Job, run: Path) -> Job:
     """The job of one step: an interrupted one goes on."""
     return dataclasses.replace(job, out=run, resume=(run / CONFIG).exists())
-
-
-def _search_is_done(run: Path) -> bool:
-    summary = run / "search.json"
-    return summary.exists() and bool(read_summary(run).get("finished"))
 
 
 def _title(number: int, name: str, start: float) -> None:

@@ -15,6 +15,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import evaluation.features.cache
+import tools.jobs.evaluate.result
 from evaluation.features.files import load_features
 from evaluation.reranking import ReRanking, rerank_distances
 from evaluation.result_row import read_result, write_result
@@ -285,6 +286,19 @@ def test_persons_that_were_trained_on_are_not_tested(call, runs, campus, tmp_pat
     assert not (tmp_path / "out").exists()
     done = call(*command, "--split", "3", tiny=False)
     assert done.code == 0 and "no configuration says" not in done.out, done.err
+
+
+def test_an_evaluation_is_there_when_all_of_it_is(call, saved, tmp_path, monkeypatch):
+    """One that is killed before its page is made again, unasked."""
+
+    def killed(*what):
+        raise KeyboardInterrupt
+
+    command = ("evaluate", saved / "features.npz", "--out", tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(tools.jobs.evaluate.result, "write_evaluation_report", killed)
+        assert call(*command).code == 130
+    assert call(*command).code == 0 and (tmp_path / "out" / "report.html").is_file()
 
 
 def test_nothing_of_the_evaluation_that_is_replaced_stays(call, saved, supernet_run, tmp_path, refused):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import tools.jobs.training.ending
+import tools.jobs.training.finished
 import tools.jobs.training.repeats
 from reid.errors import UserError
 from reid.files import read_yaml, write_json, write_text
@@ -31,7 +31,7 @@ def _arch(path: Path, width: int = 16, origin: dict | None = None) -> str:
 @pytest.fixture
 def finished(make_job, tmp_path, monkeypatch):
     """A job and what it trained on a supernet's weights: two seeds, as they lie there when all is done."""
-    for module in (tools.jobs.training.repeats, tools.jobs.training.ending):
+    for module in (tools.jobs.training.repeats, tools.jobs.training.finished):
         monkeypatch.setattr(module, "write_training_report", lambda run, *about: write_text(run / "report.html", ""))
     (tmp_path / "supernet").mkdir()
     weights = tmp_path / "supernet" / "supernet.safetensors"
@@ -43,6 +43,8 @@ def finished(make_job, tmp_path, monkeypatch):
     for seed in (0, 1):
         run = job.out / f"seed-{seed}"
         write_json(run / "result.json", {**ROW, "seed": seed, "run": str(run)})
+        write_text(run / "last.safetensors", "")
+        write_text(run / "metrics.jsonl", '{"epoch": 1}\n')
         config = training_config(replace(job, seed=seed), what, spec, source, sha256(weights))
         (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return job, what, weights
@@ -83,6 +85,15 @@ def test_what_is_no_difference(finished, tmp_path):
             del saved[key]
         path.write_text(yaml.safe_dump(saved, sort_keys=False))
     retrain_repeatedly(job, what, 2)
+
+
+def test_a_seed_whose_weights_are_gone_is_gone_on_with(finished, monkeypatch):
+    job, what, _ = finished
+    (job.out / "seed-1" / "last.safetensors").unlink()
+    asked = []
+    monkeypatch.setattr(tools.jobs.training.repeats, "retrain", lambda job, what: asked.append((job.out, job.resume)))
+    retrain_repeatedly(job, what, 2)
+    assert asked == [(job.out / "seed-1", True)]
 
 
 def test_a_seed_that_was_killed_before_its_page_gets_it(finished):

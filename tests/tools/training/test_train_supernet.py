@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import tools.jobs.data
+import tools.jobs.training.train_supernet
 from reid.engine.run_folder import read_metrics
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
@@ -50,7 +51,23 @@ def test_length_of_a_supernet(tmp_path):
         load_experiment(config, supernet_epochs=0)
 
 
-def test_supernet_for_a_band_of_flops_never_runs_the_largest_arch(call, refused, tmp_path):
+def _killed_before_its_page(train, out, monkeypatch):
+    """By its weights a supernet is taken for finished."""
+
+    def killed(*what):
+        raise KeyboardInterrupt
+
+    names = ("supernet.safetensors", "report.html")
+    before = (out / names[0]).read_bytes()
+    for name in names:
+        (out / name).unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(tools.jobs.training.train_supernet, "write_training_report", killed)
+        assert train() == 130 and not (out / names[0]).exists()
+    assert train() == 0 and (out / names[0]).read_bytes() == before and (out / names[1]).is_file()
+
+
+def test_supernet_for_a_band_of_flops_never_runs_the_largest_arch(call, refused, tmp_path, monkeypatch):
     band = ("--set", "supernet.sampling={archs: 1, largest_every: 0, flops: [4M, 6M]}")
     out = tmp_path / "run"
     done = call("train_supernet", "--out", out, *band)
@@ -59,6 +76,7 @@ def test_supernet_for_a_band_of_flops_never_runs_the_largest_arch(call, refused,
     assert {"loss", "accuracy", "largest_mAP", "smallest_mAP"} <= record.keys() and "random_loss" not in record
     done = call("search", "--supernet", out, "--out", tmp_path / "search", "--flops", "6M")
     assert done.code == 0, done.err
+    _killed_before_its_page(lambda: call("train_supernet", "--out", out, "--resume", *band).code, out, monkeypatch)
 
     counted = ("--set", "search.cost_input_size=[48, 24]")
     refused(

@@ -151,7 +151,6 @@ def write_scores(
     for name, made in ((RESULT, row), (ROC, evaluation.roc)):
         if made is None:
             (run / name).unlink(missing_ok=True)
-    write_json(run / SCORE, data)
     write_scalars(run, evaluation, step, anew=wanted.page)
     roc = None if evaluation.roc is None else draw_roc(evaluation.roc, run / ROC)
     if wanted.page:
@@ -160,6 +159,7 @@ def write_scores(
         save_features(wanted.save_features, features)
     if wanted.projector:
         show_gallery(run, features)
+    write_json(run / SCORE, data)  # last: where it is there, so is all else
 
 
 def _test_set(source: Source, features: RetrievalFeatures, protocol: Protocol, splits: int) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from evaluation.features.extraction import evaluate_network
-from evaluation.result_row import RESULT, read_result
+from evaluation.result_row import read_result
 from reid.config import build_config, config_to_dict
 from reid.engine.recipe import Recipe
 from reid.engine.run_folder import CONFIG, WEIGHTS
@@ -25,6 +25,7 @@ from tools.jobs.data import SearchData
 from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
+from tools.jobs.training.finished import complete, is_finished
 from tools.jobs.training.retrain import Retraining, retrain
 
 
@@ -49,7 +50,7 @@ class Training:
     @property
     def finished(self) -> bool:
         """Whether it has its weights and its score."""
-        return (self.run / RESULT).is_file() and (self.run / WEIGHTS).is_file()
+        return is_finished(self.run)
 
     @property
     def begun(self) -> bool:
@@ -142,11 +143,22 @@ def check_resumed(trainings: Sequence[Training], job: Job) -> None:
         raise UserError(f"{shown(begun.run)} holds an unfinished run; go on with --resume")
 
 
+def missing(trainings: Sequence[Training]) -> Iterator[tuple[str, Training]]:
+    """Those that are not finished, in order, each with words for its start: its number among them, name and seed. What
+    another process has finished when its turn comes is passed over; one that was killed before its page gets that."""
+    count, number = sum(not training.finished for training in trainings), 0
+    for training in trainings:
+        if training.finished:
+            complete(training.run)
+        else:
+            number += 1
+            yield f"{number} of {count}: {training.name}, seed {training.seed}", training
+
+
 def train_missing(trainings: Sequence[Training], job: Job) -> None:
     """Trains what is not finished, in order; an interrupted training goes on."""
-    missing = [training for training in trainings if not training.finished]
-    for number, training in enumerate(missing, start=1):
-        print(f"stand-alone training {number} of {len(missing)}: {training.name}, seed {training.seed}")
+    for words, training in missing(trainings):
+        print(f"stand-alone training {words}")
         own = dataclasses.replace(job, out=training.run, seed=training.seed, resume=training.begun)
         retrain(own, Retraining(str(training.file), training.run / "none"))
 

@@ -22,7 +22,7 @@ from tools.jobs.evaluate.result import SCORE
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender
-from tools.jobs.proofs.stand_alone import Training
+from tools.jobs.proofs.stand_alone import Training, missing
 from tools.jobs.provenance import sha256
 from tools.jobs.saved_config import read_saved
 from tools.jobs.training.inherit import PREFIX
@@ -138,10 +138,9 @@ def take_ways(ways: Inheriting, archs: Sequence[Contender], job: Job) -> None:
         if not (run / RESULT).is_file():
             own = dataclasses.replace(job, out=run, resume=True)  # it may have been ended between score and result
             evaluate(own, ways.supernet / SUPERNET, str(contender.file), run / "none", unscored)
-    missing = [training for training in ways.trainings if not training.finished]
     job = _tuning(job, ways.epochs)
-    for number, training in enumerate(missing, start=1):
-        print(f"training on inherited weights {number} of {len(missing)}: {training.name}, seed {training.seed}")
+    for words, training in missing(ways.trainings):
+        print(f"training on inherited weights {words}")
         own = dataclasses.replace(job, out=training.run, seed=training.seed, resume=training.begun)
         retrain(own, Retraining(str(training.file), training.run / "none", f"{PREFIX}{ways.supernet}", "inherited"))
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from evaluation.comparison import comparable
 from evaluation.report.history import training_folders
 from evaluation.report.html import REPORT
-from evaluation.report.training import CURVES, write_training_report
+from evaluation.report.training import CURVES
 from evaluation.result_row import RESULT, ResultRow, read_result
 from reid.errors import UserError
-from tools.jobs.provenance import made_by
 from tools.typed import to_type
 
 LOG = "metrics.jsonl"
@@ -26,12 +25,6 @@ def tell_training(run: Path, result: str, following: str) -> None:
     print(f"curves: {run / CURVES}; log: {', '.join(logs)}")
     print(f"next: {following}")
     print(f"report: {run / REPORT}")
-
-
-def complete(run: Path) -> None:
-    """Writes the page of a finished training that was killed between its result and that."""
-    if not (run / REPORT).exists():
-        write_training_report(run, made_by())
 
 
 def comparing_command(run: Path) -> str:

@@ -21,7 +21,7 @@ from tools.jobs.data import open_source
 from tools.jobs.job import Job
 from tools.jobs.provenance import made_by, sha256
 from tools.jobs.saved_config import read_saved
-from tools.jobs.training.ending import complete
+from tools.jobs.training.finished import complete, is_finished
 from tools.jobs.training.inherit import inherited_run
 from tools.jobs.training.retrain import Retraining, network_to_train, retrain, training_config
 
@@ -41,7 +41,7 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
         begun = (run / CONFIG).exists()
         if begun and not job.resume:
             raise taken(run)
-        if (run / RESULT).exists():
+        if is_finished(run):
             wanted = wanted or _wanted(job, what)
             _check_same(run, wanted)
             if main:

@@ -83,8 +83,8 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
             title="supernet",
         )
         if processes.is_main:
-            save_supernet(job.out / SUPERNET, trained.supernet)
             write_training_report(job.out, made_by(), _persons(source, images))
+            save_supernet(job.out / SUPERNET, trained.supernet)  # last: with it the training is taken for finished
         barrier(processes)
     return job.out
 
