@@ -36,6 +36,7 @@ TOOLS = {
     "latency": ("--space", "tiny"),
     "results": ("--plan", "configs/results/rehearsal.yaml"),
 }
+PROOFS = ("rank", "gain", "pipeline")
 OWN_OPTIONS = ("compare", "latency", "results")
 
 
@@ -161,13 +162,15 @@ def test_a_folder_is_held_before_it_is_begun(make_job, tmp_path, monkeypatch):
         pass
 
 
-@pytest.mark.parametrize("name", ["evaluate", "cross_domain", "export", "visualize"])
+@pytest.mark.parametrize("name", ["evaluate", "cross_domain", "export", "visualize", *PROOFS, "compare", "latency"])
 def test_files_of_two_calls_at_once_are_not_mixed(call, refused, tmp_path, name):
     """Each looks whether the folder is free when it begins, and writes minutes later."""
-    what = TOOLS.get(name, (tmp_path / "run",))
+    what, tiny = TOOLS.get(name, (tmp_path / "run",)), name not in OWN_OPTIONS
     with alone_in(tmp_path / "out"):
-        refused(call(name, *what, "--out", tmp_path / "out"), "out: another process works there; wait for it, or give")
-    refused(call(name, *what, "--out", tmp_path / "new" / "deep"), "^error: ")
+        done = call(name, *what, "--out", tmp_path / "out", tiny=tiny)
+        refused(done, "out: another process works there; wait for it, or give")
+    wrong = {"latency": ("--target", "none"), "pipeline": ("--set", "search.flops=1")}.get(name, ())
+    refused(call(name, *what, *wrong, "--out", tmp_path / "new" / "deep", tiny=tiny), "^error: ")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]  # what was refused has left nothing
 
 

@@ -26,7 +26,7 @@ from search.latency import measure_latency
 from search.summary import chosen_files
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
-from tools.jobs.ownership import check_owner
+from tools.jobs.ownership import alone_in, check_owner
 from tools.jobs.paths import shown
 from tools.jobs.recipe_words import saved_recipe_name
 from tools.jobs.run_data import with_effect
@@ -42,6 +42,11 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
     Raises:
         UserError: a run has no result yet, or ``out`` holds another tool's run.
     """
+    with alone_in(out):
+        return _compare(runs, search, out, measure)
+
+
+def _compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool) -> Path:
     check_owner(out)
     configs = [_config(run) for run in runs]
     rows = [_with_recipe(read_result(run), config) for run, config in zip(runs, configs, strict=True)]

@@ -19,6 +19,10 @@ last_widths: [8]
 """
 
 
+def _killed(*what):
+    raise KeyboardInterrupt
+
+
 @pytest.fixture
 def space(tmp_path):
     path = tmp_path / "little.yaml"
@@ -31,7 +35,11 @@ def test_table_error_and_picture(call, space, read_page, tmp_path, data_root, mo
         short = functools.partial(getattr(job, name), rounds=2, seconds=0, progress=False)
         monkeypatch.setattr(job, name, short)
     out = tmp_path / "out"
-    done = call("latency", "--space", space, "--target", "torch-cpu-1t", "--networks", 4, "--out", out, tiny=False)
+    command = ("latency", "--space", space, "--target", "torch-cpu-1t", "--networks", 4, "--out", out)
+    with monkeypatch.context() as patch:  # killed before its page: no figures are there either, which would be kept
+        patch.setattr(job, "write_latency_report", _killed)
+        assert call(*command, tiny=False).code == 130
+    done = call(*command, tiny=False)
     assert done.code == 0, done.err
     assert "on 4 whole networks" in done.out and "little on" not in done.err
     assert (data_root / "data" / "cache" / "latency" / "little-16x8-torch-cpu-1t.json").exists()

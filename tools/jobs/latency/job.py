@@ -24,7 +24,7 @@ from supernet.space import Space, describe
 from tools.jobs import data
 from tools.jobs.latency.report import images_a_call, write_latency_report
 from tools.jobs.opening import announce
-from tools.jobs.ownership import LATENCY, REPLACE, check_free
+from tools.jobs.ownership import LATENCY, REPLACE, alone_in, check_free
 from tools.jobs.paths import shown
 
 PICTURE = "latency_error.png"
@@ -59,23 +59,24 @@ def measure_space(
         UserError: the target is unknown, or this machine cannot run it; ``out`` holds an error that was measured before
             and is not to be replaced.
     """
-    check_free(out, LATENCY, replace, REPLACE)
-    target = parse_target(target_name)
-    check_available(target)
-    announce(
-        f"latency of space {space.name}",
-        [
-            ("space", describe(space)),
-            ("target", f"{target.name}, {images_a_call(target)}"),
-            ("tables", shown(latency_folder())),
-        ],
-    )
-    costs = CostTable()
-    table = build_table(space, target, latency_folder(), costs=costs)
-    if table.note:
-        print(f"note: {table.note}")
-    machine = describe_machine(target)
-    return report(table, space, out, prediction_error(table, space, networks, seed, costs=costs), machine)
+    with alone_in(out):
+        check_free(out, LATENCY, replace, REPLACE)
+        target = parse_target(target_name)
+        check_available(target)
+        announce(
+            f"latency of space {space.name}",
+            [
+                ("space", describe(space)),
+                ("target", f"{target.name}, {images_a_call(target)}"),
+                ("tables", shown(latency_folder())),
+            ],
+        )
+        costs = CostTable()
+        table = build_table(space, target, latency_folder(), costs=costs)
+        if table.note:
+            print(f"note: {table.note}")
+        machine = describe_machine(target)
+        return report(table, space, out, prediction_error(table, space, networks, seed, costs=costs), machine)
 
 
 def report(table: LatencyTable, space: Space, out: Path, error: LatencyError, machine: Mapping[str, str]) -> LatencyRun:
@@ -85,9 +86,10 @@ def report(table: LatencyTable, space: Space, out: Path, error: LatencyError, ma
     predicted, measured = [row.predicted_ms for row in error.rows], [row.measured_ms for row in error.rows]
     title = f"{space.name} on {table.name}"
     picture = draw_latency_error(predicted, measured, [row.flops for row in error.rows], out / PICTURE, title)
-    write_json(out / LATENCY, {**_error_to_dict(error, table.name, space), "machine": dict(machine)})
     lines += [f"note: {table.note}"] * bool(table.note)
     page = write_latency_report(out, picture, space, table, error, lines, machine)
+    # Last: where it is there, so is all else.
+    write_json(out / LATENCY, {**_error_to_dict(error, table.name, space), "machine": dict(machine)})
     return LatencyRun(table.path, space, error, picture, page)
 
 

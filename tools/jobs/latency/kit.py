@@ -15,7 +15,7 @@ from supernet.space import Space, describe
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.latency.job import LatencyRun, latency_folder, report
 from tools.jobs.opening import announce
-from tools.jobs.ownership import LATENCY, REPLACE, check_free
+from tools.jobs.ownership import LATENCY, REPLACE, alone_in, check_free
 from tools.jobs.paths import shown
 from tools.typed import to_type
 
@@ -57,23 +57,24 @@ def import_kit(space: Space, path: Path, name: str, out: Path, replace: bool = F
         UserError: see ``import_times``; ``out`` holds an error of before, or the machine has a table of other times,
             that is not to be replaced.
     """
-    check_free(out, LATENCY, replace, REPLACE)
-    table, times = import_times(path, space, name, latency_folder(), replace)
-    space = space if space.input_size == times.input_size else space.at(times.input_size)
-    facts = [times.machine[key] for key in ("system", "python", "numpy") if key in times.machine]
-    announce(
-        f"latency of space {space.name} on {table.name}",
-        [
-            ("space", describe(space)),
-            ("machine", table.device.words),
-            ("", ", ".join(facts)),
-            ("target", f"{times.target}, by {times.clock}, the least of {times.rounds} rounds or more"),
-        ],
-    )
-    if times.rounds < ROUNDS:
-        print(f"note: of {ROUNDS} rounds and more a time would be surer: python3 {PROGRAM} there goes on")
-    error = prediction_error(table, space, costs=CostTable())
-    return report(table, space, out, error, {key: str(value) for key, value in times.machine.items()})
+    with alone_in(out):
+        check_free(out, LATENCY, replace, REPLACE)
+        table, times = import_times(path, space, name, latency_folder(), replace)
+        space = space if space.input_size == times.input_size else space.at(times.input_size)
+        facts = [times.machine[key] for key in ("system", "python", "numpy") if key in times.machine]
+        announce(
+            f"latency of space {space.name} on {table.name}",
+            [
+                ("space", describe(space)),
+                ("machine", table.device.words),
+                ("", ", ".join(facts)),
+                ("target", f"{times.target}, by {times.clock}, the least of {times.rounds} rounds or more"),
+            ],
+        )
+        if times.rounds < ROUNDS:
+            print(f"note: of {ROUNDS} rounds and more a time would be surer: python3 {PROGRAM} there goes on")
+        error = prediction_error(table, space, costs=CostTable())
+        return report(table, space, out, error, {key: str(value) for key, value in times.machine.items()})
 
 
 def next_search(config: Path, called: str | None, run: LatencyRun, machine: str) -> str:

@@ -19,7 +19,7 @@ from supernet.genome import encode
 from tools.jobs.data import Source, check_test, open_source
 from tools.jobs.job import Job, check_trained
 from tools.jobs.opening import announce
-from tools.jobs.ownership import GAIN, check_free
+from tools.jobs.ownership import GAIN, alone_in, check_free
 from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import (
@@ -83,11 +83,17 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
             space, there are no such random archs within its limits, a baseline is not known, there is no supernet; a
             training at hand was made otherwise.
     """
-    files = own_files(asked.search, asked.archs, asked.baselines, asked.random_archs)
-    jobs = {name: at_one_size(each, files) for name, each in jobs.items()}
     job = next(iter(jobs.values()))
     if from_environment(job.device).several:
         raise UserError("tools/gain.py: networks are trained by one process; start it without torchrun")
+    with alone_in(job.out):
+        return _gain(jobs, asked)
+
+
+def _gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
+    files = own_files(asked.search, asked.archs, asked.baselines, asked.random_archs)
+    jobs = {name: at_one_size(each, files) for name, each in jobs.items()}
+    job = next(iter(jobs.values()))
     check_free(job.out, GAIN, job.resume)
     seldom = asked.repeats if asked.random_repeats is None else asked.random_repeats
     for name, value in (("random", asked.random), ("repeats", asked.repeats), ("random-repeats", seldom)):

@@ -18,7 +18,7 @@ from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space
 from tools.jobs.data import Source, check_test, open_source, search_data
 from tools.jobs.job import Job, check_trained
-from tools.jobs.ownership import RANKING, check_free
+from tools.jobs.ownership import RANKING, alone_in, check_free
 from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import arch_files, given_archs
@@ -62,6 +62,11 @@ def rank(job: Job, asked: Asked) -> Path:
     """
     if from_environment(job.device).several:
         raise UserError("tools/rank.py: archs are ranked by one process; start it without torchrun")
+    with alone_in(job.out):
+        return _rank(job, asked)
+
+
+def _rank(job: Job, asked: Asked) -> Path:
     check_free(job.out, RANKING, job.resume)
     for option, count in (("--n", asked.count), ("--repeats", asked.repeats)):
         check_trained(option, count)
