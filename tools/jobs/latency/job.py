@@ -60,23 +60,27 @@ def measure_space(
             and is not to be replaced.
     """
     with alone_in(out):
-        check_free(out, LATENCY, replace, REPLACE)
-        target = parse_target(target_name)
-        check_available(target)
-        announce(
-            f"latency of space {space.name}",
-            [
-                ("space", describe(space)),
-                ("target", f"{target.name}, {images_a_call(target)}"),
-                ("tables", shown(latency_folder())),
-            ],
-        )
-        costs = CostTable()
-        table = build_table(space, target, latency_folder(), costs=costs)
-        if table.note:
-            print(f"note: {table.note}")
-        machine = describe_machine(target)
-        return report(table, space, out, prediction_error(table, space, networks, seed, costs=costs), machine)
+        return _measure_space(space, target_name, out, networks, seed, replace)
+
+
+def _measure_space(space: Space, target_name: str, out: Path, networks: int, seed: int, replace: bool) -> LatencyRun:
+    check_free(out, LATENCY, replace, REPLACE)
+    target = parse_target(target_name)
+    check_available(target)
+    announce(
+        f"latency of space {space.name}",
+        [
+            ("space", describe(space)),
+            ("target", f"{target.name}, {images_a_call(target)}"),
+            ("tables", shown(latency_folder())),
+        ],
+    )
+    costs = CostTable()
+    table = build_table(space, target, latency_folder(), costs=costs)
+    if table.note:
+        print(f"note: {table.note}")
+    machine = describe_machine(target)
+    return report(table, space, out, prediction_error(table, space, networks, seed, costs=costs), machine)
 
 
 def report(table: LatencyTable, space: Space, out: Path, error: LatencyError, machine: Mapping[str, str]) -> LatencyRun:

@@ -58,23 +58,27 @@ def import_kit(space: Space, path: Path, name: str, out: Path, replace: bool = F
             that is not to be replaced.
     """
     with alone_in(out):
-        check_free(out, LATENCY, replace, REPLACE)
-        table, times = import_times(path, space, name, latency_folder(), replace)
-        space = space if space.input_size == times.input_size else space.at(times.input_size)
-        facts = [times.machine[key] for key in ("system", "python", "numpy") if key in times.machine]
-        announce(
-            f"latency of space {space.name} on {table.name}",
-            [
-                ("space", describe(space)),
-                ("machine", table.device.words),
-                ("", ", ".join(facts)),
-                ("target", f"{times.target}, by {times.clock}, the least of {times.rounds} rounds or more"),
-            ],
-        )
-        if times.rounds < ROUNDS:
-            print(f"note: of {ROUNDS} rounds and more a time would be surer: python3 {PROGRAM} there goes on")
-        error = prediction_error(table, space, costs=CostTable())
-        return report(table, space, out, error, {key: str(value) for key, value in times.machine.items()})
+        return _import_kit(space, path, name, out, replace)
+
+
+def _import_kit(space: Space, path: Path, name: str, out: Path, replace: bool) -> LatencyRun:
+    check_free(out, LATENCY, replace, REPLACE)
+    table, times = import_times(path, space, name, latency_folder(), replace)
+    space = space if space.input_size == times.input_size else space.at(times.input_size)
+    facts = [times.machine[key] for key in ("system", "python", "numpy") if key in times.machine]
+    announce(
+        f"latency of space {space.name} on {table.name}",
+        [
+            ("space", describe(space)),
+            ("machine", table.device.words),
+            ("", ", ".join(facts)),
+            ("target", f"{times.target}, by {times.clock}, the least of {times.rounds} rounds or more"),
+        ],
+    )
+    if times.rounds < ROUNDS:
+        print(f"note: of {ROUNDS} rounds and more a time would be surer: python3 {PROGRAM} there goes on")
+    error = prediction_error(table, space, costs=CostTable())
+    return report(table, space, out, error, {key: str(value) for key, value in times.machine.items()})
 
 
 def next_search(config: Path, called: str | None, run: LatencyRun, machine: str) -> str:
