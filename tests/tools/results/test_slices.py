@@ -241,3 +241,11 @@ def test_steps_are_ended_where_what_came_of_one_cannot_be_noted(tmp_path):
     for name in "ab":
         words = (tmp_path / name / "times").read_text().split()[::2]
         assert words == ["begin", "end"] and _count(tmp_path / name) < 10**6
+
+
+def test_a_step_that_was_killed_is_said_to_be(tmp_path):
+    """Its last line says nothing of that."""
+    program = "import os; print('loading', flush=True); os.kill(os.getpid(), 9)"
+    made, _ = _run([_task(tmp_path, "a", 1, commands=lambda: [[sys.executable, "-S", "-c", program]])])
+    ending = made.endings["a"]
+    assert ending.state == FAILED and ending.tail[-2:] == ("loading", "killed by signal 9 (out of memory?)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,6 +106,14 @@ def run_slice(
     return loop.result
 
 
+def _unsaid(code: int, log: Path) -> Iterator[str]:
+    """How a process ended that has not said it itself."""
+    if code < 0:
+        yield f"killed by signal {-code}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
+    elif not last_lines(log):
+        yield f"exit code {code}"
+
+
 class _Loop:
     """The tasks of a slice and those of them that run."""
 
@@ -165,7 +173,7 @@ class _Loop:
             elif running.stopping:  # interrupted while it was still being loaded, it may end with any code
                 self._end(task, Ending(STOPPED, seconds))
             else:
-                self._end(task, Ending(FAILED, seconds, tuple(last_lines(task.log)) or (f"exit code {code}",)))
+                self._end(task, Ending(FAILED, seconds, (*last_lines(task.log), *_unsaid(code, task.log))))
 
     def _end(self, task: Task, ending: Ending) -> None:
         words = {DONE: "done    ", STOPPED: "stopped ", FAILED: "FAILED  "}[ending.state]
