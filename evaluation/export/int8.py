@@ -68,9 +68,8 @@ def quantise(source: Path, target: Path, about: FileAbout, pixels: torch.Tensor)
                 )
         except MemoryError:
             raise
-        except (
-            OSError
-        ) as error:  # no fault of the graph's; the library's own files are in the machine's folder for such
+        except OSError as error:  # no fault of the graph's
+            # Files that the library writes for itself are in the machine's folder for temporary ones.
             if error.filename is None and not temporary.exists():
                 error.filename = tempfile.gettempdir()
             raise
