@@ -13,7 +13,7 @@ from reid.engine.distributed import gather_batch
 from reid.engine.objective import classifiers_of, identity_losses, logit_scale, same_every_step
 from reid.engine.optimizers import Group, group_of
 from reid.engine.task import StepContext
-from reid.engine.teacher import Teacher, check_teacher, distillation_losses
+from reid.engine.teacher import Ensemble, Teacher, check_teacher, distillation_losses
 from reid.losses.center import CenterLoss
 from reid.losses.config import LossConfig
 from reid.models.classifiers import Classifier, CosineClassifier
@@ -34,7 +34,9 @@ class IdentityTask(nn.Module):
         UserError: the losses ask for what the teacher does not have.
     """
 
-    def __init__(self, network: ReidNetwork, classes: int, losses: LossConfig, teacher: Teacher | None = None) -> None:
+    def __init__(
+        self, network: ReidNetwork, classes: int, losses: LossConfig, teacher: Teacher | Ensemble | None = None
+    ) -> None:
         super().__init__()
         self.network, self.losses = network, losses
         kind = Classifier if losses.classification.kind == "linear" else CosineClassifier

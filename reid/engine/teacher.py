@@ -1,4 +1,4 @@
-"""A trained, fixed network that a smaller one learns from."""
+"""Trained, fixed networks that another one learns from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from reid.errors import UserError
 from reid.losses.config import DistillationConfig
@@ -48,25 +49,57 @@ class Teacher:
         return output.embedding, self.scale * self.classifier(parts[0])
 
 
-def check_teacher(config: DistillationConfig, teacher: Teacher, classes: int, dim: int) -> None:
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Several teachers that are listened to as one.
+
+    Its embedding is the row of all their vectors, each of length 1: the cosine of two such rows is the mean of the
+    teachers' cosines. Its logits are the mean of theirs, as in Hinton et al. 2015 (the geometric mean of their class
+    probabilities, at any temperature).
+    """
+
+    members: tuple[Teacher, ...]
+
+    def __deepcopy__(self, memo: dict) -> Ensemble:
+        return self  # as a ``Teacher``
+
+    @torch.no_grad()
+    def __call__(
+        self, images: torch.Tensor, autocast: Callable[[], AbstractContextManager]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Embeddings ``(N, sum of D)`` and logits ``(N, C)`` of a batch; None where a member gives none."""
+        embeddings, logits = zip(*(member(images, autocast) for member in self.members), strict=True)
+        joined = torch.cat([F.normalize(each.float(), dim=1) for each in embeddings], dim=1)
+        if any(each is None for each in logits):
+            return joined, None
+        return joined, torch.stack([each.float() for each in logits]).mean(0)
+
+
+def check_teacher(config: DistillationConfig, teacher: Teacher | Ensemble, classes: int, dim: int) -> None:
     """Ends before the training what could not be distilled.
 
     Raises:
         UserError: logits are asked for and the teacher has none or those of other identities; embeddings are asked for
             and have another length.
     """
+    members = teacher.members if isinstance(teacher, Ensemble) else (teacher,)
+    for name, each in zip(config.teachers, members, strict=True):
+        _check(config, name, each, classes, dim)
+
+
+def _check(config: DistillationConfig, name: str, teacher: Teacher, classes: int, dim: int) -> None:
     if config.logits:
         if teacher.classifier is None:
             raise UserError(
-                f"teacher {config.teacher}: has no classifier.safetensors beside its weights, so its logits cannot be "
+                f"teacher {name}: has no classifier.safetensors beside its weights, so its logits cannot be "
                 "distilled; set losses.distillation.logits=0, or train the teacher again"
             )
         theirs = teacher.classifier.weight.shape[0]
         if theirs != classes:
-            raise UserError(f"teacher {config.teacher}: was trained on {theirs} identities, the student on {classes}")
+            raise UserError(f"teacher {name}: was trained on {theirs} identities, the student on {classes}")
     if config.embedding and teacher.network.feature_dim != dim:
         raise UserError(
-            f"teacher {config.teacher}: its embedding has {teacher.network.feature_dim} numbers, the student's {dim}; "
+            f"teacher {name}: its embedding has {teacher.network.feature_dim} numbers, the student's {dim}; "
             "use losses.distillation.similarity, or give both the same head.embedding"
         )
 

@@ -77,17 +77,20 @@ class CentroidTripletConfig:
     margin: NonNegative = 0.3
 
 
+_Named = Annotated[str, Field(min_length=1)]
+
+
 @dataclass(frozen=True, config=STRICT)
 class DistillationConfig:
-    """What a trained teacher adds to the losses.
+    """What a trained teacher, or several, add to the losses.
 
     Attributes:
-        teacher: its checkpoint.
+        teacher: its checkpoint; or a list of theirs, which teach as one (``reid.engine.teacher.Ensemble``).
         logits, embedding, similarity: weights of the three distillations (``reid/losses/distillation.py``).
         temperature: of the logits.
     """
 
-    teacher: Annotated[str, Field(min_length=1)] | None = None
+    teacher: _Named | Annotated[tuple[_Named, ...], Field(min_length=1)] | None = None
     logits: NonNegative = 0.0
     temperature: Positive = 1.0
     embedding: NonNegative = 0.0
@@ -104,7 +107,17 @@ class DistillationConfig:
     def _teacher_is_heard(self) -> Self:
         if self.teacher is not None and not self.enabled:
             raise ValueError("the teacher has no weight; set logits, embedding or similarity above 0")
+        if self.embedding and len(self.teachers) > 1:
+            raise ValueError(
+                "embedding: vectors of several teachers have no axes in common to be averaged on; set embedding=0 and "
+                "take similarity"
+            )
         return self
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Those that are named."""
+        return () if self.teacher is None else (self.teacher,) if isinstance(self.teacher, str) else self.teacher
 
     @property
     def enabled(self) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from reid.engine.device import autocast
-from reid.engine.teacher import Teacher, check_teacher, distillation_losses
+from reid.engine.teacher import Ensemble, Teacher, check_teacher, distillation_losses
 from reid.errors import UserError
 from reid.losses.config import DistillationConfig
 from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
@@ -84,3 +86,26 @@ def test_what_is_not_asked_for_may_differ(teacher):
     check_teacher(replace(ALL, embedding=0.0), teacher, classes=5, dim=8)
     check_teacher(replace(ALL, logits=0.0), replace(teacher, classifier=nn.Identity()), classes=9, dim=12)
     check_teacher(ALL, teacher, classes=5, dim=12)
+
+
+def test_several_teach_the_mean_of_their_cosines_and_of_their_logits(teacher):
+    other = arch_from_rows(((1, 4, 1, 1), (2, 8, 1, 2)), input_size=(32, 16), stem=4, last_width=7)  # another length
+    both = (teacher, Teacher(build_network(other).eval(), Classifier(7, 5)))
+    images = torch.randn(4, 3, 32, 16)
+    embedding, logits = Ensemble(both)(images, contextlib.nullcontext)
+    told = [each(images, contextlib.nullcontext) for each in both]
+    cosines = [F.normalize(vectors) @ F.normalize(vectors).T for vectors, _ in told]
+    joined = F.normalize(embedding)
+    torch.testing.assert_close(joined @ joined.T, (cosines[0] + cosines[1]) / 2)
+    torch.testing.assert_close(logits, (told[0][1] + told[1][1]) / 2)
+    assert not embedding.requires_grad and not logits.requires_grad
+    silent = Ensemble((both[0], replace(both[1], classifier=None)))
+    assert silent(images, contextlib.nullcontext)[1] is None
+    assert copy.deepcopy(silent) is silent
+
+
+def test_of_several_the_one_is_named_that_cannot_teach(teacher):
+    config = replace(ALL, teacher=("a/run", "b/run"), embedding=0.0)
+    check_teacher(config, Ensemble((teacher, teacher)), classes=5, dim=8)
+    with pytest.raises(UserError, match="teacher b/run: has no classifier.safetensors"):
+        check_teacher(config, Ensemble((teacher, replace(teacher, classifier=None))), classes=5, dim=12)

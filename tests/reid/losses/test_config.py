@@ -26,6 +26,8 @@ from reid.losses.config import ClassificationConfig, DistillationConfig, LossCon
         ({"distillation": {"logits": 1.0}}, "distillation.logits: .*set distillation.teacher to a checkpoint"),
         ({"distillation": {"teacher": "a.safetensors"}}, "set logits, embedding or similarity above 0"),
         ({"distillation": {"teacher": "a", "logits": 1, "temperature": 0}}, "distillation.temperature"),
+        ({"distillation": {"teacher": [], "logits": 1}}, "distillation.teacher"),
+        ({"distillation": {"teacher": ["a", "b"], "embedding": 1}}, "several teachers have no axes in common .*=0"),
         ({"classification": {"weight": 0}, "triplet": {"weight": 0}}, "give classification or triplet one"),
         ({"classification": {"weight": 0}, "triplet": {"weight": 0}, "center": {"weight": 1}}, "is 0"),
     ],
@@ -63,3 +65,10 @@ def test_round_trip():
         distillation=DistillationConfig(teacher="t.safetensors", similarity=3.0),
     )
     assert build_config(LossConfig, config_to_dict(config), "again") == config
+
+
+def test_teachers_are_one_or_several():
+    assert DistillationConfig().teachers == ()
+    assert DistillationConfig(teacher="a", similarity=1.0).teachers == ("a",)
+    several = build_config(LossConfig, {"distillation": {"teacher": ["a", "b"], "similarity": 1}}, "recipe.yaml")
+    assert several.distillation.teachers == ("a", "b")

@@ -291,6 +291,17 @@ def test_distillation_of_all_three_kinds(train, teach, tmp_path):
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_network_of_the_zoo_and_a_run_teach_together(train, teach, tmp_path):
+    """The zoo's has no classifier of its training identities; what can be learnt of it are similarities."""
+    both = f"{{teacher: [{teach}, OSNet-x0.42-market1501], similarity: 1}}"
+    done = train(tmp_path / "run", f"retrain.losses.distillation={both}")
+    _done(done)
+    (record,) = read_metrics(tmp_path / "run")
+    assert record["loss_distillation"] > 0
+    assert read_result(tmp_path / "run").train_set.endswith(f", taught by {teach} and OSNet-x0.42-market1501")
+    assert f"distillation of {teach} and OSNet-x0.42-market1501" in done.out
+
+
 @pytest.mark.parametrize(
     ("weights", "settings", "message"),
     [

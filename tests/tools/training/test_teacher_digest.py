@@ -21,6 +21,8 @@ def test_of_a_run_a_file_and_none(tmp_path):
     for teacher, told in ((tmp_path, digest), (file, digest), (tmp_path / "gone", {})):
         assert teacher_sha256(DistillationConfig(teacher=str(teacher), similarity=1.0)) == told
     assert teacher_sha256(DistillationConfig()) == {}
+    both = DistillationConfig(teacher=(str(tmp_path), str(file)), similarity=1.0)
+    assert teacher_sha256(both) == {"teacher_sha256": ", ".join([digest["teacher_sha256"]] * 2)}
 
 
 def test_another_teacher_ends_a_resumed_student_and_an_old_run_goes_on(make_job, tmp_path):

@@ -48,7 +48,7 @@ def trained_on_words(
     elif weights:
         words = f"{'ImageNet' if weights == 'imagenet' else weights}{THEN}{words}"
     if recipe.losses.distillation.teacher:
-        words += f"{TAUGHT}{recipe.losses.distillation.teacher}"
+        words += f"{TAUGHT}{' and '.join(recipe.losses.distillation.teachers)}"
     return words
 
 

@@ -1,4 +1,4 @@
-"""The teacher of a distillation, from the run of an earlier training or from a supernet."""
+"""The teachers of a distillation, from runs of earlier trainings, the zoo or a supernet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reid.engine.bn_calibration import calibrate
 from reid.engine.checkpoint import load_weights, read_about, save_weights
 from reid.engine.objective import logit_scale
 from reid.engine.run_folder import WEIGHTS
-from reid.engine.teacher import Teacher
+from reid.engine.teacher import Ensemble, Teacher
 from reid.errors import UserError
 from reid.losses.config import DistillationConfig, LossConfig
 from reid.models.classifiers import Classifier, CosineClassifier
@@ -21,6 +21,7 @@ from search.evaluator import calibration_batches
 from supernet.catalog import build, spec_from_dict
 from supernet.checkpoint import load_supernet
 from supernet.genome import largest
+from supernet.trained import network_file
 from tools.jobs.job import Job
 from tools.jobs.provenance import sha256
 
@@ -49,19 +50,23 @@ def save_classifier(run: Path, classifier: torch.nn.Module, losses: LossConfig, 
     return save_weights(run / CLASSIFIER, classifier, about)
 
 
-def load_teacher(config: DistillationConfig, images: ImageSet, size: tuple[int, int], job: Job) -> Teacher | None:
-    """The teacher that ``config`` names, ready on the job's device; ``None`` where it names none.
+def load_teacher(
+    config: DistillationConfig, images: ImageSet, size: tuple[int, int], job: Job
+) -> Teacher | Ensemble | None:
+    """The teacher that ``config`` names, or several as one, ready on the job's device; ``None`` where it names none.
 
-    It is the run folder of a training, a file with a network's weights, or a supernet's weights; of a supernet it is
-    the largest arch, its BN calibrated on ``images``, the student's training images, at the ``size`` that the student
-    sees.
+    Each is the run folder of a training, a file with a network's weights, a name of the zoo, or a supernet's folder or
+    weights; of a supernet it is the largest arch, its BN calibrated on ``images``, the student's training images, at
+    the ``size`` that the student sees.
 
     Raises:
         UserError: the weights are missing or unreadable, or its logits are asked for and are of other identities.
     """
-    if config.teacher is None:
-        return None
-    path = _weights(config.teacher)
+    found = tuple(_load(_weights(name), config, images, size, job) for name in config.teachers)
+    return Ensemble(found) if len(found) > 1 else next(iter(found), None)
+
+
+def _load(path: Path, config: DistillationConfig, images: ImageSet, size: tuple[int, int], job: Job) -> Teacher:
     about = read_about(path)
     if about.get("kind") == "supernet":
         supernet = load_supernet(path, job.device)
@@ -78,14 +83,19 @@ def load_teacher(config: DistillationConfig, images: ImageSet, size: tuple[int, 
 
 def teacher_sha256(config: DistillationConfig) -> dict[str, str]:
     """What a student's run keeps of its teacher, which may be trained again in the same folder; nothing where there is
-    none, or none any longer."""
-    path = None if config.teacher is None else _weights(config.teacher)
-    return {TEACHER_SHA256: sha256(path)} if path is not None and path.is_file() else {}
+    none, or none any longer. Of several their digests, in a row."""
+    try:
+        digests = [sha256(_weights(name)) for name in config.teachers]
+    except (UserError, FileNotFoundError):
+        return {}
+    return {TEACHER_SHA256: ", ".join(digests)} if digests else {}
 
 
 def _weights(teacher: str) -> Path:
-    path = Path(teacher)
-    return path / WEIGHTS if path.is_dir() else path
+    try:
+        return network_file(teacher, supernet=True)
+    except UserError as error:
+        raise UserError(f"losses.distillation.teacher: {error}") from None
 
 
 def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, job: Job) -> Teacher:
