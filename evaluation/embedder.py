@@ -87,7 +87,7 @@ class Embedder:
             network, spec = load_network(path, device)
             size = spec.input_size
             if input_size not in (None, size):
-                raise UserError(f"{path} takes images of {size[0]}x{size[1]}; leave input_size out")
+                raise UserError(f"{path} takes images of {size[0]}x{size[1]}; leave the input size out")
         return cls(network.requires_grad_(False), size, device, batch_size)
 
     def __call__(self, crops: Sequence[np.ndarray], bgr: bool = False) -> np.ndarray:
@@ -99,7 +99,7 @@ class Embedder:
             bgr: channels are in OpenCV's order, not RGB.
 
         Raises:
-            UserError: a crop is something else, or has no pixels.
+            UserError: a crop is something else, or has no pixels; or the network gives a vector that is not finite.
         """
         for number, crop in enumerate(crops):
             if not isinstance(crop, np.ndarray) or crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape[2] != 3:
@@ -143,6 +143,8 @@ class Embedder:
         if not len(crops):
             return np.zeros((0, self.feature_dim), np.float32)
         features = forward_batches(self.network, self._prepared(crops), len(crops))
+        if not torch.isfinite(features).all():
+            raise UserError("the network gives vectors that hold NaN or infinite values; its training diverged")
         return normalize(features).cpu().numpy()
 
     def _prepared(self, crops: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:

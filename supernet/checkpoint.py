@@ -35,11 +35,16 @@ def load_network(path: Path, device: torch.device) -> tuple[ReidNetwork, Network
     """The network in a checkpoint, on ``device``.
 
     Raises:
-        UserError: the file is missing, unreadable, or holds a supernet.
+        UserError: the file is missing, unreadable, or holds a supernet, or weights that are NaN or infinite.
     """
     spec = read_spec(path)
     network = build(spec)
     load_weights(path, network)
+    for name, value in network.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise UserError(
+                f"checkpoint {path} holds NaN or infinite weights ({name}): its training diverged; train again"
+            )
     return network.to(device), spec
 
 

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     _check_options(read)
     files = images_in(read.images)
     if read.query is not None and not read.query.is_file():
-        raise UserError(f"--query {read.query}: does not exist")
+        raise UserError(f"--query {read.query}: is no file; name an image")
     embedder = Embedder.open(read.source, read.device, input_size=read.size)
     query = None if read.query is None else embed_files(embedder, [read.query])[0]
     vectors = embed_files(embedder, files, progress=True)

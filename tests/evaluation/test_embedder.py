@@ -16,7 +16,9 @@ from evaluation.embedder import Embedder
 from evaluation.features.extraction import extract_features
 from reid.data.cache import load_images
 from reid.data.records import ImageRecord
+from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
+from supernet.catalog import spec_to_dict
 from supernet.checkpoint import load_network, save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
@@ -145,6 +147,24 @@ def test_a_vector_of_zeros_stays_one(crops):
     assert vectors.shape == (5, 7) and not vectors.any()
 
 
+def test_vectors_that_are_not_finite_are_refused(run, crops, tmp_path):
+    """They would be saved, and be like nobody, without a word."""
+
+    class Blown(nn.Module):
+        def forward(self, images):
+            brightest = images.flatten(1).amax(1, keepdim=True)
+            return torch.where(brightest > 0, brightest * torch.inf, 1.0)
+
+    with pytest.raises(UserError, match="^the network gives vectors that hold NaN or infinite values"):
+        Embedder(Blown(), (8, 4))(crops)
+    network, spec = load_network(run / "last.safetensors", CPU)
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] = torch.nan
+    save_weights(tmp_path / "last.safetensors", network, spec_to_dict(spec))
+    with pytest.raises(UserError, match=r"last.safetensors holds NaN or infinite weights \(backbone"):
+        Embedder.open(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("crop", "message"),
     [
@@ -188,7 +208,7 @@ def test_sources_that_are_none(run, zoo, tmp_path):
         Embedder.open("Smal-0.1M", zoo=zoo)
     with pytest.raises(UserError, match="saved features are no network"):
         Embedder.open(tmp_path / "a.npz")
-    with pytest.raises(UserError, match="takes images of 64x32; leave input_size out"):
+    with pytest.raises(UserError, match="takes images of 64x32; leave the input size out"):
         Embedder.open(run, input_size=(128, 64))
     with pytest.raises(UserError, match="device tpu"):
         Embedder.open(run, device="tpu")

@@ -64,7 +64,7 @@ def test_vectors_and_the_nearest(call, run, images, tmp_path):
         ((), "say what is wanted: --out FILE.npz, or --query IMG"),
         (("--out", "f.npy"), "--out f.npy: must end in .npz"),
         (("--out", "f.npz", "--top", "3"), "--top 3: is for --query"),
-        (("--query", "none.jpg"), "--query none.jpg: does not exist"),
+        (("--query", "none.jpg"), "--query none.jpg: is no file"),
         (("--query", "b.png", "--replace"), "--replace: is for --out"),
         (("none", "--out", "f.npz"), "image none does not exist; name image files, or folders of them"),
     ],

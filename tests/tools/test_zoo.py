@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from evaluation.protocols import Protocol
 from evaluation.result_row import read_result, write_result
+from reid.engine.checkpoint import read_about
 from reid.files import read_json, write_json
 from reid.models.network import count_parameters
 from search.fvcore_counts import whole_network_flops
@@ -121,7 +123,7 @@ def test_adding_by_the_tool(runs, call, refused, tmp_path):
         (("add",), "add: name the run folder and --name NAME"),
         (("add", "none", "--name", "x"), "run folder none does not exist"),
         (("Small-A", "run"), "run: a run is given with add"),
-        (("Small-A", "--image", "none.jpg"), "--image none.jpg: does not exist"),
+        (("Small-A", "--image", "none.jpg"), "--image none.jpg: is no file"),
     ],
 )
 def test_refusals(zoo, call, refused, arguments, message):
@@ -135,6 +137,26 @@ def test_names_that_are_none(runs, call, refused, tmp_path, name):
         "--name .*must be" if name else "--name '': an empty word is no value",
     )
     assert not (tmp_path / "zoo").exists()
+
+
+@pytest.mark.parametrize("name", ["x.safetensors", "x-1.onnx", "imagenet"])
+def test_names_that_lead_elsewhere_are_refused(runs, call, refused, tmp_path, name):
+    """Wherever a network is named, ``x.onnx`` is taken for a file, and so nobody could name it."""
+    done = call("zoo", "add", runs / "run", "--name", name, "--folder", tmp_path / "zoo", tiny=False)
+    refused(done, f"--name {name}: stands for something else.*give another")
+
+
+def test_weights_that_cannot_be_loaded_take_no_sound_ones_place(runs, zoo, call, refused, tmp_path):
+    broken = shutil.copytree(runs / "run", tmp_path / "broken")
+    state = load_file(broken / "last.safetensors")
+    name = next(name for name in state if name.endswith("weight"))
+    about = {"about": json.dumps(read_about(broken / "last.safetensors"))}
+    again = ("zoo", "add", broken, "--name", "Small-A", "--replace", "--folder", zoo)
+    save_file({**state, name: state[name] * torch.nan}, broken / "last.safetensors", about)
+    refused(call(*again, tiny=False), f"holds NaN or infinite weights .{name}")
+    save_file({key: state[key] for key in state if key != name}, broken / "last.safetensors", about)
+    refused(call(*again, tiny=False), f"is of another network: {name} is nothing there")
+    load_backbone("Small-A", zoo)
 
 
 def test_files_of_what_is_replaced_do_not_stay(runs, zoo):

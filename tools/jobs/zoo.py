@@ -10,16 +10,17 @@ import numpy as np
 import torch
 
 from evaluation.embedder import Embedder
+from evaluation.network_file import SUFFIXES
 from evaluation.result_row import ResultRow, read_result
 from evaluation.text_table import aligned
-from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import write_atomic
-from reid.models.network import ReidNetwork, count_parameters
+from reid.models.network import count_parameters
 from search.fvcore_counts import network_counts
 from supernet.arch import Arch
-from supernet.catalog import NetworkSpec, build, spec_from_dict
+from supernet.catalog import NetworkSpec
+from supernet.checkpoint import load_network, read_spec
 from supernet.files import NamedArch, save_arch
 from supernet.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo_entries, zoo_weights
 from tools.jobs.embed import embed_files
@@ -94,7 +95,7 @@ def features_of(name: str, images: Sequence[Path], folder: Path = FOLDER) -> np.
     """
     for path in images:
         if not path.is_file():
-            raise UserError(f"--image {path}: does not exist")
+            raise UserError(f"--image {path}: is no file; name images")
     return embed_files(Embedder.open(zoo_weights(name, folder)), images)
 
 
@@ -108,13 +109,15 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
         replace: an entry of that name is replaced.
 
     Raises:
-        UserError: the run is not finished or no training, its weights are larger than ``LARGEST``, the name is taken or
-            none, or as ``flip_score``.
+        UserError: the run is not finished or no training, its weights are larger than ``LARGEST`` or those of no
+            sound network, the name is taken or none, or as ``flip_score``.
     """
     if not is_name(name) or name == ADD:
         raise UserError(
             f"--name {name}: must be of letters, digits and ._+-, begin with one of the first two, and not be '{ADD}'"
         )
+    if name.endswith(SUFFIXES) or name == "imagenet":
+        raise UserError(f"--name {name}: stands for something else wherever a network is named; give another")
     check_folder(folder, "--folder")
     row, weights = read_result(run), run / WEIGHTS
     if row.seeds:
@@ -127,7 +130,7 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
     entries = zoo_entries(folder)
     if not replace and name.lower() in {entry.name.lower() for entry in entries}:
         raise UserError(f"--name {name}: is taken; add --replace, or give another")
-    spec = spec_from_dict(read_about(weights))
+    spec = read_spec(weights)
     licence = _licence(row.train_set, {entry.name: entry.licence for entry in entries})
     entry = _entry(name, row, spec, weights, flip and flip_score(flip, run), score_of(run), licence)
     write_atomic(folder / entry.weights, lambda temporary: shutil.copyfile(weights, temporary) and None)
@@ -150,7 +153,7 @@ def _files(entries: Sequence[ZooEntry], folder: Path) -> list[Path]:
 def _entry(
     name: str, row: ResultRow, spec: NetworkSpec, weights: Path, flip: dict | None, score: dict, licence: str
 ) -> ZooEntry:
-    network: ReidNetwork = build(spec).eval()
+    network = load_network(weights, torch.device("cpu"))[0].eval()  # what nobody can load takes no sound one's place
     counts, size = network_counts(network, spec.input_size), spec.input_size
     with torch.inference_mode():
         dim = network(torch.zeros(1, 3, *size)).shape[1]
