@@ -5,7 +5,8 @@ python tools/average.py runs/one runs/two runs/three --out runs/mean
 For trainings that have most of their way in common: ends of one training by other seeds (retrain.py --cool-down RUN
 --seed N), or trainings from the same weights. Networks that were trained apart have no mean that is worth anything.
 A network of the zoo may be one of them, by its name: the one that a training went on from, say.
-Nothing is chosen: all that are named are in it. BN's statistics are measured anew on training images.
+Nothing is chosen: all that are named are in it. BN's statistics are measured anew on training images. The data are
+those of the trainings; --data says where they are by now.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import yaml
 from reid.config import config_to_dict
 from reid.engine.run_folder import open_run
 from reid.errors import UserError
-from tools.jobs.run_data import data_of, on_its_data, trained_on
+from tools.jobs.run_data import data_of, on_its_data, on_that_data_alone, trained_on
 from tools.jobs.saved_config import read_saved
 
 
@@ -99,3 +99,20 @@ def test_what_the_training_has_seen(run, tmp_path):
     assert trained_on(weights) == ()
     write_yaml(run / "config.yaml", {"trials": 5})
     assert trained_on(weights) is trained_on(run / "a.onnx") is trained_on(tmp_path / "b.safetensors") is None
+
+
+def test_a_mean_is_of_the_trainings_data_wherever_they_are_by_now(run, job, tmp_path):
+    """Named by ``--data`` alone they are not the default config's."""
+    own = dataclasses.replace(data_of(run), also_train=())
+    assert on_that_data_alone(job, run).experiment.data == own
+    moved = on_that_data_alone(dataclasses.replace(job, data=tmp_path), run).experiment.data
+    assert moved == dataclasses.replace(own, dataset=dataclasses.replace(own.dataset, root=tmp_path))
+    elsewhere = dataclasses.replace(own, dataset=dataclasses.replace(own.dataset, root=tmp_path / "there"))
+    configured = dataclasses.replace(
+        job, common=("--config", "own.yaml"), experiment=dataclasses.replace(job.experiment, data=elsewhere)
+    )
+    assert on_that_data_alone(configured, run).experiment.data == elsewhere
+    other = dataclasses.replace(elsewhere, dataset=dataclasses.replace(elsewhere.dataset, seed=6))
+    configured = dataclasses.replace(configured, experiment=dataclasses.replace(job.experiment, data=other))
+    with pytest.raises(UserError, match="data.dataset.seed: 5 there, 6 here"):
+        on_that_data_alone(configured, run)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reid.config import build_config
+from reid.config import build_config, config_to_dict
 from reid.data.datasets.registry import DatasetConfig
-from reid.engine.run_folder import CONFIG
+from reid.engine.run_folder import CONFIG, first_difference
 from reid.errors import UserError
 from reid.files import read_yaml
 from tools.jobs.experiment import DataConfig
@@ -73,7 +73,11 @@ def with_effect(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 def names_data(job: Job) -> bool:
     """Whether the user has said what the data are."""
-    return job.data is not None or any(word == "--config" or word.startswith("data") for word in job.common)
+    return job.data is not None or _configures_data(job)
+
+
+def _configures_data(job: Job) -> bool:
+    return any(word == "--config" or word.startswith("data") for word in job.common)
 
 
 def on_its_data(job: Job, source: Path) -> Job:
@@ -95,3 +99,39 @@ def on_its_data(job: Job, source: Path) -> Job:
     print(f"data: as {shown(run / CONFIG)} has them; --config, --data or --set data... name others")
     data = dataclasses.replace(data_of(run), also_train=())  # which nothing is tested on, and need not be there
     return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, data=data))
+
+
+def on_that_data_alone(job: Job, run: Path) -> Job:
+    """The job on the data that the training in ``run`` had, for what is told to have been trained on them, as a mean
+    of weights is. ``--data``, or the configuration's root, says where they are by now.
+
+    Raises:
+        UserError: ``--config`` or ``--set`` names other data, or the run's configuration is damaged.
+    """
+    if not names_data(job):
+        return on_its_data(job, run)
+    own, asked = data_of(run), job.experiment.data
+    root = job.data
+    if _configures_data(job):
+        difference = first_difference(_told(own, own.name), _told(asked, own.name), "data")
+        if difference:
+            told = difference.replace(" then,", " there,").replace(" now", " here")
+            raise UserError(
+                f"{shown(run)} was trained on other data than the configuration names ({told}); leave --config and "
+                "--set data... out, and the data are those of the training"
+            )
+        root = root or (asked.dataset and asked.dataset.root)
+    if own.dataset is not None and root is not None:
+        own = dataclasses.replace(own, dataset=dataclasses.replace(own.dataset, root=root))
+    data = dataclasses.replace(own, also_train=())
+    return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, data=data))
+
+
+def _told(data: DataConfig, auto: str) -> dict[str, Any]:
+    """What says which persons are trained on and tested, wherever the data lie; ``auto`` is what ``data.name`` stands
+    for where it is that."""
+    told = config_to_dict(dataclasses.replace(data, also_train=()))
+    if data.dataset is not None:
+        return {**told, "name": None, "synthetic": None, "dataset": {**told["dataset"], "root": None}}
+    name = auto if data.name == "auto" else data.name
+    return {**told, "name": name, "synthetic": told["synthetic"] if name == "synthetic" else None}

@@ -133,6 +133,22 @@ def test_refusals(call, refused, trained, tmp_path):
     assert not out.exists()
 
 
+def test_data_that_the_trainings_did_not_have_are_refused(call, refused, trained, tmp_path):
+    """The mean would be calibrated and scored on them, and be told to be of the trainings' own."""
+    out = ("--out", tmp_path / "mean")
+    refused(
+        call("average", *trained, *out, "--set", "data.synthetic.train_identities=19"),
+        r"s0 was trained on other data than the configuration names \(data.synthetic.train_identities: 20 there, 19 he",
+    )
+    refused(
+        call("average", *trained, *out, "--set", "data.name=market1501"), "data.name: synthetic there, market1501 h"
+    )
+    refused(call("average", *trained, *out, "--set", "data.holdout_identities=5"), "data.holdout_identities: 6 there")
+    folder = f"data.dataset={{name: folder, root: {tmp_path}}}"
+    refused(call("average", *trained, *out, "--set", folder), "trained on other data than")
+    assert not (tmp_path / "mean").exists()
+
+
 def test_what_is_in_the_folder_is_kept(call, refused, trained, tmp_path):
     out = tmp_path / "mean"
     refused(call("average", *trained, "--out", trained[0]), "is not empty and holds no average; give another folder")

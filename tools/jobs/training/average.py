@@ -26,7 +26,7 @@ from tools.jobs.opening import announce
 from tools.jobs.ownership import REPLACE, alone_in
 from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
-from tools.jobs.run_data import on_its_data
+from tools.jobs.run_data import on_that_data_alone
 from tools.jobs.saved_config import read_saved
 from tools.jobs.training.inherit import PREFIX
 from tools.jobs.training.members import SAME, Member, TrainingMember, open_members
@@ -49,12 +49,12 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
         runs: folders of trainings, and names of the zoo's networks beside one training at least.
 
     Raises:
-        UserError: as ``open_members``; or the folder holds another run.
+        UserError: as ``open_members`` and ``on_that_data_alone``; or the folder holds another run.
     """
     _check_folder(job)
     members = open_members(runs)
     first = next(member for member in members if isinstance(member, TrainingMember))
-    job = on_its_data(job, first.run)
+    job = on_that_data_alone(job, first.run)
     source = open_source(job.experiment.data, job.data, first.spec.input_size)
     images = retrain_data(source, job.experiment.data)
     recipe = build_config(Recipe, first.config["recipe"], str(first.run / CONFIG))
