@@ -41,6 +41,7 @@ def tsne_plane(
     perplexity: float | None = None,
     metric: str = "cosine",
     named: Collection[int] = (),
+    most: int | None = None,
 ) -> Plane:
     """All images, queries and gallery, of ``persons`` identities that ``seed`` draws from those with three images or
     more, by scikit-learn's ``TSNE``. Junk and distractors, who are nobody in particular, are left out, and an image
@@ -52,6 +53,7 @@ def tsne_plane(
         perplexity: below the number of images; None takes ``PERPLEXITY``, or a third of the images where that is less
             (more neighbours than that are most of the picture).
         metric: ``cosine`` lays out features of length 1, whose Euclidean distances rank as cosines do.
+        most: of more images so many are drawn.
 
     Raises:
         UserError: scikit-learn is not installed, there is no such person, a feature is NaN or infinite, all images have
@@ -66,6 +68,7 @@ def tsne_plane(
     if not len(eligible):
         raise UserError("t-SNE: no person has three images or more in query and gallery together: nothing to lay out")
     shown = np.flatnonzero(np.isin(pids, _chosen(eligible, known[~np.isin(known, nobody)], named, persons, seed)))
+    shown = _at_most(most, shown, seed)
     if len(shown) < 3:
         raise UserError(f"t-SNE: {len(shown)} images are nothing to lay out; raise --persons")
     points, perplexity = lay_out(vectors[shown], seed, perplexity, metric)
@@ -81,8 +84,8 @@ def labelled_plane(
     named: Collection[int] = (),
     most: int | None = None,
 ) -> Plane:
-    """The vectors of ``labels`` labels that ``seed`` draws from those with three or more; of more than ``most`` vectors
-    so many are drawn. The plane's ``pids`` are the labels. Other arguments are ``tsne_plane``'s.
+    """The vectors of ``labels`` labels that ``seed`` draws from those with three or more. The plane's ``pids`` are the
+    labels. Other arguments are ``tsne_plane``'s.
 
     Raises:
         UserError: as ``tsne_plane``.
@@ -93,8 +96,7 @@ def labelled_plane(
     if not len(eligible):
         raise UserError(f"t-SNE: no {given.word} has three vectors or more: nothing to lay out")
     shown = np.flatnonzero(np.isin(given.labels, _chosen(eligible, known, named, labels, seed)))
-    if most is not None and len(shown) > most:
-        shown = np.sort(np.random.default_rng(seed).permutation(shown)[:most])
+    shown = _at_most(most, shown, seed)
     if len(shown) < 3:
         raise UserError(f"t-SNE: {len(shown)} vectors are nothing to lay out; raise --persons or --images")
     points, perplexity = lay_out(given.vectors[shown], seed, perplexity, metric)
@@ -117,11 +119,15 @@ def lay_out(vectors: np.ndarray, seed: int, perplexity: float | None, metric: st
         perplexity = min(PERPLEXITY, len(vectors) / 3)
     elif not 0 < perplexity < len(vectors):
         raise UserError(f"--perplexity {perplexity:g}: must lie between 0 and the number of images, {len(vectors)}")
-    if not np.ptp(vectors, axis=0).any():
+    spread = np.ptp(vectors, axis=0).max()
+    if not spread:
         # scikit-learn divides by their spread, and its tree of points that are NaN ends the process.
         raise UserError(
             f"t-SNE: all {len(vectors)} images have the same embedding; the network that made them collapsed"
         )
+    if not 1e-9 < spread < 1e9:
+        # It squares distances in float32, where those of less than 1e-22 are none; and a layout knows no scale.
+        vectors = (vectors - vectors.mean(axis=0)) / spread
     layout = need_sklearn().TSNE(perplexity=perplexity, init="pca", random_state=seed % 2**32)
     return layout.fit_transform(vectors), float(perplexity)
 
@@ -140,6 +146,13 @@ def _chosen(eligible: np.ndarray, known: np.ndarray, named: Collection[int], cou
     drawn = eligible[np.argsort(np.random.default_rng(seed).random(len(eligible)), kind="stable")]
     first = known[np.isin(known, list(named))]
     return np.concatenate([first, drawn[~np.isin(drawn, first)]])[:count]
+
+
+def _at_most(most: int | None, shown: np.ndarray, seed: int) -> np.ndarray:
+    """``shown``, or ``most`` of them that ``seed`` draws."""
+    if most is None or len(shown) <= most:
+        return shown
+    return np.sort(np.random.default_rng(seed).permutation(shown)[:most])
 
 
 def _images(features: RetrievalFeatures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.evaluate.checkpoints import run_name
 from tools.jobs.evaluate.protocol_options import add_comparison, read_comparison
 from tools.jobs.pictures.job import visualize
-from tools.jobs.pictures.request import KINDS, LONGEST, QUERIES, Request, check_request
+from tools.jobs.pictures.request import KINDS, LONGEST, PERSONS, QUERIES, TOP, Request, check_request
 from tools.jobs.pictures.vectors import VectorsRequest, holds_vectors, visualize_vectors
 from tools.jobs.run_data import on_its_data
 
@@ -50,12 +50,18 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--worst", action="store_true", help="queries of the least average precision, worst first")
     parser.add_argument(
-        "--top", type=int, default=10, metavar="K", help=f"gallery images of each query, up to {LONGEST} (default: 10)"
+        "--top",
+        type=int,
+        default=TOP,
+        metavar="K",
+        help=f"gallery images of each query, up to {LONGEST} (default: {TOP})",
     )
     parser.add_argument(
         "--activations-in-lists", action="store_true", help="activation maps below the images of the ranked lists"
     )
-    parser.add_argument("--persons", type=int, default=10, metavar="M", help="persons in the t-SNE (default: 10)")
+    parser.add_argument(
+        "--persons", type=int, metavar="M", help=f"persons in the t-SNE (default: {PERSONS}, or all of more --pids)"
+    )
     parser.add_argument(
         "--perplexity", type=float, help="of the t-SNE (default: 30, or a third of the images where that is less)"
     )

@@ -11,7 +11,7 @@ import torch
 
 from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import RECORDS
-from evaluation.tsne import tsne_plane
+from evaluation.tsne import lay_out, tsne_plane
 from reid.errors import UserError
 
 manifold = pytest.importorskip("sklearn.manifold")
@@ -79,6 +79,17 @@ def test_a_collapsed_network_is_refused(value, metric):
     sides = [dataclasses.replace(side, features=torch.full_like(side.features, value)) for side in _sides(whole)]
     with pytest.raises(UserError, match="t-SNE: all 36 images have the same embedding; the network .* collapsed"):
         tsne_plane(RetrievalFeatures(*sides, RECORDS), 20, metric=metric)
+
+
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**70])
+def test_a_layout_knows_no_scale(scale):
+    """Differences whose squares are no float32 numbers ended the process in scikit-learn, or had no layout."""
+    draw = np.random.default_rng(0)
+    vectors = draw.normal(size=(24, 4)) + np.repeat(9 * draw.normal(size=(3, 4)), 8, axis=0)
+    points, _ = lay_out(vectors * scale, 0, 4, "euclidean")
+    between = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(between, np.inf)
+    assert (between.argmin(axis=1) // 8 == np.arange(24) // 8).all()
 
 
 def test_features_that_are_no_numbers_are_refused():

@@ -67,6 +67,16 @@ def test_a_feature_file_of_query_and_gallery(draw, tmp_path, vectors):
     assert done.code == 0, done.err
     told = read_json(tmp_path / "out" / "pictures.json")["tsne"]
     assert (told["images"], told["labels"], told["metric"]) == (16, 2, "euclidean")  # nobody is left out
+    assert draw(tmp_path / "f.npz", "--images", 5, "--replace").code == 0
+    assert read_json(tmp_path / "out" / "pictures.json")["tsne"]["images"] == 5
+
+
+def test_all_that_are_named_are_shown_unless_fewer_are_asked_for(draw, tmp_path):
+    np.savez(tmp_path / "f.npz", features=np.random.default_rng(0).normal(size=(39, 4)), labels=np.arange(39) % 13)
+    named = ("--pids", *range(12))
+    for options, shown in ((named, 12), ((*named, "--persons", 3), 3), ((), 10)):
+        assert draw(tmp_path / "f.npz", *options, "--replace").code == 0
+        assert read_json(tmp_path / "out" / "pictures.json")["tsne"]["labels"] == shown
 
 
 def test_digits(draw, tmp_path):

@@ -17,7 +17,7 @@ from tools.jobs.job import Job
 from tools.jobs.pictures.album import Album
 from tools.jobs.pictures.lists import Maps, draw_lists, draw_maps, list_facts
 from tools.jobs.pictures.page import Drawing, Drawn
-from tools.jobs.pictures.request import KINDS, QUERIES, Request
+from tools.jobs.pictures.request import KINDS, QUERIES, Request, persons_shown
 
 
 def possible_kinds(request: Request, subject: Subject) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -74,8 +74,9 @@ def _plane(
     job: Job, features: RetrievalFeatures, pids: tuple[int, ...], request: Request
 ) -> tuple[Plane | None, tuple[str, ...]]:
     """The t-SNE, or why these data have none; raises UserError where it, or a perplexity, was asked for."""
+    persons = persons_shown(request.persons, request.pids)
     try:
-        return tsne_plane(features, request.persons, job.seed, request.perplexity, request.protocol.metric, pids), ()
+        return tsne_plane(features, persons, job.seed, request.perplexity, request.protocol.metric, pids), ()
     except UserError as error:
         if request.kinds is not None or request.perplexity is not None:
             raise

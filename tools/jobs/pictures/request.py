@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from evaluation.pictures.tsne import MOST
@@ -10,6 +11,8 @@ from reid.errors import UserError
 
 KINDS = ("ranked", "activations", "tsne")
 QUERIES = 8
+TOP = 10
+PERSONS = 10
 LONGEST = 50
 """Gallery images in a list, beyond which no screen shows them."""
 
@@ -27,7 +30,7 @@ class Request:
         worst: queries of the least AP first.
         top: gallery images for each query.
         maps_in_lists: draw activation maps below the images of the lists.
-        persons: in the t-SNE.
+        persons: in the t-SNE; None for ``persons_shown``.
         perplexity: of the t-SNE; see ``evaluation.tsne``.
     """
 
@@ -38,14 +41,14 @@ class Request:
     queries: int | None = None
     pids: tuple[str, ...] = ()
     worst: bool = False
-    top: int = 10
+    top: int = TOP
     maps_in_lists: bool = False
-    persons: int = 10
+    persons: int | None = None
     perplexity: float | None = None
 
 
 def check_request(request: Request) -> None:
-    """Raises UserError for what no data could mend."""
+    """Raises UserError for what no data could mend, and for an option of a kind of picture that is not drawn."""
     for option, value, most in (
         ("--queries", request.queries, None),
         ("--top", request.top, LONGEST),
@@ -55,5 +58,20 @@ def check_request(request: Request) -> None:
             raise UserError(f"{option} {value}: must be {f'from 1 to {most}' if most else '1 or more'}")
     if request.split == "all":
         raise UserError("--split all: pictures are of one split; give its number")
-    if request.maps_in_lists and request.kinds is not None and "ranked" not in request.kinds:
-        raise UserError("--activations-in-lists: no lists are drawn; add ranked to --kinds")
+    kinds = KINDS if request.kinds is None else request.kinds
+    for option, given, what, of in (
+        ("--activations-in-lists", request.maps_in_lists, "lists", ("ranked",)),
+        ("--top", request.top != TOP, "lists", ("ranked",)),
+        ("--worst", request.worst, "queries", ("ranked", "activations")),
+        ("--queries", request.queries is not None, "queries", ("ranked", "activations")),
+        ("--persons", request.persons is not None, "embeddings", ("tsne",)),
+        ("--perplexity", request.perplexity is not None, "embeddings", ("tsne",)),
+    ):
+        if given and not set(of) & set(kinds):
+            raise UserError(f"{option}: no {what} are drawn; add {' or '.join(of)} to --kinds")
+
+
+def persons_shown(asked: int | None, named: Collection[str]) -> int:
+    """How many persons a t-SNE shows: as many as were asked for, or else ``PERSONS``, but all that were named, as far
+    as colours tell them apart."""
+    return asked or max(PERSONS, min(len(set(named)), MOST))

@@ -23,6 +23,7 @@ from tools.jobs.ownership import alone
 from tools.jobs.paths import shown
 from tools.jobs.pictures.job import PICTURES, earlier_pictures
 from tools.jobs.pictures.page import PAGE
+from tools.jobs.pictures.request import persons_shown
 from tools.jobs.provenance import command, commit, made_by
 
 DIGITS = {"mnist": "MNIST's test digits", "digits": "scikit-learn's digits"}
@@ -36,7 +37,7 @@ MOST_DIGITS = 2000
 class VectorsRequest:
     """Attributes:
     labels: file of labels; see ``evaluation.features.labelled``.
-    persons: so many labels are shown.
+    persons: so many labels are shown; None for ``persons_shown``.
     named: labels that are shown before any are drawn.
     images: at most so many vectors; None for all, of digits for ``MOST_DIGITS``.
     perplexity: see ``evaluation.tsne``.
@@ -44,7 +45,7 @@ class VectorsRequest:
     """
 
     labels: Path | None = None
-    persons: int = 10
+    persons: int | None = None
     named: tuple[str, ...] = ()
     images: int | None = None
     perplexity: float | None = None
@@ -87,17 +88,19 @@ def visualize_vectors(job: Job, source: Path, request: VectorsRequest) -> Path:
 
 def _laid_out(job: Job, source: Path, request: VectorsRequest, metric: str) -> tuple[Plane, dict[int, str], str]:
     """The plane, the names of its labels, and what one of them is."""
+    shown_persons = persons_shown(request.persons, request.named)
     chosen = {"seed": job.seed, "perplexity": request.perplexity, "metric": metric}
     if str(source) not in DIGITS and request.labels is None and _of_retrieval(source):
         features = load_features(source)
         persons = sorted({*features.query.pids.tolist(), *features.gallery.pids.tolist()})
         named = _numbers(source, request.named, [str(pid) for pid in persons])
-        plane = tsne_plane(features, request.persons, named=[persons[place] for place in named], **chosen)
+        first = [persons[place] for place in named]
+        plane = tsne_plane(features, shown_persons, named=first, most=request.images, **chosen)
         return plane, {pid: str(pid) for pid in persons}, "person"
     given = _labelled(job, source, request)
     most = request.images or (MOST_DIGITS if str(source) in DIGITS else None)
     named = _numbers(source, request.named, given.names)
-    plane = labelled_plane(given, request.persons, named=named, most=most, **chosen)
+    plane = labelled_plane(given, shown_persons, named=named, most=most, **chosen)
     return plane, dict(enumerate(given.names)), given.word
 
 
