@@ -82,7 +82,8 @@ def read_result(run_dir: Path) -> ResultRow:
     """
     path = Path(run_dir) / RESULT
     if not path.parent.is_dir():
-        raise UserError(f"run folder {run_dir} does not exist")
+        there = path.parent.is_file()
+        raise UserError(f"{run_dir} is a file; name a run folder" if there else f"run folder {run_dir} does not exist")
     if not path.is_file():
         raise UserError(f"run folder {run_dir} has no {RESULT}; let the run finish (--resume) or evaluate it first")
     data = read_mapping(path, REMAKE)

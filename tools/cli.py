@@ -73,14 +73,21 @@ def add_replace(parser: argparse.ArgumentParser, *also: str) -> None:
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
-    """The ``--search`` option of tools that look archs up by name."""
+    """The ``--search`` option of tools that look archs up by name. A folder that is given is to have some: where it is
+    mistyped, an arch of configs/archs that is called alike would take the place of the one that is meant."""
     parser.add_argument(
         "--search",
-        type=Path,
+        type=_with_archs,
         default=Path("runs/search"),
         metavar="FOLDER",
         help="search run whose archs are looked up before configs/archs (default: runs/search)",
     )
+
+
+def _with_archs(text: str) -> Path:
+    if not (Path(text) / "archs").is_dir():
+        raise UserError(f"--search {text}: no search has written archs there; name a finished search's folder")
+    return Path(text)
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:

@@ -41,6 +41,11 @@ def test_compare_with_a_config_that_is_no_text(call, run, refused):
     refused(call("compare", run, "--no-latency", "--out", run.parent / "out", tiny=False), "file .*config.yaml")
 
 
+def test_compare_with_a_search_that_is_none(call, run, refused):
+    done = call("compare", run, "--search", run, "--out", run.parent / "out", tiny=False)
+    refused(done, "--search .*: no search is there; name a search's folder, or leave it out$")
+
+
 @hollow
 def test_compare_with_a_search(call, run, refused, content):
     (run / "search.json").write_bytes(content)

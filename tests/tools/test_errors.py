@@ -109,7 +109,7 @@ def test_search_without_a_supernet(call, tmp_path, refused):
     ],
 )
 def test_unknown_arch(call, tmp_path, arch, message, refused):
-    refused(call("retrain", "--arch", arch, "--search", tmp_path, "--out", tmp_path / "out"), message)
+    refused(call("retrain", "--arch", arch, "--out", tmp_path / "out"), message)
     assert list(tmp_path.iterdir()) == []
 
 

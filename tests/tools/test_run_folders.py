@@ -68,6 +68,25 @@ def test_another_tools_folder_is_left_as_it_is(call, refused, tmp_path, name):
     assert [file.name for file in tmp_path.iterdir()] == ["search.json"]
 
 
+@pytest.mark.parametrize("name", ["evaluate", "rank", "gain", "cross_domain", "compare", "latency"])
+def test_repeated_trainings_are_left_as_they_are(call, refused, tmp_path, name):
+    """They have no configuration of their own; their page was written over."""
+    for file in ("result.json", "seed-0/config.yaml", "seed-1/config.yaml"):
+        write_json(tmp_path / file, {})
+    replace = ("--replace",) if name in ("evaluate", "cross_domain", "latency") else ()
+    done = call(name, *TOOLS[name], "--out", tmp_path, *replace, tiny=name not in OWN_OPTIONS)
+    refused(done, f"{tmp_path} holds repeated trainings; give another folder with --out")
+
+
+@pytest.mark.parametrize("name", ["retrain", "evaluate", "visualize", "describe"])
+def test_a_search_that_is_mistyped_is_no_reason_for_an_arch_of_another(call, refused, tmp_path, name):
+    """``MLR-210M-C`` is in configs/archs too."""
+    what = {"retrain": ("--arch",), "describe": ()}.get(name, (tmp_path, "--arch"))
+    asked = (*what, "MLR-210M-C", "--search", tmp_path / "serach", "--out", tmp_path / "out")
+    refused(call(name, *asked, tiny=name != "describe"), "--search .*serach: no search has written archs there; name a")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "left", "words"),
     [

@@ -23,6 +23,7 @@ from reid.errors import UserError
 from reid.files import read_mapping, write_text
 from search.history import read_candidates
 from search.latency import measure_latency
+from search.outcome import SUMMARY
 from search.summary import chosen_files
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
@@ -40,7 +41,7 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
     the page's path.
 
     Raises:
-        UserError: a run has no result yet, or ``out`` holds another tool's run.
+        UserError: a run has no result yet, ``search`` is none, or ``out`` holds another tool's run.
     """
     with alone_in(out):
         return _compare(runs, search, out, measure)
@@ -48,11 +49,11 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
 
 def _compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool) -> Path:
     check_owner(out)
+    candidates, arch = _search_results(search)
     configs = [_config(run) for run in runs]
     rows = [_with_recipe(read_result(run), config) for run, config in zip(runs, configs, strict=True)]
     if measure:
         rows = _with_fresh_latency(rows, runs)
-    candidates, arch = _search_results(search)
     page = write_comparison_report(
         out / REPORT,
         rows,
@@ -101,6 +102,8 @@ def _with_fresh_latency(rows: list[ResultRow], runs: Sequence[Path]) -> list[Res
 def _search_results(search: Path | None) -> tuple[list[dict] | None, NamedArch | None]:
     if search is None:
         return None, None
+    if not (search / SUMMARY).is_file():
+        raise UserError(f"--search {shown(search)}: no search is there; name a search's folder, or leave it out")
     candidates = [dataclasses.asdict(candidate) for candidate in read_candidates(search / "candidates.jsonl")]
     files = chosen_files(search)
     return candidates, load_arch(files[0]) if files else None

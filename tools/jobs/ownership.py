@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from evaluation.result_row import RESULT
 from reid.engine.distributed import Processes, barrier
 from reid.engine.run_folder import CONFIG, open_run, taken
 from reid.errors import UserError
@@ -46,6 +47,9 @@ def check_owner(out: Path, own: str | None = None) -> None:
     for name, what in _LEFT.items():
         if name != own and (out / name).exists():
             raise UserError(f"{shown(out)} holds {what}; give another folder with --out")
+    # ``retrain.py --repeats`` has a configuration in each seed's folder alone.
+    if (out / RESULT).exists() and any(out.glob(f"seed-*/{CONFIG}")):
+        raise UserError(f"{shown(out)} holds repeated trainings; give another folder with --out")
 
 
 def check_free(out: Path, own: str, resume: bool, cure: str = GO_ON) -> None:

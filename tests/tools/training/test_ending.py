@@ -37,7 +37,7 @@ def test_the_command_names_what_can_be_compared(tmp_path):
 @pytest.mark.parametrize("repeats", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_retrain_names_its_files_and_the_next_command(call, small_arch, tmp_path, repeats):
     other, run = tmp_path / "other", tmp_path / "the run"
-    arguments = ("--arch", small_arch, "--search", tmp_path / "none")
+    arguments = ("--arch", small_arch)
     first = call("retrain", *arguments, "--out", other)
     assert first.code == 0, first.err
     done = call("retrain", *arguments, "--repeats", repeats, "--out", run)

@@ -93,7 +93,7 @@ def test_another_head_keeps_its_fresh_weights(start):
 
 def test_a_training_starts_there(call, refused, start, supernet_run, arch, tmp_path):
     run = tmp_path / "run"
-    asked = ("retrain", "--arch", arch, "--search", "none", "--out", run, "--inherit", supernet_run)
+    asked = ("retrain", "--arch", arch, "--out", run, "--inherit", supernet_run)
     done = call(*asked, "--set", STILL)
     assert done.code == 0, done.err
     assert "from given weights, in " in done.out and "backbone and neck of " in done.out
@@ -106,7 +106,7 @@ def test_a_training_starts_there(call, refused, start, supernet_run, arch, tmp_p
     assert row.train_set.startswith("inherited weights (") and saved["weights"] == f"supernet:{supernet_run}"
 
     # From scratch the classifier and the batches are the same, the rows are not compared.
-    done = call("retrain", "--arch", arch, "--search", "none", "--out", tmp_path / "scratch", "--set", STILL)
+    done = call("retrain", "--arch", arch, "--out", tmp_path / "scratch", "--set", STILL)
     assert done.code == 0, done.err
     scratch = read_result(tmp_path / "scratch")
     assert len(comparable_groups([row, scratch])) == 2
@@ -137,6 +137,6 @@ def test_a_training_starts_there(call, refused, start, supernet_run, arch, tmp_p
     ],
 )
 def test_refusals(call, refused, supernet_run, arch, tmp_path, options, message):
-    asked = ("retrain", "--arch", arch, "--inherit", supernet_run, "--search", "none", "--out", tmp_path / "run")
+    asked = ("retrain", "--arch", arch, "--inherit", supernet_run, "--out", tmp_path / "run")
     refused(call(*asked, *options), message)
     assert not (tmp_path / "run").exists()

@@ -46,7 +46,7 @@ STILL = "retrain.optimizer={name: sgd, lr: 1.0e-12, weight_decay: 0}"
 def train(call, small_arch):
     def run(out: Path, *options: object, network: object = None):
         settings = [part for option in options for part in (("--set", option) if "=" in str(option) else (option,))]
-        return call("retrain", "--arch", network or small_arch, "--search", out / "none", "--out", out, *settings)
+        return call("retrain", "--arch", network or small_arch, "--out", out, *settings)
 
     return run
 
