@@ -14,7 +14,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.errors import UserError
 from supernet.files import load_space
 from supernet.space import Space
-from tools.cli import add_replace, run_tool
+from tools.cli import add_replace, read_seed, run_tool
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.latency.job import measure_space
 from tools.jobs.latency.kit import import_kit, make_kit, next_search
@@ -23,6 +23,9 @@ from tools.size_option import add_size
 from tools.typed import tool_parser
 
 OUT = "runs/latency-<space>-<target>"
+TARGET, NETWORKS = "onnx-cpu-1t", 30
+MOST = 1000
+"""Whole networks: all take turns, and so are in memory at once."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -31,9 +34,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="experiment whose space and sizes are taken"
     )
     parser.add_argument("--space", metavar="NAME", help="another space, by name or file, at its own input size")
-    parser.add_argument("--target", default="onnx-cpu-1t", metavar="NAME", help="default: onnx-cpu-1t")
-    parser.add_argument("--networks", type=_several, default=30, metavar="N", help="whole networks (default: 30)")
-    parser.add_argument("--seed", type=int, default=0, help="which whole networks (default: 0)")
+    parser.add_argument("--target", metavar="NAME", help=f"default: {TARGET}")
+    parser.add_argument("--networks", type=_several, metavar="N", help=f"whole networks (default: {NETWORKS})")
+    parser.add_argument("--seed", type=read_seed, help="which whole networks (default: 0)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"of picture and report (default: {OUT})")
     add_replace(parser)
     add_size(parser, "input size, for example 256x128 (default: the space's)")
@@ -46,22 +49,36 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError("--import FILE and --as NAME go together: give both, or neither")
     if read.name == "NAME":
         raise UserError("--as NAME: put what the machine is to be called in the place of NAME, for example pi5")
-    space = _space(read)
-    out = read.out or Path(f"runs/latency-{space.name}-{(read.name or read.target).lower()}")
+    _check_options(read)
+    space, target, networks, seed = _space(read), read.target or TARGET, read.networks or NETWORKS, read.seed or 0
+    out = read.out or Path(f"runs/latency-{space.name}-{(read.name or target).lower()}")
     check_folder(out)
     if read.kit is not None:
         check_folder(read.kit, "--kit")
-        make_kit(space, read.target, read.kit, read.networks, read.seed, _options(read))
+        make_kit(space, target, read.kit, networks, seed, _options(read))
         return
     if read.times is not None:
-        run = import_kit(space, read.times, read.name, out, read.resume)
+        run = import_kit(space, read.times, read.name, out, read.resume, read.size)
     else:
-        run = measure_space(space, read.target, out, read.networks, read.seed, read.resume)
+        run = measure_space(space, target, out, networks, seed, read.resume)
     print(f"table: {shown(run.table)}; picture: {shown(run.picture)}")
     print(f"report: {shown(run.report)}")
     if read.times is not None:
         following = next_search(read.config, read.space, run, read.name)
         print(f"next, with a limit that half of these networks keep: {following}")
+
+
+def _check_options(read: argparse.Namespace) -> None:
+    """Raises UserError for an option that would be of no account."""
+    of_no_account = ()
+    if read.kit is not None:
+        given = (("--out", read.out), ("--replace", read.resume or None))
+        of_no_account = [(option, "a kit has no picture and no report") for option, value in given if value is not None]
+    elif read.times is not None:
+        given = (("--target", read.target), ("--networks", read.networks), ("--seed", read.seed))
+        of_no_account = [(option, f"{read.times} is of the kit's") for option, value in given if value is not None]
+    for option, why in of_no_account:
+        raise UserError(f"{option}: {why}; leave it out")
 
 
 def _options(read: argparse.Namespace) -> list[str]:
@@ -72,15 +89,15 @@ def _options(read: argparse.Namespace) -> list[str]:
 
 
 def _space(read: argparse.Namespace) -> Space:
+    experiment = load_experiment(read.config)  # also where --space is given: it is told in the commands that follow
     if read.space is not None:
         return load_space(read.space).at(read.size)
-    experiment = load_experiment(read.config)
     return load_space(experiment.space).at(read.size or experiment.search.cost_input_size or experiment.input_size)
 
 
 def _several(text: str) -> int:
-    if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"'{text}': give a whole number from 2 on")
+    if not text.isdecimal() or not 2 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"'{text}': give a whole number from 2 to {MOST}")
     return int(text)
 
 

@@ -39,7 +39,8 @@ class LatencyRow:
 
 @dataclass(frozen=True)
 class LatencyError:
-    """Relative errors (fractions) of predictions, and Spearman's rank correlation with what was measured.
+    """Relative errors (fractions) of predictions, and Spearman's rank correlation with what was measured: 0 where all
+    of either are alike, as by a coarse clock, and there is no order.
 
     Attributes:
         drift: how many times as long networks took as when the table was measured; taken out of every row.
@@ -106,12 +107,13 @@ def archs_to_check(space: Space, fitted: Sequence[Arch], n: int, seed: int, cost
 
 
 def error_of(rows: tuple[LatencyRow, ...], drift: float = 1.0) -> LatencyError:
-    """The figures of at least two rows."""
+    """The figures of the rows."""
     from scipy.stats import spearmanr  # here, since it takes a second to import
 
     errors = np.abs([row.error for row in rows])
-    rank = spearmanr([row.predicted_ms for row in rows], [row.measured_ms for row in rows]).statistic
-    return LatencyError(float(np.median(errors)), float(errors.max()), float(rank), drift, rows)
+    both = [row.predicted_ms for row in rows], [row.measured_ms for row in rows]
+    rank = float(spearmanr(*both).statistic) if all(len(set(each)) > 1 for each in both) else 0.0
+    return LatencyError(float(np.median(errors)), float(errors.max()), rank, drift, rows)
 
 
 def describe_error(error: LatencyError) -> str:

@@ -132,6 +132,7 @@ def test_space_by_its_choices_and_costs(describe, tmp_path):
         (["--space", "tiny", "--target", "torch-cpu-1t"], "--target torch-cpu-1t: is of networks, not of a space"),
         (["--space", "tiny", "--last-stride", 1], "--last-stride 1: is of networks, not of a space"),
         (["mobilenetv2", "--seed", 3], "--seed 3: is of a space, not of networks; leave it out"),
+        (["--space", "tiny", "--seed", -1], "--seed -1: must be a whole number from 0 to"),
         (["osnet_x0_25", "--last-stride", 1], "--last-stride 1: no network here leaves it open; leave it out"),
         (["nope.yaml"], "arch file nope.yaml does not exist"),
     ],

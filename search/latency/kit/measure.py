@@ -248,6 +248,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if read.group < 1 or (read.rounds is not None and read.rounds < 1):
             raise KitError("--rounds and --group: give a whole number from 1 on")
+        if read.seconds is not None and not 0 <= read.seconds < float("inf"):
+            raise KitError("--seconds: give a number from 0 on")
         done = measure(folder, read.out, read.rounds, read.seconds, read.group)
     except ImportError as error:
         print(f"error: {error.name} is missing: pip install numpy onnxruntime", file=sys.stderr)

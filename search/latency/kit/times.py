@@ -73,6 +73,8 @@ def _checked(path: Path, data: dict[str, Any], kit: dict[str, Any]) -> Times:
         raise ValueError(f"{len(missing)} of {len(kit['files'])} networks have no time")
     if strange := [name for name in (*kit["fitted"], *kit["checked"]) if name not in kit["networks"]]:
         raise ValueError(f"whole network {strange[0]} is not in its kit")
+    if not kit["fitted"] or not kit["checked"]:
+        raise ValueError("no whole networks")
     height, width = kit["input_size"]
     machine = {str(key): str(value) for key, value in data["machine"].items()}
     return Times(

@@ -23,6 +23,13 @@ def test_figures_by_hand(space):
     )
 
 
+def test_times_that_are_all_alike_have_no_order(space):
+    """As of a coarse clock; what is no number is not JSON, and the report of a whole measurement was lost."""
+    rows = tuple(LatencyRow(smallest(space), 1, predicted, 2.0) for predicted in (1.0, 2.0, 3.0))
+    assert error_of(rows).spearman == error_of(rows[:1]).spearman == 0
+    assert describe_error(error_of(rows)).endswith("rank correlation 0.000")
+
+
 @pytest.mark.parametrize("speed", [1.0, 0.5, 1.25])
 def test_a_slower_machine_is_no_error_of_the_table(space, machine, costs, tmp_path, speed):
     target = Target("torch", "cpu")

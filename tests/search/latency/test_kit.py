@@ -121,6 +121,12 @@ def test_a_group_that_was_interrupted_before_its_seconds_were_over_is_not_finish
     assert after == {name: [pytest.approx(ms / 2, abs=2e-6), 2] for name, (ms, _) in whole.items()}
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
+def test_seconds_that_never_end_are_refused(capsys, seconds):
+    assert program.main([f"--seconds={seconds}"]) == 2
+    assert capsys.readouterr().err == "error: --seconds: give a number from 0 on\n"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -179,6 +185,7 @@ def test_a_damaged_copy_is_noticed(kit, device, tmp_path):
         (lambda data: data["times"].update({next(iter(data["times"])): [0.5, 0]}), "a time of 0.5 ms in 0 rounds"),
         (lambda data: data["machine"].pop("processor"), "no 'processor'"),
         (lambda data: data["kit"].pop("networks"), "no 'networks'"),
+        (lambda data: data["kit"].update(checked=[]), "no whole networks"),
         (lambda data: data["kit"]["checked"].append("[]"), "whole network .* is not in its kit"),
         (lambda data: data["kit"].update(form=0), "another form: make a kit with this version"),
         (lambda data: data["kit"].update(space="more"), "of space more, not few: give --space more"),

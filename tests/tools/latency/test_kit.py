@@ -47,7 +47,7 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     kit = rf"--space {file} --size 64x32 --kit kit"
     refused(call(*search), rf"'pi5' is unknown; known: onnx-cpu-1t.*{kit}")
 
-    done = call(*own, "--size", "64x32", "--networks", 4, "--kit", folder, tiny=False)
+    done = call(*own[:3], "--size", "64x32", "--networks", 4, "--kit", folder, tiny=False)
     assert done.code == 0 and f"next: copy it to the machine, there: python3 {folder.name}/measure.py" in done.out
     assert f"then: python tools/latency.py --space {file} --size 64x32 --import times.json --as NAME" in done.out
     alone = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -87,6 +87,10 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     assert found.origin["target"] == "pi5" and "measured_ms" not in found.origin
 
     refused(call(*search, "--set", "search.cost_input_size=[32, 16]"), "pi5 has no latencies of space small at 32x16: ")
+    refused(
+        call("latency", "--space", file, "--size", "32x16", "--import", times, "--as", "pi6", tiny=False),
+        "--size 32x16: .* is of 64x32; leave the option out",
+    )
     again = json.loads(times.read_text())
     again["times"][next(iter(again["times"]))][0] += 0.001
     times.write_text(json.dumps(again))
@@ -128,6 +132,12 @@ def test_the_search_that_is_told_looks_for_the_table_that_there_is(config, calle
     assert space.at(experiment.search.cost_input_size).input_size == measured.input_size
 
 
+def test_a_kit_in_a_folder_with_spaces_is_called_so_that_a_shell_takes_it(call, monkeypatch, tmp_path):
+    monkeypatch.setattr("tools.jobs.latency.kit.write_kit", lambda space, target, folder, **_: Kit(folder, 1, 1, 1, 1))
+    done = call("latency", "--kit", tmp_path / "a kit", tiny=False)
+    assert "there: python3 'a kit/measure.py'\n" in done.out, done.err
+
+
 @pytest.mark.parametrize(
     ("options", "then"),
     [
@@ -150,6 +160,13 @@ def test_what_is_to_follow_a_kit_names_the_same_space(call, monkeypatch, tmp_pat
         (("--import", "times.json", "--as", "NAME"), "--as NAME: put what the machine is to be called in the place"),
         (("--import", "no-times.json", "--as", "pi5"), "file no-times.json does not exist"),
         (("--kit", "kit", "--target", "torch-cuda-b1"), "a kit runs by ONNX Runtime on a CPU"),
+        (("--kit", "kit", "--out", "out"), "--out: a kit has no picture and no report; leave it out"),
+        (("--kit", "kit", "--replace"), "--replace: a kit has no picture"),
+        (("--import", "t.json", "--as", "pi5", "--networks", 5), "--networks: t.json is of the kit's; leave it out"),
+        (("--import", "t.json", "--as", "pi5", "--target", "onnx-cpu-2t"), "--target: t.json is of the kit's"),
+        (("--import", "t.json", "--as", "pi5", "--seed", 1), "--seed: t.json is of the kit's"),
+        (("--kit", "kit", "--seed", -1), "--seed -1: must be a whole number from 0 to"),
+        (("--space", "tiny", "--kit", "kit", "--config", "none.yaml"), "file none.yaml does not exist"),
     ],
 )
 def test_refusals(call, refused, tmp_path, monkeypatch, options, message):

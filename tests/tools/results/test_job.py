@@ -12,6 +12,7 @@ import pytest
 import tools.jobs.results.job as job
 import tools.jobs.results.status as status
 from reid.errors import UserError
+from reid.files import write_text
 from tools.jobs.results.job import Ask, run_results
 from tools.jobs.results.settings import keep_settings
 from tools.jobs.results.states import is_done, read_record
@@ -144,6 +145,13 @@ def test_runs_that_were_not_made_by_the_plan_are_not_taken(world, tmp_path):
 def test_one_command_at_a_time(world, monkeypatch):
     monkeypatch.setattr(job, "WAIT", 0.2)
     with job._locked(world.setup.places.out), pytest.raises(UserError, match="another command works there"):
+        run_results(world.setup, Ask())
+    assert world.ran == []
+
+
+def test_another_tools_folder_is_left_as_it_is(world):
+    write_text(world.setup.places.out / "config.yaml", "")
+    with pytest.raises(UserError, match="holds a training or a pipeline; give another folder with --out"):
         run_results(world.setup, Ask())
     assert world.ran == []
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+from reid.errors import UserError
 from search.cost import CostTable
 from search.latency import import_times, parse_target, prediction_error
+from search.latency.kit.times import read_times
 from search.latency.kit.write import PROGRAM, Kit, write_kit
 from search.latency.measure import ROUNDS
 from supernet.files import load_space
@@ -42,20 +45,25 @@ def make_kit(
     kit = write_kit(space, target, folder, networks=networks, seed=seed)
     what = f"{kit.parts} parts and {kit.networks} whole networks as {kit.models} .onnx files"
     print(f"kit: {shown(folder)}, 3 files, {kit.size / 1e6:.1f} MB: {what} in one zip")
-    print(f"next: copy it to the machine, there: python3 {folder.name}/{PROGRAM}")
+    print(f"next: copy it to the machine, there: python3 {shlex.quote(f'{folder.resolve().name}/{PROGRAM}')}")
     options = ["--space", space.name] if options is None else options
     print(f"then: {to_type('latency', *options, '--import', 'times.json', '--as', 'NAME')}")
     return kit
 
 
-def import_kit(space: Space, path: Path, name: str, out: Path, replace: bool = False) -> LatencyRun:
+def import_kit(
+    space: Space, path: Path, name: str, out: Path, replace: bool = False, size: tuple[int, int] | None = None
+) -> LatencyRun:
     """Makes the times in ``path`` the table of the machine ``name``, and says how far off its predictions are there.
 
     Writes ``latency_error.png`` and ``latency.json`` into ``out``.
 
+    Args:
+        size: that was asked for; the kit's where it is None.
+
     Raises:
-        UserError: see ``import_times``; ``out`` holds an error of before, or the machine has a table of other times,
-            that is not to be replaced.
+        UserError: see ``import_times``; the kit is of another ``size``; ``out`` holds an error of before, or the
+            machine has a table of other times, that is not to be replaced.
     """
     with alone_in(out):
         return _import_kit(space, path, name, out, replace)
@@ -63,6 +71,9 @@ def import_kit(space: Space, path: Path, name: str, out: Path, replace: bool = F
 
 def _import_kit(space: Space, path: Path, name: str, out: Path, replace: bool) -> LatencyRun:
     check_free(out, LATENCY, replace, REPLACE)
+    own = read_times(path).input_size
+    if size not in (None, own):
+        raise UserError(f"--size {size[0]}x{size[1]}: {path} is of {own[0]}x{own[1]}; leave the option out")
     table, times = import_times(path, space, name, latency_folder(), replace)
     space = space if space.input_size == times.input_size else space.at(times.input_size)
     facts = [times.machine[key] for key in ("system", "python", "numpy") if key in times.machine]

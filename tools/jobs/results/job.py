@@ -13,6 +13,7 @@ from reid.errors import UserError
 from supernet.files import load_space
 from tools.jobs.data import open_source, test_data
 from tools.jobs.opening import announce
+from tools.jobs.ownership import check_owner
 from tools.jobs.paths import shown
 from tools.jobs.results.checks import check_plan
 from tools.jobs.results.commands import step_commands
@@ -23,7 +24,7 @@ from tools.jobs.results.row_table import short_table
 from tools.jobs.results.settings import check_steps, keep_settings
 from tools.jobs.results.setup import Setup
 from tools.jobs.results.slices import FAILED, Ending, Task, run_slice
-from tools.jobs.results.states import is_done, is_trained, missing_packages, read_record, write_record
+from tools.jobs.results.states import TIMES, is_done, is_trained, missing_packages, read_record, write_record
 from tools.jobs.results.status import left_over
 from tools.jobs.results.steps import LATENCY, ROW, Step, plan_steps, select
 from tools.jobs.training.finished import complete
@@ -53,13 +54,14 @@ def run_results(setup: Setup, ask: Ask) -> int:
 
     Raises:
         UserError: a step's settings are wrong, or others than it was run with; data are missing; another command works
-            in the folder.
+            in the folder, or another tool's run is there.
     """
     if ask.jobs < 1:
         raise UserError(f"--jobs {ask.jobs}: must be above 0")
     if ask.minutes is not None and not ask.minutes > 0:
         raise UserError(f"--minutes {ask.minutes:g}: must be above 0")
     start = time.monotonic()
+    check_owner(setup.places.out, own=TIMES)
     steps = select(plan_steps(setup.plan), ask.only)
     check_plan(setup, steps)
     check_steps(setup, steps)
