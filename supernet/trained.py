@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.checkpoint import SUPERNET, cut_out_cure, load_network
@@ -71,9 +71,26 @@ def _weights_in(run: Path, supernet: bool, by_arch: bool) -> Path:
     if supernet and whole.is_file():
         return whole
     if not path.is_file():
-        runs = sorted(file.parent.name for file in run.glob(f"*/{WEIGHTS}"))
-        cure = f"give one of the runs in it: {', '.join(runs)}" if runs else "let its training finish"
+        cure = _cure(run)
         if whole.is_file():
             cure = f"give {whole} and --arch NAME" if by_arch else cut_out_cure(whole)
         raise UserError(f"run folder {run} has no {WEIGHTS}; {cure}")
     return path
+
+
+def _cure(run: Path) -> str:
+    """What to do where a folder has no network of its own, by what it has."""
+    if runs := runs_in(run):
+        return f"give one of the runs in it: {', '.join(runs)}"
+    if (run / CONFIG).is_file():
+        return "let its training finish"
+    if files := sorted(file.name for file in run.glob("*.onnx")):
+        return f"give one of its files: {', '.join(files)}"
+    if (run / "archs").is_dir():
+        return f"it is a search's: train one of its archs (python tools/retrain.py --arch NAME --search {run})"
+    return "nothing was trained there; name the run folder of a training"
+
+
+def runs_in(folder: Path) -> list[str]:
+    """Names of the folders in it that have weights, as a pipeline's or that of several seeds."""
+    return sorted(file.parent.name for file in folder.glob(f"*/{WEIGHTS}"))

@@ -60,9 +60,18 @@ def measure_parity(network: nn.Module, session: InferenceSession, pixels: torch.
     Args:
         network: on the CPU and in eval mode.
         session: of the file that ``about`` is of.
+
+    Raises:
+        UserError: the network itself gives no vectors that could be compared: such as hold NaN, or zeros alone.
     """
     with torch.inference_mode():
         expected = network(prepare(pixels, about.input_size)).double()
+    if not torch.isfinite(expected).all():
+        raise UserError(
+            f"{about.name} gives vectors that hold NaN or infinite values: its training diverged; train again"
+        )
+    if not expected.any():
+        raise UserError(f"{about.name} gives vectors of zeros alone: its training collapsed; train it again")
     alone = min(ALONE, len(pixels))
     batches = [pixels, *pixels[:alone].split(1)]
     found = torch.cat([torch.from_numpy(session.run([OUTPUT], feed_of(each, about))[0]) for each in batches]).double()

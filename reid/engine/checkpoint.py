@@ -50,7 +50,8 @@ def read_about(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"checkpoint {path} does not exist") from None
     except (SafetensorError, OSError) as error:
-        raise UserError(f"checkpoint {path} is no readable safetensors file ({error}); it may be cut short") from None
+        cure = "it may be cut short" if path.suffix == ".safetensors" else "name a run folder, or its last.safetensors"
+        raise UserError(f"checkpoint {path} is no readable safetensors file ({error}); {cure}") from None
     if about is None:
         raise UserError(f"checkpoint {path} does not say what network it is; it was not written by this product")
     try:

@@ -46,9 +46,21 @@ def test_a_folder_of_runs_names_them(tmp_path):
         touch(tmp_path / name / "last.safetensors")
     with pytest.raises(UserError, match="has no last.safetensors; give one of the runs in it: a, b$"):
         network_file(tmp_path)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="has no last.safetensors; let its training finish$"):
-        network_file(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("there", "cure"),
+    [
+        ("config.yaml", "let its training finish$"),
+        ("a.onnx", "give one of its files: a.onnx$"),
+        ("archs/a.yaml", r"it is a search's: train one of its archs \(python tools/retrain.py --arch NAME --search "),
+        ("score.json", "nothing was trained there; name the run folder of a training$"),
+    ],
+)
+def test_a_folder_of_something_else_says_of_what(tmp_path, there, cure):
+    touch(tmp_path / there)
+    with pytest.raises(UserError, match=f"has no last.safetensors; {cure}"):
+        network_file(tmp_path)
 
 
 def test_names_of_the_zoo(tmp_path, monkeypatch):

@@ -135,6 +135,7 @@ def test_space_by_its_choices_and_costs(describe, tmp_path):
         (["--space", "tiny", "--seed", -1], "--seed -1: must be a whole number from 0 to"),
         (["osnet_x0_25", "--last-stride", 1], "--last-stride 1: no network here leaves it open; leave it out"),
         (["nope.yaml"], "arch file nope.yaml does not exist"),
+        ([__file__], r"test_describe.py is no arch file \(.yaml\) and no file of weights"),
     ],
 )
 def test_refusals(describe, refused, arguments, words, tmp_path):

@@ -150,7 +150,7 @@ def test_a_search_is_not_mixed_with_another_run(trained, call, refused, tmp_path
 def test_what_a_folder_has_in_the_place_of_weights(trained, call, refused, tmp_path):
     done = call("evaluate", trained / "supernet", "--out", tmp_path / "out")
     refused(done, "supernet has no last.safetensors; give .*supernet/supernet.safetensors and --arch NAME")
-    refused(call("evaluate", tmp_path, "--out", tmp_path / "out"), "has no last.safetensors; let its training finish")
+    refused(call("evaluate", tmp_path, "--out", tmp_path / "out"), "has no last.safetensors; nothing was trained there")
 
 
 def test_a_second_process_is_refused_and_the_first_loses_nothing(trained, call, refused, small_arch, tmp_path):

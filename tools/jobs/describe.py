@@ -67,6 +67,8 @@ def find_described(
         UserError: also where a trained network has another last stride.
     """
     in_zoo = name.lower() in {entry.name.lower() for entry in zoo_entries()}
+    if Path(name).is_file() and not name.endswith((".safetensors", ".yaml", ".yml")):
+        raise UserError(f"{name} is no arch file (.yaml) and no file of weights; name the run of its network")
     if not (in_zoo or Path(name).is_dir() or name.endswith(".safetensors")):
         return find_network(name, folders, size, default_size, last_stride or 2)[0]
     spec = read_spec(network_file(name)).at(size)
@@ -121,9 +123,8 @@ def networks_table(rows: Sequence[Described], target: Target | None = None) -> s
     header = ["name", "input", "FLOPs", "MLR's count", "conv+linear", "params", "feature"]
     lines = [header + ([target.name] if target else [])]
     for row in rows:
-        height, width = row.spec.input_size
         counts = (format_flops(count) for count in (row.counts.flops, row.counts.mlr, row.counts.conv_linear))
-        cells = [row.spec.name, f"{height}x{width}", *counts, _millions(count_parameters(row.network))]
+        cells = [row.spec.name, "{}x{}".format(*row.spec.input_size), *counts, _millions(count_parameters(row.network))]
         cells.append(str(row.network.feature_dim))
         lines.append(cells + ([] if row.median_ms is None else [format_latency(row.median_ms)]))
     return aligned(lines)
@@ -165,10 +166,8 @@ def describe_space(space: Space, seed: int) -> str:
     low, high = flops_range(space, table)
     lines = [describe(space), "", aligned(_choices(space), words=2), ""]
     lines.append(f"{'FLOPs':<12}{format_flops(low)} (smallest arch) to {format_flops(high)} (largest)")
-    lines += [
-        f"{'FLOPs':<12}{_usual([cost.flops for cost in costs], format_flops)}",
-        f"{'parameters':<12}{_usual([cost.parameters for cost in costs], _millions)}",
-    ]
+    lines.append(f"{'FLOPs':<12}{_usual([cost.flops for cost in costs], format_flops)}")
+    lines.append(f"{'parameters':<12}{_usual([cost.parameters for cost in costs], _millions)}")
     return "\n".join(lines)
 
 

@@ -56,6 +56,12 @@ def test_cross_domain_refuses(call, runs, tmp_path, refused):
     command, out = ("cross_domain", runs["first"]), ("--out", tmp_path / "out")
     refused(call(*command, "--datasets", "msmt71", *out), "no data set is called 'msmt71'; nearest: msmt17")
     refused(call(*command, "--datasets", "msmt17", "msmt17", *out), "name each data set only once")
+    refused(
+        call(*command, "--datasets", "msmt17=", *out), "data set 'msmt17=': there is no folder behind the =; name it"
+    )
+    refused(call(*command, runs["first"], "--datasets", "msmt17", *out), "first is named twice; name each network only")
+    folder = ("--datasets", f"folder={tmp_path}", "--data", tmp_path)
+    refused(call(*command, *folder, *out), "--data .*: each of the --datasets has a folder of its own; leave it out")
     refused(call(*command, "--datasets", "msmt17", *out), "nothing could be evaluated; first: no MSMT17")
     assert not (tmp_path / "out").exists()
 

@@ -268,7 +268,7 @@ def test_what_cannot_be_exported(call, refused, run, whole, tmp_path):
     )
     refused(call("export", run, "--out", run), "holds a training or a pipeline; give another folder")
     (tmp_path / "empty").mkdir()
-    refused(call("export", tmp_path / "empty", *out), "has no last.safetensors; let its training finish")
+    refused(call("export", tmp_path / "empty", *out), "has no last.safetensors; nothing was trained there")
     assert not (tmp_path / "out").exists()
 
 

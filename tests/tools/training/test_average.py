@@ -115,6 +115,10 @@ def test_refusals(call, refused, trained, tmp_path):
     refused(call("average", one, two, one, "--out", out), "s0 is named twice")
     refused(call("average", one, empty, "--out", out), "empty is no run of tools/retrain.py")
     refused(
+        call("average", one, two / "last.safetensors", "--out", out), "is a file; name the run folder that it lies in"
+    )
+    refused(call("average", one, one.parent, "--out", out), "is no run of tools/retrain.py; name those in it: s0, s1")
+    refused(
         call("average", one, "nothing", "--out", out), "'nothing' is no folder, and in the zoo no weights are called"
     )
     zoo = "OSN-210M-C-market1501", "OSN-210M-C-heavy-market1501"

@@ -58,11 +58,16 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
     computes what is new. With ``job.resume`` the matrix of an earlier one is replaced.
 
     Raises:
-        UserError: a data set's name is unknown or is given twice, networks were trained on other divisions of one,
-            there is a matrix already, or nothing at all could be evaluated.
+        UserError: a data set's name is unknown, it or a network is given twice, networks were trained on other
+            divisions of one, there is a matrix already, or nothing at all could be evaluated.
     """
     if len(set(datasets)) < len(datasets):
         raise UserError("--datasets: name each data set only once")
+    real = [os.path.realpath(run) for run in runs]
+    if twice := [run for place, run in enumerate(runs) if real[place] in real[:place]]:
+        raise UserError(f"{shown(twice[0])} is named twice; name each network only once")
+    if job.data is not None and all("=" in name for name in datasets):
+        raise UserError(f"--data {job.data}: each of the --datasets has a folder of its own; leave it out")
     check_free(job.out, MATRIX, job.resume, REPLACE)
     for name in datasets:
         column_of(name, job, ())  # an unknown name is told first

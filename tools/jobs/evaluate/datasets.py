@@ -86,7 +86,9 @@ def named(text: str, config: DataConfig) -> DataConfig:
     The config's own data set, called so, keeps its options: with another pattern, share or seed than it was trained
     with, training persons would be among those that are tested.
     """
-    name, _, folder = text.partition("=")
+    name, given, folder = text.partition("=")
+    if given and not folder:
+        raise UserError(f"data set '{text}': there is no folder behind the =; name it, or leave the = out")
     known = (*dataset_names(), *OWN)
     if name not in known:
         raise UserError(f"no data set is called '{name}'{nearest(name, known) or '; known: ' + ', '.join(known)}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from evaluation.network_file import runs_in
 from evaluation.result_row import ResultRow, read_result
 from reid.engine.run_folder import CONFIG, WEIGHTS, first_difference
 from reid.errors import UserError
@@ -87,7 +88,9 @@ def open_members(given: Sequence[str | Path]) -> list[Member]:
 
 def _training(run: Path) -> TrainingMember:
     if not (run / CONFIG).is_file():
-        raise UserError(f"{shown(run)} is no run of tools/retrain.py; name its folder")
+        runs = runs_in(run)
+        cure = f"name those in it: {', '.join(runs)}" if runs else "name a training's folder"
+        raise UserError(f"{shown(run)} is no run of tools/retrain.py; {cure}")
     config = read_saved(run / CONFIG)
     if not isinstance(config.get("recipe"), dict) or not isinstance(config.get("network"), dict):
         raise UserError(f"{shown(run)} is no training of a network; name runs of tools/retrain.py")
@@ -98,6 +101,8 @@ def _training(run: Path) -> TrainingMember:
 
 
 def _of_the_zoo(name: str) -> Member:
+    if Path(name).is_file():
+        raise UserError(f"{name} is a file; name the run folder that it lies in")
     try:
         entry = find_entry(name)
     except UserError as error:
