@@ -103,17 +103,16 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_seed(given: int | str) -> int:
-    """The value of ``--seed``; raises UserError for one that torch does not take, ValueError for what is no number."""
-    if not 0 <= int(given) <= GREATEST_SEED:
-        raise UserError(f"--seed {given}: must be a whole number from 0 to {GREATEST_SEED}")
-    return int(given)
+def check_seed(seed: int | None) -> None:
+    """Raises UserError for a ``--seed`` that torch does not take; None is one that was not given."""
+    if seed is not None and not 0 <= seed <= GREATEST_SEED:
+        raise UserError(f"--seed {seed}: must be a whole number from 0 to {GREATEST_SEED}")
 
 
 def read_job(arguments: argparse.Namespace, out: str) -> Job:
     """The common options as values; raises UserError for a bad config, override, seed, device or output folder."""
     check_folder(arguments.out or Path(out))
-    read_seed(arguments.seed)
+    check_seed(arguments.seed)
     synthetic = arguments.data == SYNTHETIC and not SYNTHETIC.exists()
     if synthetic:  # as an override it also reaches the commands that are told to follow
         arguments.data, arguments.set = None, [*arguments.set, "data.name=synthetic"]

@@ -19,7 +19,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.errors import UserError
 from search.latency import parse_target
 from supernet.files import load_space
-from tools.cli import add_search, read_seed, run_tool
+from tools.cli import add_search, check_seed, run_tool
 from tools.jobs.describe import (
     describe_networks,
     describe_space,
@@ -46,12 +46,13 @@ def main(arguments: list[str] | None = None) -> None:
     add_size(parser, "of images, of trained networks too (default: the network's own)")
     parser.add_argument("--last-stride", type=int, choices=(1, 2), help="of backbones that leave it open (default: 2)")
     parser.add_argument("--target", metavar="NAME", help="measure latency on it: onnx-cpu-1t, torch-cpu-1t, ...")
-    parser.add_argument("--seed", type=read_seed, help="of a space's random archs (default: 0)")
+    parser.add_argument("--seed", type=int, help="of a space's random archs (default: 0)")
     add_search(parser)
     parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"of pictures (default: {OUT})")
     read = parser.parse_args(arguments)
     if bool(read.networks) == (read.space is not None):
         raise UserError("name networks, or a space with --space NAME, one of the two")
+    check_seed(read.seed)
     _check_options(read)
     if read.space is not None:
         print(describe_space(load_space(read.space).at(read.size), read.seed or 0))

@@ -14,7 +14,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.errors import UserError
 from supernet.files import load_space
 from supernet.space import Space
-from tools.cli import add_replace, read_seed, run_tool
+from tools.cli import add_replace, check_seed, run_tool
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.latency.job import measure_space
 from tools.jobs.latency.kit import import_kit, make_kit, next_search
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--space", metavar="NAME", help="another space, by name or file, at its own input size")
     parser.add_argument("--target", metavar="NAME", help=f"default: {TARGET}")
     parser.add_argument("--networks", type=_several, metavar="N", help=f"whole networks (default: {NETWORKS})")
-    parser.add_argument("--seed", type=read_seed, help="which whole networks (default: 0)")
+    parser.add_argument("--seed", type=int, help="which whole networks (default: 0)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"of picture and report (default: {OUT})")
     add_replace(parser)
     add_size(parser, "input size, for example 256x128 (default: the space's)")
@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError("--import FILE and --as NAME go together: give both, or neither")
     if read.name == "NAME":
         raise UserError("--as NAME: put what the machine is to be called in the place of NAME, for example pi5")
+    check_seed(read.seed)
     _check_options(read)
     space, target, networks, seed = _space(read), read.target or TARGET, read.networks or NETWORKS, read.seed or 0
     out = read.out or Path(f"runs/latency-{space.name}-{(read.name or target).lower()}")
