@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from evaluation.embedder import Embedder
-from evaluation.network_file import SUFFIXES
 from evaluation.result_row import ResultRow, read_result
 from evaluation.text_table import aligned
 from reid.engine.run_folder import CONFIG, WEIGHTS
@@ -22,6 +21,7 @@ from supernet.arch import Arch
 from supernet.catalog import NetworkSpec
 from supernet.checkpoint import load_network, read_spec
 from supernet.files import NamedArch, save_arch
+from supernet.trained import SUFFIXES
 from supernet.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo_entries, zoo_weights
 from tools.jobs.embed import embed_files
 from tools.jobs.paths import check_folder, shown
