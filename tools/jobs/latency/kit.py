@@ -66,10 +66,12 @@ def import_kit(
             machine has a table of other times, that is not to be replaced.
     """
     with alone_in(out):
-        return _import_kit(space, path, name, out, replace)
+        return _import_kit(space, path, name, out, replace, size)
 
 
-def _import_kit(space: Space, path: Path, name: str, out: Path, replace: bool) -> LatencyRun:
+def _import_kit(
+    space: Space, path: Path, name: str, out: Path, replace: bool, size: tuple[int, int] | None
+) -> LatencyRun:
     check_free(out, LATENCY, replace, REPLACE)
     own = read_times(path).input_size
     if size not in (None, own):
