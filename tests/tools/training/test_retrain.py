@@ -1,90 +1,32 @@
-"""``tools/retrain.py``: recipes, weights to start from, teachers, monitoring, and several seeds."""
+"""``tools/retrain.py``: recipes, weights to start from, monitoring, and several seeds."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import statistics
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 import torchvision
-from safetensors.torch import load_file
-from torch.nn import functional as F
 
 from evaluation.result_row import read_result
-from reid.config import build_config, load_config
-from reid.data.prepare import prepare
-from reid.data.records import ImageSet
-from reid.engine.bn_calibration import calibration_images
-from reid.engine.checkpoint import load_weights, read_about
-from reid.engine.device import autocast, seeded
+from reid.config import load_config
+from reid.engine.device import seeded
 from reid.engine.recipe import Recipe
 from reid.engine.run_folder import read_metrics
 from reid.engine.scaling import at_batch, at_epochs
-from reid.files import read_yaml, write_text
-from reid.losses.config import DistillationConfig, LossConfig
-from reid.models.classifiers import Classifier
-from supernet.catalog import build, spec_from_dict
-from supernet.checkpoint import save_supernet
-from supernet.files import load_space
-from supernet.supernet import Supernet
-from tools.jobs.data import open_source, retrain_data
+from reid.files import read_yaml
+from supernet.trained import load_backbone
 from tools.jobs.experiment import CONFIGS, RECIPES, load_experiment
-from tools.jobs.provenance import sha256
-from tools.jobs.training.teacher import CLASSIFIER, load_teacher, save_classifier
 
 STILL = "retrain.optimizer={name: sgd, lr: 1.0e-12, weight_decay: 0}"
 """A rate at which weights stay, to see what they were at first."""
 
 
-@pytest.fixture
-def train(call, small_arch):
-    def run(out: Path, *options: object, network: object = None):
-        settings = [part for option in options for part in (("--set", option) if "=" in str(option) else (option,))]
-        return call("retrain", "--arch", network or small_arch, "--out", out, *settings)
-
-    return run
-
-
 def _done(done) -> None:
     assert done.code == 0, done.err
-
-
-@pytest.fixture
-def refused_at_once(refused) -> Callable[..., None]:
-    """Refused as bad input is, before the run's folder is begun."""
-
-    def check(done, out: Path, message: str) -> None:
-        refused(done, message)
-        assert not out.exists()
-
-    return check
-
-
-def _network(path: Path):
-    network = build(spec_from_dict(read_about(path)))
-    load_weights(path, network)
-    return network.eval()
-
-
-@pytest.fixture(scope="module")
-def teacher_run(tmp_path_factory) -> Path:
-    """Where ``teach`` leaves its run, once for the module."""
-    return tmp_path_factory.mktemp("teacher") / "run"
-
-
-@pytest.fixture
-def teach(train, teacher_run) -> Path:
-    """A teacher with a cosine classifier and a normalised embedding."""
-    if not teacher_run.exists():
-        cosine = "retrain.losses.classification={kind: am_softmax, scale: 12, margin: 0.2}"
-        _done(train(teacher_run, cosine, "retrain.head={normalize: true}"))
-    return teacher_run
 
 
 # Recipes and their length.
@@ -184,7 +126,7 @@ def test_weights_of_an_earlier_run(train, teach, tmp_path):
     done = train(tmp_path / "run", "--weights", source, STILL, "retrain.head.embedding=8")
     _done(done)
     assert re.search(r"weights +\d+ of \d+ tensors loaded", done.out) and "from given weights, in " in done.out
-    theirs, own = _network(source), _network(tmp_path / "run" / "last.safetensors")
+    theirs, own = load_backbone(source), load_backbone(tmp_path / "run" / "last.safetensors")
     for (name, a), b in zip(theirs.backbone.named_parameters(), own.backbone.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-6, msg=name)
     assert read_result(tmp_path / "run").train_set.startswith(f"{source} weights, then synthetic: 20 identities")
@@ -197,7 +139,7 @@ def test_weights_as_torchvision_has_them(train, tmp_path):
     done = train(tmp_path / "run", "--weights", tmp_path / "mobilenet.pth", STILL, network="mobilenetv2")
     _done(done)
     theirs = [value for name, value in published.features.named_parameters()]
-    own = list(_network(tmp_path / "run" / "last.safetensors").backbone.parameters())
+    own = list(load_backbone(tmp_path / "run" / "last.safetensors").backbone.parameters())
     assert len(theirs) == len(own)
     assert all(torch.allclose(a, b, rtol=0, atol=1e-7) for a, b in zip(theirs, own, strict=True))
 
@@ -218,7 +160,7 @@ def test_best_weights_and_early_stopping(train, tmp_path):
     _done(done)
     first, second = read_metrics(run)  # no mAP can gain 1
     assert {"holdout_mAP", "holdout_rank1"} <= first.keys() and read_result(run).epochs == 2
-    best, last = _network(run / "best.safetensors"), _network(run / "last.safetensors")
+    best, last = load_backbone(run / "best.safetensors"), load_backbone(run / "last.safetensors")
     alike = all(torch.equal(a, b) for a, b in zip(best.parameters(), last.parameters(), strict=True))
     assert alike == (second["holdout_mAP"] > first["holdout_mAP"])
     assert best(torch.zeros(1, 3, 64, 32)).shape == (1, 32)
@@ -251,121 +193,3 @@ def test_repeats(train, tmp_path):
     assert read_result(run).mAP == row.mAP and read_result(run).mAP_spread == row.mAP_spread
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert (run / "seed-4" / "last.safetensors").read_bytes() == weights
-
-
-# Teachers.
-
-
-def _student_data(make_job, out):
-    job = make_job(out)
-    return job, retrain_data(open_source(job.experiment.data, None), job.experiment.data)
-
-
-def test_teacher_of_an_earlier_run(train, teach, make_job, tmp_path):
-    """Its embedding is normalised and its logits are scaled cosines of what stood before."""
-    job, images = _student_data(make_job, tmp_path)
-    config = DistillationConfig(teacher=str(teach), logits=1.0, embedding=1.0)
-    teacher = load_teacher(config, images, (64, 32), job)
-    batch = prepare(images.images[:6], (64, 32))
-    embedding, logits = teacher(batch, lambda: autocast(torch.device("cpu"), "fp32"))
-    network = _network(teach / "last.safetensors")
-    classifier = load_file(teach / "classifier.safetensors")["weight"]
-    with torch.no_grad():
-        before = network.head.neck(network.head.pool(network.backbone(batch)))
-        torch.testing.assert_close(embedding, F.normalize(before))
-    torch.testing.assert_close(logits, 12 * F.normalize(before) @ F.normalize(classifier).T)
-    assert logits.shape == (6, 20) and not logits.requires_grad
-
-
-def test_distillation_of_all_three_kinds(train, teach, tmp_path):
-    before = {path: path.read_bytes() for path in teach.rglob("*") if path.is_file()}
-    distil = f"retrain.losses.distillation={{teacher: {teach}, logits: 0.5, embedding: 0.5, similarity: 1}}"
-    done = train(tmp_path / "run", distil)
-    _done(done)
-    (record,) = read_metrics(tmp_path / "run")
-    parts = record["loss_ce"] + record["loss_triplet"] + record["loss_distillation"]
-    assert record["loss"] == pytest.approx(parts, rel=1e-5) and record["loss_distillation"] > 0
-    assert read_result(tmp_path / "run").train_set.endswith(f"images, taught by {teach}")
-    assert f"distillation of {teach}" in done.out
-    assert read_yaml(tmp_path / "run" / "config.yaml")["teacher_sha256"] == sha256(teach / "last.safetensors")
-    assert {path: path.read_bytes() for path in before} == before
-
-
-def test_a_network_of_the_zoo_and_a_run_teach_together(train, teach, tmp_path):
-    """The zoo's has no classifier of its training identities; what can be learnt of it are similarities."""
-    both = f"{{teacher: [{teach}, OSNet-x0.42-market1501], similarity: 1}}"
-    done = train(tmp_path / "run", f"retrain.losses.distillation={both}")
-    _done(done)
-    (record,) = read_metrics(tmp_path / "run")
-    assert record["loss_distillation"] > 0
-    assert read_result(tmp_path / "run").train_set.endswith(f", taught by {teach} and OSNet-x0.42-market1501")
-    assert f"distillation of {teach} and OSNet-x0.42-market1501" in done.out
-
-
-@pytest.mark.parametrize(
-    ("weights", "settings", "message"),
-    [
-        ("logits: 1", ("data.train_identities=10",), "was trained on other identities than the student; its logits"),
-        ("embedding: 1", ("retrain.head.embedding=8",), "its embedding has 32 numbers, the student's 8"),
-    ],
-)
-def test_what_a_teacher_cannot_tell(train, teach, tmp_path, weights, settings, message, refused_at_once):
-    done = train(tmp_path / "run", f"retrain.losses.distillation={{teacher: {teach}, {weights}}}", *settings)
-    refused_at_once(done, tmp_path / "run", message)
-
-
-def test_logits_need_the_classifier_of_the_very_weights(train, teach, supernet_run, tmp_path, refused_at_once):
-    for name in ("last.safetensors", "classifier.safetensors"):
-        shutil.copy(teach / name, tmp_path / name)
-    (tmp_path / "last.safetensors").rename(tmp_path / "best.safetensors")
-    setting = f"retrain.losses.distillation={{teacher: {tmp_path / 'best.safetensors'}, logits: 1}}"
-    refused_at_once(
-        train(tmp_path / "run", setting), tmp_path / "run", "classifier.safetensors beside it belongs to last"
-    )
-    shutil.copy(supernet_run / "supernet.safetensors", tmp_path / "last.safetensors")
-    other = f"retrain.losses.distillation={{teacher: {tmp_path}, logits: 1}}"
-    refused_at_once(train(tmp_path / "run", other), tmp_path / "run", "beside it was trained with other weights; put")
-    (tmp_path / "classifier.safetensors").unlink()
-    refused_at_once(
-        train(tmp_path / "run", setting), tmp_path / "run", "has no classifier.safetensors beside its weights"
-    )
-
-
-def test_a_classifier_that_nothing_has_taught_is_not_kept(tmp_path):
-    """A student would learn its first weights, which say nothing."""
-    pids = torch.arange(3)
-    images = ImageSet(torch.zeros(3, 4, 2, 3, dtype=torch.uint8), pids, pids)
-    for name, losses in (
-        ("metric", {"classification": {"weight": 0}}),
-        ("taught", {"classification": {"weight": 0}, "distillation": {"teacher": "t", "logits": 1}}),
-        ("usual", {}),
-    ):
-        losses = build_config(LossConfig, losses, "test")
-        write_text(tmp_path / name / "last.safetensors", "weights")
-        written = save_classifier(tmp_path / name, Classifier(4, 3), losses, images)
-        assert (written is not None) == (tmp_path / name / CLASSIFIER).exists() == (name != "metric")
-
-
-def test_a_supernet_as_teacher(train, make_job, tmp_path, refused_at_once):
-    """Its largest arch, its BN measured on the student's images, augmented, at the student's size."""
-    with seeded(2):
-        path = save_supernet(tmp_path / "supernet.safetensors", Supernet(load_space("tiny")))
-    setting = f"retrain.losses.distillation={{teacher: {path}, similarity: 10}}"
-    _done(train(tmp_path / "run", setting))
-    (record,) = read_metrics(tmp_path / "run")
-    assert record["loss_distillation"] > 0
-
-    job, images = _student_data(make_job, tmp_path)
-    config = build_config(DistillationConfig, {"teacher": str(path), "similarity": 10}, "test")
-    stem = load_teacher(config, images, (48, 24), job).network.backbone.stem
-    shown = []
-    stem[0].register_forward_hook(lambda layer, given, map_: shown.append(map_))
-    augmentation = job.experiment.supernet.recipe.augment
-    # What the tests' search calibrates on.
-    (batch,) = calibration_images(images.images, (48, 24), augmentation, most=16, batch=16, seed=job.seed)
-    stem(batch)
-    torch.testing.assert_close(stem[1].running_mean, shown[0].mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
-    logits = f"retrain.losses.distillation={{teacher: {path}, logits: 1}}"
-    refused_at_once(
-        train(tmp_path / "other", logits), tmp_path / "other", "has no classifier.safetensors beside its weights"
-    )
