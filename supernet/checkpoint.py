@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from reid.engine.checkpoint import load_weights, read_about, save_weights
 from reid.errors import UserError
@@ -39,13 +40,17 @@ def load_network(path: Path, device: torch.device) -> tuple[ReidNetwork, Network
     """
     spec = read_spec(path)
     network = build(spec)
+    _load_finite(path, network)
+    return network.to(device), spec
+
+
+def _load_finite(path: Path, network: nn.Module) -> None:
     load_weights(path, network)
     for name, value in network.state_dict().items():
         if not torch.isfinite(value).all():
             raise UserError(
                 f"checkpoint {path} holds NaN or infinite weights ({name}): its training diverged; train again"
             )
-    return network.to(device), spec
 
 
 def save_supernet(path: Path, supernet: Supernet) -> Path:
@@ -61,7 +66,8 @@ def load_supernet(path: Path, device: torch.device) -> Supernet:
     """The supernet in a file that ``save_supernet`` wrote.
 
     Raises:
-        UserError: the file is missing, unreadable, or holds another kind of network.
+        UserError: the file is missing, unreadable, or holds another kind of network, or weights that are NaN or
+            infinite.
     """
     about = read_about(path)
     if about.get("kind") != "supernet":
@@ -69,5 +75,5 @@ def load_supernet(path: Path, device: torch.device) -> Supernet:
     # Files from before there was a choice of either have neither key.
     sharing = Sharing(about.get("kernel_transforms", False), about.get("depth_sharing", "first"))
     supernet = Supernet(space_from_dict(about["space"]), sharing)
-    load_weights(path, supernet)
+    _load_finite(path, supernet)
     return supernet.to(device)

@@ -287,3 +287,13 @@ def test_supernet_checkpoint(tmp_path, toy_space, plus_space):
     other = save_weights(tmp_path / "other.safetensors", build(spec), spec_to_dict(spec))
     with pytest.raises(UserError, match="kind 'arch', not a supernet"):
         load_supernet(other, torch.device("cpu"))
+
+
+def test_a_supernet_whose_training_diverged_is_refused(tmp_path, toy_space):
+    supernet = Supernet(toy_space)
+    name, weight = next(iter(supernet.named_parameters()))
+    with torch.no_grad():
+        weight.view(-1)[0] = float("nan")
+    path = save_supernet(tmp_path / "s.safetensors", supernet)
+    with pytest.raises(UserError, match=f"holds NaN or infinite weights .{name}.: its training diverged"):
+        load_supernet(path, torch.device("cpu"))

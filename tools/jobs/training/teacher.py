@@ -18,8 +18,7 @@ from reid.errors import UserError
 from reid.losses.config import DistillationConfig, LossConfig
 from reid.models.classifiers import Classifier, CosineClassifier
 from search.evaluator import calibration_batches
-from supernet.catalog import build, spec_from_dict
-from supernet.checkpoint import load_supernet
+from supernet.checkpoint import load_network, load_supernet
 from supernet.genome import largest
 from supernet.trained import network_file
 from tools.jobs.job import Job
@@ -75,8 +74,7 @@ def _load(path: Path, config: DistillationConfig, images: ImageSet, size: tuple[
         batches = calibration_batches(images, size, job.device, search, augmentation, job.seed)
         network = calibrate(supernet.extract(arch), batches)
     else:
-        network = build(spec_from_dict(about))
-        load_weights(path, network)
+        network, _ = load_network(path, job.device)
     network.to(job.device).eval().requires_grad_(False)
     return _with_classifier(Teacher(network), path, images, job) if config.logits else Teacher(network)
 
