@@ -240,13 +240,21 @@ def test_runs_of_other_archs_or_seeds(call, refused, ranking, supernets, tmp_pat
     refused(call("rank", *asked, "--archs", tmp_path / "archs"), "twin.yaml: has the name or the network of .*B00.yaml")
 
 
-def test_diverged_supernet(call, refused, ranking, tmp_path):
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        (float("nan"), r"checkpoint .*supernet\.safetensors holds NaN or infinite weights \(.*train again"),
+        (1e38, "net gives arch B00 no finite score"),  # finite, but what the network makes of them is not
+    ],
+)
+def test_diverged_supernet(call, refused, ranking, tmp_path, weights, message):
     net = Supernet(load_space("tiny"))
     with torch.no_grad():
-        next(net.parameters()).fill_(float("nan"))
+        for parameter in net.parameters():
+            parameter.fill_(weights)
     save_supernet(tmp_path / "net" / "supernet.safetensors", net)
     asked = ("--alone", ranking / "alone", "--archs", ranking / "archs", "--no-train", "--out", tmp_path / "out")
-    refused(call("rank", *asked, "--supernet", tmp_path / "net"), "net gives arch B00 no finite score")
+    refused(call("rank", *asked, "--supernet", tmp_path / "net"), message)
 
 
 def test_other_rankings_trainings_are_a_ranker(ranking, supernets, make_job, tmp_path):
