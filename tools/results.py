@@ -28,11 +28,11 @@ from tools.jobs.paths import (
 )
 from tools.jobs.results.job import Ask, run_results  # noqa: E402
 from tools.jobs.results.latency import measure_latencies  # noqa: E402
-from tools.jobs.results.plan import find_plan, load_plan  # noqa: E402
-from tools.jobs.results.publish import publish  # noqa: E402
-from tools.jobs.results.setup import Setup  # noqa: E402
+from tools.jobs.results.plan.file import find_plan, load_plan  # noqa: E402
+from tools.jobs.results.plan.setup import Setup  # noqa: E402
+from tools.jobs.results.plan.steps import Places  # noqa: E402
 from tools.jobs.results.status import print_status  # noqa: E402
-from tools.jobs.results.steps import Places  # noqa: E402
+from tools.jobs.results.written.publish import publish  # noqa: E402
 from tools.typed import tool_parser  # noqa: E402
 
 OUT = "runs/results/<plan>"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.jobs.results import parts
-from tools.jobs.results.plan import find_plan, load_plan
-from tools.jobs.results.row_parts import ArchChange, Found, Inherit, Ladder, Lever, RandomArchs, Row
-from tools.jobs.results.steps import plan_steps, select
+from tools.jobs.results.plan import parts
+from tools.jobs.results.plan.file import find_plan, load_plan
+from tools.jobs.results.plan.row_parts import ArchChange, Found, Inherit, Ladder, Lever, RandomArchs, Row
+from tools.jobs.results.plan.steps import plan_steps, select
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

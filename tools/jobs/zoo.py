@@ -26,7 +26,7 @@ from supernet.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo
 from tools.jobs.embed import embed_files
 from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256
-from tools.jobs.results.portable import portable
+from tools.jobs.results.written.portable import portable
 from tools.jobs.training.retrain_words import TAUGHT, THEN
 from tools.jobs.zoo_flip import flip_score, score_of
 from tools.typed import to_type

@@ -8,13 +8,13 @@ import yaml
 import tools.jobs.results.commands as commands
 from reid.errors import UserError
 from reid.files import write_text
-from tools.jobs.results.effects import search_gains
-from tools.jobs.results.figures import read_figures
-from tools.jobs.results.plan import planned_rows
-from tools.jobs.results.publish import write_results
-from tools.jobs.results.row_table import short_table
+from tools.jobs.results.plan.file import planned_rows
+from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.settings import check_steps, step_settings
-from tools.jobs.results.steps import plan_steps
+from tools.jobs.results.written.effects import search_gains
+from tools.jobs.results.written.figures import read_figures
+from tools.jobs.results.written.publish import write_results
+from tools.jobs.results.written.row_table import short_table
 
 FOUND = {"found": {"search": "F"}}
 PLAN = {

@@ -14,10 +14,10 @@ import tools.jobs.results.status as status
 from reid.errors import UserError
 from reid.files import write_text
 from tools.jobs.results.job import Ask, run_results
+from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.settings import keep_settings
 from tools.jobs.results.states import is_done, read_record
 from tools.jobs.results.status import print_status
-from tools.jobs.results.steps import plan_steps
 
 PLAN = {
     "supernets": [{"name": "S"}],

@@ -14,12 +14,12 @@ from search.fvcore_counts import network_counts
 from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build
 from supernet.files import NamedArch, save_arch
-from tools.jobs.results.figures import read_figures
 from tools.jobs.results.made_of import spec_of
-from tools.jobs.results.publish import write_results
+from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.settings import check_steps
 from tools.jobs.results.states import is_done, latencies
-from tools.jobs.results.steps import plan_steps
+from tools.jobs.results.written.figures import read_figures
+from tools.jobs.results.written.publish import write_results
 
 ARCH = arch_from_rows([[1, 8, 1, 1]], input_size=(64, 32), stem=8, last_width=16)
 OTHER = arch_from_rows([[1, 8, 1, 1], [6, 16, 1, 2]], input_size=(64, 32), stem=8, last_width=32)
@@ -72,7 +72,7 @@ def test_what_was_kept_is_used_for_the_same_network(setup, finish, measure, monk
     measure(setup)
     before = read_figures(setup)
     _older_than_the_weights(setup.places.out / "latency" / "latency.json", setup.places.run(step))
-    monkeypatch.setattr("tools.jobs.results.figures.network_counts", None)
+    monkeypatch.setattr("tools.jobs.results.written.figures.network_counts", None)
     assert read_figures(setup) == before and _is_measured(setup)
 
 

@@ -19,12 +19,12 @@ from tools.jobs.results.archs import changed, network_name
 from tools.jobs.results.checks import check_plan
 from tools.jobs.results.commands import step_commands
 from tools.jobs.results.job import Ask, run_results
-from tools.jobs.results.plan import find_plan, load_plan, planned_rows
-from tools.jobs.results.published import load_published
-from tools.jobs.results.row_parts import ArchChange
+from tools.jobs.results.plan.file import find_plan, load_plan, planned_rows
+from tools.jobs.results.plan.published import load_published
+from tools.jobs.results.plan.row_parts import ArchChange
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import Places, plan_steps, select
 from tools.jobs.results.settings import step_settings
-from tools.jobs.results.setup import Setup
-from tools.jobs.results.steps import Places, plan_steps, select
 
 PLANS = CONFIGS / "results"
 SMALL = {

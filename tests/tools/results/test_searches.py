@@ -22,9 +22,9 @@ from supernet.space import decode
 from tools.jobs.provenance import sha256
 from tools.jobs.results.archs import network_name
 from tools.jobs.results.commands import step_commands
+from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.settings import step_settings
 from tools.jobs.results.states import missing_packages
-from tools.jobs.results.steps import plan_steps
 
 TARGET = "torch-cpu-1t"
 TABLE = CostTable()

@@ -18,14 +18,14 @@ from reid.files import write_json
 from reid.models.network import count_parameters
 from search.fvcore_counts import network_counts
 from supernet.catalog import build, find_network, spec_from_dict
-from tools.jobs.results.effects import ladder, search_gains
-from tools.jobs.results.figures import read_figures
-from tools.jobs.results.portable import portable
-from tools.jobs.results.publish import publish, write_results
-from tools.jobs.results.report import NO_FRONT
-from tools.jobs.results.row_table import short_table
+from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.states import is_done, trained_networks
-from tools.jobs.results.steps import plan_steps
+from tools.jobs.results.written.effects import ladder, search_gains
+from tools.jobs.results.written.figures import read_figures
+from tools.jobs.results.written.portable import portable
+from tools.jobs.results.written.publish import publish, write_results
+from tools.jobs.results.written.report import NO_FRONT
+from tools.jobs.results.written.row_table import short_table
 
 ROWS = [
     {"name": "base", "network": "mobilenetv2", "recipe": "mlr", "seeds": [0, 1, 2], "published": "Theirs"},
@@ -141,7 +141,7 @@ def test_the_picture_has_a_front_where_all_rows_can_be_compared(setup, monkeypat
         alike.append(comparable)
         return draw_costs(dots, path, target, comparable)
 
-    monkeypatch.setattr("tools.jobs.results.publish.draw_costs", keep)
+    monkeypatch.setattr("tools.jobs.results.written.publish.draw_costs", keep)
     row, *_ = read_figures(setup)
     other = dataclasses.replace(row, name="other", train_set=words or row.train_set)
     lever = dataclasses.replace(row, name="lever", train_set="longer", lever=True)  # is not drawn

@@ -20,7 +20,6 @@ from tools.jobs.data import Source, check_test, open_source
 from tools.jobs.job import Job, check_trained
 from tools.jobs.opening import announce
 from tools.jobs.ownership import GAIN, alone_in, check_free
-from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import (
     Contender,
@@ -32,6 +31,7 @@ from tools.jobs.proofs.contenders import (
     save_drawn,
 )
 from tools.jobs.proofs.gain_result import Measured, write_gain
+from tools.jobs.proofs.page_parts import used_settings
 from tools.jobs.proofs.rival_limits import RivalLimits, rival_limits
 from tools.jobs.proofs.stand_alone import Training, at_one_size, check_resumed, check_trainings, train_missing
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways

@@ -11,7 +11,7 @@ from evaluation.report.html import REPORT, Picture, Section, Words, write_report
 from search.gain.analysis import Gain, Trained
 from search.gain.statistics import Difference
 from search.gain.table import network_cells, word_columns
-from tools.jobs.page_parts import ending
+from tools.jobs.proofs.page_parts import ending
 
 CAPTION = (
     "A dot is a network at its mean mAP on the test set, with a bar of one standard deviation and its seeds as small "

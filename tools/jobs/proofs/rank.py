@@ -19,10 +19,10 @@ from supernet.space import Space
 from tools.jobs.data import Source, check_test, open_source, search_data
 from tools.jobs.job import Job, check_trained
 from tools.jobs.ownership import RANKING, alone_in, check_free
-from tools.jobs.page_parts import used_settings
 from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import arch_files, given_archs
 from tools.jobs.proofs.learning import IN_RANK, Lessons, SupernetScores, learn_from, ranking_file, with_learnt
+from tools.jobs.proofs.page_parts import used_settings
 from tools.jobs.proofs.rank_result import write_ranking
 from tools.jobs.proofs.rank_ways import compare, contenders, tuned_label, tuned_scores
 from tools.jobs.proofs.rank_words import Asked, announce_ranking

@@ -11,7 +11,7 @@ from evaluation.report.html import REPORT, Picture, Section, write_report
 from search.ranking.analysis import FLOPS, GROUNDS, TEST, RankedArch, Verdict
 from search.ranking.table import arch_cells, verdict_cells, verdict_notes, verdict_title
 from search.ranking.ways import WaysCompared, ways_cells, ways_title
-from tools.jobs.page_parts import ending
+from tools.jobs.proofs.page_parts import ending
 
 CAPTION = (
     "A dot is an arch: what it scored alone, with a bar over its seeds, against the ranker's score. "

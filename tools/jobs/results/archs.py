@@ -14,10 +14,10 @@ from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
 from tools.jobs.results.drawn import draw
 from tools.jobs.results.made_of import spec_of
-from tools.jobs.results.plan import PlannedRow, find
-from tools.jobs.results.row_parts import ArchChange
-from tools.jobs.results.setup import Setup
-from tools.jobs.results.steps import SEARCH, Step
+from tools.jobs.results.plan.file import PlannedRow, find
+from tools.jobs.results.plan.row_parts import ArchChange
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import SEARCH, Step
 
 
 def network_name(setup: Setup, step: Step) -> str:

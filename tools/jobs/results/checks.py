@@ -15,11 +15,11 @@ from search.summary import search_is_finished
 from supernet.arch import Arch
 from supernet.files import load_space
 from tools.jobs.results.archs import changed, named_backbone
-from tools.jobs.results.plan import PlannedRow, find
-from tools.jobs.results.published import load_published
-from tools.jobs.results.row_parts import Found
-from tools.jobs.results.setup import Setup
-from tools.jobs.results.steps import RANKING, ROW, SEARCH, Step
+from tools.jobs.results.plan.file import PlannedRow, find
+from tools.jobs.results.plan.published import load_published
+from tools.jobs.results.plan.row_parts import Found
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import RANKING, ROW, SEARCH, Step
 from tools.jobs.search.options import check_limits
 
 

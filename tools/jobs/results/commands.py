@@ -7,10 +7,10 @@ import sys
 from tools.jobs.experiment import ROOT
 from tools.jobs.paths import shown
 from tools.jobs.results.archs import network_name
-from tools.jobs.results.plan import find, supernet_of
-from tools.jobs.results.setup import Setup
+from tools.jobs.results.plan.file import find, supernet_of
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
 from tools.jobs.results.states import is_begun, is_trained
-from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
 
 Command = list[str]
 

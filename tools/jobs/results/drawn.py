@@ -12,9 +12,9 @@ from supernet.arch import Arch
 from supernet.files import NamedArch, load_arch, load_space
 from tools.jobs.latency.searched import searched_latency
 from tools.jobs.proofs.contenders import WITHIN
-from tools.jobs.results.plan import find
-from tools.jobs.results.setup import Setup
-from tools.jobs.results.steps import SEARCH, Step
+from tools.jobs.results.plan.file import find
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import SEARCH, Step
 
 _ELSE = "draw its random archs where it was searched, or search again"
 

@@ -17,16 +17,16 @@ from tools.jobs.ownership import check_owner
 from tools.jobs.paths import shown
 from tools.jobs.results.checks import check_plan
 from tools.jobs.results.commands import step_commands
-from tools.jobs.results.figures import read_figures
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import LATENCY, ROW, Step, plan_steps, select
 from tools.jobs.results.processes import LOG, share_cores
-from tools.jobs.results.publish import write_results
-from tools.jobs.results.row_table import short_table
 from tools.jobs.results.settings import check_steps, keep_settings
-from tools.jobs.results.setup import Setup
 from tools.jobs.results.slices import FAILED, Ending, Task, run_slice
 from tools.jobs.results.states import TIMES, is_done, is_trained, missing_packages, read_record, write_record
 from tools.jobs.results.status import left_over
-from tools.jobs.results.steps import LATENCY, ROW, Step, plan_steps, select
+from tools.jobs.results.written.figures import read_figures
+from tools.jobs.results.written.publish import write_results
+from tools.jobs.results.written.row_table import short_table
 from tools.jobs.training.finished import complete
 
 WAIT = 60.0

@@ -17,9 +17,9 @@ from search.latency.runners import prepare
 from supernet.catalog import build
 from tools.jobs.provenance import command, commit
 from tools.jobs.results.made_of import NETWORK, network_digest, spec_of
-from tools.jobs.results.setup import Setup
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import LATENCY, Step
 from tools.jobs.results.states import TIMES, trained_networks
-from tools.jobs.results.steps import LATENCY, Step
 
 
 def measure_latencies(setup: Setup) -> Path:

@@ -22,10 +22,10 @@ from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.results.archs import check_trained, found_there
-from tools.jobs.results.plan import PlannedRow, supernet_of
-from tools.jobs.results.setup import Setup
+from tools.jobs.results.plan.file import PlannedRow, supernet_of
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
 from tools.jobs.results.states import is_begun, is_done
-from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
 from tools.jobs.saved_config import read_saved
 
 SETTINGS = "settings.yaml"

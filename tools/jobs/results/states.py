@@ -18,7 +18,7 @@ from tools.jobs.evaluate.result import SCORE
 from tools.jobs.opening import format_time
 from tools.jobs.proofs import rank_result
 from tools.jobs.results.made_of import is_of_network, is_of_weights
-from tools.jobs.results.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
+from tools.jobs.results.plan.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
 from tools.jobs.training.finished import is_finished
 
 STATE, TIMES = "state.json", "latency.json"

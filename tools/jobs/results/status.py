@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tools.jobs.paths import shown
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import LATENCY, ROW, Step, plan_steps, select
 from tools.jobs.results.processes import LOG
-from tools.jobs.results.setup import Setup
 from tools.jobs.results.slices import DONE, FAILED, Slice
 from tools.jobs.results.states import (
     is_begun,
@@ -16,7 +17,6 @@ from tools.jobs.results.states import (
     read_record,
     trained_networks,
 )
-from tools.jobs.results.steps import LATENCY, ROW, Step, plan_steps, select
 
 
 def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from evaluation.text_table import aligned
 from search.flops_words import format_flops
-from tools.jobs.results.block import Block
-from tools.jobs.results.figures import Figures
-from tools.jobs.results.setup import Setup
+from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.states import latencies
+from tools.jobs.results.written.block import Block
+from tools.jobs.results.written.figures import Figures
 
 START = "starts from"
 """The column that says which weights trainings begin with; it is there where some of them are a supernet's."""

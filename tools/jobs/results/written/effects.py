@@ -8,12 +8,12 @@ from typing import Any
 
 from search.gain.analysis import Gain, Trained, compare
 from search.gain.statistics import Difference, difference, mean_of
-from tools.jobs.results.figures import Figures
-from tools.jobs.results.plan import PlannedRow, planned_rows
-from tools.jobs.results.row_parts import Found
+from tools.jobs.results.plan.file import PlannedRow, planned_rows
+from tools.jobs.results.plan.row_parts import Found
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import ROW, Step
 from tools.jobs.results.settings import step_settings
-from tools.jobs.results.setup import Setup
-from tools.jobs.results.steps import ROW, Step
+from tools.jobs.results.written.figures import Figures
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from reid.files import expecting, read_mapping
 from search.gain.statistics import Difference
 from search.ranking.analysis import TEST
 from tools.jobs.proofs.rank_result import RANKING
-from tools.jobs.results.block import Block
-from tools.jobs.results.effects import Effect, ladder, search_gains
-from tools.jobs.results.figures import Figures, SeedRun
-from tools.jobs.results.plan import slug
-from tools.jobs.results.published import PublishedRow, load_published
-from tools.jobs.results.row_table import percent, rows_part
-from tools.jobs.results.setup import Setup
+from tools.jobs.results.plan.file import slug
+from tools.jobs.results.plan.published import PublishedRow, load_published
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import RANKING as RANKING_STEP
+from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.states import AGAIN, is_done
-from tools.jobs.results.steps import RANKING as RANKING_STEP
-from tools.jobs.results.steps import plan_steps
+from tools.jobs.results.written.block import Block
+from tools.jobs.results.written.effects import Effect, ladder, search_gains
+from tools.jobs.results.written.figures import Figures, SeedRun
+from tools.jobs.results.written.row_table import percent, rows_part
 
 WITHIN = 1.5
 """Points of mAP that a row may be from the published one and still be called the same."""

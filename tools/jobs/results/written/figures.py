@@ -19,10 +19,10 @@ from tools.jobs.evaluate.result import SCORE
 from tools.jobs.paths import shown
 from tools.jobs.results.latency import cost_size, counted_network
 from tools.jobs.results.made_of import NETWORK, is_of_network, network_digest, spec_of
-from tools.jobs.results.plan import PlannedRow, planned_rows, slug, supernet_of
-from tools.jobs.results.setup import Setup
+from tools.jobs.results.plan.file import PlannedRow, planned_rows, slug, supernet_of
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import ROW, Step, plan_steps
 from tools.jobs.results.states import AGAIN, is_done, latencies
-from tools.jobs.results.steps import ROW, Step, plan_steps
 
 COUNTS = "counts.json"
 

@@ -8,8 +8,8 @@ from itertools import count
 from pathlib import Path
 
 from reid.errors import UserError, nearest
-from tools.jobs.results.parts import Plan, RankingPart, SearchPart, SupernetPart
-from tools.jobs.results.plan import PlannedRow, find, planned_rows, slug
+from tools.jobs.results.plan.file import PlannedRow, find, planned_rows, slug
+from tools.jobs.results.plan.parts import Plan, RankingPart, SearchPart, SupernetPart
 
 SUPERNET, SEARCH, ROW, RANKING, LATENCY = "supernet", "search", "row", "ranking", "latency"
 

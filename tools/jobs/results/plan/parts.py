@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
 from reid.numbers import MOST_TRAINED, Epochs, Seed, Trained, Whole
-from tools.jobs.results.row_parts import Ladder, Name, Overrides, Row
+from tools.jobs.results.plan.row_parts import Ladder, Name, Overrides, Row
 
 Limit = str | int | float | None
 

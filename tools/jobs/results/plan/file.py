@@ -11,8 +11,8 @@ from pathlib import Path
 from reid.config import build_config, read_merged
 from reid.errors import UserError, nearest
 from tools.jobs.experiment import CONFIGS
-from tools.jobs.results.parts import Plan, RankingPart, SearchPart, SupernetPart
-from tools.jobs.results.row_parts import ArchChange, Inherit, Lever, Row
+from tools.jobs.results.plan.parts import Plan, RankingPart, SearchPart, SupernetPart
+from tools.jobs.results.plan.row_parts import ArchChange, Inherit, Lever, Row
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,17 @@ from reid.errors import UserError
 from reid.files import write_json, write_text
 from search.outcome import LOG, SUMMARY
 from tools.jobs.proofs.rank_result import RANKING
-from tools.jobs.results.block import to_markdown
-from tools.jobs.results.effects import ladder
-from tools.jobs.results.figures import Figures, SeedRun, figures_to_dict, read_figures
-from tools.jobs.results.plan import slug
-from tools.jobs.results.portable import portable
-from tools.jobs.results.report import alike, write_results_report
-from tools.jobs.results.setup import Setup
+from tools.jobs.results.plan.file import slug
+from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import RANKING as RANKING_STEP
+from tools.jobs.results.plan.steps import ROW, SEARCH, SUPERNET, Step, plan_steps
 from tools.jobs.results.states import is_done, latencies
-from tools.jobs.results.steps import RANKING as RANKING_STEP
-from tools.jobs.results.steps import ROW, SEARCH, SUPERNET, Step, plan_steps
-from tools.jobs.results.tables import log_name, log_of, write_up
+from tools.jobs.results.written.block import to_markdown
+from tools.jobs.results.written.effects import ladder
+from tools.jobs.results.written.figures import Figures, SeedRun, figures_to_dict, read_figures
+from tools.jobs.results.written.portable import portable
+from tools.jobs.results.written.report import alike, write_results_report
+from tools.jobs.results.written.tables import log_name, log_of, write_up
 
 RESULTS, TABLE, PICTURE, LOGS = "results.json", "table.md", "front.png", "logs"
 

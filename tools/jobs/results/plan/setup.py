@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tools.jobs.experiment import Experiment, load_experiment
 from tools.jobs.paths import shown
-from tools.jobs.results.parts import Plan, SearchPart
-from tools.jobs.results.plan import PlannedRow, find, planned_rows, supernet_of
-from tools.jobs.results.steps import RANKING, ROW, SEARCH, SUPERNET, Places, Step
+from tools.jobs.results.plan.file import PlannedRow, find, planned_rows, supernet_of
+from tools.jobs.results.plan.parts import Plan, SearchPart
+from tools.jobs.results.plan.steps import RANKING, ROW, SEARCH, SUPERNET, Places, Step
 from tools.jobs.search.options import searched_by
 
 TEACHER = "retrain.losses.distillation.teacher"
