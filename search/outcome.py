@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from reid.errors import UserError
-from reid.files import expecting, read_mapping, write_json
+from reid.files import write_json
+from search.arch_files import arch_names, archs_before, describe, write_arch
 from search.config import FinalistsConfig, SearchConfig
 from search.finalists import Finalist
+from search.folder import ARCHS, FRONT, SUMMARY
 from search.front import knees, pareto_front, write_front
-from search.fvcore_counts import network_counts
 from search.history import Candidate, best_of
 from search.limits import Limits
 from supernet.arch import Arch
-from supernet.files import NamedArch, save_arch
-from supernet.network import build_network
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-LOG, FRONT, SUMMARY, ARCHS = "candidates.jsonl", "front.json", "search.json", "archs"
 
 Measure = Callable[[Sequence[Arch]], Sequence[float]]
 """Latencies of whole networks in ms, measured on the target."""
@@ -43,6 +37,42 @@ class Speed:
     @property
     def per_second(self) -> float:
         return self.candidates / self.seconds if self.candidates else 0.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a search was asked for.
+
+    Attributes:
+        limits: that its archs keep.
+        config: how many archs it chooses, and what it calls them.
+        settings: by ``search.settings``.
+        origin: goes into the arch files and the summary.
+    """
+
+    limits: Limits
+    config: SearchConfig
+    settings: Mapping[str, Any]
+    origin: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What its trials came to.
+
+    Attributes:
+        history: all candidates, in the order of their trials.
+        costs: the fields that the front is drawn over.
+        speed: of this call; candidates of an earlier one count in ``seconds`` of the summary alone.
+        notes, predictor, finalists: see ``SearchResult``.
+    """
+
+    history: Sequence[Candidate]
+    costs: Sequence[str]
+    speed: Speed
+    notes: Sequence[str] = ()
+    predictor: Mapping[str, float] = field(default_factory=dict)
+    finalists: Sequence[Finalist] = ()
 
 
 @dataclass(frozen=True)
@@ -81,87 +111,70 @@ Report = Callable[[SearchResult], object]
 
 
 def finish(
-    out: Path,
-    history: Sequence[Candidate],
-    limits: Limits,
-    config: SearchConfig,
-    costs: Sequence[str],
-    settings: Mapping[str, Any],
-    origin: Mapping[str, Any],
-    notes: Sequence[str],
-    speed: Speed,
-    measure: Measure | None = None,
-    predictor: Mapping[str, float] | None = None,
-    finalists: Sequence[Finalist] = (),
-    report: Report | None = None,
+    out: Path, asked: Asked, ended: Ended, measure: Measure | None = None, report: Report | None = None
 ) -> SearchResult:
     """Writes everything but the log into ``out``, last the summary, by which the search is taken for finished.
 
     Args:
-        costs: the fields that the front is drawn over.
-        settings: of the search, by ``search.settings``.
-        origin: goes into the arch files and the summary.
-        speed: of this call; candidates of an earlier one count in ``seconds`` of the summary alone.
         measure: measures the chosen archs.
-        predictor, finalists: see ``SearchResult``.
         report: called before the summary is written.
 
     Raises:
         UserError: no candidate got a score.
     """
+    config, history, finalists = asked.config, ended.history, ended.finalists
     check_scored(history)
-    best = tuple(each.candidate for each in finalists[: config.top_k]) or best_of(history, config.top_k)
-    front = pareto_front(history, minimise=costs)
-    if settings["strategy"] == "pareto":
-        best = knees(front, config.top_k, costs)
+    front = pareto_front(history, minimise=ended.costs)
+    best = _chosen(asked, ended, front)
     write_front(out / FRONT, front)
     measured = tuple(measure([each.arch for each in best])) if measure else ()
     archs, rows = [], []
-    names = arch_names(config, limits)
+    names = arch_names(config, asked.limits)
     for name in {*names, *archs_before(out)} - set(names[: len(best)]):  # no longer among the chosen
         (out / ARCHS / f"{name}.yaml").unlink(missing_ok=True)
     for index, (name, candidate) in enumerate(zip(names, best, strict=False)):
         about = describe(candidate) | ({"measured_ms": measured[index]} if measured else {})
         about |= {"trained_score": finalists[index].trained} if finalists else {}
-        archs.append(write_arch(out, name, candidate.arch, settings, about, origin))
+        archs.append(write_arch(out, name, candidate.arch, asked.settings, about, asked.origin))
         rows.append({"name": name, "file": f"{ARCHS}/{name}.yaml", **about})
     summary = {
         "candidates": len(history),
         "failed": sum(candidate.score is None for candidate in history),
         "seconds": round(sum(candidate.seconds for candidate in history), 3),
-        "candidates_per_second": round(speed.per_second, 4),
+        "candidates_per_second": round(ended.speed.per_second, 4),
         "front": len(front),
         "best": rows,
-        "notes": list(notes),
-        **({"predictor": dict(predictor)} if predictor else {}),
+        "notes": list(ended.notes),
+        **({"predictor": dict(ended.predictor)} if ended.predictor else {}),
         **({"finalists": _trained(finalists, config.finalists)} if finalists else {}),
     }
-    found = (tuple(history), front, tuple(costs), best, tuple(archs), measured, tuple(notes))
-    result = SearchResult(out, *found, predictor or {}, speed, tuple(finalists))
+    result = SearchResult(
+        out,
+        candidates=tuple(history),
+        front=front,
+        costs=tuple(ended.costs),
+        best=best,
+        archs=tuple(archs),
+        measured_ms=measured,
+        notes=tuple(ended.notes),
+        predictor=ended.predictor,
+        speed=ended.speed,
+        finalists=tuple(finalists),
+    )
     if report is not None:
         report(result)
-    write_json(out / SUMMARY, {"finished": True, **summary, "settings": settings, "run_origin": dict(origin)})
+    whole = {"finished": True, **summary, "settings": asked.settings, "run_origin": dict(asked.origin)}
+    write_json(out / SUMMARY, whole)
     return result
 
 
-def arch_names(config: SearchConfig, limits: Limits) -> list[str]:
-    """What a search within ``limits`` can call its archs, best first; it writes the first ``config.top_k``."""
-    return [f"{config.name_prefix}-{limit_name(limits)}-{letter}" for letter in LETTERS]
-
-
-def archs_before(out: Path) -> list[str]:
-    """Names of the archs that the search in ``out`` has written until now, as its summary has them; none without one.
-
-    Raises:
-        UserError: the summary is damaged.
-    """
-    path = out / SUMMARY
-    if not path.is_file():
-        return []
-    summary = read_mapping(path)
-    with expecting(path):
-        names = summary.get("former") or [row["name"] for row in summary.get("best", [])]
-        return [name for name in names if Path(name).name == name]
+def _chosen(asked: Asked, ended: Ended, front: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The candidates whose archs are written, best first: of finalists by their training, with ``pareto`` along the
+    front, otherwise by their scores."""
+    count = asked.config.top_k
+    if asked.settings["strategy"] == "pareto":
+        return knees(front, count, ended.costs)
+    return tuple(each.candidate for each in ended.finalists[:count]) or best_of(ended.history, count)
 
 
 def check_scored(history: Sequence[Candidate]) -> None:
@@ -177,40 +190,3 @@ def _trained(finalists: Sequence[Finalist], config: FinalistsConfig) -> dict[str
         for each in finalists
     ]
     return {"start": config.start, "epochs": config.epochs, "best_first": rows}
-
-
-def write_arch(
-    out: Path, name: str, arch: Arch, settings: Mapping[str, Any], about: Mapping[str, Any], origin: Mapping[str, Any]
-) -> Path:
-    """Writes ``archs/<name>.yaml``, with where the arch is from and what is known of it."""
-    own = {key: settings[key] for key in ("strategy", "seed", "target") if settings.get(key) is not None}
-    limits = {key: value for key, value in settings.items() if key.startswith("limit_") and value is not None}
-    source = {"space": settings["space"]["name"], **own, **limits}
-    return save_arch(out / ARCHS / f"{name}.yaml", NamedArch(name, arch, {**source, **about, **origin}))
-
-
-def limit_name(limits: Limits) -> str:
-    """The limits in the names of archs: ``210M``, ``5ms``, ``2.2Mp``, or ``210M-5ms`` for two together."""
-    words = {
-        "flops": lambda limit: f"{limit / 1e6:.10g}M",
-        "latency_ms": lambda limit: f"{limit:.10g}ms",
-        "parameters": lambda limit: f"{limit / 1e6:.10g}Mp",
-    }
-    return "-".join(words[name](limit) for name, limit in limits.given().items())
-
-
-def describe(candidate: Candidate) -> dict[str, Any]:
-    """What an arch costs and scored; FLOPs by each of the three counts of ``search.fvcore_counts``."""
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(candidate.arch)
-    counts = network_counts(network, candidate.arch.input_size)
-    facts = {
-        "trial": candidate.trial,
-        "score": candidate.score,
-        "rank1": candidate.rank1,
-        "flops": candidate.flops,
-        "flops_mlr": counts.mlr,
-        "conv_linear_macs": counts.conv_linear,
-        "parameters": candidate.parameters,
-    }
-    return facts if candidate.latency_ms is None else {**facts, "latency_ms": candidate.latency_ms}

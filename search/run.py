@@ -15,13 +15,14 @@ from search.config import SearchConfig, parse_time
 from search.cost import CostTable
 from search.finalists import Judge, choose_finalists, judged
 from search.flops_words import format_flops
+from search.folder import LOG
 from search.history import Candidate, append_candidate, best_of
 from search.limits import Limits
 from search.limits import describe as describe_limits
 from search.nni_bridge.engine import TeamEngine
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from search.nni_bridge.strategy import GenerationSearch
-from search.outcome import LOG, Measure, Report, SearchResult, Speed, check_scored, finish
+from search.outcome import Asked, Ended, Measure, Report, SearchResult, Speed, check_scored, finish
 from search.predictor import cross_validated_rank
 from search.proposers import STRATEGIES
 from search.proposers.base import Proposer
@@ -42,6 +43,7 @@ def run_search(
     strategy: str,
     out: Path,
     seed: int = 0,
+    *,
     resume: bool = False,
     progress: bool = True,
     origin: Mapping[str, Any] | None = None,
@@ -86,14 +88,14 @@ def run_search(
         raise UserError(f"search.finalists.count={config.finalists.count}: run_search needs a judge, which trains them")
     region = make_region(space, limits, config.min_flops_fraction, config.cost_input_size, table, latency)
     origin = dict(origin or {})
-    settings = settings_of(space, limits, config, strategy, seed, origin, data)
+    asked = Asked(limits, config, settings_of(space, limits, config, strategy, seed, origin, data), origin)
     proposer = STRATEGIES[strategy](region, config, seed)
-    history = open_search(out, settings, resume)
+    history = open_search(out, asked.settings, resume)
 
     before, start = len(history), time.perf_counter()
-    ended = _evaluate_candidates(proposer, space, evaluate, history, out, progress, team or Team())
+    stopped = _evaluate_candidates(proposer, space, evaluate, history, out, progress, team or Team())
     speed = Speed(len(history) - before, time.perf_counter() - start)
-    notes = [note for note in (region.note, ended) if note]
+    notes = [note for note in (region.note, stopped) if note]
     failed = sum(candidate.score is None for candidate in history)
     if failed:
         notes.append(f"{failed} of {len(history)} candidates got no score")
@@ -102,9 +104,8 @@ def run_search(
     finalists = ()
     if config.finalists.count:
         finalists = judged(choose_finalists(region.space, history, config.finalists.count), judge)
-    costs = front_costs(region, config)
-    made = (notes, speed, measure, predictor, finalists, report)
-    return finish(out, history, limits, config, costs, settings, origin, *made)
+    ended = Ended(history, front_costs(region, config), speed, notes, predictor, finalists)
+    return finish(out, asked, ended, measure, report)
 
 
 def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:

@@ -12,11 +12,12 @@ from reid.config import config_to_dict
 from reid.engine.run_folder import taken
 from reid.errors import UserError, nearest
 from reid.files import read_mapping, write_json
+from search.arch_files import archs_before
 from search.config import SearchConfig
+from search.folder import LOG, SUMMARY
 from search.front import COSTS, cost_fields
 from search.history import Candidate, recover_candidates
 from search.limits import Limits
-from search.outcome import LOG, SUMMARY, archs_before
 from search.proposers import STRATEGIES
 from supernet.space import Space
 from supernet.stage import INVERTED_RESIDUAL

@@ -12,13 +12,13 @@ from reid.errors import UserError
 from reid.models.network import count_parameters
 from search.config import FinalistsConfig, SearchConfig
 from search.cost import CostTable
+from search.folder import search_is_finished
 from search.front import pareto_front
 from search.fvcore_counts import whole_network_flops
 from search.history import read_candidates
 from search.limits import Limits
 from search.predictor import cross_validated_rank
 from search.run import run_search
-from search.summary import search_is_finished
 from supernet.files import load_arch, load_space
 from supernet.genome import contains
 from supernet.network import build_network

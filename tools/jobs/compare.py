@@ -21,10 +21,9 @@ from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import read_mapping, write_text
+from search.folder import SUMMARY, chosen_files
 from search.history import read_candidates
 from search.latency import measure_latency
-from search.outcome import SUMMARY
-from search.summary import chosen_files
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
 from tools.jobs.ownership import alone_in, check_owner

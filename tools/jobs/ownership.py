@@ -13,7 +13,7 @@ from reid.engine.distributed import Processes, barrier
 from reid.engine.run_folder import CONFIG, open_run, taken
 from reid.errors import UserError
 from reid.locks import locked
-from search.outcome import SUMMARY
+from search.folder import SUMMARY
 from tools.jobs.evaluate.result import SCORE
 from tools.jobs.job import Job
 from tools.jobs.paths import shown

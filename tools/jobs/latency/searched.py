@@ -8,11 +8,10 @@ from pathlib import Path
 from reid.errors import UserError
 from reid.files import expecting
 from search.cost import CostTable
+from search.folder import CURE, SUMMARY, read_summary
 from search.latency import build_table, is_local, open_table, parse_target
 from search.latency.device import device_name
 from search.latency.store import open_store, store_path
-from search.outcome import SUMMARY
-from search.summary import CURE, read_summary
 from supernet.arch import Arch
 from supernet.space import Space
 from tools.jobs.latency.job import latency_folder

@@ -9,11 +9,10 @@ from pathlib import Path
 from reid.errors import UserError
 from search.cost import CostTable
 from search.flops_words import format_flops
+from search.folder import SUMMARY, chosen_files
 from search.gain.analysis import BASELINE, FOUND, RANDOM
 from search.gain.sampling import random_archs
-from search.outcome import SUMMARY
 from search.ranking.sampling import Band, find_band
-from search.summary import chosen_files
 from supernet.arch import Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, known_archs, load_arch, save_arch

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from reid.files import expecting
 from search.cost import CostTable
+from search.folder import CURE, SUMMARY, read_summary
 from search.limits import Limits, describe
-from search.outcome import SUMMARY
-from search.summary import CURE, read_summary
 from supernet.arch import Arch
 from supernet.space import Space
 from tools.jobs.latency.searched import searched_latency

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from reid.errors import UserError
-from search.summary import chosen_files, search_is_finished
+from search.folder import chosen_files, search_is_finished
 from supernet.arch import AnyStage, Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, load_arch, load_space, save_arch

@@ -9,9 +9,9 @@ import torch
 from reid.errors import UserError, nearest
 from search.cost import CostTable
 from search.flops_words import parse_flops
+from search.folder import search_is_finished
 from search.latency import parse_target
 from search.settings import check_strategy
-from search.summary import search_is_finished
 from supernet.arch import Arch
 from supernet.files import load_space
 from tools.jobs.results.archs import changed, named_backbone

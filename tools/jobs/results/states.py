@@ -10,9 +10,8 @@ from typing import Any
 from reid.engine.run_folder import CONFIG, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json
+from search.folder import LOG, SUMMARY, search_is_finished
 from search.latency import parse_target
-from search.outcome import LOG, SUMMARY
-from search.summary import search_is_finished
 from supernet import checkpoint
 from tools.jobs.evaluate.result import SCORE
 from tools.jobs.opening import format_time

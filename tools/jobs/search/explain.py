@@ -11,9 +11,8 @@ from evaluation.pictures.effects import draw_effects
 from reid.errors import UserError
 from reid.files import write_json
 from search.explanation import effects_table, explain
+from search.folder import LOG, SUMMARY, read_summary
 from search.history import read_candidates
-from search.outcome import LOG, SUMMARY
-from search.summary import read_summary
 from supernet.files import space_from_dict
 from supernet.space import Space
 from tools.jobs.paths import shown

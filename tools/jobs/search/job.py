@@ -6,13 +6,15 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from reid.engine.distributed import Processes, from_environment, process_group
 from search.config import SearchConfig
 from search.cost import CostTable
-from search.evaluator import SupernetEvaluator, pick_precision
+from search.evaluator import pick_precision
+from search.folder import SUMMARY
 from search.latency import (
     LatencyTable,
     Target,
@@ -22,7 +24,7 @@ from search.latency import (
     prediction_error,
 )
 from search.learned import LearnedEvaluator
-from search.outcome import SUMMARY, SearchResult
+from search.outcome import SearchResult
 from search.settings import check_strategy
 from search.workers import Team
 from supernet.arch import Arch
@@ -30,7 +32,7 @@ from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from supernet.space import Space
 from tools.jobs.bn_calibration import augmented_otherwise
-from tools.jobs.data import SearchData, Source, open_source, search_data
+from tools.jobs.data import open_source, search_data
 from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
 from tools.jobs.latency.job import latency_folder
@@ -43,7 +45,7 @@ from tools.jobs.search.finalists import check_finalists, train_finalists
 from tools.jobs.search.held_out import check_strangers, persons_of
 from tools.jobs.search.options import check_limits
 from tools.jobs.search.report import write_search_report
-from tools.jobs.search.words import opening_lines
+from tools.jobs.search.words import Opened, opening_lines
 from tools.jobs.supernet_scores import evaluator_of, open_supernet
 
 
@@ -68,7 +70,7 @@ def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
 def _search(job: Job, supernet_run: Path, strategy: str, processes: Processes) -> SearchResult | None:
     team = Team(processes)
     if not processes.is_main:
-        team.serve(lambda: _open(job, supernet_run)[-1])
+        team.serve(lambda: _open(job, supernet_run).evaluator)
         return None
     try:
         return _lead(job, supernet_run, strategy, team)
@@ -83,51 +85,55 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     limits = check_limits(space, config, costs, job.experiment.space)
     from search.run import run_search  # not before: nni takes seconds to import, and a refusal or --help needs none
 
-    source, images, evaluator = _open(job, supernet_run)
-    weights = supernet_run / SUPERNET
-    doubt = check_strangers(supernet_run, source, job.experiment.data)
-    opening = opening_lines(job, space, limits, strategy, source, images, weights, team, evaluator, doubt)
+    opened = _open(job, supernet_run)
+    doubt = check_strangers(supernet_run, opened.source, job.experiment.data)
+    opening = opening_lines(job, opened, limits, strategy, supernet_run, team, doubt)
     announce(f"searching in {shown(job.out)}", opening)
     latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None
-    origin = {
-        "supernet": shown(weights),
-        "supernet_sha256": sha256(weights),
-        "dataset": source.dataset.name,
-        "input_size": list(space.input_size),
-        **halved(config, job.device),
-        **augmented_otherwise(job.experiment),
-        "commit": commit(),
-        **({"latency_table_sha256": sha256(latency.path)} if latency else {}),
-        **({"latency_machine": latency.device.words} if latency and latency.device else {}),
-        **(
-            {"learnt_from_sha256": [sha256(ranking_file(each)) for each in config.learn_from]}
-            if config.learn_from
-            else {}
-        ),
-    }
-    judge = train_finalists(job, supernet_run, images) if config.finalists.count else None
+    judge = train_finalists(job, supernet_run, opened.images) if config.finalists.count else None
     with alone_in(job.out):
         result = run_search(
             space,
-            evaluator,
+            opened.evaluator,
             limits,
             config,
             strategy,
             job.out,
             job.seed,
-            job.resume,
-            origin=origin,
+            resume=job.resume,
+            origin=_origin(job, supernet_run, opened, latency),
             table=costs,
             latency=latency and latency.latency,
             measure=_measure(latency.target) if latency and not latency.device else None,
             team=team,
             judge=judge,
-            data=persons_of(source, job.experiment.data),
+            data=persons_of(opened.source, job.experiment.data),
             report=lambda found: write_search_report(job, found, strategy, opening),
         )
     if latency and latency.device:
         print(f"note: the found archs' latencies are predicted, not measured: {latency.name} is another machine")
     return result
+
+
+def _origin(job: Job, supernet_run: Path, opened: Opened, latency: LatencyTable | None) -> dict[str, Any]:
+    """What the scores depend on beside the settings, as arch files and the summary tell it."""
+    config, weights = job.experiment.search, supernet_run / SUPERNET
+    origin = {
+        "supernet": shown(weights),
+        "supernet_sha256": sha256(weights),
+        "dataset": opened.source.dataset.name,
+        "input_size": list(opened.space.input_size),
+        **halved(config, job.device),
+        **augmented_otherwise(job.experiment),
+        "commit": commit(),
+    }
+    if latency:
+        origin["latency_table_sha256"] = sha256(latency.path)
+    if latency and latency.device:
+        origin["latency_machine"] = latency.device.words
+    if config.learn_from:
+        origin["learnt_from_sha256"] = [sha256(ranking_file(each)) for each in config.learn_from]
+    return origin
 
 
 def halved(config: SearchConfig, device: torch.device) -> dict[str, str]:
@@ -136,7 +142,7 @@ def halved(config: SearchConfig, device: torch.device) -> dict[str, str]:
     return {} if precision == "fp32" else {"precision": precision}
 
 
-def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEvaluator | LearnedEvaluator]:
+def _open(job: Job, supernet_run: Path) -> Opened:
     """What a process needs to evaluate candidates."""
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
@@ -145,7 +151,7 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
     images = search_data(source, experiment.data)
     evaluator = evaluator_of(supernet, images, job)
     if not experiment.search.learn_from:
-        return source, images, evaluator
+        return Opened(space, source, images, evaluator)
     files = [ranking_file(place) for place in experiment.search.learn_from]
     size, costs = experiment.search.cost_input_size, CostTable()
 
@@ -153,7 +159,7 @@ def _open(job: Job, supernet_run: Path) -> tuple[Source, SearchData, SupernetEva
         return costs.flops(arch.at(size))
 
     predictor = learn_from(files, space, source.dataset.name, _scores(supernet_run, experiment), flops)
-    return source, images, LearnedEvaluator(predictor, flops, evaluator)
+    return Opened(space, source, images, LearnedEvaluator(predictor, flops, evaluator))
 
 
 def _scores(supernet_run: Path, experiment: Experiment) -> SupernetScores:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from reid.errors import UserError
 from reid.files import expecting
+from search.arch_files import describe, limit_name, write_arch
+from search.folder import CURE, LOG, SUMMARY, chosen_files, read_summary
 from search.front import words_of
 from search.history import Candidate, read_candidates
 from search.limits import Limits, format_value
-from search.outcome import LOG, SUMMARY, SearchResult, describe, limit_name, write_arch
-from search.summary import CURE, chosen_files, read_summary
+from search.outcome import SearchResult
 from tools.jobs.paths import shown
 from tools.typed import to_type
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.report.history import read_diagnoses
@@ -16,6 +17,7 @@ from search.limits import describe as describe_limits
 from search.predictor.alone import AlonePredictor
 from search.ranking.statistics import bootstrap, kendall_tau
 from search.workers import Team
+from supernet.checkpoint import SUPERNET
 from supernet.space import Space, describe
 from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images
@@ -23,33 +25,42 @@ from tools.jobs.job import Job
 from tools.jobs.paths import shown
 
 
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """What candidates are evaluated with.
+
+    Attributes:
+        space: at the size that the supernet sees.
+        source: the data set, and how its persons are shared out.
+        images: of the held-out persons, and of the training.
+        evaluator: scores an arch.
+    """
+
+    space: Space
+    source: Source
+    images: SearchData
+    evaluator: SupernetEvaluator | LearnedEvaluator
+
+
 def opening_lines(
-    job: Job,
-    space: Space,
-    limits: Limits,
-    strategy: str,
-    source: Source,
-    images: SearchData,
-    weights: Path,
-    team: Team,
-    evaluator: SupernetEvaluator | LearnedEvaluator,
-    doubt: str | None,
+    job: Job, opened: Opened, limits: Limits, strategy: str, supernet_run: Path, team: Team, doubt: str | None
 ) -> list[tuple[str, str]]:
     """Named lines: what the search is of, within which limits, how its candidates are scored, what the doctor says of
     the supernet, and the ``doubt`` whether it was trained on persons that score candidates."""
-    config = job.experiment.search
-    held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
+    config, space, evaluator = job.experiment.search, opened.space, opened.evaluator
+    query, gallery = opened.images.query, opened.images.gallery
+    held = f"{describe_images(query)} as query, {len(gallery)} images as gallery"
     height, width = config.cost_input_size or space.input_size
     budget = [f"{config.trials} candidates"] if config.trials else []
     budget += [f"{config.time} of evaluations"] if config.time else []
     shared = f" by {team.size} processes" if team.size > 1 else ""
     idle = f"; more processes than candidates of a generation ({config.generation})" * (team.size > config.generation)
     lines = [
-        ("note", source.notice),
+        ("note", opened.source.notice),
         ("note", doubt),
-        ("data", f"{source.dataset.name}, held-out identities: {held}"),
-        ("network", f"{describe(space)}; supernet {shown(weights)}"),
-        *(("warning", f"the supernet's training: {words}") for words in troubles(weights.parent)),
+        ("data", f"{opened.source.dataset.name}, held-out identities: {held}"),
+        ("network", f"{describe(space)}; supernet {shown(supernet_run / SUPERNET)}"),
+        *(("warning", f"the supernet's training: {words}") for words in troubles(supernet_run)),
         ("limits", f"{describe_limits(limits)} at {height}x{width}"),
         ("search", f"{strategy} by NNI{_front(config)}, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
         ("scores", _learnt(evaluator.predictor) if isinstance(evaluator, LearnedEvaluator) else None),

@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.pictures.costs import CostDot, draw_costs
 from reid.errors import UserError
 from reid.files import write_json, write_text
-from search.outcome import LOG, SUMMARY
+from search.folder import LOG, SUMMARY
 from tools.jobs.proofs.rank_result import RANKING
 from tools.jobs.results.plan.file import slug
 from tools.jobs.results.plan.setup import Setup

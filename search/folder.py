@@ -1,4 +1,4 @@
-"""What is read back from the ``search.json`` of a run."""
+"""A search's run folder: its files, and what is read back from its ``search.json``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from reid.files import expecting, read_mapping
-from search.outcome import SUMMARY
+
+LOG, FRONT, SUMMARY, ARCHS = "candidates.jsonl", "front.json", "search.json", "archs"
 
 CURE = "restore it, or remove the search's folder and search again"
 """Of a damaged summary: the log beside it does not say by which settings its candidates were drawn."""

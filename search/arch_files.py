@@ -1,0 +1,78 @@
+"""The archs that a search chooses, as files: what they are called, and what is written of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reid.files import expecting, read_mapping
+from search.config import SearchConfig
+from search.folder import ARCHS, SUMMARY
+from search.fvcore_counts import network_counts
+from search.history import Candidate
+from search.limits import Limits
+from supernet.arch import Arch
+from supernet.files import NamedArch, save_arch
+from supernet.network import build_network
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def arch_names(config: SearchConfig, limits: Limits) -> list[str]:
+    """What a search within ``limits`` can call its archs, best first; it writes the first ``config.top_k``."""
+    return [f"{config.name_prefix}-{limit_name(limits)}-{letter}" for letter in LETTERS]
+
+
+def limit_name(limits: Limits) -> str:
+    """The limits in the names of archs: ``210M``, ``5ms``, ``2.2Mp``, or ``210M-5ms`` for two together."""
+    words = {
+        "flops": lambda limit: f"{limit / 1e6:.10g}M",
+        "latency_ms": lambda limit: f"{limit:.10g}ms",
+        "parameters": lambda limit: f"{limit / 1e6:.10g}Mp",
+    }
+    return "-".join(words[name](limit) for name, limit in limits.given().items())
+
+
+def archs_before(out: Path) -> list[str]:
+    """Names of the archs that the search in ``out`` has written until now, as its summary has them; none without one.
+
+    Raises:
+        UserError: the summary is damaged.
+    """
+    path = out / SUMMARY
+    if not path.is_file():
+        return []
+    summary = read_mapping(path)
+    with expecting(path):
+        names = summary.get("former") or [row["name"] for row in summary.get("best", [])]
+        return [name for name in names if Path(name).name == name]
+
+
+def write_arch(
+    out: Path, name: str, arch: Arch, settings: Mapping[str, Any], about: Mapping[str, Any], origin: Mapping[str, Any]
+) -> Path:
+    """Writes ``archs/<name>.yaml``, with where the arch is from and what is known of it."""
+    own = {key: settings[key] for key in ("strategy", "seed", "target") if settings.get(key) is not None}
+    limits = {key: value for key, value in settings.items() if key.startswith("limit_") and value is not None}
+    source = {"space": settings["space"]["name"], **own, **limits}
+    return save_arch(out / ARCHS / f"{name}.yaml", NamedArch(name, arch, {**source, **about, **origin}))
+
+
+def describe(candidate: Candidate) -> dict[str, Any]:
+    """What an arch costs and scored; FLOPs by each of the three counts of ``search.fvcore_counts``."""
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(candidate.arch)
+    counts = network_counts(network, candidate.arch.input_size)
+    facts = {
+        "trial": candidate.trial,
+        "score": candidate.score,
+        "rank1": candidate.rank1,
+        "flops": candidate.flops,
+        "flops_mlr": counts.mlr,
+        "conv_linear_macs": counts.conv_linear,
+        "parameters": candidate.parameters,
+    }
+    return facts if candidate.latency_ms is None else {**facts, "latency_ms": candidate.latency_ms}
