@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 from pathlib import Path
-from typing import Any
 
 from evaluation.protocols import Protocol
 from evaluation.result_row import RESULT, read_result
 from reid.engine.checkpoint import read_about
-from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
-from reid.files import read_mapping
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, find_network
@@ -24,11 +21,11 @@ from supernet.supernet import Supernet
 from supernet.trained import network_file
 from supernet.zoo import entry_of
 from tools.jobs.data import open_source, search_data, train_set_words
+from tools.jobs.evaluate.known_training import train_set_of
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
-from tools.jobs.recipe_words import saved_recipe_name
 from tools.jobs.training.inherit import cut_out
 
 INHERITED = "inherited_weights"
@@ -62,35 +59,6 @@ def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
     if dataset:
         name += f"-{dataset.partition('=')[0]}"
     return name
-
-
-def train_set_of(weights: Path, otherwise: str = "not told") -> str:
-    """What the network in a file was trained on: in the words of the run that it lies in, or of the zoo."""
-    if (weights.parent / RESULT).is_file():
-        return read_result(weights.parent).train_set
-    entry = entry_of(weights)
-    return entry.train_set if entry else otherwise
-
-
-def training_of(weights: Path, otherwise: str) -> dict[str, Any]:
-    """What a row of the network in a file says of its training, as the run that it lies in or the zoo tells it: the
-    ``ResultRow``'s train_set (or else ``otherwise``), recipe, epochs, seed and notes.
-
-    Of weights that are not the run's last, as the best ones, the epochs are not known.
-    """
-    run, last, entry = weights.parent, weights.name == WEIGHTS, entry_of(weights)
-    told = {"train_set": train_set_of(weights, otherwise), "recipe": "", "epochs": 0, "seed": 0, "notes": ()}
-    if entry:
-        return {**told, "epochs": entry.epochs, "seed": entry.seed}
-    if (run / CONFIG).is_file():
-        with contextlib.suppress(UserError, ValueError, TypeError):  # a file of that name may be anybody's
-            config = read_mapping(run / CONFIG)
-            told |= {"recipe": saved_recipe_name(config), "seed": int(config.get("seed", 0))}
-    if (run / RESULT).is_file():
-        row = read_result(run)
-        told |= {"recipe": row.recipe or told["recipe"], "seed": row.seed}
-        told |= {"epochs": row.epochs, "notes": row.notes} if last else {}
-    return told
 
 
 def row_name(weights: Path, spec: NetworkSpec) -> str:

@@ -17,9 +17,9 @@ from reid.errors import UserError
 from reid.files import write_json, write_text
 from supernet.checkpoint import load_network
 from supernet.trained import network_file
-from tools.jobs.evaluate.checkpoints import train_set_of
 from tools.jobs.evaluate.columns import Column, column_of
 from tools.jobs.evaluate.datasets import open_test_sets
+from tools.jobs.evaluate.known_training import train_set_of
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
 from tools.jobs.job import Job

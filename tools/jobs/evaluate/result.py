@@ -27,6 +27,7 @@ from search.latency import measure_latency
 from supernet.catalog import NetworkSpec, spec_to_dict
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, held_out
+from tools.jobs.evaluate.known_training import Training
 from tools.jobs.evaluate.subject import Subject, features_on_test, network_subject
 from tools.jobs.evaluate.tensorboard import show_gallery, write_scalars
 from tools.jobs.experiment import DataConfig
@@ -63,29 +64,31 @@ class Wanted:
 def score_on_test(
     network: ReidNetwork,
     spec: NetworkSpec,
-    source: Source,
+    sources: Sequence[Source],
     device: torch.device,
     run: Path,
     *,
     kind: str,
     name: str,
-    epochs: int,
-    seed: int,
-    train_set: str,
-    recipe: str = "",
-    notes: tuple[str, ...] = (),
+    training: Training,
     wanted: Wanted = Wanted(),
-    splits: Sequence[Source] = (),
     about: dict | None = None,
     keep: bool = False,
 ) -> ResultRow:
     """Scores ``network``, writes ``result.json`` and ``score.json`` into ``run``, prints scores and the row.
 
-    ``splits`` are further ones that the mean is taken over; ``about`` travels with features; ``keep`` writes the
-    network beside its scores.
+    Args:
+        sources: a data set, or several splits of one, whose mean is taken.
+        kind, name: of the row.
+        training: what the row says of it.
+        about: travels with features.
+        keep: write the network beside its scores.
+
+    Raises:
+        UserError: as ``measure``.
     """
     subject = network_subject(network, spec, device, about)
-    evaluation, features = measure(subject, [source, *splits], wanted)
+    evaluation, features = measure(subject, sources, wanted)
     if keep:
         save_weights(run / WEIGHTS, network, spec_to_dict(spec))
     size = spec.input_size
@@ -98,16 +101,16 @@ def score_on_test(
         flops=network_flops(network.cpu().eval(), size),
         parameters=count_parameters(network),
         latency_ms=measure_latency([(network, size)], torch.device("cpu"))[0],
-        epochs=epochs,
-        seed=seed,
+        epochs=training.epochs,
+        seed=training.seed,
         input_size=size,
-        train_set=train_set,
+        train_set=training.train_set,
         run=str(run),
-        test_set=_test_set(source, features, evaluation.protocol, 1 + len(splits)),
-        recipe=recipe,
-        notes=notes,
+        test_set=_test_set(sources, features, evaluation.protocol),
+        recipe=training.recipe,
+        notes=training.notes,
     )
-    write_scores(run, evaluation, features, wanted, epochs, row)
+    write_scores(run, evaluation, features, wanted, training.epochs, row)
     write_result(run, row)
     print(comparison_table([row]))
     return row
@@ -162,11 +165,12 @@ def write_scores(
     write_json(run / SCORE, data)  # last: where it is there, so is all else
 
 
-def _test_set(source: Source, features: RetrievalFeatures, protocol: Protocol, splits: int) -> str:
+def _test_set(sources: Sequence[Source], features: RetrievalFeatures, protocol: Protocol) -> str:
     """What tells results apart that must not be compared."""
-    words = f"{source.dataset.name}: {len(features.query)} queries, {len(features.gallery)} gallery images"
-    if splits > 1:
-        words = f"{source.dataset.name} and its other splits, {splits} together"
+    name = sources[0].dataset.name
+    words = f"{name}: {len(features.query)} queries, {len(features.gallery)} gallery images"
+    if len(sources) > 1:
+        words = f"{name} and its other splits, {len(sources)} together"
     if protocol.flip:
         words += ", mean with the mirror image"
     if protocol.metric != "cosine":

@@ -20,6 +20,7 @@ from reid.files import write_text
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, spec_to_dict
 from tools.jobs.data import open_source, retrain_data
+from tools.jobs.evaluate.known_training import Training
 from tools.jobs.evaluate.result import Wanted, score_on_test
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
@@ -69,19 +70,22 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
         calibrate(network, batches, fixed)
         _write_config(job, members, first)
         save_weights(job.out / WEIGHTS, network, spec_to_dict(first.spec))
+        training = Training(
+            first.row.train_set,
+            epochs=max(member.epochs for member in members),
+            seed=job.seed,
+            recipe=first.row.recipe,
+            notes=(f"mean of the weights of {', '.join(member.words for member in members)}",),
+        )
         score_on_test(
             network,
             first.spec,
-            source,
+            [source],
             job.device,
             job.out,
             kind=first.row.kind,
             name=f"{first.spec.name} (mean of {len(members)})",
-            epochs=max(member.epochs for member in members),
-            seed=job.seed,
-            train_set=first.row.train_set,
-            recipe=first.row.recipe,
-            notes=(f"mean of the weights of {', '.join(member.words for member in members)}",),
+            training=training,
             wanted=Wanted(page=True),
         )
     return job.out

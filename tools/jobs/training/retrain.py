@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from evaluation.report.training import write_training_report
-from evaluation.result_row import ResultRow
 from reid.data.records import ImageSet
 from reid.engine.batches import training_batches
 from reid.engine.checkpoint import save_weights
@@ -28,6 +27,7 @@ from supernet.catalog import NetworkSpec, build, find_network, for_inference, sp
 from supernet.files import load_space
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
+from tools.jobs.evaluate.known_training import Training
 from tools.jobs.evaluate.result import score_on_test
 from tools.jobs.job import Job
 from tools.jobs.opening import tell_estimate
@@ -141,7 +141,10 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
             if what.test and source.dataset.has_test:
                 notes = [ended.words(job.seed)] if ended else []
                 notes += [*taken_back(job.out), *missing_best(job.out, recipe)]
-                _score(job, network, spec, source, trained_on, what.label, tuple(notes))
+                training = Training(
+                    trained_on, _epochs(job.out, recipe), job.seed, recipe_name(recipe), notes=tuple(notes)
+                )
+                _score(job, network, spec, source, what.label, training)
             write_training_report(job.out, made_by(), trained_on)
         barrier(processes)
     return job.out
@@ -181,29 +184,17 @@ def _keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> 
     return network, spec
 
 
-def _score(
-    job: Job,
-    network: ReidNetwork,
-    spec: NetworkSpec,
-    source: Source,
-    trained_on: str,
-    label: str,
-    notes: tuple[str, ...],
-) -> ResultRow:
+def _score(job: Job, network: ReidNetwork, spec: NetworkSpec, source: Source, label: str, training: Training) -> None:
     """Scores the network on the official query and gallery."""
-    return score_on_test(
+    score_on_test(
         network,
         spec,
-        source,
+        [source],
         job.device,
         job.out,
         kind="searched" if spec.searched else "baseline",
         name=f"{spec.name} ({label})" if label else spec.name,
-        epochs=_epochs(job.out, job.experiment.retrain),
-        seed=job.seed,
-        train_set=trained_on,
-        recipe=recipe_name(job.experiment.retrain),
-        notes=notes,
+        training=training,
     )
 
 

@@ -1,0 +1,61 @@
+"""What is known of how a network was trained, as its row in a table has it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evaluation.result_row import RESULT, read_result
+from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.errors import UserError
+from reid.files import read_mapping
+from supernet.zoo import entry_of
+from tools.jobs.recipe_words import saved_recipe_name
+
+
+@dataclass(frozen=True)
+class Training:
+    """The fields of a ``ResultRow`` that tell of a training; see there.
+
+    Attributes:
+        train_set: in words.
+        epochs, seed: 0 where they are not known.
+        recipe: its name, empty where it is not known.
+        notes: what else a reader of the row must know.
+    """
+
+    train_set: str
+    epochs: int = 0
+    seed: int = 0
+    recipe: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def train_set_of(weights: Path, otherwise: str = "not told") -> str:
+    """What the network in a file was trained on: in the words of the run that it lies in, or of the zoo."""
+    if (weights.parent / RESULT).is_file():
+        return read_result(weights.parent).train_set
+    entry = entry_of(weights)
+    return entry.train_set if entry else otherwise
+
+
+def training_of(weights: Path, otherwise: str) -> Training:
+    """What a row of the network in a file says of its training, as the run that it lies in or the zoo tells it; where
+    neither says what it was trained on, ``otherwise``.
+
+    Of weights that are not the run's last, as the best ones, the epochs are not known.
+    """
+    run, last, entry = weights.parent, weights.name == WEIGHTS, entry_of(weights)
+    told = Training(train_set_of(weights, otherwise))
+    if entry:
+        return replace(told, epochs=entry.epochs, seed=entry.seed)
+    if (run / CONFIG).is_file():
+        with contextlib.suppress(UserError, ValueError, TypeError):  # a file of that name may be anybody's
+            config = read_mapping(run / CONFIG)
+            told = replace(told, recipe=saved_recipe_name(config), seed=int(config.get("seed", 0)))
+    if (run / RESULT).is_file():
+        row = read_result(run)
+        told = replace(told, recipe=row.recipe or told.recipe, seed=row.seed)
+        told = replace(told, epochs=row.epochs, notes=row.notes) if last else told
+    return told
