@@ -7,6 +7,7 @@ import json
 import pytest
 
 from evaluation.result_row import ResultRow, write_result
+from reid.errors import UserError
 from reid.files import write_json
 from search.history import read_candidates
 from tools.jobs.proofs.stand_alone import Training, _saved
@@ -69,9 +70,8 @@ def test_log_of_a_search(call, tmp_path, refused, content):
     space = {"finished": True, "settings": {"space": {}}}
     write_json(tmp_path / "search.json", space)
     (tmp_path / "candidates.jsonl").write_bytes(content + b"\n")
-    with pytest.raises(Exception, match="line 1 is damaged") as caught:
+    with pytest.raises(UserError, match="line 1 is damaged"):
         read_candidates(tmp_path / "candidates.jsonl")
-    assert type(caught.value).__name__ == "UserError"
 
 
 @hollow
@@ -110,9 +110,8 @@ def test_retrain_goes_on_with_no_configuration_that_is_damaged(call, tmp_path, r
 @pytest.mark.parametrize("content", [*OTHER.values(), b"{network: words, data: {}, recipe: {}}"])
 def test_stand_alone_training(tmp_path, content):
     (tmp_path / "config.yaml").write_bytes(content)
-    with pytest.raises(Exception, match="config.yaml .*--alone") as caught:
+    with pytest.raises(UserError, match="config.yaml .*--alone"):
         _saved(Training("a", None, tmp_path, 0, tmp_path).run)
-    assert type(caught.value).__name__ == "UserError"
 
 
 @pytest.mark.slow

@@ -40,6 +40,15 @@ def test_beside_a_loop_with_state(values, patience, gain, mode):
         assert best_epoch(records, "score", mode, gain) == (best_at or None)
 
 
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_what_is_better_by_less_than_the_least_gain_is_no_gain(mode):
+    sign = 1 if mode == "max" else -1
+    records = _records([sign * value for value in (0.5, 0.59, 0.58, 0.7)])
+    assert best_epoch(records[:3], "score", mode, 0.1) == 1  # 0.59 is best, and no gain on 0.5
+    assert best_epoch(records, "score", mode, 0.1) == 4
+    assert best_epoch(records, "score", mode, 0.3) == 1
+
+
 @given(values)
 def test_best_is_the_first_greatest(values):
     finite = [(value, -epoch) for epoch, value in enumerate(values, 1) if value is not None and not math.isnan(value)]

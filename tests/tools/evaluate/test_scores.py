@@ -28,7 +28,7 @@ from reid.engine.recipe import Recipe
 from reid.files import read_json
 from supernet.catalog import build, spec_from_dict
 from supernet.zoo import zoo_entries, zoo_weights
-from tools.jobs.evaluate.known_training import Training, training_of
+from tools.jobs.evaluate.known_training import KnownTraining, training_of
 from tools.jobs.experiment import RECIPES
 
 BOT = RECIPES / "bot.yaml"
@@ -73,13 +73,13 @@ def test_the_row_says_how_the_network_was_trained(runs, tmp_path):
     shutil.copyfile(run / "last.safetensors", run / "best.safetensors")
     (run / "config.yaml").write_text(yaml.safe_dump({"seed": 7, "recipe": config_to_dict(load_config(Recipe, BOT))}))
     write_result(run, dataclasses.replace(row, seed=3, epochs=12, notes=("cooled down",)))
-    own = Training(row.train_set, epochs=12, seed=3, recipe="bot", notes=("cooled down",))
+    own = KnownTraining(row.train_set, epochs=12, seed=3, recipe="bot", notes=("cooled down",))
     assert training_of(run / "last.safetensors", "") == own
     assert training_of(run / "best.safetensors", "") == dataclasses.replace(own, epochs=0, notes=())
     (run / "result.json").unlink()
-    assert training_of(run / "last.safetensors", "?") == Training("?", seed=7, recipe="bot")
+    assert training_of(run / "last.safetensors", "?") == KnownTraining("?", seed=7, recipe="bot")
     (run / "config.yaml").write_text("- of another program\n")
-    assert training_of(run / "last.safetensors", "?") == Training("?")
+    assert training_of(run / "last.safetensors", "?") == KnownTraining("?")
     entry = next(each for each in zoo_entries() if each.epochs)
     told = training_of(zoo_weights(entry.name), "")
     assert (told.epochs, told.seed, told.train_set) == (entry.epochs, entry.seed, entry.train_set)

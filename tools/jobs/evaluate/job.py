@@ -29,7 +29,7 @@ from tools.jobs.evaluate.checkpoints import (
     row_name,
 )
 from tools.jobs.evaluate.datasets import open_test_sets
-from tools.jobs.evaluate.known_training import Training, training_of
+from tools.jobs.evaluate.known_training import KnownTraining, training_of
 from tools.jobs.evaluate.result import SCORE, Wanted, measure, score_on_test, write_scores
 from tools.jobs.evaluate.subject import onnx_subject
 from tools.jobs.job import Job
@@ -146,7 +146,7 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
         _announce(path, sources, job.device, doubts)
         network, train_set = inherited(job, supernet, spec)
         note = "weights inherited from the supernet, BN calibrated, not retrained"
-        kind, training = "supernet", Training(train_set, seed=job.seed, notes=(note,))
+        kind, training = "supernet", KnownTraining(train_set, seed=job.seed, notes=(note,))
         about |= {CALIBRATION: calibrated_by(job.experiment, job.seed)}
     wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
     score_on_test(

@@ -15,7 +15,7 @@ from tools.jobs.recipe_words import saved_recipe_name
 
 
 @dataclass(frozen=True)
-class Training:
+class KnownTraining:
     """The fields of a ``ResultRow`` that tell of a training; see there.
 
     Attributes:
@@ -40,14 +40,14 @@ def train_set_of(weights: Path, otherwise: str = "not told") -> str:
     return entry.train_set if entry else otherwise
 
 
-def training_of(weights: Path, otherwise: str) -> Training:
+def training_of(weights: Path, otherwise: str) -> KnownTraining:
     """What a row of the network in a file says of its training, as the run that it lies in or the zoo tells it; where
     neither says what it was trained on, ``otherwise``.
 
     Of weights that are not the run's last, as the best ones, the epochs are not known.
     """
     run, last, entry = weights.parent, weights.name == WEIGHTS, entry_of(weights)
-    told = Training(train_set_of(weights, otherwise))
+    told = KnownTraining(train_set_of(weights, otherwise))
     if entry:
         return replace(told, epochs=entry.epochs, seed=entry.seed)
     if (run / CONFIG).is_file():

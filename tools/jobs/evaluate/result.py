@@ -27,7 +27,7 @@ from search.latency import measure_latency
 from supernet.catalog import NetworkSpec, spec_to_dict
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, held_out
-from tools.jobs.evaluate.known_training import Training
+from tools.jobs.evaluate.known_training import KnownTraining
 from tools.jobs.evaluate.subject import Subject, features_on_test, network_subject
 from tools.jobs.evaluate.tensorboard import show_gallery, write_scalars
 from tools.jobs.experiment import DataConfig
@@ -70,7 +70,7 @@ def score_on_test(
     *,
     kind: str,
     name: str,
-    training: Training,
+    training: KnownTraining,
     wanted: Wanted = Wanted(),
     about: dict | None = None,
     keep: bool = False,

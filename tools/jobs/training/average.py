@@ -20,7 +20,7 @@ from reid.files import write_text
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, spec_to_dict
 from tools.jobs.data import open_source, retrain_data
-from tools.jobs.evaluate.known_training import Training
+from tools.jobs.evaluate.known_training import KnownTraining
 from tools.jobs.evaluate.result import Wanted, score_on_test
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
@@ -70,7 +70,7 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
         calibrate(network, batches, fixed)
         _write_config(job, members, first)
         save_weights(job.out / WEIGHTS, network, spec_to_dict(first.spec))
-        training = Training(
+        training = KnownTraining(
             first.row.train_set,
             epochs=max(member.epochs for member in members),
             seed=job.seed,

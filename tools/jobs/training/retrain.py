@@ -27,7 +27,7 @@ from supernet.catalog import NetworkSpec, build, find_network, for_inference, sp
 from supernet.files import load_space
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
-from tools.jobs.evaluate.known_training import Training
+from tools.jobs.evaluate.known_training import KnownTraining
 from tools.jobs.evaluate.result import score_on_test
 from tools.jobs.job import Job
 from tools.jobs.opening import tell_estimate
@@ -141,7 +141,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
             if what.test and source.dataset.has_test:
                 notes = [ended.words(job.seed)] if ended else []
                 notes += [*taken_back(job.out), *missing_best(job.out, recipe)]
-                training = Training(
+                training = KnownTraining(
                     trained_on, _epochs(job.out, recipe), job.seed, recipe_name(recipe), notes=tuple(notes)
                 )
                 _score(job, network, spec, source, what.label, training)
@@ -184,7 +184,9 @@ def _keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> 
     return network, spec
 
 
-def _score(job: Job, network: ReidNetwork, spec: NetworkSpec, source: Source, label: str, training: Training) -> None:
+def _score(
+    job: Job, network: ReidNetwork, spec: NetworkSpec, source: Source, label: str, training: KnownTraining
+) -> None:
     """Scores the network on the official query and gallery."""
     score_on_test(
         network,
