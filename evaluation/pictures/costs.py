@@ -10,9 +10,9 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.pictures.front import pareto_front, scale_cost
+from evaluation.pictures.front import pareto_front, scale_cost, scatter_kinds
 from evaluation.pictures.labels import place_labels
-from evaluation.pictures.style import INK, KIND_WORDS, KINDS, LEGEND, SERIES, new_figure, save_figure, style_axes
+from evaluation.pictures.style import INK, LEGEND, new_figure, save_figure, style_axes
 from reid.errors import UserError
 
 FRONT = "front: none better at no more cost"
@@ -85,12 +85,7 @@ def _draw(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float],
     front = pareto_front(points)
     if comparable and len(front) > 1:
         axes.step(*zip(*front, strict=True), where="post", color=FAINT, linewidth=1.4, zorder=2, label=FRONT)
-    spare = iter(SERIES * len(dots))
-    for kind in dict.fromkeys(dot.kind for dot in dots):
-        own = [point for point, dot in zip(points, dots, strict=True) if dot.kind == kind]
-        colour = KINDS.get(kind) or next(spare)
-        look = {"s": 62, "color": colour, "edgecolor": "white", "linewidth": 1, "zorder": 4}
-        axes.scatter(*zip(*own, strict=True), label=KIND_WORDS.get(kind, kind), **look)
+    scatter_kinds(axes, points, [dot.kind for dot in dots])
     for point, dot in zip(points, dots, strict=True):
         if dot.spread is not None:
             bar = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}

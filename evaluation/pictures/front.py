@@ -119,12 +119,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 def _draw_rows(axes: Axes, rows: Sequence[ResultRow]) -> None:
     style_axes(axes, "Accuracy against cost", "FLOPs (millions)", "mAP (%)")
     points = [(row.flops / 1e6, 100 * row.mAP) for row in rows]
-    spare = iter(SERIES * len(rows))
-    for kind in dict.fromkeys(row.kind for row in rows):
-        own = [point for point, row in zip(points, rows, strict=True) if row.kind == kind]
-        colour = KINDS.get(kind) or next(spare)
-        dot = {"s": 62, "color": colour, "edgecolor": "white", "linewidth": 1, "zorder": 4}
-        axes.scatter(*zip(*own, strict=True), label=KIND_WORDS.get(kind, kind), **dot)
+    scatter_kinds(axes, points, [row.kind for row in rows])
     _draw_spreads(axes, rows)
     scale_cost(axes, [cost for cost, _ in points])
     axes.margins(x=0.16, y=0.16)
@@ -132,6 +127,15 @@ def _draw_rows(axes: Axes, rows: Sequence[ResultRow]) -> None:
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13), ncols=3, **LEGEND)
     spreads = [None if row.mAP_spread is None else 100 * row.mAP_spread for row in rows]
     place_labels(axes, points, [row.name for row in rows], spreads=spreads)
+
+
+def scatter_kinds(axes: Axes, points: Sequence[tuple[float, float]], kinds: Sequence[str]) -> None:
+    """A dot at each point in its kind's colour, or the next free one, and each kind once in the legend."""
+    spare = iter(SERIES * len(points))
+    for kind in dict.fromkeys(kinds):
+        own = [point for point, its in zip(points, kinds, strict=True) if its == kind]
+        look = {"s": 62, "color": KINDS.get(kind) or next(spare), "edgecolor": "white", "linewidth": 1, "zorder": 4}
+        axes.scatter(*zip(*own, strict=True), label=KIND_WORDS.get(kind, kind), **look)
 
 
 def _draw_spreads(axes: Axes, rows: Sequence[ResultRow]) -> None:

@@ -23,26 +23,13 @@ from evaluation.pictures.labels import place_labels
 from evaluation.pictures.panels import PANELS, panel_of, panels_of
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.pictures.style import ACCENT, INK, KINDS, SERIES, new_figure, style_axes
-from evaluation.result_row import ResultRow
 from reid.errors import UserError
 from supernet.arch import Arch, Block, Stage
 from supernet.arch_forms import mobilenet_v2
 from supernet.omni.arch import OmniBlock, OmniStage
+from tests.evaluation.rows import FOUND
 
-ROW = ResultRow(
-    name="found",
-    kind="searched",
-    mAP=0.61,
-    rank1=0.8,
-    flops=5_000_000,
-    parameters=90_000,
-    latency_ms=1.0,
-    epochs=3,
-    seed=0,
-    input_size=(64, 32),
-    train_set="pedestrians",
-    run="runs/found",
-)
+ROW = FOUND
 ROWS = [ROW, replace(ROW, name="ResNet-18", kind="baseline", mAP=0.66, flops=150_000_000)]
 CANDIDATES = [
     {"trial": trial, "score": 0.3 + trial % 7 / 50, "flops": 2_000_000 + 37_000 * trial} for trial in range(30)

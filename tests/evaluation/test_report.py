@@ -10,25 +10,12 @@ from evaluation.pictures.costs import draw_costs
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.comparison import NOT_COMPARABLE, summary_of, write_comparison_report
 from evaluation.report.html import Link, Picture, Section, write_report
-from evaluation.result_row import ResultRow
 from reid.errors import UserError
 from supernet.arch_forms import mobilenet_v2
 from supernet.files import NamedArch
+from tests.evaluation.rows import FOUND
 
-ROW = ResultRow(
-    name="found <1>",
-    kind="searched",
-    mAP=0.6123,
-    rank1=0.8,
-    flops=5_200_000,
-    parameters=90_000,
-    latency_ms=1.0,
-    epochs=3,
-    seed=0,
-    input_size=(64, 32),
-    train_set="pedestrians",
-    run="runs/found",
-)
+ROW = replace(FOUND, name="found <1>", mAP=0.6123, flops=5_200_000)
 ROWS = [ROW, replace(ROW, name="ResNet-18", kind="baseline", mAP=0.66, flops=150_000_000)]
 CANDIDATES = [{"trial": trial, "score": 0.3 + trial / 50, "flops": 2_000_000 + 37_000 * trial} for trial in range(9)]
 

@@ -23,22 +23,9 @@ from reid.engine.doctor import Diagnosis, Severity, TrainingFacts, Trouble, exam
 from reid.engine.journal import Journal
 from reid.engine.run_folder import append_metrics
 from reid.errors import UserError
+from tests.evaluation.rows import FOUND
 
-ROW = ResultRow(
-    name="found <1>",
-    kind="searched",
-    mAP=0.6123,
-    rank1=0.8,
-    flops=5_200_000,
-    parameters=90_000,
-    latency_ms=1.25,
-    epochs=3,
-    seed=0,
-    input_size=(64, 32),
-    train_set="pedestrians",
-    run="runs/found",
-    test_set="others",
-)
+ROW = dataclasses.replace(FOUND, name="found <1>", mAP=0.6123, flops=5_200_000, latency_ms=1.25, test_set="others")
 COLLAPSE = Diagnosis(Trouble.COLLAPSE, Severity.WARNING, 2, None, "spread 0.001 of 1", "optimizer.lr <lower>")
 OVERFITTING = Diagnosis(Trouble.OVERFITTING, Severity.NOTE, 1, 2, "accuracy 99 %", "keep_best: true")
 

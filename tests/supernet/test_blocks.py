@@ -19,16 +19,7 @@ from supernet.genome import largest
 from supernet.network import build_network
 from supernet.squeeze_excite import SqueezeExcite
 from supernet.supernet import Supernet
-
-
-def _stirred(network: nn.Module) -> nn.Module:
-    """Statistics, scales and biases away from 0 and 1."""
-    generator = torch.Generator().manual_seed(3)
-    for name, value in network.state_dict().items():
-        if value.ndim == 1:
-            low = 0.5 if name.endswith(("weight", "running_var")) else -0.3
-            value.uniform_(low, low + 1, generator=generator)
-    return network
+from tests.supernet.stirring import stirred
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -36,7 +27,7 @@ def _stirred(network: nn.Module) -> nn.Module:
 def test_block_equals_mobilenetv3s(se, act, training):
     """torchvision's block has ReLU, which is ReLU6 for what is below 6."""
     torch.manual_seed(0)
-    ours = _stirred(InvertedResidual(16, 16, 5, 4, 1, se=se, act=act)).train(training)
+    ours = stirred(InvertedResidual(16, 16, 5, 4, 1, se=se, act=act)).train(training)
     settings = InvertedResidualConfig(16, 5, 64, 16, se, "HS" if act == "h-swish" else "RE", 1, 1, 1.0)
     theirs = PeersBlock(settings, nn.BatchNorm2d).train(training)
     # The names differ, the order of the layers does not.
@@ -91,7 +82,7 @@ def test_onnx_gives_the_same_embedding(network, plus_space):
     """Instance normalisation looks at each image in eval mode too, so other images in the batch change nothing."""
     pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
-    network = _stirred(network).eval()
+    network = stirred(network).eval()
     images, file = torch.randn(3, 3, *plus_space.input_size), io.BytesIO()
     with warnings.catch_warnings():  # this exporter is deprecated; the other one needs a further package
         warnings.simplefilter("ignore")

@@ -20,6 +20,7 @@ from supernet.genome import contains, largest
 from supernet.network import ArchBackbone, build_network
 from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.omni.layers import OmniScale, Transition
+from tests.supernet.stirring import stirred
 
 SIZE = (256, 128)
 
@@ -32,16 +33,6 @@ def osnet(name: str, size: tuple[int, int] = SIZE) -> Arch:
         for width, stride in zip(widths, (2, 2, 1), strict=True)
     )
     return Arch(size, stem, stages, widths[-1], stem_kernel=7, stem_pool=True)
-
-
-def stirred(network: nn.Module) -> nn.Module:
-    """Statistics, scales and biases away from 0 and 1."""
-    generator = torch.Generator().manual_seed(3)
-    for name, value in network.state_dict().items():
-        if value.ndim == 1:
-            low = 0.5 if name.endswith(("weight", "running_var")) else -0.3
-            value.uniform_(low, low + 1, generator=generator)
-    return network
 
 
 def copied(theirs: nn.Module, ours: nn.Module) -> nn.Module:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 import torchvision
 
 from reid.models.backbones import build_backbone
 from reid.models.network import count_parameters
+from tests.reid.models.backbones.kaiming import check_kaiming
 
 PUBLISHED = {"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032, "resnet101": 44_549_160}
 """Parameters with the classifier of 1000 classes: 11.7M, 21.8M, 25.6M and 44.5M (torchvision's table)."""
@@ -48,10 +47,4 @@ def test_stride_one_map_contains_the_stride_two_map():
 
 def test_initialisation_is_kaimings():
     torch.manual_seed(0)
-    for name, weight in build_backbone("resnet18").named_parameters():
-        if weight.dim() == 4:
-            fan_out = weight.shape[0] * weight.shape[2] * weight.shape[3]
-            tolerance = 4 / math.sqrt(2 * weight.numel())  # four deviations of a sample's standard deviation
-            assert float(weight.detach().std()) == pytest.approx(math.sqrt(2 / fan_out), rel=tolerance), name
-        else:
-            assert torch.equal(weight, torch.full_like(weight, float(name.endswith("weight")))), name
+    check_kaiming(build_backbone("resnet18"))
