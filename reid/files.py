@@ -38,9 +38,11 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> Path:
 
 @contextlib.contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
-    """A hidden folder beside ``path``, in which a file or folder of that name is made; it is removed at the end, if it
-    was not moved away. What killed processes left of the same path is removed first, that of living ones is not: each
-    holds its own."""
+    """A hidden folder beside ``path``, in which a file or folder of that name can be made. It is removed at the end,
+    unless it was moved away.
+
+    Folders that killed processes left for the same path are removed first. Those of living processes stay: each
+    process holds a lock on its own."""
     for entry in _leftovers(path):
         with contextlib.suppress(OSError), locked(entry) as held:  # another process was faster
             if held:

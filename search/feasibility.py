@@ -71,9 +71,11 @@ def fastest(space: Space, costs: Costs, admitted: Callable[[ArchCost], bool]) ->
 
 
 def most_flops(space: Space, costs: Costs, limits: Limits, start: Genome) -> int:
-    """The most FLOPs met under ``limits`` where choices are raised in random orders until no more can be: a lower bound
-    of the true maximum, the same every time. Ways up begin at ``start`` and, if it meets the limits, at the smallest
-    arch in turn."""
+    """The most FLOPs that an arch within ``limits`` was found to have: a lower bound of the true maximum, the same at
+    every call.
+
+    Several ascents raise choices in random orders until none can be raised further. They begin in turn at ``start`` and
+    at the smallest arch, if that meets the limits."""
     options, most = space.dimensions(), 0
     starts = [start, _least(space) if limits.met_by(costs(smallest(space))) else start]
     for ascent in range(ASCENTS):

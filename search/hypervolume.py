@@ -9,9 +9,10 @@ Point = tuple[float, ...]
 
 
 def hypervolume(points: Iterable[Sequence[float]], corner: Sequence[float]) -> float:
-    """The volume between ``points``, of whose numbers less is better, and ``corner``: of all places that are no better
-    than some point, and better than the corner, in every number. Points that do not beat the corner in every one add
-    nothing.
+    """The volume that ``points``, whose numbers are better the smaller they are, dominate up to ``corner``.
+
+    A place belongs to it if it is better than the corner in every number, and some point is at least as good as the
+    place in every number. A point that does not beat the corner in every number adds nothing.
 
     Exact, by slicing (HSO; While, Hingston, Barone and Huband, "A Faster Algorithm for Calculating Hypervolume", IEEE
     TEC 2006): the volume is cut at each point's first number, and what a slice covers in the others is a smaller

@@ -84,9 +84,12 @@ def _input_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, str
 
 
 def _weight_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, stride: int) -> torch.Tensor:
-    """oneDNN's fast kernels are for filters of 3. Those of larger ones are several times as slow in bf16 as in float32,
-    and on small maps so slow in both that it is quicker, up to tenfold, to multiply each pixel of the input by each of
-    the output, summed over the batch, and add up the pairs that are a tap apart."""
+    """The gradient of the filters, by the quickest of three ways.
+
+    oneDNN's fast kernels are for filters of side 3 only. With larger filters it is several times slower in bf16 than in
+    float32, so the sums are made in float32. On small maps it is slow in both; there it is up to ten times quicker to
+    multiply every pixel of the input by every pixel of the output, to sum over the batch, and then to add up, for each
+    tap of the filter, the pairs of pixels that lie that far apart."""
     side = weight.shape[-1]
     if side > 3:
         x, dy = x.float(), dy.float()

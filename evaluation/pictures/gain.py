@@ -49,9 +49,9 @@ class GainPanel:
 
 
 def draw_gain(panels: Sequence[GainPanel], path: Path) -> Path:
-    """A PNG: a dot a network at its mean mAP, with a bar of one standard deviation up and down and its seeds as small
-    dots; a line across the panel is the mean of the random archs, which the others are to be read against. The
-    legend tells found, random and other networks apart, and seeds from means.
+    """A PNG with a dot for each network at its mean mAP, a bar of one standard deviation up and down, and small dots
+    for its seeds. A line across each panel marks the mean of the random archs, to compare the others with.
+    The legend names the colours of found, random and other networks, and the two kinds of dot.
 
     Raises:
         UserError: there is no network to draw.

@@ -112,9 +112,11 @@ class _Points:
 
 
 def _points(query: torch.Tensor, gallery: torch.Tensor, metric: str) -> _Points:
-    """Where features crowd far from zero, what tells them apart is in the last of float32's seven digits, and a
-    product of their whole lengths loses it. They are moved then, by one image of the gallery: so whole numbers stay
-    whole, and equal distances equal.
+    """Both sides as points whose distances are computed.
+
+    Features that lie close together but far from zero differ only in the last of float32's seven digits, which a
+    product of the features as they are would lose. Such features are first moved so that one image of the gallery lies
+    at zero. (Not their mean: moved by one of their own, whole numbers stay whole, and equal distances stay equal.)
     """
     scale = _scale(query, gallery) if metric == "euclidean" else 1.0
     origin = _origin(gallery, metric, scale)

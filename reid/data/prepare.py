@@ -43,9 +43,11 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
 
 @functools.lru_cache(maxsize=16)
 def scale_and_shift(width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The normalisation as a factor and a summand, ``(width * 3,) float32``: laid out along a whole row of RGB pixels
-    for long inner loops. Kept, as every step asks for the same; so they are no tensors of inference mode, in which the
-    first call may be."""
+    """The normalisation as a factor and a summand, each ``(width * 3,) float32``: laid out along a whole row of RGB
+    pixels, so that inner loops are long.
+
+    They are cached, since every step asks for the same ones. The first call may be within inference mode, whose tensors
+    could not be used in training later, so that mode is off here."""
     with torch.inference_mode(False):
         mean = torch.tensor(IMAGENET_MEAN, dtype=torch.float64)
         std = torch.tensor(IMAGENET_STD, dtype=torch.float64)

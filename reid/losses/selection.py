@@ -43,9 +43,9 @@ def semi_hard_negatives(distances: torch.Tensor, negatives: torch.Tensor) -> Sel
 def random_negatives(
     distances: torch.Tensor, negatives: torch.Tensor, margin: float | None, generator: torch.Generator
 ) -> SelectedNegatives:
-    """One of the negatives whose triplet loss is above zero, each as likely as the others; pairs without one are not
-    found. So does ``RandomNegativeTripletSelector`` of adambielski/siamese-triplet and of TryTry ReID, there on squared
-    distances.
+    """For each pair one of the negatives whose triplet loss is above zero, all equally likely; for a pair without such
+    negatives ``found`` is false. ``RandomNegativeTripletSelector`` of adambielski/siamese-triplet and of TryTry ReID
+    does the same with squared distances.
 
     Args:
         margin: those nearer than the positive plus this count; ``None`` (soft margin, never zero) lets all count.

@@ -27,9 +27,10 @@ class Column:
 
 
 def column_of(name: str, job: Job, rows: Sequence[tuple[str, DataConfig]]) -> Column:
-    """What ``NAME`` or ``NAME=FOLDER`` stands for. Where a network was trained on that data set, it is read as that
-    training had it (split, share, seed, pattern), so that nobody whom the network has seen is tested; unless the
-    user's own configuration says how it is read.
+    """The data set that ``NAME`` or ``NAME=FOLDER`` stands for.
+
+    If the user's own configuration says how it is read, it is read so. Otherwise, if a network was trained on it, it is
+    read as in that training (split, share, seed, pattern), so that no person is tested whom the network has seen.
 
     Args:
         rows: name and data of each network that is known to have been trained on them.

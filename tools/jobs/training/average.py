@@ -130,12 +130,17 @@ def _check_folder(job: Job) -> None:
 
 
 def began_with(weights: Sequence[str | None]) -> str | None:
-    """What a mean of trainings that began with ``weights`` is said to have begun with: it has seen the persons of any
-    of them, so another network comes before a supernet (of the same data), that before ImageNet's weights, and these
-    before none."""
-    return max(
-        weights, key=lambda each: 0 if each is None else 1 if each == "imagenet" else 3 - each.startswith(PREFIX)
-    )
+    """What the mean of trainings that began with ``weights`` is said to have begun with.
+
+    The mean knows every person that any of these weights has seen. So the weights that may have seen most are named:
+    those of another network, else a supernet's (of the same data), else ImageNet's, else none."""
+
+    def seen(each: str | None) -> int:
+        if each is None or each == "imagenet":
+            return 0 if each is None else 1
+        return 2 if each.startswith(PREFIX) else 3
+
+    return max(weights, key=seen)
 
 
 def _write_config(job: Job, members: Sequence[Member], first: TrainingMember) -> None:
