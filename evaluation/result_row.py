@@ -15,6 +15,9 @@ from reid.numbers import Measured, NonNegative, Share, Whole
 
 RESULT = "result.json"
 
+SCORE = "score.json"
+"""Beside it: every score of the evaluation that the row is of."""
+
 REMAKE = "remove it and give the command that made the run again, with --resume"
 """The cure of a damaged result: training and evaluation both score what is there anew where it is missing."""
 

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evaluation.result_row import RESULT
+from evaluation.result_row import RESULT, SCORE
 from reid.engine.distributed import Processes, barrier
 from reid.engine.run_folder import CONFIG, open_run, taken
 from reid.errors import UserError
 from reid.locks import locked
 from search.folder import SUMMARY
-from tools.jobs.evaluate.result import SCORE
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.saved_config import read_saved

@@ -34,8 +34,8 @@ from tools.jobs.opening import format_time
 from tools.jobs.ownership import alone_in
 from tools.jobs.search.job import search
 from tools.jobs.search.options import check_limits, with_options
+from tools.jobs.trained_supernets import PREFIX
 from tools.jobs.training.finished import complete, is_finished
-from tools.jobs.training.inherit import PREFIX
 from tools.jobs.training.retrain import Retraining, retrain
 from tools.jobs.training.train_supernet import train_supernet
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.protocols import Protocol
-from evaluation.result_row import REMAKE_SCORE
+from evaluation.result_row import REMAKE_SCORE, SCORE
 from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
-from tools.jobs.evaluate.result import SCORE
 from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 

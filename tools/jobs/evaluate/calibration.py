@@ -16,7 +16,7 @@ from tools.jobs.data import Source
 from tools.jobs.evaluate.subject import Subject, features_on_holdout
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
-from tools.jobs.training.inherit import inherited_run
+from tools.jobs.trained_supernets import inherited_run
 
 CHOICES = ("auto", "holdout", "test-half", "none")
 

@@ -11,7 +11,7 @@ import torch
 
 from evaluation.features.files import load_features
 from evaluation.protocols import Protocol, evaluate_features
-from evaluation.result_row import RESULT
+from evaluation.result_row import RESULT, SCORE
 from reid.data.datasets.registry import DatasetConfig
 from reid.engine.device import describe_device
 from reid.engine.run_folder import WEIGHTS, taken
@@ -30,7 +30,7 @@ from tools.jobs.evaluate.checkpoints import (
 )
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.known_training import KnownTraining, training_of
-from tools.jobs.evaluate.result import SCORE, Wanted, measure, score_on_test, write_scores
+from tools.jobs.evaluate.result import Wanted, measure, score_on_test, write_scores
 from tools.jobs.evaluate.subject import onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.opening import announce

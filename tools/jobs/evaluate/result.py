@@ -15,7 +15,7 @@ from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Evaluation, Protocol, evaluate_features
 from evaluation.report.evaluation import write_evaluation_report
 from evaluation.report.html import REPORT
-from evaluation.result_row import RESULT, ResultRow, write_result
+from evaluation.result_row import RESULT, SCORE, ResultRow, write_result
 from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation
 from reid.engine.checkpoint import save_weights
@@ -33,7 +33,6 @@ from tools.jobs.evaluate.tensorboard import show_gallery, write_scalars
 from tools.jobs.experiment import DataConfig
 from tools.jobs.provenance import command, commit, made_by
 
-SCORE = "score.json"
 ROC = "roc.png"
 
 

@@ -36,7 +36,7 @@ from tools.jobs.proofs.rival_limits import RivalLimits, rival_limits
 from tools.jobs.proofs.stand_alone import Training, at_one_size, check_resumed, check_trainings, train_missing
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
 from tools.jobs.recipe_words import recipe_lines
-from tools.jobs.supernet_scores import open_supernet
+from tools.jobs.trained_supernets import open_supernet
 
 ALONE = "alone"
 

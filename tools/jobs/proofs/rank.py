@@ -37,7 +37,7 @@ from tools.jobs.proofs.stand_alone import (
 )
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
 from tools.jobs.provenance import sha256
-from tools.jobs.supernet_scores import open_supernet, supernet_scores
+from tools.jobs.trained_supernets import open_supernet, supernet_scores
 
 ARCHS = "archs"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.protocols import Protocol
-from evaluation.result_row import REMAKE_SCORE, RESULT
+from evaluation.result_row import REMAKE_SCORE, RESULT, SCORE
 from reid.config import config_to_dict
 from reid.engine.run_folder import CONFIG
 from reid.engine.scaling import at_epochs
@@ -18,14 +18,13 @@ from supernet.catalog import spec_from_dict
 from supernet.checkpoint import SUPERNET
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by, calibrated_otherwise
 from tools.jobs.evaluate.job import Request, evaluate
-from tools.jobs.evaluate.result import SCORE
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender
 from tools.jobs.proofs.stand_alone import Training, missing
 from tools.jobs.provenance import sha256
 from tools.jobs.saved_config import read_saved
-from tools.jobs.training.inherit import PREFIX
+from tools.jobs.trained_supernets import PREFIX
 from tools.jobs.training.retrain import Retraining, retrain
 
 SHARE = 4

@@ -16,7 +16,7 @@ from supernet.files import NamedArch, save_arch
 from tools.jobs.data import SearchData
 from tools.jobs.job import Job
 from tools.jobs.proofs.stand_alone import at_searched_size, on_training_identities
-from tools.jobs.training.inherit import PREFIX
+from tools.jobs.trained_supernets import PREFIX
 from tools.jobs.training.retrain import Retraining, retrain
 
 FOLDER = "finalists"

@@ -46,7 +46,7 @@ from tools.jobs.search.held_out import check_strangers, persons_of
 from tools.jobs.search.options import check_limits
 from tools.jobs.search.report import write_search_report
 from tools.jobs.search.words import Opened, opening_lines
-from tools.jobs.supernet_scores import evaluator_of, open_supernet
+from tools.jobs.trained_supernets import evaluator_of, open_supernet
 
 
 def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:

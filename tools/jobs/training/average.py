@@ -29,7 +29,7 @@ from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.run_data import on_that_data_alone
 from tools.jobs.saved_config import read_saved
-from tools.jobs.training.inherit import PREFIX
+from tools.jobs.trained_supernets import PREFIX
 from tools.jobs.training.members import SAME, Member, TrainingMember, open_members
 
 AVERAGED = "averaged"

@@ -5,25 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reid.data.records import ImageSet
-from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
-from search.evaluator import calibration_batches
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec
 from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from supernet.genome import encode
-from supernet.supernet import Supernet
 from tools.jobs.data import Source, search_data
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
-from tools.jobs.supernet_scores import open_supernet
-
-PREFIX = "supernet:"
-"""Before a supernet's run folder where weights' source is named in one word, as in a run's configuration."""
+from tools.jobs.trained_supernets import cut_out, open_supernet
 
 
 @dataclass(frozen=True)
@@ -46,11 +39,6 @@ class Inheritance:
         return f"inherited weights ({shown(self.run)})"
 
 
-def inherited_run(weights: str | None) -> Path | None:
-    """The supernet's run folder that ``weights`` names; ``None`` where they are from elsewhere."""
-    return Path(weights.removeprefix(PREFIX)) if weights and weights.startswith(PREFIX) else None
-
-
 def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritance:
     """What the supernet in the folder ``run`` has for ``spec``'s arch.
 
@@ -71,14 +59,6 @@ def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritan
         raise UserError(f"--inherit {run}: {error}; name one that is, or leave --inherit out") from None
     network = cut_out(supernet, spec, search_data(source, job.experiment.data).train, job)
     return Inheritance(run, network.cpu(), sha256(run / SUPERNET))
-
-
-def cut_out(supernet: Supernet, spec: NetworkSpec, images: ImageSet, job: Job) -> ReidNetwork:
-    """The stand-alone network of ``spec``'s arch, BN calibrated on ``images`` as a search does it."""
-    search, augmentation = job.experiment.search, job.experiment.supernet.recipe.augment
-    trained_at = supernet.space.input_size
-    batches = calibration_batches(images, spec.input_size, job.device, search, augmentation, job.seed, trained_at)
-    return calibrate(supernet.extract(spec.backbone), batches)
 
 
 def start_from(network: ReidNetwork, inherited: Inheritance) -> str:

@@ -21,8 +21,8 @@ from tools.jobs.data import open_source
 from tools.jobs.job import Job
 from tools.jobs.provenance import made_by, sha256
 from tools.jobs.saved_config import read_saved
+from tools.jobs.trained_supernets import inherited_run
 from tools.jobs.training.finished import complete, is_finished
-from tools.jobs.training.inherit import inherited_run
 from tools.jobs.training.retrain import Retraining, network_to_train, retrain, training_config
 
 

@@ -35,9 +35,10 @@ from tools.jobs.ownership import training_in
 from tools.jobs.paths import shown
 from tools.jobs.provenance import made_by, run_config
 from tools.jobs.recipe_words import recipe_name
+from tools.jobs.trained_supernets import inherited_run
 from tools.jobs.training.cool_down import CoolDown, begun, check_same, take_over
 from tools.jobs.training.facts import training_facts
-from tools.jobs.training.inherit import inherit, inherited_run, start_from
+from tools.jobs.training.inherit import inherit, start_from
 from tools.jobs.training.looks import OwnEvaluation, held_out, metric_of, missing_best, monitor_of
 from tools.jobs.training.retrain_words import announce_training, taken_back, trained_on_words
 from tools.jobs.training.teacher import load_teacher, save_classifier, teacher_sha256

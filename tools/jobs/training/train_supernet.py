@@ -32,7 +32,7 @@ from tools.jobs.ownership import training_in
 from tools.jobs.paths import shown
 from tools.jobs.provenance import made_by, run_config
 from tools.jobs.recipe_words import recipe_lines
-from tools.jobs.supernet_scores import evaluator_of
+from tools.jobs.trained_supernets import evaluator_of
 from tools.jobs.training.facts import training_facts
 
 

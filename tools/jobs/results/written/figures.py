@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.result_row import REMAKE_SCORE, ResultRow, read_result
+from evaluation.result_row import REMAKE_SCORE, SCORE, ResultRow, read_result
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json
 from reid.models.network import count_parameters
 from search.fvcore_counts import network_counts
 from search.gain.analysis import BASELINE, FOUND, RANDOM
-from tools.jobs.evaluate.result import SCORE
 from tools.jobs.paths import shown
 from tools.jobs.results.latency import cost_size, counted_network
 from tools.jobs.results.made_of import NETWORK, is_of_network, network_digest, spec_of

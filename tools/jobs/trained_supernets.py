@@ -1,4 +1,4 @@
-"""Trained supernets by their run folders, and what their weights say of archs."""
+"""Trained supernets by their run folders, networks with their weights, and what these say of archs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from reid.data.records import ImageSet
+from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
-from search.evaluator import SupernetEvaluator
+from reid.models.network import ReidNetwork
+from search.evaluator import SupernetEvaluator, calibration_batches
+from supernet.catalog import NetworkSpec
 from supernet.checkpoint import SUPERNET, load_supernet
 from supernet.files import NamedArch, space_to_dict
 from supernet.space import Space
 from supernet.supernet import Supernet
 from tools.jobs.data import SearchData
 from tools.jobs.job import Job
+
+PREFIX = "supernet:"
+"""Before a supernet's run folder where weights' source is named in one word, as in a run's configuration."""
+
+
+def inherited_run(weights: str | None) -> Path | None:
+    """The supernet's run folder that ``weights`` names; ``None`` where they are from elsewhere."""
+    return Path(weights.removeprefix(PREFIX)) if weights and weights.startswith(PREFIX) else None
 
 
 def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
@@ -39,6 +51,14 @@ def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
             f"{space.name}; use the config it was trained with, or train again"
         )
     return supernet
+
+
+def cut_out(supernet: Supernet, spec: NetworkSpec, images: ImageSet, job: Job) -> ReidNetwork:
+    """The stand-alone network of ``spec``'s arch, BN calibrated on ``images`` as a search does it."""
+    search, augmentation = job.experiment.search, job.experiment.supernet.recipe.augment
+    trained_at = supernet.space.input_size
+    batches = calibration_batches(images, spec.input_size, job.device, search, augmentation, job.seed, trained_at)
+    return calibrate(supernet.extract(spec.backbone), batches)
 
 
 def evaluator_of(supernet: Supernet, images: SearchData, job: Job) -> SupernetEvaluator:
