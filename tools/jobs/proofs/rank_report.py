@@ -8,9 +8,9 @@ from typing import Any
 
 from evaluation.comparison import Table
 from evaluation.report.html import REPORT, Picture, Section, write_report
+from search.gain.ways import WaysCompared, ways_cells, ways_title
 from search.ranking.analysis import FLOPS, GROUNDS, TEST, RankedArch, Verdict
 from search.ranking.table import arch_cells, verdict_cells, verdict_notes, verdict_title
-from search.ranking.ways import WaysCompared, ways_cells, ways_title
 from tools.jobs.proofs.page_parts import ending
 
 CAPTION = (

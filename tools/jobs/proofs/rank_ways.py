@@ -8,8 +8,8 @@ from pathlib import Path
 
 from evaluation.result_row import read_result
 from search.gain.analysis import RANDOM
+from search.gain.ways import Ways, WaysCompared, compare_ways
 from search.ranking.analysis import TEST, RankedArch
-from search.ranking.ways import Ways, WaysCompared, compare_ways
 from supernet.files import NamedArch
 from tools.jobs.data import SearchData
 from tools.jobs.job import Job

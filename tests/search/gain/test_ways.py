@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.ranking.ways import Ways, compare_ways, ways_table
+from search.gain.ways import Ways, compare_ways, ways_table
 
 
 def test_differences_are_of_pairs():
