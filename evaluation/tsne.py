@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ import torch
 from evaluation.features.files import RetrievalFeatures
 from evaluation.features.labelled import LabelledVectors
 from evaluation.retrieval.distances import check_features
+from evaluation.scikit_learn import need_sklearn
 from reid.errors import UserError
 
 PERPLEXITY = 30.0
@@ -130,15 +130,6 @@ def lay_out(vectors: np.ndarray, seed: int, perplexity: float | None, metric: st
         vectors = (vectors - vectors.mean(axis=0)) / spread
     layout = need_sklearn().TSNE(perplexity=perplexity, init="pca", random_state=seed % 2**32)
     return layout.fit_transform(vectors), float(perplexity)
-
-
-def need_sklearn() -> ModuleType:
-    """``sklearn.manifold``; raises UserError where scikit-learn is not installed."""
-    try:
-        from sklearn import manifold
-    except ImportError:
-        raise UserError("t-SNE needs scikit-learn: pip install scikit-learn") from None
-    return manifold
 
 
 def _chosen(eligible: np.ndarray, known: np.ndarray, named: Collection[int], count: int, seed: int) -> np.ndarray:

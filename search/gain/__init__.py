@@ -1,1 +1,1 @@
-"""What a search gained over chance, beside what space and recipe gave."""
+"""What a search gained over chance, beside what space and recipe gave; what inherited weights gain over fresh ones."""

@@ -9,7 +9,8 @@ from evaluation.pictures.tsne import draw_tsne
 from evaluation.protocols import passed_over
 from evaluation.retrieval.lists import choose_queries, query_scores, ranked_lists
 from evaluation.retrieval.scores import QueryScores, mean_score
-from evaluation.tsne import Plane, need_sklearn, tsne_plane
+from evaluation.scikit_learn import need_sklearn
+from evaluation.tsne import Plane, tsne_plane
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from tools.jobs.evaluate.subject import Subject

@@ -13,7 +13,8 @@ from evaluation.features.files import load_features
 from evaluation.features.labelled import LabelledVectors, read_labelled
 from evaluation.pictures.tsne import draw_tsne
 from evaluation.report.html import Picture, Section, write_report
-from evaluation.tsne import Plane, labelled_plane, need_sklearn, tsne_plane
+from evaluation.scikit_learn import need_sklearn
+from evaluation.tsne import Plane, labelled_plane, tsne_plane
 from reid.errors import UserError, nearest
 from reid.files import write_json
 from tools.jobs import data
