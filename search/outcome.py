@@ -130,6 +130,9 @@ def finish(
     measured = tuple(measure([each.arch for each in best])) if measure else ()
     archs, rows = [], []
     names = arch_names(config, asked.limits)
+    # Kept first: where this call is killed among its files, the next one, by other names again, knows these too.
+    former = sorted({*archs_before(out), *names[: len(best)]})
+    write_json(out / SUMMARY, {"finished": False, "former": former, "settings": asked.settings})
     for name in {*names, *archs_before(out)} - set(names[: len(best)]):  # no longer among the chosen
         (out / ARCHS / f"{name}.yaml").unlink(missing_ok=True)
     for index, (name, candidate) in enumerate(zip(names, best, strict=False)):

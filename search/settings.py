@@ -88,21 +88,18 @@ def space_settings(space: Space) -> dict:
 
 
 def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
-    """The candidates so far; the folder is made ready for more.
+    """The candidates so far, of a search that was not begun none; the folder is made ready for more.
 
     Raises:
-        UserError: there is a search, and ``resume`` is not set or it was begun with other settings; or there is none to
-            resume.
+        UserError: there is a search, and ``resume`` is not set or it was begun with other settings.
     """
     begun = (out / SUMMARY).exists() or (out / LOG).exists()
     if begun and not resume:
         raise taken(out, "a search")
-    if resume and not begun:
-        raise UserError(f"{out} holds no search to resume: leave --resume out, or give another --out")
     if begun:
         before = read_mapping(out / SUMMARY, "restore it, or give another --out").get("settings")
         before = before if isinstance(before, dict) else {}
-        before = _AT_FIRST | before
+        before = _AT_FIRST | _where_they_are(before, settings)
         for name, value in (_AT_FIRST | settings).items():
             if name == "data" and name not in before:  # of a search that was begun before its data were kept
                 continue
@@ -114,6 +111,20 @@ def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
     # By these names the archs of before are removed when there are new ones, which may be called otherwise.
     write_json(out / SUMMARY, {"finished": False, "former": archs_before(out), "settings": settings})
     return history
+
+
+def _where_they_are(before: dict, now: dict) -> dict:
+    """``before`` with the paths that ``now`` has for the supernet and the rankings, where these are the same by their
+    SHA-256: files that were moved."""
+    then, given = (each.get("origin") for each in (before, now))
+    if not isinstance(then, dict) or not isinstance(given, dict):
+        return before
+    same = {key for key, digest in given.items() if digest and then.get(key) == digest}
+    if "supernet_sha256" in same and "supernet" in given:
+        before = {**before, "origin": {**then, "supernet": given["supernet"]}}
+    if "learnt_from_sha256" in same and "learn_from" in now:
+        before = {**before, "learn_from": now["learn_from"]}
+    return before
 
 
 def _difference(name: str, had: Any, given: Any) -> tuple[str, Any, Any]:

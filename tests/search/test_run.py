@@ -134,6 +134,24 @@ def test_archs_of_a_former_name_go_even_if_the_next_call_is_killed(tmp_path):
     assert sorted(path.name for path in mine.parent.iterdir()) == ["OWN-6M-A.yaml", "OWN-6M-B.yaml", "mine.yaml"]
 
 
+def test_archs_of_a_name_that_a_killed_call_wrote_go_too(tmp_path):
+    def killed(result):
+        raise _Killed
+
+    few = replace(CONFIG, trials=2, population=2)
+    _run(tmp_path, config=few)
+    with pytest.raises(_Killed):
+        _run(tmp_path, config=replace(few, name_prefix="OWN"), resume=True, report=killed)
+    _run(tmp_path, config=replace(few, name_prefix="LAST"), resume=True)
+    assert sorted(path.name for path in (tmp_path / "archs").iterdir()) == ["LAST-6M-A.yaml", "LAST-6M-B.yaml"]
+
+
+def test_resume_where_nothing_was_begun_begins(tmp_path):
+    few = replace(CONFIG, trials=2, population=2)
+    first, second = (_run(tmp_path / name, config=few, resume=name == "b") for name in "ab")
+    assert _untimed(first.candidates) == _untimed(second.candidates)
+
+
 def test_a_search_is_finished_when_its_page_is_there(tmp_path):
     def killed(result):
         assert result.archs[0].is_file()
@@ -207,8 +225,6 @@ def test_folder_with_a_search_is_not_overwritten(tmp_path):
     with pytest.raises(UserError, match="--resume"):
         _run(tmp_path / "run", seed=9)
     assert (tmp_path / "run/candidates.jsonl").read_bytes() == log
-    with pytest.raises(UserError, match="no search to resume"):
-        _run(tmp_path / "none", resume=True)
 
 
 def test_impossible_limit_and_unknown_strategy_write_nothing(tmp_path):

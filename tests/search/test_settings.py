@@ -51,3 +51,24 @@ def test_what_is_left_out_is_another_setting_than_what_is_not(tmp_path, begun, n
     _begun(tmp_path, _settings(begun))
     with pytest.raises(UserError, match=f"begun with another {words}: give the same"):
         open_search(tmp_path, _settings(now), resume=True)
+
+
+def test_a_search_goes_on_with_files_that_were_moved(tmp_path):
+    """The supernet and the rankings are known by their SHA-256, wherever they lie."""
+
+    def settings(place: str, **digests: object) -> dict:
+        config = replace(PLAIN, learn_from=(f"{place}/ranking",))
+        origin = {"supernet": f"{place}/supernet.safetensors", **digests}
+        return settings_of(load_space("tiny"), Limits(flops=6_000_000), config, "evolution", 0, origin)
+
+    same = {"supernet_sha256": "a", "learnt_from_sha256": ["b"]}
+    _begun(tmp_path, settings("old", **same))
+    assert open_search(tmp_path, settings("new", **same), resume=True) == []
+    kept = json.loads((tmp_path / "search.json").read_text())["settings"]
+    assert kept["origin"]["supernet"] == "new/supernet.safetensors" and kept["learn_from"] == ["new/ranking"]
+    for other in ({"supernet_sha256": "x"}, {"learnt_from_sha256": ["x"]}):
+        with pytest.raises(UserError, match="begun with another"):
+            open_search(tmp_path, settings("new", **same | other), resume=True)
+    _begun(tmp_path, settings("old"))  # which says nothing of what they are
+    with pytest.raises(UserError, match="begun with another"):
+        open_search(tmp_path, settings("new"), resume=True)
