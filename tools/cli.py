@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reid.engine.device import pick_device
+from reid.engine.distributed import from_environment
 from reid.engine.memory import keep_freed_memory
 from reid.errors import UserError
 from reid.numbers import GREATEST_SEED
@@ -15,11 +16,14 @@ from tools.endings import end_with_the_reader, hushed_threads, line_of
 from tools.interrupts import interruptible
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.job import Job
-from tools.jobs.paths import check_folder
+from tools.jobs.paths import check_folder, shown
 from tools.typed import as_typed, tool_parser
 
 SYNTHETIC = Path("synthetic")
 """What ``--data`` may name in place of a folder."""
+
+ANEW = "anew"
+"""Among a tool's options: that it has nothing to go on with, and ``--resume`` is an older spelling of ``--replace``."""
 
 
 def job_parser(description: str, out: str, anew: bool = False) -> argparse.ArgumentParser:
@@ -46,9 +50,12 @@ def job_parser(description: str, out: str, anew: bool = False) -> argparse.Argum
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"run folder to write (default: {out})")
     if anew:
         add_replace(parser, "--resume")
+        parser.set_defaults(**{ANEW: True})
     else:
         parser.add_argument(
-            "--resume", action="store_true", help="go on with the run in --out: what is finished is kept, the rest made"
+            "--resume",
+            action="store_true",
+            help="go on with the run in --out: what is finished is kept, the rest made (where none is, one is begun)",
         )
     parser.add_argument("--seed", type=int, default=0, help="of weights, batches, augmentation and search (default: 0)")
     add_device(parser)
@@ -129,7 +136,7 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
         raise UserError(
             f"--data {arguments.data}: the config names data.dataset.root {own.root}; leave one of the two out"
         )
-    return Job(
+    job = Job(
         experiment=experiment,
         data=arguments.data,
         out=arguments.out or Path(out),
@@ -138,6 +145,15 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
         device=pick_device(arguments.device),
         common=_common(arguments),
     )
+    if job.resume and not hasattr(arguments, ANEW) and from_environment(job.device).is_main:
+        _tell_beginning(job.out)
+    return job
+
+
+def _tell_beginning(out: Path) -> None:
+    """Says so where ``--resume`` has nothing to go on with: another folder may have been meant."""
+    if not out.exists() or not any(out.iterdir()):
+        print(f"note: --resume: {shown(out)} holds nothing to go on with; it is begun there")
 
 
 def _common(arguments: argparse.Namespace) -> tuple[str, ...]:

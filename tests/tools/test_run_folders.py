@@ -19,7 +19,8 @@ from reid.errors import UserError
 from reid.files import read_json, write_json, write_text
 from tools.jobs import ownership
 from tools.jobs.ownership import alone_in, training_in
-from tools.jobs.training.retrain import Retraining, _epochs, retrain
+from tools.jobs.training.result import epochs_of
+from tools.jobs.training.retrain import Retraining, retrain
 from tools.jobs.training.train_supernet import train_supernet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,16 +194,26 @@ def test_files_of_two_calls_at_once_are_not_mixed(call, refused, tmp_path, name)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]  # what was refused has left nothing
 
 
+@pytest.mark.parametrize("name", ["train_supernet", "search", "retrain", "rank", "gain", "pipeline"])
+def test_resume_where_nothing_was_begun_begins_and_says_so(call, tmp_path, name):
+    """Another folder may have been meant."""
+    told = f"note: --resume: {tmp_path}/run holds nothing to go on with; it is begun there\n"
+    wrong = ("--set", "space=none")  # so that it ends before its work
+    assert call(name, *TOOLS[name], "--out", tmp_path / "run", "--resume", *wrong).out.startswith(told)
+    write_text(tmp_path / "run" / "config.yaml", "")
+    assert told not in call(name, *TOOLS[name], "--out", tmp_path / "run", "--resume", *wrong).out
+
+
 def test_records_that_were_lost_are_named(tmp_path):
     for text in (None, "", '{"epoch": 1, "lo'):
         if text is not None:
             write_text(tmp_path / "metrics.jsonl", text)
         with pytest.raises(UserError, match="metrics.jsonl is gone or damaged; restore it, or train"):
-            _epochs(tmp_path, Recipe())
+            epochs_of(tmp_path, Recipe())
     write_text(tmp_path / "metrics.jsonl", '{"epoch": 1}\n{"epoch": 2}\n')
-    assert _epochs(tmp_path, Recipe(epochs=9, early_stopping=EarlyStopping())) == 2
+    assert epochs_of(tmp_path, Recipe(epochs=9, early_stopping=EarlyStopping())) == 2
     # The last of the records may be lost where the machine died: the result's epochs are those that were trained.
-    assert _epochs(tmp_path, Recipe(epochs=3)) == 3
+    assert epochs_of(tmp_path, Recipe(epochs=3)) == 3
 
 
 def test_features_that_cannot_be_saved_are_told_before_anything_is_run(trained, tmp_path, call, refused):
