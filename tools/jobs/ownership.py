@@ -15,6 +15,7 @@ from reid.errors import UserError
 from reid.locks import locked
 from search.folder import SUMMARY
 from tools.jobs.job import Job
+from tools.jobs.moved import TEACHER_SHA256, where_they_are
 from tools.jobs.paths import shown
 from tools.jobs.saved_config import read_saved
 
@@ -34,7 +35,7 @@ _LEFT = {
 """What a file in a folder tells of who wrote there."""
 
 
-LATER = ("teacher_sha256",)
+LATER = (TEACHER_SHA256,)
 """Keys of a training's configuration that are no setting and came up later: a run that says none goes on with any."""
 
 GO_ON, REPLACE = "go on with --resume", "write it again with --replace"
@@ -115,7 +116,7 @@ def training_in(
         return
     later = {name: config[name] for name in LATER if name in config}
     with alone_in(job.out):
-        open_run(job.out, config, job.resume, lambda path: {**later, **read_saved(path)})
+        open_run(job.out, config, job.resume, lambda path: {**later, **where_they_are(read_saved(path), config)})
         announce()
         barrier(processes)
         yield

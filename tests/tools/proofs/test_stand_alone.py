@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
 import tools.jobs.training.finished
+from reid.errors import UserError
 from reid.files import write_text
-from supernet.catalog import Backbone
-from tools.jobs.proofs.stand_alone import Training, missing
+from reid.losses.config import DistillationConfig
+from supernet.catalog import Backbone, NetworkSpec
+from tools.jobs.proofs.stand_alone import Training, check_trainings, missing
+from tools.jobs.training.retrain import Retraining, training_config
 
 
 @pytest.fixture
@@ -17,6 +23,44 @@ def trainings(tmp_path, monkeypatch) -> list[Training]:
     page = "write_training_report"
     monkeypatch.setattr(tools.jobs.training.finished, page, lambda run, *about: write_text(run / "report.html", ""))
     return [Training(name, Backbone("resnet18"), Path(name), 0, tmp_path / name) for name in "abcd"]
+
+
+def _taught(job, teacher: Path):
+    losses = job.experiment.retrain.losses
+    taught = replace(losses, distillation=DistillationConfig(teacher=str(teacher), similarity=1.0))
+    recipe = replace(job.experiment.retrain, losses=taught)
+    return replace(job, experiment=replace(job.experiment, retrain=recipe))
+
+
+def test_a_teacher_is_known_by_its_weights(trainings, make_job, tmp_path):
+    """One that was trained again since is another; one that was moved is the same."""
+    training = trainings[0]
+    _finish(training)
+    weights = write_text(tmp_path / "teacher" / "last.safetensors", "one")
+    job = _taught(make_job(tmp_path / "out"), weights.parent)
+    spec = NetworkSpec("resnet18", training.arch, (64, 32))
+    what = Retraining("resnet18", tmp_path / "none")
+    source = SimpleNamespace(dataset=SimpleNamespace(name="synthetic"))
+    config = training_config(job, what, spec, source, None)
+    write_text(training.run / "config.yaml", yaml.safe_dump(config))
+    check_trainings([training], job, "synthetic")
+
+    moved = write_text(tmp_path / "moved" / "last.safetensors", "one")
+    check_trainings([training], _taught(job, moved.parent), "synthetic")
+    write_text(moved, "two")
+    write_text(weights, "two")
+    message = "trained otherwise than it would be now: {} differs"
+    with pytest.raises(UserError, match=message.format("teacher_sha256")):
+        check_trainings([training], job, "synthetic")
+    with pytest.raises(UserError, match=message.format("teacher_sha256|recipe.losses")):
+        check_trainings([training], _taught(job, moved.parent), "synthetic")
+    # One that was trained before it was kept does not say which it was.
+    write_text(training.run / "config.yaml", yaml.safe_dump({**config, "teacher_sha256": None}))
+    with pytest.raises(UserError):
+        check_trainings([training], job, "synthetic")
+    del config["teacher_sha256"]
+    write_text(training.run / "config.yaml", yaml.safe_dump(config))
+    check_trainings([training], job, "synthetic")
 
 
 def _finish(training: Training, *less: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import tools.jobs.search.finalists
+import tools.jobs.training.result
 import tools.jobs.training.retrain
 from evaluation.features.extraction import evaluate_network
 from search.history import Candidate
@@ -26,7 +27,7 @@ def no_test_set(monkeypatch):
     def refuse(*arguments, **rest):
         raise AssertionError("a search looked at the test set")
 
-    monkeypatch.setattr(tools.jobs.training.retrain, "score_on_test", refuse)
+    monkeypatch.setattr(tools.jobs.training.result, "score_on_test", refuse)
 
 
 def test_finalists_are_trained_scored_and_chosen_from(call, supernet_run, tmp_path, make_job, no_test_set):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import yaml
 
 import tools.jobs.training.finished
 import tools.jobs.training.repeats
+from evaluation.result_row import read_result
 from reid.errors import UserError
 from reid.files import read_yaml, write_json, write_text
 from supernet.arch_forms import arch_from_rows
@@ -85,6 +88,19 @@ def test_what_is_no_difference(finished, tmp_path):
             del saved[key]
         path.write_text(yaml.safe_dump(saved, sort_keys=False))
     retrain_repeatedly(job, what, 2)
+
+
+def test_a_supernet_that_was_moved_is_the_same(finished, tmp_path):
+    """Its place is told in the rows too, of which one was trained before it was moved."""
+    job, what, weights = finished
+    shutil.move(weights.parent, tmp_path / "moved")
+    for seed, place in ((0, "old"), (1, "moved")):
+        file = job.out / f"seed-{seed}" / "result.json"
+        words = f"inherited weights ({place}), then 1 epoch of synthetic"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"train_set": words}))
+    retrain_repeatedly(job, replace(what, weights=f"supernet:{tmp_path / 'moved'}"), 2)
+    row = read_result(job.out)
+    assert row.train_set == "inherited weights (moved), then 1 epoch of synthetic" and row.seeds == (0, 1)
 
 
 def test_a_seed_whose_weights_are_gone_is_gone_on_with(finished, monkeypatch):

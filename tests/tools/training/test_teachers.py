@@ -175,5 +175,6 @@ def test_another_teacher_ends_a_resumed_student_and_an_old_run_goes_on(make_job,
     with pytest.raises(UserError, match="begun with another configuration .teacher_sha256: a then, b now.; resume"):
         open_with("b")
     saved = read_yaml(job.out / "config.yaml")
+    assert saved == {"seed": 0, "teacher_sha256": "a"}
     write_text(job.out / "config.yaml", yaml.safe_dump({"seed": saved["seed"]}))
     open_with("b")

@@ -24,6 +24,7 @@ from tools.jobs.proofs.gain_report import write_gain_report
 from tools.jobs.proofs.stand_alone import Training
 from tools.jobs.proofs.ways import Inheriting
 from tools.jobs.provenance import command, commit
+from tools.jobs.training.retrain_words import at_one_place
 
 PICTURE = "gain.png"
 
@@ -84,7 +85,7 @@ def write_gain(out: Path, measured: Measured) -> Path:
 
 
 def _trained(name: str, kind: str, recipe: str, runs: Sequence[Path]) -> Trained:
-    rows = [read_result(run) for run in runs]
+    rows = at_one_place([read_result(run) for run in runs])
     first = rows[0]
     for row, run in zip(rows, runs, strict=True):
         for key in ("flops", "parameters", "test_set", "train_set"):

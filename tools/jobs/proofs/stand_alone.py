@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +24,11 @@ from supernet.files import load_arch, load_space
 from tools.jobs.data import SearchData
 from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
+from tools.jobs.moved import TEACHER_SHA256, where_they_are
 from tools.jobs.paths import shown
 from tools.jobs.training.finished import complete, is_finished
 from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.teacher import teacher_sha256
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,18 @@ def at_one_size(job: Job, files: Iterable[Path]) -> Job:
 
 
 def check_trainings(trainings: Sequence[Training], job: Job, dataset: str) -> None:
-    """Raises UserError where a finished run is of another arch, seed, recipe or data than the job would train now.
+    """Raises UserError where a finished run is of another arch, seed, recipe, teacher or data than the job would train
+    now. Its teacher is known by its weights, wherever they lie; a run that does not say which may have had any.
 
     How often a training was scored on its way is no part of the recipe here: it changes no weight.
     """
     experiment = job.experiment
+    teacher = teacher_sha256(experiment.retrain.losses.distillation)
     for training in trainings:
         if not training.finished:
             continue
-        now = _decides(training.arch, training.seed, dataset, None, experiment.data, experiment.retrain)
-        then = _saved(training.run)
+        now = _decides(training.arch, training.seed, dataset, None, experiment.data, experiment.retrain) | teacher
+        then = teacher | _saved(training.run, teacher | {"recipe": config_to_dict(experiment.retrain)})
         wrong = next((key for key, value in now.items() if then[key] != value), None)
         if wrong is not None:
             raise UserError(
@@ -122,18 +126,21 @@ def _decides(
     return named
 
 
-def _saved(run: Path) -> dict[str, object]:
-    """``_decides`` of a run at hand; a setting that came up later has its default."""
+def _saved(run: Path, now: Mapping[str, object]) -> dict[str, object]:
+    """``_decides`` of a run at hand, and its teacher's SHA-256 where it says it; a setting that came up later has its
+    default. ``now`` is where its teacher is looked for (``where_they_are``)."""
     file = run / CONFIG
     cure = "is it of a stand-alone training? restore it, or give another folder with --alone"
     saved = read_mapping(file, cure)
     with expecting(file, cure):
+        saved = where_they_are(saved, now)
         data, recipe = (
             build_config(kind, saved[part], f"{file}: {part}")
             for kind, part in ((DataConfig, "data"), (Recipe, "recipe"))
         )
         network = spec_from_dict(saved["network"]).backbone
-        return _decides(network, saved["seed"], saved["dataset"], saved["weights"], data, recipe)
+        teacher = {key: saved[key] for key in (TEACHER_SHA256,) if key in saved}
+        return _decides(network, saved["seed"], saved["dataset"], saved["weights"], data, recipe) | teacher
 
 
 def check_resumed(trainings: Sequence[Training], job: Job) -> None:

@@ -19,6 +19,7 @@ from supernet.checkpoint import SUPERNET
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by, calibrated_otherwise
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.job import Job
+from tools.jobs.moved import SUPERNET_SHA256, where_they_are
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender
 from tools.jobs.proofs.stand_alone import Training, missing
@@ -26,6 +27,7 @@ from tools.jobs.provenance import sha256
 from tools.jobs.saved_config import read_saved
 from tools.jobs.trained_supernets import PREFIX
 from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.teacher import teacher_sha256
 
 SHARE = 4
 """Inherited weights are trained on for the recipe's epochs divided by this, unless told."""
@@ -108,15 +110,18 @@ def _check_scored(run: Path, job: Job, digest: str) -> None:
 
 
 def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> None:
-    saved, experiment = read_saved(training.run / CONFIG), job.experiment
-    then = {key: saved.get(key) for key in ("supernet_sha256", "dataset", "seed", "data", "recipe")}
+    experiment = job.experiment
+    teacher = teacher_sha256(experiment.retrain.losses.distillation)
     now = {
-        "supernet_sha256": digest,
+        SUPERNET_SHA256: digest,
         "dataset": dataset,
         "seed": training.seed,
         "data": config_to_dict(experiment.data),
         "recipe": config_to_dict(experiment.retrain),
+        **teacher,
     }
+    saved = where_they_are(read_saved(training.run / CONFIG), now)
+    then = {key: saved.get(key, teacher.get(key)) for key in now}  # of a teacher it may not say which it was
     for one in (then, now):  # how often it was scored on its way changes no weight
         one["recipe"] = {**(one["recipe"] or {}), "evaluate_every": 0}
     wrong = next((key for key, value in now.items() if then[key] != value), None)

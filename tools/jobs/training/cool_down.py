@@ -27,6 +27,7 @@ from reid.engine.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_atomic, write_text
 from reid.numbers import MOST_EPOCHS
+from tools.jobs.moved import where_they_are
 from tools.jobs.ownership import LATER
 from tools.jobs.paths import shown
 from tools.jobs.recipe_words import NO_MATTER
@@ -155,7 +156,7 @@ def check_same(what: CoolDown, config: dict[str, Any], recipe: Recipe) -> None:
         recipe: the one that is ended early.
     """
     wanted = yaml.safe_load(yaml.safe_dump({**config, "recipe": config_to_dict(recipe)}))
-    saved = read_saved(what.run / CONFIG)
+    saved = where_they_are(read_saved(what.run / CONFIG), wanted)
     names = (*SAME, *(name for name in LATER if name in saved))
     difference = first_difference(*(_compared(each, names) for each in (saved, wanted)))
     if difference:

@@ -18,6 +18,9 @@ from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.trained_supernets import cut_out, open_supernet
 
+INHERITED = "inherited weights"
+"""In words for tables, before a supernet's run folder in parentheses."""
+
 
 @dataclass(frozen=True)
 class Inheritance:
@@ -36,7 +39,7 @@ class Inheritance:
     @property
     def words(self) -> str:
         """For tables: "inherited weights (runs/supernet)"."""
-        return f"inherited weights ({shown(self.run)})"
+        return f"{INHERITED} ({shown(self.run)})"
 
 
 def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritance:

@@ -19,11 +19,13 @@ from supernet.catalog import spec_from_dict
 from supernet.checkpoint import SUPERNET
 from tools.jobs.data import open_source
 from tools.jobs.job import Job
+from tools.jobs.moved import where_they_are
 from tools.jobs.provenance import made_by, sha256
 from tools.jobs.saved_config import read_saved
 from tools.jobs.trained_supernets import inherited_run
 from tools.jobs.training.finished import complete, is_finished
 from tools.jobs.training.retrain import Retraining, network_to_train, retrain, training_config
+from tools.jobs.training.retrain_words import at_one_place
 
 
 def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
@@ -50,7 +52,8 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
             retrain(dataclasses.replace(job, out=run, seed=seed, resume=begun), what)
         runs.append(run)
     scored = (runs[0] / RESULT).exists()  # not on a data set of training images alone
-    row = dataclasses.replace(mean_row([read_result(run) for run in runs]), run=str(job.out)) if scored else None
+    rows = at_one_place([read_result(run) for run in runs]) if scored else []
+    row = dataclasses.replace(mean_row(rows), run=str(job.out)) if scored else None
     if main:
         if row:
             write_result(job.out, row)
@@ -74,7 +77,7 @@ def _wanted(job: Job, what: Retraining) -> dict[str, Any]:
 def _check_same(run: Path, wanted: dict[str, Any]) -> None:
     """A finished run is not opened again, so it is compared here. What it does not say, as it was trained before that
     was kept, is no difference."""
-    then = _compared({"weights": None, **read_saved(run / CONFIG)})
+    then = _compared({"weights": None, **where_they_are(read_saved(run / CONFIG), wanted)})
     for key, value in wanted.items():
         if key in then and then[key] != value:
             raise UserError(f"{run} was trained with another configuration ({key} differs); give another --out")

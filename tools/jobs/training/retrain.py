@@ -8,40 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from evaluation.report.training import write_training_report
-from reid.data.records import ImageSet
+from evaluation.result_row import RESULT
 from reid.engine.batches import training_batches
-from reid.engine.checkpoint import save_weights
 from reid.engine.device import seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.identity_task import IdentityTask
-from reid.engine.recipe import Recipe
-from reid.engine.run_folder import WEIGHTS, read_metrics
+from reid.engine.run_folder import WEIGHTS
 from reid.engine.trainer import fit
-from reid.errors import UserError
 from reid.models.backbones.weights import check_pretrained, load_pretrained
-from reid.models.network import ReidNetwork
-from supernet.catalog import NetworkSpec, build, find_network, for_inference, spec_to_dict
+from supernet.catalog import NetworkSpec, build, find_network, spec_to_dict
 from supernet.files import load_space
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
-from tools.jobs.evaluate.known_training import KnownTraining
-from tools.jobs.evaluate.result import score_on_test
 from tools.jobs.job import Job
 from tools.jobs.opening import tell_estimate
 from tools.jobs.ownership import training_in
-from tools.jobs.paths import shown
 from tools.jobs.provenance import made_by, run_config
-from tools.jobs.recipe_words import recipe_name
 from tools.jobs.trained_supernets import inherited_run
 from tools.jobs.training.cool_down import CoolDown, begun, check_same, take_over
 from tools.jobs.training.facts import training_facts
+from tools.jobs.training.finished import is_over, tell_over
 from tools.jobs.training.inherit import inherit, start_from
 from tools.jobs.training.looks import OwnEvaluation, held_out, metric_of, missing_best, monitor_of
+from tools.jobs.training.result import keep, score
 from tools.jobs.training.retrain_words import announce_training, taken_back, trained_on_words
-from tools.jobs.training.teacher import load_teacher, save_classifier, teacher_sha256
+from tools.jobs.training.teacher import load_teacher, teacher_sha256
 from tools.jobs.training.trial import try_network
 
 
@@ -119,12 +112,21 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
     if ended and not ended.goes_on:
         check_same(what.cool_down, config, whole)
 
+    scored = what.test and source.dataset.has_test
+    over = job.resume and is_over(job.out, WEIGHTS, *([RESULT] if scored else []))
+
     def announce() -> None:
+        if over:
+            return
         if ended:
             take_over(what.cool_down, ended.done, job.out, metric_of(own))
         announce_training(job, spec, path, network, source, trained_on, batches, start, pretrained, processes)
 
     with training_in(job, config, announce, processes):
+        if over:
+            if processes.is_main:
+                tell_over(job.out)
+            return job.out
         trained = fit(
             task,
             batches,
@@ -138,14 +140,11 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
             title=spec.name,
         )
         if processes.is_main:
-            network, spec = _keep(job, trained, spec, images)
-            if what.test and source.dataset.has_test:
+            network, spec = keep(job, trained, spec, images)
+            if scored:
                 notes = [ended.words(job.seed)] if ended else []
                 notes += [*taken_back(job.out), *missing_best(job.out, recipe)]
-                training = KnownTraining(
-                    trained_on, _epochs(job.out, recipe), job.seed, recipe_name(recipe), notes=tuple(notes)
-                )
-                _score(job, network, spec, source, what.label, training)
+                score(job, network, spec, source, trained_on, what.label, tuple(notes))
             write_training_report(job.out, made_by(), trained_on)
         barrier(processes)
     return job.out
@@ -175,36 +174,3 @@ def training_config(
         **({"supernet_sha256": supernet_sha256} if supernet_sha256 else {}),
         **teacher_sha256(experiment.retrain.losses.distillation),
     }
-
-
-def _keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> tuple[ReidNetwork, NetworkSpec]:
-    """Writes the weights that the training ended with, as the network that is used."""
-    network, spec = for_inference(trained.network, spec)
-    save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
-    save_classifier(job.out, trained.classifiers[0], job.experiment.retrain.losses, images)
-    return network, spec
-
-
-def _score(
-    job: Job, network: ReidNetwork, spec: NetworkSpec, source: Source, label: str, training: KnownTraining
-) -> None:
-    """Scores the network on the official query and gallery."""
-    score_on_test(
-        network,
-        spec,
-        [source],
-        job.device,
-        job.out,
-        kind="searched" if spec.searched else "baseline",
-        name=f"{spec.name} ({label})" if label else spec.name,
-        training=training,
-    )
-
-
-def _epochs(run: Path, recipe: Recipe) -> int:
-    """How many were trained: all of the recipe's, unless it stops early, when the records tell; raises UserError where
-    a run that went on has lost them."""
-    records = read_metrics(run)
-    if not records:
-        raise UserError(f"{shown(run)}: metrics.jsonl is gone or damaged; restore it, or train into another --out")
-    return recipe.epochs if recipe.early_stopping is None else records[-1]["epoch"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from evaluation.result_row import ResultRow
 from reid.data.records import ImageSet
 from reid.engine.batches import TrainingBatches
 from reid.engine.device import describe_device
@@ -24,7 +27,7 @@ from tools.jobs.job import Job
 from tools.jobs.opening import announce
 from tools.jobs.paths import shown
 from tools.jobs.recipe_words import recipe_lines
-from tools.jobs.training.inherit import Inheritance
+from tools.jobs.training.inherit import INHERITED, Inheritance
 
 THEN = " weights, then "
 """After what a network began with, in what it was trained on."""
@@ -50,6 +53,19 @@ def trained_on_words(
     if recipe.losses.distillation.teacher:
         words += f"{TAUGHT}{' and '.join(recipe.losses.distillation.teachers)}"
     return words
+
+
+def at_one_place(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """``rows`` of one training, by several seeds, that all say of its supernet and teacher what the last one does: the
+    files may have been moved in between."""
+    last = rows[-1]
+    same = [_without_places(row.train_set) == _without_places(last.train_set) for row in rows]
+    return [replace(row, train_set=last.train_set) if one else row for row, one in zip(rows, same, strict=True)]
+
+
+def _without_places(train_set: str) -> str:
+    words, _, _ = train_set.partition(TAUGHT)
+    return words.partition("), then ")[2] if words.startswith(f"{INHERITED} (") else words
 
 
 def terms_of(start: str | Path | None) -> str | None:

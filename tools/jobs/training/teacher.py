@@ -22,13 +22,11 @@ from supernet.checkpoint import load_network, load_supernet
 from supernet.genome import largest
 from supernet.trained import network_file
 from tools.jobs.job import Job
+from tools.jobs.moved import TEACHER_SHA256
 from tools.jobs.provenance import sha256
 
 CLASSIFIER = "classifier.safetensors"
 """The classifier of a run's training identities: no part of the network, but what a student learns logits from."""
-
-TEACHER_SHA256 = "teacher_sha256"
-"""Key of a run's configuration: of the weights that taught it."""
 
 
 def save_classifier(run: Path, classifier: torch.nn.Module, losses: LossConfig, images: ImageSet) -> Path | None:

@@ -34,6 +34,7 @@ from tools.jobs.provenance import made_by, run_config
 from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.trained_supernets import evaluator_of
 from tools.jobs.training.facts import training_facts
+from tools.jobs.training.finished import is_over, tell_over
 
 
 def train_supernet(job: Job) -> Path:
@@ -69,7 +70,17 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
     facts = training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source)
     parts = {"data": experiment.data, "supernet": experiment.supernet}
     config = run_config(job, source, **parts) | {"space": space_to_dict(space)} | _counted_at(experiment)
-    with training_in(job, config, lambda: _announce(job, space, images, source, processes), processes):
+    over = job.resume and is_over(job.out, SUPERNET)
+
+    def announce() -> None:
+        if not over:
+            _announce(job, space, images, source, processes)
+
+    with training_in(job, config, announce, processes):
+        if over:
+            if processes.is_main:
+                tell_over(job.out)
+            return job.out
         trained = fit(
             task,
             batches,

@@ -1,0 +1,46 @@
+"""Supernets and teachers that were moved: a run goes on with them, as they are the same by their SHA-256."""
+
+from __future__ import annotations
+
+import pytest
+
+from reid.engine.distributed import SINGLE
+from reid.errors import UserError
+from reid.files import read_yaml
+from tools.jobs.ownership import training_in
+
+
+def _config(place: str, teacher: object, **digests: str) -> dict:
+    recipe = {"epochs": 3, "losses": {"distillation": {"teacher": teacher}}}
+    return {"seed": 0, "recipe": recipe, "weights": f"supernet:{place}", **digests}
+
+
+@pytest.fixture
+def go_on(make_job, tmp_path, monkeypatch):
+    monkeypatch.setattr("tools.jobs.ownership.read_saved", read_yaml)  # of so short a recipe
+
+    def begin(config: dict) -> None:
+        with training_in(make_job(tmp_path / "run", resume=True), config, lambda: None, SINGLE):
+            pass
+
+    return begin
+
+
+def test_a_run_goes_on_with_files_that_were_moved(go_on):
+    same = {"supernet_sha256": "a", "teacher_sha256": "b, c"}
+    go_on(_config("old", ("t", "u"), **same))
+    go_on(_config("old", ("t", "u"), **same))
+    go_on(_config("new", ("v", "w"), **same))
+    with pytest.raises(UserError, match="weights: supernet:old then, supernet:new now|supernet_sha256: a then, x now"):
+        go_on(_config("new", ("t", "u"), **same | {"supernet_sha256": "x"}))
+    with pytest.raises(UserError, match="teacher_sha256: b, c then, x now"):
+        go_on(_config("old", ("v", "w"), **same | {"teacher_sha256": "x"}))
+    with pytest.raises(UserError, match="weights: supernet:old then, None now"):
+        go_on({**_config("old", ("t", "u"), **same), "weights": None})
+
+
+def test_where_nothing_says_what_they_were_the_path_decides(go_on):
+    go_on(_config("old", "t"))
+    for config in (_config("new", "t", supernet_sha256="a"), _config("old", "u", teacher_sha256="b")):
+        with pytest.raises(UserError, match="begun with another configuration"):
+            go_on(config)

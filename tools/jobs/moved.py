@@ -1,0 +1,36 @@
+"""Files that a training began with or learnt from: the same by their SHA-256, wherever they lie by now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SUPERNET_SHA256 = "supernet_sha256"
+"""Key of a run's configuration: of the supernet's weights that it began with."""
+
+TEACHER_SHA256 = "teacher_sha256"
+"""Key of a run's configuration: of the weights that taught it."""
+
+
+def where_they_are(saved: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """``saved``, a run's configuration, with the paths that ``now``, of the same form, has for the supernet and the
+    teacher, where these are the same by their SHA-256 in both. Where one says no SHA-256, the path decides."""
+    found = dict(saved)
+    if _same(SUPERNET_SHA256, saved, now) and saved.get("weights") and now.get("weights"):
+        found["weights"] = now["weights"]
+    if _same(TEACHER_SHA256, saved, now):
+        then, given = (each.get("recipe") for each in (saved, now))
+        if isinstance(then, Mapping) and isinstance(given, Mapping):
+            found["recipe"] = _with_teacher(then, given)
+    return found
+
+
+def _same(key: str, saved: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return bool(now.get(key)) and saved.get(key) == now[key]
+
+
+def _with_teacher(then: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    losses = then["losses"]
+    teacher = given["losses"]["distillation"]["teacher"]
+    teacher = list(teacher) if isinstance(teacher, tuple) else teacher  # as YAML has several
+    return {**then, "losses": {**losses, "distillation": {**losses["distillation"], "teacher": teacher}}}

@@ -1,0 +1,64 @@
+"""What a training of one network leaves: the weights that it ended with, and their score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from evaluation.result_row import ResultRow
+from reid.data.records import ImageSet
+from reid.engine.checkpoint import save_weights
+from reid.engine.recipe import Recipe
+from reid.engine.run_folder import WEIGHTS, read_metrics
+from reid.errors import UserError
+from reid.models.network import ReidNetwork
+from supernet.catalog import NetworkSpec, for_inference, spec_to_dict
+from tools.jobs.data import Source
+from tools.jobs.evaluate.known_training import KnownTraining
+from tools.jobs.evaluate.result import score_on_test
+from tools.jobs.job import Job
+from tools.jobs.paths import shown
+from tools.jobs.recipe_words import recipe_name
+from tools.jobs.training.teacher import save_classifier
+
+
+def keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> tuple[ReidNetwork, NetworkSpec]:
+    """Writes the weights that the training ended with, as the network that is used."""
+    network, spec = for_inference(trained.network, spec)
+    save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
+    save_classifier(job.out, trained.classifiers[0], job.experiment.retrain.losses, images)
+    return network, spec
+
+
+def score(
+    job: Job,
+    network: ReidNetwork,
+    spec: NetworkSpec,
+    source: Source,
+    trained_on: str,
+    label: str,
+    notes: tuple[str, ...],
+) -> ResultRow:
+    """Scores the network on the official query and gallery."""
+    recipe = job.experiment.retrain
+    training = KnownTraining(trained_on, epochs_of(job.out, recipe), job.seed, recipe_name(recipe), notes)
+    return score_on_test(
+        network,
+        spec,
+        [source],
+        job.device,
+        job.out,
+        kind="searched" if spec.searched else "baseline",
+        name=f"{spec.name} ({label})" if label else spec.name,
+        training=training,
+    )
+
+
+def epochs_of(run: Path, recipe: Recipe) -> int:
+    """How many were trained: all of the recipe's, unless it stops early, when the records tell; raises UserError where
+    a run that went on has lost them."""
+    records = read_metrics(run)
+    if not records:
+        raise UserError(f"{shown(run)}: metrics.jsonl is gone or damaged; restore it, or train into another --out")
+    return recipe.epochs if recipe.early_stopping is None else records[-1]["epoch"]
