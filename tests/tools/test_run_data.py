@@ -102,8 +102,9 @@ def test_what_the_training_has_seen(run, tmp_path):
 
 
 def test_a_mean_is_of_the_trainings_data_wherever_they_are_by_now(run, job, tmp_path):
-    """Named by ``--data`` alone they are not the default config's."""
-    own = dataclasses.replace(data_of(run), also_train=())
+    """Named by ``--data`` alone they are not the default config's. BN is calibrated on what was trained on besides too."""
+    own = data_of(run)
+    assert own.also_train
     assert on_that_data_alone(job, run).experiment.data == own
     moved = on_that_data_alone(dataclasses.replace(job, data=tmp_path), run).experiment.data
     assert moved == dataclasses.replace(own, dataset=dataclasses.replace(own.dataset, root=tmp_path))
@@ -116,3 +117,16 @@ def test_a_mean_is_of_the_trainings_data_wherever_they_are_by_now(run, job, tmp_
     configured = dataclasses.replace(configured, experiment=dataclasses.replace(job.experiment, data=other))
     with pytest.raises(UserError, match="data.dataset.seed: 5 there, 6 here"):
         on_that_data_alone(configured, run)
+    (besides,) = own.also_train
+    for also_train, kept in (
+        ((), own.also_train),
+        ((dataclasses.replace(besides, root=tmp_path),), (dataclasses.replace(besides, root=tmp_path),)),
+        ((dataclasses.replace(besides, seed=6),), None),
+    ):
+        data = dataclasses.replace(elsewhere, also_train=also_train)
+        configured = dataclasses.replace(configured, experiment=dataclasses.replace(job.experiment, data=data))
+        if kept is None:
+            with pytest.raises(UserError, match="data.also_train: .*'seed': 5.* there, .*'seed': 6.* here"):
+                on_that_data_alone(configured, run)
+        else:
+            assert on_that_data_alone(configured, run).experiment.data.also_train == kept

@@ -97,23 +97,26 @@ def on_its_data(job: Job, source: Path) -> Job:
     if names_data(job) or not weights or not (run / CONFIG).is_file():
         return job
     print(f"data: as {shown(run / CONFIG)} has them; --config, --data or --set data... name others")
-    data = dataclasses.replace(data_of(run), also_train=())  # which nothing is tested on, and need not be there
-    return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, data=data))
+    # Those that are trained on besides need not be there: nothing is tested on them.
+    return _with_data(job, dataclasses.replace(data_of(run), also_train=()))
 
 
 def on_that_data_alone(job: Job, run: Path) -> Job:
-    """The job on the data that the training in ``run`` had, for what is told to have been trained on them, as a mean
-    of weights is. ``--data``, or the configuration's root, says where they are by now.
+    """The job on the data that the training in ``run`` had, with those that it was trained on besides, for what is told
+    to have been trained on them, as a mean of weights is. ``--data``, or the configuration's roots, say where they are
+    by now.
 
     Raises:
         UserError: ``--config`` or ``--set`` names other data, or the run's configuration is damaged.
     """
-    if not names_data(job):
-        return on_its_data(job, run)
     own, asked = data_of(run), job.experiment.data
-    root = job.data
+    if not names_data(job):
+        return _with_data(on_its_data(job, run), own)
+    root, besides = job.data, own.also_train
     if _configures_data(job):
         difference = first_difference(_told(own, own.name), _told(asked, own.name), "data")
+        if difference is None and asked.also_train:
+            difference = first_difference(_besides(own), _besides(asked), "data")
         if difference:
             told = difference.replace(" then,", " there,").replace(" now", " here")
             raise UserError(
@@ -121,15 +124,24 @@ def on_that_data_alone(job: Job, run: Path) -> Job:
                 "--set data... out, and the data are those of the training"
             )
         root = root or (asked.dataset and asked.dataset.root)
+        besides = asked.also_train or besides
     if own.dataset is not None and root is not None:
         own = dataclasses.replace(own, dataset=dataclasses.replace(own.dataset, root=root))
-    data = dataclasses.replace(own, also_train=())
+    return _with_data(job, dataclasses.replace(own, also_train=besides))
+
+
+def _with_data(job: Job, data: DataConfig) -> Job:
     return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, data=data))
+
+
+def _besides(data: DataConfig) -> dict[str, Any]:
+    """The data sets that are trained on besides, wherever they lie."""
+    return {"also_train": [config_to_dict(dataclasses.replace(each, root=None)) for each in data.also_train]}
 
 
 def _told(data: DataConfig, auto: str) -> dict[str, Any]:
     """What says which persons are trained on and tested, wherever the data lie; ``auto`` is what ``data.name`` stands
-    for where it is that."""
+    for where it is that. Those that are trained on besides are left out."""
     told = config_to_dict(dataclasses.replace(data, also_train=()))
     if data.dataset is not None:
         return {**told, "name": None, "synthetic": None, "dataset": {**told["dataset"], "root": None}}
