@@ -116,12 +116,26 @@ def second_arch(sampling: SamplingConfig) -> str:
     return "smallest" if sampling.smallest else "random"
 
 
+def _not_beside(sampling: SamplingConfig) -> str | None:
+    """Why there are epochs in which no step trains an arch after the largest, in words; None where there need not be
+    any."""
+    if not sampling.largest_every:
+        return "no step trains the largest (sampling.largest_every: 0)"
+    if not sampling.archs and not sampling.smallest:
+        return "none is (sampling.archs: 0)"
+    if sampling.warmup_epochs >= 1:
+        return f"none is in the first {sampling.warmup_epochs:g} epochs (sampling.warmup_epochs)"
+    return None
+
+
 def _check_measured(recipe: Recipe, sampling: SamplingConfig) -> None:
     """Before anything is trained: the loop would find out at its first look, which may be hours away."""
     where, metric = "supernet.recipe.early_stopping.metric", recipe.early_stopping.metric
     if metric in HELD_OUT and not recipe.evaluate_every:
         raise UserError(f"{where} {metric} is never looked at; set supernet.recipe.evaluate_every above 0")
-    beside = (f"{second_arch(sampling)}_{name}" for name in OF_SECOND)
+    beside = tuple(f"{second_arch(sampling)}_{name}" for name in OF_SECOND)
+    if metric in beside and (why := _not_beside(sampling)):
+        raise UserError(f"{where} {metric} is of an arch that is trained beside the largest, and {why}; name 'loss'")
     measured = (*HELD_OUT, *TAGS, *loss_names(recipe.losses), *beside)
     if metric not in measured:
         known = nearest(metric, measured)

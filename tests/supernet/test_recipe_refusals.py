@@ -44,6 +44,21 @@ def test_refused(toy_space, recipe, message):
 
 
 @pytest.mark.parametrize(
+    ("sampling", "why"),
+    [
+        ({"largest_every": 0}, "no step trains the largest .sampling.largest_every: 0."),
+        ({"archs": 0}, "none is .sampling.archs: 0."),
+        ({"warmup_epochs": 2}, "none is in the first 2 epochs .sampling.warmup_epochs."),
+    ],
+)
+def test_it_stops_by_no_arch_beside_the_largest_where_none_is_trained_there(toy_space, sampling, why):
+    recipe = {"early_stopping": {"metric": "random_loss"}}
+    config = build_config(SupernetRecipe, {"recipe": recipe, "sampling": sampling}, "test")
+    with pytest.raises(UserError, match=f"metric random_loss is of an arch .* the largest, and {why}; name 'loss'$"):
+        SupernetTask(Supernet(toy_space), 4, config, seed=0)
+
+
+@pytest.mark.parametrize(
     "recipe",
     [
         {"head": {"neck": "bnneck"}},  # what it has anyway, written out
