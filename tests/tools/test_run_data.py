@@ -102,7 +102,7 @@ def test_what_the_training_has_seen(run, tmp_path):
 
 
 def test_a_mean_is_of_the_trainings_data_wherever_they_are_by_now(run, job, tmp_path):
-    """Named by ``--data`` alone they are not the default config's. BN is calibrated on what was trained on besides too."""
+    """Named by ``--data`` alone they are not the default config's; and with what was trained on besides."""
     own = data_of(run)
     assert own.also_train
     assert on_that_data_alone(job, run).experiment.data == own

@@ -43,8 +43,8 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
     """Writes the mean of the runs' weights as a network of its own, scores it on the test set; returns the run folder.
 
     The mean of parameters is taken in double precision; BN's statistics are measured anew on training images, of every
-    data set that was trained on, augmented by the first run's recipe, but where all trainings have the same: such a part was fixed in each. Source: Wortsman et
-    al. 2022, "Model soups"; all members are in it, none is chosen.
+    data set that was trained on, augmented by the first run's recipe, but where all trainings have the same: such a
+    part was fixed in each. Source: Wortsman et al. 2022, "Model soups"; all members are in it, none is chosen.
 
     Args:
         runs: folders of trainings, and names of the zoo's networks beside one training at least.
