@@ -18,7 +18,7 @@ from evaluation.embedder import Embedder
 from reid.errors import UserError
 from tools.cli import add_device, add_replace, run_tool
 from tools.jobs.embed import embed_files, images_in, nearest_files, save_vectors
-from tools.jobs.paths import check_folder, shown
+from tools.jobs.paths import check_file, shown
 from tools.size_option import add_size, joined
 from tools.typed import tool_parser
 
@@ -60,7 +60,7 @@ def _check_options(read: argparse.Namespace) -> None:
     if read.out is not None:
         if read.out.suffix != ".npz":
             raise UserError(f"--out {read.out}: must end in .npz")
-        check_folder(read.out.parent, "--out: folder")
+        check_file(read.out, "--out")
         if read.out.exists() and not read.resume:
             raise UserError(f"{shown(read.out)} is there already; give another --out, or --replace to write it again")
     elif read.resume:

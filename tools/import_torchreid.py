@@ -18,7 +18,7 @@ from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from supernet.torchreid import load_torchreid
 from tools.cli import run_tool
-from tools.jobs.paths import shown
+from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size, joined
 from tools.typed import to_type, tool_parser
 
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     out = read.out or Path(f"runs/torchreid-{read.file.name.partition('.')[0]}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already and not empty; give another folder with --out")
+    check_folder(out)
     if not read.file.is_file():
         raise UserError(f"{read.file}: there is no such file; name one that torchreid wrote (.pth, .pth.tar)")
     network, spec = load_torchreid(read.file, read.size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from reid.engine.checkpoint import save_weights
 from reid.engine.recipe import Recipe
 from reid.engine.run_folder import append_metrics
 from reid.engine.scaling import at_epochs
+from reid.errors import UserError
 from supernet.catalog import build, find_network, spec_to_dict
 from tools.jobs.compare import compare
 from tools.jobs.experiment import RECIPES
@@ -107,6 +109,15 @@ def test_the_rows_as_numbers(runs, tmp_path):
         "0 1", pytest.approx(0.55), "0", "0.5", "",
     )  # fmt: skip
     assert (once["recipe"], once["flops"], once["height"], once["width"]) == ("mlr", "100000000", "64", "32")
+
+
+def test_a_run_that_is_named_twice_is_refused(runs, tmp_path):
+    """By a link, or by a slash at its end, which names the same."""
+    (tmp_path / "latest").symlink_to(runs[1])
+    for again in (runs[1], tmp_path / "latest", Path(f"{runs[1]}/"), tmp_path / "mean" / ".." / "once"):
+        with pytest.raises(UserError, match=f"{again} is named twice; name each run only once"):
+            compare([*runs, again], None, tmp_path / "out", measure=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_time_is_measured_for_both(runs, tmp_path, capsys):

@@ -19,6 +19,7 @@ from reid.errors import UserError
 from reid.files import read_json, write_json, write_text
 from tools.jobs import ownership
 from tools.jobs.ownership import alone_in, training_in
+from tools.jobs.paths import check_file
 from tools.jobs.training.result import epochs_of
 from tools.jobs.training.retrain import Retraining, retrain
 from tools.jobs.training.train_supernet import train_supernet
@@ -221,6 +222,8 @@ def test_features_that_cannot_be_saved_are_told_before_anything_is_run(trained, 
     done = call("evaluate", trained / "run", "--out", tmp_path / "out", "--save-features", file / "x.npz")
     refused(done, "--save-features.*file: is a file; name a folder")
     assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match=f"^--out {tmp_path}: is a folder; name a file$"):
+        check_file(tmp_path, "--out")
 
 
 # Interrupts.

@@ -27,7 +27,7 @@ from search.latency import measure_latency
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
 from tools.jobs.ownership import alone_in, check_owner
-from tools.jobs.paths import shown
+from tools.jobs.paths import check_once, shown
 from tools.jobs.recipe_words import saved_recipe_name
 from tools.jobs.run_data import with_effect
 from tools.jobs.saved_config import read_saved
@@ -40,8 +40,9 @@ def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool 
     the page's path.
 
     Raises:
-        UserError: a run has no result yet, ``search`` is none, or ``out`` holds another tool's run.
+        UserError: a run is named twice or has no result yet, ``search`` is none, or ``out`` holds another tool's run.
     """
+    check_once(runs, "name each run only once")
     with alone_in(out):
         return _compare(runs, search, out, measure)
 

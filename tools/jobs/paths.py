@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from reid.errors import UserError
@@ -27,6 +28,20 @@ def check_folder(folder: Path, option: str = "--out") -> None:
     except OSError as error:
         why = error.strerror
         raise UserError(f"{option} {folder}: nothing can be made in {there} ({why}); name another folder") from None
+
+
+def check_file(file: Path, option: str) -> None:
+    """Raises UserError where ``file`` cannot be written: it is a folder, or as ``check_folder`` of the one it is in."""
+    check_folder(file.parent, f"{option}: folder")
+    if file.is_dir():
+        raise UserError(f"{option} {file}: is a folder; name a file")
+
+
+def check_once(paths: Sequence[Path], cure: str) -> None:
+    """Raises UserError, which ends with ``cure``, where two of ``paths`` are one place, by whatever name."""
+    real = [os.path.realpath(path) for path in paths]
+    if twice := [path for place, path in enumerate(paths) if real[place] in real[:place]]:
+        raise UserError(f"{shown(twice[0])} is named twice; {cure}")
 
 
 def shown(path: Path) -> str:

@@ -121,7 +121,8 @@ def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, 
         group: how many networks take turns.
 
     Raises:
-        KitError: a file of the kit is missing or damaged, or ``out`` holds times of another kit or machine.
+        KitError: a file of the kit is missing or damaged, or ``out`` holds times of another kit or machine, or
+            cannot be written.
     """
     kit = read_json(folder / MANIFEST)
     if kit.get("form") != FORM or not {"rule", "parts", "networks", "files"} <= kit.keys():
@@ -133,6 +134,10 @@ def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, 
     if threads > cores:
         raise KitError(f"the kit is for {threads} threads, this machine has {cores} cores")
     done = begin(out, kit, describe_machine(), cpu_clock(threads).__name__)
+    try:
+        write_json(out, done)  # where it cannot be written, that is told before an hour of measurements
+    except OSError as error:
+        raise KitError(f"{out} cannot be written ({error.strerror}): name another file with --out") from None
     print("{processor}; onnxruntime {onnxruntime}".format(**done["machine"]), flush=True)
     parts, whole = (sorted(set(kit[kind].values())) for kind in ("parts", "networks"))
     with zipfile.ZipFile(folder / NETWORKS) as models:

@@ -121,6 +121,16 @@ def test_a_group_that_was_interrupted_before_its_seconds_were_over_is_not_finish
     assert after == {name: [pytest.approx(ms / 2, abs=2e-6), 2] for name, (ms, _) in whole.items()}
 
 
+def test_times_that_could_not_be_written_are_told_before_anything_is_measured(
+    kit, device, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(program, "__file__", str(kit.folder / "measure.py"))
+    device.calls_left, out = 0, tmp_path / "none" / "times.json"
+    assert program.main(["--out", str(out)]) == 2
+    told = f"error: {out} cannot be written (No such file or directory): name another file with --out\n"
+    assert capsys.readouterr().err == told
+
+
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
 def test_seconds_that_never_end_are_refused(capsys, seconds):
     assert program.main([f"--seconds={seconds}"]) == 2

@@ -47,7 +47,15 @@ def test_cross_domain_matrix(call, runs, sets, saved, read_page, tmp_path, monke
         raise AssertionError("the network was run again")
 
     monkeypatch.setattr(ReidNetwork, "forward", asked)
+
+    def killed(*what):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:  # before its page: it is not there yet, and the same command makes it
+        patch.setattr("tools.jobs.evaluate.cross_domain.write_matrix_report", killed)
+        assert call("cross_domain", *command, "--out", tmp_path / "two").code == 130
     assert call("cross_domain", *command, "--out", tmp_path / "two").code == 0
+    assert (tmp_path / "two" / "report.html").is_file()
     again = json.loads((tmp_path / "two" / "matrix.json").read_text())
     assert again["rows"] == matrix["rows"]
 

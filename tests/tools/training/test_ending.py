@@ -27,6 +27,7 @@ def test_the_command_names_what_can_be_compared(tmp_path):
         path = write_result(tmp_path / name, replace(ROW, name=name))
         os.utime(path, (1000 - age, 1000 - age))
     write_result(tmp_path / "elsewhere", replace(ROW, train_set="others"))
+    (tmp_path / "latest").symlink_to(run)  # which compare.py would refuse as named twice
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "result.json").write_text("{")
     words = shlex.split(comparing_command(run))

@@ -25,7 +25,7 @@ from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
 from tools.jobs.ownership import MATRIX, REPLACE, alone, check_free
-from tools.jobs.paths import shown
+from tools.jobs.paths import check_once, shown
 from tools.jobs.provenance import command, commit, made_by
 from tools.jobs.run_data import known_data, trained_on
 
@@ -63,9 +63,7 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
     """
     if len(set(datasets)) < len(datasets):
         raise UserError("--datasets: name each data set only once")
-    real = [os.path.realpath(run) for run in runs]
-    if twice := [run for place, run in enumerate(runs) if real[place] in real[:place]]:
-        raise UserError(f"{shown(twice[0])} is named twice; name each network only once")
+    check_once(runs, "name each network only once")
     if job.data is not None and all("=" in name for name in datasets):
         raise UserError(f"--data {job.data}: each of the --datasets has a folder of its own; leave it out")
     check_free(job.out, MATRIX, job.resume, REPLACE)
@@ -92,9 +90,11 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
         raise UserError(f"nothing could be evaluated; {rows[0].name}: {rows[0].cells[0].reason}")
     matrix = Matrix(_columns(datasets), tuple(rows), tuple(rules.values()))
     print(matrix_table(matrix))
-    write_json(job.out / MATRIX, {**matrix.as_dict(), "command": command(), "commit": commit()})
     write_matrix_report(job.out / REPORT, matrix, made_by())
-    return Path(shown(write_text(job.out / "matrix.md", matrix_markdown(matrix) + "\n")))
+    text = write_text(job.out / "matrix.md", matrix_markdown(matrix) + "\n")
+    # Last: where it is there, so is all else.
+    write_json(job.out / MATRIX, {**matrix.as_dict(), "command": command(), "commit": commit()})
+    return Path(shown(text))
 
 
 def row_names(runs: Sequence[Path]) -> list[str]:

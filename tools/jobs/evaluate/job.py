@@ -35,7 +35,7 @@ from tools.jobs.evaluate.subject import onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.opening import announce
 from tools.jobs.ownership import REPLACE, alone, check_owner
-from tools.jobs.paths import check_folder, shown
+from tools.jobs.paths import check_file, shown
 from tools.jobs.provenance import sha256
 from tools.jobs.run_data import trained_on
 
@@ -77,7 +77,7 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
     if request.save_features is not None:
         if request.save_features.suffix != ".npz":
             raise UserError(f"--save-features {request.save_features}: must end in .npz")
-        check_folder(request.save_features.parent, "--save-features: folder")
+        check_file(request.save_features, "--save-features")
         if request.save_features.exists() and not job.resume:
             there = f"--save-features {request.save_features}: is there already"
             raise UserError(f"{there}; name another file, or write it again with --replace")

@@ -33,12 +33,14 @@ def comparing_command(run: Path) -> str:
 
 
 def _beside(run: Path) -> list[Path]:
-    row = read_result(run)
-    found = [
-        (path.stat().st_mtime, path.parent)
-        for path in run.parent.glob(f"*/{RESULT}")
-        if path.parent.name != run.name and (other := _row(path.parent)) and comparable([row, other])
-    ]
+    row, seen = read_result(run), {run.resolve()}
+    found = []
+    for path in sorted(run.parent.glob(f"*/{RESULT}")):
+        if path.parent.resolve() in seen:  # also by a link, as one called latest
+            continue
+        seen.add(path.parent.resolve())
+        if (other := _row(path.parent)) and comparable([row, other]):
+            found.append((path.stat().st_mtime, path.parent))
     return [path for _, path in sorted(found, reverse=True)[:MOST]]
 
 
