@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from evaluation.protocols import Protocol
 from evaluation.result_row import read_result, write_result
 from reid.engine.checkpoint import read_about
+from reid.errors import UserError
 from reid.files import read_json, write_json
 from reid.models.network import count_parameters
 from search.fvcore_counts import whole_network_flops
@@ -128,6 +129,13 @@ def test_adding_by_the_tool(runs, call, refused, tmp_path):
 )
 def test_refusals(zoo, call, refused, arguments, message):
     refused(call("zoo", *arguments, "--folder", zoo, tiny=False), message)
+
+
+def test_a_run_without_its_score_is_told_the_cure(runs, tmp_path):
+    run = shutil.copytree(runs / "run", tmp_path / "run")
+    (run / "score.json").unlink()
+    with pytest.raises(UserError, match="run has no score.json: name a run that was scored, or give the command that"):
+        add(run, "Small-A", folder=tmp_path / "zoo")
 
 
 @pytest.mark.parametrize("name", ["a b", "", "../x", "ünï", ".x", "add"])

@@ -16,6 +16,11 @@ from tools.jobs.provenance import sha256
 
 def score_of(run: Path) -> dict[str, Any]:
     """What ``score.json`` of a run holds; raises UserError where there is none, or it is damaged."""
+    if not (run / SCORE).is_file():
+        raise UserError(
+            f"{shown(run)} has no {SCORE}: name a run that was scored, or give the command that made it again, with "
+            "--resume"
+        )
     return read_mapping(run / SCORE, REMAKE_SCORE)
 
 
