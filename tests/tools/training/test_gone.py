@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import tools.jobs.training.retrain
 import tools.jobs.training.train_supernet
+from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from reid.files import write_text
+from supernet.catalog import build, spec_to_dict
 from tools.jobs.training.finished import is_over
+from tools.jobs.training.retrain import Retraining, network_to_train, retrain
+from tools.jobs.training.train_supernet import train_supernet
 
-ENDS = {"retrain": ("last.safetensors", "result.json"), "train_supernet": ("supernet.safetensors",)}
+WEIGHTS = {"retrain": "last.safetensors", "train_supernet": "supernet.safetensors"}
+
+
+class _Trained(BaseException):
+    pass
 
 
 @pytest.fixture
-def go_on(call, small_arch, tmp_path, monkeypatch):
-    """Goes on with a run whose training is over, and which has these files; ``fit`` begins no training."""
+def go_on(make_job, small_arch, tmp_path, monkeypatch):
+    """Goes on with a run that was trained to its end and has these files with these bytes; scores are noted, and it
+    raises ``_Trained`` where a training begins."""
+    scored = []
 
-    def killed(*what, **rest):
-        raise KeyboardInterrupt
+    def began(*what, **rest):
+        raise _Trained
 
+    monkeypatch.setattr(tools.jobs.training.retrain, "score", lambda job, network, *rest: scored.append(network))
+    monkeypatch.setattr(tools.jobs.training.retrain, "write_training_report", lambda *what: None)
     for job in (tools.jobs.training.retrain, tools.jobs.training.train_supernet):
-        monkeypatch.setattr(job, "fit", killed)
+        monkeypatch.setattr(job, "fit", began)
 
-    def run(tool: str, *names: str):
-        asked = (tool, *(("--arch", small_arch) if tool == "retrain" else ()), "--out", tmp_path / "run")
-        assert call(*asked).code == 130
-        for name in ("report.html", *names):
-            write_text(tmp_path / "run" / name, name)
+    def run(tool: str, **files: bytes):
+        def call(resume: bool) -> None:
+            job = make_job(tmp_path / "run", resume=resume)
+            train_supernet(job) if tool == "train_supernet" else retrain(job, Retraining(str(small_arch), tmp_path))
+
+        with pytest.raises(_Trained):
+            call(resume=False)
+        for name, content in files.items():
+            (tmp_path / "run" / name.replace("_", ".")).write_bytes(content)
         before = _bytes(tmp_path)
-        done = call(*asked, "--resume")
-        assert _bytes(tmp_path) == before
-        return done
+        try:
+            call(resume=True)
+        finally:
+            assert _bytes(tmp_path) == before
+        return scored
 
     return run
 
@@ -40,27 +59,32 @@ def _bytes(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("tool", ENDS)
-def test_without_its_checkpoint_it_is_kept_as_it_is(go_on, tool, tmp_path):
-    done = go_on(tool, *ENDS[tool])
-    # What follows, the command to compare it say, reads files that are made up here.
-    told = f"{tmp_path}/run is finished and kept as it is; without its checkpoint.pt nothing goes on there"
-    assert done.out.splitlines()[0] == told and done.code != 130
+def _files(*names: str) -> dict[str, bytes]:
+    return {name.replace(".", "_"): b"made up" for name in ("report.html", *names)}
 
 
-@pytest.mark.parametrize(
-    ("tool", "gone"),
-    [
-        ("retrain", ("last.safetensors",)),
-        ("retrain", ("result.json",)),
-        ("retrain", ("last.safetensors", "result.json")),
-        ("train_supernet", ("supernet.safetensors",)),
-    ],
-)
-def test_without_what_it_ended_with_either_it_is_told(go_on, refused, tool, gone):
-    told = " and ".join([*gone, "checkpoint.pt"])
-    done = go_on(tool, *(name for name in ENDS[tool] if name not in gone))
-    refused(done, f"run was trained to its end, and {told} are gone: put them back, or checkpoint.pt alone; or remove")
+@pytest.mark.parametrize("tool", WEIGHTS)
+def test_without_its_checkpoint_it_is_kept_as_it_is(go_on, tool, tmp_path, capsys):
+    assert go_on(tool, **_files(WEIGHTS[tool], "score.json", "result.json")) == []
+    told = "run is finished and its checkpoint.pt is gone: its weights are kept, and nothing is trained"
+    assert capsys.readouterr().out.splitlines()[-1] == f"{tmp_path}/{told}"
+
+
+@pytest.mark.parametrize("tool", WEIGHTS)
+def test_without_its_weights_either_it_is_told(go_on, tool):
+    told = f"run was trained to its end, and {WEIGHTS[tool]} and checkpoint.pt are gone: put one of them back, or remov"
+    with pytest.raises(UserError, match=told):
+        go_on(tool, **_files("result.json"))
+
+
+@pytest.mark.parametrize("left", ["score.json", "result.json"])
+def test_without_its_score_the_weights_are_scored_again(go_on, make_job, small_arch, tmp_path, left):
+    spec, _ = network_to_train(make_job(tmp_path / "none"), Retraining(str(small_arch), tmp_path))
+    network = build(spec)
+    weights = save_weights(tmp_path / "w.safetensors", network, spec_to_dict(spec)).read_bytes()
+    (scored,) = go_on("retrain", **_files(left), last_safetensors=weights)
+    for own, kept in zip(scored.parameters(), network.parameters(), strict=True):
+        assert torch.equal(own, kept)
 
 
 def test_a_training_that_was_interrupted_goes_on(tmp_path):

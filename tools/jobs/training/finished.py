@@ -10,6 +10,7 @@ from evaluation.result_row import RESULT
 from reid.engine.guard import STATE
 from reid.engine.run_folder import CONFIG, WEIGHTS, read_metrics
 from reid.errors import UserError
+from tools.jobs.evaluate.result import SCORE
 from tools.jobs.paths import shown
 from tools.jobs.provenance import made_by
 
@@ -19,32 +20,35 @@ def is_finished(run: Path) -> bool:
     return (run / RESULT).is_file() and (run / WEIGHTS).is_file()
 
 
-def is_over(run: Path, *ends: str) -> bool:
-    """Whether the training in ``run`` has ended, what it ended with is there, and its checkpoint is not: then nothing
-    can go on, and it is kept as it is. To go on would be to train it all again.
+def is_over(run: Path, weights: str) -> bool:
+    """Whether the training in ``run`` has ended, its weights are there, and its checkpoint is not: then nothing can go
+    on, and they are kept. To go on would be to train it all again.
 
     Args:
-        ends: files that it ends with.
+        weights: name of the file that it ends with.
 
     Raises:
-        UserError: some of these are gone too.
+        UserError: the weights are gone too.
     """
-    there = [name for name in (*ends, REPORT) if (run / name).is_file()]
-    if not (run / CONFIG).is_file() or (run / STATE).is_file() or not there:
+    ended = any((run / name).is_file() for name in (weights, RESULT, REPORT))
+    if not ended or not (run / CONFIG).is_file() or (run / STATE).is_file():
         return False
-    missing = [name for name in ends if name not in there]
-    if missing:
+    if not (run / weights).is_file():
         raise UserError(
-            f"{shown(run)} was trained to its end, and {' and '.join([*missing, STATE])} are gone: put them back, or "
-            f"{STATE} alone; or remove the folder to have it all trained again"
+            f"{shown(run)} was trained to its end, and {weights} and {STATE} are gone: put one of them back, or remove "
+            "the folder to have it all trained again"
         )
     return True
 
 
 def tell_over(run: Path) -> None:
-    """Says so of a run that is over, and sees to its page."""
-    print(f"{shown(run)} is finished and kept as it is; without its {STATE} nothing goes on there")
-    complete(run)
+    """Says so of a run that is over."""
+    print(f"{shown(run)} is finished and its {STATE} is gone: its weights are kept, and nothing is trained")
+
+
+def is_complete(run: Path, scored: bool) -> bool:
+    """Whether a training has left its page and, where it is ``scored``, its score and its row of tables."""
+    return all((run / name).is_file() for name in (REPORT, *([RESULT, SCORE] if scored else [])))
 
 
 def complete(run: Path) -> None:

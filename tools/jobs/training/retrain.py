@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from evaluation.report.training import write_training_report
-from evaluation.result_row import RESULT
 from reid.engine.batches import training_batches
 from reid.engine.device import seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
@@ -19,6 +18,7 @@ from reid.engine.run_folder import WEIGHTS
 from reid.engine.trainer import fit
 from reid.models.backbones.weights import check_pretrained, load_pretrained
 from supernet.catalog import NetworkSpec, build, find_network, spec_to_dict
+from supernet.checkpoint import load_network
 from supernet.files import load_space
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
@@ -29,7 +29,7 @@ from tools.jobs.provenance import made_by, run_config
 from tools.jobs.trained_supernets import inherited_run
 from tools.jobs.training.cool_down import CoolDown, begun, check_same, take_over
 from tools.jobs.training.facts import training_facts
-from tools.jobs.training.finished import is_over, tell_over
+from tools.jobs.training.finished import is_complete, is_over, tell_over
 from tools.jobs.training.inherit import inherit, start_from
 from tools.jobs.training.looks import OwnEvaluation, held_out, metric_of, missing_best, monitor_of
 from tools.jobs.training.result import keep, score
@@ -113,7 +113,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
         check_same(what.cool_down, config, whole)
 
     scored = what.test and source.dataset.has_test
-    over = job.resume and is_over(job.out, WEIGHTS, *([RESULT] if scored else []))
+    over = job.resume and is_over(job.out, WEIGHTS)
 
     def announce() -> None:
         if over:
@@ -123,24 +123,26 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
         announce_training(job, spec, path, network, source, trained_on, batches, start, pretrained, processes)
 
     with training_in(job, config, announce, processes):
-        if over:
+        if over and processes.is_main:
+            tell_over(job.out)
+        elif not over:
+            trained = fit(
+                task,
+                batches,
+                recipe,
+                job.out,
+                job.device,
+                monitor=monitor_of(job, spec, held, own),
+                facts=facts,
+                processes=processes,
+                on_estimate=tell_estimate(job.device),
+                title=spec.name,
+            )
             if processes.is_main:
-                tell_over(job.out)
-            return job.out
-        trained = fit(
-            task,
-            batches,
-            recipe,
-            job.out,
-            job.device,
-            monitor=monitor_of(job, spec, held, own),
-            facts=facts,
-            processes=processes,
-            on_estimate=tell_estimate(job.device),
-            title=spec.name,
-        )
-        if processes.is_main:
-            network, spec = keep(job, trained, spec, images)
+                network, spec = keep(job, trained, spec, images)
+        if processes.is_main and not (over and is_complete(job.out, scored)):
+            if over:
+                network, spec = load_network(job.out / WEIGHTS, job.device)
             if scored:
                 notes = [ended.words(job.seed)] if ended else []
                 notes += [*taken_back(job.out), *missing_best(job.out, recipe)]

@@ -34,7 +34,7 @@ from tools.jobs.provenance import made_by, run_config
 from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.trained_supernets import evaluator_of
 from tools.jobs.training.facts import training_facts
-from tools.jobs.training.finished import is_over, tell_over
+from tools.jobs.training.finished import complete, is_over, tell_over
 
 
 def train_supernet(job: Job) -> Path:
@@ -80,6 +80,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
         if over:
             if processes.is_main:
                 tell_over(job.out)
+                complete(job.out)
             return job.out
         trained = fit(
             task,
