@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Iterator
 
 from matplotlib.artist import Artist
@@ -13,6 +14,20 @@ from matplotlib.text import Text
 
 EVERYTHING = "Last Resort"
 """Begins the name of fonts that have an empty box for every letter."""
+
+
+_SECOND: set[str] = set()
+"""Families that texts were set in besides their own."""
+
+
+def _says_more_than_a_weight(record: logging.LogRecord) -> bool:
+    """Not so of matplotlib's word that a second font has not the weight of the first, which is no fault of anybody's:
+    what is installed for a script may have one weight alone."""
+    weight = str(record.msg).startswith("findfont: Failed to find font weight")
+    return not (weight and isinstance(record.args, tuple) and _SECOND.intersection(map(str, record.args)))
+
+
+logging.getLogger("matplotlib.font_manager").addFilter(_says_more_than_a_weight)
 
 
 def texts_of(artist: Artist) -> Iterator[Text]:
@@ -37,6 +52,7 @@ def make_legible(texts: Iterable[Text]) -> None:
         missing = frozenset() if words.isascii() else _without(words, findfont(text.get_fontproperties()))
         if missing:
             name, letters = _font_of(missing)
+            _SECOND.update([name] if name else [])
             text.set_fontfamily([*text.get_fontfamily(), *([name] if name else [])])
             lost = {ord(letter): _escaped(letter) for letter in missing if ord(letter) not in letters}
             text.set_text(words.translate(lost))

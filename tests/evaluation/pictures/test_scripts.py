@@ -34,6 +34,21 @@ def test_a_letter_of_no_font_is_escaped_and_others_are_left():
     assert all(text.get_fontfamily() == ["sans-serif"] for text in texts)
 
 
+def test_a_second_font_without_bold_is_no_trouble(monkeypatch, caplog):
+    """Fonts of many scripts have one weight; matplotlib says so of each text. Of other fonts it still does."""
+    monkeypatch.setattr(
+        "evaluation.pictures.scripts._font_of", lambda missing: ("STIXSizeFiveSym", frozenset({0x23B4}))
+    )
+    figure = new_figure(2, 1)
+    figure.text(0.1, 0.5, "\u23b4", fontweight="bold")
+    findfont.__self__._findfont_cached.cache_clear()
+    make_legible(figure.texts)
+    figure.canvas.draw()
+    assert not caplog.messages
+    findfont(FontProperties(family="cmex10", weight="bold"))
+    assert "Failed to find font weight bold for cmex10" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["王伟", NOWHERE])
 def test_no_letter_is_missing_in_a_picture(tmp_path, name):
     """Of which matplotlib warns. A label keeps its place: it is as wide as what is drawn."""
