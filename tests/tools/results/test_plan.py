@@ -117,6 +117,19 @@ def test_only_some(setup, names, wanted):
     assert [step.name for step in select(plan_steps(setup.plan), names)] == wanted
 
 
+def test_a_step_goes_before_a_row_that_is_called_alike(make, tmp_path):
+    rows = [{"name": name, "network": "resnet18"} for name in ("latency", "supernet")]
+    path = make(rows=rows, searches=[], rankings=[], ladder=None)
+    steps = plan_steps(load_plan(path))
+    for name, wanted in (
+        ("latency", ["latency"]),
+        ("row/latency", ["row/latency/0"]),
+        ("supernet", ["supernet/S", "supernet/spare"]),
+        ("row/supernet", ["row/supernet/0"]),
+    ):
+        assert [step.name for step in select(steps, [name])] == wanted
+
+
 def test_unknown_names_are_answered_with_near_ones(setup):
     with pytest.raises(UserError, match="--only fuond: .*nearest: found"):
         select(plan_steps(setup.plan), ["fuond"])

@@ -105,7 +105,8 @@ def row_name(name: str, seed: int) -> str:
 def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
     """The steps that ``names`` name, and all that they need, in the order of ``steps``; without names all of them.
 
-    A name is a step's, the beginning of one up to a ``/``, or what the plan calls it.
+    A name is a step's, the beginning of one up to a ``/``, or what the plan calls it; the first of these that there is.
+    So ``latency`` is the step, and a row that is called so is ``row/latency``.
 
     Raises:
         UserError: nothing is called so.
@@ -114,7 +115,8 @@ def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
         return tuple(steps)
     wanted: set[str] = set()
     for name in names:
-        own = [step for step in steps if name == step.name or step.name.startswith(f"{name}/") or name == _called(step)]
+        own = [step for step in steps if name == step.name or step.name.startswith(f"{name}/")]
+        own = own or [step for step in steps if name == _called(step)]
         if not own:
             known = dict.fromkeys(each for step in steps for each in (step.name, _called(step)))
             raise UserError(f"--only {name}: the plan has no such step{nearest(name, known)}; --status lists them")
