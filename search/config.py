@@ -99,7 +99,7 @@ class SearchConfig:
     front: Annotated[tuple[Literal["flops", "latency", "parameters"], ...], Field(min_length=1)] | None = None
     finalists: FinalistsConfig = FinalistsConfig()
     top_k: Annotated[int, Field(ge=1, le=26)] = 2
-    name_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "MLR"
+    name_prefix: Annotated[str, Field(max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "MLR"
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

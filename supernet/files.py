@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SPACES = ROOT / "configs" / "spaces"
 ARCHS = ROOT / "configs" / "archs"
 
+LONGEST = 150
+"""Bytes of an arch's name; folders are called after it, with some words behind it, and may have 255."""
+
 
 @dataclass(frozen=True)
 class NamedArch:
@@ -119,7 +122,7 @@ def load_arch(path: Path) -> NamedArch:
     """Reads an arch file.
 
     Raises:
-        UserError: the file is missing, or does not describe an arch.
+        UserError: the file is missing, or does not describe an arch; or no file could be called as it is.
     """
     data = read_yaml(path)
     if not isinstance(data, Mapping):
@@ -129,9 +132,20 @@ def load_arch(path: Path) -> NamedArch:
     try:
         if not isinstance(origin, Mapping):
             raise UserError(f"origin: must be a mapping, for example {{paper: ...}}: {origin}")
-        return NamedArch(str(data.get("name") or path.stem), arch_from_dict(body), _plain(origin))
+        return NamedArch(_name(data, path), arch_from_dict(body), _plain(origin))
     except UserError as error:
         raise UserError(f"arch file {path}: {error}") from None
+
+
+def _name(data: Mapping, path: Path) -> str:
+    """What the arch is called. Folders of its trainings are called after it."""
+    name = str(data.get("name") or path.stem)
+    if not name.isprintable() or name.startswith(".") or set("/\\") & set(name) or len(name.encode()) > LONGEST:
+        few = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
+        raise UserError(
+            f"name {few!r}: must fit a file's name: without / and \\, no dot at its start, {LONGEST} bytes at most"
+        )
+    return name
 
 
 def _plain(value: Any) -> Any:

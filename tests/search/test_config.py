@@ -22,6 +22,7 @@ from search.limits import Limits
         ({"calibration_batch_size": 1}, "calibration_batch_size"),
         ({"top_k": 27}, "top_k"),
         ({"name_prefix": "../up"}, "name_prefix"),
+        ({"name_prefix": "a" * 61}, "name_prefix: string should have at most 60 characters"),
         ({"cost_input_size": [256]}, "cost_input_size"),
         ({"flops": None}, "no limit is set"),
         ({"latency": "5ms"}, "on what"),

@@ -297,3 +297,17 @@ def test_a_supernet_whose_training_diverged_is_refused(tmp_path, toy_space):
     path = save_supernet(tmp_path / "s.safetensors", supernet)
     with pytest.raises(UserError, match=f"holds NaN or infinite weights .{name}.: its training diverged"):
         load_supernet(path, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", "a\\b", ".hidden", "a\nb", "x" * 151, "王" * 51])
+def test_an_arch_is_not_called_what_no_file_can_be(tmp_path, name):
+    """Its trainings' folders are called after it, and would be elsewhere, or could not be made, hours later."""
+    path = save_arch(tmp_path / "mine.yaml", NamedArch(name, mobilenet_v2()))
+    with pytest.raises(UserError, match=r"^arch file .*mine.yaml: name '.*': must fit a file's name") as told:
+        load_arch(path)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["random 210M-plus 1", "王 (é)", "x" * 150])
+def test_an_arch_may_be_called_anything_else(tmp_path, name):
+    assert load_arch(save_arch(tmp_path / "mine.yaml", NamedArch(name, mobilenet_v2()))).name == name
