@@ -8,6 +8,7 @@ import yaml
 import tools.jobs.results.commands as commands
 from reid.errors import UserError
 from reid.files import write_text
+from tools.jobs.provenance import sha256
 from tools.jobs.results.plan.file import planned_rows
 from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.settings import check_steps, step_settings
@@ -129,3 +130,22 @@ def test_a_row_of_another_supernets_weights_is_refused(setup, finish):
         UserError, match=r"row/inherited/0: .* began with other weights than supernet S has now; remove"
     ):
         check_steps(setup, [step])
+
+
+def test_a_row_of_another_teachers_weights_is_refused(make_setup, finish):
+    distil = ["retrain.losses.distillation.similarity=1"]
+    rows = [
+        {"name": "big", "network": "resnet18"},
+        {"name": "taught", "network": "mobilenetv2", "teacher": "big", "set": distil},
+    ]
+    setup = make_setup(**{**PLAN, "rows": rows, "ladder": None})
+    steps = [finish(setup, f"row/{name}/0", 0.5) for name in ("big", "taught")]
+    weights = setup.places.run(steps[0]) / "last.safetensors"
+    config = setup.places.run(steps[1]) / "config.yaml"
+    write_text(config, yaml.safe_dump({"seed": 0}))
+    check_steps(setup, steps)  # it does not say
+    write_text(config, yaml.safe_dump({"teacher_sha256": sha256(weights)}))
+    check_steps(setup, steps)
+    write_text(config, yaml.safe_dump({"teacher_sha256": "0"}))
+    with pytest.raises(UserError, match="row/taught/0: .* was taught by other weights than row big has now; remove it"):
+        check_steps(setup, steps)

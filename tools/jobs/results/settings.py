@@ -11,6 +11,7 @@ import yaml
 
 from reid.config import config_to_dict
 from reid.engine.run_folder import CONFIG, first_difference
+from reid.engine.run_folder import WEIGHTS as LAST
 from reid.errors import UserError
 from reid.files import write_text
 from supernet.arch import Arch
@@ -19,6 +20,7 @@ from supernet.catalog import find_network
 from supernet.checkpoint import SUPERNET as WEIGHTS
 from supernet.files import load_space, space_to_dict
 from tools.jobs.experiment import Experiment
+from tools.jobs.moved import TEACHER_SHA256
 from tools.jobs.paths import shown
 from tools.jobs.provenance import sha256
 from tools.jobs.results.archs import check_trained, found_there
@@ -99,6 +101,7 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
             )
         if step.kind == ROW and is_done(setup.places, step):
             _check_inherited(setup, step)
+            _check_taught(setup, step)
             if found_there(setup, step.part):
                 check_trained(setup, step)
 
@@ -121,6 +124,19 @@ def _check_inherited(setup: Setup, step: Step) -> None:
             f"{step.name}: {shown(run)} began with other weights than supernet {supernet.name} has now; remove it and "
             f"{shown(setup.places.flip(step))}"
         )
+
+
+def _check_taught(setup: Setup, step: Step) -> None:
+    """Raises UserError where a finished row was taught by other weights than its teacher has now; one that does not say
+    is taken."""
+    teacher = setup.teacher_run(step.part)
+    told = read_saved(setup.places.run(step) / CONFIG).get(TEACHER_SHA256) if teacher is not None else None
+    if told is None or not (teacher / LAST).is_file() or told == sha256(teacher / LAST):
+        return
+    raise UserError(
+        f"{step.name}: {shown(setup.places.run(step))} was taught by other weights than row {step.part.row.teacher} "
+        f"has now; remove it and {shown(setup.places.flip(step))}"
+    )
 
 
 def keep_settings(setup: Setup, step: Step) -> Path:

@@ -80,8 +80,13 @@ class Setup:
         supernet = supernet_of(self.plan, planned.row)
         return () if supernet is None else (*supernet.set, *find(self.plan.searches, planned.row.search, "row").set)
 
-    def _teacher(self, planned: PlannedRow) -> tuple[str, ...]:
+    def teacher_run(self, planned: PlannedRow) -> Path | None:
+        """Run folder of the row's teacher; None where it has none."""
         if planned.row.teacher is None:
-            return ()
+            return None
         teacher = find(planned_rows(self.plan), planned.row.teacher, planned.name)
-        return (f"{TEACHER}={shown(self.places.row_run(teacher.name, teacher.row.seeds[0]))}",)
+        return self.places.row_run(teacher.name, teacher.row.seeds[0])
+
+    def _teacher(self, planned: PlannedRow) -> tuple[str, ...]:
+        run = self.teacher_run(planned)
+        return () if run is None else (f"{TEACHER}={shown(run)}",)
