@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,13 +17,14 @@ from reid.config import build_config
 from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibration_images
+from reid.engine.checkpoint import read_about, save_weights
 from reid.engine.device import autocast, seeded
 from reid.engine.distributed import SINGLE
 from reid.engine.run_folder import read_metrics
 from reid.errors import UserError
 from reid.files import read_yaml, write_text
 from reid.losses.config import DistillationConfig, LossConfig
-from reid.models.classifiers import Classifier
+from reid.models.classifiers import Classifier, CosineClassifier
 from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
@@ -110,6 +112,28 @@ def test_logits_need_the_classifier_of_the_very_weights(train, teach, supernet_r
     refused_at_once(
         train(tmp_path / "run", setting), tmp_path / "run", "has no classifier.safetensors beside its weights"
     )
+
+
+def test_persons_who_are_numbered_as_the_teachers_are_not_taken_for_them(teach, make_job, tmp_path):
+    """Two data sets number their persons alike; with other images of the same persons all is well."""
+    job, images = _student_data(make_job, tmp_path)
+    for name in ("last.safetensors", "classifier.safetensors"):
+        shutil.copy(teach / name, tmp_path / name)
+    config = DistillationConfig(teacher=str(tmp_path), logits=1.0)
+    persons = torch.unique(images.pids).repeat_interleave(2)  # two copies of a picture of noise for each
+    noise = torch.randint(0, 256, (20, 64, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    known = ImageSet(noise.repeat_interleave(2, dim=0), persons, torch.ones_like(persons))
+    with torch.no_grad():
+        vectors = load_backbone(teach)(prepare(noise, (64, 32)))
+    about = read_about(tmp_path / "classifier.safetensors")
+    knowing = CosineClassifier(vectors.shape[1], 20)
+    knowing.load_state_dict({"weight": vectors})
+    save_weights(tmp_path / "classifier.safetensors", knowing, about)
+    assert load_teacher(config, known, (64, 32), job).classifier is not None
+    strangers = replace(known, images=known.images.roll(2, dims=0))
+    message = r"knows 0 % of the student's training images: its 20 identities have the same numbers and are other"
+    with pytest.raises(UserError, match=message):
+        load_teacher(config, strangers, (64, 32), job)
 
 
 def test_a_classifier_that_nothing_has_taught_is_not_kept(tmp_path):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
 from reid.engine.checkpoint import load_weights, read_about, save_weights
@@ -28,6 +30,9 @@ from tools.jobs.provenance import sha256
 CLASSIFIER = "classifier.safetensors"
 """The classifier of a run's training identities: no part of the network, but what a student learns logits from."""
 
+LOOKED_AT = 256
+"""Training images that are compared, and that a teacher of other images must know."""
+
 
 def save_classifier(run: Path, classifier: torch.nn.Module, losses: LossConfig, images: ImageSet) -> Path | None:
     """Writes a run's classifier, which was trained by ``losses``, beside its network, of whose file it has the digest;
@@ -41,7 +46,8 @@ def save_classifier(run: Path, classifier: torch.nn.Module, losses: LossConfig, 
         "dim": dim,
         "cosine": isinstance(classifier, CosineClassifier),
         "scale": logit_scale(losses.classification),
-        "identities": _fingerprint(images),
+        "identities": _fingerprint(torch.unique(images.pids)),
+        "images": _fingerprint(images.pids),
         "weights_sha256": sha256(run / WEIGHTS),
     }
     return save_weights(run / CLASSIFIER, classifier, about)
@@ -57,7 +63,8 @@ def load_teacher(
     the ``size`` that the student sees.
 
     Raises:
-        UserError: the weights are missing or unreadable, or its logits are asked for and are of other identities.
+        UserError: the weights are missing or unreadable, or its logits are asked for and are of other identities, or
+            of others that are numbered alike.
     """
     found = tuple(_load(_weights(name), config, images, size, job) for name in config.teachers)
     return Ensemble(found) if len(found) > 1 else next(iter(found), None)
@@ -74,7 +81,7 @@ def _load(path: Path, config: DistillationConfig, images: ImageSet, size: tuple[
     else:
         network, _ = load_network(path, job.device)
     network.to(job.device).eval().requires_grad_(False)
-    return _with_classifier(Teacher(network), path, images, job) if config.logits else Teacher(network)
+    return _with_classifier(Teacher(network), path, images, size, job) if config.logits else Teacher(network)
 
 
 def teacher_sha256(config: DistillationConfig) -> dict[str, str]:
@@ -94,7 +101,7 @@ def _weights(teacher: str) -> Path:
         raise UserError(f"losses.distillation.teacher: {error}") from None
 
 
-def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, job: Job) -> Teacher:
+def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, size: tuple[int, int], job: Job) -> Teacher:
     path = weights.parent / CLASSIFIER
     if not path.exists():
         return teacher
@@ -108,17 +115,39 @@ def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, job: Job
             f"teacher {weights}: {CLASSIFIER} beside it was trained with other weights; put those back, or distil no "
             "logits"
         )
-    if about.get("identities") != _fingerprint(images):
+    if about.get("identities") != _fingerprint(torch.unique(images.pids)):
         raise UserError(
             f"teacher {weights}: was trained on other identities than the student; its logits cannot be distilled, "
             "use losses.distillation.similarity or .embedding"
         )
     classifier = (CosineClassifier if about["cosine"] else Classifier)(about["dim"], about["classes"])
     load_weights(path, classifier)
-    return replace(teacher, classifier=classifier.to(job.device).eval().requires_grad_(False), scale=about["scale"])
+    classifier.to(job.device).eval().requires_grad_(False)
+    teacher = replace(teacher, classifier=classifier, scale=about["scale"])
+    own = _fingerprint(images.pids)
+    if about.get("images", own) != own:
+        _check_knows(teacher, weights, images, size, job)
+    return teacher
 
 
-def _fingerprint(images: ImageSet) -> str:
-    """Names the training identities and their order, as class labels follow it."""
-    identities = ",".join(str(pid) for pid in torch.unique(images.pids).tolist())
-    return hashlib.sha256(identities.encode()).hexdigest()[:16]
+def _check_knows(teacher: Teacher, weights: Path, images: ImageSet, size: tuple[int, int], job: Job) -> None:
+    """Raises UserError where a teacher that was trained on other images is not half way from guessing to knowing the
+    student's: each data set numbers its persons from 1, so that those of two may have the same numbers."""
+    labels, classes = images.labels()
+    index = torch.linspace(0, len(labels) - 1, min(LOOKED_AT, len(labels))).long()
+    right = 0
+    for part in index.split(64):
+        _, logits = teacher(prepare(images.images[part].to(job.device), size), nullcontext)
+        right += int((logits.argmax(1).cpu() == labels[part]).sum())
+    share = right / len(index)
+    if share < (1 + 1 / classes) / 2:
+        raise UserError(
+            f"teacher {weights}: knows {100 * share:.0f} % of the student's training images: its {classes} identities "
+            "have the same numbers and are other persons; its logits cannot be distilled, use "
+            "losses.distillation.similarity or .embedding"
+        )
+
+
+def _fingerprint(pids: torch.Tensor) -> str:
+    """Names identities in their order: of all training identities, which class labels follow, or image by image."""
+    return hashlib.sha256(",".join(map(str, pids.tolist())).encode()).hexdigest()[:16]
