@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid.engine.recipe import Recipe
-from reid.losses.config import ClassificationConfig
+from reid.losses.config import ClassificationConfig, LossConfig
 from supernet.zoo import zoo_weights
-from tools.jobs.training.retrain_words import bluntness, never_trained, terms_of
+from tools.jobs.training.retrain_words import bluntness, never_trained, terms_of, without_pairs
 
 
 def test_a_classification_whose_loss_cannot_fall_is_told():
@@ -36,3 +36,14 @@ def test_parts_that_are_fixed_to_the_end_are_told():
     )
     for told in (replace(recipe, epochs=6), Recipe(), Recipe(optimizer={"rates": {"backbone": 0}})):
         assert never_trained(told) is None
+
+
+def test_metric_losses_on_random_batches_are_told():
+    """Of 64 images of 751 persons one in twelve has a positive: whoever asks for random batches wants no triplets."""
+    recipe = Recipe(sampler="random", losses={"circle": {"weight": 0.1}})
+    told = without_pairs(recipe, 751)
+    assert told.startswith("sampler random: in a batch of 64 about 8 % of the images have another one of their person")
+    assert "losses.triplet and losses.circle nothing" in told
+    alone = replace(recipe, losses=LossConfig(triplet={"weight": 0}))
+    assert without_pairs(alone, 751) is None and without_pairs(Recipe(), 751) is None
+    assert without_pairs(recipe, 20) is None  # so few that most have one

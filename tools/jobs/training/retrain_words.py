@@ -104,6 +104,26 @@ def never_trained(recipe: Recipe) -> str | None:
     )
 
 
+RARE = 0.5
+"""Share of a batch's images with another of their person in it, below which a user is told."""
+
+
+def without_pairs(recipe: Recipe, classes: int) -> str | None:
+    """What to say of metric losses, which learn from pairs of one person, where batches hold such pairs by chance
+    alone; ``classes`` are all taken for persons of as many images."""
+    losses = recipe.losses
+    weights = {"triplet": losses.triplet.weight, "circle": losses.circle.weight, "centroid": losses.centroid.weight}
+    named = [f"losses.{name}" for name, weight in weights.items() if weight]
+    images = recipe.identities * recipe.instances
+    paired = 1 - (1 - 1 / classes) ** (images - 1)
+    if recipe.sampler != "random" or not named or paired >= RARE:
+        return None
+    return (
+        f"sampler random: in a batch of {images} about {100 * paired:.0f} % of the images have another one of their "
+        f"person, and the others teach {' and '.join(named)} nothing; take pk, or weights of 0"
+    )
+
+
 def announce_training(
     job: Job,
     spec: NetworkSpec,
@@ -137,6 +157,7 @@ def announce_training(
             *recipe_lines(job.experiment.retrain),
             ("note", never_trained(job.experiment.retrain)),
             ("note", bluntness(job.experiment.retrain.losses.classification, batches.classes)),
+            ("note", without_pairs(job.experiment.retrain, batches.classes)),
             ("batches", f"{batches.per_epoch} an epoch"),
             ("device", describe_device(job.device) + together),
         ],
