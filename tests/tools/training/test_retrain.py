@@ -35,8 +35,10 @@ def _done(done) -> None:
 def test_a_recipe_by_name_at_another_length(train, tmp_path):
     """``--epochs`` scales the recipe, then ``--set`` has the last word (the tests' own sets 1 epoch)."""
     run = tmp_path / "run"
-    done = train(run, "--recipe", "bot", "--epochs", 12, "retrain.schedule.warmup=0.5")
+    done = train(run, "--recipe", "bot", "--epochs", 12, "retrain.schedule.warmup=0.5", "retrain.evaluate_every=1")
     _done(done)
+    assert "  note      schedule: the rate has not fallen as after epoch 4, 7 at the end (epochs: 1)" in done.out
+    assert "  note      retrain.evaluate_every 1: there is nothing to look at" in done.out
     assert "Bag of Tricks" in done.out and read_result(run).name == "small (bot)"
     assert [record["epoch"] for record in read_metrics(run)] == [1]
     saved, file = read_yaml(run / "config.yaml")["recipe"], read_yaml(RECIPES / "bot.yaml")

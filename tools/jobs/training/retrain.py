@@ -120,7 +120,8 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
             return
         if ended:
             take_over(what.cool_down, ended.done, job.out, metric_of(own))
-        announce_training(job, spec, path, network, source, trained_on, batches, start, pretrained, processes)
+        looks = held is not None or own is not None
+        announce_training(job, spec, path, network, source, trained_on, batches, start, pretrained, processes, looks)
 
     with training_in(job, config, announce, processes):
         if over and processes.is_main:

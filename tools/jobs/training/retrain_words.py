@@ -11,11 +11,8 @@ from reid.data.records import ImageSet
 from reid.engine.batches import TrainingBatches
 from reid.engine.device import describe_device
 from reid.engine.distributed import Processes
-from reid.engine.optimizers import GROUPS, frozen_groups
 from reid.engine.recipe import Recipe
 from reid.engine.rollback import read_rollbacks
-from reid.losses.angular import least_loss
-from reid.losses.config import ClassificationConfig
 from reid.models.network import ReidNetwork, count_parameters
 from search.flops_words import format_flops
 from search.fvcore_counts import network_flops
@@ -28,6 +25,7 @@ from tools.jobs.opening import announce
 from tools.jobs.paths import shown
 from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.training.inherit import INHERITED, Inheritance
+from tools.jobs.training.notes import never_looked, recipe_notes
 
 THEN = " weights, then "
 """After what a network began with, in what it was trained on."""
@@ -75,55 +73,6 @@ def terms_of(start: str | Path | None) -> str | None:
     return entry and f"of {entry.name}, and so of what is trained from it: {entry.licence}"
 
 
-BLUNT = 0.1
-"""Of a classification loss, what may be left at the best features before a user is told."""
-
-
-def bluntness(config: ClassificationConfig, classes: int) -> str | None:
-    """What to say where scale and margin leave the classification a loss that no training brings down."""
-    left = least_loss(config, classes)
-    if left < BLUNT:
-        return None
-    usual = {"am_softmax": "30 with margin 0.35", "circle": "64 with margin 0.35, or 128 with 0.25"}[config.kind]
-    return (
-        f"losses.classification: {config.kind} at scale {config.scale:g} and margin {config.margin:g} leaves a loss of "
-        f"{left:.2f} over {classes} classes however good the features are; usual is scale {usual}"
-    )
-
-
-def never_trained(recipe: Recipe) -> str | None:
-    """What to say of parts whose time does not come before the training is over. They may be meant to stay as they are,
-    as with torchreid's ``fixbase_epoch``, or the epochs were cut and these forgotten."""
-    fixed = frozen_groups(recipe.optimizer, recipe.epochs)
-    parts = [part for part in GROUPS if part in fixed and getattr(recipe.optimizer.rates, part)]
-    if not parts:
-        return None
-    return (
-        f"optimizer.freeze_epochs: {' and '.join(parts)} fixed to the end (epochs: {recipe.epochs}), never trained; "
-        "give fewer, or optimizer.rates of 0, which say that it is meant"
-    )
-
-
-RARE = 0.5
-"""Share of a batch's images with another of their person in it, below which a user is told."""
-
-
-def without_pairs(recipe: Recipe, classes: int) -> str | None:
-    """What to say of metric losses, which learn from pairs of one person, where batches hold such pairs by chance
-    alone; ``classes`` are all taken for persons of as many images."""
-    losses = recipe.losses
-    weights = {"triplet": losses.triplet.weight, "circle": losses.circle.weight, "centroid": losses.centroid.weight}
-    named = [f"losses.{name}" for name, weight in weights.items() if weight]
-    images = recipe.identities * recipe.instances
-    paired = 1 - (1 - 1 / classes) ** (images - 1)
-    if recipe.sampler != "random" or not named or paired >= RARE:
-        return None
-    return (
-        f"sampler random: in a batch of {images} about {100 * paired:.0f} % of the images have another one of their "
-        f"person, and the others teach {' and '.join(named)} nothing; take pk, or weights of 0"
-    )
-
-
 def announce_training(
     job: Job,
     spec: NetworkSpec,
@@ -135,8 +84,10 @@ def announce_training(
     start: str | Path | None,
     pretrained: object | None,
     processes: Processes,
+    looks: bool,
 ) -> None:
-    """Prints what is trained, from what (``start``, as ``start_of`` gives it), on what, how and where."""
+    """Prints what is trained, from what (``start``, as ``start_of`` gives it), on what, how and where; ``looks``:
+    there is something to score it on while it is trained."""
     height, width = spec.input_size
     network, _ = for_inference(network, spec)
     flops = format_flops(network_flops(network.eval(), spec.input_size))
@@ -155,9 +106,8 @@ def announce_training(
             ("licence", terms_of(start)),
             ("FLOPs", flops),
             *recipe_lines(job.experiment.retrain),
-            ("note", never_trained(job.experiment.retrain)),
-            ("note", bluntness(job.experiment.retrain.losses.classification, batches.classes)),
-            ("note", without_pairs(job.experiment.retrain, batches.classes)),
+            *(("note", note) for note in recipe_notes(job.experiment.retrain, batches.classes, batches.per_epoch)),
+            ("note", None if looks else never_looked(job.experiment.retrain)),
             ("batches", f"{batches.per_epoch} an epoch"),
             ("device", describe_device(job.device) + together),
         ],

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from evaluation.report.training import write_training_report
-from reid.engine.batches import training_batches
+from reid.engine.batches import TrainingBatches, training_batches
 from reid.engine.device import describe_device, seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.trainer import Monitor, fit
@@ -35,6 +35,7 @@ from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.trained_supernets import evaluator_of
 from tools.jobs.training.facts import training_facts
 from tools.jobs.training.finished import complete, is_over, tell_over
+from tools.jobs.training.notes import recipe_notes
 
 
 def train_supernet(job: Job) -> Path:
@@ -74,7 +75,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
 
     def announce() -> None:
         if not over:
-            _announce(job, space, images, source, processes)
+            _announce(job, space, images, source, batches, processes)
 
     with training_in(job, config, announce, processes):
         if over:
@@ -126,8 +127,11 @@ def _ends(experiment: Experiment, space: Space, draw: Draw) -> dict[str, Arch]:
     return {"largest": largest(space) if sampling.largest_every else most, "smallest": least}
 
 
-def _announce(job: Job, space: Space, images: SearchData, source: Source, processes: Processes) -> None:
+def _announce(
+    job: Job, space: Space, images: SearchData, source: Source, batches: TrainingBatches, processes: Processes
+) -> None:
     low, high = flops_range(space, CostTable())
+    recipe = job.experiment.supernet.recipe
     together = f", one of {processes.world_size} processes" if processes.several else ""
     announce(
         f"training a supernet in {shown(job.out)}",
@@ -137,7 +141,8 @@ def _announce(job: Job, space: Space, images: SearchData, source: Source, proces
             ("data", _persons(source, images)),
             ("network", describe(space)),
             ("FLOPs", f"{format_flops(low)} to {format_flops(high)}"),
-            *recipe_lines(job.experiment.supernet.recipe),
+            *recipe_lines(recipe),
+            *(("note", note) for note in recipe_notes(recipe, batches.classes, batches.per_epoch)),
             ("device", describe_device(job.device) + together),
         ],
     )

@@ -1,0 +1,93 @@
+"""What a user is told of a recipe before days of training by it: what it asks for and will not happen, or not work."""
+
+from __future__ import annotations
+
+from reid.engine.optimizers import GROUPS, frozen_groups
+from reid.engine.recipe import Recipe
+from reid.losses.angular import least_loss
+from reid.losses.config import ClassificationConfig
+
+BLUNT = 0.1
+"""Of a classification loss, what may be left at the best features before a user is told."""
+
+
+def bluntness(config: ClassificationConfig, classes: int) -> str | None:
+    """What to say where scale and margin leave the classification a loss that no training brings down."""
+    left = least_loss(config, classes)
+    if left < BLUNT:
+        return None
+    usual = {"am_softmax": "30 with margin 0.35", "circle": "64 with margin 0.35, or 128 with 0.25"}[config.kind]
+    return (
+        f"losses.classification: {config.kind} at scale {config.scale:g} and margin {config.margin:g} leaves a loss of "
+        f"{left:.2f} over {classes} classes however good the features are; usual is scale {usual}"
+    )
+
+
+def never_trained(recipe: Recipe) -> str | None:
+    """What to say of parts whose time does not come before the training is over. They may be meant to stay as they are,
+    as with torchreid's ``fixbase_epoch``, or the epochs were cut and these forgotten."""
+    fixed = frozen_groups(recipe.optimizer, recipe.epochs)
+    parts = [part for part in GROUPS if part in fixed and getattr(recipe.optimizer.rates, part)]
+    if not parts:
+        return None
+    return (
+        f"optimizer.freeze_epochs: {' and '.join(parts)} fixed to the end (epochs: {recipe.epochs}), never trained; "
+        "give fewer, or optimizer.rates of 0, which say that it is meant"
+    )
+
+
+RARE = 0.5
+"""Share of a batch's images with another of their person in it, below which a user is told."""
+
+
+def without_pairs(recipe: Recipe, classes: int) -> str | None:
+    """What to say of metric losses, which learn from pairs of one person, where batches hold such pairs by chance
+    alone; ``classes`` are all taken for persons of as many images."""
+    losses = recipe.losses
+    weights = {"triplet": losses.triplet.weight, "circle": losses.circle.weight, "centroid": losses.centroid.weight}
+    named = [f"losses.{name}" for name, weight in weights.items() if weight]
+    images = recipe.identities * recipe.instances
+    paired = 1 - (1 - 1 / classes) ** (images - 1)
+    if recipe.sampler != "random" or not named or paired >= RARE:
+        return None
+    return (
+        f"sampler random: in a batch of {images} about {100 * paired:.0f} % of the images have another one of their "
+        f"person, and the others teach {' and '.join(named)} nothing; take pk, or weights of 0"
+    )
+
+
+def never_reached(recipe: Recipe, per_epoch: int) -> str | None:
+    """What to say of a schedule that the training is over before, as where ``epochs`` alone was set anew; not of one
+    that is to be ended early, by its own ``planned`` or ``cool_down``."""
+    schedule, epochs = recipe.schedule, recipe.epochs
+    if schedule.planned or schedule.cool_down:
+        return None
+    warmup = schedule.warmup or schedule.warmup_steps / per_epoch
+    falls = {"multistep": schedule.milestones, "step": (schedule.step_size,)}.get(schedule.name, ())
+    late = [str(epoch) for epoch in falls if epoch > epochs]
+    missed = [f"the warm-up of {warmup:.3g} epochs is not over"] if warmup >= epochs else []
+    missed += [f"the rate has not fallen as after epoch {', '.join(late)}"] if late else []
+    if not missed:
+        return None
+    return f"schedule: {' and '.join(missed)} at the end (epochs: {epochs}); --epochs shrinks the schedule too"
+
+
+def never_looked(recipe: Recipe) -> str | None:
+    """What to say of looks at held-out identities that are asked for where those are trained on."""
+    if not recipe.evaluate_every:
+        return None
+    return (
+        f"retrain.evaluate_every {recipe.evaluate_every}: there is nothing to look at, as the held-out identities are "
+        "trained on; set data.retrain_on_holdout=false"
+    )
+
+
+def recipe_notes(recipe: Recipe, classes: int, per_epoch: int) -> list[str]:
+    """All that is to be said of ``recipe``, for so many training identities and steps in an epoch."""
+    notes = (
+        never_trained(recipe),
+        never_reached(recipe, per_epoch),
+        bluntness(recipe.losses.classification, classes),
+        without_pairs(recipe, classes),
+    )
+    return [note for note in notes if note]
