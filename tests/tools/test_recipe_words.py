@@ -9,8 +9,10 @@ import pytest
 from reid.config import config_to_dict, load_config
 from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_batch, at_epochs
+from reid.models.heads import HeadConfig
+from supernet.recipe import SupernetRecipe
 from tools.jobs.experiment import RECIPES, load_experiment
-from tools.jobs.recipe_words import recipe_lines, recipe_name, saved_recipe_name
+from tools.jobs.recipe_words import head_line, recipe_lines, recipe_name, saved_recipe_name, step_line
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
@@ -45,6 +47,30 @@ def test_recipe_lines_name_what_decides():
     named = recipe_lines(Recipe(source="a paper", averaging={"kind": "ema"}, losses={"triplet": {"margin": None}}))
     losses = "1 classification (linear) + 1 triplet (batch_hard, soft margin); weights averaged (ema)"
     assert named == [("recipe", "a paper"), ("", steps), ("losses", losses)]
+
+
+def test_a_head_of_ones_own_is_said():
+    heavy = load_config(Recipe, RECIPES / "heavy.yaml")
+    told = "avg pooling, neck bnneck, 4 stripes of 128 (update all, retrieve global)"
+    assert recipe_lines(heavy)[3:] == [("head", told)]
+    plain = {"pool": "gem", "embedding": 512, "neck": "bn", "relu": True, "mask": True, "dropout": 0.2}
+    every = HeadConfig(**plain, normalize=True, erase={}, spectral={"weight": 0.5})
+    words = "gem pooling, embedding 512, neck bn, relu, mask, dropout 0.2, normalised, feature erasing"
+    assert head_line(every) == f"{words}, spectral transformation (weight 0.5)"
+    alone = HeadConfig(parts={"global_branch": False, "update": "max_loss"})
+    assert head_line(alone).endswith("6 stripes of 256 (update max_loss, retrieve all, no global branch)")
+
+
+def test_the_archs_of_a_supernets_step_are_said():
+    taught = "; taught by the largest: 0.5 label + 1 logit + 10 similarity"
+    assert step_line(SupernetRecipe()) == f"largest arch + 3 random (spread flops){taught}"
+    sampling = {"smallest": True, "flops": ("150M", "220M"), "attentive": "best", "warmup_epochs": 0.5}
+    told = "largest arch + smallest + 3 random (spread flops from 150M to 220M, the best of 3)"
+    sandwich = SupernetRecipe(recipe=Recipe(epochs=2), sampling=sampling)
+    assert step_line(sandwich) == f"{told}{taught}; largest alone for 0.5 epochs"
+    single = SupernetRecipe(sampling={"archs": 1, "largest_every": 0, "spread": "uniform"})
+    assert step_line(single) == "1 random (spread uniform)"
+    assert step_line(SupernetRecipe(sampling={"largest_every": 4})).startswith("largest arch every 4 steps + 3 random")
 
 
 def test_parts_that_are_fixed_are_said():

@@ -12,6 +12,8 @@ from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from reid.losses.config import LossConfig
+from reid.models.heads import DEFAULT_HEAD, HeadConfig
+from supernet.recipe import SupernetRecipe
 from tools.jobs.experiment import RECIPES
 
 OWN = "own"
@@ -48,7 +50,8 @@ def saved_recipe_name(config: Mapping[str, Any] | None) -> str:
 
 
 def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
-    """A recipe in two or three lines: its name and where it is from, how it steps, what it minimises."""
+    """A recipe in two to four lines: its name and where it is from, how it steps, what it minimises, and its head where
+    that is not the default one."""
     optimizer, schedule = recipe.optimizer, recipe.schedule
     batch = f"{recipe.identities}x{recipe.instances}"
     steps = (
@@ -63,6 +66,7 @@ def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
         ("recipe", source or steps),
         ("", steps if recipe.source else None),
         ("losses", loss_line(recipe.losses) + (f"; weights averaged ({average})" if average != "none" else "")),
+        *([("head", head_line(recipe.head))] if recipe.head != DEFAULT_HEAD else []),
     ]
 
 
@@ -89,6 +93,44 @@ def loss_line(losses: LossConfig) -> str:
     if losses.distillation.teacher:
         words.append(f"distillation of {' and '.join(losses.distillation.teachers)}")
     return " + ".join(words)
+
+
+def head_line(head: HeadConfig) -> str:
+    """What a head is made of, as ``gem pooling, embedding 512, bnneck, 4 stripes of 128 (update all, retrieve
+    global)``."""
+    words = [f"{head.pool} pooling", f"embedding {head.embedding}" if head.embedding else "", f"neck {head.neck}"]
+    words += [name for name in ("relu", "mask") if getattr(head, name)]
+    words += [f"dropout {head.dropout:g}"] if head.dropout else []
+    words += ["normalised"] if head.normalize else []
+    words += ["feature erasing"] if head.erase else []
+    if (parts := head.parts) is not None:
+        alone = "" if parts.global_branch else ", no global branch"
+        words.append(
+            f"{parts.stripes} stripes of {parts.embedding} (update {parts.update}, retrieve {parts.retrieve}{alone})"
+        )
+    words += [f"spectral transformation (weight {head.spectral.weight:g})"] if head.spectral else []
+    return ", ".join(word for word in words if word)
+
+
+def step_line(config: SupernetRecipe) -> str:
+    """The archs that a supernet's step trains, and what the largest teaches the others."""
+    sampling, places = config.sampling, []
+    if every := sampling.largest_every:
+        places.append("largest arch" if every == 1 else f"largest arch every {every} steps")
+    places += ["smallest"] if sampling.smallest else []
+    if sampling.archs:
+        within = " from {} to {}".format(*sampling.flops) if sampling.flops else ""
+        chosen = "" if sampling.attentive == "none" else f", the {sampling.attentive} of {sampling.attentive_of}"
+        places.append(f"{sampling.archs} random (spread {sampling.spread}{within}{chosen})")
+    words = " + ".join(places)
+    if sampling.largest_every:
+        kinds = ("label", "logit", "similarity", "embedding")
+        weights = {kind: getattr(config, f"{kind}_weight") for kind in kinds}
+        words += "; taught by the largest: " + " + ".join(
+            f"{weight:g} {kind}" for kind, weight in weights.items() if weight
+        )
+    alone = sampling.warmup_epochs
+    return words + (f"; largest alone for {alone:g} {'epoch' if alone == 1 else 'epochs'}" if alone else "")
 
 
 def _margin(margin: float | None) -> str:

@@ -31,7 +31,7 @@ from tools.jobs.opening import announce, tell_estimate
 from tools.jobs.ownership import training_in
 from tools.jobs.paths import shown
 from tools.jobs.provenance import made_by, run_config
-from tools.jobs.recipe_words import recipe_lines
+from tools.jobs.recipe_words import recipe_lines, step_line
 from tools.jobs.trained_supernets import evaluator_of
 from tools.jobs.training.facts import training_facts
 from tools.jobs.training.finished import complete, is_over, tell_over
@@ -142,6 +142,7 @@ def _announce(
             ("network", describe(space)),
             ("FLOPs", f"{format_flops(low)} to {format_flops(high)}"),
             *recipe_lines(recipe),
+            ("a step", step_line(job.experiment.supernet)),
             *(("note", note) for note in recipe_notes(recipe, batches.classes, batches.per_epoch)),
             ("device", describe_device(job.device) + together),
         ],
