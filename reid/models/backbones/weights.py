@@ -136,7 +136,7 @@ def _refuse_others(
     loaded, wanted = len(report.loaded), len(report.loaded) + len(report.missing)
     if loaded < LEAST_FILLED * wanted:
         first = report.missing[0]
-        ours, theirs = tuple(own[first].shape), tuple(state[pairs[first]].shape) if first in pairs else "not there"
+        ours, theirs = tuple(own[first].shape), tuple(state[pairs[first]].shape) if first in pairs else "none"
         raise UserError(
             f"{where} are of another network: they fill {loaded} of the backbone's {wanted} tensors; the first that"
             f" they do not is {first}: {ours} here, {theirs} there"
