@@ -8,7 +8,7 @@ import torchvision
 
 from reid.models.backbones import build_backbone
 from reid.models.network import count_parameters
-from tests.reid.models.backbones.kaiming import check_kaiming
+from tests.reid.models.backbones.kaiming import not_kaimings
 
 PUBLISHED = {"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032, "resnet101": 44_549_160}
 """Parameters with the classifier of 1000 classes: 11.7M, 21.8M, 25.6M and 44.5M (torchvision's table)."""
@@ -47,4 +47,4 @@ def test_stride_one_map_contains_the_stride_two_map():
 
 def test_initialisation_is_kaimings():
     torch.manual_seed(0)
-    check_kaiming(build_backbone("resnet18"))
+    assert not_kaimings(build_backbone("resnet18")) == []
