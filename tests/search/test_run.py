@@ -138,7 +138,7 @@ def test_archs_of_a_name_that_a_killed_call_wrote_go_too(tmp_path):
     def killed(result):
         raise _Killed
 
-    few = replace(CONFIG, trials=2, population=2)
+    few = replace(CONFIG, trials=3, population=3)
     _run(tmp_path, config=few)
     with pytest.raises(_Killed):
         _run(tmp_path, config=replace(few, name_prefix="OWN"), resume=True, report=killed)
@@ -147,7 +147,7 @@ def test_archs_of_a_name_that_a_killed_call_wrote_go_too(tmp_path):
 
 
 def test_resume_where_nothing_was_begun_begins(tmp_path):
-    few = replace(CONFIG, trials=2, population=2)
+    few = replace(CONFIG, trials=3, population=3)
     first, second = (_run(tmp_path / name, config=few, resume=name == "b") for name in "ab")
     assert _untimed(first.candidates) == _untimed(second.candidates)
 

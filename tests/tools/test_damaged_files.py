@@ -111,7 +111,7 @@ def test_retrain_goes_on_with_no_configuration_that_is_damaged(call, tmp_path, r
 def test_stand_alone_training(tmp_path, content):
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(UserError, match="config.yaml .*--alone"):
-        _saved(Training("a", None, tmp_path, 0, tmp_path).run)
+        _saved(Training("a", None, tmp_path, 0, tmp_path).run, {})
 
 
 @pytest.mark.slow

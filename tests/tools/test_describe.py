@@ -88,7 +88,8 @@ def test_networks_of_the_zoo_by_their_names():
 
 
 def test_the_picture_of_a_name_with_slashes_stays_in_the_folder(describe, small, tmp_path):
-    file = save_arch(tmp_path / "arch.yaml", NamedArch("../ours/v2", small[0]))
+    spec = NetworkSpec("../ours/v2", small[0], small[0].input_size)
+    file = save_weights(tmp_path / "ours.safetensors", build(spec), spec_to_dict(spec))
     assert describe(file, "--out", tmp_path / "out").code == 0
     assert [path.name for path in tmp_path.rglob("*.png")] == ["..-ours-v2.png"]
     assert (tmp_path / "out" / "..-ours-v2.png").is_file()
