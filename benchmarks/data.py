@@ -40,7 +40,7 @@ from reid.engine.identity_task import IdentityTask
 from reid.engine.memory import keep_freed_memory
 from reid.engine.recipe import Recipe
 from reid.engine.training_step import TrainingStep
-from supernet.arch_forms import mobilenet_v2
+from supernet.files import mobilenet_v2
 from supernet.network import build_network
 
 MARKET1501 = 36036

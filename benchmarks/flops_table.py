@@ -15,8 +15,8 @@ import _root  # noqa: F401  (first: it mends the import path)
 from search.cost import CostTable
 from search.fvcore_counts import whole_network_flops
 from supernet.files import load_space
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 
 
 def main() -> None:

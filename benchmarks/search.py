@@ -43,8 +43,8 @@ from search.evaluator import SupernetEvaluator
 from supernet.arch import Arch
 from supernet.files import load_space
 from supernet.folding import fold_batch_norm
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 from supernet.supernet import Supernet
 
 PHASES = ("cut out", "calibrate", "fold", "features", "scoring")

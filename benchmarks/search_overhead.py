@@ -30,8 +30,8 @@ from search.proposers import STRATEGIES
 from search.run import run_search
 from supernet.arch import Arch
 from supernet.files import load_space
-from supernet.genome import sample
 from supernet.space import Space, decode
+from supernet.space.genome import sample
 from supernet.supernet import Supernet
 
 

@@ -33,11 +33,11 @@ from search.cost import CostTable
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch
 from supernet.files import load_space
-from supernet.genome import largest
-from supernet.sampling import step_archs
 from supernet.space import Space
+from supernet.space.genome import largest
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
+from supernet.training.sampling import step_archs
 
 WARMUP = 2
 """Rounds before the count begins: the first choose kernels and grow the heap."""

@@ -21,9 +21,9 @@ from reid.data.prepare import prepare, resize
 from reid.engine.device import pick_device
 from reid.errors import UserError
 from reid.transfer import to_device
-from supernet.checkpoint import load_network
 from supernet.trained import network_file
-from supernet.zoo import FOLDER
+from supernet.trained.checkpoint import load_network
+from supernet.trained.zoo import FOLDER
 
 
 class Embedder:

@@ -14,9 +14,9 @@ from reid.models.network import count_parameters
 from search.fvcore_counts import count_flops
 from search.pieces import PIECES
 from supernet.arch import Arch
-from supernet.genome import largest, smallest
-from supernet.layers import LAYERS
+from supernet.layer_kinds import LAYERS
 from supernet.space import Space
+from supernet.space.genome import largest, smallest
 
 
 class Cost(NamedTuple):

@@ -8,8 +8,8 @@ from random import Random
 from reid.errors import UserError
 from search.limits import ArchCost, Limits, describe, format_latency, format_value
 from supernet.arch import Arch
-from supernet.genome import largest, smallest
 from supernet.space import Genome, Space, decode
+from supernet.space.genome import largest, smallest
 
 Costs = Callable[[Arch], ArchCost]
 

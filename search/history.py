@@ -10,7 +10,7 @@ from pathlib import Path
 from reid.errors import UserError
 from reid.files import append_line, write_text
 from supernet.arch import Arch
-from supernet.arch_forms import arch_from_dict, arch_to_dict
+from supernet.files import arch_from_dict, arch_to_dict
 from supernet.space import Genome
 
 

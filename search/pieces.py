@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from reid.models.backbones.osnet_blocks import ChannelGate
-from supernet.activations import RELU6
-from supernet.blocks import ConvBNAct
-from supernet.depthwise import DepthwiseConv2d
+from supernet.layers.activations import RELU6
+from supernet.layers.blocks import ConvBNAct
+from supernet.layers.depthwise import DepthwiseConv2d
+from supernet.layers.squeeze_excite import SqueezeExcite
 from supernet.omni.layers import LightConv
-from supernet.squeeze_excite import SqueezeExcite
 
 
 class Piece(NamedTuple):
@@ -49,7 +49,7 @@ def inverted_residual(
     se: bool = False,
     ibn: bool = False,
 ) -> list[Piece]:
-    """Of a ``supernet.blocks.InvertedResidual``."""
+    """Of a ``supernet.layers.blocks.InvertedResidual``."""
     hidden, small = channels * expand, (-(-height // stride), -(-width // stride))
     expansion = [Piece(ConvBNAct, height, width, (channels, hidden, 1, 1, RELU6, ibn))] if expand > 1 else []
     gate = [Piece(SqueezeExcite, *small, (hidden,))] if se else []
@@ -80,4 +80,4 @@ def omni_scale(
 
 
 PIECES: dict[str, Callable[..., list[Piece]]] = {"block": inverted_residual, "omni-block": omni_scale}
-"""By the names of ``supernet.layers.LAYERS``; other layers are counted whole."""
+"""By the names of ``supernet.layer_kinds.LAYERS``; other layers are counted whole."""

@@ -12,8 +12,8 @@ from search.cost import CostTable
 from search.feasibility import NAMES, Costs, check_feasible, most_flops, span
 from search.limits import ArchCost, Limits, arch_cost, describe, format_value
 from supernet.arch import Arch
-from supernet.genome import largest, sample, smallest
 from supernet.space import Genome, Option, Space, decode
+from supernet.space.genome import largest, sample, smallest
 
 MOVES = 200
 """Choices changed on the way from a random sample to a wanted number of FLOPs, then the nearest is taken."""

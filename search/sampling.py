@@ -11,8 +11,8 @@ from search.flops_words import format_flops
 from search.limits import Limits
 from search.region import make_region, sample_near
 from supernet.arch import Arch
-from supernet.sampling import Draw
 from supernet.space import Space, decode
+from supernet.training.sampling import Draw
 
 NEAR = 0.03
 """How far from the FLOPs that are asked for an arch may be, as a fraction of them; never aside of the band."""

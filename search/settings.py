@@ -19,8 +19,8 @@ from search.front import COSTS, cost_fields
 from search.history import Candidate, recover_candidates
 from search.limits import Limits
 from search.proposers import STRATEGIES
+from supernet.arch import INVERTED_RESIDUAL
 from supernet.space import Space
-from supernet.stage import INVERTED_RESIDUAL
 
 # What a resumed search may change: no part in which archs are proposed or how they score. The limits are kept as read;
 # where memory ran out, fewer images a forward pass are how a search goes on.

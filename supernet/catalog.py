@@ -12,8 +12,7 @@ from reid.models.backbones import BACKBONES, backbone_kind, build_backbone
 from reid.models.heads import DEFAULT_HEAD, HeadConfig, build_head
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
-from supernet.arch_forms import arch_from_dict, arch_to_dict
-from supernet.files import known_archs, load_arch
+from supernet.files import arch_from_dict, arch_to_dict, known_archs, load_arch
 from supernet.network import build_network
 
 

@@ -1,4 +1,4 @@
-"""Elastic twins of ``supernet.blocks``: what a supernet's stages are made of."""
+"""Elastic twins of ``supernet.layers.blocks``: what a supernet's stages are made of."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 from torch import nn
 
 from reid.models.backbones.ibn import IBN
-from supernet.activations import activate
 from supernet.arch import Block, Stage
-from supernet.blocks import ConvBNAct, InvertedResidual
-from supernet.elastic import ElasticBatchNorm, ElasticConv2d
-from supernet.ibn import ElasticIBN, odd_first
-from supernet.kernel_transforms import KernelTransforms
+from supernet.layers.activations import activate
+from supernet.layers.blocks import ConvBNAct, InvertedResidual
+from supernet.layers.elastic import ElasticBatchNorm, ElasticConv2d
+from supernet.layers.ibn import ElasticIBN, odd_first
+from supernet.layers.kernel_transforms import KernelTransforms
+from supernet.layers.squeeze_excite import ElasticSqueezeExcite
 from supernet.sharing import PLAIN, Sharing
 from supernet.space import StageSpace
-from supernet.squeeze_excite import ElasticSqueezeExcite
 
 
 class ElasticConvBNAct(nn.Module):

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from torch import nn
 
+from supernet.arch import INVERTED_RESIDUAL
 from supernet.elastic_blocks import ElasticInvertedStage
 from supernet.omni.arch import OMNI_SCALE
 from supernet.omni.elastic import ElasticOmniStage
-from supernet.stage import INVERTED_RESIDUAL
 
 ELASTIC_STAGES: dict[str, Callable[..., nn.Module]] = {
     INVERTED_RESIDUAL: ElasticInvertedStage,

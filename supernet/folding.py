@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from reid.models.blank import without_drawing
-from supernet.blocks import ConvBNAct, InvertedResidual
+from supernet.layers.blocks import ConvBNAct, InvertedResidual
 from supernet.omni.layers import LightConv
 
 _PAIRS = {

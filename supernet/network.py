@@ -10,8 +10,8 @@ from torch import nn
 from reid.models.heads import DEFAULT_HEAD, HeadConfig, build_head
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
-from supernet.blocks import ConvBNAct, StemPool
-from supernet.layers import LAYERS
+from supernet.layer_kinds import LAYERS
+from supernet.layers.blocks import ConvBNAct, StemPool
 
 
 class ArchBackbone(nn.Module):

@@ -10,14 +10,14 @@ from reid.models.blank import without_drawing
 from reid.models.heads import HeadOutput
 from reid.models.network import ReidNetwork, head_outputs
 from supernet.arch import Arch
-from supernet.blocks import StemPool
-from supernet.elastic import ElasticBatchNorm, ElasticLinear
 from supernet.elastic_blocks import ElasticConvBNAct
 from supernet.elastic_stages import ELASTIC_STAGES
-from supernet.genome import encode
+from supernet.layers.blocks import StemPool
+from supernet.layers.elastic import ElasticBatchNorm, ElasticLinear
 from supernet.network import build_network
 from supernet.sharing import PLAIN, Sharing
 from supernet.space import Space
+from supernet.space.genome import encode
 
 
 class ElasticHead(nn.Module):

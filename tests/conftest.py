@@ -21,8 +21,8 @@ import torch
 
 from evaluation.features.digits import IMAGES, LABELS
 from reid.engine.checkpoint import save_weights
-from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build, spec_to_dict
+from supernet.files import arch_from_rows
 from tests.processes import run_together
 
 PRELOADED = ["tests.conftest", "reid.engine.trainer", "search.run", "search.evaluator", "torch._dynamo"]

@@ -16,7 +16,7 @@ from reid.engine.checkpoint import save_weights
 from reid.engine.run_folder import WEIGHTS
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
-from supernet.torchreid import load_torchreid
+from supernet.trained.torchreid import load_torchreid
 from tools.cli import run_tool
 from tools.jobs.paths import check_folder, shown
 from tools.size_option import add_size, joined

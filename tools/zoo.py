@@ -16,8 +16,8 @@ import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
 from reid.errors import UserError
-from supernet.checkpoint import load_network
-from supernet.zoo import FOLDER, find_entry, zoo_weights
+from supernet.trained.checkpoint import load_network
+from supernet.trained.zoo import FOLDER, find_entry, zoo_weights
 from tools.cli import run_tool
 from tools.jobs.zoo import ADD, add, describe, features_of, markdown_table, zoo_table
 from tools.typed import tool_parser

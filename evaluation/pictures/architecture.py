@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Patch
 
 from evaluation.pictures.style import INK, MUTED, SCALE, new_figure, save_figure
-from supernet.activations import RELU6
-from supernet.arch import AnyStage, Arch
+from supernet.arch import INVERTED_RESIDUAL, AnyStage, Arch
+from supernet.layers.activations import RELU6
 from supernet.omni.arch import OMNI_SCALE
-from supernet.stage import INVERTED_RESIDUAL
 
 FIXED = "#d5d9de"
 """Colour of what a search does not choose: stem, last convolution, embedding."""

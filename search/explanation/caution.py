@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from supernet.options import Option
+from supernet.space import Option
 
 FEW = 5
 """Candidates below which an option's effect is no more than a guess."""

@@ -12,8 +12,7 @@ from search.explanation.design import Design, best_ridge, effects_of, make_desig
 from search.history import Candidate
 from search.predictor.choices import INACTIVE, read_choices
 from search.predictor.model import scored_candidates
-from supernet.options import Option
-from supernet.space import Space
+from supernet.space import Option, Space
 
 FOLDS = 5
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.explanation.effects import Explanation
-from supernet.options import Option
+from supernet.space import Option
 
 TOP = 15
 """Choices that are shown; ``effects.json`` has all."""

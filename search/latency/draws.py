@@ -8,8 +8,8 @@ from search.cost import CostTable
 from search.limits import Limits
 from search.region import make_region, sample_near
 from supernet.arch import Arch
-from supernet.genome import largest
 from supernet.space import Space, decode
+from supernet.space.genome import largest
 
 
 def spread_archs(space: Space, count: int, what: str, costs: CostTable | None = None) -> list[Arch]:

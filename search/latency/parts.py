@@ -11,9 +11,9 @@ from torch import nn
 
 from search.cost import PARTS, part_groups
 from supernet.arch import Arch
-from supernet.genome import sample
 from supernet.network import build_network
 from supernet.space import Genome, Option, Space, decode
+from supernet.space.genome import sample
 
 Part = tuple
 """``(kind, input height, input width, *constructor arguments, activation or None)``."""

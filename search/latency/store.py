@@ -13,7 +13,7 @@ from reid.files import read_json, write_json
 from search.latency.machine import describe_machine, difference
 from search.latency.targets import Target
 from supernet.arch import Arch
-from supernet.arch_forms import arch_from_dict, arch_to_dict
+from supernet.files import arch_from_dict, arch_to_dict
 from supernet.space import Space
 
 FORM = 1

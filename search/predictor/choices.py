@@ -13,8 +13,7 @@ import numpy as np
 
 from reid.errors import UserError
 from supernet.arch import Arch
-from supernet.options import Option
-from supernet.space import Space, options_of
+from supernet.space import Option, Space, options_of
 
 INACTIVE = -1
 """In place of an option's index: the arch has no such block, or IBN was asked of blocks that have none."""
@@ -38,8 +37,8 @@ class Choices:
 def read_choices(space: Space, archs: Sequence[Arch]) -> Choices:
     """The options of ``archs``; equal archs have equal rows.
 
-    Takes some 10 us an arch, where ``supernet.genome.encode`` takes ten times as long: a search asks for thousands. An
-    arch may have another input size than the space's, unless sizes are a choice.
+    Takes some 10 us an arch, where ``supernet.space.genome.encode`` takes ten times as long: a search asks for
+    thousands. An arch may have another input size than the space's, unless sizes are a choice.
 
     Raises:
         UserError: an arch is not of the space; the message names the first choice that is not.

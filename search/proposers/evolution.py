@@ -13,8 +13,8 @@ from search.history import Candidate
 from search.proposers.base import Draws, Proposal, Proposer
 from search.proposers.screening import Screen
 from search.region import Region
-from supernet.genome import crossover, mutate
 from supernet.space import Genome
+from supernet.space.genome import crossover, mutate
 
 CHILDREN = 100
 """Children that may be outside the limits or known already before a random arch takes their place."""

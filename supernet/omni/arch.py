@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from reid.errors import UserError
-from supernet.activations import RELU
-from supernet.stage import Layer
+from supernet.arch.stage import Layer
+from supernet.layers.activations import RELU
 
 OMNI_SCALE = "omni-scale"
 """What files call this kind of block."""

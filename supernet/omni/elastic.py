@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from reid.models.backbones.osnet_blocks import ChannelGate, gate_units
-from supernet.activations import LINEAR, activate
-from supernet.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.elastic_blocks import ElasticConvBNAct
-from supernet.kernel_transforms import KernelTransforms
+from supernet.layers.activations import LINEAR, activate
+from supernet.layers.elastic import ElasticBatchNorm, ElasticConv2d
+from supernet.layers.kernel_transforms import KernelTransforms
 from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.omni.layers import LightConv, OmniScale
 from supernet.omni.space import OmniStageSpace
@@ -23,7 +23,7 @@ class ElasticLightConv(nn.Module):
     Args:
         channels: the greatest number of channels.
         kernels: sides of the depthwise filter, ascending.
-        kernel_transforms: see ``supernet.kernel_transforms``.
+        kernel_transforms: see ``supernet.layers.kernel_transforms``.
     """
 
     def __init__(self, channels: int, kernels: tuple[int, ...], kernel_transforms: bool) -> None:
@@ -72,7 +72,7 @@ class ElasticOmniScale(nn.Module):
     Args:
         in_channels, stage: the greatest input width and the choices of the stage that the block stands in.
         project: whether the shortcut is a 1x1 convolution.
-        kernel_transforms: see ``supernet.kernel_transforms``.
+        kernel_transforms: see ``supernet.layers.kernel_transforms``.
     """
 
     def __init__(self, in_channels: int, stage: OmniStageSpace, project: bool, kernel_transforms: bool) -> None:

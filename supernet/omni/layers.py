@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from reid.models.backbones.osnet_blocks import ChannelGate
-from supernet.activations import LINEAR, RELU, activate, activation_layer
-from supernet.blocks import ConvBNAct
-from supernet.depthwise import DepthwiseConv2d
+from supernet.layers.activations import LINEAR, RELU, activate, activation_layer
+from supernet.layers.blocks import ConvBNAct
+from supernet.layers.depthwise import DepthwiseConv2d
 
 
 class LightConv(nn.Sequential):
@@ -20,7 +20,7 @@ class LightConv(nn.Sequential):
     Args:
         channels: channels of input and output.
         kernel: side of the depthwise filter.
-        act: a name for ``supernet.activations.activation_layer``.
+        act: a name for ``supernet.layers.activations.activation_layer``.
     """
 
     def __init__(self, channels: int, kernel: int, act: str = RELU) -> None:
@@ -47,7 +47,7 @@ class OmniScale(nn.Module):
         streams: how many.
         kernel: side of the light convolutions' depthwise filters.
         project: whether the shortcut is a 1x1 convolution; it must be one where the channels differ.
-        act: a name for ``supernet.activations.activation_layer``.
+        act: a name for ``supernet.layers.activations.activation_layer``.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Transition(nn.Sequential):
         channels: of input and output.
         convolution: whether it has the convolution.
         stride: 2 for the pooling, else 1.
-        act: a name for ``supernet.activations.activation_layer``.
+        act: a name for ``supernet.layers.activations.activation_layer``.
     """
 
     def __init__(self, channels: int, convolution: bool, stride: int, act: str = RELU) -> None:

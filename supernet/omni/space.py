@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from supernet.omni.arch import OMNI_SCALE, OmniBlock, OmniStage
-from supernet.options import Option, chosen
-from supernet.stage_choices import StageChoices
+from supernet.space import StageChoices
+from supernet.space.options import Option, chosen
 
 
 @dataclass(frozen=True)

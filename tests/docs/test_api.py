@@ -12,7 +12,7 @@ import torch
 import tools.jobs.data
 from evaluation.result_row import read_result
 from reid.engine.run_folder import read_metrics
-from supernet.checkpoint import load_network
+from supernet.trained.checkpoint import load_network
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 

@@ -19,12 +19,11 @@ from search.config import SearchConfig
 from search.cost import CostTable, flops_range
 from search.fvcore_counts import network_counts
 from supernet.arch import Arch, Block, Stage
-from supernet.arch_forms import arch_to_dict
-from supernet.files import ARCHS, SPACES, load_arch, load_space, space_to_dict
-from supernet.genome import smallest
+from supernet.files import ARCHS, SPACES, arch_to_dict, load_arch, load_space, space_to_dict
 from supernet.network import build_network
 from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.space import describe
+from supernet.space.genome import smallest
 from tools.jobs.experiment import DataConfig, load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from supernet.trained import load_backbone
-from supernet.zoo import FOLDER, zoo_entries
+from supernet.trained.zoo import FOLDER, zoo_entries
 from tools.jobs.zoo import LARGEST, markdown_table
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "zoo.md").read_text(encoding="utf-8")

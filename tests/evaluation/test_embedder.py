@@ -19,10 +19,10 @@ from reid.data.records import ImageRecord
 from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
-from supernet.checkpoint import load_network, save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
-from supernet.zoo import ZooEntry, write_index
+from supernet.trained.checkpoint import load_network, save_supernet
+from supernet.trained.zoo import ZooEntry, write_index
 
 CPU = torch.device("cpu")
 SIZES = ((80, 33), (64, 32), (31, 70), (1, 1), (200, 90))

@@ -12,7 +12,7 @@ from evaluation.pictures.costs import CostDot, draw_costs
 from evaluation.pictures.gain import GainDot, GainPanel, draw_gain
 from evaluation.pictures.labels import place_labels
 from evaluation.pictures.style import new_figure, style_axes
-from supernet.arch_forms import mobilenet_v2
+from supernet.files import mobilenet_v2
 
 
 @settings(deadline=None, max_examples=10)

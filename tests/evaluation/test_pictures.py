@@ -25,7 +25,7 @@ from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.pictures.style import ACCENT, INK, KINDS, SERIES, new_figure, style_axes
 from reid.errors import UserError
 from supernet.arch import Arch, Block, Stage
-from supernet.arch_forms import mobilenet_v2
+from supernet.files import mobilenet_v2
 from supernet.omni.arch import OmniBlock, OmniStage
 from tests.evaluation.rows import FOUND
 

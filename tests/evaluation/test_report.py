@@ -11,8 +11,7 @@ from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.comparison import NOT_COMPARABLE, summary_of, write_comparison_report
 from evaluation.report.html import Link, Picture, Section, write_report
 from reid.errors import UserError
-from supernet.arch_forms import mobilenet_v2
-from supernet.files import NamedArch
+from supernet.files import NamedArch, mobilenet_v2
 from tests.evaluation.rows import FOUND
 
 ROW = replace(FOUND, name="found <1>", mAP=0.6123, flops=5_200_000)

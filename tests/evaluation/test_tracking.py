@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from evaluation.embedder import Embedder
 from reid.data.synthetic import render_person
-from supernet.zoo import zoo_entries
+from supernet.trained.zoo import zoo_entries
 
 HEIGHT, WIDTH = 128, 64
 FAR = 1e3

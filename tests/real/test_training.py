@@ -10,7 +10,7 @@ from evaluation.result_row import read_result
 from reid.config import load_config
 from reid.files import read_json
 from supernet.files import NamedArch, load_space, save_arch
-from supernet.genome import smallest
+from supernet.space.genome import smallest
 from tools.jobs.experiment import CONFIGS, Experiment
 from tools.jobs.job import Job
 from tools.jobs.training.retrain import Retraining, retrain

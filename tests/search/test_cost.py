@@ -15,12 +15,11 @@ from reid.errors import UserError
 from reid.models.network import count_parameters
 from search import cost, flops_words, fvcore_counts
 from supernet.arch import Arch, Block, Stage
-from supernet.arch_forms import arch_from_rows, mobilenet_v2
-from supernet.files import load_space
-from supernet.genome import contains, encode, largest, sample, smallest
+from supernet.files import arch_from_rows, load_space, mobilenet_v2
 from supernet.network import build_network
 from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.space import Space, StageSpace, decode
+from supernet.space.genome import contains, encode, largest, sample, smallest
 
 SIZE = (256, 128)
 PLUS = load_space("tiny-plus")

@@ -19,8 +19,8 @@ from reid.errors import UserError
 from search.config import SearchConfig
 from search.evaluator import SupernetEvaluator, calibration_batches, pick_precision
 from supernet.files import load_space
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 from supernet.supernet import Supernet
 
 SIZE = (32, 16)

@@ -15,8 +15,8 @@ from search.history import Candidate
 from search.limits import Limits
 from search.run import run_search
 from supernet.files import load_arch, load_space
-from supernet.genome import encode, sample
 from supernet.space import decode
+from supernet.space.genome import encode, sample
 
 SPACE = load_space("tiny")
 TABLE = CostTable()

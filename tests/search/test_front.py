@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from search.front import cost_fields, knees, pareto_front, words_of, write_front
 from search.history import Candidate, candidate_from_dict
 from search.hypervolume import hypervolume
-from supernet.arch_forms import mobilenet_v2
+from supernet.files import mobilenet_v2
 
 
 def _candidate(trial: int, flops: int, score: float | None, parameters: int = 1) -> Candidate:

@@ -10,8 +10,8 @@ import pytest
 from reid.errors import UserError
 from search.history import Candidate, append_candidate, best_of, read_candidates, recover_candidates
 from supernet.files import load_space
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 
 
 @pytest.fixture

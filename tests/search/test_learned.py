@@ -11,8 +11,8 @@ from search.cost import CostTable
 from search.learned import LearnedEvaluator
 from search.predictor.alone import TrainedArch, fit_alone
 from supernet.files import load_space
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 
 SPACE = load_space("tiny")
 TABLE = CostTable()

@@ -11,9 +11,9 @@ from search.cost import part_cost, part_keys
 from search.fvcore_counts import count_flops
 from search.pieces import PIECES
 from supernet.files import load_space
-from supernet.genome import sample
-from supernet.layers import LAYERS
+from supernet.layer_kinds import LAYERS
 from supernet.space import decode
+from supernet.space.genome import sample
 
 BLOCKS = [
     (channels, out, kernel, expand, stride, se, ibn)

@@ -15,8 +15,8 @@ from search.limits import Limits, arch_cost
 from search.listing import archs_downwards
 from search.region import make_region, sample_near
 from supernet.files import load_space
-from supernet.genome import largest
 from supernet.space import Space, StageSpace, count_archs, decode
+from supernet.space.genome import largest
 
 TABLE = CostTable()
 SPACE = Space(

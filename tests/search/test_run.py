@@ -20,8 +20,8 @@ from search.limits import Limits
 from search.predictor import cross_validated_rank
 from search.run import run_search
 from supernet.files import load_arch, load_space
-from supernet.genome import contains
 from supernet.network import build_network
+from supernet.space.genome import contains
 
 SPACE = load_space("tiny")
 CONFIG = SearchConfig(trials=24, population=8, sample_size=3, generation=5)

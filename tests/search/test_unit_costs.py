@@ -11,10 +11,9 @@ from reid.models.heads import DEFAULT_HEAD, build_head
 from reid.models.network import ReidNetwork, count_parameters
 from search.fvcore_counts import network_flops
 from search.unit_costs import unit_costs
-from supernet.arch_forms import arch_from_rows
-from supernet.files import load_space
-from supernet.genome import smallest
+from supernet.files import arch_from_rows, load_space
 from supernet.network import build_network
+from supernet.space.genome import smallest
 
 SIZE = (64, 32)
 

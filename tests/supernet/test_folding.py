@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from reid.models.backbones.ibn import IBN
-from supernet.arch_forms import mobilenet_v2
+from supernet.files import mobilenet_v2
 from supernet.folding import fold_batch_norm
-from supernet.genome import largest, sample, smallest
 from supernet.network import build_network
 from supernet.space import decode
+from supernet.space.genome import largest, sample, smallest
 
 
 def _network(arch) -> nn.Module:

@@ -14,7 +14,7 @@ USE = """
 import torch
 from supernet.files import load_space
 from supernet.trained import load_backbone
-from supernet.zoo import FOLDER, zoo_entries
+from supernet.trained.zoo import FOLDER, zoo_entries
 assert str(FOLDER).startswith({there!r}), FOLDER
 assert load_space("mlr-210m-plus").input_size == (256, 128)
 name = zoo_entries()[0].name

@@ -7,11 +7,11 @@ import torch
 
 from reid.config import build_config
 from reid.errors import UserError
-from supernet.checkpoint import load_supernet, save_supernet
-from supernet.genome import largest, smallest
-from supernet.recipe import SupernetRecipe
 from supernet.sharing import Sharing
+from supernet.space.genome import largest, smallest
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import load_supernet, save_supernet
+from supernet.training import SupernetRecipe
 
 KINDS = ("first", "ends", "own")
 

@@ -14,13 +14,12 @@ from torch import nn
 
 from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
-from supernet.arch_forms import mobilenet_v2
-from supernet.elastic import ElasticBatchNorm, ElasticConv2d
-from supernet.files import load_space
-from supernet.genome import largest, sample, smallest
+from supernet.files import load_space, mobilenet_v2
+from supernet.layers.elastic import ElasticBatchNorm, ElasticConv2d
 from supernet.network import build_network
 from supernet.sharing import PLAIN, Sharing
 from supernet.space import decode
+from supernet.space.genome import largest, sample, smallest
 from supernet.supernet import Supernet
 
 

@@ -21,9 +21,9 @@ import tools.jobs.evaluate.result
 from reid.config import load_config
 from reid.engine.device import seeded
 from search.latency import measure_latency
-from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import save_supernet
 from tools.jobs.experiment import CONFIGS, Experiment
 from tools.jobs.job import Job
 

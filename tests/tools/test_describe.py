@@ -11,9 +11,8 @@ from reid.engine.checkpoint import save_weights
 from reid.models.network import count_parameters
 from search.flops_words import format_flops
 from search.fvcore_counts import network_counts
-from supernet.arch_forms import arch_from_rows
 from supernet.catalog import Backbone, NetworkSpec, build, spec_to_dict
-from supernet.files import NamedArch, save_arch
+from supernet.files import NamedArch, arch_from_rows, save_arch
 from supernet.network import build_network
 from tools.jobs.describe import find_described, told_apart
 

@@ -14,7 +14,7 @@ from reid.data.decode import decode_image
 from reid.errors import UserError
 from reid.models.backbones import build_backbone
 from reid.models.backbones.weights import load_pretrained
-from supernet.zoo import FOLDER, zoo_entries
+from supernet.trained.zoo import FOLDER, zoo_entries
 from tools.jobs.evaluate.checkpoints import open_subject, start_of
 from tools.jobs.evaluate.cross_domain import _entry
 

@@ -17,7 +17,7 @@ from reid.data.synthetic import SyntheticConfig, make_synthetic
 from reid.errors import UserError
 from search.fvcore_counts import whole_network_flops
 from supernet.files import load_space
-from supernet.genome import largest, smallest
+from supernet.space.genome import largest, smallest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("train_supernet", "search", "retrain", "evaluate", "compare", "pipeline", "rank", "gain")

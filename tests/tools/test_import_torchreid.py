@@ -13,7 +13,7 @@ from reid.models.backbones import build_backbone
 from reid.models.backbones.weights import load_pretrained
 from reid.models.heads import HeadConfig
 from supernet.catalog import build, spec_from_dict
-from supernet.torchreid import load_torchreid
+from supernet.trained.torchreid import load_torchreid
 
 
 class Conv(nn.Module):

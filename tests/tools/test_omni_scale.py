@@ -12,9 +12,9 @@ from evaluation.result_row import read_result
 from reid.engine.checkpoint import read_about
 from search.fvcore_counts import whole_network_flops
 from supernet.catalog import spec_from_dict
-from supernet.checkpoint import load_supernet
 from supernet.files import load_arch, load_space
-from supernet.genome import contains
+from supernet.space.genome import contains
+from supernet.trained.checkpoint import load_supernet
 
 SPACE = """
 input_size: [64, 32]

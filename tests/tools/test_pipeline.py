@@ -21,9 +21,9 @@ from reid.models.network import count_parameters
 from search.fvcore_counts import whole_network_flops
 from search.history import read_candidates
 from supernet.catalog import build, spec_from_dict
-from supernet.checkpoint import load_supernet
 from supernet.files import ARCHS, load_arch, load_space
-from supernet.genome import contains, largest
+from supernet.space.genome import contains, largest
+from supernet.trained.checkpoint import load_supernet
 from tools.jobs.evaluate.job import evaluate
 from tools.jobs.pipeline import Asked, pipeline
 from tools.jobs.training.retrain import network_to_train

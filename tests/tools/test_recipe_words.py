@@ -10,7 +10,7 @@ from reid.config import config_to_dict, load_config
 from reid.engine.recipe import Recipe
 from reid.engine.scaling import at_batch, at_epochs
 from reid.models.heads import HeadConfig
-from supernet.recipe import SupernetRecipe
+from supernet.training import SupernetRecipe
 from tools.jobs.experiment import RECIPES, load_experiment
 from tools.jobs.recipe_words import head_line, recipe_lines, recipe_name, saved_recipe_name, step_line
 

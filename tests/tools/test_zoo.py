@@ -20,11 +20,10 @@ from reid.errors import UserError
 from reid.files import read_json, write_json
 from reid.models.network import count_parameters
 from search.fvcore_counts import whole_network_flops
-from supernet.arch_forms import arch_from_rows
-from supernet.checkpoint import read_spec
-from supernet.files import NamedArch, load_arch, save_arch
+from supernet.files import NamedArch, arch_from_rows, load_arch, save_arch
 from supernet.trained import load_backbone
-from supernet.zoo import find_entry
+from supernet.trained.checkpoint import read_spec
+from supernet.trained.zoo import find_entry
 from tools.jobs.evaluate.checkpoints import row_name
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.training.retrain import Retraining, retrain

@@ -22,11 +22,11 @@ from search.limits import format_latency
 from search.unit_costs import UnitCost, unit_costs
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, find_network
-from supernet.checkpoint import read_spec
-from supernet.genome import sample
 from supernet.space import Space, decode, describe
+from supernet.space.genome import sample
 from supernet.trained import network_file
-from supernet.zoo import zoo_entries
+from supernet.trained.checkpoint import read_spec
+from supernet.trained.zoo import zoo_entries
 from tools.jobs.unit_words import unit_name, unit_words
 
 DRAWN = 1000

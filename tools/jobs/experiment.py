@@ -19,7 +19,7 @@ from reid.engine.scaling import at_batch, at_epochs
 from reid.errors import UserError, nearest
 from reid.numbers import MOST_EPOCHS, Several, Side
 from search.config import SearchConfig
-from supernet.recipe import SupernetRecipe
+from supernet.training import SupernetRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"

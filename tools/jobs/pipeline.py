@@ -22,8 +22,8 @@ from search.limits import Limits
 from search.region import make_region
 from search.settings import check_strategy
 from supernet.catalog import find_network
-from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
+from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.compare import compare
 from tools.jobs.data import check_test, open_source
 from tools.jobs.evaluate.job import evaluate

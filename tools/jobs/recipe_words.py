@@ -13,7 +13,7 @@ from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from reid.losses.config import LossConfig
 from reid.models.heads import DEFAULT_HEAD, HeadConfig
-from supernet.recipe import SupernetRecipe
+from supernet.training import SupernetRecipe
 from tools.jobs.experiment import RECIPES
 
 OWN = "own"

@@ -12,7 +12,7 @@ from reid.engine.recipe import Recipe
 from reid.files import read_mapping
 from reid.models.heads import HeadConfig
 from search.config import SearchConfig
-from supernet.recipe import SupernetRecipe
+from supernet.training import SupernetRecipe
 from tools.jobs.experiment import DataConfig
 
 _KINDS = {"data": DataConfig, "supernet": SupernetRecipe, "search": SearchConfig, "recipe": Recipe}

@@ -15,10 +15,10 @@ from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from search.evaluator import SupernetEvaluator, calibration_batches
 from supernet.catalog import NetworkSpec
-from supernet.checkpoint import SUPERNET, load_supernet
 from supernet.files import NamedArch, space_to_dict
 from supernet.space import Space
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import SUPERNET, load_supernet
 from tools.jobs.data import SearchData
 from tools.jobs.job import Job
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from search.unit_costs import UnitCost
-from supernet.arch import Arch
-from supernet.stage import AnyStage
+from supernet.arch import AnyStage, Arch
 
 
 def unit_name(unit: UnitCost, arch: Arch) -> str:

@@ -19,10 +19,10 @@ from reid.models.network import count_parameters
 from search.fvcore_counts import network_counts
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec
-from supernet.checkpoint import load_network, read_spec
 from supernet.files import NamedArch, save_arch
 from supernet.trained import SUFFIXES
-from supernet.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo_entries, zoo_weights
+from supernet.trained.checkpoint import load_network, read_spec
+from supernet.trained.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo_entries, zoo_weights
 from tools.jobs.embed import embed_files
 from tools.jobs.paths import check_folder, shown
 from tools.jobs.provenance import sha256

@@ -43,7 +43,7 @@ class OSNet(nn.Module):
     Keys of the weights are those of torchreid; for OSNet-AIN those of its other OSNets (``matching.osnet_name``).
     Its ``fc`` (a linear layer to 512 outputs, BN and ReLU after pooling) is a head's work here: the head ``{embedding:
     512, neck: bn, relu: true}``. Of torchreid's files a backbone takes its own layers and leaves ``fc.*`` and
-    ``classifier.*``; ``supernet.torchreid`` takes all but the classifier.
+    ``classifier.*``; ``supernet.trained.torchreid`` takes all but the classifier.
 
     Args:
         name: a name in ``OSNET_CHANNELS``.

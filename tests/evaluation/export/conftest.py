@@ -11,7 +11,7 @@ from torch import nn
 
 from evaluation.export import FileAbout, export_network, random_pixels
 from reid.models.network import ReidNetwork, count_parameters
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
 
 SIZE = (48, 24)

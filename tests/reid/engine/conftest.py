@@ -13,12 +13,12 @@ from reid.engine.batches import TrainingBatches, training_batches
 from reid.engine.device import seeded
 from reid.engine.identity_task import IdentityTask
 from reid.engine.recipe import OptimizerConfig, Recipe, ScheduleConfig
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
-from supernet.sampling import SamplingConfig
 from supernet.space import Space, StageSpace
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
+from supernet.training.sampling import SamplingConfig
 
 CPU = torch.device("cpu")
 IDENTITIES, EACH, SIZE = 6, 5, (32, 16)

@@ -24,7 +24,7 @@ from reid.engine.teacher import Teacher
 from reid.engine.trainer import Monitor, fit
 from reid.models.classifiers import Classifier
 from reid.models.heads import HeadConfig, PartsConfig
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
 
 CLASSES, EACH, SIZE = 8, 8, (32, 16)

@@ -21,7 +21,7 @@ from reid.engine.teacher import Teacher
 from reid.engine.trainer import Monitor, fit
 from reid.models.classifiers import Classifier
 from reid.models.heads import FeatureEraseConfig, HeadConfig, PartsConfig
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
 
 CLASSES = 6

@@ -21,7 +21,7 @@ from reid.engine.training_step import TrainingStep
 from reid.losses.config import LossConfig
 from reid.models.classifiers import Classifier
 from reid.models.heads import HeadConfig, PartsConfig
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
 from supernet.space import Space, StageSpace
 from supernet.supernet import Supernet

@@ -24,7 +24,7 @@ from reid.losses.config import LossConfig
 from reid.losses.triplet import batch_hard_triplet
 from reid.models.classifiers import Classifier, CosineClassifier
 from reid.models.heads import HeadConfig, PartsConfig, SpectralConfig
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
 
 CLASSES = 5

@@ -34,13 +34,13 @@ from reid.engine.training_step import TrainingStep
 from reid.losses.config import LossConfig
 from reid.models.classifiers import Classifier
 from reid.models.heads import FeatureEraseConfig, HeadConfig, PartsConfig, SpectralConfig
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
 from supernet.omni.space import OmniStageSpace
-from supernet.sampling import SamplingConfig
 from supernet.space import Space, StageSpace
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
+from supernet.training.sampling import SamplingConfig
 
 META = torch.device("meta")
 CLASSES, SIZE = 4, (64, 32)

@@ -20,7 +20,7 @@ from reid.engine.rollback import ROLLBACKS
 from reid.engine.run_folder import read_metrics
 from reid.engine.trainer import fit
 from reid.errors import UserError
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
 
 

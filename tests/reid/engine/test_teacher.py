@@ -17,7 +17,7 @@ from reid.errors import UserError
 from reid.losses.config import DistillationConfig
 from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
 from reid.models.classifiers import Classifier
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
 
 ARCH = arch_from_rows(((1, 4, 1, 1), (2, 8, 1, 2)), input_size=(32, 16), stem=4, last_width=12)

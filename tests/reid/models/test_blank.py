@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from reid.models.blank import without_drawing
-from supernet.arch_forms import mobilenet_v2
+from supernet.files import mobilenet_v2
 from supernet.network import build_network
 
 

@@ -19,9 +19,9 @@ from search.explanation.table import option_word
 from search.history import Candidate
 from search.predictor.choices import read_choices
 from supernet.files import load_space
-from supernet.genome import encode as genome_of
-from supernet.genome import mutate, sample
 from supernet.space import Space, StageSpace, decode
+from supernet.space.genome import encode as genome_of
+from supernet.space.genome import mutate, sample
 
 SPACE = load_space("tiny")
 TABLE = CostTable()

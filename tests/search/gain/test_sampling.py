@@ -12,8 +12,8 @@ from search.fvcore_counts import whole_network_flops
 from search.gain.sampling import random_archs
 from search.ranking.sampling import Band, find_band
 from supernet.files import load_space
-from supernet.genome import contains
 from supernet.space import Space, StageSpace, decode
+from supernet.space.genome import contains
 
 TABLE, TINY = CostTable(), load_space("tiny").at((80, 40))
 

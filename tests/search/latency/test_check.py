@@ -7,9 +7,9 @@ import pytest
 from reid.errors import UserError
 from search.latency import Target, build_table, describe_error, measure, prediction_error
 from search.latency.check import LatencyRow, error_of
-from supernet.blocks import InvertedResidual
-from supernet.genome import smallest
+from supernet.layers.blocks import InvertedResidual
 from supernet.space import Space, StageSpace
+from supernet.space.genome import smallest
 
 
 def test_figures_by_hand(space):

@@ -18,8 +18,8 @@ from search.latency import Target, build_table, check_target, import_times, open
 from search.latency.device import device_name
 from search.latency.kit.times import read_times
 from search.latency.parts import space_parts
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 
 TARGET = Target("onnx", "cpu")
 

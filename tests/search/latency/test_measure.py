@@ -10,9 +10,9 @@ from search.latency import Target, cpu_threads, measure_archs, measure_latency
 from search.latency.kit.measure import WARM_UP, take_turns
 from search.latency.measure import clock_of
 from search.latency.runners import prepare
-from supernet.activations import ReLU6
-from supernet.genome import largest, smallest
+from supernet.layers.activations import ReLU6
 from supernet.network import build_network
+from supernet.space.genome import largest, smallest
 
 
 def test_turns_time_the_second_call_of_each(monkeypatch):

@@ -12,10 +12,10 @@ from torch import nn
 from reid.models.network import count_parameters
 from search.latency.parts import build_part, parts_of, space_parts
 from supernet.files import load_space
-from supernet.genome import sample
 from supernet.network import build_network
 from supernet.omni.space import OmniStageSpace
 from supernet.space import Space, StageSpace, decode
+from supernet.space.genome import sample
 
 
 @pytest.fixture(params=["few", "omni"])

@@ -18,9 +18,9 @@ from search.latency import Target, build_table
 from search.latency.draws import spread_archs
 from search.latency.parts import space_parts
 from search.latency.table import FITTED, fit_correction
-from supernet.arch_forms import mobilenet_v2
-from supernet.genome import sample
+from supernet.files import mobilenet_v2
 from supernet.space import decode
+from supernet.space.genome import sample
 
 TARGET, COSTS = Target("torch", "cpu"), CostTable()
 

@@ -8,8 +8,8 @@ import pytest
 
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from supernet.files import load_space
-from supernet.genome import contains, sample
 from supernet.space import decode
+from supernet.space.genome import contains, sample
 
 
 def test_frozen_model_is_the_decoded_arch():

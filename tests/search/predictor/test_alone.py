@@ -15,8 +15,8 @@ from search.predictor.alone import FEWEST, TrainedArch, fit_alone
 from search.predictor.encoding import encode_all
 from search.predictor.ridge import LEVEL
 from supernet.files import load_space
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 
 SPACE = load_space("tiny")
 TABLE = CostTable()

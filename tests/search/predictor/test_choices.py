@@ -1,4 +1,4 @@
-"""Choices are read as ``supernet.genome.encode`` reads them, and what is of no consequence is marked."""
+"""Choices are read as ``supernet.space.genome.encode`` reads them, and what is of no consequence is marked."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from reid.errors import UserError
 from search.predictor import encode
 from search.predictor.choices import INACTIVE, read_choices
 from search.predictor.encoding import columns_of, encode_all
-from supernet.genome import encode as genome_of
-from supernet.genome import sample
 from supernet.omni.space import OmniStageSpace
 from supernet.space import Space, StageSpace, decode
+from supernet.space.genome import encode as genome_of
+from supernet.space.genome import sample
 
 STAGES = (
     StageSpace(stride=1, widths=(4, 6), depths=(1,), kernels=(3,), expands=(1,)),

@@ -17,8 +17,8 @@ from search.predictor.encoding import bends, encode_all
 from search.predictor.model import MINIMUM
 from search.predictor.ridge import LEVEL, least_error, least_error_of
 from supernet.files import load_space
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 
 SPACE = load_space("tiny")
 TABLE = CostTable()

@@ -17,8 +17,8 @@ from search.listing import archs_downwards
 from search.proposers import STRATEGIES
 from search.region import make_region
 from supernet.files import load_space
-from supernet.genome import contains, crossover, encode, mutate, sample
 from supernet.space import Space, StageSpace, decode
+from supernet.space.genome import contains, crossover, encode, mutate, sample
 
 TINY = load_space("tiny")
 TABLE = CostTable()

@@ -14,8 +14,8 @@ from search.limits import Limits
 from search.ranking.sampling import Band, find_band, stratified_archs
 from search.region import make_region, sample_near
 from supernet.files import load_space
-from supernet.genome import contains
 from supernet.space import Space, StageSpace, count_archs, decode
+from supernet.space.genome import contains
 
 TABLE, TINY = CostTable(), load_space("tiny").at((80, 40))
 

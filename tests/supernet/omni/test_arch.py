@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reid.errors import UserError
 from supernet.arch import Arch, Block, Stage
-from supernet.arch_forms import arch_from_dict, arch_to_dict
+from supernet.files import arch_from_dict, arch_to_dict
 from supernet.omni.arch import OmniBlock, OmniStage
 
 OMNI_BLOCKS = st.builds(OmniBlock, st.integers(1, 64), st.integers(1, 4), st.sampled_from([1, 3, 5, 7]))

@@ -16,10 +16,10 @@ from search.cost import CostTable
 from search.fvcore_counts import network_flops
 from supernet.arch import Arch
 from supernet.files import load_space
-from supernet.genome import contains, largest
 from supernet.network import ArchBackbone, build_network
 from supernet.omni.arch import OmniBlock, OmniStage
 from supernet.omni.layers import OmniScale, Transition
+from supernet.space.genome import contains, largest
 from tests.supernet.stirring import stirred
 
 SIZE = (256, 128)

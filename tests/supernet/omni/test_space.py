@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from reid.errors import UserError
 from search.cost import CostTable, flops_range
 from supernet.files import load_space, space_from_dict, space_to_dict
-from supernet.genome import contains, encode, largest, sample
 from supernet.omni.space import OmniStageSpace
 from supernet.space import Space, count_archs, decode, describe
+from supernet.space.genome import contains, encode, largest, sample
 
 OSNET, TABLE = load_space("osnet-like"), CostTable()
 STAGE = OmniStageSpace(2, (8,), (1, 2), hidden=(4, 8), streams=(2, 3), kernels=(3,), transition=(False, True))

@@ -13,7 +13,7 @@ from reid.data.synthetic import SyntheticConfig, make_synthetic
 from reid.engine.checkpoint import save_weights
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.files import load_space
-from supernet.genome import smallest
+from supernet.space.genome import smallest
 from tools.jobs.experiment import CONFIGS
 
 

@@ -27,7 +27,7 @@ from reid.engine.checkpoint import load_weights, read_about
 from reid.engine.recipe import Recipe
 from reid.files import read_json
 from supernet.catalog import build, spec_from_dict
-from supernet.zoo import zoo_entries, zoo_weights
+from supernet.trained.zoo import zoo_entries, zoo_weights
 from tools.jobs.evaluate.known_training import KnownTraining, training_of
 from tools.jobs.experiment import RECIPES
 

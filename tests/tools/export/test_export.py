@@ -26,12 +26,11 @@ from evaluation.result_row import read_result
 from reid.data.prepare import prepare, resize
 from reid.engine.checkpoint import save_weights
 from reid.files import read_json
-from supernet.arch_forms import arch_from_rows
 from supernet.catalog import spec_to_dict
-from supernet.checkpoint import load_network, save_supernet
-from supernet.files import NamedArch, load_space, save_arch
+from supernet.files import NamedArch, arch_from_rows, load_space, save_arch
 from supernet.supernet import Supernet
 from supernet.trained import load_backbone
+from supernet.trained.checkpoint import load_network, save_supernet
 from tools.jobs.evaluate.checkpoints import run_name
 from tools.jobs.export.job import Request, export
 from tools.jobs.export.source import find_trained, trained_on, training_pixels

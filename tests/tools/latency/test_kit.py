@@ -19,9 +19,9 @@ from search.history import read_candidates
 from search.latency import LatencyError, open_table
 from search.latency.check import LatencyRow
 from search.latency.kit.write import Kit
-from supernet.checkpoint import save_supernet
 from supernet.files import load_arch, load_space
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import save_supernet
 from tools.jobs.experiment import CONFIGS, load_experiment
 from tools.jobs.latency.job import LatencyRun
 from tools.jobs.latency.kit import next_search

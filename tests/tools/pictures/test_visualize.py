@@ -20,10 +20,10 @@ from reid.engine.checkpoint import save_weights
 from reid.errors import UserError
 from reid.files import read_json
 from supernet.catalog import NetworkSpec, build, spec_to_dict
-from supernet.checkpoint import load_network, save_supernet
 from supernet.files import load_space
-from supernet.genome import smallest
+from supernet.space.genome import smallest
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import load_network, save_supernet
 from tools.jobs.data import open_source
 from tools.jobs.evaluate.subject import Subject, features_on_test, network_subject
 from tools.jobs.pictures import album

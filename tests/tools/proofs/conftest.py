@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reid.engine.device import seeded
-from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import save_supernet
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,10 @@ from reid.files import read_yaml, write_json
 from search.fvcore_counts import whole_network_flops
 from search.gain.sampling import random_archs
 from search.ranking.sampling import find_band
-from supernet.checkpoint import save_supernet
 from supernet.files import NamedArch, load_arch, load_space, save_arch
-from supernet.genome import contains
+from supernet.space.genome import contains
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import save_supernet
 from tools.jobs.proofs.gain import Asked, gain
 from tools.jobs.provenance import sha256
 from tools.jobs.training.retrain import network_to_train

@@ -17,10 +17,9 @@ from search.cost import CostTable
 from search.history import read_candidates
 from search.predictor.alone import TrainedArch, fit_alone
 from search.ranking.analysis import LEARNT, TEST, Alone, RankedArch, analyse
-from supernet.arch_forms import arch_to_dict
-from supernet.files import load_space
-from supernet.genome import largest, sample
+from supernet.files import arch_to_dict, load_space
 from supernet.space import decode
+from supernet.space.genome import largest, sample
 from tools.jobs.experiment import DataConfig
 from tools.jobs.proofs.learning import Lessons, SupernetScores, learn_from, with_learnt
 from tools.jobs.proofs.rank_result import write_ranking

@@ -23,12 +23,11 @@ from reid.files import read_yaml
 from search.evaluator import SupernetEvaluator
 from search.fvcore_counts import whole_network_flops
 from search.predictor.alone import TrainedArch, fit_alone
-from supernet.arch_forms import arch_to_dict
-from supernet.checkpoint import load_network, load_supernet, save_supernet
-from supernet.files import load_arch, load_space
-from supernet.genome import sample
+from supernet.files import arch_to_dict, load_arch, load_space
 from supernet.space import decode
+from supernet.space.genome import sample
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import load_network, load_supernet, save_supernet
 from tools.jobs.data import open_source, search_data
 from tools.jobs.proofs.rank import Asked, rank
 from tools.jobs.proofs.stand_alone import on_training_identities

@@ -11,8 +11,8 @@ import pytest
 import tools.jobs.proofs.stand_alone
 from reid.errors import UserError
 from supernet.files import NamedArch, load_space, save_arch
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 from tools.jobs.proofs.rank import Asked, rank
 from tools.jobs.training.retrain import network_to_train
 

@@ -9,7 +9,7 @@ import pytest
 from reid.errors import UserError
 from reid.files import write_json
 from supernet.files import load_space
-from supernet.genome import smallest
+from supernet.space.genome import smallest
 from tools.jobs.bn_calibration import calibrated_by
 from tools.jobs.proofs.contenders import Contender
 from tools.jobs.proofs.ways import check_ways, plan_ways

@@ -12,8 +12,8 @@ import yaml
 from evaluation.result_row import ResultRow, write_result
 from reid.engine.checkpoint import save_weights
 from reid.files import write_json
-from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build, spec_to_dict
+from supernet.files import arch_from_rows
 from tools.jobs.experiment import CONFIGS
 from tools.jobs.provenance import sha256
 from tools.jobs.results.plan.file import load_plan, slug

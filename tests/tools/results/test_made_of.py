@@ -11,9 +11,8 @@ import tools.jobs.results.latency as latency
 from reid.errors import UserError
 from reid.files import write_json
 from search.fvcore_counts import network_counts
-from supernet.arch_forms import arch_from_rows
 from supernet.catalog import NetworkSpec, build
-from supernet.files import NamedArch, save_arch
+from supernet.files import NamedArch, arch_from_rows, save_arch
 from tools.jobs.results.made_of import spec_of
 from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.settings import check_steps

@@ -11,8 +11,7 @@ import yaml
 from reid.config import config_to_dict
 from reid.errors import UserError
 from supernet.arch import Arch, Block
-from supernet.arch_forms import mobilenet_v2
-from supernet.files import load_arch
+from supernet.files import load_arch, mobilenet_v2
 from supernet.omni.arch import OmniBlock, OmniStage
 from tools.jobs.experiment import CONFIGS
 from tools.jobs.results.archs import changed, network_name

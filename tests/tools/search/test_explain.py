@@ -16,9 +16,9 @@ from search.explanation import explain
 from search.history import Candidate, append_candidate, read_candidates
 from search.settings import space_settings
 from supernet.files import load_space, space_to_dict
-from supernet.genome import sample
 from supernet.omni.space import OmniStageSpace
 from supernet.space import Space, StageSpace, decode
+from supernet.space.genome import sample
 from tools.jobs.search.explain import explain_search, searched_space
 
 SPACE = load_space("tiny")

@@ -12,9 +12,9 @@ import tools.jobs.training.result
 import tools.jobs.training.retrain
 from evaluation.features.extraction import evaluate_network
 from search.history import Candidate
-from supernet.checkpoint import load_network
 from supernet.files import load_arch, load_space
-from supernet.genome import smallest
+from supernet.space.genome import smallest
+from supernet.trained.checkpoint import load_network
 from tools.jobs.data import open_source, search_data
 from tools.jobs.search.finalists import train_finalists
 from tools.jobs.training.retrain import network_to_train

@@ -6,7 +6,7 @@ import pytest
 
 from search.history import Candidate
 from search.outcome import SearchResult, Speed
-from supernet.arch_forms import mobilenet_v2
+from supernet.files import mobilenet_v2
 from tools.jobs.search.result import print_result
 
 

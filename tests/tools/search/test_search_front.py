@@ -10,9 +10,9 @@ from reid.engine.device import seeded
 from reid.files import write_json
 from search.front import pareto_front
 from search.history import candidate_from_dict, read_candidates
-from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import save_supernet
 
 PARETO = ("--strategy", "pareto", "--front")
 

@@ -17,7 +17,7 @@ from reid.engine.bn_calibration import calibrate, calibration_images
 from reid.engine.checkpoint import save_weights
 from reid.files import read_yaml, write_text
 from supernet.catalog import spec_to_dict
-from supernet.checkpoint import load_network
+from supernet.trained.checkpoint import load_network
 from tools.jobs.data import open_source, retrain_data
 from tools.jobs.data import test_data as official
 from tools.jobs.provenance import sha256

@@ -11,10 +11,10 @@ from evaluation.result_row import read_result
 from reid.engine.device import seeded
 from reid.files import read_yaml
 from supernet.catalog import build, find_network
-from supernet.checkpoint import load_network, load_supernet, save_supernet
 from supernet.files import NamedArch, load_space, save_arch
-from supernet.genome import smallest
+from supernet.space.genome import smallest
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import load_network, load_supernet, save_supernet
 from tools.jobs.data import open_source
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.training.inherit import inherit, start_from

@@ -26,8 +26,8 @@ from reid.models.heads import HeadConfig, PartsConfig, SpectralConfig, build_hea
 from reid.models.network import count_parameters
 from supernet.catalog import Backbone, NetworkSpec, build, find_network, for_inference, spec_from_dict, spec_to_dict
 from supernet.files import load_space
-from supernet.genome import sample
 from supernet.space import decode
+from supernet.space.genome import sample
 from tools.jobs.data import open_source
 from tools.jobs.data import test_data as official_test
 from tools.jobs.experiment import RECIPES

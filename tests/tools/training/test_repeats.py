@@ -15,8 +15,7 @@ import tools.jobs.training.repeats
 from evaluation.result_row import read_result
 from reid.errors import UserError
 from reid.files import read_yaml, write_json, write_text
-from supernet.arch_forms import arch_from_rows
-from supernet.files import NamedArch, save_arch
+from supernet.files import NamedArch, arch_from_rows, save_arch
 from tools.jobs.data import open_source
 from tools.jobs.provenance import sha256
 from tools.jobs.training.repeats import retrain_repeatedly

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from supernet.zoo import zoo_weights
+from supernet.trained.zoo import zoo_weights
 from tools.jobs.training.retrain_words import terms_of
 
 

@@ -25,10 +25,10 @@ from reid.errors import UserError
 from reid.files import read_yaml, write_text
 from reid.losses.config import DistillationConfig, LossConfig
 from reid.models.classifiers import Classifier, CosineClassifier
-from supernet.checkpoint import save_supernet
 from supernet.files import load_space
 from supernet.supernet import Supernet
 from supernet.trained import load_backbone
+from supernet.trained.checkpoint import save_supernet
 from tools.jobs.data import open_source, retrain_data
 from tools.jobs.ownership import training_in
 from tools.jobs.provenance import sha256

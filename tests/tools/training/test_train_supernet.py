@@ -12,8 +12,8 @@ import tools.jobs.training.train_supernet
 from reid.engine.run_folder import read_metrics
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
-from supernet.checkpoint import load_supernet
-from supernet.genome import largest
+from supernet.space.genome import largest
+from supernet.trained.checkpoint import load_supernet
 from tools.jobs.experiment import load_experiment
 
 PROGRAM = Path(__file__).with_name("train_supernet_program.py")

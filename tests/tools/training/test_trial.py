@@ -8,7 +8,7 @@ from reid.config import build_config
 from reid.engine.recipe import Recipe
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
-from supernet.arch_forms import arch_from_rows
+from supernet.files import arch_from_rows
 from supernet.network import build_network
 from tools.jobs.training.trial import try_network
 

@@ -14,12 +14,12 @@ from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, find_network
-from supernet.checkpoint import SUPERNET, load_network, load_supernet
-from supernet.genome import encode, largest, smallest
 from supernet.space import Space
+from supernet.space.genome import encode, largest, smallest
 from supernet.supernet import Supernet
 from supernet.trained import network_file
-from supernet.zoo import entry_of
+from supernet.trained.checkpoint import SUPERNET, load_network, load_supernet
+from supernet.trained.zoo import entry_of
 from tools.jobs.data import open_source, search_data, train_set_words
 from tools.jobs.evaluate.known_training import train_set_of
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject

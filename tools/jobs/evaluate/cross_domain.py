@@ -15,8 +15,8 @@ from evaluation.report.html import REPORT
 from reid.engine.device import describe_device
 from reid.errors import UserError
 from reid.files import write_json, write_text
-from supernet.checkpoint import load_network
 from supernet.trained import network_file
+from supernet.trained.checkpoint import load_network
 from tools.jobs.evaluate.columns import Column, column_of
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.known_training import train_set_of

@@ -16,8 +16,8 @@ from reid.data.datasets.registry import DatasetConfig
 from reid.engine.device import describe_device
 from reid.engine.run_folder import WEIGHTS, taken
 from reid.errors import UserError
-from supernet.checkpoint import load_network, load_supernet
 from supernet.trained import network_file
+from supernet.trained.checkpoint import load_network, load_supernet
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
 from tools.jobs.data import Source
 from tools.jobs.evaluate.calibration import calibration, check_choice, never_trained_on

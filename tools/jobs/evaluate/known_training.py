@@ -10,7 +10,7 @@ from evaluation.result_row import RESULT, read_result
 from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import read_mapping
-from supernet.zoo import entry_of
+from supernet.trained.zoo import entry_of
 from tools.jobs.recipe_words import saved_recipe_name
 
 

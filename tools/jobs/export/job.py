@@ -27,7 +27,7 @@ from reid.files import write_json
 from reid.models.network import ReidNetwork
 from search.flops_words import format_flops
 from search.latency.machine import describe_machine
-from supernet.zoo import FOLDER
+from supernet.trained.zoo import FOLDER
 from tools.jobs.data import Source, open_source
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import onnx_subject

@@ -17,9 +17,9 @@ from reid.errors import UserError
 from reid.models.network import ReidNetwork, count_parameters
 from search.fvcore_counts import network_flops
 from supernet.catalog import NetworkSpec
-from supernet.checkpoint import load_network
 from supernet.trained import network_file
-from supernet.zoo import FOLDER, entry_of
+from supernet.trained.checkpoint import load_network
+from supernet.trained.zoo import FOLDER, entry_of
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown

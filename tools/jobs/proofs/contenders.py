@@ -16,8 +16,8 @@ from search.ranking.sampling import Band, find_band
 from supernet.arch import Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, known_archs, load_arch, save_arch
-from supernet.genome import encode
 from supernet.space import Space
+from supernet.space.genome import encode
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import arch_files, given_archs

@@ -15,7 +15,7 @@ from search.cost import CostTable
 from search.flops_words import format_flops
 from search.gain.analysis import RANDOM
 from supernet.files import load_space
-from supernet.genome import encode
+from supernet.space.genome import encode
 from tools.jobs.data import Source, check_test, open_source
 from tools.jobs.job import Job, check_trained
 from tools.jobs.opening import announce

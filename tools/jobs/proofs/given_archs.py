@@ -7,8 +7,8 @@ from pathlib import Path
 
 from reid.errors import UserError
 from supernet.files import NamedArch, load_arch
-from supernet.genome import encode
 from supernet.space import Space
+from supernet.space.genome import encode
 
 
 def arch_files(paths: Sequence[Path]) -> list[Path]:

@@ -14,9 +14,9 @@ from reid.files import expecting, read_mapping
 from search.predictor.alone import FEWEST, AlonePredictor, TrainedArch, fit_alone
 from search.ranking.analysis import HOLDOUT, OTHER_RANKINGS, RankedArch
 from supernet.arch import Arch
-from supernet.arch_forms import arch_from_dict
-from supernet.genome import encode
+from supernet.files import arch_from_dict
 from supernet.space import Space
+from supernet.space.genome import encode
 from tools.jobs.paths import shown
 from tools.jobs.proofs.rank_result import RANKING
 from tools.jobs.proofs.trained_alike import ANEW, check_trained_alike

@@ -13,9 +13,9 @@ from search.ranking.analysis import Alone, RankedArch
 from search.ranking.sampling import FEWEST, check_count, find_band, stratified_archs
 from search.region import check_cost_size
 from supernet.arch import Arch
-from supernet.checkpoint import SUPERNET
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space
+from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import Source, check_test, open_source, search_data
 from tools.jobs.job import Job, check_trained
 from tools.jobs.ownership import RANKING, alone_in, check_free

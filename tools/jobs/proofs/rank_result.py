@@ -13,7 +13,7 @@ from search.gain.ways import WaysCompared, ways_table
 from search.ranking.analysis import GROUNDS, OTHER_RANKINGS, TEST, RankedArch, Verdict, analyse
 from search.ranking.statistics import CONFIDENCE, RESAMPLES
 from search.ranking.table import arch_table, verdict_table
-from supernet.arch_forms import arch_to_dict
+from supernet.files import arch_to_dict
 from tools.jobs.ownership import RANKING
 from tools.jobs.proofs.rank_report import write_rank_report
 from tools.jobs.proofs.stand_alone import Training

@@ -19,8 +19,8 @@ from reid.files import expecting, read_mapping
 from search.ranking.analysis import Alone
 from supernet.arch import Arch
 from supernet.catalog import Backbone, spec_from_dict
-from supernet.checkpoint import load_network
 from supernet.files import load_arch, load_space
+from supernet.trained.checkpoint import load_network
 from tools.jobs.data import SearchData
 from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job

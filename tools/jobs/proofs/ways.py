@@ -15,7 +15,7 @@ from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from supernet.catalog import spec_from_dict
-from supernet.checkpoint import SUPERNET
+from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by, calibrated_otherwise
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.job import Job

@@ -6,10 +6,9 @@ import dataclasses
 
 from reid.errors import UserError
 from search.folder import chosen_files, search_is_finished
-from supernet.arch import AnyStage, Arch
+from supernet.arch import INVERTED_RESIDUAL, AnyStage, Arch
 from supernet.catalog import Backbone, find_network
 from supernet.files import NamedArch, load_arch, load_space, save_arch
-from supernet.stage import INVERTED_RESIDUAL
 from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
 from tools.jobs.results.drawn import draw

@@ -15,10 +15,9 @@ from reid.engine.run_folder import WEIGHTS as LAST
 from reid.errors import UserError
 from reid.files import write_text
 from supernet.arch import Arch
-from supernet.arch_forms import arch_to_dict
 from supernet.catalog import find_network
-from supernet.checkpoint import SUPERNET as WEIGHTS
-from supernet.files import load_space, space_to_dict
+from supernet.files import arch_to_dict, load_space, space_to_dict
+from supernet.trained.checkpoint import SUPERNET as WEIGHTS
 from tools.jobs.experiment import Experiment
 from tools.jobs.moved import TEACHER_SHA256
 from tools.jobs.paths import shown

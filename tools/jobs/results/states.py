@@ -13,7 +13,7 @@ from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json
 from search.folder import LOG, SUMMARY, search_is_finished
 from search.latency import parse_target
-from supernet import checkpoint
+from supernet.trained import checkpoint
 from tools.jobs.opening import format_time
 from tools.jobs.proofs import rank_result
 from tools.jobs.results.made_of import is_of_network, is_of_weights

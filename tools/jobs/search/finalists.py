@@ -11,8 +11,8 @@ from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from search.history import Candidate
-from supernet.checkpoint import load_network
 from supernet.files import NamedArch, save_arch
+from supernet.trained.checkpoint import load_network
 from tools.jobs.data import SearchData
 from tools.jobs.job import Job
 from tools.jobs.proofs.stand_alone import at_searched_size, on_training_identities

@@ -28,9 +28,9 @@ from search.outcome import SearchResult
 from search.settings import check_strategy
 from search.workers import Team
 from supernet.arch import Arch
-from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
 from supernet.space import Space
+from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.bn_calibration import augmented_otherwise
 from tools.jobs.data import open_source, search_data
 from tools.jobs.experiment import Experiment

@@ -17,8 +17,8 @@ from search.limits import describe as describe_limits
 from search.predictor.alone import AlonePredictor
 from search.ranking.statistics import bootstrap, kendall_tau
 from search.workers import Team
-from supernet.checkpoint import SUPERNET
 from supernet.space import Space, describe
+from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images
 from tools.jobs.job import Job

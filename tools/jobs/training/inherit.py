@@ -9,9 +9,9 @@ from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec
-from supernet.checkpoint import SUPERNET
 from supernet.files import load_space
-from supernet.genome import encode
+from supernet.space.genome import encode
+from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import Source, search_data
 from tools.jobs.job import Job
 from tools.jobs.paths import shown

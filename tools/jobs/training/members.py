@@ -14,9 +14,9 @@ from reid.engine.run_folder import CONFIG, WEIGHTS, first_difference
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, spec_to_dict
-from supernet.checkpoint import load_network
 from supernet.trained import runs_in
-from supernet.zoo import find_entry, zoo_weights
+from supernet.trained.checkpoint import load_network
+from supernet.trained.zoo import find_entry, zoo_weights
 from tools.jobs.paths import shown
 from tools.jobs.saved_config import read_saved
 

@@ -16,7 +16,7 @@ from reid.engine.distributed import from_environment
 from reid.engine.run_folder import CONFIG, taken
 from reid.errors import UserError
 from supernet.catalog import spec_from_dict
-from supernet.checkpoint import SUPERNET
+from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import open_source
 from tools.jobs.job import Job
 from tools.jobs.moved import where_they_are

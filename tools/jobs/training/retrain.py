@@ -18,8 +18,8 @@ from reid.engine.run_folder import WEIGHTS
 from reid.engine.trainer import fit
 from reid.models.backbones.weights import check_pretrained, load_pretrained
 from supernet.catalog import NetworkSpec, build, find_network, spec_to_dict
-from supernet.checkpoint import load_network
 from supernet.files import load_space
+from supernet.trained.checkpoint import load_network
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
 from tools.jobs.job import Job

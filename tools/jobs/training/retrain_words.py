@@ -18,7 +18,7 @@ from search.flops_words import format_flops
 from search.fvcore_counts import network_flops
 from supernet.catalog import NetworkSpec, for_inference
 from supernet.files import ARCHS
-from supernet.zoo import entry_of
+from supernet.trained.zoo import entry_of
 from tools.jobs.data import Source, train_set_words
 from tools.jobs.job import Job
 from tools.jobs.opening import announce

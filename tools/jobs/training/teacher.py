@@ -20,9 +20,9 @@ from reid.errors import UserError
 from reid.losses.config import DistillationConfig, LossConfig
 from reid.models.classifiers import Classifier, CosineClassifier
 from search.evaluator import calibration_batches
-from supernet.checkpoint import load_network, load_supernet
-from supernet.genome import largest
+from supernet.space.genome import largest
 from supernet.trained import network_file
+from supernet.trained.checkpoint import load_network, load_supernet
 from tools.jobs.job import Job
 from tools.jobs.moved import TEACHER_SHA256
 from tools.jobs.provenance import sha256

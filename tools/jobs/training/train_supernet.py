@@ -16,13 +16,13 @@ from search.cost import CostTable, flops_range
 from search.flops_words import format_flops, parse_flops
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch
-from supernet.checkpoint import SUPERNET, save_supernet
 from supernet.files import load_space, space_to_dict
-from supernet.genome import largest, smallest
-from supernet.sampling import Draw, uniform
 from supernet.space import Space, describe
+from supernet.space.genome import largest, smallest
 from supernet.supernet import Supernet
+from supernet.trained.checkpoint import SUPERNET, save_supernet
 from supernet.training import SupernetTask
+from supernet.training.sampling import Draw, uniform
 from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.experiment import Experiment

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from reid.errors import UserError
 from reid.models.backbones import load_pretrained
-from supernet.arch_forms import arch_from_rows, mobilenet_v2
+from supernet.files import arch_from_rows, mobilenet_v2
 from supernet.network import ArchBackbone
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from reid.models.backbones import build_backbone
 from reid.models.heads import BNNeckHead, HeadConfig, HeadOutput, PartsConfig, build_head
 from reid.models.network import ReidNetwork
-from supernet.arch_forms import mobilenet_v2
+from supernet.files import mobilenet_v2
 from supernet.network import build_network
 from supernet.supernet import ElasticHead
 

@@ -1,0 +1,20 @@
+"""Every kind of layer that an arch is made of, by the names that ``Arch`` and its stages give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from supernet.layers.blocks import ConvBNAct, InvertedResidual, StemPool
+from supernet.omni.layers import OmniScale, Transition
+
+LAYERS: dict[str, Callable[..., nn.Module]] = {
+    "conv": ConvBNAct,
+    "pool": StemPool,
+    "block": InvertedResidual,
+    "omni-block": OmniScale,
+    "transition": Transition,
+}
+"""Each is made by its input's channels, the further arguments of ``supernet.arch.stage.Layer``, and ``act`` where it
+has an activation."""

@@ -1,0 +1,131 @@
+"""Supernet training: several archs a step with in-place distillation (Yu et al. 2020, BigNAS), on the common training
+loop."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterable, Sequence
+
+import torch
+from torch import nn
+
+from reid.data.prepare import resize_prepared
+from reid.engine.distributed import gather_batch
+from reid.engine.objective import identity_losses
+from reid.engine.optimizers import Group
+from reid.engine.task import StepContext
+from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
+from reid.models.heads import HeadOutput
+from supernet.arch import Arch
+from supernet.layers.elastic import ElasticLinear
+from supernet.supernet import Supernet
+from supernet.training.recipe import OF_SECOND, SupernetRecipe, check_recipe, second_arch
+from supernet.training.sampling import Draw, step_archs, uniform
+
+
+class SupernetTask(nn.Module):
+    """A supernet with its training classifier; what the training loop calls once a step.
+
+    Args:
+        supernet: what is trained.
+        classes: number of training identities.
+        config: weights and number of archs a step.
+        seed: of the archs that are drawn.
+        draw: draws the random ones; ``None`` for ``supernet.training.sampling.uniform``. What ``sampling.spread`` asks
+            for is the caller's to bring, since FLOPs are not known here.
+
+    Raises:
+        UserError: the recipe asks for a head or a loss that a supernet does not have.
+    """
+
+    same_every_step = False  # each has other archs
+
+    @property
+    def restless_epochs(self) -> range:
+        """See ``reid.engine.task.Task``. The log is of a step's first arch: where the largest is not in every step, one
+        that has hardly been trained takes its place once its warm-up is over."""
+        sampling = self.config.sampling
+        if not sampling.warmup_epochs or sampling.largest_every == 1:
+            return range(0)
+        over = int(sampling.warmup_epochs) + 1  # the epoch that the warm-up ends in, or that follows its last
+        return range(over, over + 2)
+
+    def __init__(
+        self, supernet: Supernet, classes: int, config: SupernetRecipe, seed: int, draw: Draw | None = None
+    ) -> None:
+        super().__init__()
+        check_recipe(config, supernet.space)
+        self.supernet = supernet
+        self.classifier = ElasticLinear(supernet.feature_dim, classes, std=0.001)
+        self.config, self.seed = config, seed
+        self._draw = draw or uniform(supernet.space)
+
+    def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
+        """Adds the gradients of one batch through every arch of the step; returns the log of its first one, which is
+        the largest where that is in the step, on the device.
+
+        Each arch's graph is freed before the next one runs, so memory is that of the largest arch alone.
+        """
+        labels = gather_batch(context.processes, labels)
+        sampling, space = self.config.sampling, self.supernet.space
+        places = step_archs(space, sampling, self._draw, self.seed, context.number, context.epoch)
+        taught = sampling.with_largest(context.number, context.epoch)
+        teacher, log = None, {}
+        for number, archs in enumerate(places):
+            arch = self._attended(archs, images, labels, context)
+            output, logits = self._run(images, arch, context)
+            own, own_log = self._labelled(output, logits, labels, context)
+            loss = own if teacher is None else self._taught(own, output, logits, *teacher)
+            context.backward(loss / len(places))
+            if number == 0:
+                log = own_log
+                if taught:
+                    teacher = HeadOutput(output.feature.detach(), output.embedding.detach()), logits.detach()
+            elif number == 1 and taught:
+                log |= {f"{second_arch(sampling)}_{what}": own_log[what] for what in OF_SECOND}
+        return log
+
+    @torch.no_grad()
+    def _attended(
+        self, archs: Sequence[Arch], images: torch.Tensor, labels: torch.Tensor, context: StepContext
+    ) -> Arch:
+        """The arch of a place that is trained: the one with the least loss, or with the greatest."""
+        if len(archs) == 1:
+            return archs[0]
+        losses = torch.stack(
+            [self._labelled(*self._run(images, arch, context), labels, context)[0].float() for arch in archs]
+        )
+        best = self.config.sampling.attentive == "best"
+        return archs[int(losses.argmin() if best else losses.argmax())]
+
+    def recalibrate(self, images: Iterable[torch.Tensor], fixed: Collection[Group] = ()) -> None:
+        """Nothing to do: every arch's BN is calibrated after it is extracted."""
+
+    def _run(self, images: torch.Tensor, arch: Arch, context: StepContext) -> tuple[HeadOutput, torch.Tensor]:
+        with context.autocast():
+            output = self.supernet.outputs(resize_prepared(images, arch.input_size), arch)
+        logits = self.classifier(output.embedding)
+        gather = functools.partial(gather_batch, context.processes)
+        return HeadOutput(gather(output.feature), gather(output.embedding)), gather(logits)
+
+    def _labelled(self, output: HeadOutput, logits: torch.Tensor, labels: torch.Tensor, context: StepContext):
+        losses = self.config.recipe.losses
+        return identity_losses(output, (logits,), labels, losses, epoch=context.epoch, generator=context.generator)
+
+    def _taught(
+        self,
+        own: torch.Tensor,
+        output: HeadOutput,
+        logits: torch.Tensor,
+        teacher: HeadOutput,
+        teacher_logits: torch.Tensor,
+    ) -> torch.Tensor:
+        config = self.config
+        taught = (
+            config.label_weight * own
+            + config.logit_weight * logit_distillation(logits, teacher_logits)
+            + config.similarity_weight * similarity_distillation(output.embedding, teacher.embedding)
+        )
+        if config.embedding_weight:
+            taught = taught + config.embedding_weight * embedding_distillation(output.embedding, teacher.embedding)
+        return taught

@@ -1,0 +1,88 @@
+"""What a recipe may ask of a stand-alone network and not of a supernet: refused in a line, whatever else it asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from reid.config import build_config
+from reid.errors import UserError
+from supernet.supernet import Supernet
+from supernet.training import SupernetRecipe, SupernetTask
+
+
+def _task(space, recipe: dict) -> SupernetTask:
+    return SupernetTask(Supernet(space), 4, build_config(SupernetRecipe, {"recipe": recipe}, "test"), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"head": {"parts": {"stripes": 2}}}, "supernet.recipe.head: a supernet has the plain BNNeck head"),
+        ({"head": {"embedding": 16}}, "supernet.recipe.head"),
+        ({"losses": {"classification": {"kind": "circle"}}}, "classification.kind: .*linear classifier only"),
+        ({"losses": {"center": {"weight": 5e-4}}}, "losses.center: .*no common centers"),
+        (
+            {"losses": {"distillation": {"teacher": "a/run", "similarity": 1.0}}},
+            "losses.distillation: the supernet's teacher is its largest arch",
+        ),
+        ({"optimizer": {"rates": {"backbone": 0.0}}}, "optimizer: no part of a supernet can be fixed"),
+        ({"compile": True}, "compile: every step runs other archs"),
+        ({"keep_best": True}, "keep_best: a search runs on a supernet's last weights"),
+        ({"early_stopping": {"patience": 3}}, "early_stopping.metric: a supernet's are largest_mAP and smallest_mAP"),
+        ({"optimizer": {"freeze_epochs": {"head": 3}}}, "optimizer: no part of a supernet can be fixed"),
+        ({"early_stopping": {"metric": "mAP"}}, "'mAP' is never measured; nearest: largest_mAP"),
+        ({"early_stopping": {"metric": "loss_circle"}}, "'loss_circle' is never measured; nearest: "),
+        ({"early_stopping": {"metric": "random_lr"}}, "'random_lr' is never measured"),
+        ({"early_stopping": {"metric": "smallest_mAP"}}, "smallest_mAP is never looked at; set .*evaluate_every"),
+    ],
+)
+def test_refused(toy_space, recipe, message):
+    with pytest.raises(UserError, match=message) as caught:
+        _task(toy_space, recipe)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "why"),
+    [
+        ({"largest_every": 0}, "no step trains the largest .sampling.largest_every: 0."),
+        ({"archs": 0}, "none is .sampling.archs: 0."),
+        ({"warmup_epochs": 2}, "none is in the first 2 epochs .sampling.warmup_epochs."),
+    ],
+)
+def test_it_stops_by_no_arch_beside_the_largest_where_none_is_trained_there(toy_space, sampling, why):
+    recipe = {"early_stopping": {"metric": "random_loss"}}
+    config = build_config(SupernetRecipe, {"recipe": recipe, "sampling": sampling}, "test")
+    with pytest.raises(UserError, match=f"metric random_loss is of an arch .* the largest, and {why}; name 'loss'$"):
+        SupernetTask(Supernet(toy_space), 4, config, seed=0)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"head": {"neck": "bnneck"}},  # what it has anyway, written out
+        {"losses": {"circle": {"weight": 0.1}, "centroid": {"weight": 0.1}, "triplet": {"selection": "semi_hard"}}},
+        {"optimizer": {"rates": {"backbone": 0.1}}, "averaging": {"kind": "ema"}, "sampler": "random"},
+        {"early_stopping": {"patience": 3, "metric": "largest_mAP"}, "evaluate_every": 1},
+        {"early_stopping": {"metric": "random_loss_triplet"}},
+    ],
+)
+def test_everything_else_is_taken(toy_space, recipe):
+    assert _task(toy_space, recipe).config.recipe.losses is not None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"sampling": {"warmup_epochs": 5}, "recipe": {"epochs": 5}}, "warmup_epochs 5 of 5 epochs: nothing but the"),
+        (dict.fromkeys(("label_weight", "logit_weight", "similarity_weight"), 0), "are all 0: the archs beside the"),
+    ],
+)
+def test_a_recipe_by_which_the_largest_arch_alone_learns_is_refused(data, message):
+    with pytest.raises(UserError, match=f"^here: .*{message}"):
+        build_config(SupernetRecipe, data, "here")
+
+
+def test_archs_may_learn_by_steps_without_the_largest_alone():
+    weights = dict.fromkeys(("label_weight", "logit_weight", "similarity_weight"), 0)
+    assert build_config(SupernetRecipe, {"sampling": {"largest_every": 2}, **weights}, "here").label_weight == 0
