@@ -17,7 +17,7 @@ from torch import nn
 from reid.errors import UserError
 from reid.models.backbones import BACKBONES, build_backbone
 from reid.models.network import count_parameters
-from search.fvcore_counts import conv_linear_macs, network_counts
+from search.costs.fvcore_counts import conv_linear_macs, network_counts
 from supernet.files import mobilenet_v2
 from supernet.network import ArchBackbone
 

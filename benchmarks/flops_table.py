@@ -12,8 +12,7 @@ from random import Random
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from search.cost import CostTable
-from search.fvcore_counts import whole_network_flops
+from search.costs import CostTable, whole_network_flops
 from supernet.files import load_space
 from supernet.space import decode
 from supernet.space.genome import sample

@@ -23,7 +23,7 @@ import torch
 
 from reid.data.records import ImageSet
 from search.config import SearchConfig
-from search.cost import CostTable
+from search.costs import CostTable
 from search.evaluator import SupernetEvaluator
 from search.limits import Limits
 from search.proposers import STRATEGIES

@@ -29,7 +29,7 @@ from reid.engine.device import autocast, pick_device
 from reid.engine.memory import keep_freed_memory
 from reid.engine.process_memory import peak_memory_mib
 from reid.engine.training_step import TrainingStep
-from search.cost import CostTable
+from search.costs import CostTable
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch
 from supernet.files import load_space

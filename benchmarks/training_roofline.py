@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from reid.engine.device import DTYPES
-from search.fvcore_counts import conv_linear_macs
+from search.costs.fvcore_counts import conv_linear_macs
 
 
 def timed(run: Callable[[], object], device: torch.device) -> float:

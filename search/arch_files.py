@@ -10,8 +10,8 @@ import torch
 
 from reid.files import expecting, read_mapping
 from search.config import SearchConfig
+from search.costs import network_counts
 from search.folder import ARCHS, SUMMARY
-from search.fvcore_counts import network_counts
 from search.history import Candidate
 from search.limits import Limits
 from supernet.arch import Arch
@@ -62,7 +62,7 @@ def write_arch(
 
 
 def describe(candidate: Candidate) -> dict[str, Any]:
-    """What an arch costs and scored; FLOPs by each of the three counts of ``search.fvcore_counts``."""
+    """What an arch costs and scored; FLOPs by each of the three counts of ``search.costs.fvcore_counts``."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(candidate.arch)
     counts = network_counts(network, candidate.arch.input_size)

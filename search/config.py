@@ -12,7 +12,7 @@ from reid.config import STRICT
 from reid.errors import UserError
 from reid.numbers import GREATEST, Count, Epochs, Several, Share, Side, Whole
 from search.flops_words import parse_flops
-from search.limits import Limits, parse_latency, parse_parameters
+from search.limits.limits import Limits, parse_latency, parse_parameters
 
 Measure = str | int | float | None
 
@@ -42,11 +42,11 @@ class SearchConfig:
     Attributes:
         flops: upper limit on an arch's FLOPs, as ``search.flops_words.parse_flops`` reads it; ``None`` for none, where
             there is another limit.
-        latency: upper limit on the latency that is predicted for ``target``, as ``search.limits.parse_latency`` reads
-            it.
+        latency: upper limit on the latency that is predicted for ``target``, as ``search.limits.limits.parse_latency``
+            reads it.
         target: what latency is predicted for, by its name in ``search.latency``. Without a limit on latency it is
             reported, and is by default the cost that ``pareto`` trades the score for.
-        parameters: upper limit on parameters, as ``search.limits.parse_parameters`` reads it.
+        parameters: upper limit on parameters, as ``search.limits.limits.parse_parameters`` reads it.
         min_flops_fraction: lower limit as a fraction of the upper one; 0 for none.
         cost_input_size: ``(height, width)`` that FLOPs are counted at; ``None`` for the space's own.
         trials: candidates evaluated in all; ``None`` where ``time`` is the only budget.

@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from reid.errors import UserError
 from search.config import SearchConfig, parse_time
-from search.cost import CostTable
+from search.costs import CostTable
 from search.finalists import Judge, choose_finalists, judged
 from search.flops_words import format_flops
 from search.folder import LOG
 from search.history import Candidate, append_candidate, best_of
-from search.limits import Limits
-from search.limits import describe as describe_limits
+from search.limits import Limits, Region, make_region
+from search.limits.limits import describe as describe_limits
 from search.nni_bridge.engine import TeamEngine
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from search.nni_bridge.strategy import GenerationSearch
@@ -28,7 +28,6 @@ from search.proposers import STRATEGIES
 from search.proposers.base import Proposer
 from search.proposers.pareto import front_costs
 from search.proposers.screening import RECENT
-from search.region import Region, make_region
 from search.settings import check_strategy, open_search, settings_of
 from search.workers import Evaluate, Team
 from supernet.arch import Arch

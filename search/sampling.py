@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from random import Random
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range
+from search.costs import CostTable, flops_range
 from search.flops_words import format_flops
-from search.limits import Limits
-from search.region import make_region, sample_near
+from search.limits import Limits, make_region, sample_near
 from supernet.arch import Arch
 from supernet.space import Space, decode
 from supernet.training.sampling import Draw

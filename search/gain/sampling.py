@@ -7,11 +7,11 @@ from dataclasses import replace
 from random import Random
 
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.flops_words import format_flops
-from search.limits import Limits, describe
+from search.limits import make_region, sample_near
+from search.limits.limits import Limits, describe
 from search.ranking.sampling import TRIES, Band
-from search.region import make_region, sample_near
 from supernet.arch import Arch
 from supernet.files import NamedArch
 from supernet.space import Space, decode

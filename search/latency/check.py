@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency.draws import spread_archs
 from search.latency.measure import ROUNDS, SECONDS, measure_archs
 from search.latency.table import LatencyTable

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from search.cost import CostTable
-from search.limits import Limits
-from search.region import make_region, sample_near
+from search.costs import CostTable
+from search.limits import Limits, make_region, sample_near
 from supernet.arch import Arch
 from supernet.space import Space, decode
 from supernet.space.genome import largest

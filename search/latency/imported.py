@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reid.errors import UserError, nearest
 from reid.files import read_json
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency.device import Device, device_name
 from search.latency.kit.times import Times, read_times
 from search.latency.parts import NULL, parts_of, space_parts

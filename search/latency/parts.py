@@ -9,7 +9,7 @@ from random import Random
 import torch
 from torch import nn
 
-from search.cost import PARTS, part_groups
+from search.costs.table import PARTS, part_groups
 from supernet.arch import Arch
 from supernet.network import build_network
 from supernet.space import Genome, Option, Space, decode

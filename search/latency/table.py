@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from reid.errors import UserError
 from reid.locks import locked
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency.device import Device
 from search.latency.draws import spread_archs
 from search.latency.kit.measure import take_turns

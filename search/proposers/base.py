@@ -15,9 +15,7 @@ from random import Random
 
 from search.config import SearchConfig
 from search.history import Candidate
-from search.limits import ArchCost
-from search.listing import archs_downwards
-from search.region import Region, sample_near
+from search.limits import ArchCost, Region, archs_downwards, sample_near
 from supernet.arch import Arch
 from supernet.space import Genome, decode
 

@@ -10,9 +10,9 @@ from random import Random
 
 from search.config import SearchConfig
 from search.history import Candidate
+from search.limits import Region
 from search.proposers.base import Draws, Proposal, Proposer
 from search.proposers.screening import Screen
-from search.region import Region
 from supernet.space import Genome
 from supernet.space.genome import crossover, mutate
 

@@ -10,13 +10,12 @@ import numpy as np
 
 from reid.errors import UserError
 from search.config import SearchConfig
-from search.dominance import crowding_distances, domination_ranks
 from search.front import cost_fields
+from search.front.dominance import crowding_distances, domination_ranks
 from search.history import Candidate
-from search.limits import ArchCost
+from search.limits import ArchCost, Region
 from search.proposers.base import Proposal
 from search.proposers.evolution import FamilyProposer
-from search.region import Region
 from supernet.space import Genome
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range
+from search.costs import CostTable, flops_range
 from search.flops_words import format_flops
-from search.limits import ArchCost, Limits
-from search.region import Region, make_region, sample_near
+from search.limits import ArchCost, Limits, Region, make_region, sample_near
 from supernet.arch import Arch
 from supernet.files import NamedArch
 from supernet.space import Space, decode

@@ -16,8 +16,7 @@ from reid.models.backbones import BACKBONES, build_backbone
 from reid.models.backbones.timm_backbone import TIMM_MODELS
 from reid.models.network import count_parameters
 from search.config import SearchConfig
-from search.cost import CostTable, flops_range
-from search.fvcore_counts import network_counts
+from search.costs import CostTable, flops_range, network_counts
 from supernet.arch import Arch, Block, Stage
 from supernet.files import ARCHS, SPACES, arch_to_dict, load_arch, load_space, space_to_dict
 from supernet.network import build_network

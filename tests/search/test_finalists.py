@@ -9,7 +9,7 @@ import pytest
 
 from reid.errors import UserError
 from search.config import FinalistsConfig, SearchConfig
-from search.cost import CostTable
+from search.costs import CostTable
 from search.finalists import POOL, Finalist, choose_finalists, judged
 from search.history import Candidate
 from search.limits import Limits

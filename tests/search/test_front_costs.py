@@ -10,7 +10,7 @@ import pytest
 from reid.errors import UserError
 from reid.models.network import count_parameters
 from search.config import SearchConfig
-from search.cost import CostTable
+from search.costs import CostTable
 from search.front import knees, pareto_front
 from search.history import candidate_from_dict
 from search.limits import Limits

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from search.cost import CostTable
+from search.costs import CostTable
 from search.learned import LearnedEvaluator
 from search.predictor.alone import TrainedArch, fit_alone
 from supernet.files import load_space

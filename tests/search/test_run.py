@@ -11,10 +11,9 @@ import pytest
 from reid.errors import UserError
 from reid.models.network import count_parameters
 from search.config import FinalistsConfig, SearchConfig
-from search.cost import CostTable
+from search.costs import CostTable, whole_network_flops
 from search.folder import search_is_finished
 from search.front import pareto_front
-from search.fvcore_counts import whole_network_flops
 from search.history import read_candidates
 from search.limits import Limits
 from search.predictor import cross_validated_rank

@@ -9,8 +9,8 @@ import pytest
 
 from reid.engine.checkpoint import save_weights
 from reid.models.network import count_parameters
+from search.costs import network_counts
 from search.flops_words import format_flops
-from search.fvcore_counts import network_counts
 from supernet.catalog import Backbone, NetworkSpec, build, spec_to_dict
 from supernet.files import NamedArch, arch_from_rows, save_arch
 from supernet.network import build_network

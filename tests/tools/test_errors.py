@@ -15,7 +15,7 @@ from PIL import Image
 import tools.cli
 from reid.data.synthetic import SyntheticConfig, make_synthetic
 from reid.errors import UserError
-from search.fvcore_counts import whole_network_flops
+from search.costs import whole_network_flops
 from supernet.files import load_space
 from supernet.space.genome import largest, smallest
 

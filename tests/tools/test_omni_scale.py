@@ -10,7 +10,7 @@ import torch
 
 from evaluation.result_row import read_result
 from reid.engine.checkpoint import read_about
-from search.fvcore_counts import whole_network_flops
+from search.costs import whole_network_flops
 from supernet.catalog import spec_from_dict
 from supernet.files import load_arch, load_space
 from supernet.space.genome import contains

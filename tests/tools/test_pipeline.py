@@ -18,7 +18,7 @@ from reid.engine.checkpoint import load_weights, read_about
 from reid.engine.run_folder import read_metrics
 from reid.errors import UserError
 from reid.models.network import count_parameters
-from search.fvcore_counts import whole_network_flops
+from search.costs import whole_network_flops
 from search.history import read_candidates
 from supernet.catalog import build, spec_from_dict
 from supernet.files import ARCHS, load_arch, load_space

@@ -8,7 +8,7 @@ import pytest
 
 import tools.jobs.pipeline
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from tools.jobs.pipeline import Asked, pipeline
 
 

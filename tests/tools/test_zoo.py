@@ -19,7 +19,7 @@ from reid.engine.checkpoint import read_about
 from reid.errors import UserError
 from reid.files import read_json, write_json
 from reid.models.network import count_parameters
-from search.fvcore_counts import whole_network_flops
+from search.costs import whole_network_flops
 from supernet.files import NamedArch, arch_from_rows, load_arch, save_arch
 from supernet.trained import load_backbone
 from supernet.trained.checkpoint import read_spec

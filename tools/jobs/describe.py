@@ -14,12 +14,10 @@ from evaluation.pictures.architecture import draw_architecture
 from evaluation.text_table import aligned
 from reid.errors import UserError
 from reid.models.network import ReidNetwork, count_parameters
-from search.cost import CostTable, flops_range
+from search.costs import CostTable, NetworkCounts, UnitCost, flops_range, network_counts, unit_costs
 from search.flops_words import format_flops
-from search.fvcore_counts import NetworkCounts, network_counts
 from search.latency import Target, measure_networks
-from search.limits import format_latency
-from search.unit_costs import UnitCost, unit_costs
+from search.limits.limits import format_latency
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec, build, find_network
 from supernet.space import Space, decode, describe

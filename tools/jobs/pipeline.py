@@ -15,11 +15,10 @@ from reid.engine.scaling import at_epochs
 from reid.errors import UserError
 from reid.numbers import MOST_EPOCHS
 from search.arch_files import arch_names
-from search.cost import CostTable
+from search.costs import CostTable
 from search.folder import chosen_files, search_is_finished
 from search.latency import check_available, is_local, open_table, parse_target
-from search.limits import Limits
-from search.region import make_region
+from search.limits import Limits, make_region
 from search.settings import check_strategy
 from supernet.catalog import find_network
 from supernet.files import load_space

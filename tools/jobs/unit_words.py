@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from search.unit_costs import UnitCost
+from search.costs import UnitCost
 from supernet.arch import AnyStage, Arch
 
 

@@ -16,7 +16,7 @@ from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import write_atomic
 from reid.models.network import count_parameters
-from search.fvcore_counts import network_counts
+from search.costs import network_counts
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec
 from supernet.files import NamedArch, save_arch

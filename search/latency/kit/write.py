@@ -17,7 +17,7 @@ from tqdm import tqdm
 from evaluation.export.graph import OPSET
 from reid.errors import UserError
 from reid.files import write_atomic, write_json
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency.check import archs_to_check
 from search.latency.draws import spread_archs
 from search.latency.kit import measure

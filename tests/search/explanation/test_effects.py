@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.explanation import effects_table, explain
 from search.explanation.caution import cautions
 from search.explanation.design import effects_of, make_design, solve

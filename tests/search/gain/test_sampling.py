@@ -7,8 +7,7 @@ from itertools import product
 import pytest
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range
-from search.fvcore_counts import whole_network_flops
+from search.costs import CostTable, flops_range, whole_network_flops
 from search.gain.sampling import random_archs
 from search.ranking.sampling import Band, find_band
 from supernet.files import load_space

@@ -11,7 +11,7 @@ from torch import nn
 import search.latency.measure
 import search.latency.table
 from reid.models.network import count_parameters
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency.targets import Target
 from supernet.space import Space, StageSpace
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reid.errors import UserError
 from reid.locks import locked
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency import Target, build_table
 from search.latency.draws import spread_archs
 from search.latency.parts import space_parts

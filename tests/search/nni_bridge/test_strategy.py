@@ -9,11 +9,10 @@ import pytest
 from reid.errors import UserError
 from search.config import SearchConfig
 from search.history import Candidate
-from search.limits import Limits
+from search.limits import Limits, make_region
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from search.nni_bridge.strategy import GenerationSearch
 from search.proposers import STRATEGIES
-from search.region import make_region
 from supernet.files import load_space
 
 SPACE = load_space("tiny")

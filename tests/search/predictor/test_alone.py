@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.predictor.alone import FEWEST, TrainedArch, fit_alone
 from search.predictor.encoding import encode_all
 from search.predictor.ridge import LEVEL

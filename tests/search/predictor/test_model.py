@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.history import Candidate
 from search.predictor import cross_validated_rank, fit_predictor
 from search.predictor.encoding import bends, encode_all

@@ -8,11 +8,10 @@ from statistics import mean
 import pytest
 
 from search.config import SearchConfig
-from search.cost import CostTable, flops_range
+from search.costs import CostTable, flops_range
 from search.history import Candidate
-from search.limits import Limits
+from search.limits import Limits, Region, make_region
 from search.proposers.base import Proposal, Proposer
-from search.region import Region, make_region
 from supernet.arch import Arch
 from supernet.files import load_space
 from supernet.space import Space

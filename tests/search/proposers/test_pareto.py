@@ -12,11 +12,10 @@ import pytest
 from reid.errors import UserError
 from search.config import SearchConfig
 from search.front import pareto_front
-from search.hypervolume import hypervolume
-from search.limits import Limits
+from search.front.hypervolume import hypervolume
+from search.limits import Limits, make_region
 from search.proposers.pareto import ParetoProposer
 from search.proposers.random import RandomProposer
-from search.region import make_region
 from supernet.files import load_space
 
 CONFIG = SearchConfig(population=16, sample_size=4)

@@ -11,11 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config import SearchConfig
-from search.cost import CostTable
-from search.limits import Limits
-from search.listing import archs_downwards
+from search.costs import CostTable
+from search.limits import Limits, archs_downwards, make_region
 from search.proposers import STRATEGIES
-from search.region import make_region
 from supernet.files import load_space
 from supernet.space import Space, StageSpace, decode
 from supernet.space.genome import contains, crossover, encode, mutate, sample

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range
-from search.fvcore_counts import whole_network_flops
-from search.limits import Limits
+from search.costs import CostTable, flops_range, whole_network_flops
+from search.limits import Limits, make_region, sample_near
 from search.ranking.sampling import Band, find_band, stratified_archs
-from search.region import make_region, sample_near
 from supernet.files import load_space
 from supernet.space import Space, StageSpace, count_archs, decode
 from supernet.space.genome import contains

@@ -12,8 +12,7 @@ from torch import nn
 from reid.models.backbones import build_backbone
 from reid.models.backbones.osnet import OSNET_CHANNELS
 from reid.models.backbones.osnet_blocks import OSBlock
-from search.cost import CostTable
-from search.fvcore_counts import network_flops
+from search.costs import CostTable, network_flops
 from supernet.arch import Arch
 from supernet.files import load_space
 from supernet.network import ArchBackbone, build_network

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range
+from search.costs import CostTable, flops_range
 from supernet.files import load_space, space_from_dict, space_to_dict
 from supernet.omni.space import OmniStageSpace
 from supernet.space import Space, count_archs, decode, describe

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range
+from search.costs import CostTable, flops_range
 from supernet.files import arch_from_rows, load_space, mobilenet_v2
 from supernet.space import Space, StageSpace, count_archs, decode, describe
 from supernet.space.genome import contains, crossover, encode, largest, mutate, sample, smallest

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range
+from search.costs import CostTable, flops_range
 from search.sampling import NEAR, evenly_over_flops
 from supernet.files import load_space
 from supernet.space.genome import contains, largest, smallest

@@ -18,7 +18,7 @@ from evaluation.result_row import read_result, write_result
 from reid.engine.device import seeded
 from reid.errors import UserError
 from reid.files import read_yaml, write_json
-from search.fvcore_counts import whole_network_flops
+from search.costs import whole_network_flops
 from search.gain.sampling import random_archs
 from search.ranking.sampling import find_band
 from supernet.files import NamedArch, load_arch, load_space, save_arch

@@ -13,7 +13,7 @@ import pytest
 from reid.config import config_to_dict
 from reid.engine.recipe import Recipe
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.history import read_candidates
 from search.predictor.alone import TrainedArch, fit_alone
 from search.ranking.analysis import LEARNT, TEST, Alone, RankedArch, analyse

@@ -20,8 +20,8 @@ from evaluation.features.extraction import evaluate_network
 from evaluation.result_row import read_result, write_result
 from reid.errors import UserError
 from reid.files import read_yaml
+from search.costs import whole_network_flops
 from search.evaluator import SupernetEvaluator
-from search.fvcore_counts import whole_network_flops
 from search.predictor.alone import TrainedArch, fit_alone
 from supernet.files import arch_to_dict, load_arch, load_space
 from supernet.space import decode

@@ -10,7 +10,7 @@ import tools.jobs.latency.searched as tables
 import tools.jobs.proofs.contenders as contenders
 from reid.errors import UserError
 from reid.files import write_json
-from search.cost import CostTable
+from search.costs import CostTable
 from search.gain.analysis import FOUND
 from search.latency import parse_target
 from search.latency.machine import describe_machine

@@ -10,7 +10,7 @@ import pytest
 import tools.jobs.results.latency as latency
 from reid.errors import UserError
 from reid.files import write_json
-from search.fvcore_counts import network_counts
+from search.costs import network_counts
 from supernet.catalog import NetworkSpec, build
 from supernet.files import NamedArch, arch_from_rows, save_arch
 from tools.jobs.results.made_of import spec_of

@@ -13,7 +13,7 @@ import tools.jobs.results.checks as checks
 import tools.jobs.results.drawn as drawn
 from reid.errors import UserError
 from reid.files import write_json
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency import parse_target
 from search.latency.machine import describe_machine
 from search.latency.store import Store, store_path

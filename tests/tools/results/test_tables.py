@@ -16,7 +16,7 @@ from reid.engine.checkpoint import read_about
 from reid.errors import UserError
 from reid.files import write_json
 from reid.models.network import count_parameters
-from search.fvcore_counts import network_counts
+from search.costs import network_counts
 from supernet.catalog import build, find_network, spec_from_dict
 from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.states import is_done, trained_networks

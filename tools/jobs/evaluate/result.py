@@ -22,7 +22,7 @@ from reid.engine.checkpoint import save_weights
 from reid.engine.run_folder import WEIGHTS
 from reid.files import write_json
 from reid.models.network import ReidNetwork, count_parameters
-from search.fvcore_counts import network_flops
+from search.costs import network_flops
 from search.latency import measure_latency
 from supernet.catalog import NetworkSpec, spec_to_dict
 from tools.jobs.data import Source

@@ -15,7 +15,7 @@ from reid.engine.checkpoint import read_about
 from reid.engine.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.models.network import ReidNetwork, count_parameters
-from search.fvcore_counts import network_flops
+from search.costs import network_flops
 from supernet.catalog import NetworkSpec
 from supernet.trained import network_file
 from supernet.trained.checkpoint import load_network

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.pictures.latency_error import draw_latency_error
 from reid.files import write_json
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency import (
     LatencyError,
     LatencyTable,
@@ -19,7 +19,7 @@ from search.latency import (
     prediction_error,
 )
 from search.latency.machine import describe_machine
-from search.limits import format_latency
+from search.limits.limits import format_latency
 from supernet.space import Space, describe
 from tools.jobs import data
 from tools.jobs.latency.report import images_a_call, write_latency_report

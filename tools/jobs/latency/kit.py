@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency import import_times, parse_target, prediction_error
 from search.latency.kit.times import read_times
 from search.latency.kit.write import PROGRAM, Kit, write_kit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reid.errors import UserError
 from reid.files import expecting
-from search.cost import CostTable
+from search.costs import CostTable
 from search.folder import CURE, SUMMARY, read_summary
 from search.latency import build_table, is_local, open_table, parse_target
 from search.latency.device import device_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.flops_words import format_flops
 from search.folder import SUMMARY, chosen_files
 from search.gain.analysis import BASELINE, FOUND, RANDOM

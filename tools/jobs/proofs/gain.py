@@ -11,7 +11,7 @@ from reid.config import config_to_dict
 from reid.engine.device import describe_device
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.flops_words import format_flops
 from search.gain.analysis import RANDOM
 from supernet.files import load_space

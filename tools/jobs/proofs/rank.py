@@ -7,11 +7,11 @@ from pathlib import Path
 
 from reid.engine.distributed import from_environment
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.flops_words import parse_flops
+from search.limits.region import check_cost_size
 from search.ranking.analysis import Alone, RankedArch
 from search.ranking.sampling import FEWEST, check_count, find_band, stratified_archs
-from search.region import check_cost_size
 from supernet.arch import Arch
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reid.files import expecting
-from search.cost import CostTable
+from search.costs import CostTable
 from search.folder import CURE, SUMMARY, read_summary
-from search.limits import Limits, describe
+from search.limits.limits import Limits, describe
 from supernet.arch import Arch
 from supernet.space import Space
 from tools.jobs.latency.searched import searched_latency

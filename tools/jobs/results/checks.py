@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from reid.errors import UserError, nearest
-from search.cost import CostTable
+from search.costs import CostTable
 from search.flops_words import parse_flops
 from search.folder import search_is_finished
 from search.latency import parse_target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from search.config import limits_of
-from search.cost import CostTable
+from search.costs import CostTable
 from search.gain.sampling import random_archs
 from search.ranking.sampling import Band, find_band
 from supernet.arch import Arch

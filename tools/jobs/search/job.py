@@ -12,7 +12,7 @@ import torch
 
 from reid.engine.distributed import Processes, from_environment, process_group
 from search.config import SearchConfig
-from search.cost import CostTable
+from search.costs import CostTable
 from search.evaluator import pick_precision
 from search.folder import SUMMARY
 from search.latency import (

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from reid.config import build_config, config_to_dict
 from search.config import SearchConfig, limits_of, parse_time
-from search.cost import CostTable
+from search.costs import CostTable
 from search.latency import check_target
 from search.limits import Limits
-from search.region import check_cost_size, make_region
+from search.limits.region import check_cost_size, make_region
 from supernet.space import Space
 from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job

@@ -19,7 +19,7 @@ from search.config import limits_of
 from search.flops_words import format_flops
 from search.front import words_of
 from search.history import Candidate
-from search.limits import describe, format_value
+from search.limits.limits import describe, format_value
 from search.outcome import SearchResult
 from tools.jobs.job import Job
 from tools.jobs.provenance import made_by

@@ -11,7 +11,7 @@ from search.arch_files import describe, limit_name, write_arch
 from search.folder import CURE, LOG, SUMMARY, chosen_files, read_summary
 from search.front import words_of
 from search.history import Candidate, read_candidates
-from search.limits import Limits, format_value
+from search.limits.limits import Limits, format_value
 from search.outcome import SearchResult
 from tools.jobs.paths import shown
 from tools.typed import to_type

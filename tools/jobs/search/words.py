@@ -13,7 +13,7 @@ from search.evaluator import SupernetEvaluator
 from search.front import cost_fields, words_of
 from search.learned import LearnedEvaluator
 from search.limits import Limits
-from search.limits import describe as describe_limits
+from search.limits.limits import describe as describe_limits
 from search.predictor.alone import AlonePredictor
 from search.ranking.statistics import bootstrap, kendall_tau
 from search.workers import Team

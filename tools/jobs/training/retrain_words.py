@@ -14,8 +14,8 @@ from reid.engine.distributed import Processes
 from reid.engine.recipe import Recipe
 from reid.engine.rollback import read_rollbacks
 from reid.models.network import ReidNetwork, count_parameters
+from search.costs import network_flops
 from search.flops_words import format_flops
-from search.fvcore_counts import network_flops
 from supernet.catalog import NetworkSpec, for_inference
 from supernet.files import ARCHS
 from supernet.trained.zoo import entry_of

@@ -12,7 +12,7 @@ from reid.engine.batches import TrainingBatches, training_batches
 from reid.engine.device import describe_device, seeded
 from reid.engine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.trainer import Monitor, fit
-from search.cost import CostTable, flops_range
+from search.costs import CostTable, flops_range
 from search.flops_words import format_flops, parse_flops
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch

@@ -10,7 +10,7 @@ import torch
 
 from reid.models.backbones import BACKBONES, build_backbone
 from reid.models.backbones.timm_backbone import TIMM_MODELS
-from search.fvcore_counts import network_counts
+from search.costs import network_counts
 
 LIGHT = {"resnet18_ibn_a", "mobilenetv3_small_100"}
 ALL = [pytest.param(name, marks=() if name in LIGHT else pytest.mark.slow) for name in BACKBONES]

@@ -12,7 +12,7 @@ from reid.models.backbones import build_backbone
 from reid.models.backbones.osnet import OSNET_CHANNELS, osnet_imagenet_url
 from reid.models.backbones.osnet_blocks import ChannelGate
 from reid.models.network import count_parameters
-from search.fvcore_counts import network_counts
+from search.costs import network_counts
 from tests.reid.models.backbones.kaiming import not_kaimings
 
 PUBLISHED = {"osnet_x0_25": 82.3e6, "osnet_x0_5": 272.9e6, "osnet_x0_75": 571.8e6, "osnet_x1_0": 978.9e6}

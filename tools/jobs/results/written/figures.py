@@ -13,7 +13,7 @@ from evaluation.result_row import REMAKE_SCORE, SCORE, ResultRow, read_result
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json
 from reid.models.network import count_parameters
-from search.fvcore_counts import network_counts
+from search.costs import network_counts
 from search.gain.analysis import BASELINE, FOUND, RANDOM
 from tools.jobs.paths import shown
 from tools.jobs.results.latency import cost_size, counted_network
@@ -60,7 +60,7 @@ class Figures:
         epochs: trained; the most of any seed, where they stop by themselves.
         inherited: the supernet whose weights it began with, empty for from scratch; its training is not in ``epochs``.
         lever: whether it is one of the ladder's.
-        flops, flops_mlr: fvcore's total and MLR's count at ``cost_size``; see ``search.fvcore_counts.NetworkCounts``.
+        flops, flops_mlr: fvcore's total and MLR's count at ``cost_size``; see ``search.costs.NetworkCounts``.
         parameters: of the inference network.
         cost_size: ``(height, width)``.
         latency_ms: on the plan's target at that size; ``None`` where it was not measured.

@@ -9,8 +9,7 @@ from torch import nn
 from reid.models.backbones import build_backbone
 from reid.models.heads import DEFAULT_HEAD, build_head
 from reid.models.network import ReidNetwork, count_parameters
-from search.fvcore_counts import network_flops
-from search.unit_costs import unit_costs
+from search.costs import network_flops, unit_costs
 from supernet.files import arch_from_rows, load_space
 from supernet.network import build_network
 from supernet.space.genome import smallest

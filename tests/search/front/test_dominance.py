@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.dominance import crowding_distances, domination_ranks
+from search.front.dominance import crowding_distances, domination_ranks
 
 points = st.integers(1, 3).flatmap(
     lambda columns: st.lists(st.lists(st.integers(0, 5), min_size=columns, max_size=columns), min_size=1, max_size=25)

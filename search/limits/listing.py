@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Iterator, Mapping
 from itertools import count
 
-from search.limits import ArchCost
-from search.region import Region
+from search.limits.limits import ArchCost
+from search.limits.region import Region
 from supernet.arch import Arch
 from supernet.space import Genome, Option, decode
 

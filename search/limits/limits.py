@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reid.errors import UserError
-from search.cost import CostTable
+from search.costs import CostTable
 from search.flops_words import format_flops, parse_flops
 from supernet.arch import Arch
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.front import cost_fields, knees, pareto_front, words_of, write_front
+from search.front.hypervolume import hypervolume
 from search.history import Candidate, candidate_from_dict
-from search.hypervolume import hypervolume
 from supernet.files import mobilenet_v2
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from reid.errors import UserError
-from search.limits import ArchCost, Limits, describe, format_latency, format_value
+from search.limits.limits import ArchCost, Limits, describe, format_latency, format_value
 from supernet.arch import Arch
 from supernet.space import Genome, Space, decode
 from supernet.space.genome import largest, smallest

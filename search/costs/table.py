@@ -1,4 +1,7 @@
-"""What an arch costs: FLOPs and parameters from a table of its parts; ``search.fvcore_counts`` says what a FLOP is."""
+"""What an arch costs: FLOPs and parameters from a table of its parts.
+
+``search.costs.fvcore_counts`` says what a FLOP is.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from torch import nn
 
 from reid.models.heads import BNNeckHead
 from reid.models.network import count_parameters
-from search.fvcore_counts import count_flops
-from search.pieces import PIECES
+from search.costs.fvcore_counts import count_flops
+from search.costs.pieces import PIECES
 from supernet.arch import Arch
 from supernet.layer_kinds import LAYERS
 from supernet.space import Space

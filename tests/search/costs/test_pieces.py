@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from reid.models.network import count_parameters
-from search.cost import part_cost, part_keys
-from search.fvcore_counts import count_flops
-from search.pieces import PIECES
+from search.costs.fvcore_counts import count_flops
+from search.costs.pieces import PIECES
+from search.costs.table import part_cost, part_keys
 from supernet.files import load_space
 from supernet.layer_kinds import LAYERS
 from supernet.space import decode

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reid.files import write_json
+from search.front.hypervolume import hypervolume
 from search.history import Candidate, candidate_to_dict
-from search.hypervolume import hypervolume
 
 COSTS = {"flops": "flops", "latency": "latency_ms", "parameters": "parameters"}
-"""What ``search.front`` names, by the fields of ``Candidate`` and ``ArchCost`` that hold it."""
+"""What ``search.front.pareto`` names, by the fields of ``Candidate`` and ``ArchCost`` that hold it."""
 
 NAMES = {"flops": "FLOPs", "latency_ms": "latency", "parameters": "parameters"}
 """The same fields in words."""

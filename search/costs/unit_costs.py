@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from reid.models.network import ReidNetwork, count_parameters
-from search.fvcore_counts import module_flops
+from search.costs.fvcore_counts import module_flops
 
 CONTAINERS = (nn.Sequential, nn.ModuleList)
 """What holds units and is none; blocks that derive from them are units."""
@@ -25,7 +25,7 @@ class UnitCost:
             pooling in a backbone's own ``forward``.
         kind: its module's class.
         shape: ``(channels, height, width)`` of what it gives, or ``(length,)``; empty where ``path`` is.
-        flops: by fvcore, as ``search.fvcore_counts`` says, for one image.
+        flops: by fvcore, as ``search.costs.fvcore_counts`` says, for one image.
         parameters: weights and biases.
     """
 

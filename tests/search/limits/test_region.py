@@ -9,11 +9,9 @@ from random import Random
 import pytest
 
 from reid.errors import UserError
-from search.cost import CostTable, flops_range
-from search.feasibility import fastest
-from search.limits import Limits, arch_cost
-from search.listing import archs_downwards
-from search.region import make_region, sample_near
+from search.costs import CostTable, flops_range
+from search.limits import Limits, arch_cost, archs_downwards, make_region, sample_near
+from search.limits.feasibility import fastest
 from supernet.files import load_space
 from supernet.space import Space, StageSpace, count_archs, decode
 from supernet.space.genome import largest

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reid.errors import UserError
-from search.limits import ArchCost, Limits, describe, format_value, parse_latency, parse_parameters
+from search.limits.limits import ArchCost, Limits, describe, format_value, parse_latency, parse_parameters
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from random import Random
 
 from reid.errors import UserError
-from search.cost import CostTable
-from search.feasibility import NAMES, Costs, check_feasible, most_flops, span
-from search.limits import ArchCost, Limits, arch_cost, describe, format_value
+from search.costs import CostTable
+from search.limits.feasibility import NAMES, Costs, check_feasible, most_flops, span
+from search.limits.limits import ArchCost, Limits, arch_cost, describe, format_value
 from supernet.arch import Arch
 from supernet.space import Genome, Option, Space, decode
 from supernet.space.genome import largest, sample, smallest

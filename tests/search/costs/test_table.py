@@ -13,7 +13,9 @@ from torch import nn
 
 from reid.errors import UserError
 from reid.models.network import count_parameters
-from search import cost, flops_words, fvcore_counts
+from search import flops_words
+from search.costs import CostTable, flops_range, fvcore_counts
+from search.costs.table import Cost
 from supernet.arch import Arch, Block, Stage
 from supernet.files import arch_from_rows, load_space, mobilenet_v2
 from supernet.network import build_network
@@ -26,8 +28,8 @@ PLUS = load_space("tiny-plus")
 
 
 @pytest.fixture(scope="module")
-def table() -> cost.CostTable:
-    return cost.CostTable()
+def table() -> CostTable:
+    return CostTable()
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_a_last_width_of_0_is_refused_where_fvcore_says_that_it_is_not_the_cheap
         stage = StageSpace(stride=2, widths=(inputs,), depths=(1,), kernels=(3,), expands=(1,))
         return Space("last", (2, 2), (4,), (stage,), last_widths, embedding)
 
-    def costs(inputs: int) -> tuple[cost.Cost, cost.Cost]:
+    def costs(inputs: int) -> tuple[Cost, Cost]:
         return table.cost(smallest(space(inputs, 0))), table.cost(smallest(space(inputs, width)))
 
     without, narrow = costs(min(most, 200))
@@ -183,7 +185,7 @@ def test_counting_leaves_network_and_random_numbers_alone(mobilenet):
     state, weight = torch.get_rng_state(), mobilenet.backbone.stem.conv.weight.clone()
     mean = mobilenet.backbone.stem.bn.running_mean.clone()
     fvcore_counts.network_flops(mobilenet, (64, 32))
-    cost.CostTable().flops(arch_from_rows(((1, 8, 1, 1),), input_size=(8, 8)))
+    CostTable().flops(arch_from_rows(((1, 8, 1, 1),), input_size=(8, 8)))
     assert mobilenet.training and torch.equal(torch.get_rng_state(), state)
     assert torch.equal(mobilenet.backbone.stem.conv.weight, weight)
     assert torch.equal(mobilenet.backbone.stem.bn.running_mean, mean)
@@ -191,16 +193,16 @@ def test_counting_leaves_network_and_random_numbers_alone(mobilenet):
 
 def test_flops_range_bounds_every_arch(table):
     space, random = load_space("tiny"), Random(1)
-    low, high = cost.flops_range(space, table)
+    low, high = flops_range(space, table)
     assert all(low <= table.flops(decode(space, sample(space, random))) <= high for _ in range(300))
 
 
 def test_comment_of_the_mlr_210m_plus_space(table):
     space = load_space("mlr-210m-plus")
-    assert [flops_words.format_flops(flops) for flops in cost.flops_range(space, table)] == ["72.7M", "750.6M"]
+    assert [flops_words.format_flops(flops) for flops in flops_range(space, table)] == ["72.7M", "750.6M"]
     assert contains(space, mobilenet_v2(SIZE)) and contains(space, largest(load_space("mlr-210m")))
 
 
 def test_mlr_210m_space_holds_100m_to_450m(table):
-    low, high = cost.flops_range(load_space("mlr-210m"), table)
+    low, high = flops_range(load_space("mlr-210m"), table)
     assert low < 100e6 and high > 450e6

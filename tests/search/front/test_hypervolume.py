@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.hypervolume import hypervolume
+from search.front.hypervolume import hypervolume
 
 
 def _points(most: int, count: int):

@@ -1,0 +1,15 @@
+"""Limits on what an arch may cost, and the archs of a space that are within them."""
+
+from search.limits.limits import ArchCost, Limits, arch_cost
+from search.limits.listing import archs_downwards
+from search.limits.region import Region, make_region, sample_near
+
+__all__ = [
+    "ArchCost",
+    "Limits",
+    "Region",
+    "arch_cost",
+    "archs_downwards",
+    "make_region",
+    "sample_near",
+]
