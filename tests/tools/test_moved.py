@@ -1,4 +1,4 @@
-"""Supernets and teachers that were moved: a run goes on with them, as they are the same by their SHA-256."""
+"""Supernets, weights and teachers that were moved: a run goes on with them, as they are the same by their SHA-256."""
 
 from __future__ import annotations
 
@@ -37,6 +37,27 @@ def test_a_run_goes_on_with_files_that_were_moved(go_on):
         go_on(_config("old", ("v", "w"), **same | {"teacher_sha256": "x"}))
     with pytest.raises(UserError, match="weights: supernet:old then, None now"):
         go_on({**_config("old", ("t", "u"), **same), "weights": None})
+
+
+def test_a_file_of_weights_is_known_by_its_digest(go_on):
+    def config(place: str, **digest: str) -> dict:
+        return _config("", "t", **digest) | {"weights": place}
+
+    go_on(config("old"))  # as runs were begun before it was kept
+    go_on(config("old", weights_sha256="a"))
+    with pytest.raises(UserError, match="weights: old then, new now"):
+        go_on(config("new", weights_sha256="a"))
+
+
+def test_one_that_was_moved_is_the_same_and_one_that_was_changed_is_not(go_on):
+    def config(place: str, digest: str) -> dict:
+        return _config("", "t", weights_sha256=digest) | {"weights": place}
+
+    go_on(config("old", "a"))
+    go_on(config("new", "a"))
+    for place in ("old", "new"):
+        with pytest.raises(UserError, match="weights_sha256: a then, b now|weights: old then, new now"):
+            go_on(config(place, "b"))
 
 
 def test_where_nothing_says_what_they_were_the_path_decides(go_on):

@@ -8,15 +8,20 @@ from typing import Any
 SUPERNET_SHA256 = "supernet_sha256"
 """Key of a run's configuration: of the supernet's weights that it began with."""
 
+WEIGHTS_SHA256 = "weights_sha256"
+"""Key of a run's configuration: of the file that ``--weights`` named, where it began with one."""
+
 TEACHER_SHA256 = "teacher_sha256"
 """Key of a run's configuration: of the weights that taught it."""
 
 
 def where_they_are(saved: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """``saved``, a run's configuration, with the paths that ``now``, of the same form, has for the supernet and the
-    teacher, where these are the same by their SHA-256 in both. Where one says no SHA-256, the path decides."""
+    """``saved``, a run's configuration, with the paths that ``now``, of the same form, has for the supernet or the
+    weights that it began with and for the teacher, where these are the same by their SHA-256 in both. Where one says no
+    SHA-256, the path decides."""
     found = dict(saved)
-    if _same(SUPERNET_SHA256, saved, now) and saved.get("weights") and now.get("weights"):
+    begun_alike = any(_same(key, saved, now) for key in (SUPERNET_SHA256, WEIGHTS_SHA256))
+    if begun_alike and saved.get("weights") and now.get("weights"):
         found["weights"] = now["weights"]
     if _same(TEACHER_SHA256, saved, now):
         then, given = (each.get("recipe") for each in (saved, now))

@@ -15,7 +15,7 @@ from reid.errors import UserError
 from reid.locks import locked
 from search.folder import SUMMARY
 from tools.jobs.job import Job
-from tools.jobs.moved import TEACHER_SHA256, where_they_are
+from tools.jobs.moved import TEACHER_SHA256, WEIGHTS_SHA256, where_they_are
 from tools.jobs.paths import shown
 from tools.jobs.saved_config import read_saved
 
@@ -35,7 +35,7 @@ _LEFT = {
 """What a file in a folder tells of who wrote there."""
 
 
-LATER = (TEACHER_SHA256,)
+LATER = (TEACHER_SHA256, WEIGHTS_SHA256)
 """Keys of a training's configuration that are no setting and came up later: a run that says none goes on with any."""
 
 GO_ON, REPLACE = "go on with --resume", "write it again with --replace"

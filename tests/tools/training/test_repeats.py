@@ -102,6 +102,22 @@ def test_a_supernet_that_was_moved_is_the_same(finished, tmp_path):
     assert row.train_set == "inherited weights (moved), then 1 epoch of synthetic" and row.seeds == (0, 1)
 
 
+def test_a_file_of_weights_that_was_moved_is_the_same_and_one_that_was_changed_is_not(finished, tmp_path):
+    job, what, _ = finished
+    old, new = (write_text(tmp_path / name / "last.safetensors", "w") for name in ("old", "new"))
+    for seed, file in ((0, old), (1, new)):
+        run = job.out / f"seed-{seed}"
+        saved = read_yaml(run / "config.yaml") | {"weights": str(file), "weights_sha256": sha256(file)}
+        del saved["supernet_sha256"]
+        write_text(run / "config.yaml", yaml.safe_dump(saved, sort_keys=False))
+        write_json(run / "result.json", {**ROW, "seed": seed, "run": str(run), "train_set": f"{file} weights, then t"})
+    retrain_repeatedly(job, replace(what, weights=str(new)), 2)
+    assert read_result(job.out).train_set == f"{new} weights, then t"
+    write_text(new, "changed")
+    with pytest.raises(UserError, match=r"seed-0 was trained with another configuration \(weights\S* differs\)"):
+        retrain_repeatedly(job, replace(what, weights=str(new)), 2)
+
+
 def test_a_seed_whose_weights_are_gone_is_gone_on_with(finished, monkeypatch):
     job, what, _ = finished
     (job.out / "seed-1" / "last.safetensors").unlink()

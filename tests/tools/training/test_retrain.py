@@ -20,6 +20,7 @@ from reid.engine.scaling import at_batch, at_epochs
 from reid.files import read_yaml
 from supernet.trained import load_backbone
 from tools.jobs.experiment import CONFIGS, RECIPES, load_experiment
+from tools.jobs.provenance import sha256
 
 STILL = "retrain.optimizer={name: sgd, lr: 1.0e-12, weight_decay: 0}"
 """A rate at which weights stay, to see what they were at first."""
@@ -132,6 +133,7 @@ def test_weights_of_an_earlier_run(train, teach, tmp_path):
     for (name, a), b in zip(theirs.backbone.named_parameters(), own.backbone.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-6, msg=name)
     assert read_result(tmp_path / "run").train_set.startswith(f"{source} weights, then synthetic: 20 identities")
+    assert read_yaml(tmp_path / "run" / "config.yaml")["weights_sha256"] == sha256(source)
 
 
 def test_weights_as_torchvision_has_them(train, tmp_path):

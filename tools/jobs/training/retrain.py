@@ -27,6 +27,7 @@ from tools.jobs.opening import tell_estimate
 from tools.jobs.ownership import training_in
 from tools.jobs.provenance import made_by, run_config
 from tools.jobs.trained_supernets import inherited_run
+from tools.jobs.training.beginning import weights_sha256
 from tools.jobs.training.cool_down import CoolDown, begun, check_same, take_over
 from tools.jobs.training.facts import training_facts
 from tools.jobs.training.finished import is_complete, is_over, tell_over
@@ -174,6 +175,7 @@ def training_config(
     return run_config(job, source, data=experiment.data, recipe=experiment.retrain) | {
         "network": spec_to_dict(spec),
         "weights": what.weights,
+        **weights_sha256(what.weights),
         **({"supernet_sha256": supernet_sha256} if supernet_sha256 else {}),
         **teacher_sha256(experiment.retrain.losses.distillation),
     }

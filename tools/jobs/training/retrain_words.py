@@ -30,6 +30,9 @@ from tools.jobs.training.notes import never_looked, recipe_notes
 THEN = " weights, then "
 """After what a network began with, in what it was trained on."""
 
+IMAGENET = "ImageNet"
+"""Before ``THEN`` for published weights, of which a backbone has one file."""
+
 TAUGHT = ", taught by "
 """Before a teacher's name in what a network was trained on."""
 
@@ -47,15 +50,15 @@ def trained_on_words(
     if inherited:
         words = f"{inherited.words}, then {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''} of {words}"
     elif weights:
-        words = f"{'ImageNet' if weights == 'imagenet' else weights}{THEN}{words}"
+        words = f"{IMAGENET if weights == 'imagenet' else weights}{THEN}{words}"
     if recipe.losses.distillation.teacher:
         words += f"{TAUGHT}{' and '.join(recipe.losses.distillation.teachers)}"
     return words
 
 
 def at_one_place(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """``rows`` of one training, by several seeds, that all say of its supernet and teacher what the last one does: the
-    files may have been moved in between."""
+    """``rows`` of one training, by several seeds, that all say of its supernet, weights and teacher what the last one
+    does: the files may have been moved in between."""
     last = rows[-1]
     same = [_without_places(row.train_set) == _without_places(last.train_set) for row in rows]
     return [replace(row, train_set=last.train_set) if one else row for row, one in zip(rows, same, strict=True)]
@@ -63,7 +66,9 @@ def at_one_place(rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 def _without_places(train_set: str) -> str:
     words, _, _ = train_set.partition(TAUGHT)
-    return words.partition("), then ")[2] if words.startswith(f"{INHERITED} (") else words
+    if words.startswith(f"{INHERITED} ("):
+        return words.partition("), then ")[2]
+    return words.rpartition(THEN)[2] if words.partition(THEN)[0] != IMAGENET else words
 
 
 def terms_of(start: str | Path | None) -> str | None:
