@@ -9,8 +9,9 @@ RUN ?= runs/demo
 
 # Images to a searched, retrained and compared backbone on synthetic persons; interrupted, the same command goes on. On one thread:
 # its images are small, so a second one gains nothing, and on any number of cores the figures are those of docs/results.md.
+# --resume where there is something to go on with: where there is nothing the tool says so, to a user who has not typed it.
 demo: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python tools/pipeline.py --config configs/demo.yaml --out $(RUN) --resume
+	OMP_NUM_THREADS=1 $(BIN)/python tools/pipeline.py --config configs/demo.yaml --out $(RUN) $(if $(wildcard $(RUN)/config.yaml),--resume)
 
 # A process for each core (up to four), each of one thread: the tests' tensors are small, and a second thread waits for the first
 # more than it works. A file stays with one process, since its tests share what is costly to make.

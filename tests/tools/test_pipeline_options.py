@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import tools.jobs.pipeline
 from reid.errors import UserError
+from reid.files import write_text
 from search.costs import CostTable
 from tools.jobs.pipeline import Asked, pipeline
 
@@ -81,3 +85,18 @@ def test_limits_and_target_reach_the_search_alone(call, predicted, refused, tmp_
     assert config.target == "torch-cpu-1t"
     refused(call(*begun, *limits, "--resume"), "far enough")
     refused(call(*begun, *limits[2:], "--resume"), "another configuration .latency_ms: 5.0 then, None now")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_demo_asks_to_go_on_only_where_there_is_something(tmp_path):
+    """Where there is nothing, --resume says so, which somebody who typed `make demo` has not asked for."""
+
+    def typed() -> str:
+        command = ["make", "-n", "demo", f"VENV={tmp_path}", f"RUN={tmp_path}"]
+        root = Path(__file__).resolve().parents[2]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+    write_text(tmp_path / ".installed", "")
+    assert f"tools/pipeline.py --config configs/demo.yaml --out {tmp_path}" in typed() and "--resume" not in typed()
+    write_text(tmp_path / "config.yaml", "")
+    assert typed().endswith(" --resume")
