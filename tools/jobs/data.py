@@ -15,7 +15,7 @@ from reid.data.datasets.registry import open_dataset
 from reid.data.merge import merge_for_training
 from reid.data.records import Dataset, ImageRecord, ImageSet
 from reid.data.split import query_gallery_split, take_identities
-from reid.data.synthetic import make_synthetic, picture_size
+from reid.data.synthetic import make_synthetic, picture_size, world_words
 from reid.errors import UserError
 from tools.jobs.experiment import WORKPLACE as ROOT
 from tools.jobs.experiment import DataConfig
@@ -34,6 +34,7 @@ class Source:
         notice: what to say of it.
         also_train: data sets whose training images are trained on besides.
         size: ``(height, width)`` that images are stored at; ``None`` for the size that they have.
+        world: of a synthetic set, what tells it from others of its counts (``world_words``).
     """
 
     dataset: Dataset
@@ -41,6 +42,7 @@ class Source:
     notice: str | None = None
     also_train: tuple[Dataset, ...] = ()
     size: tuple[int, int] | None = None
+    world: str = ""
 
     @property
     def name(self) -> str:
@@ -87,7 +89,9 @@ def _open_main(config: DataConfig, given: Path | None) -> Source:
     if config.name != "synthetic":
         found = find_market1501(given, ROOT)
         if found is not None:
-            return Source(_synthetic(found) if (found / MADE_BY_US).exists() else read_market1501(found), cache)
+            if not (found / MADE_BY_US).exists():
+                return Source(read_market1501(found), cache)
+            return Source(_synthetic(found), cache, world=world_words(found))
         if config.name == "market1501":
             raise UserError(
                 "Market-1501 was not found under data/ or $REID_DATA; extract it there or name it with --data"
@@ -101,7 +105,7 @@ def _open_main(config: DataConfig, given: Path | None) -> Source:
         notice = (
             "no Market-1501 under data/ or $REID_DATA: using the SYNTHETIC set; its scores say nothing of real cameras"
         )
-    return Source(replace(_synthetic(folder), name="synthetic"), cache, notice)
+    return Source(replace(_synthetic(folder), name="synthetic"), cache, notice, world=world_words(folder))
 
 
 def _synthetic(folder: Path) -> Dataset:
@@ -179,5 +183,5 @@ def describe(images: ImageSet) -> str:
 
 
 def train_set_words(source: Source, images: ImageSet) -> str:
-    """``"Market-1501: 200 identities, 3402 images"``."""
-    return f"{source.name}: {describe(images)}"
+    """``"Market-1501: 200 identities, 3402 images"``; of a synthetic set also which it is, where counts do not tell."""
+    return ", ".join([f"{source.name}: {describe(images)}", *([source.world] if source.world else [])])

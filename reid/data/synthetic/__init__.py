@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from reid.data.synthetic.config import SyntheticConfig
-from reid.data.synthetic.generate import make_synthetic, picture_size
+from reid.data.synthetic.generate import make_synthetic, picture_size, world_words
 from reid.data.synthetic.render import render_person
 from reid.data.synthetic.sheet import contact_sheet
 
-__all__ = ["SyntheticConfig", "contact_sheet", "make_synthetic", "picture_size", "render_person"]
+__all__ = ["SyntheticConfig", "contact_sheet", "make_synthetic", "picture_size", "render_person", "world_words"]

@@ -91,6 +91,20 @@ def picture_size(root: Path) -> tuple[int, int]:
         return int(height), int(width)
 
 
+def world_words(root: Path) -> str:
+    """What tells the set in ``root`` from others of as many persons and pictures: ``"synthetic.seed 1"``, with the size
+    where it is not the usual one; empty for that of the usual seed and size.
+
+    Raises:
+        UserError: its ``synthetic.json`` is damaged.
+    """
+    size, usual = picture_size(root), SyntheticConfig()
+    seed = read_mapping(root / DESCRIPTION).get("seed", usual.seed)
+    told = [f"synthetic.seed {seed}"] if seed != usual.seed else []
+    told += ["synthetic.size {}x{}".format(*size)] if size != usual.size else []
+    return ", ".join(told)
+
+
 def _is_made(root: Path, description: dict[str, object]) -> bool:
     path = root / DESCRIPTION
     if not path.exists():

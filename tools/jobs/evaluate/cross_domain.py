@@ -126,7 +126,8 @@ def _cell(job: Job, entry: Entry, column: Column, protocol: Protocol) -> tuple[C
         evaluation, _ = measure(entry.subject, sources, Wanted(protocol))
     except UserError as error:
         return Cell(None, str(error)), ()
-    return Cell(evaluation.score), (*evaluation.rules, *([column.rule] if column.rule else []))
+    rule = column.rule or sources[0].world
+    return Cell(evaluation.score), (*evaluation.rules, *([rule] if rule else []))
 
 
 def _columns(datasets: Sequence[str]) -> tuple[str, ...]:

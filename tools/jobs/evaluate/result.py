@@ -170,6 +170,8 @@ def _test_set(sources: Sequence[Source], features: RetrievalFeatures, protocol: 
     words = f"{name}: {len(features.query)} queries, {len(features.gallery)} gallery images"
     if len(sources) > 1:
         words = f"{name} and its other splits, {len(sources)} together"
+    if sources[0].world:
+        words += f", {sources[0].world}"
     if protocol.flip:
         words += ", mean with the mirror image"
     if protocol.metric != "cosine":
