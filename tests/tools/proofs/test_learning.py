@@ -28,6 +28,7 @@ from tools.jobs.provenance import sha256
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = load_space("tiny").at((64, 32))
 TABLE = CostTable()
+DATA = ("synthetic", DataConfig(name="synthetic"))
 SPARE = largest(SPACE)
 
 
@@ -131,13 +132,14 @@ def learn(tmp_path):
         for each in half
     ]
 
-    def run(*configs: dict | None):
+    def run(*configs: dict | None, **digests: str):
+        teachers = {f"{name}.json": {"teacher_sha256": digest} for name, digest in digests.items()}
         files = [tmp_path / name for name in ("first.json", "second.json")]
         for number, (file, config) in enumerate(zip(files, configs, strict=True)):
-            kept = {} if config is None else {"config": config}
+            kept = {} if config is None else {"config": config, **teachers.get(file.name, {})}
             archs = rows[8 * number : 8 * number + 8]
             file.write_text(json.dumps({"dataset": "synthetic", "archs": archs, **kept}))
-        return learn_from(files, SPACE, "synthetic", SupernetScores("0", "plain"), TABLE.flops)
+        return learn_from(files, SPACE, DATA, SupernetScores("0", "plain"), TABLE.flops)
 
     return run
 
@@ -152,13 +154,20 @@ def _config(part: str, **values) -> dict:
         (_config("retrain", epochs=7), "retrain.epochs"),
         (_config("retrain", optimizer={"lr": 0.5}), "retrain.optimizer"),
         (_config("data", holdout_identities=7), "data.holdout_identities"),
-        (_config("data", synthetic={"seed": 7}), "data.synthetic"),
     ],
 )
 def test_rankings_of_other_trainings_are_not_learnt_from_together(learn, other, key):
     message = f"search.learn_from .*second.json: .* trained otherwise than those of .*first.json: {key} differs; name"
     with pytest.raises(UserError, match=message):
         learn(CONFIG, other)
+
+
+def test_rankings_on_other_persons_of_that_name_are_not_learnt_from(learn):
+    """All synthetic sets are called alike."""
+    other = _config("data", synthetic={"seed": 7})
+    message = r"first.json: is of another synthetic set \(data.synthetic.seed: 7 there, 0 here\); name one of this set"
+    with pytest.raises(UserError, match=message):
+        learn(other, other)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +184,24 @@ def test_rankings_of_trainings_that_end_alike_are(learn, other):
     assert len(learn(CONFIG, other).scores) == len(learn(other, CONFIG).scores) == 16
 
 
+def _taught(teacher: str) -> dict:
+    return _config("retrain", losses={"distillation": {"teacher": teacher, "similarity": 1.0}})
+
+
+def test_rankings_of_other_teachers_are_not_learnt_from_together(learn):
+    """A teacher is known by its weights, wherever they lie: it may have been trained again, or moved."""
+    assert len(learn(_taught("t"), _taught("u"), first="a", second="a").scores) == 16
+    for digests in ({}, {"second": "a"}):  # written before it was kept
+        assert len(learn(_taught("t"), _taught("t"), **digests).scores) == 16
+    for pair, digests, key in (
+        ((_taught("t"), _taught("t")), {"first": "a", "second": "b"}, "teacher_sha256"),
+        ((_taught("t"), _taught("u")), {"first": "a"}, "retrain.losses.distillation.teacher"),
+        ((_taught("t"), CONFIG), {"first": "a"}, "retrain.losses"),
+    ):
+        with pytest.raises(UserError, match=f"second.json: its archs were trained otherwise .*: {key}"):
+            learn(*pair, **digests)
+
+
 def test_archs_that_were_trained_at_other_sizes_are_not_learnt_from_together(learn, tmp_path):
     learn(CONFIG, None)
     file = tmp_path / "second.json"
@@ -182,7 +209,7 @@ def test_archs_that_were_trained_at_other_sizes_are_not_learnt_from_together(lea
     file.write_text(at_another)
     files = [tmp_path / "first.json", file]
     with pytest.raises(UserError, match="second.json: .* those of .*first.json: input_size differs; name"):
-        learn_from(files, SPACE, "synthetic", SupernetScores("0", "plain"), TABLE.flops)
+        learn_from(files, SPACE, DATA, SupernetScores("0", "plain"), TABLE.flops)
 
 
 def test_flops_are_counted_as_those_of_the_candidates(rank_run):
@@ -190,7 +217,7 @@ def test_flops_are_counted_as_those_of_the_candidates(rank_run):
 
     def expected():
         rows = [rank_run / "ranking.json"]
-        fit = learn_from(rows, SPACE, "synthetic", SupernetScores("another", "augmented"), TABLE.flops)
+        fit = learn_from(rows, SPACE, DATA, SupernetScores("another", "augmented"), TABLE.flops)
         return fit.predict([SPARE], [TABLE.flops(SPARE)])
 
     before = expected()
@@ -207,7 +234,7 @@ def test_a_ranking_keeps_what_its_archs_were_trained_by(tmp_path):
 def test_rankings_that_are_published_can_be_learnt_from_together():
     files = [ROOT / f"docs/results/ranking/{name}.json" for name in ("ranking", "ranking-9M", "ranking-9M-fresh")]
     space = load_space("tiny").at((80, 40))
-    assert len(learn_from(files, space, "synthetic", SupernetScores("0", "plain"), TABLE.flops).scores) == 44
+    assert len(learn_from(files, space, DATA, SupernetScores("0", "plain"), TABLE.flops).scores) == 44
 
 
 def test_archs_of_another_space_and_missing_files_are_refused(call, refused, supernet_run, rank_run, tmp_path):
@@ -236,7 +263,7 @@ def test_other_rankings_trainings_rank_archs_that_are_none_of_theirs(rank_run):
     fresh = [RankedArch(f"N{n}", TABLE.flops(arch), 1, {"s": 0.5}, (), arch=arch) for n, arch in enumerate(new)]
     ranked = [*fresh, *before[:2]]
     archs = {each.arch for each in ranked}
-    predictor = learn_from([rank_run / "ranking.json"], SPACE, "synthetic", digest, TABLE.flops, archs, "--learn-from")
+    predictor = learn_from([rank_run / "ranking.json"], SPACE, DATA, digest, TABLE.flops, archs, "--learn-from")
     lessons = Lessons([rank_run / "ranking.json"], predictor, "s")
     rows = [TrainedArch(each.arch, each.flops, None, each.truth("holdout")) for each in before[2:]]
     expected = fit_alone(SPACE, rows).predict([each.arch for each in ranked], [each.flops for each in ranked])

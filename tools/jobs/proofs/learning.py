@@ -17,9 +17,10 @@ from supernet.arch import Arch
 from supernet.files import arch_from_dict
 from supernet.space import Space
 from supernet.space.genome import encode
+from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
 from tools.jobs.proofs.rank_result import RANKING
-from tools.jobs.proofs.trained_alike import ANEW, check_trained_alike
+from tools.jobs.proofs.trained_alike import ANEW, check_same_persons, check_trained_alike
 
 
 def with_learnt(space: Space, ranked: Sequence[RankedArch]) -> list[RankedArch]:
@@ -71,7 +72,7 @@ class SupernetScores:
 def learn_from(
     files: Sequence[Path],
     space: Space,
-    dataset: str,
+    data: tuple[str, DataConfig],
     scores: SupernetScores,
     flops: Callable[[Arch], int],
     without: Collection[Arch] = (),
@@ -83,6 +84,7 @@ def learn_from(
     the predictor where all files have those of the very supernet that is searched, calibrated alike.
 
     Args:
+        data: name of the data set, and the configuration that it was opened by.
         scores: of the supernet that is searched.
         flops: of an arch at the space's input size, as those of the archs are counted that are predicted: a ranking may
             have counted its own at another ``cost_input_size``.
@@ -95,8 +97,9 @@ def learn_from(
     """
     trained: dict[object, TrainedArch] = {}
     for file in files:
-        for each in _trained(file, space, dataset, scores, flops, where):
+        for each in _trained(file, space, data[0], scores, flops, where):
             trained.setdefault(each.arch, each)
+    check_same_persons(files, data[1], where)
     check_trained_alike(files, where, one_size=not space.smaller_sizes)
     for arch in without:
         trained.pop(_sized(arch, space), None)

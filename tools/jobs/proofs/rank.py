@@ -38,6 +38,7 @@ from tools.jobs.proofs.stand_alone import (
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
 from tools.jobs.provenance import sha256
 from tools.jobs.trained_supernets import open_supernet, supernet_scores
+from tools.jobs.training.teacher import teacher_sha256
 
 ARCHS = "archs"
 
@@ -114,6 +115,7 @@ def _rank(job: Job, asked: Asked) -> Path:
     if lessons is not None:
         ranked = lessons.told(ranked)
     about = {"dataset": source.dataset.name, "supernet_sha256": digests, "calibration_images": calibrated_on}
+    about |= teacher_sha256(experiment.retrain.losses.distillation)
     if files:
         about["learnt_from_sha256"] = {shown(file): sha256(file) for file in files}
     config = used_settings(experiment, SCORED_BY)
@@ -149,7 +151,8 @@ def _lessons(
     def flops(arch: Arch) -> int:
         return table.flops(arch.at(search.cost_input_size))
 
-    return Lessons(files, learn_from(files, space, source.dataset.name, scores, flops, own, IN_RANK), label)
+    data = (source.dataset.name, job.experiment.data)
+    return Lessons(files, learn_from(files, space, data, scores, flops, own, IN_RANK), label)
 
 
 def _trainings(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> list[Training]:

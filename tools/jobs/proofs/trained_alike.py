@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from reid.config import build_config, config_to_dict
 from reid.engine.recipe import Recipe
+from reid.engine.run_folder import first_difference
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from tools.jobs.experiment import DataConfig
+from tools.jobs.moved import TEACHER_SHA256
 from tools.jobs.paths import shown
 from tools.jobs.recipe_words import NO_MATTER
 from tools.jobs.run_data import with_effect
@@ -19,9 +22,13 @@ ANEW = "write it anew by the same rank command with --resume"
 """The cure of a ranking that does not say all: its trainings are kept, and are not made again."""
 
 
+TEACHER_PATH = "retrain.losses.distillation.teacher"
+
+
 def check_trained_alike(files: Sequence[Path], where: str, one_size: bool) -> None:
-    """Raises UserError where two rankings are of trainings by other recipes, on another split of the data, or, with
-    ``one_size``, at another input size.
+    """Raises UserError where two rankings are of trainings by other recipes or teachers, on another split of the data,
+    or, with ``one_size``, at another input size. Teachers are known by their weights where both rankings tell of those,
+    else by their path.
 
     Those that do not say, as at first, are passed over; what input size archs have is said by every one.
 
@@ -35,15 +42,37 @@ def check_trained_alike(files: Sequence[Path], where: str, one_size: bool) -> No
         _check_alike([(file, {"input_size": _sizes(file)}) for file in files], where)
 
 
+def check_same_persons(files: Sequence[Path], data: DataConfig, where: str) -> None:
+    """Raises UserError where a ranking is of a synthetic set that was made otherwise than that of ``data``: of other
+    persons, though the data set is called the same. One that does not say is passed over.
+
+    Args:
+        where: what refusals begin with.
+    """
+    here = config_to_dict(data)["synthetic"]
+    for file in files:
+        there = (_trained_by(file) or {}).get("data.synthetic", here)
+        difference = first_difference({"data": {"synthetic": there}}, {"data": {"synthetic": here}})
+        if difference:
+            told = difference.replace(" then,", " there,").replace(" now", " here")
+            raise UserError(f"{where} {shown(file)}: is of another synthetic set ({told}); name one of this set")
+
+
 def _check_alike(told: Sequence[tuple[Path, Mapping[str, Any]]], where: str) -> None:
-    for file, settings in told[1:]:
-        first, others = told[0]
+    for (first, others), (file, settings) in combinations(told, 2):
+        others, settings = _with_known_teachers(others, settings)
         wrong = next((key for key in others if others[key] != settings.get(key)), None)
         if wrong is not None:
             raise UserError(
                 f"{where} {shown(file)}: its archs were trained otherwise than those of {shown(first)}: {wrong} "
                 "differs; name one of the two, or rank the archs of one again by the other's settings"
             )
+
+
+def _with_known_teachers(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both without the teachers' digests where one has none, and without their paths where both have one."""
+    idle = TEACHER_PATH if one.get(TEACHER_SHA256) and other.get(TEACHER_SHA256) else TEACHER_SHA256
+    return tuple({key: value for key, value in each.items() if key != idle} for each in (one, other))
 
 
 def _sizes(file: Path) -> set[tuple[int, ...]]:
@@ -66,4 +95,7 @@ def _trained_by(file: Path) -> dict[str, Any] | None:
         )
     data = with_effect({"dataset": dataset, "data": data})["data"]
     recipe = {key: value for key, value in recipe.items() if key not in (*NO_MATTER, "source")}
-    return {f"{part}.{key}": value for part, own in (("data", data), ("retrain", recipe)) for key, value in own.items()}
+    teacher = {TEACHER_PATH: recipe["losses"]["distillation"].pop("teacher")}
+    parts = (("data", data), ("retrain", recipe))
+    named = {f"{part}.{key}": value for part, own in parts for key, value in own.items()}
+    return named | teacher | {TEACHER_SHA256: ranking.get(TEACHER_SHA256)}

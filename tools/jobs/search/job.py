@@ -158,7 +158,8 @@ def _open(job: Job, supernet_run: Path) -> Opened:
     def flops(arch: Arch) -> int:
         return costs.flops(arch.at(size))
 
-    predictor = learn_from(files, space, source.dataset.name, _scores(supernet_run, experiment), flops)
+    data = (source.dataset.name, experiment.data)
+    predictor = learn_from(files, space, data, _scores(supernet_run, experiment), flops)
     return Opened(space, source, images, LearnedEvaluator(predictor, flops, evaluator))
 
 
