@@ -19,8 +19,6 @@ from reid.engine.device import seeded
 from reid.errors import UserError
 from reid.files import read_yaml, write_json
 from search.costs import whole_network_flops
-from search.gain.sampling import random_archs
-from search.ranking.sampling import find_band
 from supernet.files import NamedArch, load_arch, load_space, save_arch
 from supernet.space.genome import contains
 from supernet.supernet import Supernet
@@ -32,22 +30,6 @@ from tools.jobs.training.retrain import network_to_train
 SPACE = load_space("tiny").at((64, 32))
 FOUND = "MLR-2M-A"
 SEEDS = {"random": 1, "repeats": 1, "baselines": ()}
-
-
-@pytest.fixture(scope="module")
-def search_run(tmp_path_factory):
-    """What a finished search leaves, as far as it is read: two archs of about the same FLOPs and one of others."""
-    out, table = tmp_path_factory.mktemp("search") / "run", tools.jobs.proofs.contenders.CostTable()
-    small, large = (find_band(SPACE, centre, 0.02, None, table) for centre in (2_000_000, 3_000_000))
-    archs = [*random_archs(SPACE, small, 2, 5, None, table), *random_archs(SPACE, large, 1, 5, None, table)]
-    rows = []
-    for letter, named in zip("ABC", archs, strict=True):
-        name = f"MLR-2M-{letter}"
-        save_arch(out / "archs" / f"{name}.yaml", NamedArch(name, named.arch, {"space": "tiny"}))
-        rows.append({"name": name, "file": f"archs/{name}.yaml"})
-    settings = {"limit_flops": 3_500_000, "limit_latency_ms": None, "limit_parameters": None, "target": None}
-    write_json(out / "search.json", {"finished": True, "best": rows, "settings": settings})
-    return out
 
 
 @pytest.fixture(scope="module")
