@@ -13,8 +13,8 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.reranking import ReRanking, rerank_blocks
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.metrics import score_blocks, score_features
 from evaluation.retrieval.rules import RECORDS
 from evaluation.retrieval.scores import ReidScore

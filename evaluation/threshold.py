@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from evaluation.features.files import RetrievalFeatures
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.verification import Pairs
 from reid.errors import UserError
 

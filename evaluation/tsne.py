@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from evaluation.features.files import RetrievalFeatures
 from evaluation.features.labelled import LabelledVectors
 from evaluation.retrieval.distances import check_features
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.scikit_learn import need_sklearn
 from reid.errors import UserError
 

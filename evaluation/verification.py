@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from evaluation.features.files import RetrievalFeatures
 from evaluation.retrieval.distances import distance_blocks
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.retrieval.matching import Matching, match
 from reid.errors import UserError
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from evaluation.features.files import RetrievalFeatures
 from evaluation.retrieval.distances import pairwise_distances
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.retrieval.matching import Matching, match
 from evaluation.retrieval.metrics import feature_blocks
 from evaluation.retrieval.ranks import hit_ranks

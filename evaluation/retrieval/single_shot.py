@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from evaluation.features.files import RetrievalFeatures
 from evaluation.retrieval.distances import ranking_blocks
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.retrieval.matching import match
 from reid.errors import UserError
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.reranking import rerank_distances
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.lists import query_scores
 from evaluation.retrieval.metrics import score_features
 from evaluation.retrieval.single_shot import single_shot_score

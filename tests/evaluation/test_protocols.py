@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Protocol, evaluate_features, retrieval_features
 from evaluation.reranking import ReRanking, rerank_distances
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.metrics import score_distances, score_features
 from evaluation.retrieval.rules import RECORDS
 from evaluation.score_table import score_table

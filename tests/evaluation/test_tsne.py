@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import RECORDS
 from evaluation.tsne import lay_out, tsne_plane
 from reid.errors import UserError

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import auc, roc_curve
 
 import evaluation.verification
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.distances import distance_blocks
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import MARKET1501, NO_CAMERAS, RECORDS
 from evaluation.threshold import apply_threshold, calibrate_threshold, halve_identities
 from evaluation.vectors.reference.pairs import split_pairs

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures, load_features, save_features
+from evaluation.features.files import load_features, save_features
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import MARKET1501, RECORDS
 from reid.errors import UserError
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.lists import choose_queries, query_scores, ranked_lists
 from evaluation.retrieval.rules import RECORDS
 from evaluation.retrieval.scores import QueryScores

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.distances import pairwise_distances
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.metrics import score_features
 from evaluation.retrieval.rules import RECORDS
 from evaluation.retrieval.single_shot import single_shot_score

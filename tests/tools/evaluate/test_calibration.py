@@ -8,7 +8,8 @@ import pytest
 import torch
 import yaml
 
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures, save_features
+from evaluation.features.files import save_features
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import RECORDS
 from reid.data.records import Dataset
 from reid.errors import UserError

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.protocols import Protocol
 from evaluation.result_row import ResultRow, write_result
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import RECORDS
 from reid.engine.checkpoint import save_weights
 from reid.errors import UserError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluation.features.files import RetrievalFeatures, load_features
+from evaluation.features.files import load_features
 from evaluation.protocols import Calibration, Protocol
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.threshold import halve_identities
 from reid.config import build_config
 from reid.data.datasets.registry import DatasetConfig, opened_name

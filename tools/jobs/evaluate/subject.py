@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from evaluation.features.cache import cached_features, network_fingerprint
-from evaluation.features.files import LabeledFeatures, RetrievalFeatures
 from evaluation.features.onnx_network import OnnxNetwork
 from evaluation.protocols import Protocol, retrieval_features
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import RECORDS
 from reid.data.records import ImageSet
 from reid.errors import UserError

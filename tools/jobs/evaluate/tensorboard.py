@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from evaluation.features.files import RetrievalFeatures
 from evaluation.projector import write_projector
 from evaluation.protocols import Evaluation
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.score_table import ROWS
 from reid.files import naming
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluation.features.files import RetrievalFeatures
 from evaluation.pictures.tsne import draw_tsne
 from evaluation.protocols import passed_over
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.retrieval.lists import choose_queries, query_scores, ranked_lists
 from evaluation.retrieval.scores import QueryScores, mean_score
 from evaluation.scikit_learn import need_sklearn

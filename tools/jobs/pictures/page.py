@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.features.files import RetrievalFeatures
 from evaluation.report.html import Picture, Section, write_report
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.retrieval.scores import ReidScore
 from tools.jobs.provenance import made_by
 
