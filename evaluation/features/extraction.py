@@ -104,21 +104,15 @@ def evaluate_network(
     size: tuple[int, int],
     device: torch.device | str,
     batch_size: int = 256,
-    flip: bool = False,
-    precision: str = "fp32",
     metric: str = "cosine",
-    progress: bool = False,
 ) -> ReidScore:
-    """The score of ``network`` when each query is looked up in the gallery; arguments as
+    """The score of ``network`` when each query is looked up in the gallery, by ``metric``; other arguments as
     ``extract_features``'s.
 
     Labels are the readers' (``RECORDS`` of ``evaluation.retrieval.rules``), with cameras or without. Features of both
     sets are held at once (20 MB for 10,000 images of 512 numbers), distances a block at a time.
     """
-    features = [
-        extract_features(network, images, size, device, batch_size, flip, precision, progress).to(device)
-        for images in (query, gallery)
-    ]
+    features = [extract_features(network, images, size, device, batch_size).to(device) for images in (query, gallery)]
     return score_features(
         features[0], query.pids, query.camids, features[1], gallery.pids, gallery.camids, metric=metric, rule=RECORDS
     )
