@@ -117,7 +117,6 @@ class Roc:
     def sampled(self, count: int = 61) -> dict[str, list[float]]:
         """``tpr_at`` at ``count`` false-match rates, in equal ratios from one impostor pair to all."""
         rates = np.geomspace(1 / self.impostors, 1, count).tolist()
-        rates[-1] = 1.0
         return {"fmr": rates, "tpr": [self.tpr_at(rate) for rate in rates]}
 
     def area(self) -> float:

@@ -18,6 +18,7 @@ from evaluation.retrieval.metrics import score_distances, score_features
 from evaluation.retrieval.rules import RECORDS
 from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation
+from evaluation.spread import hardly_differ
 from evaluation.threshold import apply_threshold, calibrate_threshold
 from evaluation.verification import receiver_curve, verification_score
 from reid.data.records import Dataset, ImageRecord, ImageSet
@@ -126,6 +127,17 @@ def test_vectors_that_hardly_differ_are_said():
     sides = [dataclasses.replace(side, features=side.features * 1e-3 + 1) for side in (sound.query, sound.gallery)]
     found = evaluate_features(dataclasses.replace(sound, query=sides[0], gallery=sides[1]), Protocol())
     assert [note.partition(" (")[0] for note in found.notes] == ["the vectors hardly differ"]
+
+
+def test_the_spread_that_is_said_is_the_doctors():
+    """By hand: as unit vectors (1, t) and (1, -t) spread by 0 and by t, in the mean by t / 2, of 1 / sqrt(2)."""
+
+    def said(t: float, count: int = 2) -> list[str]:
+        return hardly_differ(5 * torch.tensor([[1, t], [1, -t]]).repeat(count // 2, 1))
+
+    assert "(spread 0.0057 of 1)" in said(0.008)[0]
+    assert said(0.0145) == [] and hardly_differ(torch.ones(1, 2)) == []
+    assert "(spread 0.0057 of 1)" in said(0.008, 12288)[0], "of many every third is looked at"
 
 
 def test_what_cannot_be_computed_is_said():

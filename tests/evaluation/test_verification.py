@@ -84,6 +84,8 @@ def test_figures_worked_out_by_hand():
     assert [roc.tpr_at(rate) for rate in (0, 0.25, 0.5, 1)] == pytest.approx([1 / 3, 2 / 3, 1, 1])
     # From (1/4, 2/3) the curve runs level to (1/2, 2/3): misses and false matches are 1/3 on the way.
     assert roc.equal_error_rate() == pytest.approx(1 / 3)
+    # From one impostor pair of four to all, in equal ratios.
+    assert roc.sampled(3) == {"fmr": pytest.approx([0.25, 0.5, 1]), "tpr": pytest.approx([2 / 3, 1, 1])}
     score = verification_score(roc, rates=(0.5, 0.25, 0.2))
     assert score.tpr_at_fmr == pytest.approx({0.5: 1, 0.25: 2 / 3}), "0.2 of four pairs is not one"
     assert score.as_dict()["tpr_at_fmr"] == pytest.approx({"0.5": 1, "0.25": 2 / 3})

@@ -27,3 +27,10 @@ def test_the_printed_line_names_both_aps_the_step_first():
         "mAP (step) 62.5 %, mAP (trapezoid) 47.9 %, Rank-1 50.0 %, Rank-5 100.0 %, Rank-10 100.0 %, Rank-20 100.0 %, "
         "mINP 50.0 %; 2 queries, 2 left out (no right answer in the gallery)"
     )
+
+
+@pytest.mark.parametrize("rank, found", [(1, 4), (2, 3), (5, 3), (6, 2), (10, 2), (11, 1), (20, 1), (21, 0)])
+def test_a_right_answer_in_the_last_place_that_counts_is_found(rank, found):
+    score = mean_score(score_queries(HitRanks(1, np.array([0]), np.array([1]), np.array([rank]))))
+    shares = [score.rank1, score.rank5, score.rank10, score.rank20]
+    assert shares == [0.0] * (4 - found) + [1.0] * found
