@@ -27,6 +27,13 @@ def test_a_difference_is_welchs():
     assert found.settled == (low > 0) and difference(mean_of(b), mean_of(a)).high == pytest.approx(-low)
 
 
+def test_a_loss_is_as_sure_as_a_gain():
+    a, b = mean_of([0.61, 0.62, 0.6]), mean_of([0.5, 0.51, 0.49])
+    gain, loss = difference(a, b), difference(b, a)
+    assert gain.settled and loss.settled and loss.errors == gain.errors > 0
+    assert (loss.value, loss.low, loss.high) == (-gain.value, -gain.high, -gain.low)
+
+
 def test_what_has_no_error():
     for first, second in (([0.5], [0.4, 0.41]), ([0.5, 0.6], [0.4])):
         found = difference(mean_of(first), mean_of(second))
