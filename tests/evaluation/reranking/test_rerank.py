@@ -206,13 +206,15 @@ def test_distances_give_what_features_give(metric):
     assert_equal(result, rerank_distances(query, gallery, metric=metric).numpy(), 1e-5)
 
 
-def test_rounding_below_zero_counts_as_zero():
+@pytest.mark.parametrize("unit", [1, 2**20])
+def test_rounding_below_zero_counts_as_zero(unit):
+    """Also of long features, where it is larger."""
     (query, _), (gallery, _) = clusters(3, 40, 8, 4)
-    squares = torch.from_numpy(squares_of(query, gallery))
+    squares = unit * torch.from_numpy(squares_of(query, gallery))
     matrices = [squares[:3, :3].clone(), squares[:3, 3:], squares[3:, 3:].clone()]
     expected = rerank_from_distances(*matrices, squared=True)
     for matrix in matrices[::2]:
-        matrix.fill_diagonal_(-1e-6)
+        matrix.fill_diagonal_(-1e-6 * unit)
     assert torch.equal(rerank_from_distances(*matrices, squared=True), expected)
 
 
@@ -259,6 +261,7 @@ def test_unusable_features_are_named(query, gallery, metric, message):
         (((0, 0), (0, 3), (3, 3)), None, "query_gallery must be"),
         (((2, 2), (2, 3), (3, 3)), float("nan"), "query_gallery holds NaN"),
         (((2, 2), (2, 3), (3, 3)), float("inf"), "query_gallery holds NaN"),
+        (((2, 2), (2, 3), (3, 3)), float("-inf"), "query_gallery holds NaN"),
         (((2, 2), (2, 3), (3, 3)), -0.9, "query_gallery holds -0.9"),
     ],
 )
