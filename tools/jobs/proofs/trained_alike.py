@@ -21,8 +21,8 @@ from tools.jobs.run_data import with_effect
 ANEW = "write it anew by the same rank command with --resume"
 """The cure of a ranking that does not say all: its trainings are kept, and are not made again."""
 
-
 TEACHER_PATH = "retrain.losses.distillation.teacher"
+"""Of the settings that trainings are compared by: where their teacher lay."""
 
 
 def check_trained_alike(files: Sequence[Path], where: str, one_size: bool) -> None:
