@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evaluation.features.files import save_features
-from evaluation.features.labelled import label_vectors
+from evaluation.features.vector_files import label_vectors
 from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import MARKET1501
 from evaluation.tsne import labelled_plane

@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluation.features.digits import mnist_pixels, sklearn_digits
 from evaluation.features.files import load_features
-from evaluation.features.labelled import LabelledVectors, read_labelled
+from evaluation.features.vector_files import LabelledVectors, read_labelled
 from evaluation.pictures.tsne import draw_tsne
 from evaluation.report.html import Picture, Section, write_report
 from evaluation.scikit_learn import need_sklearn
@@ -37,7 +37,7 @@ MOST_DIGITS = 2000
 @dataclass(frozen=True)
 class VectorsRequest:
     """Attributes:
-    labels: file of labels; see ``evaluation.features.labelled``.
+    labels: file of labels; see ``evaluation.features.vector_files``.
     persons: so many labels are shown; None for ``persons_shown``.
     named: labels that are shown before any are drawn.
     images: at most so many vectors; None for all, of digits for ``MOST_DIGITS``.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evaluation.features.digits import IMAGES, LABELS, mnist_pixels, sklearn_digits
-from evaluation.features.labelled import LabelledVectors, label_vectors, read_labelled
+from evaluation.features.vector_files import LabelledVectors, label_vectors, read_labelled
 from reid.errors import UserError
 
 VECTORS = np.arange(12, dtype=np.float32).reshape(6, 2)
