@@ -36,9 +36,9 @@ from reid.data.augment import AugmentConfig, augment
 from reid.data.cache import load_images
 from reid.data.records import ImageRecord, ImageSet
 from reid.engine.batches import training_batches
-from reid.engine.identity_task import IdentityTask
-from reid.engine.memory import keep_freed_memory
+from reid.engine.machine.memory import keep_freed_memory
 from reid.engine.recipe import Recipe
+from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.training_step import TrainingStep
 from supernet.files import mobilenet_v2
 from supernet.network import build_network

@@ -36,7 +36,7 @@ from benchmarks.torchreid_files import load_file, torchreid_file
 from evaluation.retrieval.distances import METRICS, pairwise_distances
 from evaluation.retrieval.metrics import score_distances, score_features
 from evaluation.retrieval.scores import ReidScore
-from reid.engine.process_memory import peak_resident_mib
+from reid.engine.machine.process_memory import peak_resident_mib
 
 RANKS = (1, 5, 10, 20)
 

@@ -31,8 +31,8 @@ import torch
 from benchmarks.sizes import add_size
 from benchmarks.training import make_network, noise
 from reid.engine.batches import training_batches
-from reid.engine.identity_task import IdentityTask
 from reid.engine.recipe import OptimizerConfig, Recipe
+from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 from reid.losses.config import LossConfig

@@ -20,7 +20,7 @@ import torch
 import yaml
 
 from reid.config import config_to_dict
-from reid.engine.run_folder import CONFIG, first_difference, read_metrics
+from reid.engine.runs.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from tools.jobs.experiment import RECIPES, ROOT, load_experiment

@@ -35,7 +35,7 @@ from benchmarks.reranking_variants import plain_reranking, synthetic_retrieval
 from benchmarks.torchreid_files import load_file, torchreid_file
 from evaluation.reranking import ReRanking, rerank_blocks, rerank_distances
 from evaluation.retrieval.distances import pairwise_distances
-from reid.engine.process_memory import peak_resident_mib
+from reid.engine.machine.process_memory import peak_resident_mib
 from reid.errors import UserError
 
 FILE = "utils/rerank.py"

@@ -35,9 +35,9 @@ from benchmarks.sizes import add_size
 from evaluation.features.extraction import extract_features
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
-from reid.engine.device import DTYPES, autocast, pick_device
-from reid.engine.memory import keep_freed_memory
-from reid.engine.process_memory import peak_memory_mib
+from reid.engine.machine.device import DTYPES, autocast, pick_device
+from reid.engine.machine.memory import keep_freed_memory
+from reid.engine.machine.process_memory import peak_memory_mib
 from search.config import SearchConfig
 from search.evaluator import SupernetEvaluator
 from supernet.arch import Arch

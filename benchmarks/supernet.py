@@ -25,9 +25,9 @@ import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
 from benchmarks.sizes import add_size
-from reid.engine.device import autocast, pick_device
-from reid.engine.memory import keep_freed_memory
-from reid.engine.process_memory import peak_memory_mib
+from reid.engine.machine.device import autocast, pick_device
+from reid.engine.machine.memory import keep_freed_memory
+from reid.engine.machine.process_memory import peak_memory_mib
 from reid.engine.training_step import TrainingStep
 from search.costs import CostTable
 from search.sampling import evenly_over_flops

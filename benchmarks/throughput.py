@@ -25,8 +25,8 @@ import torch
 from torch import nn
 
 from benchmarks.training_roofline import timed
-from reid.engine.device import autocast, pick_device
-from reid.engine.memory import keep_freed_memory
+from reid.engine.machine.device import autocast, pick_device
+from reid.engine.machine.memory import keep_freed_memory
 from reid.errors import UserError
 from search.latency.runners import cpu_threads
 from supernet.catalog import build, find_network

@@ -40,15 +40,15 @@ from benchmarks.training_peer import compare, find_torchreid
 from benchmarks.training_phases import phases
 from benchmarks.training_roofline import print_roofline, timed
 from reid.data.records import ImageSet
-from reid.engine.averaging import AveragingConfig
 from reid.engine.batches import TrainingBatches, training_batches
-from reid.engine.compilation import Compiled, plain
-from reid.engine.device import autocast, pick_device
 from reid.engine.epoch import READ_EVERY
-from reid.engine.identity_task import IdentityTask
-from reid.engine.memory import keep_freed_memory
-from reid.engine.process_memory import peak_memory_mib
+from reid.engine.machine.compilation import Compiled, plain
+from reid.engine.machine.device import autocast, pick_device
+from reid.engine.machine.memory import keep_freed_memory
+from reid.engine.machine.process_memory import peak_memory_mib
 from reid.engine.recipe import OptimizerConfig, Recipe
+from reid.engine.recipe.averaging import AveragingConfig
+from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 from supernet.catalog import build, find_network

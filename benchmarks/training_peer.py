@@ -43,8 +43,8 @@ from reid.data.datasets.market1501 import read_market1501
 from reid.data.synthetic import SyntheticConfig, make_synthetic
 from reid.engine.batches import training_batches
 from reid.engine.epoch import READ_EVERY
-from reid.engine.identity_task import IdentityTask
 from reid.engine.recipe import Recipe
+from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 

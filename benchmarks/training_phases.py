@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from reid.engine.task import StepContext
+from reid.engine.tasks.task import StepContext
 from reid.engine.training_step import TrainingStep
 
 PHASES = ("batch", "forward", "losses", "backward", "optimizer", "average")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from reid.engine.device import DTYPES
+from reid.engine.machine.device import DTYPES
 from search.costs.fvcore_counts import conv_linear_macs
 
 

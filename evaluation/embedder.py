@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 from evaluation.features.extraction import forward_batches
 from evaluation.features.onnx_network import OnnxNetwork
 from reid.data.prepare import prepare, resize
-from reid.engine.device import pick_device
+from reid.engine.machine.device import pick_device
 from reid.errors import UserError
 from reid.transfer import to_device
 from supernet.trained import network_file

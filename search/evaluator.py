@@ -13,7 +13,7 @@ from reid.data.augment import AugmentConfig
 from reid.data.prepare import prepare, resize_prepared
 from reid.data.records import DISTRACTOR_PID, ImageSet
 from reid.engine.bn_calibration import calibrate, calibration_images, calibration_indices
-from reid.engine.device import DTYPES, autocast
+from reid.engine.machine.device import DTYPES, autocast
 from reid.errors import UserError
 from search.config import SearchConfig
 from supernet.arch import Arch

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reid.config import config_to_dict
-from reid.engine.run_folder import taken
+from reid.engine.runs.run_folder import taken
 from reid.errors import UserError, nearest
 from reid.files import read_mapping, write_json
 from search.arch_files import archs_before

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from reid.engine.distributed import SINGLE, Processes
+from reid.engine.machine.distributed import SINGLE, Processes
 from reid.errors import UserError
 from supernet.arch import Arch
 

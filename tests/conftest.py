@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from evaluation.features.digits import IMAGES, LABELS
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.files import arch_from_rows
 from tests.processes import run_together

@@ -15,7 +15,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.report.html import REPORT
 from evaluation.result_row import RESULT
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.runs.run_folder import WEIGHTS
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.training.average import average
 

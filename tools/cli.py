@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from reid.engine.device import pick_device
-from reid.engine.distributed import from_environment
-from reid.engine.memory import keep_freed_memory
+from reid.engine.machine.device import pick_device
+from reid.engine.machine.distributed import from_environment
+from reid.engine.machine.memory import keep_freed_memory
 from reid.errors import UserError
 from reid.numbers import GREATEST_SEED
 from tools.endings import end_with_the_reader, hushed_threads, line_of

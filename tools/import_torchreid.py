@@ -12,8 +12,8 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from reid.engine.checkpoint import save_weights
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.runs.checkpoint import save_weights
+from reid.engine.runs.run_folder import WEIGHTS
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from supernet.trained.torchreid import load_torchreid

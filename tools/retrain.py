@@ -14,8 +14,8 @@ import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.report.history import training_folders
 from evaluation.result_row import RESULT
-from reid.engine.distributed import from_environment
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.machine.distributed import from_environment
+from reid.engine.runs.run_folder import WEIGHTS
 from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.job import check_trained

@@ -13,7 +13,7 @@ from pathlib import Path
 import _root  # noqa: F401  (first: it mends the import path)
 
 from evaluation.report.html import REPORT
-from reid.engine.distributed import from_environment
+from reid.engine.machine.distributed import from_environment
 from reid.errors import UserError
 from search.front import COSTS
 from tools.cli import add_limits, job_parser, read_job, run_tool

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from reid.engine.distributed import from_environment
+from reid.engine.machine.distributed import from_environment
 from supernet.trained.checkpoint import SUPERNET
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.job import next_command

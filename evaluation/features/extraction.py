@@ -12,7 +12,7 @@ from evaluation.retrieval.metrics import ReidScore, score_features
 from evaluation.retrieval.rules import RECORDS
 from reid.data.prepare import prepare
 from reid.data.records import ImageSet
-from reid.engine.device import DTYPES, autocast
+from reid.engine.machine.device import DTYPES, autocast
 from reid.errors import UserError
 from reid.transfer import to_device
 

@@ -43,8 +43,8 @@ def draw_curves(histories: Sequence[Records], path: Path, drawn: Sequence[Path] 
     seed, one thin line each in the colour of the field.
 
     Args:
-        histories: of each training a record for each epoch (``reid.engine.run_folder.read_metrics``), with ``epoch``
-            and any numeric fields; a field need not be in every record.
+        histories: of each training a record for each epoch (``reid.engine.runs.run_folder.read_metrics``), with
+            ``epoch`` and any numeric fields; a field need not be in every record.
         drawn: files that may be such a picture of the very records already; it is then copied.
 
     Raises:

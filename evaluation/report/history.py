@@ -9,8 +9,8 @@ from typing import Any
 
 from reid.config import build_config
 from reid.engine.doctor import Diagnosis
-from reid.engine.journal import DOCTOR
-from reid.engine.run_folder import read_metrics
+from reid.engine.runs.journal import DOCTOR
+from reid.engine.runs.run_folder import read_metrics
 from reid.errors import UserError
 from reid.files import read_json
 

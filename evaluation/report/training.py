@@ -12,7 +12,7 @@ from evaluation.report.doctor import doctor_lines, doctor_summary, doctor_table
 from evaluation.report.history import History, best_score, read_histories, training_folders
 from evaluation.report.html import REPORT, Picture, Section, write_report
 from evaluation.result_row import REMAKE_SCORE, RESULT, ResultRow, read_result
-from reid.engine.run_folder import CONFIG
+from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
 

@@ -11,7 +11,7 @@ from reid.data.augment import AugmentConfig, augment
 from reid.data.records import ImageSet
 from reid.data.samplers import Sampler, build_sampler
 from reid.engine.bn_calibration import calibration_images
-from reid.engine.distributed import SINGLE, Processes
+from reid.engine.machine.distributed import SINGLE, Processes
 from reid.engine.recipe import Recipe
 from reid.engine.seeds import step_seed
 from reid.transfer import to_device

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from reid.engine.distributed import Processes
+from reid.engine.machine.distributed import Processes
 from reid.engine.recipe import Recipe
-from reid.engine.task import StepContext, Task
+from reid.engine.tasks.task import StepContext, Task
 
 WARM_UP = 3
 """Steps that are run as they are before one is recorded: in them libraries choose kernels and take their memory."""

@@ -10,11 +10,11 @@ import torch
 from tqdm import tqdm
 
 from reid.engine.batches import TrainingBatches
-from reid.engine.distributed import gather_batch
-from reid.engine.divergence import Look
-from reid.engine.guard import Guard
-from reid.engine.optimizers import freeze, frozen_groups
-from reid.engine.process_memory import peak_memory_mib
+from reid.engine.guard.guard import Guard
+from reid.engine.machine.distributed import gather_batch
+from reid.engine.machine.process_memory import peak_memory_mib
+from reid.engine.recipe.divergence import Look
+from reid.engine.recipe.optimizers import freeze, frozen_groups
 from reid.engine.training_step import TrainingStep
 
 READ_EVERY = 20

@@ -13,17 +13,17 @@ from torch import nn
 from tqdm import tqdm
 
 from reid.engine.batches import TrainingBatches
-from reid.engine.checkpoint import save_state
-from reid.engine.distributed import SINGLE, Processes, barrier, broadcast_parameters, gather_batch
 from reid.engine.doctor import TrainingFacts
 from reid.engine.epoch import Estimate, run_epoch
-from reid.engine.guard import STATE, BlownUp, Guard
-from reid.engine.journal import Journal, complete
-from reid.engine.optimizers import frozen_groups
-from reid.engine.process_memory import reset_peak_memory
+from reid.engine.guard.guard import STATE, BlownUp, Guard
+from reid.engine.machine.distributed import SINGLE, Processes, barrier, broadcast_parameters, gather_batch
+from reid.engine.machine.process_memory import reset_peak_memory
+from reid.engine.machine.sync_batch_norm import sync_batch_norm
 from reid.engine.recipe import Recipe
-from reid.engine.stopping import best_epoch, check_metric, should_stop
-from reid.engine.sync_batch_norm import sync_batch_norm
+from reid.engine.recipe.optimizers import frozen_groups
+from reid.engine.recipe.stopping import best_epoch, check_metric, should_stop
+from reid.engine.runs.checkpoint import save_state
+from reid.engine.runs.journal import Journal, complete
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 

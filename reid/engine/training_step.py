@@ -7,16 +7,16 @@ import functools
 import torch
 from torch import nn
 
-from reid.engine.averaging import WeightAverage
-from reid.engine.compilation import Compiled, plain
 from reid.engine.cuda_graph import RecordedBackward, can_record
-from reid.engine.device import autocast
-from reid.engine.distributed import SINGLE, Processes, sum_gradients
-from reid.engine.optimizers import build_optimizer, set_rate
+from reid.engine.machine.compilation import Compiled, plain
+from reid.engine.machine.device import autocast
+from reid.engine.machine.distributed import SINGLE, Processes, sum_gradients
 from reid.engine.recipe import Recipe
-from reid.engine.schedule import rate_factor
+from reid.engine.recipe.averaging import WeightAverage
+from reid.engine.recipe.optimizers import build_optimizer, set_rate
+from reid.engine.recipe.schedule import rate_factor
 from reid.engine.seeds import seeded_step, step_seed
-from reid.engine.task import StepContext
+from reid.engine.tasks.task import StepContext
 
 _LOSSES, _LAYERS = 2**20, 2**21
 """Stand beside the ranks in the seeds of a step: losses and layers must not draw the very numbers that the augmentation
@@ -27,7 +27,7 @@ class TrainingStep:
     """One optimizer step, and the state that it changes.
 
     Args:
-        task: see ``reid.engine.task.Task``; lies on ``device``.
+        task: see ``reid.engine.tasks.task.Task``; lies on ``device``.
         recipe: how it is trained.
         device: where it is trained.
         per_epoch: steps in an epoch, by which the schedule counts.

@@ -85,7 +85,7 @@ class DistillationConfig:
     """What a trained teacher, or several, add to the losses.
 
     Attributes:
-        teacher: its checkpoint; or a list of theirs, which teach as one (``reid.engine.teacher.Ensemble``).
+        teacher: its checkpoint; or a list of theirs, which teach as one (``reid.engine.tasks.teacher.Ensemble``).
         logits, embedding, similarity: weights of the three distillations (``reid/losses/distillation.py``).
         temperature: of the logits.
     """

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reid.engine.sync_batch_norm import batch_normalise
+from reid.engine.machine.sync_batch_norm import batch_normalise
 from supernet.layers.depthwise import depthwise_conv2d
 from supernet.layers.kernel_transforms import KernelTransforms
 

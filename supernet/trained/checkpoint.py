@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from reid.engine.checkpoint import load_weights, read_about, save_weights
+from reid.engine.runs.checkpoint import load_weights, read_about, save_weights
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, spec_from_dict

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.trained.checkpoint import SUPERNET, cut_out_cure, load_network

@@ -9,11 +9,11 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
-from reid.engine.objective import loss_names
-from reid.engine.optimizers import frozen_groups
 from reid.engine.recipe import Recipe
-from reid.engine.scaling import at_epochs
-from reid.engine.tags import TAGS
+from reid.engine.recipe.optimizers import frozen_groups
+from reid.engine.recipe.scaling import at_epochs
+from reid.engine.runs.tags import TAGS
+from reid.engine.tasks.objective import loss_names
 from reid.errors import UserError, nearest
 from reid.models.heads import HeadConfig
 from reid.numbers import NonNegative
@@ -75,7 +75,7 @@ class SupernetRecipe:
 
     def at_epochs(self, epochs: int) -> SupernetRecipe:
         """With ``epochs`` epochs, the schedule and the epochs of the largest arch alone stretched or shrunk by as much;
-        see ``reid.engine.scaling``."""
+        see ``reid.engine.recipe.scaling``."""
         alone = self.sampling.warmup_epochs * epochs / self.recipe.epochs
         sampling = dataclasses.replace(self.sampling, warmup_epochs=alone)
         return dataclasses.replace(self, recipe=at_epochs(self.recipe, epochs), sampling=sampling)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from reid.data.prepare import resize_prepared
-from reid.engine.distributed import gather_batch
-from reid.engine.objective import identity_losses
-from reid.engine.optimizers import Group
-from reid.engine.task import StepContext
+from reid.engine.machine.distributed import gather_batch
+from reid.engine.recipe.optimizers import Group
+from reid.engine.tasks.objective import identity_losses
+from reid.engine.tasks.task import StepContext
 from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
 from reid.models.heads import HeadOutput
 from supernet.arch import Arch
@@ -42,8 +42,8 @@ class SupernetTask(nn.Module):
 
     @property
     def restless_epochs(self) -> range:
-        """See ``reid.engine.task.Task``. The log is of a step's first arch: where the largest is not in every step, one
-        that has hardly been trained takes its place once its warm-up is over."""
+        """See ``reid.engine.tasks.task.Task``. The log is of a step's first arch: where the largest is not in every
+        step, one that has hardly been trained takes its place once its warm-up is over."""
         sampling = self.config.sampling
         if not sampling.warmup_epochs or sampling.largest_every == 1:
             return range(0)

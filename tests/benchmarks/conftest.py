@@ -19,7 +19,7 @@ def run_here(monkeypatch, capsys) -> Callable[..., subprocess.CompletedProcess]:
 
     def run(name: str, *arguments: str) -> subprocess.CompletedProcess:
         # The setting would stay with the test process.
-        monkeypatch.setattr("reid.engine.memory.keep_freed_memory", lambda: False)
+        monkeypatch.setattr("reid.engine.machine.memory.keep_freed_memory", lambda: False)
         monkeypatch.setattr(sys, "argv", [str(BENCHMARKS / name), *arguments])
         monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])  # its first entry is replaced by ``_root``
         monkeypatch.delitem(sys.modules, "_root", raising=False)  # there is one of the tools too

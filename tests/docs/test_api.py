@@ -11,7 +11,7 @@ import torch
 
 import tools.jobs.data
 from evaluation.result_row import read_result
-from reid.engine.run_folder import read_metrics
+from reid.engine.runs.run_folder import read_metrics
 from supernet.trained.checkpoint import load_network
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"

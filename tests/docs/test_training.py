@@ -16,7 +16,7 @@ from reid.config import build_config, config_to_dict
 from reid.engine.doctor import Trouble
 from reid.engine.doctor.rules import data, embedding, optimization, retrieval
 from reid.engine.recipe import Recipe
-from reid.engine.tags import TAGS, tag_of
+from reid.engine.runs.tags import TAGS, tag_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TEXT = (DOCS / "training.md").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from evaluation.embedder import Embedder
 from evaluation.features.extraction import extract_features
 from reid.data.cache import load_images
 from reid.data.records import ImageRecord
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from supernet.files import load_space

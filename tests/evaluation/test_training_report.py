@@ -20,8 +20,8 @@ from evaluation.report.history import best_score, read_diagnoses, read_histories
 from evaluation.report.training import write_training_report
 from evaluation.result_row import ResultRow, write_result
 from reid.engine.doctor import Diagnosis, Severity, TrainingFacts, Trouble, examine
-from reid.engine.journal import Journal
-from reid.engine.run_folder import append_metrics
+from reid.engine.runs.journal import Journal
+from reid.engine.runs.run_folder import append_metrics
 from reid.errors import UserError
 from tests.evaluation.rows import FOUND
 

@@ -15,8 +15,8 @@ import torch
 
 import search.run
 from reid.data.records import ImageSet
-from reid.engine.device import seeded
-from reid.engine.distributed import from_environment, process_group
+from reid.engine.machine.device import seeded
+from reid.engine.machine.distributed import from_environment, process_group
 from reid.errors import UserError
 from search.config import SearchConfig
 from search.evaluator import SupernetEvaluator

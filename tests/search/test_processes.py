@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import search.workers
-from reid.engine.distributed import SINGLE
+from reid.engine.machine.distributed import SINGLE
 from search.history import Candidate, read_candidates
 from search.workers import Team
 

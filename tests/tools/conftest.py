@@ -19,7 +19,7 @@ import tools.jobs.compare
 import tools.jobs.data
 import tools.jobs.evaluate.result
 from reid.config import load_config
-from reid.engine.device import seeded
+from reid.engine.machine.device import seeded
 from search.latency import measure_latency
 from supernet.files import load_space
 from supernet.supernet import Supernet

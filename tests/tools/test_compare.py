@@ -13,10 +13,10 @@ import yaml
 from evaluation.repeats import mean_row
 from evaluation.result_row import ResultRow, read_result, write_result
 from reid.config import config_to_dict, load_config
-from reid.engine.checkpoint import save_weights
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import append_metrics
-from reid.engine.scaling import at_epochs
+from reid.engine.recipe.scaling import at_epochs
+from reid.engine.runs.checkpoint import save_weights
+from reid.engine.runs.run_folder import append_metrics
 from reid.errors import UserError
 from supernet.catalog import build, find_network, spec_to_dict
 from tools.jobs.compare import compare

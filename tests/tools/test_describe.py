@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from reid.models.network import count_parameters
 from search.costs import network_counts
 from search.flops_words import format_flops

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reid.engine.journal import Journal
+from reid.engine.runs.journal import Journal
 from tools.cli import run_tool
 from tools.endings import hushed_threads, line_of, no_memory
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from reid.engine.checkpoint import load_weights, read_about
+from reid.engine.runs.checkpoint import load_weights, read_about
 from reid.errors import UserError
 from reid.models.backbones import build_backbone
 from reid.models.backbones.weights import load_pretrained

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 import tools.cli
-from reid.engine.checkpoint import load_state
-from reid.engine.guard import STATE
-from reid.engine.run_folder import read_metrics
+from reid.engine.guard.guard import STATE
+from reid.engine.runs.checkpoint import load_state
+from reid.engine.runs.run_folder import read_metrics
 from tools.interrupts import interruptible
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reid.engine.distributed import SINGLE
+from reid.engine.machine.distributed import SINGLE
 from reid.errors import UserError
 from reid.files import read_yaml
 from tools.jobs.ownership import training_in

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from evaluation.result_row import read_result
-from reid.engine.checkpoint import read_about
+from reid.engine.runs.checkpoint import read_about
 from search.costs import whole_network_flops
 from supernet.catalog import spec_from_dict
 from supernet.files import load_arch, load_space

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from evaluation.result_row import read_result
 from reid.engine.batches import training_batches
-from reid.engine.run_folder import read_metrics
+from reid.engine.runs.run_folder import read_metrics
 from reid.errors import UserError
 from tools.jobs.data import open_source, retrain_data, search_data
 from tools.jobs.data import test_data as official

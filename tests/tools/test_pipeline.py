@@ -14,8 +14,8 @@ from PIL import Image
 
 import tools.jobs.pipeline
 from evaluation.result_row import read_result
-from reid.engine.checkpoint import load_weights, read_about
-from reid.engine.run_folder import read_metrics
+from reid.engine.runs.checkpoint import load_weights, read_about
+from reid.engine.runs.run_folder import read_metrics
 from reid.errors import UserError
 from reid.models.network import count_parameters
 from search.costs import whole_network_flops

@@ -8,7 +8,7 @@ import pytest
 
 from reid.config import config_to_dict, load_config
 from reid.engine.recipe import Recipe
-from reid.engine.scaling import at_batch, at_epochs
+from reid.engine.recipe.scaling import at_batch, at_epochs
 from reid.models.heads import HeadConfig
 from supernet.training import SupernetRecipe
 from tools.jobs.experiment import RECIPES, load_experiment

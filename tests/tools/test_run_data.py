@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reid.config import config_to_dict
-from reid.engine.run_folder import open_run
+from reid.engine.runs.run_folder import open_run
 from reid.errors import UserError
 from tools.jobs.run_data import data_of, on_its_data, on_that_data_alone, trained_on
 from tools.jobs.saved_config import read_saved

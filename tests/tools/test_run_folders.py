@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import tools.cli
-from reid.engine.distributed import SINGLE
+from reid.engine.machine.distributed import SINGLE
 from reid.engine.recipe import Recipe
-from reid.engine.stopping import EarlyStopping
+from reid.engine.recipe.stopping import EarlyStopping
 from reid.errors import UserError
 from reid.files import read_json, write_json, write_text
 from tools.jobs import ownership

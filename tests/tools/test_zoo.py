@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from evaluation.protocols import Protocol
 from evaluation.result_row import read_result, write_result
-from reid.engine.checkpoint import read_about
+from reid.engine.runs.checkpoint import read_about
 from reid.errors import UserError
 from reid.files import read_json, write_json
 from reid.models.network import count_parameters

@@ -17,8 +17,8 @@ from evaluation.report.history import training_folders
 from evaluation.report.html import REPORT
 from evaluation.report.training import command_of
 from evaluation.result_row import ResultRow, read_result
-from reid.engine.checkpoint import read_about
-from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.engine.runs.checkpoint import read_about
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import read_mapping, write_text
 from search.folder import SUMMARY, chosen_files

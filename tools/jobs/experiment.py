@@ -15,7 +15,7 @@ from reid.config import STRICT, build_config, build_overridden, config_to_dict, 
 from reid.data.datasets.registry import DatasetConfig, dataset_names
 from reid.data.synthetic import SyntheticConfig
 from reid.engine.recipe import Recipe
-from reid.engine.scaling import at_batch, at_epochs
+from reid.engine.recipe.scaling import at_batch, at_epochs
 from reid.errors import UserError, nearest
 from reid.numbers import MOST_EPOCHS, Several, Side
 from search.config import SearchConfig

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evaluation.result_row import RESULT, SCORE
-from reid.engine.distributed import Processes, barrier
-from reid.engine.run_folder import CONFIG, open_run, taken
+from reid.engine.machine.distributed import Processes, barrier
+from reid.engine.runs.run_folder import CONFIG, open_run, taken
 from reid.errors import UserError
 from reid.locks import locked
 from search.folder import SUMMARY

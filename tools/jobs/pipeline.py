@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reid.config import config_to_dict
-from reid.engine.distributed import from_environment
-from reid.engine.run_folder import CONFIG, open_run
-from reid.engine.scaling import at_epochs
+from reid.engine.machine.distributed import from_environment
+from reid.engine.recipe.scaling import at_epochs
+from reid.engine.runs.run_folder import CONFIG, open_run
 from reid.errors import UserError
 from reid.numbers import MOST_EPOCHS
 from search.arch_files import arch_names

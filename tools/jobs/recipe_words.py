@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reid.config import build_config, load_config
-from reid.engine.optimizers import GROUPS, OptimizerConfig
 from reid.engine.recipe import Recipe
-from reid.engine.scaling import at_epochs
+from reid.engine.recipe.optimizers import GROUPS, OptimizerConfig
+from reid.engine.recipe.scaling import at_epochs
 from reid.errors import UserError
 from reid.losses.config import LossConfig
 from reid.models.heads import DEFAULT_HEAD, HeadConfig

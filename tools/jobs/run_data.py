@@ -9,7 +9,7 @@ from typing import Any
 
 from reid.config import build_config, config_to_dict
 from reid.data.datasets.registry import DatasetConfig
-from reid.engine.run_folder import CONFIG, first_difference
+from reid.engine.runs.run_folder import CONFIG, first_difference
 from reid.errors import UserError
 from reid.files import read_yaml
 from tools.jobs.experiment import DataConfig

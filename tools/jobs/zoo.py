@@ -12,7 +12,7 @@ import torch
 from evaluation.embedder import Embedder
 from evaluation.result_row import ResultRow, read_result
 from evaluation.text_table import aligned
-from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import write_atomic
 from reid.models.network import count_parameters

@@ -7,7 +7,7 @@ from typing import Any
 
 from evaluation.protocols import Protocol
 from evaluation.result_row import REMAKE_SCORE, SCORE
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.runs.run_folder import WEIGHTS
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from tools.jobs.paths import shown

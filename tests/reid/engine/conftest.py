@@ -10,9 +10,9 @@ import torch
 from reid.data.augment import AugmentConfig
 from reid.data.records import ImageSet
 from reid.engine.batches import TrainingBatches, training_batches
-from reid.engine.device import seeded
-from reid.engine.identity_task import IdentityTask
+from reid.engine.machine.device import seeded
 from reid.engine.recipe import OptimizerConfig, Recipe, ScheduleConfig
+from reid.engine.tasks.identity_task import IdentityTask
 from supernet.files import arch_from_rows
 from supernet.network import build_network
 from supernet.space import Space, StageSpace

@@ -12,15 +12,15 @@ import torch
 
 from reid.data.augment import AugmentConfig
 from reid.data.records import ImageSet
-from reid.engine.averaging import AveragingConfig
 from reid.engine.batches import training_batches
-from reid.engine.device import seeded
-from reid.engine.distributed import Processes, from_environment, process_group
 from reid.engine.doctor import facts_of
-from reid.engine.identity_task import IdentityTask
+from reid.engine.machine.device import seeded
+from reid.engine.machine.distributed import Processes, from_environment, process_group
 from reid.engine.recipe import LossConfig, OptimizerConfig, Recipe, ScheduleConfig
-from reid.engine.stopping import EarlyStopping
-from reid.engine.teacher import Teacher
+from reid.engine.recipe.averaging import AveragingConfig
+from reid.engine.recipe.stopping import EarlyStopping
+from reid.engine.tasks.identity_task import IdentityTask
+from reid.engine.tasks.teacher import Teacher
 from reid.engine.trainer import Monitor, fit
 from reid.models.classifiers import Classifier
 from reid.models.heads import HeadConfig, PartsConfig

@@ -9,14 +9,14 @@ import functools
 import pytest
 import torch
 
-from reid.engine.averaging import AveragingConfig
 from reid.engine.cuda_graph import WARM_UP, can_record
-from reid.engine.device import seeded
-from reid.engine.distributed import SINGLE, Processes
-from reid.engine.identity_task import IdentityTask
-from reid.engine.optimizers import GroupEpochs, OptimizerConfig, freeze, frozen_groups
+from reid.engine.machine.device import seeded
+from reid.engine.machine.distributed import SINGLE, Processes
 from reid.engine.recipe import Recipe
-from reid.engine.teacher import Teacher
+from reid.engine.recipe.averaging import AveragingConfig
+from reid.engine.recipe.optimizers import GroupEpochs, OptimizerConfig, freeze, frozen_groups
+from reid.engine.tasks.identity_task import IdentityTask
+from reid.engine.tasks.teacher import Teacher
 from reid.engine.training_step import TrainingStep
 from reid.losses.config import LossConfig
 from reid.models.classifiers import Classifier

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from reid.engine.checkpoint import load_state
-from reid.engine.distributed import SINGLE
-from reid.engine.run_folder import read_metrics
+from reid.engine.machine.distributed import SINGLE
+from reid.engine.runs.checkpoint import load_state
+from reid.engine.runs.run_folder import read_metrics
 from reid.engine.trainer import STATE
 
 PROGRAM = Path(__file__).with_name("fit_program.py")

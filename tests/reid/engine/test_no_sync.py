@@ -23,13 +23,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from reid.data.augment import AugmentConfig
 from reid.data.samplers import SAMPLERS
-from reid.engine.averaging import AveragingConfig
 from reid.engine.batches import training_batches
 from reid.engine.cuda_graph import WARM_UP
-from reid.engine.identity_task import IdentityTask
-from reid.engine.optimizers import GroupEpochs, OptimizerConfig, freeze, frozen_groups
 from reid.engine.recipe import Recipe
-from reid.engine.teacher import Teacher
+from reid.engine.recipe.averaging import AveragingConfig
+from reid.engine.recipe.optimizers import GroupEpochs, OptimizerConfig, freeze, frozen_groups
+from reid.engine.tasks.identity_task import IdentityTask
+from reid.engine.tasks.teacher import Teacher
 from reid.engine.training_step import TrainingStep
 from reid.losses.config import LossConfig
 from reid.models.classifiers import Classifier

@@ -9,8 +9,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import reid.engine.trainer as trainer
-from reid.engine.checkpoint import load_state, save_state
-from reid.engine.run_folder import read_metrics
+from reid.engine.runs.checkpoint import load_state, save_state
+from reid.engine.runs.run_folder import read_metrics
 from reid.engine.trainer import STATE, Monitor, fit
 from reid.errors import UserError
 

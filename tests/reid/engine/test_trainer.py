@@ -15,7 +15,7 @@ from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.batches import training_batches
 from reid.engine.recipe import LossConfig, OptimizerConfig, Recipe, ScheduleConfig
-from reid.engine.run_folder import read_metrics
+from reid.engine.runs.run_folder import read_metrics
 from reid.engine.trainer import STATE, Monitor, fit
 from reid.errors import UserError
 from reid.losses.config import ClassificationConfig

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reid.engine.checkpoint import read_about, save_weights
+from reid.engine.runs.checkpoint import read_about, save_weights
 from reid.errors import UserError
 from reid.models.heads import HeadConfig
 from supernet.catalog import (

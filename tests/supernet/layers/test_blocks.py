@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.models.mobilenetv3 import InvertedResidual as PeersBlock
 from torchvision.models.mobilenetv3 import InvertedResidualConfig
 
-from reid.engine.optimizers import OptimizerConfig, build_optimizer
+from reid.engine.recipe.optimizers import OptimizerConfig, build_optimizer
 from reid.models.backbones.ibn import IBN
 from supernet.layers.activations import ACTIVATIONS, activate, activation_layer
 from supernet.layers.blocks import InvertedResidual

@@ -8,7 +8,7 @@ import hashlib
 import pytest
 import torch
 
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from reid.errors import UserError
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.files import arch_from_rows

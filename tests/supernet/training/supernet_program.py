@@ -13,11 +13,11 @@ import torch
 from reid.data.augment import AugmentConfig
 from reid.data.records import ImageSet
 from reid.engine import trainer
-from reid.engine.averaging import AveragingConfig
 from reid.engine.batches import training_batches
-from reid.engine.device import seeded
-from reid.engine.distributed import Processes, from_environment, process_group
+from reid.engine.machine.device import seeded
+from reid.engine.machine.distributed import Processes, from_environment, process_group
 from reid.engine.recipe import OptimizerConfig, Recipe, ScheduleConfig
+from reid.engine.recipe.averaging import AveragingConfig
 from reid.engine.training_step import TrainingStep
 from supernet.space import Space, StageSpace
 from supernet.supernet import Supernet

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from reid.data.prepare import prepare
-from reid.engine.averaging import ema_decay
 from reid.engine.batches import training_batches
 from reid.engine.bn_calibration import calibrate
-from reid.engine.device import seeded
+from reid.engine.machine.device import seeded
+from reid.engine.recipe.averaging import ema_decay
 from reid.engine.trainer import Monitor, fit
 from supernet.space.genome import largest, smallest
 from supernet.supernet import Supernet

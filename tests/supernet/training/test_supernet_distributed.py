@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reid.engine.distributed import SINGLE
+from reid.engine.machine.distributed import SINGLE
 
 PROGRAM = Path(__file__).with_name("supernet_program.py")
 

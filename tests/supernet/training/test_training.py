@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from reid.data.prepare import resize_prepared
 from reid.engine.recipe import Recipe
-from reid.engine.task import StepContext
+from reid.engine.tasks.task import StepContext
 from reid.errors import UserError
 from reid.losses.config import LossConfig
 from reid.losses.triplet import batch_hard_triplet

@@ -10,7 +10,7 @@ import torch
 
 from evaluation.result_row import ResultRow, write_result
 from reid.data.synthetic import SyntheticConfig, make_synthetic
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.files import load_space
 from supernet.space.genome import smallest

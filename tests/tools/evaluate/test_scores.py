@@ -23,8 +23,8 @@ from evaluation.retrieval.distances import pairwise_distances
 from evaluation.retrieval.metrics import score_distances
 from evaluation.retrieval.rules import RECORDS
 from reid.config import config_to_dict, load_config
-from reid.engine.checkpoint import load_weights, read_about
 from reid.engine.recipe import Recipe
+from reid.engine.runs.checkpoint import load_weights, read_about
 from reid.files import read_json
 from supernet.catalog import build, spec_from_dict
 from supernet.trained.zoo import zoo_entries, zoo_weights

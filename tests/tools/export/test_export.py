@@ -24,7 +24,7 @@ import tools.jobs.export.speed
 from evaluation.export import Parity, open_session
 from evaluation.result_row import read_result
 from reid.data.prepare import prepare, resize
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from reid.files import read_json
 from supernet.catalog import spec_to_dict
 from supernet.files import NamedArch, arch_from_rows, load_space, save_arch

@@ -8,7 +8,7 @@ import tools.jobs.export.speed
 import tools.jobs.training.retrain
 from evaluation.protocols import Protocol
 from evaluation.result_row import read_result
-from reid.engine.checkpoint import read_about
+from reid.engine.runs.checkpoint import read_about
 from reid.files import read_json
 from search.costs import whole_network_flops
 from supernet.catalog import spec_from_dict

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reid.engine.device import seeded
+from reid.engine.machine.device import seeded
 from search.history import read_candidates
 from search.latency import LatencyError, open_table
 from search.latency.check import LatencyRow

@@ -16,7 +16,7 @@ from evaluation.protocols import Protocol
 from evaluation.result_row import ResultRow, write_result
 from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import RECORDS
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from reid.errors import UserError
 from reid.files import read_json
 from supernet.catalog import NetworkSpec, build, spec_to_dict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reid.engine.device import seeded
+from reid.engine.machine.device import seeded
 from reid.files import write_json
 from search.costs import CostTable
 from search.gain.sampling import random_archs

@@ -21,7 +21,7 @@ import tools.jobs.proofs.stand_alone
 import tools.jobs.proofs.ways
 import tools.jobs.training.finished
 from evaluation.result_row import ResultRow, write_result
-from reid.engine.distributed import SINGLE
+from reid.engine.machine.distributed import SINGLE
 from reid.files import parse_yaml, write_atomic, write_json, write_text
 from search.costs import CostTable
 from supernet.trained.checkpoint import SUPERNET

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from evaluation.result_row import ResultRow, write_result
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from reid.files import write_json
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.files import arch_from_rows

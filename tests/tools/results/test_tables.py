@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from evaluation.pictures.costs import draw_costs
-from reid.engine.checkpoint import read_about
+from reid.engine.runs.checkpoint import read_about
 from reid.errors import UserError
 from reid.files import write_json
 from reid.models.network import count_parameters

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reid.engine.device import seeded
+from reid.engine.machine.device import seeded
 from reid.files import write_json
 from search.front import pareto_front
 from search.history import candidate_from_dict, read_candidates

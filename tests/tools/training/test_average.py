@@ -14,7 +14,7 @@ from torch import nn
 from evaluation.features.extraction import evaluate_network
 from evaluation.result_row import read_result, write_result
 from reid.engine.bn_calibration import calibrate, calibration_images
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from reid.files import read_yaml, write_text
 from supernet.catalog import spec_to_dict
 from supernet.trained.checkpoint import load_network

@@ -11,10 +11,10 @@ import yaml
 from safetensors.torch import load_file
 
 from evaluation.result_row import read_result
-from reid.engine.checkpoint import load_state, save_state
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import append_metrics, read_metrics
-from reid.engine.schedule import ScheduleConfig, rate_factor
+from reid.engine.recipe.schedule import ScheduleConfig, rate_factor
+from reid.engine.runs.checkpoint import load_state, save_state
+from reid.engine.runs.run_folder import append_metrics, read_metrics
 from reid.errors import UserError
 from reid.files import read_yaml, write_text
 from tools.jobs.training.cool_down import CoolDown, begun, take_over

@@ -7,7 +7,7 @@ import torch
 
 import tools.jobs.training.retrain
 import tools.jobs.training.train_supernet
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from reid.errors import UserError
 from reid.files import write_text
 from supernet.catalog import build, spec_to_dict

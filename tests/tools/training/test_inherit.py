@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from evaluation.comparison import comparable_groups
 from evaluation.result_row import read_result
-from reid.engine.device import seeded
+from reid.engine.machine.device import seeded
 from reid.files import read_yaml
 from supernet.catalog import build, find_network
 from supernet.files import NamedArch, load_space, save_arch

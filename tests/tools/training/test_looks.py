@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reid.engine.objective import loss_names
-from reid.engine.run_folder import read_metrics
-from reid.engine.tags import TAGS
+from reid.engine.runs.run_folder import read_metrics
+from reid.engine.runs.tags import TAGS
+from reid.engine.tasks.objective import loss_names
 from reid.errors import UserError
 from tools.jobs.training.looks import BEST, HELD_OUT, OwnEvaluation
 from tools.jobs.training.retrain import Retraining, retrain

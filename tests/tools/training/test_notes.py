@@ -8,7 +8,7 @@ import pytest
 
 from reid.config import load_config
 from reid.engine.recipe import Recipe
-from reid.engine.scaling import at_epochs
+from reid.engine.recipe.scaling import at_epochs
 from reid.losses.config import ClassificationConfig, LossConfig
 from tools.jobs.experiment import RECIPES
 from tools.jobs.training.notes import (

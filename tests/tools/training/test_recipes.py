@@ -15,13 +15,13 @@ from torch.nn import functional as F
 from evaluation.result_row import read_result
 from reid.config import load_config
 from reid.data.prepare import prepare
-from reid.engine.checkpoint import load_weights, read_about
-from reid.engine.device import seeded
-from reid.engine.identity_task import IdentityTask
+from reid.engine.machine.device import seeded
 from reid.engine.recipe import LossConfig, Recipe
-from reid.engine.run_folder import read_metrics
-from reid.engine.scaling import at_epochs
-from reid.engine.task import StepContext
+from reid.engine.recipe.scaling import at_epochs
+from reid.engine.runs.checkpoint import load_weights, read_about
+from reid.engine.runs.run_folder import read_metrics
+from reid.engine.tasks.identity_task import IdentityTask
+from reid.engine.tasks.task import StepContext
 from reid.models.heads import HeadConfig, PartsConfig, SpectralConfig, build_head
 from reid.models.network import count_parameters
 from supernet.catalog import Backbone, NetworkSpec, build, find_network, for_inference, spec_from_dict, spec_to_dict

@@ -13,10 +13,10 @@ import torchvision
 
 from evaluation.result_row import read_result
 from reid.config import load_config
-from reid.engine.device import seeded
+from reid.engine.machine.device import seeded
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import read_metrics
-from reid.engine.scaling import at_batch, at_epochs
+from reid.engine.recipe.scaling import at_batch, at_epochs
+from reid.engine.runs.run_folder import read_metrics
 from reid.files import read_yaml
 from supernet.trained import load_backbone
 from tools.jobs.experiment import CONFIGS, RECIPES, load_experiment

@@ -17,10 +17,10 @@ from reid.config import build_config
 from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibration_images
-from reid.engine.checkpoint import read_about, save_weights
-from reid.engine.device import autocast, seeded
-from reid.engine.distributed import SINGLE
-from reid.engine.run_folder import read_metrics
+from reid.engine.machine.device import autocast, seeded
+from reid.engine.machine.distributed import SINGLE
+from reid.engine.runs.checkpoint import read_about, save_weights
+from reid.engine.runs.run_folder import read_metrics
 from reid.errors import UserError
 from reid.files import read_yaml, write_text
 from reid.losses.config import DistillationConfig, LossConfig

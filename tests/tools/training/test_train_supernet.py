@@ -9,8 +9,8 @@ import torch
 
 import tools.jobs.data
 import tools.jobs.training.train_supernet
-from reid.engine.run_folder import read_metrics
-from reid.engine.scaling import at_epochs
+from reid.engine.recipe.scaling import at_epochs
+from reid.engine.runs.run_folder import read_metrics
 from reid.errors import UserError
 from supernet.space.genome import largest
 from supernet.trained.checkpoint import load_supernet

@@ -12,7 +12,7 @@ import torch
 import tools.jobs.data
 import tools.jobs.training.train_supernet as job_module
 from reid.config import load_config
-from reid.engine.distributed import process_group
+from reid.engine.machine.distributed import process_group
 from tools.jobs.experiment import CONFIGS, Experiment
 from tools.jobs.job import Job
 

@@ -10,7 +10,7 @@ from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.threshold import halve_identities
 from reid.config import build_config
 from reid.data.datasets.registry import DatasetConfig, opened_name
-from reid.engine.run_folder import CONFIG
+from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import expecting, read_yaml
 from tools.jobs.data import Source

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from evaluation.protocols import Protocol
 from evaluation.result_row import RESULT, read_result
-from reid.engine.checkpoint import read_about
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.runs.checkpoint import read_about
+from reid.engine.runs.run_folder import WEIGHTS
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch

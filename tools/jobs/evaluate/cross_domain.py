@@ -12,7 +12,7 @@ from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_t
 from evaluation.protocols import Protocol
 from evaluation.report.cross_domain import write_matrix_report
 from evaluation.report.html import REPORT
-from reid.engine.device import describe_device
+from reid.engine.machine.device import describe_device
 from reid.errors import UserError
 from reid.files import write_json, write_text
 from supernet.trained import network_file

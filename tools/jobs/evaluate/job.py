@@ -13,8 +13,8 @@ from evaluation.features.files import load_features
 from evaluation.protocols import Protocol, evaluate_features
 from evaluation.result_row import RESULT, SCORE
 from reid.data.datasets.registry import DatasetConfig
-from reid.engine.device import describe_device
-from reid.engine.run_folder import WEIGHTS, taken
+from reid.engine.machine.device import describe_device
+from reid.engine.runs.run_folder import WEIGHTS, taken
 from reid.errors import UserError
 from supernet.trained import network_file
 from supernet.trained.checkpoint import load_network, load_supernet

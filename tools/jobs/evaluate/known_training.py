@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.result_row import RESULT, read_result
-from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import read_mapping
 from supernet.trained.zoo import entry_of

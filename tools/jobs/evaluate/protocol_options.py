@@ -9,7 +9,7 @@ from evaluation.protocols import Protocol
 from evaluation.reranking import ReRanking
 from evaluation.retrieval.distances import METRICS
 from reid.config import build_config
-from reid.engine.device import DTYPES
+from reid.engine.machine.device import DTYPES
 from reid.errors import UserError
 
 DEFAULT = "20,6,0.3"

@@ -19,8 +19,8 @@ from evaluation.result_row import RESULT, SCORE, ResultRow, write_result
 from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation
-from reid.engine.checkpoint import save_weights
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.runs.checkpoint import save_weights
+from reid.engine.runs.run_folder import WEIGHTS
 from reid.files import write_json
 from reid.models.network import ReidNetwork, count_parameters
 from search.costs import network_flops

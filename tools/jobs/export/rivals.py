@@ -10,7 +10,7 @@ import torch
 from evaluation.export import export_network, quantise
 from reid.data.prepare import prepare
 from reid.engine.bn_calibration import calibrate
-from reid.engine.device import seeded
+from reid.engine.machine.device import seeded
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, find_network
 from tools.jobs.export.source import about_of, file_stem

@@ -11,8 +11,8 @@ import torch
 from evaluation.export import FileAbout
 from reid.data.decode import decode_image
 from reid.data.prepare import resize
-from reid.engine.checkpoint import read_about
-from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.engine.runs.checkpoint import read_about
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.models.network import ReidNetwork, count_parameters
 from search.costs import network_flops

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reid.engine.device import describe_device
-from reid.engine.run_folder import taken
+from reid.engine.machine.device import describe_device
+from reid.engine.runs.run_folder import taken
 from reid.files import write_json
 from supernet.trained import network_file
 from tools.jobs.evaluate.checkpoints import open_subject

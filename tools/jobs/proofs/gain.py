@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from reid.config import config_to_dict
-from reid.engine.device import describe_device
-from reid.engine.distributed import from_environment
+from reid.engine.machine.device import describe_device
+from reid.engine.machine.distributed import from_environment
 from reid.errors import UserError
 from search.costs import CostTable
 from search.flops_words import format_flops

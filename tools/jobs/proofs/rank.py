@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reid.engine.distributed import from_environment
+from reid.engine.machine.distributed import from_environment
 from reid.errors import UserError
 from search.costs import CostTable
 from search.flops_words import parse_flops

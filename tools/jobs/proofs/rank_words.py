@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reid.engine.device import describe_device
+from reid.engine.machine.device import describe_device
 from supernet.space import Space, describe
 from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images

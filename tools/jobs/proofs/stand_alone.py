@@ -13,7 +13,7 @@ from evaluation.features.extraction import evaluate_network
 from evaluation.result_row import read_result
 from reid.config import build_config, config_to_dict
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import CONFIG, WEIGHTS
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from search.ranking.analysis import Alone

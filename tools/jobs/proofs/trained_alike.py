@@ -9,7 +9,7 @@ from typing import Any
 
 from reid.config import build_config, config_to_dict
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import first_difference
+from reid.engine.runs.run_folder import first_difference
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from tools.jobs.experiment import DataConfig

@@ -10,8 +10,8 @@ from pathlib import Path
 from evaluation.protocols import Protocol
 from evaluation.result_row import REMAKE_SCORE, RESULT, SCORE
 from reid.config import config_to_dict
-from reid.engine.run_folder import CONFIG
-from reid.engine.scaling import at_epochs
+from reid.engine.recipe.scaling import at_epochs
+from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from supernet.catalog import spec_from_dict

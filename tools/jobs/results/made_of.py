@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reid.engine.checkpoint import read_about
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.runs.checkpoint import read_about
+from reid.engine.runs.run_folder import WEIGHTS
 from reid.files import expecting
 from supernet.catalog import NetworkSpec, spec_from_dict
 from tools.jobs.provenance import sha256

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from reid.config import config_to_dict
-from reid.engine.run_folder import CONFIG, first_difference
-from reid.engine.run_folder import WEIGHTS as LAST
+from reid.engine.runs.run_folder import CONFIG, first_difference
+from reid.engine.runs.run_folder import WEIGHTS as LAST
 from reid.errors import UserError
 from reid.files import write_text
 from supernet.arch import Arch

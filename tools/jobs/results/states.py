@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.result_row import SCORE
-from reid.engine.run_folder import CONFIG, read_metrics
+from reid.engine.runs.run_folder import CONFIG, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json
 from search.folder import LOG, SUMMARY, search_is_finished

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evaluation.features.extraction import evaluate_network
-from reid.engine.run_folder import CONFIG, WEIGHTS
-from reid.engine.scaling import at_epochs
+from reid.engine.recipe.scaling import at_epochs
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from search.history import Candidate
 from supernet.files import NamedArch, save_arch

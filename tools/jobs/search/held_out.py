@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reid.config import build_config, config_to_dict
-from reid.engine.run_folder import CONFIG
+from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_mapping
 from tools.jobs.data import Source, training_identities

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from reid.engine.distributed import Processes, from_environment, process_group
+from reid.engine.machine.distributed import Processes, from_environment, process_group
 from search.config import SearchConfig
 from search.costs import CostTable
 from search.evaluator import pick_precision

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.report.history import read_diagnoses
-from reid.engine.device import describe_device
 from reid.engine.doctor import Severity
+from reid.engine.machine.device import describe_device
 from search.config import FinalistsConfig, SearchConfig
 from search.evaluator import SupernetEvaluator
 from search.front import cost_fields, words_of

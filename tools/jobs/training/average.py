@@ -12,9 +12,9 @@ from torch import nn
 from reid.config import build_config
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate, calibration_images
-from reid.engine.checkpoint import save_weights
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import CONFIG, WEIGHTS, taken
+from reid.engine.runs.checkpoint import save_weights
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS, taken
 from reid.errors import UserError
 from reid.files import write_text
 from reid.models.network import ReidNetwork

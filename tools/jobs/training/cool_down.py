@@ -19,11 +19,11 @@ from typing import Any
 import yaml
 
 from reid.config import config_to_dict
-from reid.engine.checkpoint import load_state
-from reid.engine.guard import STATE
+from reid.engine.guard.guard import STATE
+from reid.engine.guard.rollback import ROLLBACKS
 from reid.engine.recipe import Recipe
-from reid.engine.rollback import ROLLBACKS
-from reid.engine.run_folder import CONFIG, first_difference, read_metrics
+from reid.engine.runs.checkpoint import load_state
+from reid.engine.runs.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_atomic, write_text
 from reid.numbers import MOST_EPOCHS

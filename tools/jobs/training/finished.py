@@ -7,8 +7,8 @@ from pathlib import Path
 from evaluation.report.html import REPORT
 from evaluation.report.training import write_training_report
 from evaluation.result_row import RESULT, SCORE
-from reid.engine.guard import STATE
-from reid.engine.run_folder import CONFIG, WEIGHTS, read_metrics
+from reid.engine.guard.guard import STATE
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS, read_metrics
 from reid.errors import UserError
 from tools.jobs.paths import shown
 from tools.jobs.provenance import made_by

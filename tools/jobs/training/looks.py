@@ -11,12 +11,12 @@ from torch import nn
 
 from evaluation.features.extraction import evaluate_network
 from reid.data.records import ImageSet
-from reid.engine.checkpoint import save_weights
-from reid.engine.objective import loss_names
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import read_metrics
-from reid.engine.stopping import best_epoch
-from reid.engine.tags import TAGS
+from reid.engine.recipe.stopping import best_epoch
+from reid.engine.runs.checkpoint import save_weights
+from reid.engine.runs.run_folder import read_metrics
+from reid.engine.runs.tags import TAGS
+from reid.engine.tasks.objective import loss_names
 from reid.engine.trainer import Monitor
 from reid.errors import UserError, nearest
 from reid.losses.config import LossConfig

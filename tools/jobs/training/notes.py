@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reid.engine.optimizers import GROUPS, frozen_groups
 from reid.engine.recipe import Recipe
+from reid.engine.recipe.optimizers import GROUPS, frozen_groups
 from reid.losses.angular import least_loss
 from reid.losses.config import ClassificationConfig
 

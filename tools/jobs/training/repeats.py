@@ -12,8 +12,8 @@ from evaluation.comparison import comparison_table
 from evaluation.repeats import mean_row
 from evaluation.report.training import write_training_report
 from evaluation.result_row import RESULT, read_result, write_result
-from reid.engine.distributed import from_environment
-from reid.engine.run_folder import CONFIG, taken
+from reid.engine.machine.distributed import from_environment
+from reid.engine.runs.run_folder import CONFIG, taken
 from reid.errors import UserError
 from supernet.catalog import spec_from_dict
 from supernet.trained.checkpoint import SUPERNET

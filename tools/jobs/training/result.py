@@ -8,9 +8,9 @@ from torch import nn
 
 from evaluation.result_row import ResultRow
 from reid.data.records import ImageSet
-from reid.engine.checkpoint import save_weights
 from reid.engine.recipe import Recipe
-from reid.engine.run_folder import WEIGHTS, read_metrics
+from reid.engine.runs.checkpoint import save_weights
+from reid.engine.runs.run_folder import WEIGHTS, read_metrics
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, for_inference, spec_to_dict

@@ -11,10 +11,10 @@ import torch
 
 from evaluation.report.training import write_training_report
 from reid.engine.batches import training_batches
-from reid.engine.device import seeded
-from reid.engine.distributed import Processes, barrier, from_environment, process_group
-from reid.engine.identity_task import IdentityTask
-from reid.engine.run_folder import WEIGHTS
+from reid.engine.machine.device import seeded
+from reid.engine.machine.distributed import Processes, barrier, from_environment, process_group
+from reid.engine.runs.run_folder import WEIGHTS
+from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.trainer import fit
 from reid.models.backbones.weights import check_pretrained, load_pretrained
 from supernet.catalog import NetworkSpec, build, find_network, spec_to_dict

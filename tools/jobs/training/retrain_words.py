@@ -9,10 +9,10 @@ from pathlib import Path
 from evaluation.result_row import ResultRow
 from reid.data.records import ImageSet
 from reid.engine.batches import TrainingBatches
-from reid.engine.device import describe_device
-from reid.engine.distributed import Processes
+from reid.engine.guard.rollback import read_rollbacks
+from reid.engine.machine.device import describe_device
+from reid.engine.machine.distributed import Processes
 from reid.engine.recipe import Recipe
-from reid.engine.rollback import read_rollbacks
 from reid.models.network import ReidNetwork, count_parameters
 from search.costs import network_flops
 from search.flops_words import format_flops

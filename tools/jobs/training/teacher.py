@@ -12,10 +12,10 @@ import torch
 from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
-from reid.engine.checkpoint import load_weights, read_about, save_weights
-from reid.engine.objective import logit_scale
-from reid.engine.run_folder import WEIGHTS
-from reid.engine.teacher import Ensemble, Teacher
+from reid.engine.runs.checkpoint import load_weights, read_about, save_weights
+from reid.engine.runs.run_folder import WEIGHTS
+from reid.engine.tasks.objective import logit_scale
+from reid.engine.tasks.teacher import Ensemble, Teacher
 from reid.errors import UserError
 from reid.losses.config import DistillationConfig, LossConfig
 from reid.models.classifiers import Classifier, CosineClassifier

@@ -9,8 +9,8 @@ from random import Random
 
 from evaluation.report.training import write_training_report
 from reid.engine.batches import TrainingBatches, training_batches
-from reid.engine.device import describe_device, seeded
-from reid.engine.distributed import Processes, barrier, from_environment, process_group
+from reid.engine.machine.device import describe_device, seeded
+from reid.engine.machine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.trainer import Monitor, fit
 from search.costs import CostTable, flops_range
 from search.flops_words import format_flops, parse_flops

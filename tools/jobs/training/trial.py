@@ -6,8 +6,8 @@ import copy
 
 import torch
 
-from reid.engine.optimizers import frozen_groups
 from reid.engine.recipe import Recipe
+from reid.engine.recipe.optimizers import frozen_groups
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 

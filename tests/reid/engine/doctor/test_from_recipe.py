@@ -10,9 +10,9 @@ import torch
 
 from reid.engine.doctor import Overlap, TrainingFacts, facts_of
 from reid.engine.doctor.rules import cures
-from reid.engine.optimizers import OptimizerConfig
 from reid.engine.recipe import Recipe
-from reid.engine.schedule import ScheduleConfig
+from reid.engine.recipe.optimizers import OptimizerConfig
+from reid.engine.recipe.schedule import ScheduleConfig
 from reid.losses.config import ClassificationConfig, LossConfig, TripletConfig
 from reid.models.heads.config import HeadConfig, SpectralConfig
 

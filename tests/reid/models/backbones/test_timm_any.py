@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from reid.engine.distributed import Processes
-from reid.engine.sync_batch_norm import sync_batch_norm
+from reid.engine.machine.distributed import Processes
+from reid.engine.machine.sync_batch_norm import sync_batch_norm
 from reid.errors import UserError
 from reid.models.backbones import build_backbone, load_pretrained
 from supernet.catalog import Backbone, build, find_network, spec_from_dict, spec_to_dict

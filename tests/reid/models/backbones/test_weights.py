@@ -7,7 +7,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from reid.engine.checkpoint import save_weights
+from reid.engine.runs.checkpoint import save_weights
 from reid.errors import UserError
 from reid.models.backbones import BACKBONES, build_backbone, load_pretrained
 from reid.models.backbones.osnet import UNPUBLISHED

@@ -1,0 +1,166 @@
+"""``Guard``: watches a training, and takes it back to its last sound epoch where it has blown up.
+
+The checkpoint is of the last sound epoch: one that ends with weights that are no numbers, or while the loss is too
+high, does not replace it. ``reid.engine.recipe.divergence`` says what blown up looks like,
+``reid.engine.guard.rollback`` keeps what has been taken back.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reid.engine.guard.rollback import ROLLBACKS, Rollback, read_rollbacks, write_rollbacks
+from reid.engine.machine.distributed import gather_batch
+from reid.engine.recipe.divergence import Look, Usual, judge, restless
+from reid.engine.runs.checkpoint import load_state
+from reid.engine.training_step import TrainingStep
+from reid.errors import UserError
+
+STATE = "checkpoint.pt"
+
+LEAST_SCALE = 2.0**-10
+"""Of fp16's gradient scaler, which halves its scale at every step that it leaves out: a gradient that is too great for
+this one is above 6e7, or no number at any."""
+
+
+class BlownUp(Exception):
+    """The training is past saving; the words say what shows it."""
+
+
+class Guard:
+    """Watches a training, and takes it back.
+
+    Args:
+        run: the run folder.
+        step: with fresh weights, alike in all processes.
+
+    Attributes:
+        rollbacks: so far, earliest first.
+    """
+
+    def __init__(self, run: Path, step: TrainingStep) -> None:
+        self.run, self.step, self.config = run, step, step.recipe.guard
+        self.rollbacks: tuple[Rollback, ...] = ()
+        self._saved, self._usual, self._start = 0, Usual(), io.BytesIO()
+
+    def restore(self) -> int:
+        """Puts the run's checkpoint back, if there is one; returns the epochs already done.
+
+        Raises:
+            UserError: the checkpoint is damaged, or of another network.
+        """
+        if (self.run / STATE).exists():
+            self._saved = self._load(load_state(self.run / STATE))
+        else:
+            torch.save(self.state(0), self._start)
+        # A rollback to an epoch that is still to come is of a run whose checkpoint was removed.
+        self.rollbacks = tuple(each for each in read_rollbacks(self.run) if each.to <= self._saved)
+        if self.step.processes.is_main and (self.run / ROLLBACKS).exists():
+            write_rollbacks(self.run, self.rollbacks)
+        self.step.rate_scale = self.config.rate_after(len(self.rollbacks))
+        return self._saved
+
+    def look(self, look: Look, first_loss: float, epoch: int, short: bool) -> None:
+        """Judges a look at the steps of ``epoch``; ``first_loss`` is that of the epoch's first step.
+
+        Raises:
+            BlownUp: the training has.
+        """
+        recipe = self.step.recipe
+        usual = self._usual if self._usual.losses else replace(self._usual, losses=(first_loss,))
+        self._usual, seen = judge(
+            usual,
+            look,
+            self.config,
+            fp16=recipe.precision == "fp16",
+            restless=epoch in getattr(self.step.task, "restless_epochs", ())
+            or restless(recipe.losses.classification, recipe.optimizer, epoch),
+            short=short,
+        )
+        if seen:
+            raise BlownUp(seen)
+
+    def check_weights(self) -> None:
+        """Looks at all that a checkpoint would hold; one wait for the device.
+
+        Raises:
+            BlownUp: a number of it is none, or under fp16 the gradients are none at any scale.
+        """
+        kind = self.step.device.type  # an optimizer may keep its counters elsewhere
+        found = [each.isfinite().all() for each in _floats(self.step.state()) if each.device.type == kind]
+        sound = torch.stack(found).all()
+        if not bool(gather_batch(self.step.processes, sound[None].int()).all()):
+            raise BlownUp("the weights are not finite")
+        if self.step.scaler.is_enabled() and self.step.scaler.get_scale() < LEAST_SCALE:  # alike in all processes
+            raise BlownUp("the gradient is not finite at any scale")
+
+    @property
+    def sound(self) -> bool:
+        """Whether the weights may be gone back to."""
+        return self._usual.sound(self.config.patience)
+
+    def state(self, epoch: int) -> dict[str, Any]:
+        """What a checkpoint of ``epoch``, which has ended, holds."""
+        return self.step.state() | {"epoch": epoch, "usual": asdict(self._usual)}
+
+    def saved(self, epoch: int) -> None:
+        """To be called by every process when the checkpoint of ``epoch`` is written: it is what is gone back to."""
+        self._saved, self._start = epoch, io.BytesIO()
+
+    def told(self, epoch: int) -> dict[str, Any]:
+        """What the record of ``epoch`` says of the rollbacks to its start."""
+        back = [asdict(each) for each in self.rollbacks if each.to == epoch - 1]
+        return {"rolled_back": back} if back else {}
+
+    def go_back(self, epoch: int, seen: str) -> Rollback:
+        """Puts the last sound epoch back, with a lower rate; every process calls it.
+
+        Raises:
+            UserError: that has been done as often as it may be.
+        """
+        if len(self.rollbacks) >= self.config.rollbacks:
+            raise UserError(f"{seen} in epoch {epoch}; lower optimizer.lr or set clip_gradient{self._tried()}")
+        rate = self.config.rate_after(len(self.rollbacks) + 1)
+        self.rollbacks = (*self.rollbacks, Rollback(epoch, self._saved, seen, rate))
+        if self.step.processes.is_main:
+            write_rollbacks(self.run, self.rollbacks)
+        self._usual = Usual()
+        if self._saved:
+            self._load(load_state(self.run / STATE))
+        else:
+            self._start.seek(0)
+            self._load(torch.load(self._start, map_location=self.step.device, weights_only=True))
+        self.step.rate_scale = rate
+        return self.rollbacks[-1]
+
+    def _tried(self) -> str:
+        if not self.rollbacks:
+            return ""
+        return f" (taken back {len(self.rollbacks)} times, at last to {self.step.rate_scale:g} times the rate)"
+
+    def _load(self, state: dict[str, Any]) -> int:
+        try:
+            self.step.load_state(state)
+            self._usual = Usual(**state.get("usual", {}))  # at first it was not kept
+            return int(state["epoch"])
+        # The configuration is the same (open_run); the data need not be, nor the version that wrote the file.
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            what = str(error).splitlines()[-1].strip()
+            path = self.run / STATE
+            raise UserError(f"{path} is of another network or other data ({what}); use another --out") from None
+
+
+def _floats(state: Any) -> Iterator[torch.Tensor]:
+    """Every tensor of floats in nested mappings and lists."""
+    if isinstance(state, torch.Tensor):
+        if state.is_floating_point():
+            yield state
+    elif isinstance(state, dict | list | tuple):
+        for each in state.values() if isinstance(state, dict) else state:
+            yield from _floats(each)

@@ -1,0 +1,66 @@
+"""What the training loop and the tasks that it trains agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Container, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from reid.engine.machine.compilation import plain
+from reid.engine.machine.distributed import SINGLE, Processes
+from reid.engine.recipe.optimizers import Group
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a task may use of the training loop in one step.
+
+    Attributes:
+        number: of the step in the whole training, from 0.
+        epoch: the same in epochs, with the fraction: 1.5 is the middle of the second epoch.
+        generator: a CPU generator that is a function of seed, epoch and step alone; for draws of the losses.
+        autocast: makes the context that the network's forward pass runs in.
+        backward: adds the gradient of a loss to ``.grad`` (with the scale that fp16 needs).
+        run: gives ``module(images)`` for a backbone; compiled where the recipe says so.
+        processes: the processes that train together, each with its share of the batch.
+    """
+
+    number: int
+    epoch: float
+    generator: torch.Generator
+    autocast: Callable[[], AbstractContextManager]
+    backward: Callable[[torch.Tensor], None]
+    run: Callable[[nn.Module, torch.Tensor], torch.Tensor] = plain
+    processes: Processes = SINGLE
+
+
+class Task(Protocol):
+    """What is trained: an ``nn.Module`` of everything with parameters, and how one batch gives it a gradient.
+
+    Attributes:
+        same_every_step: whether ``backward`` queues the same kernels with the same arguments in every step: nothing of
+            it is drawn on the host or depends on the step's number. Such steps can be recorded; those of a task that
+            does not say it are not.
+        restless_epochs: epochs (from 1) in which the loss that is logged may rise though all is well, since what it is
+            the loss of changes there. A task that does not say it has none.
+    """
+
+    same_every_step: bool
+    restless_epochs: Container[int]
+
+    def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
+        """Adds the gradient of one batch through ``context.backward``; returns scalars for the log, on the device.
+
+        With several processes the loss is that of the whole batch, computed alike by all; each process adds the
+        gradient that flows through its own share, and the loop sums them.
+        """
+        ...
+
+    def recalibrate(self, images: Iterable[torch.Tensor], fixed: Collection[Group] = ()) -> None:
+        """Measures the BN statistics anew on prepared images, after weights were averaged. Those of the ``fixed`` parts
+        stay, whose weights are what they were at first."""
+        ...
