@@ -26,7 +26,7 @@ from supernet.catalog import spec_to_dict
 from tools.jobs.experiment import RECIPES, ROOT, load_experiment
 from tools.jobs.job import Job
 from tools.jobs.saved_config import read_saved
-from tools.jobs.training.retrain import Retraining, network_to_train
+from tools.jobs.training.wanted import Retraining, network_to_train
 
 HEADERS = (
     "recipe",

@@ -23,7 +23,8 @@ from tools.jobs.trained_supernets import PREFIX
 from tools.jobs.training.cool_down import CoolDown
 from tools.jobs.training.ending import comparing_command, tell_training
 from tools.jobs.training.repeats import retrain_repeatedly
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
+from tools.jobs.training.wanted import Retraining
 from tools.typed import to_type
 
 OUT = "runs/retrain-<arch>"

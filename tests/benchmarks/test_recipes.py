@@ -15,7 +15,7 @@ from reid.config import config_to_dict
 from supernet.catalog import spec_to_dict
 from tools.jobs.experiment import CONFIGS, load_experiment
 from tools.jobs.job import Job
-from tools.jobs.training.retrain import Retraining, network_to_train
+from tools.jobs.training.wanted import Retraining, network_to_train
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "recipes.py"
 

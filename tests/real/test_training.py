@@ -13,7 +13,8 @@ from supernet.files import NamedArch, load_space, save_arch
 from supernet.space.genome import smallest
 from tools.jobs.experiment import CONFIGS, Experiment
 from tools.jobs.job import Job
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
+from tools.jobs.training.wanted import Retraining
 
 OVERRIDES = (
     "data.name=market1501",

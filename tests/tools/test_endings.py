@@ -43,7 +43,7 @@ def test_a_tool_ends_in_one_line_with_a_cure(call, monkeypatch, refused, error, 
         raise error
 
     assert words in line_of(error, "give smaller batches")
-    monkeypatch.setattr("tools.jobs.training.retrain.find_network", fail)
+    monkeypatch.setattr("tools.jobs.training.wanted.find_network", fail)
     done = call("retrain", "--arch", "resnet18", "--out", tmp_path / "out")
     refused(done, r"^error: out of memory.*: give smaller images \(--set .*\), or end what else takes memory there$")
 

@@ -26,7 +26,7 @@ from supernet.space.genome import contains, largest
 from supernet.trained.checkpoint import load_supernet
 from tools.jobs.evaluate.job import evaluate
 from tools.jobs.pipeline import Asked, pipeline
-from tools.jobs.training.retrain import network_to_train
+from tools.jobs.training.wanted import network_to_train
 
 BEST = "MLR-6M-A"
 TUNED = f"inherited-{BEST}-2ep"

@@ -21,8 +21,9 @@ from tools.jobs import ownership
 from tools.jobs.ownership import alone_in, training_in
 from tools.jobs.paths import check_file
 from tools.jobs.training.result import epochs_of
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
 from tools.jobs.training.train_supernet import train_supernet
+from tools.jobs.training.wanted import Retraining
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = {

@@ -26,7 +26,8 @@ from supernet.trained.checkpoint import read_spec
 from supernet.trained.zoo import find_entry
 from tools.jobs.evaluate.checkpoints import row_name
 from tools.jobs.evaluate.job import Request, evaluate
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
+from tools.jobs.training.wanted import Retraining
 from tools.jobs.zoo import LICENCES, _licence, add
 
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)

@@ -35,8 +35,9 @@ from tools.jobs.search.job import search
 from tools.jobs.search.options import check_limits, with_options
 from tools.jobs.trained_supernets import PREFIX
 from tools.jobs.training.finished import complete, is_finished
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
 from tools.jobs.training.train_supernet import train_supernet
+from tools.jobs.training.wanted import Retraining
 
 STRATEGY = "evolution"
 """Of the search: it is one arch that goes on from it."""

@@ -34,7 +34,8 @@ from supernet.trained.checkpoint import load_network, save_supernet
 from tools.jobs.evaluate.checkpoints import run_name
 from tools.jobs.export.job import Request, export
 from tools.jobs.export.source import find_trained, trained_on, training_pixels
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
+from tools.jobs.training.wanted import Retraining
 from tools.jobs.zoo import add
 
 onnx = pytest.importorskip("onnx")

@@ -17,7 +17,8 @@ from tools.jobs.data import open_source
 from tools.jobs.evaluate.checkpoints import open_subject
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.export.job import Request, export
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
+from tools.jobs.training.wanted import Retraining
 
 SIZE = [384, 128]
 FEW = "data.synthetic={train_identities: 4, test_identities: 2, distractors: 0, junk: 0, cameras: 2}"

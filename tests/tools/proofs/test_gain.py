@@ -25,7 +25,7 @@ from supernet.supernet import Supernet
 from supernet.trained.checkpoint import save_supernet
 from tools.jobs.proofs.gain import Asked, gain
 from tools.jobs.provenance import sha256
-from tools.jobs.training.retrain import network_to_train
+from tools.jobs.training.wanted import network_to_train
 
 SPACE = load_space("tiny").at((64, 32))
 FOUND = "MLR-2M-A"

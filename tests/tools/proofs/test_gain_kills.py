@@ -30,7 +30,7 @@ from tools.jobs.ownership import training_in
 from tools.jobs.proofs.gain import Asked, gain
 from tools.jobs.provenance import sha256
 from tools.jobs.trained_supernets import inherited_run
-from tools.jobs.training.retrain import network_to_train, training_config
+from tools.jobs.training.wanted import network_to_train, training_config
 
 SOURCE = SimpleNamespace(dataset=SimpleNamespace(name="synthetic", has_test=True), name="synthetic", notice=None)
 

@@ -14,7 +14,7 @@ from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import decode
 from supernet.space.genome import sample
 from tools.jobs.proofs.rank import Asked, rank
-from tools.jobs.training.retrain import network_to_train
+from tools.jobs.training.wanted import network_to_train
 
 NAMES = ("B00", "B01", "B02", "B03")
 SMALL = {"count": 4, "band": "2.5M", "within": 0.5}

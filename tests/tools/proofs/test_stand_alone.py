@@ -15,7 +15,7 @@ from reid.files import write_text
 from reid.losses.config import DistillationConfig
 from supernet.catalog import Backbone, NetworkSpec
 from tools.jobs.proofs.stand_alone import Training, check_trainings, missing
-from tools.jobs.training.retrain import Retraining, training_config
+from tools.jobs.training.wanted import Retraining, training_config
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from supernet.space.genome import smallest
 from supernet.trained.checkpoint import load_network
 from tools.jobs.data import open_source, search_data
 from tools.jobs.search.finalists import train_finalists
-from tools.jobs.training.retrain import network_to_train
+from tools.jobs.training.wanted import network_to_train
 
 FINALISTS = ("--finalists", 2, "--set", "search.finalists.epochs=1")
 

@@ -23,7 +23,8 @@ from tools.jobs.data import test_data as official
 from tools.jobs.provenance import sha256
 from tools.jobs.training import members
 from tools.jobs.training.average import alike, began_with
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
+from tools.jobs.training.wanted import Retraining
 
 CPU = torch.device("cpu")
 

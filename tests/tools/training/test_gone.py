@@ -12,8 +12,9 @@ from reid.errors import UserError
 from reid.files import write_text
 from supernet.catalog import build, spec_to_dict
 from tools.jobs.training.finished import is_over
-from tools.jobs.training.retrain import Retraining, network_to_train, retrain
+from tools.jobs.training.retrain import retrain
 from tools.jobs.training.train_supernet import train_supernet
+from tools.jobs.training.wanted import Retraining, network_to_train
 
 WEIGHTS = {"retrain": "last.safetensors", "train_supernet": "supernet.safetensors"}
 

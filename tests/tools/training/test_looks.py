@@ -13,7 +13,8 @@ from reid.engine.runs.tags import TAGS
 from reid.engine.tasks.objective import loss_names
 from reid.errors import UserError
 from tools.jobs.training.looks import BEST, HELD_OUT, OwnEvaluation
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
+from tools.jobs.training.wanted import Retraining
 
 EVERY = ("retrain.evaluate_every=1", "retrain.epochs=3")
 

@@ -31,7 +31,8 @@ from supernet.space.genome import sample
 from tools.jobs.data import open_source
 from tools.jobs.data import test_data as official_test
 from tools.jobs.experiment import RECIPES
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
+from tools.jobs.training.wanted import Retraining
 
 SHIPPED = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 QUICK = ("debug", "bot", "lite-pcb")

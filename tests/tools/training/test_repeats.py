@@ -19,7 +19,7 @@ from supernet.files import NamedArch, arch_from_rows, save_arch
 from tools.jobs.data import open_source
 from tools.jobs.provenance import sha256
 from tools.jobs.training.repeats import retrain_repeatedly
-from tools.jobs.training.retrain import Retraining, network_to_train, training_config
+from tools.jobs.training.wanted import Retraining, network_to_train, training_config
 
 ROW = {"name": "x", "kind": "x", "latency_ms": None, "epochs": 1, "train_set": "t", "input_size": [64, 32]}
 ROW |= {"mAP": 0.5, "rank1": 0.5, "flops": 1, "parameters": 1}

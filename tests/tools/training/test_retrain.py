@@ -79,7 +79,7 @@ def test_compile_is_a_key_of_the_recipe(train, tmp_path, monkeypatch):
 def test_weights_that_nobody_has_are_told_of_before_data_are_opened(
     train, tmp_path, monkeypatch, refused_at_once, network, weights, message
 ):
-    monkeypatch.setattr("tools.jobs.training.retrain.open_source", lambda *_: pytest.fail("data were opened"))
+    monkeypatch.setattr("tools.jobs.training.preparation.open_source", lambda *_: pytest.fail("data were opened"))
     refused_at_once(train(tmp_path / "run", "--weights", weights, network=network), tmp_path / "run", message)
 
 

@@ -27,8 +27,9 @@ from tools.jobs.job import Job
 from tools.jobs.moved import TEACHER_SHA256, where_they_are
 from tools.jobs.paths import shown
 from tools.jobs.training.finished import complete, is_finished
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
 from tools.jobs.training.teacher import teacher_sha256
+from tools.jobs.training.wanted import Retraining
 
 
 @dataclass(frozen=True)

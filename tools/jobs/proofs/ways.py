@@ -26,8 +26,9 @@ from tools.jobs.proofs.stand_alone import Training, missing
 from tools.jobs.provenance import sha256
 from tools.jobs.saved_config import read_saved
 from tools.jobs.trained_supernets import PREFIX
-from tools.jobs.training.retrain import Retraining, retrain
+from tools.jobs.training.retrain import retrain
 from tools.jobs.training.teacher import teacher_sha256
+from tools.jobs.training.wanted import Retraining
 
 SHARE = 4
 """Inherited weights are trained on for the recipe's epochs divided by this, unless told."""

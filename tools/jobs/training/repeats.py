@@ -24,8 +24,9 @@ from tools.jobs.provenance import made_by, sha256
 from tools.jobs.saved_config import read_saved
 from tools.jobs.trained_supernets import inherited_run
 from tools.jobs.training.finished import complete, is_finished
-from tools.jobs.training.retrain import Retraining, network_to_train, retrain, training_config
+from tools.jobs.training.retrain import retrain
 from tools.jobs.training.retrain_words import at_one_place
+from tools.jobs.training.wanted import Retraining, network_to_train, training_config
 
 
 def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:

@@ -1,4 +1,4 @@
-"""What a training of one network says of itself: at its start, and in tables."""
+"""What tables say of a training of one network, and of what it began with."""
 
 from __future__ import annotations
 
@@ -8,24 +8,11 @@ from pathlib import Path
 
 from evaluation.result_row import ResultRow
 from reid.data.records import ImageSet
-from reid.engine.batches import TrainingBatches
 from reid.engine.guard.rollback import read_rollbacks
-from reid.engine.machine.device import describe_device
-from reid.engine.machine.distributed import Processes
 from reid.engine.recipe import Recipe
-from reid.models.network import ReidNetwork, count_parameters
-from search.costs import network_flops
-from search.flops_words import format_flops
-from supernet.catalog import NetworkSpec, for_inference
-from supernet.files import ARCHS
 from supernet.trained.zoo import entry_of
 from tools.jobs.data import Source, train_set_words
-from tools.jobs.job import Job
-from tools.jobs.opening import announce
-from tools.jobs.paths import shown
-from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.training.inherit import INHERITED, Inheritance
-from tools.jobs.training.notes import never_looked, recipe_notes
 
 THEN = " weights, then "
 """After what a network began with, in what it was trained on."""
@@ -76,44 +63,3 @@ def terms_of(start: str | Path | None) -> str | None:
     of which it is not known."""
     entry = entry_of(start) if isinstance(start, Path) else None
     return entry and f"of {entry.name}, and so of what is trained from it: {entry.licence}"
-
-
-def announce_training(
-    job: Job,
-    spec: NetworkSpec,
-    path: Path | None,
-    network: ReidNetwork,
-    source: Source,
-    trained_on: str,
-    batches: TrainingBatches,
-    start: str | Path | None,
-    pretrained: object | None,
-    processes: Processes,
-    looks: bool,
-) -> None:
-    """Prints what is trained, from what (``start``, as ``start_of`` gives it), on what, how and where; ``looks``:
-    there is something to score it on while it is trained."""
-    height, width = spec.input_size
-    network, _ = for_inference(network, spec)
-    flops = format_flops(network_flops(network.eval(), spec.input_size))
-    shadowed = path is not None and path.parent != ARCHS and (ARCHS / path.name).exists()
-    together = f", one of {processes.world_size} processes" if processes.several else ""
-    announce(
-        f"training {spec.name} {'from given weights,' if pretrained else 'from scratch'} in {shown(job.out)}",
-        [
-            ("note", source.notice),
-            ("data", trained_on),
-            ("note", None if source.dataset.has_test else f"{source.dataset.name} has no query and gallery: no score"),
-            ("network", f"{spec.name}, {height}x{width}, {count_parameters(network) / 1e6:.2f}M parameters"),
-            ("arch file", path and shown(path)),
-            ("note", f"{shown(ARCHS / path.name)} has the same name and is not the one used" if shadowed else None),
-            ("weights", pretrained and str(pretrained)),
-            ("licence", terms_of(start)),
-            ("FLOPs", flops),
-            *recipe_lines(job.experiment.retrain),
-            *(("note", note) for note in recipe_notes(job.experiment.retrain, batches.classes, batches.per_epoch)),
-            ("note", None if looks else never_looked(job.experiment.retrain)),
-            ("batches", f"{batches.per_epoch} an epoch"),
-            ("device", describe_device(job.device) + together),
-        ],
-    )

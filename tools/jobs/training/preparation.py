@@ -1,0 +1,87 @@
+"""What a training of one network has before its first step: network, task, data, and what is said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reid.data.records import ImageSet
+from reid.engine.batches import TrainingBatches, training_batches
+from reid.engine.machine.device import seeded
+from reid.engine.machine.distributed import Processes, barrier
+from reid.engine.tasks.identity_task import IdentityTask
+from reid.models.backbones.weights import check_pretrained, load_pretrained
+from reid.models.network import ReidNetwork
+from supernet.catalog import NetworkSpec, build
+from tools.jobs.data import Source, open_source, retrain_data
+from tools.jobs.evaluate.checkpoints import start_of
+from tools.jobs.job import Job
+from tools.jobs.trained_supernets import inherited_run
+from tools.jobs.training.inherit import inherit, start_from
+from tools.jobs.training.retrain_words import trained_on_words
+from tools.jobs.training.teacher import load_teacher
+from tools.jobs.training.trial import try_network
+from tools.jobs.training.wanted import Retraining, network_to_train, training_config
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that is ready to begin.
+
+    Attributes:
+        spec, file: the network at its size, and its arch file where it has one.
+        source, images: the data set, and the part of it that is trained on.
+        network: with its first weights; ``task`` trains it on ``batches``.
+        start: the file or the network whose weights it begins with (see ``start_of``), or None.
+        begun_with: what those weights are, in words; None for random ones.
+        trained_on: what a table says of the data that made the network.
+        config: what the run folder keeps.
+    """
+
+    spec: NetworkSpec
+    file: Path | None
+    source: Source
+    images: ImageSet
+    network: ReidNetwork
+    task: IdentityTask
+    batches: TrainingBatches
+    start: str | Path | None
+    begun_with: str | None
+    trained_on: str
+    config: dict[str, Any]
+
+
+def prepare(job: Job, what: Retraining, processes: Processes) -> Prepared:
+    """Opens the data, builds the network with its first weights, and tries it on a batch of its size.
+
+    Raises:
+        UserError: data, settings and network do not fit.
+    """
+    experiment, recipe = job.experiment, job.experiment.retrain
+    spec, file = network_to_train(job, what)
+    supernet = inherited_run(what.weights)
+    start = start_of(what.weights) if what.weights and not supernet else None
+    if start:
+        with torch.device("meta"):
+            check_pretrained(build(spec).backbone, start)
+    if not processes.is_main:
+        barrier(processes)  # the first process makes the synthetic set and the decoded cache for all
+    source = open_source(experiment.data, job.data, spec.input_size)
+    images = retrain_data(source, experiment.data)
+    inherited = inherit(supernet, spec, source, job) if supernet else None
+    with seeded(job.seed):
+        batches = training_batches(images, recipe, spec.input_size, job.seed, job.device, processes)
+        network = build(spec)
+        if inherited:
+            begun_with = start_from(network, inherited)
+        else:
+            begun_with = str(load_pretrained(network.backbone, start)) if start else None
+        teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
+        task = IdentityTask(network, batches.classes, recipe.losses, teacher)
+        try_network(network, spec.input_size, recipe)
+    trained_on = trained_on_words(source, images, what.weights, recipe, inherited)
+    config = training_config(job, what, spec, source, inherited and inherited.sha256)
+    return Prepared(spec, file, source, images, network, task, batches, start, begun_with, trained_on, config)
