@@ -157,11 +157,15 @@ def test_weights_of_another_network(train, teach, tmp_path, refused_at_once):
 
 
 def test_best_weights_and_early_stopping(train, tmp_path):
-    """What the held-out identities are ranked by at the best epoch is what is written, and can be loaded."""
+    """What the held-out identities are ranked by at the best epoch is what is written, and can be loaded. A mean of
+    weights that had not begun is told as missing."""
     run, settings = tmp_path / "run", ("data.retrain_on_holdout=false", "retrain.evaluate_every=1")
     stop = "retrain.early_stopping={patience: 1, minimum_gain: 1.0}"
-    done = train(run, *settings, "retrain.epochs=3", "retrain.keep_best=true", stop)
+    done = train(run, *settings, "retrain.epochs=3", "retrain.keep_best=true", stop, "retrain.averaging.kind=swa")
     _done(done)
+    (note,) = read_result(run).notes
+    assert "ended the training after epoch 2, and averaging (swa) begins with epoch 3: these are its last" in note
+    assert note in done.out
     first, second = read_metrics(run)  # no mAP can gain 1
     assert {"holdout_mAP", "holdout_rank1"} <= first.keys() and read_result(run).epochs == 2
     best, last = load_backbone(run / "best.safetensors"), load_backbone(run / "last.safetensors")

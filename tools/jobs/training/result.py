@@ -62,3 +62,15 @@ def epochs_of(run: Path, recipe: Recipe) -> int:
     if not records:
         raise UserError(f"{shown(run)}: metrics.jsonl is gone or damaged; restore it, or train into another --out")
     return recipe.epochs if recipe.early_stopping is None else records[-1]["epoch"]
+
+
+def missing_average(run: Path, recipe: Recipe) -> tuple[str, ...]:
+    """What a reader of the table must know of a training that stopped before the mean of its weights had begun."""
+    last = epochs_of(run, recipe)
+    first = int(recipe.averaging.start * recipe.epochs * (1 + 1e-12)) + 1  # rounded as the training rounds it
+    if recipe.averaging.kind != "swa" or last >= first:
+        return ()
+    return (
+        f"early_stopping ended the training after epoch {last}, and averaging (swa) begins with epoch {first}: these "
+        "are its last weights, no mean",
+    )

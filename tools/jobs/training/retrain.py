@@ -21,7 +21,7 @@ from tools.jobs.training.facts import training_facts
 from tools.jobs.training.finished import is_complete, is_over, tell_over
 from tools.jobs.training.looks import OwnEvaluation, held_out, metric_of, missing_best, monitor_of
 from tools.jobs.training.preparation import Prepared, prepare
-from tools.jobs.training.result import keep, score
+from tools.jobs.training.result import keep, missing_average, score
 from tools.jobs.training.retrain_words import taken_back
 from tools.jobs.training.wanted import Retraining
 
@@ -96,7 +96,8 @@ def _finish(job: Job, what: Retraining, ready: Prepared, ended: Begun | None, tr
     else:
         network, spec = keep(job, trained, ready.spec, ready.images)
     if scored:
+        recipe = job.experiment.retrain
         notes = [ended.words(job.seed)] if ended else []
-        notes += [*taken_back(job.out), *missing_best(job.out, job.experiment.retrain)]
+        notes += [*taken_back(job.out), *missing_best(job.out, recipe), *missing_average(job.out, recipe)]
         score(job, network, spec, ready.source, ready.trained_on, what.label, tuple(notes))
     write_training_report(job.out, made_by(), ready.trained_on)
