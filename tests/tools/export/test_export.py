@@ -194,7 +194,10 @@ def test_a_file_is_told_of_though_its_cosine_is_no_number(run, make_job, tmp_pat
     monkeypatch.setattr(tools.jobs.export.job, "measure_parity", lambda *_: zero)
     told = read_json(export(make_job(tmp_path / "out"), str(run), Request(int8=True)))
     assert told["rows"][1]["parity"]["training"] == {**asdict(zero), "least_cosine": None, "mean_cosine": None}
-    assert "note: Small-int8.onnx is far from float32" in capsys.readouterr().out
+    far = "note: Small-int8.onnx is far from float32 (mean cosine below 0.95); "
+    assert f"{far}score it with --score before" in capsys.readouterr().out
+    export(make_job(tmp_path / "scored"), str(run), Request(int8=True, score=True))
+    assert f"{far}compare the mAP of both before" in capsys.readouterr().out
 
 
 def test_the_folder_that_one_is_in_has_a_name(run, monkeypatch):

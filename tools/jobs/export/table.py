@@ -110,5 +110,6 @@ def export_notes(rows: Sequence[ExportRow]) -> list[str]:
         # So written that NaN is far too.
         if file.about.precision == "int8" and not all(each.mean_cosine >= ALIKE for each in file.parity.values()):
             far = f"far from float32 (mean cosine below {ALIKE})"
-            notes.append(f"note: {file.label} is {far}; score it with --score before you use it")
+            cure = "score it with --score" if file.mAP is None else "compare the mAP of both"
+            notes.append(f"note: {file.label} is {far}; {cure} before you use it")
     return notes
