@@ -16,17 +16,19 @@ class Cell:
     Attributes:
         score: None where it could not be had.
         reason: why not.
+        reranked: of the re-ranked retrieval, where that was asked for.
     """
 
     score: ReidScore | None
     reason: str = ""
+    reranked: ReidScore | None = None
 
-    def __str__(self) -> str:
-        """``"16.3 / 15.2 / 34.8"``: mAP (step), mAP (trapezoid) and Rank-1 in percent."""
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, as ``score.json`` has it: the score's fields and ``reranked``; or ``{"skipped": reason}``."""
         if self.score is None:
-            return "-"
-        shares = (self.score.mAP, self.score.mAP_trapezoid, self.score.rank1)
-        return " / ".join(f"{100 * share:.1f}" for share in shares)
+            return {"skipped": self.reason}
+        again = {} if self.reranked is None else {"reranked": self.reranked.as_dict()}
+        return {**self.score.as_dict(), **again}
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,12 @@ class Matrix:
     rules: tuple[tuple[str, ...], ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; a cell is a score's fields, or ``{"skipped": reason}``."""
+        """For JSON."""
         rows = [
             {
                 "name": row.name,
                 "train_set": row.train_set,
-                "scores": {
-                    dataset: {"skipped": cell.reason} if cell.score is None else cell.score.as_dict()
-                    for dataset, cell in zip(self.datasets, row.cells, strict=True)
-                },
+                "scores": {dataset: cell.as_dict() for dataset, cell in zip(self.datasets, row.cells, strict=True)},
             }
             for row in self.rows
         ]
@@ -93,9 +92,20 @@ def matrix_markdown(matrix: Matrix) -> str:
 
 
 def matrix_cells(matrix: Matrix) -> list[list[str]]:
-    """A heading and a line for each network, as text."""
-    head = ["network", "trained on", *matrix.datasets]
-    return [head, *([row.name, row.train_set, *map(str, row.cells)] for row in matrix.rows)]
+    """A heading and a line for each network, as text; below it one of the re-ranked scores, where there are such."""
+    lines = [["network", "trained on", *matrix.datasets]]
+    for row in matrix.rows:
+        lines.append([row.name, row.train_set, *(_percent(cell.score) for cell in row.cells)])
+        if any(cell.reranked for cell in row.cells):
+            lines.append([f"{row.name}, re-ranked", row.train_set, *(_percent(cell.reranked) for cell in row.cells)])
+    return lines
+
+
+def _percent(score: ReidScore | None) -> str:
+    """``"16.3 / 15.2 / 34.8"``: mAP (step), mAP (trapezoid) and Rank-1."""
+    if score is None:
+        return "-"
+    return " / ".join(f"{100 * share:.1f}" for share in (score.mAP, score.mAP_trapezoid, score.rank1))
 
 
 def matrix_notes(matrix: Matrix) -> list[str]:

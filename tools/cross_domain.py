@@ -14,7 +14,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from evaluation.report.html import REPORT
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.evaluate.cross_domain import cross_domain
-from tools.jobs.evaluate.protocol_options import add_comparison, read_comparison
+from tools.jobs.evaluate.protocol_options import add_retrieval, read_retrieval
 
 OUT = "runs/cross-domain"
 
@@ -29,9 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="NAME",
         help="data sets, the columns: NAME or NAME=FOLDER, for example market1501 msmt17 market-layout=/data/other",
     )
-    add_comparison(parser)
+    add_retrieval(parser)
     read = parser.parse_args(arguments)
-    page = cross_domain(read_job(read, OUT), read.runs, read.datasets, read_comparison(read))
+    page = cross_domain(read_job(read, OUT), read.runs, read.datasets, read_retrieval(read))
     print(f"matrix: {page}, every score in {page.parent}/matrix.json; report: {page.parent}/{REPORT}")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from evaluation.cross_domain import Cell, Matrix, Row, matrix_markdown, matrix_table
+from evaluation.cross_domain import Cell, Matrix, Row, matrix_cells, matrix_markdown, matrix_table
 from evaluation.report.cross_domain import write_matrix_report
 from evaluation.retrieval.scores import ReidScore
 
@@ -45,6 +46,19 @@ def test_markdown():
     assert lines[3] == "| --- | --- | ---: | ---: | ---: |"
     assert lines[5] == "| MLR-210M-A | synthetic | 10.0 / 9.0 / 20.0 | - | - |"
     assert lines[-len(NOTES) :] == [f"- {note}" for note in NOTES]
+
+
+def test_re_ranked_scores_have_a_line_below():
+    """Beside the plain ones, never in their place; not for networks that have none."""
+    first, second = MATRIX.rows
+    cells = (Cell(score(0.3), reranked=score(0.4)), *first.cells[1:])
+    matrix = replace(MATRIX, rows=(replace(first, cells=cells), second))
+    names = [line.split("  ")[0] for line in matrix_table(matrix).splitlines()[3:6]]
+    assert names == ["resnet18", "resnet18, re-ranked", "MLR-210M-A"]
+    assert matrix_cells(matrix)[2][2:] == ["40.0 / 39.0 / 80.0", "-", "-"]
+    assert matrix_cells(matrix)[1::2] == matrix_cells(MATRIX)[1:]
+    scores = matrix.as_dict()["rows"][0]["scores"]
+    assert scores["market1501"] == {**score(0.3).as_dict(), "reranked": score(0.4).as_dict()}
 
 
 def test_json():

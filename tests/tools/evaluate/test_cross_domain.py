@@ -95,16 +95,19 @@ def test_a_runs_own_data_set_is_read_as_for_its_training(call, trained, runs, tm
     """Else persons whom it was trained on would be tested: the draw's seed is the run's, for the other rows too."""
     shop, one, other = f"folder={tmp_path / 'shop'}", trained("one", seed=5), trained("other", seed=6)
     options = ("--datasets", shop, "--device", "cpu")
-    done = call("cross_domain", one, runs["second"], *options, "--out", tmp_path / "out", tiny=False)
+    done = call("cross_domain", one, runs["second"], *options, "--rerank", "--out", tmp_path / "out", tiny=False)
     assert done.code == 0, done.err
     matrix = read_json(tmp_path / "out" / "matrix.json")
     assert re.match(
         r"read as for the training of one: folder in .*shop pattern .* seed 5$", matrix["rules"]["folder"][-1]
     )
-    assert call("evaluate", one, "--out", tmp_path / "alone", "--device", "cpu", tiny=False).code == 0
+    again = call("evaluate", one, "--rerank", "--out", tmp_path / "alone", "--device", "cpu", tiny=False)
+    assert again.code == 0, again.err
     alone = read_json(tmp_path / "alone" / "score.json")
     scores = matrix["rows"][0]["scores"]["folder"]
-    assert scores == {key: alone[key] for key in scores} and "mAP" in matrix["rows"][1]["scores"]["folder"]
+    assert scores == {key: alone[key] for key in scores} and "reranked" in scores
+    assert "\none, re-ranked " in done.out and "re-ranked: k-reciprocal" in done.out
+    assert "mAP" in matrix["rows"][1]["scores"]["folder"]
 
     done = call("cross_domain", one, other, *options, "--out", tmp_path / "both", tiny=False)
     refused(done, "one was trained on folder .* seed 5, other on folder .* seed 6.*give the two to calls of their own")

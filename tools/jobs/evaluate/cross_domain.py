@@ -69,7 +69,7 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
     check_free(job.out, MATRIX, job.resume, REPLACE)
     for name in datasets:
         column_of(name, job, ())  # an unknown name is told first
-    protocol = dataclasses.replace(protocol, verification=False, rerank=None)
+    protocol = dataclasses.replace(protocol, verification=False)
     announce(
         f"{len(runs)} networks on {len(datasets)} data sets, in {shown(job.out)}",
         [("runs", ", ".join(map(shown, runs))), ("data", ", ".join(datasets)), ("device", describe_device(job.device))],
@@ -127,7 +127,7 @@ def _cell(job: Job, entry: Entry, column: Column, protocol: Protocol) -> tuple[C
     except UserError as error:
         return Cell(None, str(error)), ()
     rule = column.rule or sources[0].world
-    return Cell(evaluation.score), (*evaluation.rules, *([rule] if rule else []))
+    return Cell(evaluation.score, reranked=evaluation.reranked), (*evaluation.rules, *([rule] if rule else []))
 
 
 def _columns(datasets: Sequence[str]) -> tuple[str, ...]:

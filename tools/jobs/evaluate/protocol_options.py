@@ -24,8 +24,8 @@ def add_comparison(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_protocol(parser: argparse.ArgumentParser) -> None:
-    """Those, ``--rerank`` and ``--fmr``."""
+def add_retrieval(parser: argparse.ArgumentParser) -> None:
+    """Those and ``--rerank``."""
     add_comparison(parser)
     parser.add_argument(
         "--rerank",
@@ -34,6 +34,11 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
         metavar="K1,K2,LAMBDA",
         help=f"k-reciprocal re-ranking besides (without values: {DEFAULT})",
     )
+
+
+def add_protocol(parser: argparse.ArgumentParser) -> None:
+    """Those and ``--fmr``."""
+    add_retrieval(parser)
     parser.add_argument(
         "--fmr",
         type=float,
@@ -48,12 +53,17 @@ def read_comparison(read: argparse.Namespace) -> Protocol:
     return Protocol(read.metric, read.flip, read.precision, verification=False)
 
 
+def read_retrieval(read: argparse.Namespace) -> Protocol:
+    """The options of ``add_retrieval``; raises UserError for a ``--rerank`` out of its range."""
+    rerank = None if read.rerank is None else _reranking(read.rerank)
+    return dataclasses.replace(read_comparison(read), rerank=rerank)
+
+
 def read_protocol(read: argparse.Namespace) -> Protocol:
     """The options of ``add_protocol``; raises UserError for one out of its range."""
     if not 0 < read.fmr < 1:
         raise UserError(f"--fmr {read.fmr:g}: must lie between 0 and 1, for example 0.001")
-    rerank = None if read.rerank is None else _reranking(read.rerank)
-    return dataclasses.replace(read_comparison(read), rerank=rerank, verification=True, false_match_rate=read.fmr)
+    return dataclasses.replace(read_retrieval(read), verification=True, false_match_rate=read.fmr)
 
 
 def _reranking(text: str) -> ReRanking:
