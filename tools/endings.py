@@ -30,6 +30,9 @@ NO_MEMORY = re.compile(
 )
 """In torch's RuntimeErrors: the CPU's allocator, CUDA's, and cuBLAS's and cuDNN's own."""
 
+LOST = re.compile(r"gloo/transport|Connection (closed|reset) by peer|Broken pipe|remote process exited", re.IGNORECASE)
+"""In RuntimeErrors of gloo and NCCL: another of torchrun's processes is no longer there."""
+
 
 def line_of(error: Exception, less: str) -> str | None:
     """What to say of ``error``; ``None`` where it is a fault of ours.
@@ -41,6 +44,8 @@ def line_of(error: Exception, less: str) -> str | None:
         return str(error)
     if no_memory(error):
         return f"out of memory{_where(error)}: {less}, or end what else takes memory there"
+    if isinstance(error, RuntimeError) and LOST.search(str(error)):
+        return "another of torchrun's processes has ended; its own message, above or below, says why"
     if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
         room = "make room there, or " if error.errno in FULL else ""
         return (

@@ -7,10 +7,12 @@ import inspect
 import os
 import re
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from reid.engine.runs.journal import Journal
 from tools.cli import run_tool
@@ -68,6 +70,24 @@ def test_what_torch_really_raises_is_known():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**46, dtype=torch.float64)
     assert no_memory(caught.value), str(caught.value)
+
+
+def test_a_process_whose_companion_has_ended_says_so_in_a_line():
+    """Else gloo's traceback would bury the one line of the process that was given what cannot be."""
+    store, made = dist.HashStore(), {}
+
+    def join(rank: int) -> None:
+        made[rank] = dist.ProcessGroupGloo(store, rank, 2, timedelta(seconds=10))
+
+    threads = [threading.Thread(target=join, args=(rank,)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    del made[1]  # its connections close, as at the end of a process
+    with pytest.raises(RuntimeError) as caught:
+        made[0].allreduce([torch.ones(1)]).wait()
+    assert line_of(caught.value, "").startswith("another of torchrun's processes has ended; "), str(caught.value)
 
 
 def _full(*_):
