@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,11 @@ LEAST_FILLED = 0.9
 """Share of the backbone's tensors that a file must fill."""
 
 MOST_UNUSED = 0.25
-"""Share of a file's tensors that may be left over: heads and classifiers are; more, and it is of a deeper network."""
+"""Share of a file's tensors that may be left over: heads and classifiers are; more, and it is of a deeper network.
+Where a file keeps its backbone apart, the backbone's tensors alone count: a head of stripes has dozens of its own."""
+
+_APART = re.compile(r"(module\.|model\.)*backbone\.")
+"""Names of a backbone's tensors in files of this product and of fast-reid, where a head's are called otherwise."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def load_pretrained(backbone: nn.Module, source: str | Path) -> PretrainedReport
 
     Raises:
         UserError: the weights cannot be fetched or read, fill less than ``LEAST_FILLED`` of the backbone's tensors, or
-            more than ``MOST_UNUSED`` of theirs are left over.
+            more than ``MOST_UNUSED`` of theirs are left over, a head that the file tells apart not counted.
     """
     if str(source) == "imagenet":
         name, url = _published(backbone)
@@ -141,11 +146,14 @@ def _refuse_others(
             f"{where} are of another network: they fill {loaded} of the backbone's {wanted} tensors; the first that"
             f" they do not is {first}: {ours} here, {theirs} there"
         )
-    given = loaded + len(report.skipped)
-    if len(report.skipped) > MOST_UNUSED * given:
+    unused = report.skipped
+    if any(map(_APART.match, state)):
+        unused = list(filter(_APART.match, unused))
+    given = loaded + len(unused)
+    if len(unused) > MOST_UNUSED * given:
         raise UserError(
-            f"{where} are of another network: {len(report.skipped)} of their {given} tensors have no place in the"
-            f" backbone, {report.skipped[0]} the first"
+            f"{where} are of another network: {len(unused)} of their {given} tensors have no place in the"
+            f" backbone, {unused[0]} the first"
         )
     here, there = ({osnet_name(bare_name(name)) for name in names if ".IN." in name} for names in (own, state))
     if here != there:  # of an OSNet's tensors these are so few that the shares above let them pass

@@ -60,6 +60,19 @@ def test_safetensors_and_our_own_checkpoints(published, tmp_path):
     assert set(report.skipped) == {"head.weight", "head.bias"}
 
 
+def test_a_head_of_many_tensors_is_no_deeper_network(tmp_path):
+    """A run's stripes have dozens, and its backbone is whole all the same; a deeper one's blocks are still refused."""
+    small, deep = build_backbone("resnet18"), build_backbone("resnet34")
+    stripes = torch.nn.ModuleList(torch.nn.Linear(2, 2) for _ in range(30))
+    for backbone, file in ((small, "small"), (deep, "deep")):
+        network = torch.nn.ModuleDict({"backbone": backbone, "head": stripes})
+        save_weights(tmp_path / f"{file}.safetensors", network, {"kind": "test"})
+    report = load_pretrained(build_backbone("resnet18"), tmp_path / "small.safetensors")
+    assert not report.missing and len(report.skipped) == 60
+    with pytest.raises(UserError, match=r"80 of their 180 tensors .*, backbone\.trunk\.layer1"):
+        load_pretrained(small, tmp_path / "deep.safetensors")
+
+
 def test_files_without_bns_counters(published, tmp_path):
     """Files from before torch 0.4.1."""
     torch.save({k: v for k, v in published.items() if "num_batches" not in k}, tmp_path / "old.pth")
