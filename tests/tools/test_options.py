@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from supernet.files import NamedArch, load_space, save_arch
+from supernet.space.genome import smallest
+from tools.jobs.evaluate.checkpoints import arch_of
+
 PLAN = ("--plan", "configs/results/rehearsal.yaml")
 
 
@@ -108,3 +112,13 @@ def test_a_supernet_in_the_place_of_a_network(call, tmp_path, supernet_run, refu
 def test_an_arch_of_another_space(call, tmp_path, supernet_run, refused):
     done = call("evaluate", supernet_run, "--arch", "mobilenetv2", "--out", tmp_path / "out")
     refused(done, "--arch mobilenetv2: the arch is not in space tiny: .*; name an arch that is, or largest")
+
+
+def test_an_arch_has_its_own_of_a_spaces_input_sizes(tmp_path):
+    """It was scored at that; of a space with one size it is taken at that, whatever its FLOPs were counted at."""
+    several, (small, large) = load_space("tiny-plus"), ((48, 24), (64, 32))
+    file = save_arch(tmp_path / "a.yaml", NamedArch("a", smallest(several), {}))
+    assert arch_of(several, str(file), tmp_path).input_size == small == smallest(several).input_size
+    one = several.at(large)
+    assert arch_of(one, str(file), tmp_path).input_size == large
+    assert arch_of(several, "largest", tmp_path).input_size == large

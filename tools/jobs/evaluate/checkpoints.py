@@ -104,7 +104,8 @@ def arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
     if arch in ("largest", "smallest"):
         named = {"largest": largest, "smallest": smallest}[arch](space)
         return NetworkSpec(f"{space.name} {arch}", named, named.input_size, origin={INHERITED: True})
-    spec, _ = find_network(arch, [search / "archs"], space.input_size, space.input_size, 2)
+    size = None if space.smaller_sizes else space.input_size  # of several sizes an arch has its own, a choice as others
+    spec, _ = find_network(arch, [search / "archs"], size, space.input_size, 2)
     if not isinstance(spec.backbone, Arch):
         raise UserError(f"--arch {arch}: a supernet holds archs only; name one of space {space.name}")
     try:
