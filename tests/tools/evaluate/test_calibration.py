@@ -113,10 +113,20 @@ def test_a_threshold_is_not_set_on_features_that_were_made_otherwise(tmp_path, c
     side = LabeledFeatures(torch.eye(4), torch.tensor([1, 1, 2, 2]), torch.tensor([1, 2, 1, 2]))
     about = {"fingerprint": "a", "flip": False, "input_size": [256, 128]}
     own, silent = (RetrievalFeatures(side, side, RECORDS, about=each) for each in (about, {}))
-    file = str(save_features(tmp_path / "held.npz", RetrievalFeatures(side, side, RECORDS, about=about | changed)))
+    held = LabeledFeatures(1 - torch.eye(4), side.pids, side.camids)
+    file = str(save_features(tmp_path / "held.npz", RetrievalFeatures(held, held, RECORDS, about=about | changed)))
     assert calibration(file, silent).features.about["flip"] == changed.get("flip", False)  # who knows
     if words is None:
         assert calibration(file, own)
         return
     with pytest.raises(UserError, match=f"its features are of {words} than those to evaluate"):
+        calibration(file, own)
+
+
+def test_a_threshold_is_not_set_on_the_features_that_are_evaluated(tmp_path):
+    """Its rates would be told as if they held for others."""
+    side = LabeledFeatures(torch.eye(4), torch.tensor([1, 1, 2, 2]), torch.tensor([1, 2, 1, 2]))
+    own = RetrievalFeatures(side, side, RECORDS)
+    file = str(save_features(tmp_path / "own.npz", own))
+    with pytest.raises(UserError, match=r"own\.npz: its features are those that are evaluated, .* or test-half$"):
         calibration(file, own)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from evaluation.features.files import load_features
 from evaluation.protocols import Calibration, Protocol
-from evaluation.retrieval.labeled_features import RetrievalFeatures
+from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.threshold import halve_identities
 from reid.config import build_config
 from reid.data.datasets.registry import DatasetConfig, opened_name
@@ -71,7 +73,7 @@ def calibration(choice: str, features: RetrievalFeatures, held: Calibration | No
 
     Raises:
         UserError: the file is no feature file, or its features are of another length; or they say that another network
-            gave them, or that they were made otherwise.
+            gave them, or that they were made otherwise; or they are those that are evaluated.
     """
     if choice == "none":
         return None
@@ -87,11 +89,20 @@ def calibration(choice: str, features: RetrievalFeatures, held: Calibration | No
                     f"--calibrate {choice}: its features are of another {words} than those to evaluate, and their "
                     "distances mean something else; name features that were made alike"
                 )
+        if any(_same(getattr(named, side), getattr(features, side)) for side in ("query", "gallery")):
+            raise UserError(
+                f"--calibrate {choice}: its features are those that are evaluated, and a threshold says nothing of the "
+                "images that it is set on; name other persons' features, or test-half"
+            )
         return Calibration(named, f"the features in {shown(Path(choice))}")
     if held is not None:
         return held
     half, rest = halve_identities(features)
     return Calibration(half, "every other test identity, and measured on the others", rest)
+
+
+def _same(one: LabeledFeatures, other: LabeledFeatures) -> bool:
+    return one.features.shape == other.features.shape and torch.equal(one.features, other.features)
 
 
 def never_trained_on(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
