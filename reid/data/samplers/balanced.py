@@ -50,12 +50,17 @@ class BalancedSampler(PKSampler):
         if (source_of[self._identity_of] != source_of_image.reshape(-1)).any():
             raise UserError("an identity label occurs in two sources; number each data set's identities apart")
         if p < len(names):
-            raise UserError(f"a batch of p={p} identities cannot hold {len(names)} sources; raise p")
+            raise UserError(
+                f"a batch of p={p} identities cannot hold {len(names)} sources; raise the recipe's identities"
+            )
         self._members = [np.flatnonzero(source_of == number) for number in range(len(names))]
         most = -(-p // len(names))
-        for name, members in zip(names, self._members, strict=True):
+        for number, members in enumerate(self._members, start=1):
             if len(members) < most:
-                raise UserError(f"source {name} has {len(members)} identities, a batch takes {most} of it; lower p")
+                raise UserError(
+                    f"data set {number} of the {len(names)} that are trained on has {len(members)} identities, and a "
+                    f"balanced batch takes {most} of it; lower the recipe's identities, or leave it out"
+                )
         # Source s has the places s, s + S, s + 2 S, ...: its last chunk needs all places up to that one.
         last_place = [
             (int(self._chunks[members].sum()) - 1) * len(names) + number for number, members in enumerate(self._members)

@@ -52,7 +52,10 @@ class PKSampler:
         if p < 1 or k < 1 or seed < 0:
             raise UserError(f"PK batch with p={p}, k={k}, seed={seed}: p and k must be >= 1, seed >= 0")
         if not 0 <= rank < world_size or p % world_size:
-            raise UserError(f"p={p} identities cannot be split over {world_size} processes; take a multiple")
+            raise UserError(
+                f"a batch of p={p} identities cannot be split over {world_size} processes; make the recipe's "
+                "identities, the P of PxK, a multiple"
+            )
         identity_of = np.unique(labels.cpu().numpy(), return_inverse=True)[1].reshape(-1)
         self._counts = np.bincount(identity_of)
         if len(self._counts) < p:

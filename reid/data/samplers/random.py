@@ -35,7 +35,10 @@ class RandomSampler:
         if images < 1 or batch < 1 or seed < 0:
             raise UserError(f"batches of {batch} from {images} images, seed={seed}: both must be >= 1, seed >= 0")
         if not 0 <= rank < world_size or batch % world_size:
-            raise UserError(f"a batch of {batch} images cannot be split over {world_size} processes; take a multiple")
+            raise UserError(
+                f"a batch of {batch} images cannot be split over {world_size} processes; make the recipe's identities "
+                "times instances a multiple"
+            )
         if drop_last and images < batch:
             raise UserError(f"{images} images fill no batch of {batch}; lower it or keep the last batch")
         self._images, self._batch, self._seed = images, batch, seed

@@ -84,9 +84,11 @@ def test_every_rank_sees_every_source(world_size):
 
 def test_refuses():
     labels, sources = images_of([[4, 4, 4], [4, 4, 4, 4], [4]], 0)
-    with pytest.raises(UserError, match="p=2 identities cannot hold 3 sources"):
+    with pytest.raises(UserError, match="p=2 identities cannot hold 3 sources; raise the recipe's identities$"):
         BalancedSampler(labels, sources, 2, 2, seed=0)
-    with pytest.raises(UserError, match="source 22 has 1 identities, a batch takes 2 of it"):
+    with pytest.raises(
+        UserError, match="data set 3 of the 3 that .* has 1 identities, .* takes 2 of it; lower the recipe's"
+    ):
         BalancedSampler(labels, sources, 4, 2, seed=0)
     with pytest.raises(UserError, match="label occurs in two sources"):
         BalancedSampler(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 0]), 2, 2, seed=0)
