@@ -9,28 +9,23 @@ from reid.errors import UserError
 
 
 class RandomSampler:
-    """Batches of images in random order, each image once in an epoch.
+    """Batches of images in random order, each image once in an epoch. The last batch is filled up with the epoch's
+    first images, so that none is missed and BN and ranks never see a batch of another size.
 
     Attributes:
         batches_per_epoch: the same for all epochs.
     """
 
-    def __init__(
-        self, images: int, batch: int, seed: int, rank: int = 0, world_size: int = 1, drop_last: bool = False
-    ) -> None:
+    def __init__(self, images: int, batch: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
         """
         Args:
             images: number of images ``N``.
             batch: images in a batch, over all ranks.
             seed: together with the epoch it decides all draws; not negative.
             rank, world_size: this process's share of each batch, ``batch / world_size`` images of it.
-            drop_last: leave out the images that fill no whole batch, other ones in each epoch; else the last
-                batch is filled up with the epoch's first images, so that none is missed and BN and ranks never
-                see a batch of another size.
 
         Raises:
-            UserError: no image, fewer than one batch with ``drop_last``, ``batch`` is not divisible by
-                ``world_size``, or a number is too small.
+            UserError: no image, ``batch`` is not divisible by ``world_size``, or a number is too small.
         """
         if images < 1 or batch < 1 or seed < 0:
             raise UserError(f"batches of {batch} from {images} images, seed={seed}: both must be >= 1, seed >= 0")
@@ -39,12 +34,10 @@ class RandomSampler:
                 f"a batch of {batch} images cannot be split over {world_size} processes; make the recipe's identities "
                 "times instances a multiple"
             )
-        if drop_last and images < batch:
-            raise UserError(f"{images} images fill no batch of {batch}; lower it or keep the last batch")
         self._images, self._batch, self._seed = images, batch, seed
         share = batch // world_size
         self._mine = slice(rank * share, (rank + 1) * share)
-        self.batches_per_epoch = images // batch if drop_last else -(-images // batch)
+        self.batches_per_epoch = -(-images // batch)
 
     def epoch(self, e: int) -> list[torch.Tensor]:
         """``batches_per_epoch`` tensors ``(batch / world_size,) int64`` of indices.
