@@ -75,7 +75,8 @@ def test_a_small_source_is_not_drowned():
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_every_rank_sees_every_source(world_size):
     labels, sources = images_of([[5] * 9, [7] * 4, [3] * 6], 0)
-    ranks = [BalancedSampler(labels, sources, 9 if world_size == 3 else 12, 2, 1, r, world_size) for r in range(2)]
+    p = 9 if world_size == 3 else 12
+    ranks = [BalancedSampler(labels, sources, p, 2, 1, rank, world_size) for rank in range(world_size)]
     for sampler in ranks:
         for batch in sampler.epoch(0):
             taken = Counter(sources[batch[::2]].tolist())

@@ -41,6 +41,22 @@ def test_shows_every_image(kind):
     assert set(torch.cat(build(kind).epoch(0)).tolist()) == set(range(len(LABELS)))
 
 
+DRAWN = {
+    "camera_aware": [[5, 2, 9, 10], [6, 3, 4, 1], [8, 4, 0, 7]],
+    "balanced": [[1, 8, 9, 10], [0, 6, 5, 2], [7, 3, 5, 2], [4, 1, 9, 10]],
+    "random": [[0, 5, 1, 9], [2, 6, 7, 8], [10, 4, 3, 0]],
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_draws_are_the_same_in_every_version(kind):
+    """A run that is resumed with a later version must draw what the one that began it would have drawn."""
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 0, 1, 3, 3])
+    camids = torch.tensor([0, 1, 0, 1, 0, 0, 0, 2, 1, 0, 1])
+    sampler = build_sampler(kind, labels, 2, 2, 1, camids=camids, sources=labels // 2)
+    assert [batch.tolist() for batch in sampler.epoch(3)] == DRAWN[kind]
+
+
 def test_refuses():
     with pytest.raises(UserError, match="sampler 'camera-aware' is unknown; nearest: camera_aware"):
         build_sampler("camera-aware", LABELS, 4, 3, 0)
