@@ -43,5 +43,5 @@ def smoothed_cross_entropy(
                 f"smoothing {smoothing:g} over the {classes - 1} other classes outweighs the label; "
                 f"use at most {1 - 1 / classes:g}, or smoothing_over: all"
             )
-        smoothing = min(1.0, smoothing * classes / (classes - 1))
+        smoothing = smoothing * classes / (classes - 1)  # at most 1, by the line above, rounded or not
     return F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction=reduction)

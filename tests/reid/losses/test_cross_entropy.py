@@ -85,6 +85,7 @@ def test_others_cannot_outweigh_the_label():
         smoothed_cross_entropy(logits, labels, 0.8, "others")
     with pytest.raises(UserError, match="the 0 other classes"):
         smoothed_cross_entropy(torch.zeros(1, 1), labels, 0.1, "others")
+    assert float(smoothed_cross_entropy(torch.zeros(1, 1), labels, 0.0, "others")) == 0.0
 
 
 def test_half_precision_logits_are_summed_in_float32():
