@@ -49,8 +49,9 @@ def test_a_step_of_the_centers_by_hand():
     """Rate 0.5: a center moves by 2/N times 0.5 times the sum of the offsets."""
     loss = _loss_of(torch.tensor([[0.0], [10.0], [5.0]]))
     features = torch.tensor([[1.0], [3.0], [10.0], [12.0]])
-    loss.follow(features, torch.tensor([0, 0, 1, 1]), rate=0.5)
+    loss.follow(features.requires_grad_(), torch.tensor([0, 0, 1, 1]), rate=0.5)
     torch.testing.assert_close(loss.centers, torch.tensor([[1.0], [10.5], [5.0]]))
+    assert not loss.centers.requires_grad  # or the graphs of all steps would be kept
 
 
 def test_centers_follow_the_gradient_as_the_bag_of_tricks_has_it():
