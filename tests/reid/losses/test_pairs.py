@@ -40,4 +40,5 @@ def test_masked_mean():
     mean.backward()
     assert float(mean.detach()) == 2.5
     assert values.grad.tolist() == [0.5, 0.0, 0.5]
+    assert float(masked_mean(values, torch.tensor([False, False, True])).detach()) == 4.0
     assert float(masked_mean(values, torch.zeros(3, dtype=torch.bool)).detach()) == 0.0
