@@ -56,8 +56,8 @@ def random_negatives(
     if margin is not None:
         eligible = torch.searchsorted(ordered, (distances + margin).contiguous())
     chance = to_device(torch.rand(distances.shape, generator=generator), distances.device)
-    # A product that rounds up to the count itself would name one too many.
-    place = torch.minimum((chance * eligible).long(), eligible - 1).clamp_min(0)
+    # Below the count, rounded or not: the greatest chance that float32 draws is 1 - 2^-24.
+    place = (chance * eligible).long()
     return SelectedNegatives(order.gather(1, place), eligible > 0)
 
 

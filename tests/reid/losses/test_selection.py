@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -29,6 +30,11 @@ def _distances(features) -> list[list[float]]:
     return [[max(math.dist(a, b), 1e-6) for b in features] for a in features]
 
 
+def _columns(labels):
+    """Every anchor with every other image, as the answers are for."""
+    return [(a, b) for a in range(len(labels)) for b in range(len(labels)) if a != b]
+
+
 def _pairs(labels):
     return [(a, p) for a in range(len(labels)) for p in range(len(labels)) if a != p and labels[a] == labels[p]]
 
@@ -41,7 +47,7 @@ def test_semi_hard_against_a_loop(batch):
     index, found = semi_hard_negatives(
         pairwise_euclidean(torch.tensor(features).double()), pair_masks(torch.tensor(labels))[1]
     )
-    for anchor, positive in _pairs(labels):
+    for anchor, positive in _columns(labels):
         negatives = [n for n in range(len(labels)) if labels[n] != labels[anchor]]
         assert bool(found[anchor, positive]) == bool(negatives)
         if negatives:
@@ -63,7 +69,7 @@ def test_random_negatives_are_among_those_with_a_loss(batch, margin, seed):
         margin,
         torch.Generator().manual_seed(seed),
     )
-    for anchor, positive in _pairs(labels):
+    for anchor, positive in _columns(labels):
         own = distances[anchor]
         limit = math.inf if margin is None else own[positive] + margin
         eligible = [n for n in range(len(labels)) if labels[n] != labels[anchor] and own[n] < limit]
@@ -82,6 +88,15 @@ def test_each_of_those_is_as_likely():
         counts[int(random_negatives(distances, negatives, 1.0, torch.Generator().manual_seed(seed)).index[0, 1])] += 1
     assert counts[0] == counts[1] == counts[5] == 0
     assert chisquare(counts[2:5]).pvalue > 1e-3
+
+
+def test_the_greatest_draw_is_the_last_negative():
+    """Of any number of them: a product that rounded up to the number would name one too many."""
+    distances = torch.arange(601.0).expand(601, -1)
+    negatives = torch.ones(601, 601).tril(-1).bool()  # row n has n of them, in the columns before it
+    with mock.patch.object(torch, "rand", lambda shape, **_: torch.full(shape, 1 - 2.0**-24)):
+        index, found = random_negatives(distances, negatives, None, torch.Generator())
+    assert index[1:, 0].tolist() == list(range(600)) and found[1:].all()
 
 
 def test_the_draw_is_the_generators_alone():
