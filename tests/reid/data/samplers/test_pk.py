@@ -113,12 +113,14 @@ def test_refuses():
     labels = torch.tensor([1, 1, 2, 2, 5])
     with pytest.raises(UserError, match="p=4 identities cannot be drawn from 3"):
         PKSampler(labels, 4, 2, seed=0)
-    with pytest.raises(
-        UserError, match="split over 2 processes; make the recipe's identities, the P of PxK, a multiple$"
-    ):
-        PKSampler(labels, 3, 2, seed=0, rank=0, world_size=2)
-    with pytest.raises(UserError, match="k=0"):
-        PKSampler(labels, 2, 0, seed=0)
+    for p, rank in ((3, 0), (2, 2), (2, -1)):
+        with pytest.raises(
+            UserError, match="split over 2 processes; make the recipe's identities, the P of PxK, a multiple$"
+        ):
+            PKSampler(labels, p, 2, seed=0, rank=rank, world_size=2)
+    for p, k, seed in ((2, 0, 0), (0, 2, 0), (2, 2, -1)):
+        with pytest.raises(UserError, match=f"p={p}, k={k}, seed={seed}: "):
+            PKSampler(labels, p, k, seed)
 
 
 def test_draws_are_the_same_in_every_version():

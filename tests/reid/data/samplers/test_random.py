@@ -32,9 +32,11 @@ def test_order_is_uniform():
 
 
 def test_refuses():
-    with pytest.raises(
-        UserError, match="batch of 6 images cannot be split over 4 .* identities times instances a multiple$"
-    ):
-        RandomSampler(30, 6, seed=0, rank=0, world_size=4)
-    with pytest.raises(UserError, match="batches of 0 from 3 images"):
-        RandomSampler(3, 0, seed=0)
+    for batch, rank in ((6, 0), (8, 4), (8, -1)):
+        with pytest.raises(
+            UserError, match=f"batch of {batch} images cannot be split over 4 .* identities times instances a"
+        ):
+            RandomSampler(30, batch, seed=0, rank=rank, world_size=4)
+    for images, batch, seed in ((3, 0, 0), (0, 3, 0), (3, 3, -1)):
+        with pytest.raises(UserError, match=f"batches of {batch} from {images} images, seed={seed}: "):
+            RandomSampler(images, batch, seed)
