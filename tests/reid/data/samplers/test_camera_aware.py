@@ -35,6 +35,14 @@ def test_no_other_deal_has_more_cameras(cameras, k, seed):
     assert sum(len({cameras[i] for i in chunk}) for chunk in dealt.tolist()) == most_cameras(cameras, k)
 
 
+def test_cameras_with_images_for_more_than_every_chunk_are_dealt_first():
+    """Three cameras, two chunks of four: the camera of one image fills the place that the others' repeats leave."""
+    cameras = np.array([0, 0, 0, 1, 2, 2, 2])
+    for seed in range(20):
+        dealt = deal_cameras(cameras, 4, np.random.default_rng(seed))
+        assert [len(set(chunk)) for chunk in cameras[dealt].tolist()] == [3, 3]
+
+
 @settings(max_examples=150, deadline=None)
 @given(cameras=st.lists(st.integers(0, 5), min_size=1, max_size=40), k=st.integers(1, 8), seed=st.integers(0, 2**32))
 def test_a_deal_shows_every_image_and_repeats_evenly(cameras, k, seed):
