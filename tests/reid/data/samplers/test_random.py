@@ -16,7 +16,7 @@ from reid.errors import UserError
 def test_every_image_once_and_whole_batches(images, batch, seed):
     sampler = RandomSampler(images, batch, seed)
     epoch = sampler.epoch(4)
-    assert len(epoch) == sampler.batches_per_epoch
+    assert len(epoch) == sampler.batches_per_epoch == -(-images // batch)
     assert all(part.shape == (batch,) and part.dtype == torch.int64 for part in epoch)
     shown = Counter(torch.cat(epoch).tolist())
     # None is missed, and the places that are left over repeat images evenly.
