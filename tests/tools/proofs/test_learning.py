@@ -83,7 +83,8 @@ def test_candidates_get_the_score_that_trainings_lead_to(call, supernet_run, ran
     origin = json.loads((tmp_path / "search/search.json").read_text())["run_origin"]
     assert origin["learnt_from_sha256"] == [sha256(rank_run / "ranking.json")]
     written = call("search", "--out", tmp_path / "search", "--write", candidates[3].trial)
-    assert f"-T3: {candidates[3].flops / 1e6:.1f}M FLOPs, expected mAP of its own training" in written.out
+    costs = f"{candidates[3].flops / 1e6:.1f}M FLOPs, {candidates[3].parameters / 1e6:.3f}M parameters"
+    assert f"-T3: {costs}, expected mAP of its own training" in written.out
 
 
 def test_scores_of_a_supernet_are_those_that_were_calibrated_alike():

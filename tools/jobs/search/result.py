@@ -44,7 +44,7 @@ def print_result(
         over = f" over score, {words_of(result.costs)}" if len(result.costs) > 1 else ""
         print(f"front of {len(result.front)}{over}:")
         for candidate in result.front:
-            costs = _costs(candidate, result.costs)
+            costs = _costs(candidate)
             print(f"  trial {candidate.trial:<6} {costs}, {what} {100 * candidate.score:.1f} %")
     if result.finalists:
         print("finalists, by their held-out mAP after their own training:")
@@ -55,17 +55,16 @@ def print_result(
     for index, (path, candidate, ms) in enumerate(zip(result.archs, result.best, measured, strict=True)):
         timed = "" if ms is None else f" (measured {format_value('latency_ms', ms)})"
         trained = f", {100 * result.finalists[index].trained:.1f} % trained" if result.finalists else ""
-        costs = _costs(candidate, result.costs)
+        costs = _costs(candidate)
         print(f"{path.stem}: {costs}{timed}, {what} {100 * candidate.score:.1f} %{trained}, {shown(path)}")
     more = f"; any candidate as a file: {to_type('search', '--out', shown(result.out), '--write', 'TRIAL')}"
     print(f"front: {result.out}/front.json{more if strategy == 'pareto' else ''}")
     print(f"next: {following(result.archs[0].stem)}")
 
 
-def _costs(candidate: Candidate, costs: Sequence[str] = ()) -> str:
-    """FLOPs, parameters where they are among ``costs``, and latency where it is known."""
-    words = f"{candidate.flops / 1e6:.1f}M FLOPs"
-    words += f", {candidate.parameters / 1e6:.3f}M parameters" if "parameters" in costs else ""
+def _costs(candidate: Candidate) -> str:
+    """FLOPs, parameters, and latency where it is known: any of them may be limited."""
+    words = f"{candidate.flops / 1e6:.1f}M FLOPs, {candidate.parameters / 1e6:.3f}M parameters"
     return words if candidate.latency_ms is None else f"{words}, {format_value('latency_ms', candidate.latency_ms)}"
 
 
