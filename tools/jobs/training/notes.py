@@ -69,7 +69,9 @@ def never_reached(recipe: Recipe, per_epoch: int) -> str | None:
     missed += [f"the rate has not fallen as after epoch {', '.join(late)}"] if late else []
     if not missed:
         return None
-    return f"schedule: {' and '.join(missed)} at the end (epochs: {epochs}); --epochs shrinks the schedule too"
+    # --batch lengthens a warm-up in iterations, whatever --epochs says.
+    fewer = f", or give schedule.warmup_steps below {epochs * per_epoch}" if schedule.warmup_steps else ""
+    return f"schedule: {' and '.join(missed)} at the end (epochs: {epochs}); --epochs shrinks the schedule too{fewer}"
 
 
 def never_looked(recipe: Recipe) -> str | None:
