@@ -18,6 +18,11 @@ from reid.files import naming, write_json
 
 DOCTOR = "doctor.json"
 
+FLUSH_SECONDS = 5
+"""How often TensorBoard's thread writes what it was given, and so the longest that a run's end can wait for it. An
+interrupt that comes while an event is handed to it can take the signal that wakes it to end; by itself it then wakes
+when it next writes, 120 s later by default, and a batch system has killed the process by then."""
+
 
 class Journal:
     """Writes a run's records.
@@ -64,7 +69,7 @@ class Journal:
         self.say(f"  {why}")
 
     def _open(self, done: int) -> None:
-        self._writer = SummaryWriter(str(self._events), purge_step=done + 1)
+        self._writer = SummaryWriter(str(self._events), purge_step=done + 1, flush_secs=FLUSH_SECONDS)
 
     @property
     def _events(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ from reid.engine.recipe import LossConfig, OptimizerConfig
 from reid.engine.recipe.averaging import AveragingConfig
 from reid.engine.recipe.stopping import EarlyStopping
 from reid.engine.runs.checkpoint import load_state
-from reid.engine.runs.journal import DOCTOR, Journal
+from reid.engine.runs.journal import DOCTOR, FLUSH_SECONDS, Journal
 from reid.engine.runs.run_folder import append_metrics, read_metrics
 from reid.engine.runs.tags import tag_of
 from reid.engine.trainer import STATE, UNSOUND, Monitor, fit
@@ -331,3 +332,24 @@ def test_metrics_are_json_whatever_the_gradients(tmp_path):
         raise ValueError(word)
 
     assert json.loads((tmp_path / "metrics.jsonl").read_text(), parse_constant=refuse)["gradient_norm"] is None
+
+
+def test_an_end_does_not_wait_for_a_lost_wake_up(tmp_path, monkeypatch):
+    """An interrupt inside ``Condition.notify`` leaves a waiter in the list that was woken before, and the next wake-up
+    goes to it; two minutes passed then before the process ended."""
+    assert FLUSH_SECONDS <= 5
+    monkeypatch.setattr("reid.engine.runs.journal.FLUSH_SECONDS", 0.2)
+    begun = threading.Event()
+    with Journal(tmp_path, 0, None, print) as journal:
+        queue = journal._writer.file_writer.event_writer._async_writer._byte_queue
+        waits = queue.not_empty.wait
+        monkeypatch.setattr(queue.not_empty, "wait", lambda timeout: (begun.set(), waits(timeout)))
+        assert begun.wait(30)
+        with queue.mutex:
+            stale = threading.Lock()
+            stale.acquire()
+            queue.not_empty._waiters.appendleft(stale)
+        ended = threading.Thread(target=journal._writer.close, daemon=True)
+        ended.start()
+        ended.join(30)
+        assert not ended.is_alive()
