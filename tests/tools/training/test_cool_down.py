@@ -178,7 +178,9 @@ def test_the_best_weights_so_far_are_taken_over(tmp_path, scores, taken):
     (run / BEST).write_bytes(b"best")
     take_over(CoolDown(run, 2), 2, out)
     assert (out / BEST).exists() == taken and (not taken or (out / BEST).read_bytes() == b"best")
-    assert len(missing_best(out, Recipe(keep_best=True))) == (not taken) and missing_best(out, Recipe()) == ()
+    notes = missing_best(out, Recipe(keep_best=True), taken_over=True)
+    assert len(notes) == (not taken) and all("came after the checkpoint that it goes on from" in note for note in notes)
+    assert missing_best(out, Recipe()) == ()
 
 
 def test_refusals(train, interrupted, refused, tmp_path):

@@ -104,11 +104,13 @@ def best_at(run: Path, epochs: int, metric: str) -> Path | None:
     return run / BEST if best is not None and best <= epochs and (run / BEST).is_file() else None
 
 
-def missing_best(run: Path, recipe: Recipe) -> tuple[str, ...]:
-    """What a reader of the table must know of a training whose best weights were asked for and are not there."""
+def missing_best(run: Path, recipe: Recipe, taken_over: bool = False) -> tuple[str, ...]:
+    """What a reader of the table must know of a training whose best weights were asked for and are not there;
+    ``taken_over``: it ends another one (see ``tools.jobs.training.cool_down``)."""
     if not recipe.keep_best or (run / BEST).is_file():
         return ()
-    return (f"keep_best is set and there is no {BEST}: it was removed, or no look gave a number",)
+    later = "the best look came after the checkpoint that it goes on from, " if taken_over else ""
+    return (f"keep_best is set and there is no {BEST}: {later}it was removed, or no look gave a number",)
 
 
 def _check_measured(metric: str, losses: LossConfig) -> None:

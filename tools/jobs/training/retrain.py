@@ -98,6 +98,6 @@ def _finish(job: Job, what: Retraining, ready: Prepared, ended: Begun | None, tr
     if scored:
         recipe = job.experiment.retrain
         notes = [ended.words(job.seed)] if ended else []
-        notes += [*taken_back(job.out), *missing_best(job.out, recipe), *missing_average(job.out, recipe)]
+        notes += [*taken_back(job.out), *missing_best(job.out, recipe, bool(ended)), *missing_average(job.out, recipe)]
         score(job, network, spec, ready.source, ready.trained_on, what.label, tuple(notes))
     write_training_report(job.out, made_by(), ready.trained_on)
