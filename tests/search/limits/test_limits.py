@@ -68,15 +68,18 @@ def test_describe_names_what_is_set():
     assert describe(Limits(210_000_000, 5.0)) == "at most 210M FLOPs, 5 ms"
     assert describe(Limits(parameters=2_200_000)) == "at most 2.2M parameters"
     assert describe(Limits(latency_ms=0.25, parameters=812_345)) == "at most 0.25 ms, 812.345K parameters"
+    assert describe(Limits(1_000_000, parameters=4_100_000_000)) == "at most 1M FLOPs, 4.1G parameters"
 
 
 def test_format_value():
-    values = {0.8344: "0.834 ms", 5: "5.00 ms", 12.34: "12.3 ms", 1234.5: "1234 ms"}
+    values = {0.8344: "0.834 ms", 5: "5.00 ms", 10: "10.0 ms", 12.34: "12.3 ms", 100: "100 ms", 1234.5: "1234 ms"}
     assert {value: format_value("latency_ms", value) for value in values} == values
     assert format_value("parameters", 2_226_434) == "2.2M"
 
 
-@pytest.mark.parametrize("limits", [{}, {"flops": 0}, {"latency_ms": -1.0}, {"parameters": float("nan")}])
+@pytest.mark.parametrize(
+    "limits", [{}, {"flops": 0}, {"latency_ms": -1.0}, {"latency_ms": float("inf")}, {"parameters": float("nan")}]
+)
 def test_limits_refuse(limits):
     with pytest.raises(UserError, match="limit"):
         Limits(**limits)
