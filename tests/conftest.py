@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -24,6 +25,10 @@ from reid.engine.runs.checkpoint import save_weights
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.files import arch_from_rows
 from tests.processes import run_together
+
+# Where other work shares the cores, an example of a sound test takes longer than hypothesis's 200 ms now and then.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 PRELOADED = ["tests.conftest", "reid.engine.trainer", "search.run", "search.evaluator", "torch._dynamo"]
 
