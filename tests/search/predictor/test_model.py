@@ -15,7 +15,7 @@ from search.history import Candidate
 from search.predictor import cross_validated_rank, fit_predictor
 from search.predictor.encoding import bends, encode_all
 from search.predictor.model import MINIMUM
-from search.predictor.ridge import LEVEL, least_error, least_error_of
+from search.predictor.ridge import LEVEL, RIDGES, least_error, least_error_of
 from supernet.files import load_space
 from supernet.space import decode
 from supernet.space.genome import sample
@@ -158,7 +158,10 @@ def test_too_few_candidates_are_refused_and_the_fewest_are_enough():
 
 def test_equal_scores_are_predicted_and_order_nothing():
     known = _candidates(ARCHS[:25], lambda arch: 0.5)
-    np.testing.assert_allclose(fit_predictor(SPACE, known).predict(ARCHS[25:30]), 0.5)
+    predictor = fit_predictor(SPACE, known)
+    np.testing.assert_allclose(predictor.predict(ARCHS[25:30]), 0.5)
+    # All settings are as good: the smoothest and simplest are taken.
+    assert (predictor.ridge, predictor.pairs, predictor.scale[bends(SPACE)].any()) == (max(RIDGES), 0.0, False)
     assert cross_validated_rank(SPACE, known) == (0.0, 0.0)
 
 
