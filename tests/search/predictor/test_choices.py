@@ -79,6 +79,35 @@ def test_a_choice_is_inactive_where_no_option_of_it_makes_another_arch(drawn):
         assert options == tuple(dims[name])
 
 
+def test_entries_by_hand():
+    """Places run from -1 to 1; a bend is 0.5 in the middle and -0.25 at the ends; what is idle is 0 throughout."""
+    first = {name: options[0] for name, options in SPACE.dimensions().items()}
+    shallow = {**first, "stem": 6, "s3.width": 12, "s2.b1.kernel": 5}
+    deep = {**shallow, "s3.width": 16, "s3.depth": 3, "s3.b3.kernel": 5, "s3.b3.expand": 3}
+    rows = [dict(zip(columns_of(SPACE), encode(SPACE, decode(SPACE, each)), strict=True)) for each in (shallow, deep)]
+    expected = {
+        ("stem", "place"): (1, 1),
+        ("s3.width", "place"): (0, 1),
+        ("s3.width", "bend"): (0.5, -0.25),
+        ("s2.b1.kernel", "place"): (0, 0),
+        ("s2.b1.kernel", "bend"): (0.5, 0.5),
+        ("s3.b3.kernel", "place"): (0, 1),
+        ("s3.b3.kernel", "active"): (0, 1),
+        ("s3.b3.expand", "place"): (0, 0),
+        ("s3.b3.expand", "bend"): (0, 0.5),
+        ("s3.b3.expand", "active"): (0, 1),
+    }
+    assert {key: tuple(row[key] for row in rows) for key in expected} == expected
+    for key in (("stem", "bend"), ("stem", "active"), ("s3.width", "active"), ("s2.b1.kernel", "active")):
+        assert key not in rows[0]
+
+
+def test_a_space_of_one_arch_has_no_entries():
+    only = Space("one", (64, 32), (4,), (replace(STAGES[0], widths=(4,)),), (0,))
+    arch = decode(only, {name: options[0] for name, options in only.dimensions().items()})
+    assert encode_all(only, [arch]).shape == (1, 0) and columns_of(only) == []
+
+
 def test_many_archs_are_read_as_one_by_one():
     archs = [decode(SPACE, sample(SPACE, Random(seed))) for seed in range(20)]
     assert np.array_equal(encode_all(SPACE, archs), np.stack([encode(SPACE, arch) for arch in archs]))
