@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from random import Random
 
 import numpy as np
@@ -14,7 +15,7 @@ from search.costs import CostTable
 from search.history import Candidate
 from search.predictor import cross_validated_rank, fit_predictor
 from search.predictor.encoding import bends, encode_all
-from search.predictor.model import MINIMUM
+from search.predictor.model import BENDS, MINIMUM, PAIRS
 from search.predictor.ridge import LEVEL, RIDGES, least_error, least_error_of
 from supernet.files import load_space
 from supernet.space import decode
@@ -65,6 +66,25 @@ def test_prediction_is_the_dual_ridge_regression_it_says():
     table = kernel(archs, archs) + predictor.ridge * np.eye(60)
     expected = scores.mean() + kernel(new, archs) @ np.linalg.solve(table, scores - scores.mean())
     np.testing.assert_allclose(predictor.predict(new), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("score", [_main, _interacting])
+def test_settings_are_those_of_the_least_error(score):
+    """Encodings have a mean of 0 and a mean squared length of 1, whatever share of them the bends are."""
+    known = _candidates(ARCHS[:60], score, noise=0.02)
+    predictor, encoded = fit_predictor(SPACE, known), encode_all(SPACE, [candidate.arch for candidate in known])
+    scores = np.array([candidate.score for candidate in known])
+    errors, scales = {}, {}
+    for bend, pairs in product(BENDS, PAIRS):
+        scale = np.where(bends(SPACE), bend, 1.0)
+        scale /= np.sqrt(np.square((encoded - encoded.mean(0)) * scale).sum(1).mean())
+        linear = ((encoded - encoded.mean(0)) * scale) @ ((encoded - encoded.mean(0)) * scale).T
+        kernel = LEVEL + (1 - pairs) * linear + pairs * linear**2
+        errors[bend, pairs], scales[bend] = least_error(kernel, scores - scores.mean()).error, scale
+    bend, pairs = min(errors, key=errors.get)
+    assert predictor.pairs == pairs and predictor.loo_rmse == pytest.approx(errors[bend, pairs] ** 0.5)
+    np.testing.assert_allclose(predictor.centre, encoded.mean(0))
+    np.testing.assert_allclose(predictor.scale, scales[bend])
 
 
 @pytest.mark.parametrize("shape", [(40, 8), (40, 39), (40, 60), (20, 0)])
