@@ -45,14 +45,15 @@ class FeatureErase(nn.Module):
 
 
 def erased_sides(height: int, width: int, config: FeatureEraseConfig) -> tuple[int, int]:
-    """Rows and columns of the rectangle in a map of ``height`` rows and ``width`` columns; never the whole map."""
+    """Rows and columns of the rectangle in a map of ``height`` by ``width``; never the whole map, and nothing where one
+    of them is 0."""
     rows, columns = round(config.height * height), round(config.width * width)
     if rows == height and columns == width:
         if config.height <= config.width:
             rows -= 1
         else:
             columns -= 1
-    return (rows, columns) if rows and columns else (0, 0)
+    return rows, columns
 
 
 def _span(draw: torch.Tensor, length: int, size: int) -> torch.Tensor:

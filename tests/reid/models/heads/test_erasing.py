@@ -42,6 +42,17 @@ def test_each_image_loses_its_own_rectangle():
     assert {box[:2] for box in boxes} == {(top, left) for top in range(7) for left in range(3)}
 
 
+def test_every_place_is_as_likely():
+    """Seven tops, within five standard deviations of a binomial count."""
+    tops = _erased(FeatureEraseConfig(per_image=True), 7000)[:, :, 0].int().argmax(1)
+    assert (tops.bincount() - 1000).abs().max() < 5 * (7000 * 1 / 7 * 6 / 7) ** 0.5 and len(tops.unique()) == 7
+
+
+def test_the_lesser_share_gives_way_where_both_sides_round_to_the_whole_map():
+    assert erased_sides(2, 1, FeatureEraseConfig(height=0.8, width=1.0)) == (1, 1)
+    assert erased_sides(1, 2, FeatureEraseConfig(height=1.0, width=0.8)) == (1, 1)
+
+
 def test_chance_of_erasing():
     hit = _erased(FeatureEraseConfig(probability=0.3, per_image=True), 4000).any((1, 2))
     assert float(hit.float().mean()) == pytest.approx(0.3, abs=4 * (0.3 * 0.7 / 4000) ** 0.5)
