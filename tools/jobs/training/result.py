@@ -66,9 +66,11 @@ def epochs_of(run: Path, recipe: Recipe) -> int:
 
 def missing_average(run: Path, recipe: Recipe) -> tuple[str, ...]:
     """What a reader of the table must know of a training that stopped before the mean of its weights had begun."""
+    if recipe.averaging.kind != "swa":
+        return ()
     last = epochs_of(run, recipe)
     first = int(recipe.averaging.start * recipe.epochs * (1 + 1e-12)) + 1  # rounded as the training rounds it
-    if recipe.averaging.kind != "swa" or last >= first:
+    if last >= first:
         return ()
     return (
         f"early_stopping ended the training after epoch {last}, and averaging (swa) begins with epoch {first}: these "
