@@ -30,6 +30,10 @@ class AveragingConfig:
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     start: Annotated[float, Field(ge=0, lt=1)] = 0.75
 
+    def first_epoch(self, epochs: int) -> int:
+        """The first epoch, counted from 1, whose end an SWA over ``epochs`` takes in."""
+        return int(self.start * epochs * (1 + 1e-12)) + 1  # 0.58 * 50 is below 29 in floating point
+
 
 def ema_decay(decay: float, updates: int) -> float:
     """The share of the old average that is kept after ``updates`` updates: ``min(decay, (1 + n) / (10 + n))``.
@@ -91,8 +95,7 @@ class WeightAverage:
     def after_epoch(self, network: nn.Module, epoch: int, epochs: int) -> None:
         """To be called after every epoch (counted from 1) of ``epochs``; from its start on an SWA takes the weights
         in."""
-        # 0.58 * 50 is below 29 in floating point.
-        if self.config.kind == "swa" and epoch > self.config.start * epochs * (1 + 1e-12):
+        if self.config.kind == "swa" and epoch >= self.config.first_epoch(epochs):
             self._move(network, 1.0 / (self._updates + 1))
 
     @torch.no_grad()

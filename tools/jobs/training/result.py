@@ -68,8 +68,7 @@ def missing_average(run: Path, recipe: Recipe) -> tuple[str, ...]:
     """What a reader of the table must know of a training that stopped before the mean of its weights had begun."""
     if recipe.averaging.kind != "swa":
         return ()
-    last = epochs_of(run, recipe)
-    first = int(recipe.averaging.start * recipe.epochs * (1 + 1e-12)) + 1  # rounded as the training rounds it
+    last, first = epochs_of(run, recipe), recipe.averaging.first_epoch(recipe.epochs)
     if last >= first:
         return ()
     return (
