@@ -22,10 +22,12 @@ import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
 from reid.data.records import ImageSet
+from search.asked import Asked
 from search.config import SearchConfig
 from search.costs import CostTable
 from search.evaluator import SupernetEvaluator
 from search.limits import Limits
+from search.means import Means
 from search.proposers import STRATEGIES
 from search.run import run_search
 from supernet.arch import Arch
@@ -78,7 +80,8 @@ def _marks(space: Space, limits: Limits, config: SearchConfig, strategy: str, ta
         return {"default": wide / (1000 + wide), "rank1": 0.0}
 
     with tempfile.TemporaryDirectory() as folder:
-        run_search(space, evaluate, limits, config, strategy, Path(folder) / "run", progress=False, table=table)
+        asked = Asked(space, limits, config, strategy)
+        run_search(asked, Means(evaluate, table), Path(folder) / "run", progress=False)
     return [*marks, time.process_time()]
 
 

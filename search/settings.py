@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from reid.engine.runs.run_folder import taken
 from reid.errors import UserError, nearest
 from reid.files import read_mapping, write_json
 from search.arch_files import archs_before
+from search.asked import Asked
 from search.config import SearchConfig
 from search.folder import LOG, SUMMARY
 from search.front import COSTS, cost_fields
 from search.history import Candidate, recover_candidates
-from search.limits import Limits
 from search.proposers import STRATEGIES
 from supernet.arch import INVERTED_RESIDUAL
 from supernet.space import Space
@@ -48,22 +48,14 @@ def check_strategy(strategy: str, config: SearchConfig) -> None:
         raise UserError(f"search.front={','.join(config.front)} is for pareto, not {strategy}: {cure}")
 
 
-def settings_of(
-    space: Space,
-    limits: Limits,
-    config: SearchConfig,
-    strategy: str,
-    seed: int,
-    origin: Mapping[str, Any],
-    data: Mapping[str, Any] | None = None,
-) -> dict:
+def settings_of(asked: Asked) -> dict:
     """All that decides which candidates a search proposes and how they score, as JSON gives it back."""
-    kept = {key: value for key, value in config_to_dict(config).items() if key not in (*_FREE, "front")}
-    kept |= _front(config)
-    depends = {key: value for key, value in origin.items() if key != "commit"}
-    own = {"space": space_settings(space), "strategy": strategy, "seed": seed}
-    own |= {f"limit_{name}": limit for name, limit in asdict(limits).items()}
-    persons = {} if data is None else {"data": dict(data)}
+    kept = {key: value for key, value in config_to_dict(asked.config).items() if key not in (*_FREE, "front")}
+    kept |= _front(asked.config)
+    depends = {key: value for key, value in asked.origin.items() if key != "commit"}
+    own = {"space": space_settings(asked.space), "strategy": asked.strategy, "seed": asked.seed}
+    own |= {f"limit_{name}": limit for name, limit in asdict(asked.limits).items()}
+    persons = {} if asked.data is None else {"data": dict(asked.data)}
     settings = json.loads(json.dumps({**own, **kept, **persons, "origin": depends}))
     return {key: value for key, value in settings.items() if key not in _AT_FIRST or value != _AT_FIRST[key]}
 

@@ -18,10 +18,12 @@ from reid.data.records import ImageSet
 from reid.engine.machine.device import seeded
 from reid.engine.machine.distributed import from_environment, process_group
 from reid.errors import UserError
+from search.asked import Asked
 from search.config import SearchConfig
 from search.evaluator import SupernetEvaluator
 from search.history import read_candidates
 from search.limits import Limits
+from search.means import Means
 from search.workers import Evaluate, Team
 from supernet.files import load_space
 from supernet.supernet import Supernet
@@ -102,8 +104,7 @@ def main(folder: Path, strategy: str, what: str) -> None:
             return
         out = folder / "run"
         try:
-            search.run.run_search(
-                space, make(), limits, CONFIG, strategy, out, 4, resume=out.exists(), progress=False, team=team
-            )
+            asked, means = Asked(space, limits, CONFIG, strategy, 4), Means(make(), team=team)
+            search.run.run_search(asked, means, out, resume=out.exists(), progress=False)
         finally:
             team.dismiss()

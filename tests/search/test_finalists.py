@@ -13,10 +13,10 @@ from search.costs import CostTable
 from search.finalists import POOL, Finalist, choose_finalists, judged
 from search.history import Candidate
 from search.limits import Limits
-from search.run import run_search
 from supernet.files import load_arch, load_space
 from supernet.space import decode
 from supernet.space.genome import encode, sample
+from tests.search.searching import search_in
 
 SPACE = load_space("tiny")
 TABLE = CostTable()
@@ -85,7 +85,7 @@ def _cheapest_first(candidates) -> list[float]:
 
 def _run(out, config=CONFIG, strategy="evolution", **rest):
     limits = Limits(flops=6_000_000)
-    return run_search(SPACE, _evaluate, limits, config, strategy, out, progress=False, table=TABLE, **rest)
+    return search_in(out, _evaluate, SPACE, limits, config, strategy, table=TABLE, **rest)
 
 
 def test_archs_are_chosen_by_what_finalists_score_after_training(tmp_path):

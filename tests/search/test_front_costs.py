@@ -14,9 +14,9 @@ from search.costs import CostTable
 from search.front import knees, pareto_front
 from search.history import candidate_from_dict
 from search.limits import Limits
-from search.run import run_search
 from supernet.files import load_arch, load_space
 from supernet.network import build_network
+from tests.search.searching import search_in
 
 SPACE = load_space("tiny")
 CONFIG = SearchConfig(trials=20, population=8, sample_size=3, generation=5, top_k=3, target="onnx-cpu-1t")
@@ -35,8 +35,8 @@ def _evaluate(arch) -> dict[str, float]:
 
 
 def _run(out, config=THREE, strategy="pareto", evaluate=_evaluate, **rest):
-    given = {"progress": False, "table": TABLE, "latency": _latency, **rest}
-    return run_search(SPACE, evaluate, Limits(flops=6_000_000), config, strategy, out, **given)
+    given = {"table": TABLE, "latency": _latency, **rest}
+    return search_in(out, evaluate, SPACE, Limits(flops=6_000_000), config, strategy, **given)
 
 
 def _untimed(candidates):

@@ -17,10 +17,10 @@ from search.front import pareto_front
 from search.history import read_candidates
 from search.limits import Limits
 from search.predictor import cross_validated_rank
-from search.run import run_search
 from supernet.files import load_arch, load_space
 from supernet.network import build_network
 from supernet.space.genome import contains
+from tests.search.searching import search_in
 
 SPACE = load_space("tiny")
 CONFIG = SearchConfig(trials=24, population=8, sample_size=3, generation=5)
@@ -50,7 +50,7 @@ def _killed_at(trial: int):
 
 def _run(out, evaluate=_evaluate, config=CONFIG, limit=LIMIT, strategy="evolution", **rest):
     limits = limit if isinstance(limit, Limits) else Limits(flops=limit)
-    return run_search(SPACE, evaluate, limits, config, strategy, out, progress=False, table=TABLE, **rest)
+    return search_in(out, evaluate, SPACE, limits, config, strategy, table=TABLE, **rest)
 
 
 def _untimed(candidates):
@@ -215,7 +215,7 @@ def test_resume_with_another_space_is_refused(tmp_path):
     _run(tmp_path / "run")
     with pytest.raises(UserError, match="another space"):
         other = replace(SPACE, stems=(16,))
-        run_search(other, _evaluate, Limits(flops=LIMIT), CONFIG, "evolution", tmp_path / "run", resume=True)
+        search_in(tmp_path / "run", _evaluate, other, Limits(flops=LIMIT), CONFIG, "evolution", resume=True)
 
 
 def test_folder_with_a_search_is_not_overwritten(tmp_path):
@@ -239,7 +239,7 @@ def test_impossible_limit_and_unknown_strategy_write_nothing(tmp_path):
 def test_space_smaller_than_the_trials_ends_with_a_note(tmp_path):
     stage = replace(SPACE.stages[0], widths=(8,))
     small = replace(SPACE, stages=(stage,), last_widths=(128,))  # 2 stems: 2 archs
-    result = run_search(small, _evaluate, Limits(flops=LIMIT), CONFIG, "evolution", tmp_path / "run", progress=False)
+    result = search_in(tmp_path / "run", _evaluate, small, Limits(flops=LIMIT), CONFIG, "evolution")
     assert len(result.candidates) == len(result.archs) == 2
     assert any("no further arch" in note for note in result.notes)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reid.errors import UserError
+from search.asked import Asked
 from search.config import SearchConfig
 from search.limits import Limits
 from search.settings import open_search, settings_of
@@ -17,7 +18,7 @@ PLAIN = SearchConfig(calibration_images="plain")
 
 
 def _settings(config: SearchConfig) -> dict:
-    return settings_of(load_space("tiny"), Limits(flops=6_000_000), config, "evolution", 0, {})
+    return settings_of(Asked(load_space("tiny"), Limits(flops=6_000_000), config, "evolution"))
 
 
 def _begun(out, settings: dict) -> None:
@@ -59,7 +60,7 @@ def test_a_search_goes_on_with_files_that_were_moved(tmp_path):
     def settings(place: str, **digests: object) -> dict:
         config = replace(PLAIN, learn_from=(f"{place}/ranking",))
         origin = {"supernet": f"{place}/supernet.safetensors", **digests}
-        return settings_of(load_space("tiny"), Limits(flops=6_000_000), config, "evolution", 0, origin)
+        return settings_of(Asked(load_space("tiny"), Limits(flops=6_000_000), config, "evolution", 0, origin))
 
     same = {"supernet_sha256": "a", "learnt_from_sha256": ["b"]}
     _begun(tmp_path, settings("old", **same))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search.history import Candidate
-from search.outcome import SearchResult, Speed
+from search.result import SearchResult, Speed
 from supernet.files import mobilenet_v2
 from tools.jobs.search.result import print_result
 

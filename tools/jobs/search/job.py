@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from reid.engine.machine.distributed import Processes, from_environment, process_group
+from search.asked import Asked
 from search.config import SearchConfig
 from search.costs import CostTable
 from search.evaluator import pick_precision
@@ -24,7 +24,8 @@ from search.latency import (
     prediction_error,
 )
 from search.learned import LearnedEvaluator
-from search.outcome import SearchResult
+from search.means import Means, Measure
+from search.result import SearchResult
 from search.settings import check_strategy
 from search.workers import Team
 from supernet.arch import Arch
@@ -90,26 +91,19 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     opening = opening_lines(job, opened, limits, strategy, supernet_run, team, doubt)
     announce(f"searching in {shown(job.out)}", opening)
     latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None
-    judge = train_finalists(job, supernet_run, opened.images) if config.finalists.count else None
+    origin, data = _origin(job, supernet_run, opened, latency), persons_of(opened.source, job.experiment.data)
+    asked = Asked(space, limits, config, strategy, job.seed, origin, data)
+    means = Means(
+        opened.evaluator,
+        costs,
+        latency=latency and latency.latency,
+        measure=_measure(latency.target) if latency and not latency.device else None,
+        judge=train_finalists(job, supernet_run, opened.images) if config.finalists.count else None,
+        report=lambda found: write_search_report(job, found, strategy, opening),
+        team=team,
+    )
     with alone_in(job.out):
-        result = run_search(
-            space,
-            opened.evaluator,
-            limits,
-            config,
-            strategy,
-            job.out,
-            job.seed,
-            resume=job.resume,
-            origin=_origin(job, supernet_run, opened, latency),
-            table=costs,
-            latency=latency and latency.latency,
-            measure=_measure(latency.target) if latency and not latency.device else None,
-            team=team,
-            judge=judge,
-            data=persons_of(opened.source, job.experiment.data),
-            report=lambda found: write_search_report(job, found, strategy, opening),
-        )
+        result = run_search(asked, means, job.out, resume=job.resume)
     if latency and latency.device:
         print(f"note: the found archs' latencies are predicted, not measured: {latency.name} is another machine")
     return result
@@ -178,7 +172,7 @@ def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
     return table
 
 
-def _measure(target: Target) -> Callable[[Sequence[Arch]], list[float]]:
+def _measure(target: Target) -> Measure:
     """Whole networks on ``target``: the least of the rounds, which is what the table predicts."""
     measured = functools.partial(measure_archs, target=target, progress=True)
     return lambda archs: [timing.least_ms for timing in measured(archs)]

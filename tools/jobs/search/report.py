@@ -20,7 +20,7 @@ from search.flops_words import format_flops
 from search.front import words_of
 from search.history import Candidate
 from search.limits.limits import describe, format_value
-from search.outcome import SearchResult
+from search.result import SearchResult
 from tools.jobs.job import Job
 from tools.jobs.provenance import made_by
 

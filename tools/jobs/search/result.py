@@ -12,7 +12,7 @@ from search.folder import CURE, LOG, SUMMARY, chosen_files, read_summary
 from search.front import words_of
 from search.history import Candidate, read_candidates
 from search.limits.limits import Limits, format_value
-from search.outcome import SearchResult
+from search.result import SearchResult
 from tools.jobs.paths import shown
 from tools.typed import to_type
 
