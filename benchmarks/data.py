@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.augmentation_peers import augmentation_peers
+from benchmarks.parts.augmentation_peers import augmentation_peers
 from reid.data.augment import AugmentConfig, augment
 from reid.data.cache import load_images
 from reid.data.records import ImageRecord, ImageSet

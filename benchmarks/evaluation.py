@@ -31,8 +31,8 @@ import _root  # noqa: F401  (first: it mends the import path)
 import numpy as np
 import torch
 
-from benchmarks.retrieval_sets import KINDS, MARKET1501, MSMT17, QUICK, Retrieval, Size, synthetic
-from benchmarks.torchreid_files import load_file, torchreid_file
+from benchmarks.parts.retrieval_sets import KINDS, MARKET1501, MSMT17, QUICK, Retrieval, Size, synthetic
+from benchmarks.parts.torchreid_files import load_file, torchreid_file
 from evaluation.retrieval.distances import METRICS, pairwise_distances
 from evaluation.retrieval.metrics import score_distances, score_features
 from evaluation.retrieval.scores import ReidScore

@@ -28,8 +28,8 @@ from collections.abc import Iterator
 import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
-from benchmarks.sizes import add_size
-from benchmarks.training import make_network, noise
+from benchmarks.parts.sizes import add_size
+from benchmarks.parts.training.subjects import make_network, noise
 from reid.engine.batches import training_batches
 from reid.engine.recipe import OptimizerConfig, Recipe
 from reid.engine.tasks.identity_task import IdentityTask

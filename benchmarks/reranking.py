@@ -31,8 +31,9 @@ import _root  # noqa: F401  (first: it mends the import path)
 import numpy as np
 import torch
 
-from benchmarks.reranking_variants import plain_reranking, synthetic_retrieval
-from benchmarks.torchreid_files import load_file, torchreid_file
+from benchmarks.parts.reranking.features import synthetic_retrieval
+from benchmarks.parts.reranking.loops import plain_reranking
+from benchmarks.parts.torchreid_files import load_file, torchreid_file
 from evaluation.reranking import ReRanking, rerank_blocks, rerank_distances
 from evaluation.retrieval.distances import pairwise_distances
 from reid.engine.machine.process_memory import peak_resident_mib

@@ -9,124 +9,14 @@ docs/reranking.md says who does it. Fetches nothing and takes a minute or two.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import _root  # noqa: F401  (first: it mends the import path)
 import numpy as np
-import torch
 
+from benchmarks.parts.reranking.features import synthetic_retrieval
+from benchmarks.parts.reranking.loops import Variant, plain_reranking
 from evaluation.reranking import ReRanking
-from evaluation.retrieval.metrics import ReidScore, score_distances
-
-
-@dataclass(frozen=True)
-class Retrieval:
-    """Features ``(Q, D)`` and ``(G, D)`` of length 1, and the labels that ``score_distances`` takes."""
-
-    query: torch.Tensor
-    gallery: torch.Tensor
-    labels: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-    def score(self, distances: np.ndarray | torch.Tensor) -> ReidScore:
-        return score_distances(distances, *self.labels)
-
-    def squares(self) -> np.ndarray:
-        """``(N, N) float64`` squared distances."""
-        features = torch.cat([self.query, self.gallery]).double()
-        return torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist").square_().numpy()
-
-
-def synthetic_retrieval(queries: int, gallery: int, width: int = 256, seed: int = 0) -> Retrieval:
-    """Persons as centres in 24 directions, each image off by its camera and by a spread of its own.
-
-    The shares are Market-1501's: 4.5 queries and 17.5 gallery images a person, 6 cameras, 18 % distractors.
-    """
-    random = np.random.default_rng(seed)
-    persons, directions = max(2, round(queries / 4.5)), 24
-    strangers = round(0.18 * gallery)
-    centres = random.normal(size=(persons + max(strangers, 1), directions))
-    cameras = 0.5 * random.normal(size=(7, directions))
-    embed = random.normal(size=(directions, width)) / directions**0.5
-    sides = []
-    for count, others in ((queries, 0), (gallery, strangers)):
-        person = np.concatenate([np.arange(count - others) % persons, persons + np.arange(others)])
-        camids = random.integers(1, 7, count)
-        spread = random.uniform(0.3, 1.1, (count, 1))
-        latent = centres[person] + cameras[camids] + spread * random.normal(size=(count, directions))
-        features = latent @ embed + 0.3 * random.normal(size=(count, width))
-        order = random.permutation(count)
-        pids = np.where(person < persons, person + 1, 0)
-        features = torch.nn.functional.normalize(torch.from_numpy(features[order])).float()
-        sides.append((features, pids[order], camids[order]))
-    (query, *query_labels), (others, *gallery_labels) = sides
-    return Retrieval(query, others, (*query_labels, *gallery_labels))
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What is done otherwise than in the authors' MATLAB code.
-
-    Attributes:
-        power: of the squared distances: 0.5 leaves distances plain, 2 squares them twice.
-        numpy_half: the half set has ``around(k1 / 2) + 1`` images, which rounds half to even.
-        share: of a candidate's set that must be near; 0 is Python 2's ``2 / 3``.
-        neighbours: added to k1 for the length of the lists; the authors' 1 makes room for the image itself.
-        normalised: distances are divided by the row maximum.
-        blended: what the original distances are multiplied by before they are blended.
-        dtype: of features, distances and encodings.
-        latest: equal distances go the other way round.
-        global_maximum: distances are divided by the greatest of all instead of the row's.
-    """
-
-    power: float = 1
-    numpy_half: bool = False
-    share: float = 2 / 3
-    neighbours: int = 1
-    normalised: bool = True
-    blended: float = 1
-    dtype: type = np.float64
-    latest: bool = False
-    global_maximum: bool = False
-
-
-def plain_reranking(squares: np.ndarray, queries: int, config: ReRanking, variant: Variant | None = None) -> np.ndarray:
-    """``(Q, G) float64`` re-ranked distances from ``(N, N)`` squared ones, as the paper's steps one after another."""
-    variant = variant or Variant()
-    squares = (squares**variant.power).astype(variant.dtype).astype(np.float64)
-    greatest = squares.max() if variant.global_maximum else squares.max(axis=1, keepdims=True)
-    relative = squares / greatest if variant.normalised else squares
-    length = config.k1 + variant.neighbours
-    half = round(config.k1 / 2) + 1 if variant.numpy_half else (config.k1 + 2) // 2
-    if variant.latest:
-        ranks = len(squares) - 1 - np.argsort(squares[:, ::-1], axis=1, kind="stable")
-    else:
-        ranks = np.argsort(squares, axis=1, kind="stable")
-    ranks = ranks[:, : max(length, config.k2)]
-
-    near, small = _reciprocal(ranks[:, :length]), _reciprocal(ranks[:, : min(half, length)])
-    vectors = np.zeros(squares.shape)
-    for image, members in enumerate(near):
-        grown = members.union(*(small[m] for m in members if len(small[m] & members) > variant.share * len(small[m])))
-        index = sorted(grown)
-        weights = np.exp(-relative[image, index])
-        vectors[image, index] = weights / weights.sum()
-    vectors = vectors.astype(variant.dtype).astype(np.float64)
-    if config.k2 != 1:
-        vectors = np.stack([vectors[row[: config.k2]].mean(axis=0) for row in ranks])
-
-    result = np.empty((queries, len(squares) - queries))
-    for image in range(queries):
-        index = np.flatnonzero(vectors[image])
-        shared = np.minimum(vectors[image, index], vectors[queries:, index]).sum(axis=1)
-        original = variant.blended * relative[image, queries:]
-        result[image] = (1 - config.weight) * (1 - shared / (2 - shared)) + config.weight * original
-    return result
-
-
-def _reciprocal(ranks: np.ndarray) -> list[set[int]]:
-    lists = [set(row) for row in ranks.tolist()]
-    return [{other for other in lists[image] if image in lists[other]} for image in range(len(lists))]
-
 
 VARIANTS = {
     "distances not squared": Variant(power=0.5),

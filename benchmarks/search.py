@@ -31,7 +31,7 @@ from random import Random
 import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
-from benchmarks.sizes import add_size
+from benchmarks.parts.sizes import add_size
 from evaluation.features.extraction import extract_features
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate

@@ -24,7 +24,7 @@ from random import Random
 import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
-from benchmarks.sizes import add_size
+from benchmarks.parts.sizes import add_size
 from reid.engine.machine.device import autocast, pick_device
 from reid.engine.machine.memory import keep_freed_memory
 from reid.engine.machine.process_memory import peak_memory_mib

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-from benchmarks.hardness_data import load, score
-from benchmarks.hardness_networks import BUILDERS, embed, train_network
-from benchmarks.hardness_probes import linear_rows
-from benchmarks.sizes import add_size
+from benchmarks.parts.hardness.data import load, score
+from benchmarks.parts.hardness.networks import BUILDERS, embed, train_network
+from benchmarks.parts.hardness.probes import linear_rows
+from benchmarks.parts.sizes import add_size
 from reid.data.synthetic import SyntheticConfig, make_synthetic
 
 

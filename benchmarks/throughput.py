@@ -24,7 +24,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 import torch
 from torch import nn
 
-from benchmarks.training_roofline import timed
+from benchmarks.parts.training.roofline import timed
 from reid.engine.machine.device import autocast, pick_device
 from reid.engine.machine.memory import keep_freed_memory
 from reid.errors import UserError

@@ -18,7 +18,7 @@ For each network, all in one run:
 
 FOLDER is a checkout of KaiyangZhou/deep-person-reid; without it an installed torchreid is taken (``pip install
 git+https://github.com/KaiyangZhou/deep-person-reid``), and without either the peer is left out. What the two sides
-share, and what not, stands in ``training_peer.py`` (limit: 1.3 times its images/s, or more).
+share, and what not, stands in ``parts/training/peer.py`` (limit: 1.3 times its images/s, or more).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ import _root  # noqa: F401  (first: it mends the import path)
 import torch
 from torch import nn
 
-from benchmarks.sizes import add_size
-from benchmarks.training_peer import compare, find_torchreid
-from benchmarks.training_phases import phases
-from benchmarks.training_roofline import print_roofline, timed
-from reid.data.records import ImageSet
+from benchmarks.parts.sizes import add_size
+from benchmarks.parts.training.peer import compare, find_torchreid
+from benchmarks.parts.training.phases import phases
+from benchmarks.parts.training.roofline import print_roofline, timed
+from benchmarks.parts.training.subjects import make_network, noise
 from reid.engine.batches import TrainingBatches, training_batches
 from reid.engine.epoch import READ_EVERY
 from reid.engine.machine.compilation import Compiled, plain
@@ -51,7 +51,6 @@ from reid.engine.recipe.averaging import AveragingConfig
 from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
-from supernet.catalog import build, find_network
 
 WARMUP = 5
 """Steps before the count begins: the first choose kernels and grow the heap, and on a GPU the fourth is recorded."""
@@ -86,12 +85,6 @@ def main() -> None:
     print(f"peak memory of the run   {peak_memory_mib(device):8.0f} MiB")
     if peer is None:
         print("torchreid is not installed, nor given by --torchreid: no peer")
-
-
-def make_network(name: str, size: tuple[int, int]) -> nn.Module:
-    """The network of an arch or backbone, with weights of seed 0."""
-    torch.manual_seed(0)
-    return build(find_network(name, [], size, size, 1)[0])
 
 
 def _measure(name: str, size: tuple[int, int], recipe: Recipe, device: torch.device, rounds: int) -> None:
@@ -152,14 +145,6 @@ def _recorded(run: Callable[[], None], task: nn.Module) -> Callable[[], None]:
     with torch.cuda.graph(graph, stream=stream):
         run()
     return graph.replay
-
-
-def noise(size: tuple[int, int], recipe: Recipe) -> ImageSet:
-    """16 images of each of 64 identities, or of as many as the recipe's batch has."""
-    generator = torch.Generator().manual_seed(0)
-    pids = torch.arange(max(64, recipe.identities)).repeat_interleave(16)
-    pixels = torch.randint(0, 256, (len(pids), *size, 3), dtype=torch.uint8, generator=generator)
-    return ImageSet(pixels, pids, torch.zeros_like(pids))
 
 
 def _endless(batches: TrainingBatches):

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from benchmarks import sizes
+from benchmarks.parts import sizes
 from tools.size_option import add_size, joined, parse_size
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision import transforms as tv
 
-from benchmarks.torchreid_files import load_file, torchreid_file
+from benchmarks.parts.torchreid_files import load_file, torchreid_file
 from reid.data.prepare import IMAGENET_MEAN, IMAGENET_STD
 
 Pipeline = Callable[[Image.Image], torch.Tensor]

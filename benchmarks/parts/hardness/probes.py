@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.hardness_data import Part, resized, score
+from benchmarks.parts.hardness.data import Part, resized, score
 
 
 def pixels(parts: tuple[Part, Part, Part], size: tuple[int, int]) -> list[Tensor]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from benchmarks.hardness_data import Part, resized
+from benchmarks.parts.hardness.data import Part, resized
 
 
 class Net(nn.Module):
