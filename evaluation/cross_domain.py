@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.retrieval.scores import ReidScore
-from evaluation.text_table import aligned
+from evaluation.tables import aligned
 
 
 @dataclass(frozen=True)

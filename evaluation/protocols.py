@@ -13,13 +13,13 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from evaluation.features.spread import hardly_differ
 from evaluation.reranking import ReRanking, rerank_blocks
 from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.metrics import score_blocks, score_features
 from evaluation.retrieval.rules import RECORDS
 from evaluation.retrieval.scores import ReidScore
 from evaluation.retrieval.single_shot import SingleShotScore, single_shot_score
-from evaluation.spread import hardly_differ
 from evaluation.threshold import Threshold, ThresholdRates, apply_threshold, calibrate_threshold
 from evaluation.verification import Roc, VerificationScore, receiver_curve, verification_score
 from reid.config import STRICT, config_to_dict

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from evaluation.features.scikit_learn import need_sklearn
 from evaluation.features.vector_files import LabelledVectors
 from evaluation.retrieval.distances import check_features
 from evaluation.retrieval.labeled_features import RetrievalFeatures
-from evaluation.scikit_learn import need_sklearn
 from reid.errors import UserError
 
 PERPLEXITY = 30.0

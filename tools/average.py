@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.comparison.row import RESULT
 from evaluation.report.html import REPORT
-from evaluation.result_row import RESULT
 from reid.engine.runs.run_folder import WEIGHTS
 from tools.cli import job_parser, read_job, run_tool
 from tools.jobs.training.average import average

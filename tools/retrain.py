@@ -12,8 +12,8 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from evaluation.comparison.row import RESULT
 from evaluation.report.history import training_folders
-from evaluation.result_row import RESULT
 from reid.engine.machine.distributed import from_environment
 from reid.engine.runs.run_folder import WEIGHTS
 from reid.errors import UserError

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evaluation.features.scikit_learn import need_sklearn
 from evaluation.features.vector_files import LabelledVectors, label_vectors
-from evaluation.scikit_learn import need_sklearn
 from reid.data.locate import Place, locate_or_fail
 from reid.errors import UserError
 

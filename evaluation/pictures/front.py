@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from evaluation.comparison.row import ResultRow
 from evaluation.pictures.labels import place_labels
 from evaluation.pictures.style import (
     ACCENT,
@@ -23,7 +24,6 @@ from evaluation.pictures.style import (
     save_figure,
     style_axes,
 )
-from evaluation.result_row import ResultRow
 from reid.errors import UserError
 
 LOG_FROM = 6

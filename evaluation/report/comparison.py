@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.comparison import comparable, compare
+from evaluation.comparison.groups import comparable
+from evaluation.comparison.row import ResultRow
+from evaluation.comparison.table import compare
 from evaluation.pictures.architecture import box_words, draw_architecture
 from evaluation.pictures.costs import CostDot, draw_costs
 from evaluation.pictures.front import draw_front, scored_candidates
@@ -16,7 +18,6 @@ from evaluation.report.configurations import configuration_section
 from evaluation.report.history import read_histories
 from evaluation.report.html import Picture, Section, write_report
 from evaluation.report.training import CURVES, training_section
-from evaluation.result_row import ResultRow
 from supernet.files import NamedArch
 
 NOT_COMPARABLE = " Not all of these networks can be compared; the notes below the table say which."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluation.comparison import Table
 from evaluation.cross_domain import HEADING, Matrix, matrix_cells, matrix_notes
 from evaluation.report.html import Section, write_report
+from evaluation.tables import Table
 
 
 def write_matrix_report(path: Path, matrix: Matrix, made_by: str = "") -> Path:

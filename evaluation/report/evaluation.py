@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evaluation.comparison import Table, compare
+from evaluation.comparison.row import ResultRow
+from evaluation.comparison.table import compare
 from evaluation.protocols import Evaluation
 from evaluation.report.html import Picture, Section, Words, write_report
-from evaluation.result_row import ResultRow
 from evaluation.score_table import percent, score_cells, threshold_lines, verification_lines
+from evaluation.tables import Table
 
 ABOUT = {
     "network": "network",

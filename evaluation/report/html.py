@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from evaluation.comparison import Table
 from evaluation.report.css import CSS
+from evaluation.tables import Table
 from reid.errors import UserError
 from reid.files import write_text
 

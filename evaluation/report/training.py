@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.comparison import Table, compare
+from evaluation.comparison.row import REMAKE_SCORE, RESULT, ResultRow, read_result
+from evaluation.comparison.table import compare
 from evaluation.pictures.curves import draw_curves
 from evaluation.report.doctor import doctor_lines, doctor_summary, doctor_table
 from evaluation.report.history import History, best_score, read_histories, training_folders
 from evaluation.report.html import REPORT, Picture, Section, write_report
-from evaluation.result_row import REMAKE_SCORE, RESULT, ResultRow, read_result
+from evaluation.tables import Table
 from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import expecting, read_mapping

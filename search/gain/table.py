@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from evaluation.text_table import aligned
+from evaluation.tables import aligned
 from search.flops_words import format_flops
 from search.gain.analysis import BASELINE, FOUND, INHERITED, METRICS, RANDOM, Trained
 

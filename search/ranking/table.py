@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluation.text_table import aligned
+from evaluation.tables import aligned
 from search.flops_words import format_flops
 from search.ranking.analysis import AND_FLOPS, HOLDOUT, TEST, RankedArch, Verdict
 from search.ranking.statistics import CONFIDENCE, Estimate

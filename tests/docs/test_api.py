@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import tools.jobs.data
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.engine.runs.run_folder import read_metrics
 from supernet.trained.checkpoint import load_network
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.result_row import ResultRow
+from evaluation.comparison.row import ResultRow
 
 FOUND = ResultRow(
     name="found",

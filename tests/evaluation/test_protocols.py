@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from evaluation.features.spread import hardly_differ
 from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Protocol, evaluate_features, retrieval_features
 from evaluation.reranking import ReRanking, rerank_distances
@@ -18,7 +19,6 @@ from evaluation.retrieval.metrics import score_distances, score_features
 from evaluation.retrieval.rules import RECORDS
 from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation
-from evaluation.spread import hardly_differ
 from evaluation.threshold import apply_threshold, calibrate_threshold
 from evaluation.verification import receiver_curve, verification_score
 from reid.data.records import Dataset, ImageRecord, ImageSet

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import tools.jobs.data
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.config import load_config
 from reid.files import read_json
 from supernet.files import NamedArch, load_space, save_arch

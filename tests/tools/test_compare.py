@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from evaluation.repeats import mean_row
-from evaluation.result_row import ResultRow, read_result, write_result
+from evaluation.comparison.repeats import mean_row
+from evaluation.comparison.row import ResultRow, read_result, write_result
 from reid.config import config_to_dict, load_config
 from reid.engine.recipe import Recipe
 from reid.engine.recipe.scaling import at_epochs

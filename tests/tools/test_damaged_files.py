@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from evaluation.result_row import ResultRow, write_result
+from evaluation.comparison.row import ResultRow, write_result
 from reid.errors import UserError
 from reid.files import write_json
 from search.history import read_candidates

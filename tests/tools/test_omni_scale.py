@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.engine.runs.checkpoint import read_about
 from search.costs import whole_network_flops
 from supernet.catalog import spec_from_dict

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.engine.batches import training_batches
 from reid.engine.runs.run_folder import read_metrics
 from reid.errors import UserError

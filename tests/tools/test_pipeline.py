@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import tools.jobs.pipeline
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.engine.runs.checkpoint import load_weights, read_about
 from reid.engine.runs.run_folder import read_metrics
 from reid.errors import UserError

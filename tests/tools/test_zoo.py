@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from evaluation.comparison.row import read_result, write_result
 from evaluation.protocols import Protocol
-from evaluation.result_row import read_result, write_result
 from reid.engine.runs.checkpoint import read_about
 from reid.errors import UserError
 from reid.files import read_json, write_json

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from evaluation.comparison import comparison_table, markdown_table
-from evaluation.comparison_csv import csv_table
+from evaluation.comparison.printed import comparison_table, markdown_table
+from evaluation.comparison.row import ResultRow, read_result
+from evaluation.comparison.spreadsheet import csv_table
 from evaluation.report.comparison import write_comparison_report
 from evaluation.report.history import training_folders
 from evaluation.report.html import REPORT
 from evaluation.report.training import command_of
-from evaluation.result_row import ResultRow, read_result
 from reid.engine.runs.checkpoint import read_about
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError

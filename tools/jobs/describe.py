@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from evaluation.pictures.architecture import draw_architecture
-from evaluation.text_table import aligned
+from evaluation.tables import aligned
 from reid.errors import UserError
 from reid.models.network import ReidNetwork, count_parameters
 from search.costs import CostTable, NetworkCounts, UnitCost, flops_range, network_counts, unit_costs

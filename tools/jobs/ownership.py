@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evaluation.result_row import RESULT, SCORE
+from evaluation.comparison.row import RESULT, SCORE
 from reid.engine.machine.distributed import Processes, barrier
 from reid.engine.runs.run_folder import CONFIG, open_run, taken
 from reid.errors import UserError

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from evaluation.comparison.row import ResultRow, read_result
 from evaluation.embedder import Embedder
-from evaluation.result_row import ResultRow, read_result
-from evaluation.text_table import aligned
+from evaluation.tables import aligned
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import write_atomic

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from evaluation.comparison.row import REMAKE_SCORE, SCORE
 from evaluation.protocols import Protocol
-from evaluation.result_row import REMAKE_SCORE, SCORE
 from reid.engine.runs.run_folder import WEIGHTS
 from reid.errors import UserError
 from reid.files import expecting, read_mapping

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.result_row import ResultRow, write_result
+from evaluation.comparison.row import ResultRow, write_result
 from reid.data.synthetic import SyntheticConfig, make_synthetic
 from reid.engine.runs.checkpoint import save_weights
 from supernet.catalog import NetworkSpec, build, spec_to_dict

@@ -16,9 +16,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import evaluation.features.cache
 import tools.jobs.evaluate.result
+from evaluation.comparison.row import read_result, write_result
 from evaluation.features.files import load_features
 from evaluation.reranking import ReRanking, rerank_distances
-from evaluation.result_row import read_result, write_result
 from evaluation.retrieval.distances import pairwise_distances
 from evaluation.retrieval.metrics import score_distances
 from evaluation.retrieval.rules import RECORDS

@@ -21,8 +21,8 @@ import evaluation.export.parity
 import tools.jobs.export.job
 import tools.jobs.export.source
 import tools.jobs.export.speed
+from evaluation.comparison.row import read_result
 from evaluation.export import Parity, open_session
-from evaluation.result_row import read_result
 from reid.data.prepare import prepare, resize
 from reid.engine.runs.checkpoint import save_weights
 from reid.files import read_json

@@ -6,8 +6,8 @@ import pytest
 
 import tools.jobs.export.speed
 import tools.jobs.training.retrain
+from evaluation.comparison.row import read_result
 from evaluation.protocols import Protocol
-from evaluation.result_row import read_result
 from reid.engine.runs.checkpoint import read_about
 from reid.files import read_json
 from search.costs import whole_network_flops

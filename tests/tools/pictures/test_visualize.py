@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from evaluation.comparison.row import ResultRow, write_result
 from evaluation.protocols import Protocol
-from evaluation.result_row import ResultRow, write_result
 from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import RECORDS
 from reid.engine.runs.checkpoint import save_weights

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 import tools.jobs.proofs.stand_alone
 import tools.jobs.proofs.ways
-from evaluation.result_row import read_result, write_result
+from evaluation.comparison.row import read_result, write_result
 from reid.engine.machine.device import seeded
 from reid.errors import UserError
 from reid.files import read_yaml, write_json

@@ -20,7 +20,7 @@ import tools.jobs.proofs.gain_result
 import tools.jobs.proofs.stand_alone
 import tools.jobs.proofs.ways
 import tools.jobs.training.finished
-from evaluation.result_row import ResultRow, write_result
+from evaluation.comparison.row import ResultRow, write_result
 from reid.engine.machine.distributed import SINGLE
 from reid.files import parse_yaml, write_atomic, write_json, write_text
 from search.costs import CostTable

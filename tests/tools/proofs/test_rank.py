@@ -16,8 +16,8 @@ from matplotlib.image import imread
 from scipy import stats
 
 import tools.jobs.proofs.stand_alone
+from evaluation.comparison.row import read_result, write_result
 from evaluation.features.extraction import evaluate_network
-from evaluation.result_row import read_result, write_result
 from reid.errors import UserError
 from reid.files import read_yaml
 from search.costs import whole_network_flops

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from evaluation.result_row import ResultRow, write_result
+from evaluation.comparison.row import ResultRow, write_result
 from reid.engine.runs.checkpoint import save_weights
 from reid.files import write_json
 from supernet.catalog import NetworkSpec, build, spec_to_dict

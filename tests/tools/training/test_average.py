@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from evaluation.comparison.row import read_result, write_result
 from evaluation.features.extraction import evaluate_network
-from evaluation.result_row import read_result, write_result
 from reid.engine.bn_calibration import calibrate, calibration_images
 from reid.engine.runs.checkpoint import save_weights
 from reid.files import read_yaml, write_text

@@ -10,7 +10,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.engine.recipe import Recipe
 from reid.engine.recipe.schedule import ScheduleConfig, rate_factor
 from reid.engine.runs.checkpoint import load_state, save_state

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.result_row import ResultRow, write_result
+from evaluation.comparison.row import ResultRow, write_result
 from tools.jobs.training.ending import MOST, comparing_command
 
 ROW = ResultRow("one", "baseline", 0.5, 0.7, 10**8, 10**7, 1.0, 2, 0, (64, 32), "persons", "runs/one")

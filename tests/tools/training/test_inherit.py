@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from evaluation.comparison import comparable_groups
-from evaluation.result_row import read_result
+from evaluation.comparison.groups import comparable_groups
+from evaluation.comparison.row import read_result
 from reid.engine.machine.device import seeded
 from reid.files import read_yaml
 from supernet.catalog import build, find_network

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.config import load_config
 from reid.data.prepare import prepare
 from reid.engine.machine.device import seeded

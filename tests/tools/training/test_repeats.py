@@ -12,7 +12,7 @@ import yaml
 
 import tools.jobs.training.finished
 import tools.jobs.training.repeats
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.errors import UserError
 from reid.files import read_yaml, write_json, write_text
 from supernet.files import NamedArch, arch_from_rows, save_arch

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torchvision
 
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.config import load_config
 from reid.engine.machine.device import seeded
 from reid.engine.recipe import Recipe

@@ -12,7 +12,7 @@ import yaml
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from reid.config import build_config
 from reid.data.prepare import prepare
 from reid.data.records import ImageSet

@@ -6,8 +6,8 @@ import dataclasses
 import os
 from pathlib import Path
 
+from evaluation.comparison.row import RESULT, read_result
 from evaluation.protocols import Protocol
-from evaluation.result_row import RESULT, read_result
 from reid.engine.runs.checkpoint import read_about
 from reid.engine.runs.run_folder import WEIGHTS
 from reid.errors import UserError

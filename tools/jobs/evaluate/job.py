@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
+from evaluation.comparison.row import RESULT, SCORE
 from evaluation.features.files import load_features
 from evaluation.protocols import Protocol, evaluate_features
-from evaluation.result_row import RESULT, SCORE
 from reid.data.datasets.registry import DatasetConfig
 from reid.engine.machine.device import describe_device
 from reid.engine.runs.run_folder import WEIGHTS, taken

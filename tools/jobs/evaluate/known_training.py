@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaluation.result_row import RESULT, read_result
+from evaluation.comparison.row import RESULT, read_result
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import read_mapping

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 
-from evaluation.comparison import comparison_table
+from evaluation.comparison.printed import comparison_table
+from evaluation.comparison.row import RESULT, SCORE, ResultRow, write_result
 from evaluation.features.files import save_features
 from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Evaluation, Protocol, evaluate_features
 from evaluation.report.evaluation import write_evaluation_report
 from evaluation.report.html import REPORT
-from evaluation.result_row import RESULT, SCORE, ResultRow, write_result
 from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.score_table import score_table
 from evaluation.splits import mean_evaluation

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.comparison import Table
 from evaluation.export import Parity
 from evaluation.export.parity import LARGEST_SHARE, LEAST_COSINE
 from evaluation.report.html import Section, Words, write_report
+from evaluation.tables import Table
 from tools.jobs.export.table import ExportRow, export_cells, export_notes
 from tools.jobs.provenance import made_by
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.export import FileAbout, Parity
-from evaluation.text_table import aligned
+from evaluation.tables import aligned
 from tools.jobs.export.speed import BATCH, Speed
 
 HEADER = ("file", "MB", "difference", "cosine", "least", "ms", "least ms", "images/s", "MiB", "mAP %", "Rank-1 %")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evaluation.comparison import Table
 from evaluation.report.html import REPORT, Picture, Section, Words, write_report
+from evaluation.tables import Table
 from search.flops_words import format_flops
 from search.latency import LatencyError, LatencyTable, Target
 from supernet.space import Space, describe

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evaluation.features.scikit_learn import need_sklearn
 from evaluation.pictures.tsne import draw_tsne
 from evaluation.protocols import passed_over
 from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.retrieval.lists import choose_queries, query_scores, ranked_lists
 from evaluation.retrieval.scores import QueryScores, mean_score
-from evaluation.scikit_learn import need_sklearn
 from evaluation.tsne import Plane, tsne_plane
 from reid.errors import UserError
 from reid.models.network import ReidNetwork

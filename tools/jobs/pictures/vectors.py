@@ -10,10 +10,10 @@ import numpy as np
 
 from evaluation.features.digits import mnist_pixels, sklearn_digits
 from evaluation.features.files import load_features
+from evaluation.features.scikit_learn import need_sklearn
 from evaluation.features.vector_files import LabelledVectors, read_labelled
 from evaluation.pictures.tsne import draw_tsne
 from evaluation.report.html import Picture, Section, write_report
-from evaluation.scikit_learn import need_sklearn
 from evaluation.tsne import Plane, labelled_plane, tsne_plane
 from reid.errors import UserError, nearest
 from reid.files import write_json

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.comparison import Table
 from evaluation.report.html import REPORT, Picture, Section, Words, write_report
+from evaluation.tables import Table
 from search.gain.analysis import Gain, Trained
 from search.gain.statistics import Difference
 from search.gain.table import network_cells, word_columns

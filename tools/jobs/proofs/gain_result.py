@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.comparison.row import read_result
 from evaluation.pictures.gain import GainDot, GainPanel, draw_gain
-from evaluation.result_row import read_result
 from reid.errors import UserError
 from reid.files import write_json
 from search.gain.analysis import FOUND, INHERITED, Gain, Trained, gains

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.comparison import Table
 from evaluation.report.html import REPORT, Picture, Section, write_report
+from evaluation.tables import Table
 from search.gain.ways import WaysCompared, ways_cells, ways_title
 from search.ranking.analysis import FLOPS, GROUNDS, TEST, RankedArch, Verdict
 from search.ranking.table import arch_cells, verdict_cells, verdict_notes, verdict_title

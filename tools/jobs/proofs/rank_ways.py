@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.result_row import read_result
+from evaluation.comparison.row import read_result
 from search.gain.analysis import RANDOM
 from search.gain.ways import Ways, WaysCompared, compare_ways
 from search.ranking.analysis import TEST, RankedArch

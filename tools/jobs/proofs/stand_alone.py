@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from evaluation.comparison.row import read_result
 from evaluation.features.extraction import evaluate_network
-from evaluation.result_row import read_result
 from reid.config import build_config, config_to_dict
 from reid.engine.recipe import Recipe
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluation.comparison.row import REMAKE_SCORE, RESULT, SCORE
 from evaluation.protocols import Protocol
-from evaluation.result_row import REMAKE_SCORE, RESULT, SCORE
 from reid.config import config_to_dict
 from reid.engine.recipe.scaling import at_epochs
 from reid.engine.runs.run_folder import CONFIG

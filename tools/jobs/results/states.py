@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.result_row import SCORE
+from evaluation.comparison.row import SCORE
 from reid.engine.runs.run_folder import CONFIG, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import yaml
 
-from evaluation.comparison import Table
 from evaluation.pictures.architecture import box_words, draw_architecture
 from evaluation.pictures.front import draw_search_front
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.comparison import PICTURES
 from evaluation.report.html import REPORT, Picture, Section, Words, write_report
+from evaluation.tables import Table
 from reid.config import config_to_dict
 from search.config import limits_of
 from search.flops_words import format_flops

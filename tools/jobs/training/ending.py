@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluation.comparison import comparable
+from evaluation.comparison.groups import comparable
+from evaluation.comparison.row import RESULT, ResultRow, read_result
 from evaluation.report.history import training_folders
 from evaluation.report.html import REPORT
 from evaluation.report.training import CURVES
-from evaluation.result_row import RESULT, ResultRow, read_result
 from reid.errors import UserError
 from tools.typed import to_type
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evaluation.comparison.row import RESULT, SCORE
 from evaluation.report.html import REPORT
 from evaluation.report.training import write_training_report
-from evaluation.result_row import RESULT, SCORE
 from reid.engine.guard.guard import STATE
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS, read_metrics
 from reid.errors import UserError

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from evaluation.result_row import ResultRow, read_result
+from evaluation.comparison.row import ResultRow, read_result
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS, first_difference
 from reid.errors import UserError
 from reid.models.network import ReidNetwork

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from evaluation.comparison import comparison_table
-from evaluation.repeats import mean_row
+from evaluation.comparison.printed import comparison_table
+from evaluation.comparison.repeats import mean_row
+from evaluation.comparison.row import RESULT, read_result, write_result
 from evaluation.report.training import write_training_report
-from evaluation.result_row import RESULT, read_result, write_result
 from reid.engine.machine.distributed import from_environment
 from reid.engine.runs.run_folder import CONFIG, taken
 from reid.errors import UserError

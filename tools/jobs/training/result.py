@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from evaluation.result_row import ResultRow
+from evaluation.comparison.row import ResultRow
 from reid.data.records import ImageSet
 from reid.engine.recipe import Recipe
 from reid.engine.runs.checkpoint import save_weights

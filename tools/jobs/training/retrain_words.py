@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from evaluation.result_row import ResultRow
+from evaluation.comparison.row import ResultRow
 from reid.data.records import ImageSet
 from reid.engine.guard.rollback import read_rollbacks
 from reid.engine.recipe import Recipe

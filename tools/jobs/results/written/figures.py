@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.result_row import REMAKE_SCORE, SCORE, ResultRow, read_result
+from evaluation.comparison.row import REMAKE_SCORE, SCORE, ResultRow, read_result
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json
 from reid.models.network import count_parameters

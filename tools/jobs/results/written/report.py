@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.comparison import Table
 from evaluation.report.html import REPORT, Link, Picture, Section, Words, write_report
+from evaluation.tables import Table
 from tools.jobs.provenance import made_by
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import ROW, plan_steps

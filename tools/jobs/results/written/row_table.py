@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluation.text_table import aligned
+from evaluation.tables import aligned
 from search.flops_words import format_flops
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.states import latencies

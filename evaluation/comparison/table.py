@@ -1,12 +1,13 @@
-"""Results of runs beside each other: one table of several, on a terminal or in Markdown."""
+"""Results of runs beside each other: the cells of one table, and which of them are the best."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evaluation.result_row import ResultRow
-from evaluation.text_table import aligned
+from evaluation.comparison.groups import comparable_groups, group_notes
+from evaluation.comparison.row import ResultRow
+from evaluation.tables import Table
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,6 @@ WORDS = 2
 """How many of the columns, from the left, are words."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """Cells as text, which of them are the best of their column, and lines to print below.
-
-    Attributes:
-        words: how many columns, from the left, are words and no figures.
-    """
-
-    headers: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
-    best: frozenset[tuple[int, int]] = frozenset()
-    notes: tuple[str, ...] = ()
-    words: int = 1
-
-
 def compare(rows: Sequence[ResultRow]) -> Table:
     """The table of ``rows`` in the order given.
 
@@ -79,7 +65,7 @@ def compare(rows: Sequence[ResultRow]) -> Table:
     cells = tuple(tuple(column.text(row) for column in COLUMNS) for row in rows)
     groups = comparable_groups(rows)
     best = set().union(*(_best_cells(rows, cells, members) for members in groups))
-    notes = _group_notes(rows, groups)
+    notes = group_notes(rows, groups)
     notes += [f"{row.name}: mean ± standard deviation over {len(row.seeds)} seeds" for row in rows if row.seeds]
     notes += [f"{row.name}: {note}" for row in rows for note in row.notes]
     return Table(tuple(column.header for column in COLUMNS), cells, frozenset(best), tuple(notes), WORDS)
@@ -99,58 +85,3 @@ def _best_cells(
             if len(winners) < len(values):  # a mark on every value, or on the only one, would say nothing
                 best |= {(index, place) for index in winners}
     return best
-
-
-def comparable_groups(rows: Sequence[ResultRow]) -> list[list[int]]:
-    """Indices of ``rows``, put together where trained and tested on the same data at the same input size."""
-    groups: dict[tuple[str, str, tuple[int, int]], list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault((row.train_set, row.test_set, row.input_size), []).append(index)
-    return list(groups.values())
-
-
-def comparable(rows: Sequence[ResultRow]) -> bool:
-    """Whether all rows were trained and tested on the same data at the same input size."""
-    return len(comparable_groups(rows)) < 2
-
-
-def _group_notes(rows: Sequence[ResultRow], groups: Sequence[Sequence[int]]) -> list[str]:
-    if len(groups) < 2:
-        return []
-    marked = "; the best of each group is marked" if any(len(members) > 1 for members in groups) else ""
-    lines = [f"These rows cannot all be compared; compare only within a group{marked}:"]
-    for members in groups:
-        first = rows[members[0]]
-        names = ", ".join(rows[index].name for index in members)
-        height, width = first.input_size
-        tested = f", tested on {first.test_set}" if first.test_set else ""
-        lines.append(f"  {names}: trained on {first.train_set} at {height}x{width}{tested}")
-    return lines
-
-
-def comparison_table(rows: Sequence[ResultRow]) -> str:
-    """The table for a terminal: aligned columns, ``*`` at the best value of a column, notes below."""
-    table = compare(rows)
-    lines = [list(table.headers)]
-    for index, cells in enumerate(table.cells):
-        lines.append([cell + ("*" if (index, place) in table.best else "") for place, cell in enumerate(cells)])
-    # Digits stay below each other: a value without a mark has a blank in its place.
-    marked = {place for _, place in table.best}
-    for line in lines:
-        for place in marked:
-            if not line[place].endswith("*"):
-                line[place] += " "
-    return "\n".join([aligned(lines, table.words, ruled=True), *table.notes])
-
-
-def markdown_table(rows: Sequence[ResultRow]) -> str:
-    """The table in Markdown: the best value of a column bold, notes as a list below."""
-    table = compare(rows)
-    lines = [table.headers, (*["---"] * table.words, *["---:"] * (len(table.headers) - table.words))]
-    for index, cells in enumerate(table.cells):
-        escaped = [cell.replace("|", "\\|") for cell in cells]
-        lines.append([f"**{cell}**" if (index, place) in table.best else cell for place, cell in enumerate(escaped)])
-    printed = ["| " + " | ".join(line) + " |" for line in lines]
-    if table.notes:
-        printed += ["", *(f"{'  ' if note.startswith('  ') else ''}- {note.strip()}" for note in table.notes)]
-    return "\n".join(printed)

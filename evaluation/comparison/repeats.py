@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 
-from evaluation.result_row import ResultRow
+from evaluation.comparison.row import ResultRow
 from reid.errors import UserError
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from evaluation.result_row import ResultRow
+from evaluation.comparison.row import ResultRow
 
 FIELDS = (
     *("name", "kind", "recipe", "epochs", "seeds"),

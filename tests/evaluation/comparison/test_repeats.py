@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.repeats import mean_row
-from evaluation.result_row import ResultRow, read_result, write_result
+from evaluation.comparison.repeats import mean_row
+from evaluation.comparison.row import ResultRow, read_result, write_result
 from reid.errors import UserError
 
 ROW = ResultRow(

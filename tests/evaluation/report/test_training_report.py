@@ -10,15 +10,15 @@ import re
 import pytest
 import yaml
 
+from evaluation.comparison.repeats import mean_row
+from evaluation.comparison.row import ResultRow, write_result
 from evaluation.pictures import curves
 from evaluation.pictures.curves import draw_curves
-from evaluation.repeats import mean_row
 from evaluation.report import training
 from evaluation.report.comparison import write_comparison_report
 from evaluation.report.doctor import HEALTHY, NOT_ASKED, doctor_summary
 from evaluation.report.history import best_score, read_diagnoses, read_histories, training_folders
 from evaluation.report.training import write_training_report
-from evaluation.result_row import ResultRow, write_result
 from reid.engine.doctor import Diagnosis, Severity, TrainingFacts, Trouble, examine
 from reid.engine.runs.journal import Journal
 from reid.engine.runs.run_folder import append_metrics

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.comparison import Table, comparison_table
+from evaluation.comparison.printed import comparison_table
 from evaluation.pictures.costs import draw_costs
 from evaluation.pictures.search_progress import draw_search_progress
 from evaluation.report.comparison import NOT_COMPARABLE, summary_of, write_comparison_report
 from evaluation.report.html import Link, Picture, Section, write_report
+from evaluation.tables import Table
 from reid.errors import UserError
 from supernet.files import NamedArch, mobilenet_v2
 from tests.evaluation.rows import FOUND

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.comparison import compare, comparison_table, markdown_table
-from evaluation.result_row import ResultRow, read_result, write_result
+from evaluation.comparison.printed import comparison_table, markdown_table
+from evaluation.comparison.row import ResultRow, read_result, write_result
+from evaluation.comparison.table import compare
 from reid.errors import UserError
 
 SEARCHED = ResultRow(

@@ -1,8 +1,24 @@
-"""Tables for a terminal."""
+"""Tables: cells with what is best among them, and columns of text for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, which of them are the best of their column, and lines to print below.
+
+    Attributes:
+        words: how many columns, from the left, are words and no figures.
+    """
+
+    headers: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    best: frozenset[tuple[int, int]] = frozenset()
+    notes: tuple[str, ...] = ()
+    words: int = 1
 
 
 def aligned(lines: Sequence[Sequence[str]], words: int = 1, ruled: bool = False) -> str:
