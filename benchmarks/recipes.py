@@ -25,7 +25,7 @@ from reid.errors import UserError
 from supernet.catalog import spec_to_dict
 from tools.jobs.experiment import RECIPES, ROOT, load_experiment
 from tools.jobs.job import Job
-from tools.jobs.saved_config import read_saved
+from tools.jobs.runs.saved_config import read_saved
 from tools.jobs.training.wanted import Retraining, network_to_train
 
 HEADERS = (

@@ -19,7 +19,7 @@ from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.evaluate.checkpoints import run_name
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.evaluate.protocol_options import add_protocol, read_protocol
-from tools.jobs.run_data import on_its_data
+from tools.jobs.runs.data import on_its_data
 
 OUT = "runs/evaluate-<name>"
 

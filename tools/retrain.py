@@ -19,7 +19,7 @@ from reid.engine.runs.run_folder import WEIGHTS
 from reid.errors import UserError
 from tools.cli import add_search, job_parser, read_job, run_tool
 from tools.jobs.job import check_trained
-from tools.jobs.trained_supernets import PREFIX
+from tools.jobs.runs.supernets import PREFIX
 from tools.jobs.training.cool_down import CoolDown
 from tools.jobs.training.ending import comparing_command, tell_training
 from tools.jobs.training.repeats import retrain_repeatedly

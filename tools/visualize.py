@@ -24,7 +24,7 @@ from tools.jobs.evaluate.protocol_options import add_comparison, read_comparison
 from tools.jobs.pictures.job import visualize
 from tools.jobs.pictures.request import KINDS, LONGEST, PERSONS, QUERIES, TOP, Request, check_request
 from tools.jobs.pictures.vectors import VectorsRequest, holds_vectors, visualize_vectors
-from tools.jobs.run_data import on_its_data
+from tools.jobs.runs.data import on_its_data
 
 OUT = "runs/pictures-<name>"
 

@@ -19,7 +19,7 @@ from reid.errors import UserError
 from supernet.trained.checkpoint import load_network
 from supernet.trained.zoo import FOLDER, find_entry, zoo_weights
 from tools.cli import run_tool
-from tools.jobs.zoo import ADD, add, describe, features_of, markdown_table, zoo_table
+from tools.jobs.zoo.job import ADD, add, describe, features_of, markdown_table, zoo_table
 from tools.typed import tool_parser
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from supernet.trained import load_backbone
 from supernet.trained.zoo import FOLDER, zoo_entries
-from tools.jobs.zoo import LARGEST, markdown_table
+from tools.jobs.zoo.job import LARGEST, markdown_table
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "zoo.md").read_text(encoding="utf-8")
 

@@ -121,6 +121,6 @@ def test_an_installed_wheel_runs_its_tools(installed, tmp_path):
     assert none.returncode == 2 and none.stderr.count("\n") == 1 and "nowhere" in none.stderr, none.stderr
     plan = call("results", "--plan", "nothing")
     assert plan.returncode == 2 and "market1501-short" in plan.stderr, plan.stderr
-    say = "import tools.jobs.data as d, tools.jobs.provenance as p; print(d.ROOT, d.__file__, p.commit())"
+    say = "import tools.jobs.data as d, tools.jobs.runs.provenance as p; print(d.ROOT, d.__file__, p.commit())"
     root, file, commit = call("-c", say, program="python").stdout.split()
     assert Path(root) == tmp_path and not Path(file).is_relative_to(ROOT) and commit == "unknown"

@@ -21,7 +21,7 @@ from reid.errors import UserError
 from supernet.catalog import build, find_network, spec_to_dict
 from tools.jobs.compare import compare
 from tools.jobs.experiment import RECIPES
-from tools.jobs.run_data import with_effect
+from tools.jobs.runs.data import with_effect
 
 ROW = ResultRow("resnet18", "baseline", 0.5, 0.7, 10**8, 10**7, 1e4, 2, 0, (64, 32), "persons", "runs/x")
 RECIPE = config_to_dict(at_epochs(load_config(Recipe, RECIPES / "mlr.yaml"), 2))

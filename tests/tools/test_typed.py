@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tools.jobs import provenance
+from tools.jobs.runs import provenance
 from tools.typed import TYPED_BY, as_typed, to_type
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -26,11 +26,11 @@ from search.history import read_candidates
 from search.latency import measure_latency
 from supernet.catalog import build, spec_from_dict
 from supernet.files import NamedArch, load_arch
-from tools.jobs.ownership import alone_in, check_owner
 from tools.jobs.paths import check_once, shown
-from tools.jobs.recipe_words import saved_recipe_name
-from tools.jobs.run_data import with_effect
-from tools.jobs.saved_config import read_saved
+from tools.jobs.runs.data import with_effect
+from tools.jobs.runs.ownership import alone_in, check_owner
+from tools.jobs.runs.saved_config import read_saved
+from tools.jobs.words.recipes import saved_recipe_name
 
 TABLE, CSV = "table.md", "table.csv"
 

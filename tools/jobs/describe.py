@@ -25,7 +25,7 @@ from supernet.space.genome import sample
 from supernet.trained import network_file
 from supernet.trained.checkpoint import read_spec
 from supernet.trained.zoo import zoo_entries
-from tools.jobs.unit_words import unit_name, unit_words
+from tools.jobs.words.units import unit_name, unit_words
 
 DRAWN = 1000
 """Archs that a space's usual costs are told from."""

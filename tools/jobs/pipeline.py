@@ -29,15 +29,15 @@ from tools.jobs.evaluate.job import evaluate
 from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
 from tools.jobs.latency.job import latency_folder
-from tools.jobs.opening import format_time
-from tools.jobs.ownership import alone_in
+from tools.jobs.runs.ownership import alone_in
+from tools.jobs.runs.supernets import PREFIX
 from tools.jobs.search.job import search
 from tools.jobs.search.options import check_limits, with_options
-from tools.jobs.trained_supernets import PREFIX
 from tools.jobs.training.finished import complete, is_finished
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.train_supernet import train_supernet
 from tools.jobs.training.wanted import Retraining
+from tools.jobs.words.opening import format_time
 
 STRATEGY = "evolution"
 """Of the search: it is one arch that goes on from it."""

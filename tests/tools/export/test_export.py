@@ -36,7 +36,7 @@ from tools.jobs.export.job import Request, export
 from tools.jobs.export.source import find_trained, trained_on, training_pixels
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.wanted import Retraining
-from tools.jobs.zoo import add
+from tools.jobs.zoo.job import add
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

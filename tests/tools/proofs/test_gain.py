@@ -24,7 +24,7 @@ from supernet.space.genome import contains
 from supernet.supernet import Supernet
 from supernet.trained.checkpoint import save_supernet
 from tools.jobs.proofs.gain import Asked, gain
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 from tools.jobs.training.wanted import network_to_train
 
 SPACE = load_space("tiny").at((64, 32))

@@ -26,10 +26,10 @@ from reid.files import parse_yaml, write_atomic, write_json, write_text
 from search.costs import CostTable
 from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
-from tools.jobs.ownership import training_in
 from tools.jobs.proofs.gain import Asked, gain
-from tools.jobs.provenance import sha256
-from tools.jobs.trained_supernets import inherited_run
+from tools.jobs.runs.ownership import training_in
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.supernets import inherited_run
 from tools.jobs.training.wanted import network_to_train, training_config
 
 SOURCE = SimpleNamespace(dataset=SimpleNamespace(name="synthetic", has_test=True), name="synthetic", notice=None)

@@ -23,7 +23,7 @@ from supernet.space.genome import largest, sample
 from tools.jobs.experiment import DataConfig
 from tools.jobs.proofs.learning import Lessons, SupernetScores, learn_from, with_learnt
 from tools.jobs.proofs.rank_result import write_ranking
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = load_space("tiny").at((64, 32))

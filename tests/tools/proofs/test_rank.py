@@ -31,7 +31,7 @@ from supernet.trained.checkpoint import load_network, load_supernet, save_supern
 from tools.jobs.data import open_source, search_data
 from tools.jobs.proofs.rank import Asked, rank
 from tools.jobs.proofs.stand_alone import on_training_identities
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 
 NAMES = ("B00", "B01", "B02", "B03")
 SMALL = {"count": 4, "band": "2.5M", "within": 0.5}

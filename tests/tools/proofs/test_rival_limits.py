@@ -19,7 +19,7 @@ from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import decode
 from tools.jobs.proofs.contenders import Contender, random_rivals
 from tools.jobs.proofs.rival_limits import RivalLimits, rival_limits
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 
 TABLE, TARGET = CostTable(), "torch-cpu-1t"
 SPACE = load_space("tiny").at((64, 32))

@@ -13,7 +13,7 @@ from supernet.space.genome import smallest
 from tools.jobs.bn_calibration import calibrated_by
 from tools.jobs.proofs.contenders import Contender
 from tools.jobs.proofs.ways import check_ways, plan_ways
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 
 PLAIN, AUGMENTED = (f"search.calibration_images={images}" for images in ("plain", "augmented"))
 

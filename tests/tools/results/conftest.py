@@ -15,11 +15,11 @@ from reid.files import write_json
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.files import arch_from_rows
 from tools.jobs.experiment import CONFIGS
-from tools.jobs.provenance import sha256
 from tools.jobs.results.plan.file import load_plan, slug
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import Places, Step, plan_steps
 from tools.jobs.results.settings import keep_settings
+from tools.jobs.runs.provenance import sha256
 
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 

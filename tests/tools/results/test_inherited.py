@@ -8,7 +8,6 @@ import yaml
 import tools.jobs.results.commands as commands
 from reid.errors import UserError
 from reid.files import write_text
-from tools.jobs.provenance import sha256
 from tools.jobs.results.plan.file import planned_rows
 from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.settings import check_steps, step_settings
@@ -16,6 +15,7 @@ from tools.jobs.results.written.effects import search_gains
 from tools.jobs.results.written.figures import read_figures
 from tools.jobs.results.written.publish import write_results
 from tools.jobs.results.written.row_table import short_table
+from tools.jobs.runs.provenance import sha256
 
 FOUND = {"found": {"search": "F"}}
 PLAN = {

@@ -19,12 +19,12 @@ from search.latency.machine import describe_machine
 from search.latency.store import Store, store_path
 from supernet.files import NamedArch, load_arch, load_space, save_arch
 from supernet.space import decode
-from tools.jobs.provenance import sha256
 from tools.jobs.results.archs import network_name
 from tools.jobs.results.commands import step_commands
 from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.settings import step_settings
 from tools.jobs.results.states import missing_packages
+from tools.jobs.runs.provenance import sha256
 
 TARGET = "torch-cpu-1t"
 TABLE = CostTable()

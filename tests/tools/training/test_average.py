@@ -20,7 +20,7 @@ from supernet.catalog import spec_to_dict
 from supernet.trained.checkpoint import load_network
 from tools.jobs.data import open_source, retrain_data
 from tools.jobs.data import test_data as official
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 from tools.jobs.training import members
 from tools.jobs.training.average import alike, began_with
 from tools.jobs.training.retrain import retrain

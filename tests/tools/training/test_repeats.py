@@ -17,7 +17,7 @@ from reid.errors import UserError
 from reid.files import read_yaml, write_json, write_text
 from supernet.files import NamedArch, arch_from_rows, save_arch
 from tools.jobs.data import open_source
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 from tools.jobs.training.repeats import retrain_repeatedly
 from tools.jobs.training.wanted import Retraining, network_to_train, training_config
 

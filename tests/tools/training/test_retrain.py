@@ -20,7 +20,7 @@ from reid.engine.runs.run_folder import read_metrics
 from reid.files import read_yaml
 from supernet.trained import load_backbone
 from tools.jobs.experiment import CONFIGS, RECIPES, load_experiment
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 
 STILL = "retrain.optimizer={name: sgd, lr: 1.0e-12, weight_decay: 0}"
 """A rate at which weights stay, to see what they were at first."""

@@ -30,8 +30,8 @@ from supernet.supernet import Supernet
 from supernet.trained import load_backbone
 from supernet.trained.checkpoint import save_supernet
 from tools.jobs.data import open_source, retrain_data
-from tools.jobs.ownership import training_in
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.ownership import training_in
+from tools.jobs.runs.provenance import sha256
 from tools.jobs.training.teacher import CLASSIFIER, load_teacher, save_classifier, teacher_sha256
 
 

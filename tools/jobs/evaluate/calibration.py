@@ -19,7 +19,7 @@ from tools.jobs.data import Source
 from tools.jobs.evaluate.subject import Subject, features_on_holdout
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
-from tools.jobs.trained_supernets import inherited_run
+from tools.jobs.runs.supernets import inherited_run
 
 CHOICES = ("auto", "holdout", "test-half", "none")
 

@@ -25,8 +25,8 @@ from tools.jobs.evaluate.known_training import train_set_of
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
-from tools.jobs.provenance import sha256
-from tools.jobs.trained_supernets import cut_out
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.supernets import cut_out
 
 INHERITED = "inherited_weights"
 """Key of a network's origin that says that an evaluation of a supernet's arch has written its weights."""

@@ -10,7 +10,7 @@ from reid.errors import UserError
 from tools.jobs.evaluate.datasets import dataset_words, named
 from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
-from tools.jobs.run_data import names_data
+from tools.jobs.runs.data import names_data
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from tools.jobs.evaluate.known_training import train_set_of
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
-from tools.jobs.ownership import MATRIX, REPLACE, alone, check_free
 from tools.jobs.paths import check_once, shown
-from tools.jobs.provenance import command, commit, made_by
-from tools.jobs.run_data import known_data, trained_on
+from tools.jobs.runs.data import known_data, trained_on
+from tools.jobs.runs.ownership import MATRIX, REPLACE, alone, check_free
+from tools.jobs.runs.provenance import command, commit, made_by
+from tools.jobs.words.opening import announce
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,11 +33,11 @@ from tools.jobs.evaluate.known_training import KnownTraining, training_of
 from tools.jobs.evaluate.result import Wanted, measure, score_on_test, write_scores
 from tools.jobs.evaluate.subject import onnx_subject
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
-from tools.jobs.ownership import REPLACE, alone, check_owner
 from tools.jobs.paths import check_file, shown
-from tools.jobs.provenance import sha256
-from tools.jobs.run_data import trained_on
+from tools.jobs.runs.data import trained_on
+from tools.jobs.runs.ownership import REPLACE, alone, check_owner
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.words.opening import announce
 
 
 @dataclass(frozen=True)

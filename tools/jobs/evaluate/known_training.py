@@ -11,7 +11,7 @@ from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import read_mapping
 from supernet.trained.zoo import entry_of
-from tools.jobs.recipe_words import saved_recipe_name
+from tools.jobs.words.recipes import saved_recipe_name
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from tools.jobs.evaluate.known_training import KnownTraining
 from tools.jobs.evaluate.subject import Subject, features_on_test, network_subject
 from tools.jobs.evaluate.tensorboard import show_gallery, write_scalars
 from tools.jobs.experiment import DataConfig
-from tools.jobs.provenance import command, commit, made_by
+from tools.jobs.runs.provenance import command, commit, made_by
 
 ROC = "roc.png"
 

@@ -37,10 +37,10 @@ from tools.jobs.export.source import PROBE, Trained, about_of, find_trained, tra
 from tools.jobs.export.speed import TARGET, measure_speeds
 from tools.jobs.export.table import ExportedFile, ExportRow, export_table
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
-from tools.jobs.ownership import alone, check_owner
 from tools.jobs.paths import shown
-from tools.jobs.provenance import command, commit, sha256
+from tools.jobs.runs.ownership import alone, check_owner
+from tools.jobs.runs.provenance import command, commit, sha256
+from tools.jobs.words.opening import announce
 
 
 @dataclass(frozen=True)

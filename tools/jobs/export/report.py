@@ -11,7 +11,7 @@ from evaluation.export.parity import LARGEST_SHARE, LEAST_COSINE
 from evaluation.report.html import Section, Words, write_report
 from evaluation.tables import Table
 from tools.jobs.export.table import ExportRow, export_cells, export_notes
-from tools.jobs.provenance import made_by
+from tools.jobs.runs.provenance import made_by
 
 PAGE = ".html"
 """Behind a network's name: several may be exported to one folder, and each has a page."""

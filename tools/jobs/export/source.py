@@ -23,7 +23,7 @@ from supernet.trained.zoo import FOLDER, entry_of
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
-from tools.jobs.run_data import data_of
+from tools.jobs.runs.data import data_of
 
 CALIBRATION, PROBE = 256, 32
 """Training images that ranges of int8 are taken from, and others that embeddings are compared on."""

@@ -23,9 +23,9 @@ from search.limits.limits import format_latency
 from supernet.space import Space, describe
 from tools.jobs import data
 from tools.jobs.latency.report import images_a_call, write_latency_report
-from tools.jobs.opening import announce
-from tools.jobs.ownership import LATENCY, REPLACE, alone_in, check_free
 from tools.jobs.paths import shown
+from tools.jobs.runs.ownership import LATENCY, REPLACE, alone_in, check_free
+from tools.jobs.words.opening import announce
 
 PICTURE = "latency_error.png"
 

@@ -17,9 +17,9 @@ from supernet.files import load_space
 from supernet.space import Space, describe
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.latency.job import LatencyRun, latency_folder, report
-from tools.jobs.opening import announce
-from tools.jobs.ownership import LATENCY, REPLACE, alone_in, check_free
 from tools.jobs.paths import shown
+from tools.jobs.runs.ownership import LATENCY, REPLACE, alone_in, check_free
+from tools.jobs.words.opening import announce
 from tools.typed import to_type
 
 

@@ -10,7 +10,7 @@ from evaluation.tables import Table
 from search.flops_words import format_flops
 from search.latency import LatencyError, LatencyTable, Target
 from supernet.space import Space, describe
-from tools.jobs.provenance import made_by
+from tools.jobs.runs.provenance import made_by
 
 CAPTION = "A dot is a whole network. The line is where prediction and measurement are equal, the band within 5 % of it."
 

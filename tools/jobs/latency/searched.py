@@ -16,7 +16,7 @@ from supernet.arch import Arch
 from supernet.space import Space
 from tools.jobs.latency.job import latency_folder
 from tools.jobs.paths import shown
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 
 
 def searched_latency(

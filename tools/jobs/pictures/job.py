@@ -13,15 +13,15 @@ from tools.jobs.evaluate.checkpoints import open_subject
 from tools.jobs.evaluate.datasets import open_test_sets
 from tools.jobs.evaluate.subject import features_on_test
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
-from tools.jobs.ownership import REPLACE, alone, check_owner
 from tools.jobs.paths import shown
 from tools.jobs.pictures.album import keep_private, open_album, shows_real_persons
 from tools.jobs.pictures.draw import draw_pictures, possible_kinds
 from tools.jobs.pictures.page import PAGE, write_page
 from tools.jobs.pictures.request import Request, check_request
-from tools.jobs.provenance import command, commit
-from tools.jobs.run_data import trained_on
+from tools.jobs.runs.data import trained_on
+from tools.jobs.runs.ownership import REPLACE, alone, check_owner
+from tools.jobs.runs.provenance import command, commit
+from tools.jobs.words.opening import announce
 
 PICTURES = "pictures.json"
 

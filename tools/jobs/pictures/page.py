@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.report.html import Picture, Section, write_report
 from evaluation.retrieval.labeled_features import RetrievalFeatures
 from evaluation.retrieval.scores import ReidScore
-from tools.jobs.provenance import made_by
+from tools.jobs.runs.provenance import made_by
 
 PAGE = "index.html"
 

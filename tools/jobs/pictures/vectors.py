@@ -19,13 +19,13 @@ from reid.errors import UserError, nearest
 from reid.files import write_json
 from tools.jobs import data
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
-from tools.jobs.ownership import alone
 from tools.jobs.paths import shown
 from tools.jobs.pictures.job import PICTURES, earlier_pictures
 from tools.jobs.pictures.page import PAGE
 from tools.jobs.pictures.request import persons_shown
-from tools.jobs.provenance import command, commit, made_by
+from tools.jobs.runs.ownership import alone
+from tools.jobs.runs.provenance import command, commit, made_by
+from tools.jobs.words.opening import announce
 
 DIGITS = {"mnist": "MNIST's test digits", "digits": "scikit-learn's digits"}
 """What SOURCE may be in place of a file, and what it is in words."""

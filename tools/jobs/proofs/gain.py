@@ -18,8 +18,6 @@ from supernet.files import load_space
 from supernet.space.genome import encode
 from tools.jobs.data import Source, check_test, open_source
 from tools.jobs.job import Job, check_trained
-from tools.jobs.opening import announce
-from tools.jobs.ownership import GAIN, alone_in, check_free
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import (
     Contender,
@@ -35,8 +33,10 @@ from tools.jobs.proofs.page_parts import used_settings
 from tools.jobs.proofs.rival_limits import RivalLimits, rival_limits
 from tools.jobs.proofs.stand_alone import Training, at_one_size, check_resumed, check_trainings, train_missing
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
-from tools.jobs.recipe_words import recipe_lines
-from tools.jobs.trained_supernets import open_supernet
+from tools.jobs.runs.ownership import GAIN, alone_in, check_free
+from tools.jobs.runs.supernets import open_supernet
+from tools.jobs.words.opening import announce
+from tools.jobs.words.recipes import recipe_lines
 
 ALONE = "alone"
 

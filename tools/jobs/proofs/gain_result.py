@@ -17,13 +17,13 @@ from search.gain.analysis import ways as way_gains
 from search.gain.table import network_table
 from search.ranking.sampling import Band
 from search.ranking.statistics import CONFIDENCE
-from tools.jobs.ownership import GAIN
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender
 from tools.jobs.proofs.gain_report import write_gain_report
 from tools.jobs.proofs.stand_alone import Training
 from tools.jobs.proofs.ways import Inheriting
-from tools.jobs.provenance import command, commit
+from tools.jobs.runs.ownership import GAIN
+from tools.jobs.runs.provenance import command, commit
 from tools.jobs.training.retrain_words import at_one_place
 
 PICTURE = "gain.png"

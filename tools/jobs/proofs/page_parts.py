@@ -10,7 +10,7 @@ import yaml
 from evaluation.report.html import Section
 from reid.config import config_to_dict
 from tools.jobs.experiment import Experiment
-from tools.jobs.provenance import made_by
+from tools.jobs.runs.provenance import made_by
 
 USED = ("data", "input_size", "space", "last_stride", "retrain")
 

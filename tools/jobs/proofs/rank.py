@@ -18,7 +18,6 @@ from supernet.space import Space
 from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import Source, check_test, open_source, search_data
 from tools.jobs.job import Job, check_trained
-from tools.jobs.ownership import RANKING, alone_in, check_free
 from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import arch_files, given_archs
 from tools.jobs.proofs.learning import IN_RANK, Lessons, SupernetScores, learn_from, ranking_file, with_learnt
@@ -36,8 +35,9 @@ from tools.jobs.proofs.stand_alone import (
     train_missing,
 )
 from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
-from tools.jobs.provenance import sha256
-from tools.jobs.trained_supernets import open_supernet, supernet_scores
+from tools.jobs.runs.ownership import RANKING, alone_in, check_free
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.supernets import open_supernet, supernet_scores
 from tools.jobs.training.teacher import teacher_sha256
 
 ARCHS = "archs"

@@ -14,10 +14,10 @@ from search.ranking.analysis import GROUNDS, OTHER_RANKINGS, TEST, RankedArch, V
 from search.ranking.statistics import CONFIDENCE, RESAMPLES
 from search.ranking.table import arch_table, verdict_table
 from supernet.files import arch_to_dict
-from tools.jobs.ownership import RANKING
 from tools.jobs.proofs.rank_report import write_rank_report
 from tools.jobs.proofs.stand_alone import Training
-from tools.jobs.provenance import command, commit
+from tools.jobs.runs.ownership import RANKING
+from tools.jobs.runs.provenance import command, commit
 
 PICTURE = "ranking.png"
 

@@ -12,12 +12,12 @@ from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images
 from tools.jobs.evaluate.calibration import never_trained_on
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
 from tools.jobs.paths import shown
 from tools.jobs.proofs.learning import Lessons
 from tools.jobs.proofs.stand_alone import Training
 from tools.jobs.proofs.ways import Inheriting
-from tools.jobs.recipe_words import recipe_lines
+from tools.jobs.words.opening import announce
+from tools.jobs.words.recipes import recipe_lines
 
 ALONE = "alone"
 

@@ -24,8 +24,8 @@ from supernet.trained.checkpoint import load_network
 from tools.jobs.data import SearchData
 from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
-from tools.jobs.moved import TEACHER_SHA256, where_they_are
 from tools.jobs.paths import shown
+from tools.jobs.runs.moved import TEACHER_SHA256, where_they_are
 from tools.jobs.training.finished import complete, is_finished
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.teacher import teacher_sha256

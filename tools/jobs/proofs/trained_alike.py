@@ -13,10 +13,10 @@ from reid.engine.runs.run_folder import first_difference
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from tools.jobs.experiment import DataConfig
-from tools.jobs.moved import TEACHER_SHA256
 from tools.jobs.paths import shown
-from tools.jobs.recipe_words import NO_MATTER
-from tools.jobs.run_data import with_effect
+from tools.jobs.runs.data import with_effect
+from tools.jobs.runs.moved import TEACHER_SHA256
+from tools.jobs.words.recipes import NO_MATTER
 
 ANEW = "write it anew by the same rank command with --resume"
 """The cure of a ranking that does not say all: its trainings are kept, and are not made again."""

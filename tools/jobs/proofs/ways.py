@@ -19,13 +19,13 @@ from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by, calibrated_otherwise
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.job import Job
-from tools.jobs.moved import SUPERNET_SHA256, where_they_are
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender
 from tools.jobs.proofs.stand_alone import Training, missing
-from tools.jobs.provenance import sha256
-from tools.jobs.saved_config import read_saved
-from tools.jobs.trained_supernets import PREFIX
+from tools.jobs.runs.moved import SUPERNET_SHA256, where_they_are
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.saved_config import read_saved
+from tools.jobs.runs.supernets import PREFIX
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.teacher import teacher_sha256
 from tools.jobs.training.wanted import Retraining

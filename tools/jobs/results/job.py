@@ -12,8 +12,6 @@ from evaluation.report.html import REPORT
 from reid.errors import UserError
 from supernet.files import load_space
 from tools.jobs.data import open_source, test_data
-from tools.jobs.opening import announce
-from tools.jobs.ownership import check_owner
 from tools.jobs.paths import shown
 from tools.jobs.results.checks import check_plan
 from tools.jobs.results.commands import step_commands
@@ -27,7 +25,9 @@ from tools.jobs.results.status import left_over
 from tools.jobs.results.written.figures import read_figures
 from tools.jobs.results.written.publish import write_results
 from tools.jobs.results.written.row_table import short_table
+from tools.jobs.runs.ownership import check_owner
 from tools.jobs.training.finished import complete
+from tools.jobs.words.opening import announce
 
 WAIT = 60.0
 """Seconds that steps of a command that was killed have to end."""

@@ -15,11 +15,11 @@ from search.latency.machine import describe_machine
 from search.latency.measure import ROUNDS, SECONDS, clock_of
 from search.latency.runners import prepare
 from supernet.catalog import build
-from tools.jobs.provenance import command, commit
 from tools.jobs.results.made_of import NETWORK, network_digest, spec_of
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import LATENCY, Step
 from tools.jobs.results.states import TIMES, trained_networks
+from tools.jobs.runs.provenance import command, commit
 
 
 def measure_latencies(setup: Setup) -> Path:

@@ -12,7 +12,7 @@ from reid.engine.runs.checkpoint import read_about
 from reid.engine.runs.run_folder import WEIGHTS
 from reid.files import expecting
 from supernet.catalog import NetworkSpec, spec_from_dict
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 
 NETWORK = "network"
 """The key of kept figures that says by ``network_digest`` which network they are of."""

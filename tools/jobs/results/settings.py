@@ -19,15 +19,15 @@ from supernet.catalog import find_network
 from supernet.files import arch_to_dict, load_space, space_to_dict
 from supernet.trained.checkpoint import SUPERNET as WEIGHTS
 from tools.jobs.experiment import Experiment
-from tools.jobs.moved import TEACHER_SHA256
 from tools.jobs.paths import shown
-from tools.jobs.provenance import sha256
 from tools.jobs.results.archs import check_trained, found_there
 from tools.jobs.results.plan.file import PlannedRow, supernet_of
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
 from tools.jobs.results.states import is_begun, is_done
-from tools.jobs.saved_config import read_saved
+from tools.jobs.runs.moved import TEACHER_SHA256
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.saved_config import read_saved
 
 SETTINGS = "settings.yaml"
 

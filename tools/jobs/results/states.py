@@ -14,11 +14,11 @@ from reid.files import expecting, read_mapping, write_json
 from search.folder import LOG, SUMMARY, search_is_finished
 from search.latency import parse_target
 from supernet.trained import checkpoint
-from tools.jobs.opening import format_time
 from tools.jobs.proofs import rank_result
 from tools.jobs.results.made_of import is_of_network, is_of_weights
 from tools.jobs.results.plan.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
 from tools.jobs.training.finished import is_finished
+from tools.jobs.words.opening import format_time
 
 STATE, TIMES = "state.json", "latency.json"
 

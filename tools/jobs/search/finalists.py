@@ -16,7 +16,7 @@ from supernet.trained.checkpoint import load_network
 from tools.jobs.data import SearchData
 from tools.jobs.job import Job
 from tools.jobs.proofs.stand_alone import at_searched_size, on_training_identities
-from tools.jobs.trained_supernets import PREFIX
+from tools.jobs.runs.supernets import PREFIX
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.wanted import Retraining
 

@@ -13,7 +13,7 @@ from reid.files import read_mapping
 from tools.jobs.data import Source, training_identities
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
-from tools.jobs.run_data import with_effect
+from tools.jobs.runs.data import with_effect
 
 _OF_RETRAINING = ("also_train", "retrain_on_holdout")
 _COUNTS = ("train_identities", "holdout_identities")

@@ -37,17 +37,17 @@ from tools.jobs.data import open_source, search_data
 from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
 from tools.jobs.latency.job import latency_folder
-from tools.jobs.opening import announce
-from tools.jobs.ownership import alone_in, check_owner
 from tools.jobs.paths import shown
 from tools.jobs.proofs.learning import SupernetScores, learn_from, ranking_file
-from tools.jobs.provenance import commit, sha256
+from tools.jobs.runs.ownership import alone_in, check_owner
+from tools.jobs.runs.provenance import commit, sha256
+from tools.jobs.runs.supernets import evaluator_of, open_supernet
 from tools.jobs.search.finalists import check_finalists, train_finalists
 from tools.jobs.search.held_out import check_strangers, persons_of
 from tools.jobs.search.options import check_limits
 from tools.jobs.search.report import write_search_report
 from tools.jobs.search.words import Opened, opening_lines
-from tools.jobs.trained_supernets import evaluator_of, open_supernet
+from tools.jobs.words.opening import announce
 
 
 def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:

@@ -22,7 +22,7 @@ from search.history import Candidate
 from search.limits.limits import describe, format_value
 from search.result import SearchResult
 from tools.jobs.job import Job
-from tools.jobs.provenance import made_by
+from tools.jobs.runs.provenance import made_by
 
 
 def write_search_report(job: Job, result: SearchResult, strategy: str, opening: Sequence[tuple[str, str]]) -> Path:

@@ -10,12 +10,12 @@ from search.flops_words import format_flops
 from supernet.catalog import for_inference
 from supernet.files import ARCHS
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
 from tools.jobs.paths import shown
-from tools.jobs.recipe_words import recipe_lines
 from tools.jobs.training.notes import never_looked, recipe_notes
 from tools.jobs.training.preparation import Prepared
 from tools.jobs.training.retrain_words import terms_of
+from tools.jobs.words.opening import announce
+from tools.jobs.words.recipes import recipe_lines
 
 
 def announce_training(job: Job, ready: Prepared, processes: Processes, looks: bool) -> None:

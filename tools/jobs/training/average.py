@@ -23,14 +23,14 @@ from tools.jobs.data import open_source, retrain_data
 from tools.jobs.evaluate.known_training import KnownTraining
 from tools.jobs.evaluate.result import Wanted, score_on_test
 from tools.jobs.job import Job
-from tools.jobs.opening import announce
-from tools.jobs.ownership import REPLACE, alone_in
 from tools.jobs.paths import shown
-from tools.jobs.provenance import sha256
-from tools.jobs.run_data import on_that_data_alone
-from tools.jobs.saved_config import read_saved
-from tools.jobs.trained_supernets import PREFIX
+from tools.jobs.runs.data import on_that_data_alone
+from tools.jobs.runs.ownership import REPLACE, alone_in
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.saved_config import read_saved
+from tools.jobs.runs.supernets import PREFIX
 from tools.jobs.training.members import SAME, Member, TrainingMember, open_members
+from tools.jobs.words.opening import announce
 
 AVERAGED = "averaged"
 """Key of the configuration of such a run: what it is the mean of."""

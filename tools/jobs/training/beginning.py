@@ -6,9 +6,9 @@ from pathlib import Path
 
 from reid.errors import UserError
 from tools.jobs.evaluate.checkpoints import start_of
-from tools.jobs.moved import WEIGHTS_SHA256
-from tools.jobs.provenance import sha256
-from tools.jobs.trained_supernets import inherited_run
+from tools.jobs.runs.moved import WEIGHTS_SHA256
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.supernets import inherited_run
 
 
 def weights_sha256(weights: str | None) -> dict[str, str]:

@@ -27,12 +27,12 @@ from reid.engine.runs.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_atomic, write_text
 from reid.numbers import MOST_EPOCHS
-from tools.jobs.moved import where_they_are
-from tools.jobs.ownership import LATER
 from tools.jobs.paths import shown
-from tools.jobs.recipe_words import NO_MATTER
-from tools.jobs.saved_config import CURE, read_saved
+from tools.jobs.runs.moved import where_they_are
+from tools.jobs.runs.ownership import LATER
+from tools.jobs.runs.saved_config import CURE, read_saved
 from tools.jobs.training.looks import HELD_OUT, best_at
+from tools.jobs.words.recipes import NO_MATTER
 
 SAME = ("dataset", "input_size", "data", "recipe", "network", "weights")
 """What the two trainings must have in common. Not the seed: one training may be ended several times, by other batches,

@@ -11,7 +11,7 @@ from reid.engine.guard.guard import STATE
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS, read_metrics
 from reid.errors import UserError
 from tools.jobs.paths import shown
-from tools.jobs.provenance import made_by
+from tools.jobs.runs.provenance import made_by
 
 
 def is_finished(run: Path) -> bool:

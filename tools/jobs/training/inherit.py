@@ -15,8 +15,8 @@ from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import Source, search_data
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
-from tools.jobs.provenance import sha256
-from tools.jobs.trained_supernets import cut_out, open_supernet
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.supernets import cut_out, open_supernet
 
 INHERITED = "inherited weights"
 """In words for tables, before a supernet's run folder in parentheses."""

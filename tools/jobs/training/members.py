@@ -18,7 +18,7 @@ from supernet.trained import runs_in
 from supernet.trained.checkpoint import load_network
 from supernet.trained.zoo import find_entry, zoo_weights
 from tools.jobs.paths import shown
-from tools.jobs.saved_config import read_saved
+from tools.jobs.runs.saved_config import read_saved
 
 SAME = ("dataset", "input_size", "data", "network")
 """What trainings must have in common; recipes, lengths and seeds may differ."""

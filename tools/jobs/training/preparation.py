@@ -19,7 +19,7 @@ from supernet.catalog import NetworkSpec, build
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
 from tools.jobs.job import Job
-from tools.jobs.trained_supernets import inherited_run
+from tools.jobs.runs.supernets import inherited_run
 from tools.jobs.training.inherit import inherit, start_from
 from tools.jobs.training.retrain_words import trained_on_words
 from tools.jobs.training.teacher import load_teacher

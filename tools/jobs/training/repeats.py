@@ -19,10 +19,10 @@ from supernet.catalog import spec_from_dict
 from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import open_source
 from tools.jobs.job import Job
-from tools.jobs.moved import where_they_are
-from tools.jobs.provenance import made_by, sha256
-from tools.jobs.saved_config import read_saved
-from tools.jobs.trained_supernets import inherited_run
+from tools.jobs.runs.moved import where_they_are
+from tools.jobs.runs.provenance import made_by, sha256
+from tools.jobs.runs.saved_config import read_saved
+from tools.jobs.runs.supernets import inherited_run
 from tools.jobs.training.finished import complete, is_finished
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.retrain_words import at_one_place

@@ -19,8 +19,8 @@ from tools.jobs.evaluate.known_training import KnownTraining
 from tools.jobs.evaluate.result import score_on_test
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
-from tools.jobs.recipe_words import recipe_name
 from tools.jobs.training.teacher import save_classifier
+from tools.jobs.words.recipes import recipe_name
 
 
 def keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> tuple[ReidNetwork, NetworkSpec]:

@@ -12,9 +12,8 @@ from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.trainer import fit
 from supernet.trained.checkpoint import load_network
 from tools.jobs.job import Job
-from tools.jobs.opening import tell_estimate
-from tools.jobs.ownership import training_in
-from tools.jobs.provenance import made_by
+from tools.jobs.runs.ownership import training_in
+from tools.jobs.runs.provenance import made_by
 from tools.jobs.training.announcement import announce_training
 from tools.jobs.training.cool_down import Begun, begun, check_same, take_over
 from tools.jobs.training.facts import training_facts
@@ -24,6 +23,7 @@ from tools.jobs.training.preparation import Prepared, prepare
 from tools.jobs.training.result import keep, missing_average, score
 from tools.jobs.training.retrain_words import taken_back
 from tools.jobs.training.wanted import Retraining
+from tools.jobs.words.opening import tell_estimate
 
 
 def retrain(job: Job, what: Retraining, own: OwnEvaluation | None = None) -> Path:

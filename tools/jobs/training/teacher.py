@@ -24,8 +24,8 @@ from supernet.space.genome import largest
 from supernet.trained import network_file
 from supernet.trained.checkpoint import load_network, load_supernet
 from tools.jobs.job import Job
-from tools.jobs.moved import TEACHER_SHA256
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.moved import TEACHER_SHA256
+from tools.jobs.runs.provenance import sha256
 
 CLASSIFIER = "classifier.safetensors"
 """The classifier of a run's training identities: no part of the network, but what a student learns logits from."""

@@ -27,15 +27,15 @@ from tools.jobs.data import SearchData, Source, open_source, search_data
 from tools.jobs.data import describe as describe_images
 from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
-from tools.jobs.opening import announce, tell_estimate
-from tools.jobs.ownership import training_in
 from tools.jobs.paths import shown
-from tools.jobs.provenance import made_by, run_config
-from tools.jobs.recipe_words import recipe_lines, step_line
-from tools.jobs.trained_supernets import evaluator_of
+from tools.jobs.runs.ownership import training_in
+from tools.jobs.runs.provenance import made_by, run_config
+from tools.jobs.runs.supernets import evaluator_of
 from tools.jobs.training.facts import training_facts
 from tools.jobs.training.finished import complete, is_over, tell_over
 from tools.jobs.training.notes import recipe_notes
+from tools.jobs.words.opening import announce, tell_estimate
+from tools.jobs.words.recipes import recipe_lines, step_line
 
 
 def train_supernet(job: Job) -> Path:

@@ -10,7 +10,7 @@ from supernet.catalog import NetworkSpec, find_network, spec_to_dict
 from supernet.files import load_space
 from tools.jobs.data import Source
 from tools.jobs.job import Job
-from tools.jobs.provenance import run_config
+from tools.jobs.runs.provenance import run_config
 from tools.jobs.training.beginning import weights_sha256
 from tools.jobs.training.cool_down import CoolDown
 from tools.jobs.training.teacher import teacher_sha256

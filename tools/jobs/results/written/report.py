@@ -7,12 +7,12 @@ from pathlib import Path
 
 from evaluation.report.html import REPORT, Link, Picture, Section, Words, write_report
 from evaluation.tables import Table
-from tools.jobs.provenance import made_by
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import ROW, plan_steps
 from tools.jobs.results.states import is_done
 from tools.jobs.results.written.block import Block
 from tools.jobs.results.written.figures import Figures
+from tools.jobs.runs.provenance import made_by
 
 CAPTION = "mAP on the test set against FLOPs, and against latency where it was measured; without the ladder's levers."
 NO_FRONT = " There is no front: not all of these networks were trained and tested alike."

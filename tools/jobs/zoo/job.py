@@ -25,10 +25,10 @@ from supernet.trained.checkpoint import load_network, read_spec
 from supernet.trained.zoo import FOLDER, ZooEntry, is_name, with_entry, write_index, zoo_entries, zoo_weights
 from tools.jobs.embed import embed_files
 from tools.jobs.paths import check_folder, shown
-from tools.jobs.provenance import sha256
 from tools.jobs.results.written.portable import portable
+from tools.jobs.runs.provenance import sha256
 from tools.jobs.training.retrain_words import TAUGHT, THEN
-from tools.jobs.zoo_flip import flip_score, score_of
+from tools.jobs.zoo.flip import flip_score, score_of
 from tools.typed import to_type
 
 ADD = "add"

@@ -15,9 +15,9 @@ from reid.errors import UserError
 from reid.locks import locked
 from search.folder import SUMMARY
 from tools.jobs.job import Job
-from tools.jobs.moved import TEACHER_SHA256, WEIGHTS_SHA256, where_they_are
 from tools.jobs.paths import shown
-from tools.jobs.saved_config import read_saved
+from tools.jobs.runs.moved import TEACHER_SHA256, WEIGHTS_SHA256, where_they_are
+from tools.jobs.runs.saved_config import read_saved
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tools.jobs.opening import LONG, announce, format_time, tell_estimate
+from tools.jobs.words.opening import LONG, announce, format_time, tell_estimate
 
 
 @pytest.mark.parametrize(

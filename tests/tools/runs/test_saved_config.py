@@ -7,7 +7,7 @@ import yaml
 
 from reid.errors import UserError
 from supernet.catalog import Backbone, NetworkSpec, spec_from_dict, spec_to_dict
-from tools.jobs.saved_config import read_saved
+from tools.jobs.runs.saved_config import read_saved
 
 
 def test_a_head_from_before_one_of_its_keys_is_as_it_was_meant(tmp_path):

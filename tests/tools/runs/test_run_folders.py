@@ -17,15 +17,15 @@ from reid.engine.recipe import Recipe
 from reid.engine.recipe.stopping import EarlyStopping
 from reid.errors import UserError
 from reid.files import read_json, write_json, write_text
-from tools.jobs import ownership
-from tools.jobs.ownership import alone_in, training_in
 from tools.jobs.paths import check_file
+from tools.jobs.runs import ownership
+from tools.jobs.runs.ownership import alone_in, training_in
 from tools.jobs.training.result import epochs_of
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.train_supernet import train_supernet
 from tools.jobs.training.wanted import Retraining
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TOOLS = {
     "train_supernet": (),
     "search": (),

@@ -12,8 +12,8 @@ import yaml
 from reid.config import config_to_dict
 from reid.engine.runs.run_folder import open_run
 from reid.errors import UserError
-from tools.jobs.run_data import data_of, on_its_data, on_that_data_alone, trained_on
-from tools.jobs.saved_config import read_saved
+from tools.jobs.runs.data import data_of, on_its_data, on_that_data_alone, trained_on
+from tools.jobs.runs.saved_config import read_saved
 
 
 def write_yaml(path: Path, data: object) -> None:

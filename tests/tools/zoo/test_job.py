@@ -28,7 +28,7 @@ from tools.jobs.evaluate.checkpoints import row_name
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.wanted import Retraining
-from tools.jobs.zoo import LICENCES, _licence, add
+from tools.jobs.zoo.job import LICENCES, _licence, add
 
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 
@@ -231,7 +231,7 @@ def test_paths_of_this_machine_are_not_noted_down(runs, tmp_path):
 def test_wrong_flip_runs_and_large_files_are_refused(runs, call, refused, tmp_path, monkeypatch):
     arguments = ("zoo", "add", runs / "run", "--name", "x", "--folder", tmp_path / "zoo")
     refused(call(*arguments, "--flip", runs / "run", tiny=False), "is no evaluation with the flip test of")
-    monkeypatch.setattr("tools.jobs.zoo.LARGEST", 1000)
+    monkeypatch.setattr("tools.jobs.zoo.job.LARGEST", 1000)
     refused(call(*arguments, tiny=False), "the zoo takes files of at most")
     assert not (tmp_path / "zoo").exists()
 

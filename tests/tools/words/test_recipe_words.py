@@ -12,7 +12,7 @@ from reid.engine.recipe.scaling import at_batch, at_epochs
 from reid.models.heads import HeadConfig
 from supernet.training import SupernetRecipe
 from tools.jobs.experiment import RECIPES, load_experiment
-from tools.jobs.recipe_words import head_line, recipe_lines, recipe_name, saved_recipe_name, step_line
+from tools.jobs.words.recipes import head_line, recipe_lines, recipe_name, saved_recipe_name, step_line
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)

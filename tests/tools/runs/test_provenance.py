@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tools.jobs.experiment import ROOT
-from tools.jobs.provenance import commit
+from tools.jobs.runs.provenance import commit
 
 SAY = """
 import importlib
 from pathlib import Path
-import tools.jobs.provenance as provenance
+import tools.jobs.runs.provenance as provenance
 print(provenance.commit())
 archival = Path(provenance.ARCHIVAL)
 archival.write_text("$Format:%H$\\n")  # as it is in a checkout

@@ -11,7 +11,7 @@ from reid.engine.runs.run_folder import WEIGHTS
 from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from tools.jobs.paths import shown
-from tools.jobs.provenance import sha256
+from tools.jobs.runs.provenance import sha256
 
 
 def score_of(run: Path) -> dict[str, Any]:

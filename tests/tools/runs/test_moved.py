@@ -7,7 +7,7 @@ import pytest
 from reid.engine.machine.distributed import SINGLE
 from reid.errors import UserError
 from reid.files import read_yaml
-from tools.jobs.ownership import training_in
+from tools.jobs.runs.ownership import training_in
 
 
 def _config(place: str, teacher: object, **digests: str) -> dict:
@@ -17,7 +17,7 @@ def _config(place: str, teacher: object, **digests: str) -> dict:
 
 @pytest.fixture
 def go_on(make_job, tmp_path, monkeypatch):
-    monkeypatch.setattr("tools.jobs.ownership.read_saved", read_yaml)  # of so short a recipe
+    monkeypatch.setattr("tools.jobs.runs.ownership.read_saved", read_yaml)  # of so short a recipe
 
     def begin(config: dict) -> None:
         with training_in(make_job(tmp_path / "run", resume=True), config, lambda: None, SINGLE):

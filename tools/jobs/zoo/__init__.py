@@ -1,0 +1,1 @@
+"""The job of ``tools/zoo.py``."""
