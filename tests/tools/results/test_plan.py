@@ -188,6 +188,10 @@ def test_refusals(make, other, message):
         ),
         ({"rows": [{"name": "base", "network": "mobilenetv2", "change": {"kernel": 4}}]}, "row/base/0: .*kernel"),
         (
+            {"rows": [{"name": "base", "network": "mobilenetv2", "change": {"kernel": 3, "se": False}}]},
+            "row/base/0: change: mobilenetv2 is so already",
+        ),
+        (
             {"searches": SMALL["searches"], "rows": [{"name": "base", "found": {"search": "6M", "number": 3}}]},
             "row/base/0: found: number 3: search 6M chooses 2 archs; raise search.top_k in its set",
         ),

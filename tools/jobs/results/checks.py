@@ -93,8 +93,8 @@ def _check_network(setup: Setup, step: Step, planned: PlannedRow) -> None:
         return
     backbone = named_backbone(name, setup.experiment(step))
     if isinstance(backbone, Arch):
-        if row.change is not None:
-            changed(backbone, row.change)
+        if row.change is not None and changed(backbone, row.change) == backbone:
+            raise UserError(f"change: {name} is so already, and would be trained a second time; leave the row out")
     elif row.random is not None or row.change is not None:
         what = "change is for archs" if row.random is None else "random archs are like an arch"
         raise UserError(f"{what}, and {name} is none")
