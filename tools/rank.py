@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--finetune-epochs",
         type=int,
         metavar="N",
-        help="train what the first supernet has for each arch on for N epochs too: does it rank better then?",
+        help="train what each supernet has for each arch on for N epochs too: does it rank better then?",
     )
     parser.add_argument(
         "--learn-from",

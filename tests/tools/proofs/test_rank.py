@@ -151,37 +151,48 @@ def test_going_on_trains_only_what_is_missing(ranking, supernets, make_job, monk
 
 
 def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_job, call, refused, read_page, tmp_path):
-    """By what the network scores that the supernet's weights became; no other row changes."""
-    out, label = tmp_path / "run", str(supernets[0])
+    """By what the networks score that each supernet's weights became, and by the means; no other row changes."""
+    out, labels = tmp_path / "run", [str(each) for each in supernets]
     shutil.copytree(ranking, out)
-    rank(make_job(out, resume=True), Asked(supernets, repeats=1, finetune_epochs=2, **SMALL))
+    rank(make_job(out, resume=True), Asked(supernets, repeats=1, finetune_epochs=1, **SMALL))
     data, before = _data(out), _data(ranking)
-    tuned = f"{label} + 2 epochs"
+    tuned, mean = [f"{label} + 1 epochs" for label in labels], "mean of 2 supernets"
+    further = f"supernet-{sha256(supernets[1] / 'supernet.safetensors')[:8]}"
+    folders = [out / "alone", out / "alone" / further]
     for row, old in zip(data["archs"], before["archs"], strict=True):
-        run = out / "alone" / f"{row['name']}-inherited-2ep-s0"
-        network, spec = load_network(run / "last.safetensors", torch.device("cpu"))
-        held = evaluate_network(network, images.query, images.gallery, spec.input_size, "cpu").mAP
-        assert row["supernets"][tuned] == pytest.approx(held, abs=1e-6) and read_result(run).epochs == 2
-        assert {key: value for key, value in row["supernets"].items() if key != tuned} == old["supernets"]
-    ways = data["ways"]
-    assert (ways["supernet"], ways["epochs"], ways["count"]) == (label, 2, 4)
-    runs = {"inherited": "inherited", "tuned": "inherited-2ep-s0", "scratch": "s0"}
-    means = {
-        way: np.mean([read_result(out / "alone" / f"{name}-{run}").mAP for name in NAMES]) for way, run in runs.items()
-    }
-    assert {way: ways[way] for way in runs} == pytest.approx(means)
-    assert ways["tuned_over_scratch"]["value"] == pytest.approx(means["tuned"] - means["scratch"])
+        for label, folder in zip(tuned, folders, strict=True):
+            run = folder / f"{row['name']}-inherited-1ep-s0"
+            network, spec = load_network(run / "last.safetensors", torch.device("cpu"))
+            held = evaluate_network(network, images.query, images.gallery, spec.input_size, "cpu").mAP
+            assert row["supernets"][label] == pytest.approx(held, abs=1e-6) and read_result(run).epochs == 1
+        scores = row["supernets"]
+        assert scores[mean] == pytest.approx(np.mean([scores[label] for label in labels]))
+        assert scores[f"{mean} + 1 epochs"] == pytest.approx(np.mean([scores[label] for label in tuned]))
+        assert {key: value for key, value in scores.items() if "epochs" not in key} == old["supernets"]
+    assert list(data["archs"][0]["supernets"]) == [*labels, *tuned, mean, f"{mean} + 1 epochs"]
+    assert [(each["supernet"], each["epochs"], each["count"]) for each in data["ways"]] == [
+        (own, 1, 4) for own in labels
+    ]
+    runs = {"inherited": "inherited", "tuned": "inherited-1ep-s0"}
+    for ways, folder in zip(data["ways"], folders, strict=True):
+        means = {
+            way: np.mean([read_result(folder / f"{name}-{run}").mAP for name in NAMES]) for way, run in runs.items()
+        }
+        means["scratch"] = np.mean([read_result(out / "alone" / f"{name}-s0").mAP for name in NAMES])
+        assert {way: ways[way] for way in means} == pytest.approx(means)
+        assert ways["tuned_over_scratch"]["value"] == pytest.approx(means["tuned"] - means["scratch"])
 
     asked = ("--n", 4, "--band", "2.5M", "--within", 0.5, "--repeats", 1, "--resume", "--out", out)
-    asked += ("--supernet", supernets[0])
-    done = call("rank", *asked, "--no-train", "--finetune-epochs", 2)
-    assert done.code == 0 and re.search(rf"{re.escape(tuned)} +{100 * means['tuned']:.1f}  [+-]", done.out), done.err
+    asked += ("--supernet", supernets[1])
+    first = ("--supernet", supernets[0])
+    done = call("rank", *asked[:-2], *first, *asked[-2:], "--no-train", "--finetune-epochs", 1)
+    found = rf"{re.escape(tuned[1])} +{100 * means['tuned']:.1f}  [+-]"
+    assert done.code == 0 and re.search(found, done.out), done.err
     page = read_page(out / "report.html")
     assert page.all("td")[page.all("td").index("from scratch") + 1] == f"{100 * means['scratch']:.1f}"
-    (out / "alone" / "B00-inherited-2ep-s0" / "result.json").unlink()
-    refused(call("rank", *asked, "--no-train", "--finetune-epochs", 2), "3 of 4 archs have a finished")
-    other = tuple(supernets[1] if word == supernets[0] else word for word in asked)
-    refused(call("rank", *other, "--finetune-epochs", 2), "B00-inherited scored another supernet's weights")
+    (out / "alone" / further / "B00-inherited-1ep-s0" / "result.json").unlink()
+    refused(call("rank", *asked[:-2], *first, *asked[-2:], "--no-train", "--finetune-epochs", 1), "3 of 4 archs have a")
+    refused(call("rank", *asked, "--finetune-epochs", 1), "B00-inherited scored another supernet's weights")
 
 
 def test_finished_runs_of_given_archs(ranking, supernets, call, tmp_path):

@@ -23,7 +23,7 @@ from tools.jobs.proofs.given_archs import arch_files, given_archs
 from tools.jobs.proofs.learning import IN_RANK, Lessons, SupernetScores, learn_from, ranking_file, with_learnt
 from tools.jobs.proofs.page_parts import used_settings
 from tools.jobs.proofs.rank_result import write_ranking
-from tools.jobs.proofs.rank_ways import compare, contenders, tuned_label, tuned_scores
+from tools.jobs.proofs.rank_ways import compare, contenders, plan_all, tuned_label, tuned_scores, with_means
 from tools.jobs.proofs.rank_words import Asked, announce_ranking
 from tools.jobs.proofs.stand_alone import (
     Training,
@@ -34,7 +34,7 @@ from tools.jobs.proofs.stand_alone import (
     score_alone,
     train_missing,
 )
-from tools.jobs.proofs.ways import Inheriting, check_ways, plan_ways, take_ways
+from tools.jobs.proofs.ways import Inheriting, check_ways, take_ways
 from tools.jobs.runs.ownership import RANKING, alone_in, check_free
 from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.supernets import open_supernet, supernet_scores
@@ -79,8 +79,8 @@ def _rank(job: Job, asked: Asked) -> Path:
     supernets = {shown(run): open_supernet(run, space, job.device) for run in asked.supernets}
     archs = _archs(job, asked, space, table)
     trainings = _trainings(job, asked, archs)
-    ways = _ways(job, asked, archs)
-    wanted = [*trainings, *(ways.trainings if ways else ())]
+    ways = plan_all(asked, archs, job)
+    wanted = [*trainings, *(training for each in ways for training in each.trainings)]
     source = open_source(experiment.data, job.data, space.input_size)
     check_test(source)
     images = search_data(source, experiment.data)
@@ -88,8 +88,8 @@ def _rank(job: Job, asked: Asked) -> Path:
     digests = {shown(run): sha256(run / SUPERNET) for run in asked.supernets}
     calibrated_on = experiment.search.calibration_images
     lessons = _lessons(files, space, source, digests, job, table, archs) if files else None
-    if ways is not None:
-        check_ways(ways, job, source.dataset.name)
+    for each in ways:
+        check_ways(each, job, source.dataset.name)
     if asked.train:
         check_resumed(wanted, job)
     ready = _ready(archs, trainings, ways)
@@ -103,14 +103,14 @@ def _rank(job: Job, asked: Asked) -> Path:
         for named, file in () if asked.archs else archs:
             save_arch(file, named)
         train_missing(trainings, job)
-        if ways is not None:
-            take_ways(ways, contenders(archs), job)
+        for each in ways:
+            take_ways(each, contenders(archs), job)
         ready = _ready(archs, trainings, ways)
     alone = score_alone([each for each in trainings if each.name in ready], images, job)
     kept = [named for named, _ in archs if named.name in ready]
     scores = {label: supernet_scores(label, each, kept, images, job) for label, each in supernets.items()}
-    if ways is not None:
-        scores[tuned_label(ways)] = tuned_scores(ways, kept, images, job)
+    scores |= {tuned_label(each): tuned_scores(each, kept, images, job) for each in ways}
+    scores = with_means(scores, len(supernets), ways[0].epochs if ways else None)
     ranked = with_learnt(space, [_ranked(named, table, job, scores, alone[named.name]) for named in kept])
     if lessons is not None:
         ranked = lessons.told(ranked)
@@ -119,7 +119,8 @@ def _rank(job: Job, asked: Asked) -> Path:
     if files:
         about["learnt_from_sha256"] = {shown(file): sha256(file) for file in files}
     config = used_settings(experiment, SCORED_BY)
-    return write_ranking(job.out, ranked, wanted, job.seed, about, ways and compare(ways, ranked), config)
+    compared = [compare(each, ranked) for each in ways]
+    return write_ranking(job.out, ranked, wanted, job.seed, about, compared, config)
 
 
 def _archs(job: Job, asked: Asked, space: Space, table: CostTable) -> list[tuple[NamedArch, Path]]:
@@ -165,18 +166,12 @@ def _trainings(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) 
     ]
 
 
-def _ways(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> Inheriting | None:
-    """What the first supernet gives, trained on by the first seed; ``None`` where it is not asked for."""
-    if asked.finetune_epochs is None:
-        return None
-    seeds, folder = (job.seed,), asked.folder(job)
-    return plan_ways(contenders(archs), asked.supernets[0], asked.finetune_epochs, seeds, folder, job)
-
-
-def _ready(archs: Sequence[tuple[NamedArch, Path]], trainings: Sequence[Training], ways: Inheriting | None) -> set[str]:
+def _ready(
+    archs: Sequence[tuple[NamedArch, Path]], trainings: Sequence[Training], ways: Sequence[Inheriting]
+) -> set[str]:
     """Names of the archs that have been trained alone by a seed at least, and all that was asked for beside that."""
     finished = {each.name for each in trainings if each.finished}
-    return {named.name for named, _ in archs if named.name in finished and (ways is None or ways.taken(named.name))}
+    return {name for named, _ in archs if (name := named.name) in finished and all(way.taken(name) for way in ways)}
 
 
 def _ranked(

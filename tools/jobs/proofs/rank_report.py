@@ -24,7 +24,7 @@ def write_rank_report(
     picture: Path,
     ranked: Sequence[RankedArch],
     verdicts: Mapping[str, Verdict],
-    ways: WaysCompared | None,
+    ways: Sequence[WaysCompared],
     notes: tuple[str, ...],
     settings: Mapping[str, Any],
 ) -> Path:
@@ -46,9 +46,9 @@ def write_rank_report(
     head, *lines = arch_cells(ranked)
     words = "mAP in %: of stand-alone trainings, the mean over seeds, and with each supernet's weights."
     sections.append(Section("The archs", (words,), Table(head, tuple(lines), notes=notes)))
-    if ways is not None:
-        table = Table(("weights", "mAP %", "difference"), tuple(ways_cells(ways)))
-        sections.append(Section("Ways to weights", (ways_title(ways),), table))
+    for each in ways:
+        table = Table(("weights", "mAP %", "difference"), tuple(ways_cells(each)))
+        sections.append(Section(f"Ways to weights: {each.supernet}", (ways_title(each),), table))
     sections += ending(settings)
     return write_report(out / REPORT, f"Ranking of {len(ranked)} archs", _cards(ranked, verdicts[TEST]), sections)
 

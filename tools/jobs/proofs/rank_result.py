@@ -28,7 +28,7 @@ def write_ranking(
     trainings: Sequence[Training],
     seed: int,
     about: Mapping[str, object],
-    ways: WaysCompared | None = None,
+    ways: Sequence[WaysCompared] = (),
     config: Mapping[str, Any] | None = None,
 ) -> Path:
     """Prints the tables and writes the files into ``out``; returns the path of ``ranking.json``.
@@ -38,15 +38,15 @@ def write_ranking(
         trainings: all that were asked for, finished or not.
         seed: of the resampling.
         about: what else the file says of data and supernets.
-        ways: to the same archs' weights, where they were compared.
+        ways: to the same archs' weights, by each supernet, where they were compared.
         config: the resolved configuration, as far as the archs' own trainings and the supernets' scores depend on it.
     """
     verdicts = {ground: analyse(ranked, ground, seed) for ground in GROUNDS}
     print(arch_table(ranked))
     for ground, verdict in verdicts.items():
         print(f"\n{verdict_table(verdict, ground, ranked)}")
-    if ways is not None:
-        print(f"\n{ways_table(ways)}")
+    for each in ways:
+        print(f"\n{ways_table(each)}")
     missing = [each.run.name for each in trainings if not each.finished]
     left_out = f"note: {len(missing)} of {len(trainings)} trainings are missing: {', '.join(missing)}"
     notes = (left_out,) if missing else ()
@@ -64,7 +64,7 @@ def write_ranking(
         "missing": missing,
         "archs": [_row(arch) for arch in ranked],
         "against": {ground: dataclasses.asdict(verdict) for ground, verdict in verdicts.items()},
-        **({"ways": dataclasses.asdict(ways)} if ways else {}),
+        **({"ways": [dataclasses.asdict(each) for each in ways]} if ways else {}),
         "intervals": intervals,
         **configured,
         "command": command(),

@@ -1,9 +1,9 @@
-"""What a supernet has for ranked archs, trained on: how these rank, and how good they are."""
+"""What supernets have for ranked archs, trained on: how these rank, and how good they are."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evaluation.comparison.row import read_result
@@ -11,17 +11,57 @@ from search.gain.analysis import RANDOM
 from search.gain.ways import Ways, WaysCompared, compare_ways
 from search.ranking.analysis import TEST, RankedArch
 from supernet.files import NamedArch
+from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import SearchData
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.proofs.contenders import Contender
+from tools.jobs.proofs.rank_words import Asked
 from tools.jobs.proofs.stand_alone import score_alone
-from tools.jobs.proofs.ways import Inheriting
+from tools.jobs.proofs.ways import Inheriting, plan_ways
+from tools.jobs.runs.provenance import sha256
 
 
 def contenders(archs: Sequence[tuple[NamedArch, Path]]) -> list[Contender]:
     """The archs as ``tools.jobs.proofs.ways`` takes them."""
     return [Contender(named.name, RANDOM, named.arch, file) for named, file in archs]
+
+
+def plan_all(asked: Asked, archs: Sequence[tuple[NamedArch, Path]], job: Job) -> tuple[Inheriting, ...]:
+    """What each supernet gives, trained on by the job's first seed; none where it is not asked for.
+
+    The first supernet's runs lie beside the stand-alone ones. Each further one's have a folder there, named by the
+    SHA-256 of its weights, so that it is found again in whatever order these are given.
+    """
+    if asked.finetune_epochs is None:
+        return ()
+    first, folder = asked.supernets[0], asked.folder(job)
+    places = {
+        run: folder if run == first else folder / f"supernet-{sha256(run / SUPERNET)[:8]}" for run in asked.supernets
+    }
+    own, seeds = contenders(archs), (job.seed,)
+    return tuple(plan_ways(own, run, asked.finetune_epochs, seeds, place, job) for run, place in places.items())
+
+
+def with_means(scores: Mapping[str, Mapping[str, float]], supernets: int, epochs: int | None) -> dict:
+    """``scores`` by ranker and arch, first of each supernet and then of each one's trained-on weights, and behind them
+    the means over the supernets, where there are several: each errs in its own way (docs/ranking-tries.md).
+
+    Args:
+        supernets: how many there are.
+        epochs: that their weights were trained on for; ``None`` where they were not.
+    """
+    if supernets < 2:
+        return dict(scores)
+    own = list(scores.values())
+    means = {f"mean of {supernets} supernets": own[:supernets]}
+    if epochs is not None:
+        means[f"mean of {supernets} supernets + {epochs} epochs"] = own[supernets : 2 * supernets]
+    return {**scores, **{label: _mean(each) for label, each in means.items()}}
+
+
+def _mean(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: statistics.fmean(each[name] for each in scores) for name in scores[0]}
 
 
 def tuned_label(ways: Inheriting) -> str:

@@ -35,7 +35,7 @@ class Asked:
         repeats: seeds that each is trained with, from the job's on.
         alone: where the stand-alone trainings are; ``None`` for a folder in the job's.
         train: whether missing ones are trained; else the finished ones are made do with.
-        finetune_epochs: that each arch's weights in the first supernet are trained on for, as a ranker of its own;
+        finetune_epochs: that each arch's weights in each supernet are trained on for, as rankers of their own;
             ``None`` for none.
         learn_from: rankings of other archs; what is learnt from the trainings there is a ranker of its own.
     """
@@ -63,7 +63,7 @@ def announce_ranking(
     source: Source,
     images: SearchData,
     trainings: Sequence[Training],
-    ways: Inheriting | None,
+    ways: Sequence[Inheriting],
     lessons: Lessons | None,
 ) -> None:
     """Prints it before the trainings begin; ``trainings`` are all that are wanted, finished or not."""
@@ -82,7 +82,7 @@ def announce_ranking(
             ("supernets", ", ".join(map(shown, asked.supernets))),
             *recipe_lines(job.experiment.retrain),
             ("trainings", f"{len(trainings)}, {finished} of them finished, in {shown(asked.folder(job))}"),
-            ("inherited", ways and f"{shown(ways.supernet)}, trained on for {ways.epochs} epochs"),
+            *(("inherited", f"{shown(each.supernet)}, trained on for {each.epochs} epochs") for each in ways),
             ("lessons", lessons and f"{lessons.archs} archs of {', '.join(map(shown, lessons.files))}"),
             ("device", describe_device(job.device)),
         ],
