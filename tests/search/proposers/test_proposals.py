@@ -126,6 +126,17 @@ def test_first_population_is_spread_over_the_band(kind, make_band, search):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_another_seed_draws_other_archs_in_another_order(kind, make_band, search):
+    region = make_band(0.5)
+    pair, many = SearchConfig(population=2, sample_size=2), SearchConfig(population=20, sample_size=5)
+    # In a band of two parts some seeds begin with the same one: there it is the draw alone that differs.
+    begun = {search(kind, region, pair, seed, 1)[0].arch for seed in range(6)}
+    assert len(begun) == 6 and search(kind, region, pair, 0, 1)[0].arch in begun
+    costs = [[candidate.flops for candidate in search(kind, region, many, seed, 20)] for seed in (1, 2)]
+    assert len({tuple(sorted(range(20), key=each.__getitem__)) for each in costs}) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_generation_knows_earlier_ones_alone(kind, make_band, search, evaluated, score):
     """Whatever the scores of a generation, its own archs stay; those of the next ones change."""
     region, config = make_band(0.5), SearchConfig(population=8, sample_size=3, generation=5)
