@@ -103,7 +103,8 @@ class HeadConfig:
         pool: ``avg``, ``max``, ``avg_max`` (the mean of both) or ``gem`` (generalised mean, Radenovic et al. 2018).
         gem_p, gem_trainable: GeM's exponent at the start, and whether it is trained. The stripes' exponents are their
             own.
-        embedding: outputs of a linear layer without bias after the pooling, or null for the pooled vector itself.
+        embedding: outputs of a linear layer without bias after the pooling, or null for the pooled vector itself. That
+            of the stripes is ``parts.embedding``.
         neck: ``bnneck`` is a BN whose shift stays 0, ``bn`` one with a trained shift.
         relu: a ReLU behind the ordinary head's neck: with ``embedding`` and ``bn`` that is the ``fc`` of torchreid's
             OSNet (Zhou et al. 2019), whose output is classified and retrieved by.
@@ -136,6 +137,10 @@ class HeadConfig:
         if self.parts is not None and not self.parts.global_branch:
             if self.spectral is not None:
                 raise ValueError("spectral works on the global branch; set parts.global_branch to true")
+            if self.embedding is not None:
+                raise ValueError(
+                    "embedding is the global branch's; set parts.embedding, or parts.global_branch to true"
+                )
             if self.relu:
                 raise ValueError("relu belongs to the global branch; set parts.global_branch to true")
             if self.mask:

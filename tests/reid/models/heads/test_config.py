@@ -23,6 +23,11 @@ def test_round_trip(config):
         ({"parts": {"stripes": 2, "update": "random", "drop": 3}}, "drop 3 leaves none of 3 branches"),
         ({"parts": {"global_branch": False}, "spectral": {}}, "spectral works on the global branch"),
         ({"parts": {"global_branch": False}, "mask": True}, "mask belongs to the global branch"),
+        ({"parts": {"global_branch": False}, "relu": True}, "relu belongs to the global branch"),
+        (
+            {"parts": {"global_branch": False}, "embedding": 512},
+            "embedding is the global branch's; set parts.embedding",
+        ),
         ({"erase": {"height": 1.0}}, "erases the whole map"),
         ({"dropout": 1.0}, "dropout: input should be less than 1"),
     ],
