@@ -74,6 +74,12 @@ def test_seeds_against_seeds():
     assert got.tau_of_seeds.low < np.mean(taus) < got.tau_of_seeds.high
 
 
+def test_seeds_of_two_archs_are_too_few_for_a_tau_between_them():
+    got = ceiling([(0.1, 0.2), (0.3, 0.25), (0.5,), (0.7,)])
+    assert got.tau_of_seeds is got.rho_of_seeds is None and got.noise > 0
+    assert ceiling([(0.1, 0.2), (0.3, 0.25), (0.5, 0.4), (0.7,)]).tau_of_seeds.value == 1
+
+
 def test_more_seeds_raise_the_ceiling():
     random = np.random.default_rng(3)
     scores = _scores(random, random.standard_normal(50), 0.8, 4)

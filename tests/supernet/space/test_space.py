@@ -258,6 +258,7 @@ STAGE = StageSpace(2, (8,), (1,), (3,), (2,))
         ({"stages": (), "last_widths": (0, 4), "embedding": 100}, "stage"),
         ({"last_widths": (-1,)}, "last_width"),
         ({"input_size": (64,)}, "input_size"),
+        ({"smaller_sizes": ((32, 48),)}, "must ascend in height and width without repeats: 32x48, 64x32"),
         ({"embedding": 0}, "embedding"),
         ({"last_widths": (0, 4), "embedding": 100}, "0 is not the cheapest: leave 0 or 4 out"),
     ],
