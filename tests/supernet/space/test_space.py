@@ -250,6 +250,9 @@ STAGE = StageSpace(2, (8,), (1,), (3,), (2,))
     [
         ({"stems": (8, 4)}, "stem must be ascending"),
         ({"stems": ()}, "stem must be ascending"),
+        ({"stems": (8, 8)}, "stem must be ascending without repeats"),
+        ({"stages": (replace(STAGE, se=(False, False)),)}, r"s1.se must be some of \[false, true\] in this order"),
+        ({"stages": (replace(STAGE, acts=("relu6", "gelu")),)}, r"s1.act must be some of .*: \[relu6, gelu\]"),
         ({"stages": (StageSpace(2, (8,), (1,), (3, 4), (2,)),)}, r"\[3, 4\] is no valid choice of s1.b1.kernel"),
         ({"stages": (StageSpace(2, (8,), (), (3,), (2,)),)}, "s1.depth"),
         ({"stages": (StageSpace(2, (8,), (0, 1), (3,), (2,)),)}, "s1.depth"),
@@ -258,6 +261,8 @@ STAGE = StageSpace(2, (8,), (1,), (3,), (2,))
         ({"stages": (), "last_widths": (0, 4), "embedding": 100}, "stage"),
         ({"last_widths": (-1,)}, "last_width"),
         ({"input_size": (64,)}, "input_size"),
+        ({"input_size": (0, 32)}, r"input_size \[0, 32\]: must be"),
+        ({"smaller_sizes": ((64, 32),)}, "without repeats: 64x32, 64x32"),
         ({"smaller_sizes": ((32, 48),)}, "must ascend in height and width without repeats: 32x48, 64x32"),
         ({"embedding": 0}, "embedding"),
         ({"last_widths": (0, 4), "embedding": 100}, "0 is not the cheapest: leave 0 or 4 out"),
