@@ -9,6 +9,7 @@ from torchvision.transforms import functional as tvf
 
 from reid.config import load_config
 from reid.data import augment as module
+from reid.data import colour, policy
 from reid.data.augment import AugmentConfig, AugmentDraw, apply_draw, augment, draw, enlarged
 from reid.data.colour import jitter
 from reid.data.erasing import draw_boxes
@@ -262,6 +263,17 @@ def test_draw_reaches_a_device_by_one_copy(monkeypatch):
     for name in ("flip", "top", "left", "box"):
         got, expected = getattr(there, name), getattr(drawn, name)
         assert torch.equal(got, expected) and got.dtype == expected.dtype
+
+
+def test_a_draw_with_every_addition_reaches_a_device_whole(monkeypatch):
+    images, size = random_images(32, 16, 8), (16, 8)
+    drawn, sent = draw(32, size, ALL_ON, torch.Generator().manual_seed(2)), []
+    for each in (module, colour, policy):
+        monkeypatch.setattr(each, "to_device", lambda tensor, device: sent.append(device) or tensor)
+    there = drawn.to(torch.device("cuda", 1))
+    assert sent == [torch.device("cuda", 1)] * (1 + 2 + 2 + 1 + 1)  # policy and jitter have two tensors each
+    told, got = (apply_draw(images, size, each, ALL_ON.pad, ALL_ON.crop_from) for each in (drawn, there))
+    assert torch.equal(got, told)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
