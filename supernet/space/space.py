@@ -56,10 +56,10 @@ class Space:
             stage.check(f"space {self.name}: s{number}")
         if self.last_strides != (2,) and self.last_strided is None:
             raise UserError(f"space {self.name}: last_stride: no stage has stride 2")
-        # What is no choice (strides, embedding) is checked by the archs themselves, as are maps that are too small.
-        greatest = {name: options[-1] for name, options in choices.items()}
-        decode(self, greatest)
-        decode(self, greatest | {name: choices[name][0] for name in ("last_stride", "input_size")})
+        # What is no choice (strides, embedding) is checked by the archs themselves, as are maps that are too small: of
+        # all archs the one of every option with the smallest maps.
+        smallest = {name: choices[name][0] for name in ("last_stride", "input_size")}
+        decode(self, {name: options[-1] for name, options in choices.items()} | smallest)
         self._check_last_widths()
 
     def _check_last_widths(self) -> None:

@@ -265,12 +265,17 @@ STAGE = StageSpace(2, (8,), (1,), (3,), (2,))
         ({"smaller_sizes": ((64, 32),)}, "without repeats: 64x32, 64x32"),
         ({"smaller_sizes": ((32, 48),)}, "must ascend in height and width without repeats: 32x48, 64x32"),
         ({"embedding": 0}, "embedding"),
-        ({"last_widths": (0, 4), "embedding": 100}, "0 is not the cheapest: leave 0 or 4 out"),
+        ({"last_widths": (0, 4, 200), "embedding": 100}, "0 is not the cheapest: leave 0 or 4 out"),
+        (
+            {"stages": (replace(STAGE, widths=(2, 8)),), "last_widths": (0, 4), "embedding": 100},
+            "8 channels into an embedding of 100 cost more than a last convolution of 4",
+        ),
     ],
 )
 def test_impossible_spaces_are_refused(change, message):
     good = {"name": "x", "input_size": (64, 32), "stems": (8,), "stages": (STAGE,), "last_widths": (0,)}
     assert count_archs(Space(**good)) == 1
+    assert count_archs(Space(**good | {"last_widths": (4, 5), "embedding": 100})) == 2  # 0 alone can be too dear
     with pytest.raises(UserError, match=message):
         Space(**good | change)
 
