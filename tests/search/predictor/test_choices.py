@@ -83,7 +83,7 @@ def test_entries_by_hand():
     """Places run from -1 to 1; a bend is 0.5 in the middle and -0.25 at the ends; what is idle is 0 throughout."""
     first = {name: options[0] for name, options in SPACE.dimensions().items()}
     shallow = {**first, "stem": 6, "s3.width": 12, "s2.b1.kernel": 5}
-    deep = {**shallow, "s3.width": 16, "s3.depth": 3, "s3.b3.kernel": 5, "s3.b3.expand": 3}
+    deep = {**shallow, "s3.width": 16, "s3.depth": 3, "s3.b3.kernel": 5, "s3.b3.expand": 3, "s2.b1.expand": 3}
     rows = [dict(zip(columns_of(SPACE), encode(SPACE, decode(SPACE, each)), strict=True)) for each in (shallow, deep)]
     expected = {
         ("stem", "place"): (1, 1),
@@ -96,9 +96,17 @@ def test_entries_by_hand():
         ("s3.b3.expand", "place"): (0, 0),
         ("s3.b3.expand", "bend"): (0, 0.5),
         ("s3.b3.expand", "active"): (0, 1),
+        ("s2.ibn", "active"): (0, 1),  # without an expansion there is nothing for it
+        ("s2.ibn", "place"): (0, -1),
     }
     assert {key: tuple(row[key] for row in rows) for key in expected} == expected
-    for key in (("stem", "bend"), ("stem", "active"), ("s3.width", "active"), ("s2.b1.kernel", "active")):
+    for key in (
+        ("stem", "bend"),
+        ("stem", "active"),
+        ("s3.width", "active"),
+        ("s2.b1.kernel", "active"),
+        ("s3.ibn", "active"),
+    ):
         assert key not in rows[0]
 
 
