@@ -9,8 +9,7 @@ setup(
     # Named spaces, archs and recipes and the zoo's weights lie beside the packages, in a checkout and installed alike.
     packages=[
         *find_packages(include=["reid*", "supernet*", "search*", "evaluation*"]),
-        *find_namespace_packages(include=["configs", "configs.archs", "configs.recipes", "configs.spaces", "weights"]),
-        *find_namespace_packages(include=["configs.results", "tools", "tools.*"]),
+        *find_namespace_packages(include=["configs", "configs.*", "weights", "tools", "tools.*"]),
     ],
     package_data={"": ["*.yaml", "*.json", "*.safetensors"], "evaluation.vectors": ["cases/*.json"]},
     install_requires=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,17 @@ def installed(tmp_path_factory) -> Path:
     return programs
 
 
+def test_every_folder_of_files_that_tools_read_is_packed(monkeypatch):
+    setuptools = pytest.importorskip("setuptools")
+    given = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **what: given.update(what))
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    folders = {file.parent.relative_to(ROOT) for name in ("configs", "weights") for file in (ROOT / name).rglob("*.*")}
+    assert {Path(*package.split(".")) for package in given["packages"]} >= folders
+    assert Path("configs/results/published") in folders
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_an_installed_wheel_runs_its_tools(installed, tmp_path):
@@ -121,6 +133,8 @@ def test_an_installed_wheel_runs_its_tools(installed, tmp_path):
     assert none.returncode == 2 and none.stderr.count("\n") == 1 and "nowhere" in none.stderr, none.stderr
     plan = call("results", "--plan", "nothing")
     assert plan.returncode == 2 and "market1501-short" in plan.stderr, plan.stderr
+    plan = call("results", "--plan", "market1501-short", "--status")  # which needs the file of published rows too
+    assert plan.returncode == 0 and "row/MobileNetV2/0" in plan.stdout, plan.stderr
     say = "import tools.jobs.data as d, tools.jobs.runs.provenance as p; print(d.ROOT, d.__file__, p.commit())"
     root, file, commit = call("-c", say, program="python").stdout.split()
     assert Path(root) == tmp_path and not Path(file).is_relative_to(ROOT) and commit == "unknown"
