@@ -5,6 +5,7 @@ python tools/zoo.py NAME                               all that is known of one,
 python tools/zoo.py NAME --image A.jpg B.jpg           its features of images, and how alike the images are
 python tools/zoo.py add RUN --name NAME                puts the weights of a run of tools/retrain.py there
 python tools/zoo.py --markdown                         the table of docs/zoo.md
+python tools/zoo.py --picture FILE.png                 accuracy against FLOPs, beside published networks
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from reid.errors import UserError
 from supernet.trained.checkpoint import load_network
 from supernet.trained.zoo import FOLDER, find_entry, zoo_weights
 from tools.cli import run_tool
+from tools.jobs.paths import shown
 from tools.jobs.zoo.job import ADD, add, describe, features_of, markdown_table, zoo_table
+from tools.jobs.zoo.picture import check_picture, draw_zoo
 from tools.typed import tool_parser
 
 
@@ -37,6 +40,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--replace", action="store_true", help="with add: in the place of one of that name")
     parser.add_argument("--markdown", action="store_true", help="print the table of docs/zoo.md")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="draw accuracy against FLOPs, beside published networks, as a PNG"
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the weights are (default: weights/)")
     read = parser.parse_args(arguments)
     _check_options(read)
@@ -46,6 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(describe(add(read.run, read.name, read.flip, read.replace, read.folder)))
     elif read.run is not None:
         raise UserError(f"{read.run}: a run is given with add: python tools/zoo.py add {read.run} --name NAME")
+    elif read.picture is not None:
+        print(f"picture: {shown(draw_zoo(read.picture, read.folder))}")
     elif read.what is None:
         print(markdown_table(read.folder) if read.markdown else zoo_table(read.folder))
     elif read.image:
@@ -62,8 +70,13 @@ def _check_options(read: argparse.Namespace) -> None:
             raise UserError(f"{option} is for adding weights: python tools/zoo.py add RUN --name NAME")
     if read.what != ADD and not read.folder.is_dir():
         raise UserError(f"--folder {read.folder}: is no folder; name one of weights, or leave the option out")
-    if read.markdown and read.what is not None:
-        raise UserError("--markdown: is of the whole zoo; leave the name out")
+    for option, given in (("--markdown", read.markdown), ("--picture", read.picture)):
+        if given and read.what is not None:
+            raise UserError(f"{option}: is of the whole zoo; leave the name out")
+    if read.picture is not None:
+        check_picture(read.picture)
+        if read.markdown:
+            raise UserError("--markdown and --picture: give one of the two")
     if read.image and read.what in (None, ADD):
         raise UserError("--image: say whose features: python tools/zoo.py NAME --image FILE")
 

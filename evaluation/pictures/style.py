@@ -26,10 +26,25 @@ ACCENT = "#1f6fb2"
 SERIES = (ACCENT, "#c8612b", "#3d8f63", "#8a63a8", "#b3892a", "#5b7f95")
 """Colours of series in the order they come; tell apart in print and for most colour-blind readers."""
 
-KINDS = {"searched": ACCENT, "baseline": "#6b737c", "supernet": "#c8612b", "random": "#8a63a8"}
+KINDS = {
+    "searched": ACCENT,
+    "baseline": "#6b737c",
+    "supernet": "#c8612b",
+    "random": "#8a63a8",
+    "zoo": ACCENT,
+    "published": "#c8612b",
+    "pretrained": "#aab3bc",
+}
 """Colours of the kinds of networks, the same in every picture."""
 
-KIND_WORDS = {"searched": "found by the search", "supernet": "supernet's weights", "random": "random arch"}
+KIND_WORDS = {
+    "searched": "found by the search",
+    "supernet": "supernet's weights",
+    "random": "random arch",
+    "zoo": "in the zoo",
+    "published": "published, from scratch",
+    "pretrained": "published, from ImageNet weights",
+}
 """What legends call a kind; one that is not here by its own name."""
 
 LEGEND = {"frameon": False, "fontsize": 8.5, "labelcolor": INK}
