@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pytest
 
 from reid.config import build_config
 from reid.errors import UserError
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
+from supernet.training.recipe import check_recipe
 
 
 def _task(space, recipe: dict) -> SupernetTask:
@@ -71,6 +75,32 @@ def test_everything_else_is_taken(toy_space, recipe):
     assert _task(toy_space, recipe).config.recipe.losses is not None
 
 
+@pytest.mark.parametrize("sampling", [{"archs": 0, "smallest": True}, {"warmup_epochs": 0.5}])
+def test_it_stops_by_the_arch_beside_the_largest_that_every_epoch_trains(toy_space, sampling):
+    metric = f"{'smallest' if 'smallest' in sampling else 'random'}_loss"
+    recipe = {"early_stopping": {"metric": metric}}
+    check_recipe(build_config(SupernetRecipe, {"recipe": recipe, "sampling": sampling}, "test"), toy_space)
+
+
+@pytest.mark.parametrize(
+    ("last_widths", "of_last_stage", "one_length"),
+    [
+        ((0,), (8,), True),
+        ((10,), (8, 12), True),  # the last convolution's, whatever it is given
+        ((0, 10), (10,), True),
+        ((0,), (8, 12), False),
+        ((10, 20), (8,), False),
+        ((0, 10), (8,), False),
+    ],
+)
+def test_embeddings_are_distilled_in_spaces_of_one_length_alone(toy_space, last_widths, of_last_stage, one_length):
+    stages = (*toy_space.stages[:-1], replace(toy_space.stages[-1], widths=of_last_stage))
+    space = replace(toy_space, stages=stages, last_widths=last_widths)
+    context = nullcontext() if one_length else pytest.raises(UserError, match="embeddings of different lengths")
+    with context:
+        check_recipe(SupernetRecipe(embedding_weight=1.0), space)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -81,6 +111,11 @@ def test_everything_else_is_taken(toy_space, recipe):
 def test_a_recipe_by_which_the_largest_arch_alone_learns_is_refused(data, message):
     with pytest.raises(UserError, match=f"^here: .*{message}"):
         build_config(SupernetRecipe, data, "here")
+
+
+def test_archs_may_learn_by_embeddings_alone():
+    weights = dict.fromkeys(("label_weight", "logit_weight", "similarity_weight"), 0)
+    assert build_config(SupernetRecipe, {"embedding_weight": 1.0, **weights}, "here").embedding_weight == 1
 
 
 def test_archs_may_learn_by_steps_without_the_largest_alone():
