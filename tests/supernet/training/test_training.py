@@ -16,6 +16,7 @@ from reid.engine.tasks.task import StepContext
 from reid.errors import UserError
 from reid.losses.config import LossConfig
 from reid.losses.triplet import batch_hard_triplet
+from reid.models.classifiers import Classifier
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
 from supernet.training.sampling import SamplingConfig, step_archs, uniform
@@ -110,6 +111,29 @@ def test_attentive_step_trains_the_arch_with_the_least_or_greatest_loss(toy_spac
             losses.append(float((own + batch_hard_triplet(output.feature, labels, 0.3).loss).detach()))
         assert len(set(losses)) > 1
         assert float(taken.detach()) == pytest.approx(pick(losses) / 3, rel=1e-5)
+
+
+def test_archs_that_are_only_compared_leave_no_graph(toy_space):
+    """Each costs a forward pass alone, and the memory is that of the arch that is trained."""
+    sampling = SamplingConfig(archs=2, attentive="best", attentive_of=3)
+    task, images, labels = make_task(toy_space, SupernetRecipe(sampling=sampling))
+    forward, graphs = task.supernet.outputs, []
+
+    def outputs(batch, arch):
+        output = forward(batch, arch)
+        graphs.append(output.embedding.requires_grad)
+        return output
+
+    task.supernet.outputs = outputs
+    step_of(task, images, labels)
+    assert graphs == [True, *2 * [False, False, False, True]]
+
+
+def test_the_classifier_begins_as_that_of_other_trainings(toy_space):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        own, other = SupernetTask(Supernet(toy_space), 500, SupernetRecipe(), seed=0).classifier, Classifier(16, 500)
+    assert float(own.weight.std()) == pytest.approx(float(other.weight.std()), rel=0.1)
 
 
 def test_without_the_largest_arch_all_learn_from_labels_alone(toy_space):
