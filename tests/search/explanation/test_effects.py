@@ -14,7 +14,7 @@ from reid.errors import UserError
 from search.costs import CostTable
 from search.explanation import effects_table, explain
 from search.explanation.caution import cautions
-from search.explanation.design import effects_of, make_design, solve
+from search.explanation.design import Design, effects_of, make_design, solve
 from search.explanation.table import option_word
 from search.history import Candidate
 from search.predictor.choices import read_choices
@@ -165,6 +165,15 @@ def test_coefficients_are_those_of_least_squares_where_nothing_is_shrunk():
     noise = np.sum((scores - expected) ** 2) / (200 - rank)
     hat = np.diag(table @ np.linalg.pinv(table))
     np.testing.assert_allclose(np.einsum("ij,jk,ik->i", table, covariances, table), noise * hat, rtol=1e-3)
+
+
+def test_level_and_slope_of_flops_are_hardly_shrunken_however_effects_are():
+    random = np.random.default_rng(3)
+    fixed, columns = np.stack([np.ones(60), random.standard_normal(60)], axis=1), random.standard_normal((60, 1))
+    scores = fixed @ [2.0, 3.0] + 4.0 * columns[:, 0]
+    design = Design(fixed, columns, np.array([0]), np.array([0]), 1.0)
+    level, slope, effect = solve(design, scores, 60.0)[0]
+    assert effect < 3 and (level, slope) == (pytest.approx(2, abs=0.5), pytest.approx(3, abs=0.5))
 
 
 def test_errors_of_shrunken_effects_cover_what_the_data_do_not_say():

@@ -53,8 +53,23 @@ def test_largest_is_in_every_nth_step(every, expected):
 def test_samplings_that_train_nothing_or_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="archs 0: with largest_every above 1 or 0 some steps would train nothing"):
         SamplingConfig(archs=0, largest_every=0)
+    assert SamplingConfig(archs=0, largest_every=0, smallest=True).smallest  # each step has that one
     with pytest.raises(ValueError, match="flops: is for spread flops"):
         SamplingConfig(spread="uniform", flops=("5M", "9M"))
+
+
+def test_every_step_has_an_arch_of_each_part_of_the_flops():
+    shares = []
+
+    def draw(random, share):
+        shares.append(share)
+        return uniform(TINY)(random, share)
+
+    for step in range(50):
+        places(SamplingConfig(archs=4), step=step, draw=draw)
+    parts = [share * 4 - number % 4 for number, share in enumerate(shares)]
+    assert len(parts) == 200 and all(0 <= part < 1 for part in parts)
+    assert min(parts) < 0.05 and max(parts) > 0.95  # anywhere in its part
 
 
 def test_draws_inside_a_band_of_flops_alone():
