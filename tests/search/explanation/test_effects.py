@@ -17,7 +17,7 @@ from search.explanation.caution import cautions
 from search.explanation.design import Design, effects_of, make_design, solve
 from search.explanation.table import option_word
 from search.history import Candidate
-from search.predictor.choices import read_choices
+from search.predictor.choices import INACTIVE, read_choices
 from supernet.files import load_space
 from supernet.space import Space, StageSpace, decode
 from supernet.space.genome import encode as genome_of
@@ -256,6 +256,30 @@ def test_cautions_are_given_where_they_are_due():
     plenty = {"stem": {8: 40, 16: 60}}
     assert cautions(100, plenty, 0.9, np.array([1e6, 2e6])) == ()
     assert "1.0M to 1.1M" in cautions(100, plenty, 0.9, np.array([1e6, 1.1e6]))[0]
+
+
+def test_cautions_begin_where_they_should():
+    plenty, flops = {"stem": {8: 40, 16: 60}}, np.array([1e6, 2e6])
+    for r2, words in ((-0.1, "predict nothing of"), (0.0, "predict nothing of"), (0.2, "predict 20 % of")):
+        assert words in cautions(100, plenty, r2, flops)[0]
+    assert cautions(100, plenty, 0.3, flops) == ()
+    # An option that none had is no effect, nor is the first of a choice: 1 + 2 are left.
+    counts = {"stem": {8: 3, 16: 2, 24: 0}, "s1.width": {4: 2, 6: 2, 8: 1}}
+    assert cautions(5, counts, 0.9, flops)[0].startswith("5 candidates for 3 effects")
+    assert not any("effects:" in note for note in cautions(6, counts, 0.9, flops))
+
+
+def test_columns_of_a_design_are_what_it_says():
+    """Within a choice they sum to 0, all are 0 where it is inactive, and their mean squared length is 1."""
+    choices = read_choices(SPACE, [candidate.arch for candidate in _candidates(GENOMES[:40])])
+    design = make_design(choices)
+    for index in range(len(choices.names)):
+        own = design.columns[:, design.owner == index]
+        np.testing.assert_allclose(own.sum(1), 0, atol=1e-12)
+        assert not own[choices.indices[:, index] == INACTIVE].any()
+    assert (choices.indices == INACTIVE).any()
+    spread = design.columns - design.columns.mean(0)
+    assert np.mean((spread**2).sum(1)) == pytest.approx(1)
 
 
 def test_too_few_candidates_are_refused_and_equal_scores_are_not():

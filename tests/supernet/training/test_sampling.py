@@ -102,6 +102,8 @@ def test_largest_alone_while_it_warms_up():
     config = SamplingConfig(archs=3, warmup_epochs=2)
     assert places(config, epoch=0.0) == places(config, epoch=1.99) == ((largest(TINY),),)
     assert len(places(config, epoch=2.0)) == 4
+    never = SamplingConfig(archs=3, largest_every=0, warmup_epochs=2)
+    assert never.with_largest(1, 1.99) and not never.with_largest(1, 2.0)
 
 
 def test_uniform_draws_every_option_alike():
