@@ -267,6 +267,10 @@ def test_cautions_begin_where_they_should():
     counts = {"stem": {8: 3, 16: 2, 24: 0}, "s1.width": {4: 2, 6: 2, 8: 1}}
     assert cautions(5, counts, 0.9, flops)[0].startswith("5 candidates for 3 effects")
     assert not any("effects:" in note for note in cautions(6, counts, 0.9, flops))
+    # Of the 20 archs in which the kernel is active nearly all have one.
+    few, firm = cautions(100, plenty | {"s3.b2.kernel": {3: 19, 5: 1, 7: 0}}, 0.9, flops)
+    assert few == "2 of 5 options had fewer than 5 candidates: s3.b2.kernel=5 (1), s3.b2.kernel=7 (0)"
+    assert firm == "1 of 2 choices have one option in at least 90 % of the candidates: s3.b2.kernel=3"
 
 
 def test_columns_of_a_design_are_what_it_says():

@@ -140,6 +140,14 @@ def test_sample_is_found_where_only_the_smallest_arch_is_allowed():
         assert genome is not None and TABLE.flops(decode(SPACE, genome)) == least
 
 
+@pytest.mark.parametrize("which", range(4))
+def test_samples_climb_above_the_lower_limit(which):
+    region = make_region(SPACE, some_limits(0.7)[which], 0.8, table=TABLE, latency=latency)
+    for seed in range(40):
+        genome = sample_near(region, region.lower, region.upper, Random(seed))
+        assert genome is not None and region.holds(decode(SPACE, genome))
+
+
 def test_fastest_is_the_fastest_of_all():
     genome = fastest(SPACE, COSTS.__getitem__, lambda cost: True)
     assert latency(decode(SPACE, genome)) == min(cost.latency_ms for cost in COSTS.values())

@@ -13,8 +13,10 @@ from scipy import stats
 from search.ranking.statistics import (
     CONFIDENCE,
     RESAMPLES,
+    Estimate,
     bootstrap,
     kendall_tau,
+    mean_ranks,
     precision_at,
     regret,
     spearman_rho,
@@ -93,6 +95,23 @@ def test_best_by_hand():
     assert precision_at(1, scores, truth) == 0 and precision_at(6, scores, truth) == 1
     assert regret(scores, truth) == pytest.approx(0.9 - 0.7)
     assert regret(truth, truth) == 0
+
+
+def test_of_equal_scores_the_earlier_is_taken():
+    scores, truth = np.arange(60) % 2, -np.arange(60.0)  # the best scores are those of 1, 3, 5, ...
+    assert precision_at(3, scores, truth) == 1 / 3 and precision_at(6, scores, truth) == 3 / 6
+    assert precision_at(3, truth, scores) == 1 / 3 and regret(scores, truth) == 1
+
+
+def test_mean_ranks_by_hand():
+    """Ranks 2, 3.5, 3.5, 1 and 1, 2, 3, 4, about their middle: no ranker's unit counts."""
+    got = mean_ranks([10, 900, 900, 0], [0.1, 0.2, 0.3, 0.4])
+    assert got.tolist() == [-1, 0.25, 0.75, 0]
+    assert mean_ranks([3, 1, 2]).tolist() == [1, -1, 0]
+
+
+def test_resamples_of_one_arch_alone_do_not_spoil_the_interval():
+    assert bootstrap(kendall_tau, np.arange(3.0), np.arange(3.0)) == Estimate(1, 1, 1)
 
 
 def test_interval_is_that_of_a_loop():
