@@ -17,6 +17,7 @@ from tools.jobs.training.notes import (
     never_reached,
     never_trained,
     recipe_notes,
+    thinned_out,
     without_pairs,
 )
 
@@ -67,6 +68,20 @@ def test_a_schedule_that_the_training_is_over_before_is_told():
     ended = replace(mlr, schedule=replace(mlr.schedule, planned=180))
     for meant in (at_epochs(load_config(Recipe, RECIPES / "mlr.yaml"), 28), replace(mlr, epochs=150), ended, Recipe()):
         assert never_reached(meant, 200) is None
+
+
+def test_branches_that_share_the_weight_of_one_are_told():
+    """The recipes that come along sum their branches."""
+    four = Recipe(head={"parts": {"stripes": 4, "embedding": 128, "retrieve": "global"}})
+    told = thinned_out(four)
+    assert told.startswith("losses.classification.weight 1 is of the mean over 5 branches, 0.2 for each; 5 gives each")
+    assert told in recipe_notes(four, 751, 100)
+    for own in ({"stripes": 4, "global_branch": False}, {"stripes": 2}):
+        assert thinned_out(Recipe(head={"parts": own})) is not None
+    weighted = replace(four, losses=LossConfig(classification={"weight": 5.0}))
+    unweighted = replace(four, losses=LossConfig(classification={"weight": 0.0}))
+    chosen = Recipe(head={"parts": {"stripes": 4, "update": "random"}})
+    assert [thinned_out(each) for each in (weighted, unweighted, chosen, Recipe())] == [None] * 4
 
 
 def test_looks_at_persons_who_are_trained_on_are_told():

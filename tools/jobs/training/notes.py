@@ -84,12 +84,28 @@ def never_looked(recipe: Recipe) -> str | None:
     )
 
 
+def thinned_out(recipe: Recipe) -> str | None:
+    """What to say of branches whose mean classification loss leaves each of them less than one branch alone has: the
+    vector that is kept learns to classify by a part of the loss, and far more slowly (docs/recipes.md)."""
+    parts, weight = recipe.head.parts, recipe.losses.classification.weight
+    if parts is None or parts.update != "all" or not weight:
+        return None
+    branches = parts.stripes + parts.global_branch
+    if weight > branches / 2:
+        return None
+    return (
+        f"losses.classification.weight {weight:g} is of the mean over {branches} branches, {weight / branches:.2g} for "
+        f"each; {branches} gives each the weight of one alone, and needs a clip_gradient that is as much higher"
+    )
+
+
 def recipe_notes(recipe: Recipe, classes: int, per_epoch: int) -> list[str]:
     """All that is to be said of ``recipe``, for so many training identities and steps in an epoch."""
     notes = (
         never_trained(recipe),
         never_reached(recipe, per_epoch),
         bluntness(recipe.losses.classification, classes),
+        thinned_out(recipe),
         without_pairs(recipe, classes),
     )
     return [note for note in notes if note]
