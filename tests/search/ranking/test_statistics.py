@@ -98,9 +98,10 @@ def test_best_by_hand():
 
 
 def test_of_equal_scores_the_earlier_is_taken():
-    scores, truth = np.arange(60) % 2, -np.arange(60.0)  # the best scores are those of 1, 3, 5, ...
-    assert precision_at(3, scores, truth) == 1 / 3 and precision_at(6, scores, truth) == 3 / 6
-    assert precision_at(3, truth, scores) == 1 / 3 and regret(scores, truth) == 1
+    scores, truth = np.arange(60) % 2, np.zeros(60)  # the best scores are those of 1, 3, 5, ...
+    truth[[1, 3, 5]] = 3, 2, 1
+    assert precision_at(3, scores, truth) == precision_at(3, truth, scores) == 1
+    assert regret(scores, truth) == 0 and regret(-scores, truth) == 3
 
 
 def test_mean_ranks_by_hand():
