@@ -23,7 +23,7 @@ from tools.jobs.proofs.given_archs import arch_files, given_archs
 from tools.jobs.proofs.learning import IN_RANK, Lessons, SupernetScores, learn_from, ranking_file, with_learnt
 from tools.jobs.proofs.page_parts import used_settings
 from tools.jobs.proofs.rank_result import write_ranking
-from tools.jobs.proofs.rank_ways import compare, contenders, plan_all, tuned_label, tuned_scores, with_means
+from tools.jobs.proofs.rank_ways import compare, contenders, mean_over, plan_all, tuned_label, tuned_scores
 from tools.jobs.proofs.rank_words import Asked, announce_ranking
 from tools.jobs.proofs.stand_alone import (
     Training,
@@ -108,9 +108,11 @@ def _rank(job: Job, asked: Asked) -> Path:
         ready = _ready(archs, trainings, ways)
     alone = score_alone([each for each in trainings if each.name in ready], images, job)
     kept = [named for named, _ in archs if named.name in ready]
-    scores = {label: supernet_scores(label, each, kept, images, job) for label, each in supernets.items()}
-    scores |= {tuned_label(each): tuned_scores(each, kept, images, job) for each in ways}
-    scores = with_means(scores, len(supernets), ways[0].epochs if ways else None)
+    own = {label: supernet_scores(label, each, kept, images, job) for label, each in supernets.items()}
+    tuned = {tuned_label(each): tuned_scores(each, kept, images, job) for each in ways}
+    scores = {**own, **tuned, **mean_over(own)}
+    if ways:
+        scores |= mean_over(tuned, f" + {ways[0].epochs} epochs")
     ranked = with_learnt(space, [_ranked(named, table, job, scores, alone[named.name]) for named in kept])
     if lessons is not None:
         ranked = lessons.told(ranked)

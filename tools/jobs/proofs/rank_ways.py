@@ -43,25 +43,14 @@ def plan_all(asked: Asked, archs: Sequence[tuple[NamedArch, Path]], job: Job) ->
     return tuple(plan_ways(own, run, asked.finetune_epochs, seeds, place, job) for run, place in places.items())
 
 
-def with_means(scores: Mapping[str, Mapping[str, float]], supernets: int, epochs: int | None) -> dict:
-    """``scores`` by ranker and arch, first of each supernet and then of each one's trained-on weights, and behind them
-    the means over the supernets, where there are several: each errs in its own way (docs/ranking-tries.md).
-
-    Args:
-        supernets: how many there are.
-        epochs: that their weights were trained on for; ``None`` where they were not.
-    """
-    if supernets < 2:
-        return dict(scores)
-    own = list(scores.values())
-    means = {f"mean of {supernets} supernets": own[:supernets]}
-    if epochs is not None:
-        means[f"mean of {supernets} supernets + {epochs} epochs"] = own[supernets : 2 * supernets]
-    return {**scores, **{label: _mean(each) for label, each in means.items()}}
-
-
-def _mean(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: statistics.fmean(each[name] for each in scores) for name in scores[0]}
+def mean_over(scores: Mapping[str, Mapping[str, float]], behind: str = "") -> dict[str, dict[str, float]]:
+    """A ranker by the mean of ``scores``, those of each arch by each of several supernets, labelled with ``behind`` at
+    its end; none where there is one supernet. Each errs in its own way (docs/ranking-tries.md)."""
+    if len(scores) < 2:
+        return {}
+    first, *_ = scores.values()
+    mean = {name: statistics.fmean(own[name] for own in scores.values()) for name in first}
+    return {f"mean of {len(scores)} supernets{behind}": mean}
 
 
 def tuned_label(ways: Inheriting) -> str:
