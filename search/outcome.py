@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reid.errors import UserError
 from reid.files import write_json
 from search.arch_files import arch_names, archs_before, describe, write_arch
 from search.asked import Asked
@@ -41,12 +40,9 @@ class Ended:
 
 
 def finish(out: Path, asked: Asked, ended: Ended, means: Means) -> SearchResult:
-    """Writes everything but the log into ``out``, last the summary, by which the search is taken for finished.
-
-    Raises:
-        UserError: no candidate got a score.
+    """Writes everything but the log into ``out``, last the summary, by which the search is taken for finished. At
+    least one candidate has a score.
     """
-    check_scored(ended.history)
     settings = settings_of(asked)
     front = pareto_front(ended.history, minimise=ended.costs)
     best = _chosen(asked, ended, front)
@@ -130,10 +126,3 @@ def _trained(finalists: Sequence[Finalist], config: FinalistsConfig) -> dict[str
         for each in finalists
     ]
     return {"start": config.start, "epochs": config.epochs, "best_first": rows}
-
-
-def check_scored(history: Sequence[Candidate]) -> None:
-    """Raises UserError where no candidate got a score."""
-    if all(candidate.score is None for candidate in history):
-        cure = "lower min_flops_fraction" if not history else "is the supernet trained?"
-        raise UserError(f"none of {len(history)} candidates got a score: {cure}")

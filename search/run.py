@@ -22,7 +22,7 @@ from search.means import Means
 from search.nni_bridge.engine import TeamEngine
 from search.nni_bridge.space import ArchEvaluator, ArchSpace
 from search.nni_bridge.strategy import GenerationSearch
-from search.outcome import Ended, check_scored, finish
+from search.outcome import Ended, finish
 from search.predictor import cross_validated_rank
 from search.proposers import STRATEGIES
 from search.proposers.base import Proposer
@@ -63,11 +63,18 @@ def run_search(asked: Asked, means: Means, out: Path, *, resume: bool = False, p
     if failed:
         notes.append(f"{failed} of {len(history)} candidates got no score")
     predictor = _predictor_quality(region.space, history) if config.screen > 1 else {}
-    check_scored(history)
+    _check_scored(history)
     finalists = ()
     if config.finalists.count:
         finalists = judged(choose_finalists(region.space, history, config.finalists.count), means.judge)
     return finish(out, asked, Ended(history, front_costs(region, config), speed, notes, predictor, finalists), means)
+
+
+def _check_scored(history: Sequence[Candidate]) -> None:
+    """Raises UserError where no candidate got a score."""
+    if all(candidate.score is None for candidate in history):
+        cure = "lower min_flops_fraction" if not history else "is the supernet trained?"
+        raise UserError(f"none of {len(history)} candidates got a score: {cure}")
 
 
 def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:
