@@ -11,12 +11,11 @@ from evaluation.comparison.printed import comparison_table, markdown_table
 from evaluation.comparison.row import ResultRow, read_result, write_result
 from evaluation.comparison.table import compare
 from reid.errors import UserError
+from tests.evaluation.rows import FOUND
 
-SEARCHED = ResultRow(
-    name="found",
-    kind="searched",
+SEARCHED = replace(
+    FOUND,
     mAP=0.6123,
-    rank1=0.8,
     flops=204_311_040,
     parameters=2_223_872,
     latency_ms=3.14159,
@@ -24,7 +23,6 @@ SEARCHED = ResultRow(
     seed=1,
     input_size=(256, 128),
     train_set="pedestrians (200 identities)",
-    run="runs/found",
     recipe="standard",
 )
 BASELINE = replace(

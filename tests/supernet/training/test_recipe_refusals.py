@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reid.config import build_config
+from reid.engine.recipe import Recipe
 from reid.errors import UserError
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
@@ -72,14 +73,15 @@ def test_it_stops_by_no_arch_beside_the_largest_where_none_is_trained_there(toy_
     ],
 )
 def test_everything_else_is_taken(toy_space, recipe):
-    assert _task(toy_space, recipe).config.recipe.losses is not None
+    assert _task(toy_space, recipe).config.recipe == build_config(Recipe, recipe, "test")
 
 
 @pytest.mark.parametrize("sampling", [{"archs": 0, "smallest": True}, {"warmup_epochs": 0.5}])
 def test_it_stops_by_the_arch_beside_the_largest_that_every_epoch_trains(toy_space, sampling):
     metric = f"{'smallest' if 'smallest' in sampling else 'random'}_loss"
     recipe = {"early_stopping": {"metric": metric}}
-    check_recipe(build_config(SupernetRecipe, {"recipe": recipe, "sampling": sampling}, "test"), toy_space)
+    config = build_config(SupernetRecipe, {"recipe": recipe, "sampling": sampling}, "test")
+    assert SupernetTask(Supernet(toy_space), 4, config, seed=0).config.recipe.early_stopping.metric == metric
 
 
 @pytest.mark.parametrize(
