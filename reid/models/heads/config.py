@@ -105,7 +105,8 @@ class HeadConfig:
             own.
         embedding: outputs of a linear layer without bias after the pooling, or null for the pooled vector itself. That
             of the stripes is ``parts.embedding``.
-        neck: ``bnneck`` is a BN whose shift stays 0, ``bn`` one with a trained shift.
+        neck: ``bnneck`` is a BN whose shift stays 0, ``bn`` one with a trained shift. That of the stripes is
+            ``parts.neck``.
         relu: a ReLU behind the ordinary head's neck: with ``embedding`` and ``bn`` that is the ``fc`` of torchreid's
             OSNet (Zhou et al. 2019), whose output is classified and retrieved by.
         mask: the vector is multiplied by gates computed from the pooled one; see ``FeatureMask``.
@@ -141,6 +142,8 @@ class HeadConfig:
                 raise ValueError(
                     "embedding is the global branch's; set parts.embedding, or parts.global_branch to true"
                 )
+            if self.neck != "bnneck":
+                raise ValueError("neck is the global branch's; set parts.neck, or parts.global_branch to true")
             if self.relu:
                 raise ValueError("relu belongs to the global branch; set parts.global_branch to true")
             if self.mask:

@@ -85,6 +85,12 @@ def test_a_network_of_the_zoo_and_a_run_teach_together(train, teach, tmp_path):
     assert f"distillation of {teach} and OSNet-x0.42-market1501" in done.out
 
 
+def test_an_exported_teacher(train, tmp_path, refused_at_once):
+    (exported := tmp_path / "teacher.onnx").write_bytes(b"any")
+    done = train(tmp_path / "run", f"retrain.losses.distillation={{teacher: {exported}, embedding: 1}}")
+    refused_at_once(done, tmp_path / "run", "teacher.onnx is no PyTorch network; give the run folder that it was")
+
+
 @pytest.mark.parametrize(
     ("weights", "settings", "message"),
     [

@@ -68,11 +68,15 @@ def _killed_before_its_page(train, out, monkeypatch):
 
 
 def test_supernet_for_a_band_of_flops_never_runs_the_largest_arch(call, refused, tmp_path, monkeypatch):
-    band = ("--set", "supernet.sampling={archs: 1, largest_every: 0, flops: [4M, 6M]}")
+    sampling = "supernet.sampling={archs: 1, largest_every: 0, flops: [4M, 6M]}"
+    stopped = "supernet.recipe.early_stopping={patience: 1, metric: lr, minimum_gain: 9}"
+    averaged = "supernet.recipe.averaging.kind=swa"
+    band = ("--set", sampling, "--set", "supernet.recipe.epochs=3", "--set", stopped, "--set", averaged)
     out = tmp_path / "run"
     done = call("train_supernet", "--out", out, *band)
     assert done.code == 0, done.err
-    (record,) = read_metrics(out)
+    assert "note      early_stopping ended the training after epoch 2, and averaging (swa) begins with" in done.out
+    record = read_metrics(out)[-1]
     assert {"loss", "accuracy", "largest_mAP", "smallest_mAP"} <= record.keys() and "random_loss" not in record
     done = call("search", "--supernet", out, "--out", tmp_path / "search", "--flops", "6M")
     assert done.code == 0, done.err

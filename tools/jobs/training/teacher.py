@@ -96,9 +96,14 @@ def teacher_sha256(config: DistillationConfig) -> dict[str, str]:
 
 def _weights(teacher: str) -> Path:
     try:
-        return network_file(teacher, supernet=True)
+        path = network_file(teacher, supernet=True)
     except UserError as error:
         raise UserError(f"losses.distillation.teacher: {error}") from None
+    if path.suffix in (".onnx", ".npz"):
+        raise UserError(
+            f"losses.distillation.teacher: {path} is no PyTorch network; give the run folder that it was exported from"
+        )
+    return path
 
 
 def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, size: tuple[int, int], job: Job) -> Teacher:

@@ -34,6 +34,7 @@ from tools.jobs.runs.supernets import evaluator_of
 from tools.jobs.training.facts import training_facts
 from tools.jobs.training.finished import complete, is_over, tell_over
 from tools.jobs.training.notes import recipe_notes
+from tools.jobs.training.result import missing_average
 from tools.jobs.words.opening import announce, tell_estimate
 from tools.jobs.words.recipes import recipe_lines, step_line
 
@@ -98,6 +99,8 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
         if processes.is_main:
             write_training_report(job.out, made_by(), _persons(source, images))
             save_supernet(job.out / SUPERNET, trained.supernet)  # last: with it the training is taken for finished
+            for note in missing_average(job.out, recipe):
+                print(f"  note      {note}")
         barrier(processes)
     return job.out
 

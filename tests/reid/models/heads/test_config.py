@@ -23,6 +23,7 @@ def test_round_trip(config):
         ({"parts": {"stripes": 2, "update": "random", "drop": 3}}, "drop 3 leaves none of 3 branches"),
         ({"parts": {"global_branch": False}, "spectral": {}}, "spectral works on the global branch"),
         ({"parts": {"global_branch": False}, "mask": True}, "mask belongs to the global branch"),
+        ({"parts": {"global_branch": False}, "neck": "none"}, "neck is the global branch's; set parts.neck"),
         ({"parts": {"global_branch": False}, "relu": True}, "relu belongs to the global branch"),
         (
             {"parts": {"global_branch": False}, "embedding": 512},
