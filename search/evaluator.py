@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -71,6 +73,12 @@ class SupernetEvaluator:
         pixels = torch.cat([query.images, gallery.images])
         self.images = PreparedImages(pixels, self.device, config.eval_batch_size, DTYPES[self.precision])
         self._calibration: dict[tuple[int, int], list[torch.Tensor]] = {}
+
+    def beside(self, supernet: Supernet) -> SupernetEvaluator:
+        """The same for another ``supernet`` of the space, on this one's prepared images, which take no memory again."""
+        twin = copy.copy(self)
+        twin.supernet = supernet
+        return twin
 
     def __call__(self, arch: Arch) -> dict[str, float]:
         """``default``: mAP and ``rank1``: Rank-1, as fractions; NaN where a feature is no finite number.

@@ -34,7 +34,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT)
     add_limits(parser)
     parser.add_argument(
-        "--supernet", type=Path, metavar="FOLDER", help="run of tools/train_supernet.py (default: runs/supernet)"
+        "--supernet",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help="run of tools/train_supernet.py (default: runs/supernet); given several times, archs are scored by the "
+        "mean of these supernets' scores",
     )
     parser.add_argument(
         "--strategy",
@@ -97,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         finalists=read.finalists,
     )
     strategy = read.strategy or "evolution"
-    result = search(job, read.supernet or Path("runs/supernet"), strategy)
+    result = search(job, read.supernet or [Path("runs/supernet")], strategy)
     if result is not None and from_environment(job.device).is_main:
         where = [] if job.out == Path(OUT) else ["--search", str(job.out)]
         what = score_words(job.experiment.search.learn_from)

@@ -174,3 +174,16 @@ def test_scoring_on_training_identities_is_refused(supernet, sets):
         SupernetEvaluator(supernet, train, query, _images(24, (*range(10, 14), 3), 2), "cpu", CONFIG)
     with pytest.raises(UserError, match="too few"):
         SupernetEvaluator(supernet, train.select(torch.tensor([0])), query, gallery, "cpu", CONFIG)
+
+
+def test_another_supernet_is_scored_on_the_same_prepared_images(supernet, sets):
+    torch.manual_seed(1)
+    other = Supernet(supernet.space)
+    evaluate, alone = (
+        SupernetEvaluator(each, *sets, "cpu", CONFIG, augmentation=AUGMENT) for each in (supernet, other)
+    )
+    beside = evaluate.beside(other)
+    arch = decode(supernet.space, sample(supernet.space, Random(0)))
+    own = evaluate(arch)
+    assert beside(arch) == alone(arch) != own == evaluate(arch)
+    assert beside.images is evaluate.images and beside.calibration(SIZE) is evaluate.calibration(SIZE)

@@ -95,7 +95,7 @@ def _pipeline(job: Job, asked: Asked) -> Path:
     if not search_is_finished(out / "search"):
         _title(2, "search", start)
         begun = (out / "search" / "search.json").exists()
-        search(dataclasses.replace(wanted, out=out / "search", resume=begun), out / "supernet", STRATEGY)
+        search(dataclasses.replace(wanted, out=out / "search", resume=begun), [out / "supernet"], STRATEGY)
     best = chosen_files(out / "search")[0].stem
 
     _title(3, "networks by one recipe", start)

@@ -99,5 +99,5 @@ def test_finalists_see_images_of_the_size_that_the_supernet_scored_them_at(
 
     monkeypatch.setattr(tools.jobs.search.finalists, "retrain", stand_in)
     monkeypatch.setattr(tools.jobs.search.finalists, "_score", lambda *arguments: 0.5)
-    train_finalists(job, supernet_run, None)([candidate])
+    train_finalists(job, [supernet_run], None)([candidate])
     assert seen == [arch.at(space.input_size)] != [arch]

@@ -27,5 +27,5 @@ def test_processes_wait_for_as_long_as_a_latency_table_takes(make_job, supernet_
     for name, value in {"WORLD_SIZE": 2, "RANK": rank, "LOCAL_RANK": rank}.items():
         monkeypatch.setenv(name, str(value))
     with pytest.raises(_Connected):
-        search(make_job(tmp_path / "out"), supernet_run, "evolution")
+        search(make_job(tmp_path / "out"), [supernet_run], "evolution")
     assert given["backend"] == "gloo" and given["rank"] == rank and given["timeout"] >= timedelta(hours=12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from evaluation.features.extraction import evaluate_network
 from reid.engine.recipe.scaling import at_epochs
@@ -17,6 +18,7 @@ from tools.jobs.data import SearchData
 from tools.jobs.job import Job
 from tools.jobs.proofs.stand_alone import at_searched_size, on_training_identities
 from tools.jobs.runs.supernets import PREFIX
+from tools.jobs.search.several import own_folder
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.wanted import Retraining
 
@@ -33,27 +35,34 @@ def check_finalists(job: Job, processes: int) -> None:
         )
 
 
-def train_finalists(job: Job, supernet_run: Path, images: SearchData) -> Callable[[Sequence[Candidate]], list[float]]:
+def train_finalists(
+    job: Job, supernets: Sequence[Path], images: SearchData
+) -> Callable[[Sequence[Candidate]], list[float]]:
     """What trains candidates for ``search.finalists`` and scores them on the held-out identities of ``images``.
 
     Each is trained by the shortened recipe on the identities that the supernet was trained on, at the input size that
     it was scored at, with the job's seed, in ``finalists/T<trial>-<start>-<epochs>ep``; one that is finished there is
-    kept, one that was interrupted goes on.
+    kept, one that was interrupted goes on. With inherited weights that is done once for each of several supernets, of
+    the others in a folder there (``own_folder``), and the score is the mean.
     """
     config = job.experiment.search.finalists
     recipe = at_epochs(job.experiment.retrain, config.epochs)
     training = at_searched_size(on_training_identities(job))
     training = dataclasses.replace(training, experiment=dataclasses.replace(training.experiment, retrain=recipe))
-    weights = f"{PREFIX}{supernet_run}" if config.start == "inherited" else None
+    begun = [(own_folder(supernets, place), f"{PREFIX}{run}") for place, run in enumerate(supernets)]
+    starts = begun if config.start == "inherited" else [("", None)]
 
     def train(candidates: Sequence[Candidate]) -> list[float]:
-        return [_score(job, images, run(number, len(candidates), each)) for number, each in enumerate(candidates, 1)]
+        return [mean_score(number, len(candidates), each) for number, each in enumerate(candidates, 1)]
 
-    def run(number: int, count: int, candidate: Candidate) -> Path:
-        name = f"T{candidate.trial}"
-        out = job.out / FOLDER / f"{name}-{config.start}-{config.epochs}ep"
+    def mean_score(number: int, count: int, candidate: Candidate) -> float:
         print(f"finalist {number} of {count}: trial {candidate.trial}, {config.start}, {config.epochs} epochs")
-        file = save_arch(out.parent / "archs" / f"{name}.yaml", NamedArch(name, candidate.arch, {}))
+        return fmean(_score(job, images, run(candidate, *start)) for start in starts)
+
+    def run(candidate: Candidate, folder: str, weights: str | None) -> Path:
+        name = f"T{candidate.trial}"
+        out = job.out / FOLDER / folder / f"{name}-{config.start}-{config.epochs}ep"
+        file = save_arch(job.out / FOLDER / "archs" / f"{name}.yaml", NamedArch(name, candidate.arch, {}))
         # A finished one is gone through again, which trains nothing: so other settings than it had are noticed.
         own = dataclasses.replace(training, out=out, resume=(out / CONFIG).is_file())
         return retrain(own, Retraining(str(file), out / "none", weights, test=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from reid.engine.machine.distributed import Processes, from_environment, process_group
 from search.asked import Asked
+from search.committee import Committee
 from search.config import SearchConfig
 from search.costs import CostTable
 from search.evaluator import pick_precision
@@ -34,7 +36,6 @@ from supernet.space import Space
 from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.bn_calibration import augmented_otherwise
 from tools.jobs.data import open_source, search_data
-from tools.jobs.experiment import Experiment
 from tools.jobs.job import Job
 from tools.jobs.latency.job import latency_folder
 from tools.jobs.paths import shown
@@ -46,59 +47,62 @@ from tools.jobs.search.finalists import check_finalists, train_finalists
 from tools.jobs.search.held_out import check_strangers, persons_of
 from tools.jobs.search.options import check_limits
 from tools.jobs.search.report import write_search_report
+from tools.jobs.search.several import check_several
 from tools.jobs.search.words import Opened, opening_lines
 from tools.jobs.words.opening import announce
 
 
-def search(job: Job, supernet_run: Path, strategy: str) -> SearchResult | None:
-    """Searches the supernet in ``supernet_run``; ``None`` in all but the first of several processes (``torchrun``).
+def search(job: Job, supernets: Sequence[Path], strategy: str) -> SearchResult | None:
+    """Searches the supernet in a run's folder, or several, whose scores are averaged; ``None`` in all but the first of
+    several processes (``torchrun``).
 
     Raises:
         UserError: the strategy does not go together with the config, there is no supernet, it is of another space than
-            the config's or was trained on held-out identities, the limits cannot be met in the space, or the folder
-            holds another tool's run.
+            the config's or was trained on held-out identities, one is named twice, several are to be learnt from, the
+            limits cannot be met in the space, or the folder holds another tool's run.
     """
     check_owner(job.out, own=SUMMARY)
     check_strategy(strategy, job.experiment.search)
+    check_several(supernets, job.experiment.search)
     processes = from_environment(job.device)
     check_finalists(job, processes.world_size)
     job = dataclasses.replace(job, device=processes.device)
     # What is sent are archs and scores: gloo between CPUs, wherever the networks run.
     with process_group(dataclasses.replace(processes, device=torch.device("cpu"))):
-        return _search(job, supernet_run, strategy, processes)
+        return _search(job, supernets, strategy, processes)
 
 
-def _search(job: Job, supernet_run: Path, strategy: str, processes: Processes) -> SearchResult | None:
+def _search(job: Job, supernets: Sequence[Path], strategy: str, processes: Processes) -> SearchResult | None:
     team = Team(processes)
     if not processes.is_main:
-        team.serve(lambda: _open(job, supernet_run).evaluator)
+        team.serve(lambda: _open(job, supernets).evaluator)
         return None
     try:
-        return _lead(job, supernet_run, strategy, team)
+        return _lead(job, supernets, strategy, team)
     finally:
         team.dismiss()
 
 
-def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResult:
+def _lead(job: Job, supernets: Sequence[Path], strategy: str, team: Team) -> SearchResult:
     config = job.experiment.search
     costs = CostTable()
     space = load_space(job.experiment.space).at(job.experiment.input_size)
     limits = check_limits(space, config, costs, job.experiment.space)
     from search.run import run_search  # not before: nni takes seconds to import, and a refusal or --help needs none
 
-    opened = _open(job, supernet_run)
-    doubt = check_strangers(supernet_run, opened.source, job.experiment.data)
-    opening = opening_lines(job, opened, limits, strategy, supernet_run, team, doubt)
+    opened = _open(job, supernets)
+    doubts = [check_strangers(run, opened.source, job.experiment.data) for run in supernets]
+    opening = opening_lines(job, opened, limits, strategy, supernets, team, [each for each in doubts if each])
     announce(f"searching in {shown(job.out)}", opening)
     latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None
-    origin, data = _origin(job, supernet_run, opened, latency), persons_of(opened.source, job.experiment.data)
+    origin, data = _origin(job, supernets, opened, latency), persons_of(opened.source, job.experiment.data)
     asked = Asked(space, limits, config, strategy, job.seed, origin, data)
     means = Means(
         opened.evaluator,
         costs,
         latency=latency and latency.latency,
         measure=_measure(latency.target) if latency and not latency.device else None,
-        judge=train_finalists(job, supernet_run, opened.images) if config.finalists.count else None,
+        judge=train_finalists(job, supernets, opened.images) if config.finalists.count else None,
         report=lambda found: write_search_report(job, found, strategy, opening),
         team=team,
     )
@@ -109,12 +113,14 @@ def _lead(job: Job, supernet_run: Path, strategy: str, team: Team) -> SearchResu
     return result
 
 
-def _origin(job: Job, supernet_run: Path, opened: Opened, latency: LatencyTable | None) -> dict[str, Any]:
-    """What the scores depend on beside the settings, as arch files and the summary tell it."""
-    config, weights = job.experiment.search, supernet_run / SUPERNET
+def _origin(job: Job, supernets: Sequence[Path], opened: Opened, latency: LatencyTable | None) -> dict[str, Any]:
+    """What the scores depend on beside the settings, as arch files and the summary tell it: of one supernet a word, of
+    several lists."""
+    config, weights = job.experiment.search, [run / SUPERNET for run in supernets]
+    names, digests = [shown(each) for each in weights], [sha256(each) for each in weights]
     origin = {
-        "supernet": shown(weights),
-        "supernet_sha256": sha256(weights),
+        "supernet": names if len(weights) > 1 else names[0],
+        "supernet_sha256": digests if len(weights) > 1 else digests[0],
         "dataset": opened.source.dataset.name,
         "input_size": list(opened.space.input_size),
         **halved(config, job.device),
@@ -136,14 +142,16 @@ def halved(config: SearchConfig, device: torch.device) -> dict[str, str]:
     return {} if precision == "fp32" else {"precision": precision}
 
 
-def _open(job: Job, supernet_run: Path) -> Opened:
+def _open(job: Job, supernets: Sequence[Path]) -> Opened:
     """What a process needs to evaluate candidates."""
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
-    supernet = open_supernet(supernet_run, space, job.device)
+    first, *others = [open_supernet(run, space, job.device) for run in supernets]
     source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
-    evaluator = evaluator_of(supernet, images, job)
+    evaluator = evaluator_of(first, images, job)
+    if others:
+        return Opened(space, source, images, Committee([evaluator, *(evaluator.beside(each) for each in others)]))
     if not experiment.search.learn_from:
         return Opened(space, source, images, evaluator)
     files = [ranking_file(place) for place in experiment.search.learn_from]
@@ -153,12 +161,9 @@ def _open(job: Job, supernet_run: Path) -> Opened:
         return costs.flops(arch.at(size))
 
     data = (source.dataset.name, experiment.data)
-    predictor = learn_from(files, space, data, _scores(supernet_run, experiment), flops)
+    scores = SupernetScores(sha256(supernets[0] / SUPERNET), experiment.search.calibration_images)
+    predictor = learn_from(files, space, data, scores, flops)
     return Opened(space, source, images, LearnedEvaluator(predictor, flops, evaluator))
-
-
-def _scores(supernet_run: Path, experiment: Experiment) -> SupernetScores:
-    return SupernetScores(sha256(supernet_run / SUPERNET), experiment.search.calibration_images)
 
 
 def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:

@@ -42,7 +42,7 @@ def write_search_report(job: Job, result: SearchResult, strategy: str, opening: 
     words = (
         "Scores are what trainings of the archs' own are expected to end with, learnt from archs that were trained."
         if learnt
-        else "Scores are of the supernet's weights on identities that it was not trained on; the test set was not read."
+        else "Scores are of supernet weights on identities that were not trained on; the test set was not read."
     )
     scored = sum(each.score is not None for each in result.candidates)
     sections = [

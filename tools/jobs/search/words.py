@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.report.history import read_diagnoses
 from reid.engine.doctor import Severity
 from reid.engine.machine.device import describe_device
+from search.committee import Committee
 from search.config import FinalistsConfig, SearchConfig
 from search.evaluator import SupernetEvaluator
 from search.front import cost_fields, words_of
@@ -39,14 +41,20 @@ class Opened:
     space: Space
     source: Source
     images: SearchData
-    evaluator: SupernetEvaluator | LearnedEvaluator
+    evaluator: SupernetEvaluator | Committee | LearnedEvaluator
 
 
 def opening_lines(
-    job: Job, opened: Opened, limits: Limits, strategy: str, supernet_run: Path, team: Team, doubt: str | None
+    job: Job,
+    opened: Opened,
+    limits: Limits,
+    strategy: str,
+    supernets: Sequence[Path],
+    team: Team,
+    doubts: Sequence[str],
 ) -> list[tuple[str, str]]:
     """Named lines: what the search is of, within which limits, how its candidates are scored, what the doctor says of
-    the supernet, and the ``doubt`` whether it was trained on persons that score candidates."""
+    the supernets, and the ``doubts`` whether they were trained on persons that score candidates."""
     config, space, evaluator = job.experiment.search, opened.space, opened.evaluator
     query, gallery = opened.images.query, opened.images.gallery
     held = f"{describe_images(query)} as query, {len(gallery)} images as gallery"
@@ -57,17 +65,28 @@ def opening_lines(
     idle = f"; more processes than candidates of a generation ({config.generation})" * (team.size > config.generation)
     lines = [
         ("note", opened.source.notice),
-        ("note", doubt),
+        *(("note", doubt) for doubt in doubts),
         ("data", f"{opened.source.dataset.name}, held-out identities: {held}"),
-        ("network", f"{describe(space)}; supernet {shown(supernet_run / SUPERNET)}"),
-        *(("warning", f"the supernet's training: {words}") for words in troubles(supernet_run)),
+        ("network", f"{describe(space)}; {_named(supernets)}"),
+        *(("warning", f"{whose} training: {words}") for whose, words in _troubles(supernets)),
         ("limits", f"{describe_limits(limits)} at {height}x{width}"),
         ("search", f"{strategy} by NNI{_front(config)}, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
-        ("scores", _learnt(evaluator.predictor) if isinstance(evaluator, LearnedEvaluator) else None),
-        ("finalists", _finalists(config.finalists)),
+        ("scores", _scores(evaluator)),
+        ("finalists", _finalists(config.finalists, len(supernets))),
         ("device", describe_device(job.device)),
     ]
     return [(name, value) for name, value in lines if value is not None]
+
+
+def _named(supernets: Sequence[Path]) -> str:
+    files = ", ".join(shown(run / SUPERNET) for run in supernets)
+    return f"{'supernets' if len(supernets) > 1 else 'supernet'} {files}"
+
+
+def _troubles(supernets: Sequence[Path]) -> list[tuple[str, str]]:
+    """Whose training it is, and what of it lasts."""
+    alone = len(supernets) == 1
+    return [("the supernet's" if alone else f"{shown(run)}'s", words) for run in supernets for words in troubles(run)]
 
 
 def troubles(run: Path) -> list[str]:
@@ -76,6 +95,12 @@ def troubles(run: Path) -> list[str]:
     found = read_diagnoses(run) or ()
     lasting = [each for each in found if not each.gone and each.severity > Severity.NOTE]
     return [f"{each.trouble}: {each.evidence}; try: {each.cure}" for each in lasting]
+
+
+def _scores(evaluator: SupernetEvaluator | Committee | LearnedEvaluator) -> str | None:
+    if isinstance(evaluator, Committee):
+        return f"the mean of {len(evaluator.members)} supernets'"
+    return _learnt(evaluator.predictor) if isinstance(evaluator, LearnedEvaluator) else None
 
 
 def _learnt(predictor: AlonePredictor) -> str:
@@ -94,8 +119,9 @@ def _front(config: SearchConfig) -> str:
     return f" over score, {words_of(cost_fields(config.front, config.target is not None))}"
 
 
-def _finalists(config: FinalistsConfig) -> str | None:
+def _finalists(config: FinalistsConfig, supernets: int) -> str | None:
     if not config.count:
         return None
-    weights = "the supernet's weights" if config.start == "inherited" else "fresh weights"
+    inherited = "the supernet's weights" if supernets == 1 else "each supernet's weights, scored by the mean"
+    weights = inherited if config.start == "inherited" else "fresh weights"
     return f"{config.count} of the best are trained on their own, {config.epochs} epochs from {weights}"
