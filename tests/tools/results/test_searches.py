@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,6 +116,24 @@ def test_latency_of_nothing_and_limits_of_nothing_are_refused(make_setup, search
         checks.check_plan(setup, plan_steps(setup.plan))
     with pytest.raises(UserError, match="searches: F: no limit is set: give flops, latency or params"):
         make_setup(**search())
+
+
+def test_a_search_by_several_supernets(make_setup, search):
+    plan = search(flops="1M", beside=["T"])
+    plan["supernets"].append({**plan["supernets"][0], "name": "T", "seed": 1})
+    setup = make_setup(**plan)
+    step = _step(setup, "search/F")
+    assert step.needs == ("supernet/S", "supernet/T")
+    ((*command,),) = step_commands(setup, step)
+    given = [value for name, value in itertools.pairwise(command) if name == "--supernet"]
+    assert [Path(each).name for each in given] == ["S", "T"]
+    alone = make_setup(**search(flops="1M"))
+    settings = step_settings(alone, _step(alone, "search/F"))
+    assert step_settings(setup, step) == settings | {"beside": ["supernet T"]}
+    with pytest.raises(UserError, match="F: beside"):
+        make_setup(**search(flops="1M", beside=["none"]))
+    with pytest.raises(UserError, match="learn_from takes one supernet's scores into account; leave beside out"):
+        make_setup(**search(flops="1M", beside=["S"], learn_from="R"))
 
 
 def test_a_search_by_latency_needs_what_measures_it(make_setup, search, monkeypatch):

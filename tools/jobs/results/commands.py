@@ -31,11 +31,12 @@ def _supernet(setup: Setup, step: Step) -> list[Command]:
 
 def _search(setup: Setup, step: Step) -> list[Command]:
     part = step.part
-    supernet = ("--supernet", _supernet_run(setup, part.supernet))
+    names = (part.supernet, *part.beside)
+    supernets = [word for name in names for word in ("--supernet", _supernet_run(setup, name))]
     options = [word for name, value in setup.searching(part).items() for word in (f"--{name}", str(value))]
     options += ["--strategy", part.strategy]
     options += [] if part.learn_from is None else ["--learn-from", _ranking_run(setup, part.learn_from)]
-    return [_tool("search", *supernet, *options, *_common(setup, step, part.seed))]
+    return [_tool("search", *supernets, *options, *_common(setup, step, part.seed))]
 
 
 def _ranking(setup: Setup, step: Step) -> list[Command]:

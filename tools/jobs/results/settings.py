@@ -51,6 +51,8 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
     if step.kind == SEARCH:
         settings["search"] = config_to_dict(experiment.search)
         settings["strategy"] = step.part.strategy
+        if step.part.beside:  # wherever their runs are
+            settings["beside"] = [f"supernet {name}" for name in step.part.beside]
         if step.part.learn_from is not None:  # wherever its run is
             settings["search"]["learn_from"] = [f"ranking {step.part.learn_from}"]
     if step.kind == RANKING:

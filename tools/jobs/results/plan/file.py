@@ -156,6 +156,8 @@ def _check(plan: Plan) -> None:
     for part in (*plan.searches, *plan.rankings):
         find(plan.supernets, part.supernet, f"{part.name}: supernet")
     for part in plan.searches:
+        for name in part.beside:
+            find(plan.supernets, name, f"{part.name}: beside")
         if part.learn_from is not None:
             find(plan.rankings, part.learn_from, f"search {part.name}: learn_from")
     for planned in rows:

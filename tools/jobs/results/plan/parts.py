@@ -28,6 +28,7 @@ class SearchPart:
     """A search of a supernet; what is not given is the config's.
 
     Attributes:
+        beside: further supernets; candidates are scored by the mean of all.
         flops, latency, params: upper limits as for ``tools/search.py``, at least one; they stand in place of all of the
             config's.
         target: what latency is predicted for; where latency is limited, the plan's by default.
@@ -38,6 +39,7 @@ class SearchPart:
 
     name: Name
     supernet: Name
+    beside: tuple[Name, ...] = ()
     flops: Limit = None
     latency: Limit = None
     params: Limit = None
@@ -49,9 +51,11 @@ class SearchPart:
     seed: Seed = 0
 
     @model_validator(mode="after")
-    def _limited(self) -> Self:
+    def _consistent(self) -> Self:
         if self.flops is None and self.latency is None and self.params is None:
             raise ValueError("no limit is set: give flops, latency or params")
+        if self.beside and self.learn_from is not None:
+            raise ValueError("learn_from takes one supernet's scores into account; leave beside out")
         return self
 
 

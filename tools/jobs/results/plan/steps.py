@@ -64,7 +64,7 @@ def plan_steps(plan: Plan) -> tuple[Step, ...]:
 
     def search(name: str) -> str:
         part = find(plan.searches, name, ROW)
-        needs = [supernet(part.supernet)]
+        needs = [supernet(each) for each in (part.supernet, *part.beside)]
         if part.learn_from is not None:
             needs.append(ranking(find(plan.rankings, part.learn_from, SEARCH)))
         return take(Step(f"{SEARCH}/{name}", SEARCH, part, needs=tuple(needs)))
