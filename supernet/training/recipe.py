@@ -35,7 +35,8 @@ class SupernetRecipe:
     Attributes:
         sampling: which archs a step trains.
         kernel_transforms, depth_sharing: see ``supernet.sharing``.
-        label_weight: weight of the recipe's own losses for every arch that the largest one teaches (1 for others).
+        label_weight: weight of the recipe's own losses, those of ``losses.distillation`` among them, for every arch
+            that the largest one teaches (1 for others).
         logit_weight: weight of the distillation of the largest arch's class probabilities.
         similarity_weight: weight of the distillation of its similarity matrix; the identities that the search scores
             on are unseen, and there class probabilities say nothing.
@@ -90,6 +91,11 @@ def check_recipe(config: SupernetRecipe, space: Space) -> None:
             "supernet.embedding_weight: archs of this space have embeddings of different lengths; set it to 0, or give "
             "the space an embedding"
         )
+    if recipe.losses.distillation.embedding and space.embedding is None and len(pooled) > 1:
+        raise UserError(
+            "supernet.recipe.losses.distillation.embedding: archs of this space have embeddings of different lengths; "
+            "set it to 0 and take similarity, or give the space an embedding"
+        )
     if recipe.head != HeadConfig():
         raise UserError("supernet.recipe.head: a supernet has the plain BNNeck head; leave the key out")
     if recipe.losses.classification.kind != "linear":
@@ -99,8 +105,6 @@ def check_recipe(config: SupernetRecipe, space: Space) -> None:
         raise UserError("supernet.recipe.optimizer: no part of a supernet can be fixed; set every rate above 0")
     if recipe.losses.center.weight:
         raise UserError("supernet.recipe.losses.center: archs have features of different lengths, so no common centers")
-    if recipe.losses.distillation.teacher:
-        raise UserError("supernet.recipe.losses.distillation: the supernet's teacher is its largest arch; leave it out")
     if recipe.compile:
         raise UserError(
             "supernet.recipe.compile: every step runs other archs, and each would be compiled; leave it out"

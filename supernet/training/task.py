@@ -14,6 +14,7 @@ from reid.engine.machine.distributed import gather_batch
 from reid.engine.recipe.optimizers import Group
 from reid.engine.tasks.objective import identity_losses
 from reid.engine.tasks.task import StepContext
+from reid.engine.tasks.teacher import Ensemble, Teacher, check_teacher, distillation_losses
 from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
 from reid.models.heads import HeadOutput
 from supernet.arch import Arch
@@ -21,6 +22,9 @@ from supernet.layers.elastic import ElasticLinear
 from supernet.supernet import Supernet
 from supernet.training.recipe import OF_SECOND, SupernetRecipe, check_recipe, second_arch
 from supernet.training.sampling import Draw, step_archs, uniform
+
+Told = tuple[torch.Tensor, torch.Tensor | None]
+"""A teacher's embeddings ``(N, D)`` and logits ``(N, C)`` of a batch; see ``Teacher``."""
 
 
 class SupernetTask(nn.Module):
@@ -33,9 +37,12 @@ class SupernetTask(nn.Module):
         seed: of the archs that are drawn.
         draw: draws the random ones; ``None`` for ``supernet.training.sampling.uniform``. What ``sampling.spread`` asks
             for is the caller's to bring, since FLOPs are not known here.
+        teacher: a network that every arch learns from beside the labels, as ``recipe.losses.distillation`` says; it is
+            no part of the task's state.
 
     Raises:
-        UserError: the recipe asks for a head or a loss that a supernet does not have.
+        UserError: the recipe asks for a head or a loss that a supernet does not have, or for what the teacher does not
+            have.
     """
 
     same_every_step = False  # each has other archs
@@ -51,7 +58,13 @@ class SupernetTask(nn.Module):
         return range(over, over + 2)
 
     def __init__(
-        self, supernet: Supernet, classes: int, config: SupernetRecipe, seed: int, draw: Draw | None = None
+        self,
+        supernet: Supernet,
+        classes: int,
+        config: SupernetRecipe,
+        seed: int,
+        draw: Draw | None = None,
+        teacher: Teacher | Ensemble | None = None,
     ) -> None:
         super().__init__()
         check_recipe(config, supernet.space)
@@ -59,6 +72,9 @@ class SupernetTask(nn.Module):
         self.classifier = ElasticLinear(supernet.feature_dim, classes, std=0.001)
         self.config, self.seed = config, seed
         self._draw = draw or uniform(supernet.space)
+        if teacher is not None:
+            check_teacher(config.recipe.losses.distillation, teacher, classes, supernet.feature_dim)
+        self._teacher = (teacher,)  # in a tuple, so that torch does not take it for a part of this module
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
         """Adds the gradients of one batch through every arch of the step; returns the log of its first one, which is
@@ -70,11 +86,12 @@ class SupernetTask(nn.Module):
         sampling, space = self.config.sampling, self.supernet.space
         places = step_archs(space, sampling, self._draw, self.seed, context.number, context.epoch)
         taught = sampling.with_largest(context.number, context.epoch)
+        told = self._told(images, context)
         teacher, log = None, {}
         for number, archs in enumerate(places):
-            arch = self._attended(archs, images, labels, context)
+            arch = self._attended(archs, images, labels, told, context)
             output, logits = self._run(images, arch, context)
-            own, own_log = self._labelled(output, logits, labels, context)
+            own, own_log = self._labelled(output, logits, labels, told, context)
             loss = own if teacher is None else self._taught(own, output, logits, *teacher)
             context.backward(loss / len(places))
             if number == 0:
@@ -85,15 +102,29 @@ class SupernetTask(nn.Module):
                 log |= {f"{second_arch(sampling)}_{what}": own_log[what] for what in OF_SECOND}
         return log
 
+    def _told(self, images: torch.Tensor, context: StepContext) -> Told | None:
+        """What the teacher says of a batch, at the size of the largest archs, and of those of other processes."""
+        (teacher,) = self._teacher
+        if teacher is None:
+            return None
+        embedding, logits = teacher(images, context.autocast)
+        gather = functools.partial(gather_batch, context.processes)
+        return gather(embedding), None if logits is None else gather(logits)
+
     @torch.no_grad()
     def _attended(
-        self, archs: Sequence[Arch], images: torch.Tensor, labels: torch.Tensor, context: StepContext
+        self,
+        archs: Sequence[Arch],
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        told: Told | None,
+        context: StepContext,
     ) -> Arch:
         """The arch of a place that is trained: the one with the least loss, or with the greatest."""
         if len(archs) == 1:
             return archs[0]
         losses = torch.stack(
-            [self._labelled(*self._run(images, arch, context), labels, context)[0].float() for arch in archs]
+            [self._labelled(*self._run(images, arch, context), labels, told, context)[0].float() for arch in archs]
         )
         best = self.config.sampling.attentive == "best"
         return archs[int(losses.argmin() if best else losses.argmax())]
@@ -108,9 +139,17 @@ class SupernetTask(nn.Module):
         gather = functools.partial(gather_batch, context.processes)
         return HeadOutput(gather(output.feature), gather(output.embedding)), gather(logits)
 
-    def _labelled(self, output: HeadOutput, logits: torch.Tensor, labels: torch.Tensor, context: StepContext):
-        losses = self.config.recipe.losses
-        return identity_losses(output, (logits,), labels, losses, epoch=context.epoch, generator=context.generator)
+    def _labelled(
+        self, output: HeadOutput, logits: torch.Tensor, labels: torch.Tensor, told: Told | None, context: StepContext
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The recipe's own losses, the teacher's among them, and the log."""
+        losses, (epoch, generator) = self.config.recipe.losses, (context.epoch, context.generator)
+        total, log = identity_losses(output, (logits,), labels, losses, epoch=epoch, generator=generator)
+        if told is None:
+            return total, log
+        distilled = distillation_losses(output.embedding, logits, *told, losses.distillation)
+        total = total + distilled
+        return total, log | {"loss": total.detach(), "loss_distillation": distilled.detach()}
 
     def _taught(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+from torch import nn
 
 from reid.data.augment import AugmentConfig
 from reid.data.records import ImageSet
@@ -18,7 +19,10 @@ from reid.engine.machine.device import seeded
 from reid.engine.machine.distributed import Processes, from_environment, process_group
 from reid.engine.recipe import OptimizerConfig, Recipe, ScheduleConfig
 from reid.engine.recipe.averaging import AveragingConfig
+from reid.engine.tasks.teacher import Teacher
 from reid.engine.training_step import TrainingStep
+from reid.losses.config import LossConfig
+from reid.models.heads import HeadOutput
 from supernet.space import Space, StageSpace
 from supernet.supernet import Supernet
 from supernet.training import SupernetRecipe, SupernetTask
@@ -44,8 +48,17 @@ RECIPE = Recipe(
     schedule=ScheduleConfig(name="constant"),
     augment=AugmentConfig(flip=0.0, pad=0, erase=0.0),
     averaging=AveragingConfig("ema", decay=0.5),
+    losses=LossConfig(distillation={"teacher": "colours", "logits": 1.0, "similarity": 2.0}),
 )
 CONFIG = SupernetRecipe(RECIPE, SamplingConfig(archs=2, spread="uniform", attentive="worst"))
+
+
+class Colours(nn.Module):
+    """A teacher's network: an image's mean colour."""
+
+    def outputs(self, images: torch.Tensor) -> HeadOutput:
+        colour = images.mean((2, 3))
+        return HeadOutput(colour, colour)
 
 
 def images() -> ImageSet:
@@ -62,8 +75,10 @@ def train(processes: Processes, run: Path, seed: int) -> dict:
     In float64: rounding grows within some steps to what it should be told from.
     """
     batches = training_batches(images(), RECIPE, SIZE, 3, processes.device, processes)
+    with seeded(0):
+        teacher = Teacher(Colours(), nn.Linear(3, CLASSES).double().requires_grad_(False))
     with seeded(seed):
-        task = SupernetTask(Supernet(SPACE), CLASSES, CONFIG, seed=3).double()
+        task = SupernetTask(Supernet(SPACE), CLASSES, CONFIG, seed=3, teacher=teacher).double()
     backward, gradients = task.backward, []
     task.backward = lambda images, *rest: backward(images.double(), *rest)
 

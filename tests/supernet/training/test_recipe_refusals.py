@@ -27,8 +27,8 @@ def _task(space, recipe: dict) -> SupernetTask:
         ({"losses": {"classification": {"kind": "circle"}}}, "classification.kind: .*linear classifier only"),
         ({"losses": {"center": {"weight": 5e-4}}}, "losses.center: .*no common centers"),
         (
-            {"losses": {"distillation": {"teacher": "a/run", "similarity": 1.0}}},
-            "losses.distillation: the supernet's teacher is its largest arch",
+            {"losses": {"distillation": {"teacher": "a/run", "embedding": 1.0}}},
+            "losses.distillation.embedding: archs of this space have embeddings of different lengths; set it to 0",
         ),
         ({"optimizer": {"rates": {"backbone": 0.0}}}, "optimizer: no part of a supernet can be fixed"),
         ({"compile": True}, "compile: every step runs other archs"),

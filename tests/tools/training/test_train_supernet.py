@@ -92,3 +92,34 @@ def test_supernet_for_a_band_of_flops_never_runs_the_largest_arch(call, refused,
         call("train_supernet", "--out", tmp_path / "none", *band),
         "supernet.sampling.flops 400.0M to 600.0M: space tiny",
     )
+
+
+def test_taught_by_a_network(call, train, refused, tmp_path):
+    """Which may have moved since; one that may know the held-out persons is told of."""
+    sampling = "supernet.sampling={archs: 1, largest_every: 0}"
+    own, moved = tmp_path / "own", tmp_path / "moved"
+    assert train(own, "data.retrain_on_holdout=false").code == 0
+
+    def taught(out, how, *more):
+        distillation = f"supernet.recipe.losses.distillation={how}"
+        return call("train_supernet", "--out", tmp_path / out, "--set", sampling, "--set", distillation, *more)
+
+    done = taught("run", f"{{teacher: {own}, logits: 1, similarity: 10}}")
+    assert done.code == 0, done.err
+    (record,) = read_metrics(tmp_path / "run")
+    assert record["loss_distillation"] > 0 and f"distillation of {own}" in done.out and "never saw" not in done.out
+    for name in ("supernet.safetensors", "report.html"):
+        (tmp_path / "run" / name).unlink()
+    own.rename(moved)
+    again = taught("run", f"{{teacher: {moved}, logits: 1, similarity: 10}}", "--resume")
+    assert again.code == 0, again.err
+    assert read_metrics(tmp_path / "run") == [record]
+
+    done = taught("held", "{teacher: OSNet-x0.42-market1501, similarity: 10}")
+    assert done.code == 0, done.err
+    assert "note      teacher OSNet-x0.42-market1501: it is not known that it never saw the held-out" in done.out
+    for teacher, message in (
+        (own, "losses.distillation.teacher: .*own does not exist"),
+        ("OSNet-x0.42-market1501", "has no classifier.safetensors beside its weights"),
+    ):
+        refused(taught("none", f"{{teacher: {teacher}, logits: 1}}"), message)

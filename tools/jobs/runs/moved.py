@@ -24,9 +24,10 @@ def where_they_are(saved: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str
     if begun_alike and saved.get("weights") and now.get("weights"):
         found["weights"] = now["weights"]
     if _same(TEACHER_SHA256, saved, now):
-        then, given = (each.get("recipe") for each in (saved, now))
-        if isinstance(then, Mapping) and isinstance(given, Mapping):
-            found["recipe"] = _with_teacher(then, given)
+        for part in ("recipe", "supernet"):  # of a network's training, and of a supernet's
+            then, given = (each.get(part) for each in (saved, now))
+            if isinstance(then, Mapping) and isinstance(given, Mapping):
+                found[part] = _with_teacher(then, given)
     return found
 
 
@@ -35,6 +36,8 @@ def _same(key: str, saved: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def _with_teacher(then: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    if "recipe" in then:
+        return {**then, "recipe": _with_teacher(then["recipe"], given["recipe"])}
     losses = then["losses"]
     teacher = given["losses"]["distillation"]["teacher"]
     teacher = list(teacher) if isinstance(teacher, tuple) else teacher  # as YAML has several

@@ -94,6 +94,20 @@ def teacher_sha256(config: DistillationConfig) -> dict[str, str]:
     return {TEACHER_SHA256: ", ".join(digests)} if digests else {}
 
 
+def doubts(config: DistillationConfig, images: ImageSet) -> list[str]:
+    """Of each teacher of a supernet that is not known to have been trained on the persons of ``images`` alone: a search
+    scores on others, which it may have seen."""
+    unknown = "it is not known that it never saw the held-out identities that a search scores on"
+    return [f"teacher {name}: {unknown}" for name in config.teachers if not _was_trained_on(_weights(name), images)]
+
+
+def _was_trained_on(weights: Path, images: ImageSet) -> bool:
+    path = weights.parent / CLASSIFIER
+    if weights.name != WEIGHTS or not path.exists():
+        return False
+    return read_about(path).get("identities") == _fingerprint(torch.unique(images.pids))
+
+
 def _weights(teacher: str) -> Path:
     try:
         path = network_file(teacher, supernet=True)

@@ -35,6 +35,7 @@ from tools.jobs.training.facts import training_facts
 from tools.jobs.training.finished import complete, is_over, tell_over
 from tools.jobs.training.notes import recipe_notes
 from tools.jobs.training.result import missing_average
+from tools.jobs.training.teacher import doubts, load_teacher, teacher_sha256
 from tools.jobs.words.opening import announce, tell_estimate
 from tools.jobs.words.recipes import recipe_lines, step_line
 
@@ -61,6 +62,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
     images = search_data(source, experiment.data)
     recipe, draw = experiment.supernet.recipe, _draw(experiment, space)
     batches = training_batches(images.train, recipe, space.input_size, job.seed, job.device, processes)
+    distillation, over = recipe.losses.distillation, job.resume and is_over(job.out, SUPERNET)
     with seeded(job.seed):
         task = SupernetTask(
             Supernet(space, experiment.supernet.sharing),
@@ -68,11 +70,12 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
             experiment.supernet,
             job.seed,
             draw,
+            None if over else load_teacher(distillation, images.train, space.input_size, job),
         )
     facts = training_facts(recipe, images.train, batches.per_epoch, (images.query, images.gallery), source)
     parts = {"data": experiment.data, "supernet": experiment.supernet}
     config = run_config(job, source, **parts) | {"space": space_to_dict(space)} | _counted_at(experiment)
-    over = job.resume and is_over(job.out, SUPERNET)
+    config |= teacher_sha256(distillation)
 
     def announce() -> None:
         if not over:
@@ -147,6 +150,7 @@ def _announce(
             *recipe_lines(recipe),
             ("a step", step_line(job.experiment.supernet)),
             *(("note", note) for note in recipe_notes(recipe, batches.classes, batches.per_epoch)),
+            *(("note", doubt) for doubt in doubts(recipe.losses.distillation, images.train)),
             ("device", describe_device(job.device) + together),
         ],
     )
