@@ -15,11 +15,11 @@ from search.settings import check_strategy
 from supernet.arch import Arch
 from supernet.files import load_space
 from tools.jobs.results.archs import changed, named_backbone
-from tools.jobs.results.plan.file import PlannedRow, find
+from tools.jobs.results.plan.file import PlannedRow, find, planned_rows
 from tools.jobs.results.plan.published import load_published
 from tools.jobs.results.plan.row_parts import Found
 from tools.jobs.results.plan.setup import Setup
-from tools.jobs.results.plan.steps import RANKING, ROW, SEARCH, Step
+from tools.jobs.results.plan.steps import RANKING, ROW, SEARCH, SUPERNET, Step
 from tools.jobs.search.options import check_limits
 
 
@@ -64,6 +64,8 @@ def _check_published(setup: Setup) -> None:
 
 def _check_step(setup: Setup, step: Step, costs: CostTable) -> None:
     experiment = setup.experiment(step)
+    if step.kind == SUPERNET and step.part.teacher is not None:
+        _check_knows_no_strangers(setup, step.part.teacher)
     if step.kind == SEARCH:
         check_strategy(step.part.strategy, experiment.search)
         check_limits(load_space(experiment.space).at(experiment.input_size), experiment.search, costs)
@@ -73,6 +75,16 @@ def _check_step(setup: Setup, step: Step, costs: CostTable) -> None:
         _check_network(setup, step, step.part)
         if step.part.row.found is not None:
             _check_number(setup, step.part.row.found)
+
+
+def _check_knows_no_strangers(setup: Setup, teacher: str) -> None:
+    """Raises UserError where a supernet's teacher is trained on the persons that searches score on."""
+    planned = find(planned_rows(setup.plan), teacher, "teacher")
+    if setup.experiment(Step(planned.name, ROW, planned)).data.retrain_on_holdout:
+        raise UserError(
+            f"its teacher {teacher} is trained on the held-out identities too, on which a search scores; set "
+            "data.retrain_on_holdout=false for that row"
+        )
 
 
 def _check_number(setup: Setup, found: Found) -> None:

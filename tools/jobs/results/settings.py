@@ -21,7 +21,7 @@ from supernet.trained.checkpoint import SUPERNET as WEIGHTS
 from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
 from tools.jobs.results.archs import check_trained, found_there
-from tools.jobs.results.plan.file import PlannedRow, supernet_of
+from tools.jobs.results.plan.file import PlannedRow, find, supernet_of
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
 from tools.jobs.results.states import is_begun, is_done
@@ -48,6 +48,9 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
     if step.kind in (SUPERNET, SEARCH, RANKING):
         settings |= {"space": space_to_dict(load_space(experiment.space)), "seed": getattr(step.part, "seed", 0)}
         settings["supernet"] = config_to_dict(experiment.supernet)
+        part = find(setup.plan.supernets, getattr(step.part, "supernet", step.part.name), step.name)
+        if part.teacher is not None:  # wherever its run is
+            settings["supernet"]["recipe"]["losses"]["distillation"]["teacher"] = f"row {part.teacher}"
     if step.kind == SEARCH:
         settings["search"] = config_to_dict(experiment.search)
         settings["strategy"] = step.part.strategy
@@ -100,9 +103,11 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
                 f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
                 f"{shown(path.parent)} and what was made of it"
             )
+        if step.kind == SUPERNET and is_done(setup.places, step):
+            _check_taught(setup, step, step.part.teacher, "what was made of it")
         if step.kind == ROW and is_done(setup.places, step):
             _check_inherited(setup, step)
-            _check_taught(setup, step)
+            _check_taught(setup, step, step.part.row.teacher, shown(setup.places.flip(step)))
             if found_there(setup, step.part):
                 check_trained(setup, step)
 
@@ -127,16 +132,16 @@ def _check_inherited(setup: Setup, step: Step) -> None:
         )
 
 
-def _check_taught(setup: Setup, step: Step) -> None:
-    """Raises UserError where a finished row was taught by other weights than its teacher has now; one that does not say
-    is taken."""
-    teacher = setup.teacher_run(step.part)
+def _check_taught(setup: Setup, step: Step, name: str | None, made: str) -> None:
+    """Raises UserError where a finished row or supernet was taught by other weights than its teacher, the row ``name``,
+    has now; one that does not say is taken. ``made`` is what is to be removed with it."""
+    teacher = setup.teacher_run(name)
     told = read_saved(setup.places.run(step) / CONFIG).get(TEACHER_SHA256) if teacher is not None else None
     if told is None or not (teacher / LAST).is_file() or told == sha256(teacher / LAST):
         return
     raise UserError(
-        f"{step.name}: {shown(setup.places.run(step))} was taught by other weights than row {step.part.row.teacher} "
-        f"has now; remove it and {shown(setup.places.flip(step))}"
+        f"{step.name}: {shown(setup.places.run(step))} was taught by other weights than row {name} has now; remove it "
+        f"and {made}"
     )
 
 

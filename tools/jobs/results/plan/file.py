@@ -155,6 +155,14 @@ def _check(plan: Plan) -> None:
             raise UserError(f"{kind}: two are called {twice}, or are in the file system; give each its own name")
     for part in (*plan.searches, *plan.rankings):
         find(plan.supernets, part.supernet, f"{part.name}: supernet")
+    for part in plan.supernets:
+        if part.teacher is not None:
+            teacher = find(rows, part.teacher, f"supernet {part.name}: teacher").row
+            if teacher.network is None or teacher.teacher is not None:
+                raise UserError(
+                    f"supernet {part.name}: its teacher {part.teacher} must be a row of a network given by name, "
+                    "without a teacher of its own"
+                )
     for part in plan.searches:
         for name in part.beside:
             find(plan.supernets, name, f"{part.name}: beside")

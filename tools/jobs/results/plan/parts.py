@@ -16,11 +16,17 @@ Limit = str | int | float | None
 
 @dataclass(frozen=True, config=STRICT)
 class SupernetPart:
-    """A supernet that is trained; ``set`` are ``a.b=c`` overrides of the plan's config, as everywhere here."""
+    """A supernet that is trained; ``set`` are ``a.b=c`` overrides of the plan's config, as everywhere here.
+
+    Attributes:
+        teacher: a row of a network given by name, whose first seed it learns from; how, ``set`` must say
+            (``supernet.recipe.losses.distillation...``).
+    """
 
     name: Name
     set: Overrides = ()
     seed: Seed = 0
+    teacher: Name | None = None
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -8,11 +8,11 @@ from pathlib import Path
 from tools.jobs.experiment import Experiment, load_experiment
 from tools.jobs.paths import shown
 from tools.jobs.results.plan.file import PlannedRow, find, planned_rows, supernet_of
-from tools.jobs.results.plan.parts import Plan, SearchPart
+from tools.jobs.results.plan.parts import Plan, SearchPart, SupernetPart
 from tools.jobs.results.plan.steps import RANKING, ROW, SEARCH, SUPERNET, Places, Step
 from tools.jobs.search.options import searched_by
 
-TEACHER = "retrain.losses.distillation.teacher"
+TEACHER = "losses.distillation.teacher"
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Setup:
         """The step's ``--set`` options."""
         part = step.part
         if step.kind == SUPERNET:
-            own = part.set
+            own = self._supernet(part)
         elif step.kind in (SEARCH, RANKING):
-            own = (*find(self.plan.supernets, part.supernet, step.name).set, *part.set)
+            own = (*self._supernet(find(self.plan.supernets, part.supernet, step.name)), *part.set)
         elif step.kind == ROW:
             own = (*self._inherited(part), *part.row.set, *self._teacher(part))
         else:
@@ -78,15 +78,21 @@ class Setup:
     def _inherited(self, planned: PlannedRow) -> tuple[str, ...]:
         """What the supernet's space is, and how the search calibrates what is cut out of it."""
         supernet = supernet_of(self.plan, planned.row)
-        return () if supernet is None else (*supernet.set, *find(self.plan.searches, planned.row.search, "row").set)
+        if supernet is None:
+            return ()
+        return (*self._supernet(supernet), *find(self.plan.searches, planned.row.search, "row").set)
 
-    def teacher_run(self, planned: PlannedRow) -> Path | None:
-        """Run folder of the row's teacher; None where it has none."""
-        if planned.row.teacher is None:
+    def _supernet(self, part: SupernetPart) -> tuple[str, ...]:
+        run = self.teacher_run(part.teacher)
+        return part.set if run is None else (*part.set, f"supernet.recipe.{TEACHER}={shown(run)}")
+
+    def teacher_run(self, name: str | None) -> Path | None:
+        """Run folder of the row ``name`` that teaches; None where there is none."""
+        if name is None:
             return None
-        teacher = find(planned_rows(self.plan), planned.row.teacher, planned.name)
+        teacher = find(planned_rows(self.plan), name, "teacher")
         return self.places.row_run(teacher.name, teacher.row.seeds[0])
 
     def _teacher(self, planned: PlannedRow) -> tuple[str, ...]:
-        run = self.teacher_run(planned)
-        return () if run is None else (f"{TEACHER}={shown(run)}",)
+        run = self.teacher_run(planned.row.teacher)
+        return () if run is None else (f"retrain.{TEACHER}={shown(run)}",)

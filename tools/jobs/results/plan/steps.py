@@ -60,7 +60,9 @@ def plan_steps(plan: Plan) -> tuple[Step, ...]:
         return step.name
 
     def supernet(name: str) -> str:
-        return take(Step(f"{SUPERNET}/{name}", SUPERNET, find(plan.supernets, name, SEARCH)))
+        part = find(plan.supernets, name, SEARCH)
+        needs = () if part.teacher is None else (taught_by(part.teacher, name),)
+        return take(Step(f"{SUPERNET}/{name}", SUPERNET, part, needs=needs))
 
     def search(name: str) -> str:
         part = find(plan.searches, name, ROW)
@@ -75,9 +77,12 @@ def plan_steps(plan: Plan) -> tuple[Step, ...]:
     def row(planned: PlannedRow, seed: int) -> str:
         needs = [] if planned.row.search is None else [search(planned.row.search)]
         if planned.row.teacher is not None:
-            teacher = find(rows, planned.row.teacher, planned.name)
-            needs.append(row(teacher, teacher.row.seeds[0]))
+            needs.append(taught_by(planned.row.teacher, planned.name))
         return take(Step(row_name(planned.name, seed), ROW, planned, seed, tuple(needs)))
+
+    def taught_by(name: str, whom: str) -> str:
+        teacher = find(rows, name, whom)
+        return row(teacher, teacher.row.seeds[0])
 
     rows = planned_rows(plan)
     for turn in count():
