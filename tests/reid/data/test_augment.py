@@ -172,6 +172,22 @@ def test_images_that_an_addition_spares_are_left_alone(name, value):
     assert abs(same.float().mean() - (1 - value)) < 0.112 + (0.4 / 7 if name == "auto_augment" else 0)
 
 
+def test_each_range_is_its_own_operations():
+    names, reach = ("brightness", "contrast", "saturation", "hue"), (0.1, 0.2, 0.3, 0.4)
+    changes = {f"jitter_{name}": far for name, far in zip(names, reach, strict=True)}
+    drawn = draw(2000, (32, 16), AugmentConfig(jitter=1, **changes), torch.Generator().manual_seed(0)).jitter
+    spread = (drawn.strength.amax(dim=1) - drawn.strength.amin(dim=1)) / 2
+    torch.testing.assert_close(spread, torch.tensor(reach), rtol=0.02, atol=0)
+
+
+def test_defaults_are_the_usual_ones():
+    """Luo et al. 2019 (flip, padding, erasing with Zhong et al.'s areas and ratios) and fast-reid (the jitter)."""
+    usual = {"flip": 0.5, "pad": 10, "erase": 0.5, "erase_area": (0.02, 0.4), "erase_ratio": 0.3}
+    usual |= {"jitter_brightness": 0.15, "jitter_contrast": 0.15, "jitter_saturation": 0.1, "jitter_hue": 0.1}
+    off = {"crop_from": 1, "jitter": 0, "grayscale": 0, "rotate": 0, "auto_augment": 0}
+    assert AugmentConfig(**usual, **off) == AugmentConfig()
+
+
 def test_angles_are_uniform_in_their_range():
     degrees = draw(20000, (32, 16), AugmentConfig(rotate=10), torch.Generator().manual_seed(0)).degrees
     assert -10 <= degrees.min() < -9.9 and 9.9 < degrees.max() <= 10

@@ -15,11 +15,12 @@ RANGES = JitterRanges(0.4, 0.3, 0.5, 0.2)
 
 
 def planes(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
-    """Images with gray, black, white and plain pixels besides random ones: hue is special there."""
+    """Images with gray, black, white, plain and nearly gray pixels besides random ones: hue is special there."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (count, 3, height, width), generator=generator).float() / 255
     images[:, :, 0] = images[:, :1, 0]
     images[:, :, 1, :4] = torch.tensor([[0.0, 1.0, 1.0, 0.2], [0.0, 1.0, 0.0, 0.8], [0.0, 1.0, 0.0, 0.8]])
+    images[:, :, 2] = images[:, :1, 2] * 0.9 + torch.tensor([0.0, 1 / 255, 2 / 255])[:, None]
     return images
 
 

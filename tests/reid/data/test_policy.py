@@ -86,6 +86,12 @@ def test_translation_goes_up_to_a_seventh_of_the_side(name, dim):
         assert torch.equal(now[shift:], was[: side - shift]) and not now[:shift].any()
 
 
+def test_solarize_inverts_from_its_threshold_on():
+    images = torch.arange(126, 130, dtype=torch.uint8).view(1, 2, 2, 1).expand(1, 2, 2, 3)
+    got = policy.solarize(images, torch.tensor([-0.5]))  # a threshold of 128
+    assert got[..., 0].flatten().tolist() == [126, 127, 127, 126]
+
+
 def test_sharpness_is_torchvisions():
     images = torch.rand(4, 3, 9, 6, generator=torch.Generator().manual_seed(0))
     factor = torch.tensor([0.0, 0.4, 1.0, 1.9])
