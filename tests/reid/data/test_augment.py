@@ -113,6 +113,7 @@ def test_a_crop_from_a_larger_size_is_cut_from_the_resized_image():
     for i, (top, left) in enumerate(zip(drawn.top.tolist(), drawn.left.tolist(), strict=True)):
         torch.testing.assert_close(got[i], whole[i, :, top : top + 32, left : left + 16], rtol=0, atol=0)
     assert enlarged((256, 128), 1.125) == (288, 144)
+    assert enlarged((60, 30), 1.33) == (80, 40), "to the nearest pixel"
 
 
 @pytest.mark.parametrize("config", [AugmentConfig(pad=2), ALL_ON], ids=["default", "all on"])

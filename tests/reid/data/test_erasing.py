@@ -28,6 +28,22 @@ def test_erased_rectangles_keep_to_area_ratio_and_image(seed, size, area, ratio)
     assert ((height - 0.5) / (width + 0.5) <= 1 / ratio).all()
 
 
+def test_rectangles_lie_anywhere_alike():
+    """All of one size: their corners reach every place that keeps them inside, each as often."""
+    box = draw_boxes(20000, (12, 20), (0.15, 0.15), 1.0, torch.Generator().manual_seed(0))
+    assert (box[:, 2:] == 6).all()
+    for corner, places in ((box[:, 0], 7), (box[:, 1], 15)):
+        share = torch.bincount(corner, minlength=places) / 20000
+        # Five standard deviations of a binomial share with 20,000 draws are at most 0.0124.
+        assert len(share) == places and (share - 1 / places).abs().max() < 0.0124
+
+
+def test_no_rectangle_crosses_a_whole_side():
+    """As in Zhong et al.'s code, which asks for less than the sides of the image."""
+    box = draw_boxes(2000, (9, 6), (0.5, 0.9), 0.3, torch.Generator().manual_seed(0))
+    assert box[:, 2].max() == 8 and box[:, 3].max() == 5
+
+
 def test_no_rectangle_where_none_fits():
     # A tenth of an image 1,000 times as high as wide is wider than the image at any ratio of 0.9 to 1/0.9.
     assert not draw_boxes(50, (4000, 4), (0.1, 0.1), 0.9, torch.Generator()).any()
@@ -41,6 +57,10 @@ def test_gpu_erases_what_the_cpu_does(seed, count, share):
     images = torch.randn(count, 3, 24, 16, generator=generator).contiguous(memory_format=torch.channels_last)
     box = draw_boxes(count, (24, 16), (0.02, 0.4), 0.3, generator)
     box[torch.rand(count, generator=generator) >= share] = 0
+    wanted = images.clone()
+    for image, (top, left, height, width) in zip(wanted, box.tolist(), strict=True):
+        image[:, top : top + height, left : left + width] = 0
     everywhere = _erase_masked(images.clone(memory_format=torch.preserve_format), box)
+    assert torch.equal(everywhere, wanted)
     assert torch.equal(_erase_lines(images, box), everywhere)
     assert everywhere.is_contiguous(memory_format=torch.channels_last)
