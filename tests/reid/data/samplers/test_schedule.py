@@ -37,6 +37,14 @@ def test_every_place_is_filled_and_every_chunk_given(deal, seed):
     assert (given_chunks >= np.minimum(chunks, len(places))).all()
 
 
+def test_who_has_more_chunks_left_comes_sooner():
+    """Otherwise identities with many images would stand in the last batches, where they must, and hardly before: five
+    chunks among 45 others would begin in the first of ten batches in a ninth of the epochs, not in half of them."""
+    chunks, places = np.array([5] + [1] * 45), np.full(10, 5)
+    first = [0 in deal_identities(chunks, places, np.random.default_rng(seed))[0] for seed in range(300)]
+    assert 0.4 < np.mean(first) < 0.65
+
+
 def test_least_keys_are_taken_as_a_sort_of_all_has_them():
     """Batches are a function of seed and epoch: those of runs that were begun before are to stay what they were."""
     chunks = np.random.default_rng(1).integers(1, 9, 40)
