@@ -55,6 +55,13 @@ def test_a_deal_shows_every_image_and_repeats_evenly(cameras, k, seed):
         assert max(times.values()) == -(-k // len(cameras))
 
 
+def test_what_fills_up_chunks_is_shared_out_among_the_images():
+    """Nine images of one camera in three chunks of four: three are shown twice, none three times."""
+    for seed in range(20):
+        times = Counter(deal_cameras(np.zeros(9, np.int64), 4, np.random.default_rng(seed)).reshape(-1).tolist())
+        assert sorted(times.values()) == [1] * 6 + [2] * 3
+
+
 @settings(max_examples=80, deadline=None)
 @given(images=images_of_cameras, p=st.integers(1, 4), k=st.integers(1, 5), seed=st.integers(0, 2**40))
 def test_batches_are_pk_batches(images, p, k, seed):
