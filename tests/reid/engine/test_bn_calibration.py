@@ -43,14 +43,15 @@ def test_statistics_are_the_mean_of_the_batches_own(network):
         maps = [network[0](batch).transpose(0, 1).flatten(1) for batch in batches]
         vectors = [network.train()[:6](batch) for batch in batches]
     weights = {name: parameter.clone() for name, parameter in network.named_parameters()}
-    network[1].running_mean += 9  # what was there before does not count
+    network[1].running_mean.fill_(torch.nan)  # what was there before does not count
 
     assert calibrate(network, iter(batches)) is network
     torch.testing.assert_close(network[1].running_mean, torch.stack([m.mean(1) for m in maps]).mean(0))
     torch.testing.assert_close(network[1].running_var, torch.stack([m.var(1, unbiased=True) for m in maps]).mean(0))
     torch.testing.assert_close(network[7].running_mean, torch.stack([v.mean(0) for v in vectors]).mean(0))
     torch.testing.assert_close(network[7].running_var, torch.stack([v.var(0) for v in vectors]).mean(0))
-    assert not network.training and (network[1].momentum, network[7].momentum) == (0.3, 0.1)
+    assert not any(layer.training for layer in network.modules())
+    assert (network[1].momentum, network[7].momentum) == (0.3, 0.1)
     assert all(torch.equal(weights[name], parameter) for name, parameter in network.named_parameters())
     assert all(parameter.grad is None for parameter in network.parameters())
 
@@ -62,7 +63,8 @@ def test_an_exception_leaves_no_trace_but_in_the_statistics(network):
 
     with pytest.raises(OSError, match="disk"):
         calibrate(network, batches())
-    assert not network.training and (network[1].momentum, network[7].momentum) == (0.3, 0.1)
+    assert not any(layer.training for layer in network.modules())
+    assert (network[1].momentum, network[7].momentum) == (0.3, 0.1)
     network.train()(_batches((4,))[0])
     assert network[1].momentum == 0.3, "no hook is left that would change it"
 
@@ -72,6 +74,14 @@ def test_without_images_nothing_is_measured(network):
     with pytest.raises(UserError, match="no images"):
         calibrate(network, [])
     assert (network[1].running_mean == 9).all()
+    assert calibrate(network[0], []) is network[0], "without BN there is nothing to measure"
+
+
+def test_fixed_layers_keep_their_statistics(network):
+    before = {key: value.clone() for key, value in network[7].state_dict().items()}
+    calibrate(network, _batches((4, 3)), fixed=[network[7]])
+    assert all(torch.equal(before[key], value) for key, value in network[7].state_dict().items())
+    assert network[1].running_mean.any()
 
 
 @pytest.mark.parametrize(
@@ -80,6 +90,17 @@ def test_without_images_nothing_is_measured(network):
 def test_images_are_shared_out_evenly(count, sizes):
     drawn = calibration_indices(count, 200, 64, seed=0)
     assert [len(batch) for batch in drawn] == sizes and len(torch.cat(drawn).unique()) == sum(sizes)
+
+
+def test_images_are_drawn_by_the_seed():
+    drawn = [torch.cat(calibration_indices(1000, 200, 64, seed)) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    # Of all images alike: the mean index is 499.5, five standard deviations of it are 92.
+    assert all(abs(float(each.float().mean()) - 499.5) < 92 for each in drawn)
+
+
+def test_no_batch_has_one_image_alone():
+    assert [[len(batch) for batch in calibration_indices(count, 200, 2, seed=0)] for count in (3, 5)] == [[3], [3, 2]]
 
 
 @pytest.fixture
