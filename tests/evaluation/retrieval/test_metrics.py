@@ -75,7 +75,8 @@ def test_each_data_sets_rule():
 
     assert ap(MARKET1501) == pytest.approx((1 / 2 + 2 / 3) / 2)  # wrong, passed over, right, right
     assert ap(CUHK03) == ap(MSMT17) == pytest.approx((1 / 3 + 2 / 4) / 2)  # wrong, wrong, passed over, right, right
-    assert ap(MSMT17, pid=0) == 1 / 2 and ap(MSMT17, pid=-1) == 1  # persons like others
+    assert ap(MSMT17, pid=0) == ap(CUHK03, pid=0) == 1 / 2  # persons like others,
+    assert ap(MSMT17, pid=-1) == ap(CUHK03, pid=-1) == 1
     assert ap(NO_CAMERAS) == pytest.approx((1 / 2 + 2 / 3 + 3 / 4) / 3)  # wrong, right, right, right
     assert ap(RECORDS, camid=0) == ap(NO_CAMERAS)  # camera 0 is not known there,
     assert ap(MARKET1501, camid=0) == pytest.approx((1 / 2 + 2 / 3) / 2)  # and camera 0 here
@@ -229,6 +230,7 @@ def test_cosine_and_euclidean_differ_where_lengths_do():
         (np.zeros((1, 0)), ([1], [1], [], []), "gallery is empty"),
         (np.zeros((1, 2)), ([9], [1], [1, 2], [2, 2]), "no query's identity is there"),
         (np.zeros((1, 2)), ([1], [1], [1, 2], [1, 2]), "take the rule NO_CAMERAS"),
+        (np.zeros((2, 2)), ([1, 9], [1, 1], [1, 2], [1, 2]), "take the rule NO_CAMERAS"),
     ],
 )
 def test_unusable_input_is_named(distances, labels, message):
