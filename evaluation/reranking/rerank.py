@@ -9,7 +9,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
-from evaluation.reranking.encoding import encode
+from evaluation.reranking.encoding import encode, relative
 from evaluation.reranking.jaccard import jaccard_blocks
 from evaluation.reranking.matrices import MatrixDistances, check_matrices
 from evaluation.reranking.neighbours import nearest_neighbours
@@ -118,15 +118,15 @@ def _blocks(distances: Distances, config: ReRanking, progress: bool) -> Iterator
     with tqdm(total=distances.images + queries, desc="re-ranking", unit="image", disable=not progress) as bar:
         neighbours = nearest_neighbours(distances, max(config.k1 + 1, config.k2), bar.update)
         encodings = encode(distances, neighbours, config.k1, config.k2)
-        farthest = torch.from_numpy(neighbours.farthest[:queries]).float()[:, None]
-        farthest = torch.where(farthest > 0, farthest, 1)
         start = 0
         for jaccard in jaccard_blocks(encodings[:queries], encodings[queries:].tocsc()):
             stop = start + len(jaccard)
             block = torch.from_numpy(jaccard).float().mul_(1 - config.weight)
             if config.weight:
-                original = torch.from_numpy(distances.rows(start, stop)[:, queries:]).float().clamp(min=0)
-                block.add_(original / farthest[start:stop], alpha=config.weight)
+                original = np.maximum(distances.rows(start, stop)[:, queries:], 0)
+                # Divided as they are: a matrix may hold distances whose squares are 0 or infinite in float32.
+                farthest = neighbours.farthest[start:stop, None].astype(original.dtype)
+                block.add_(torch.from_numpy(relative(original, farthest)).float(), alpha=config.weight)
             bar.update(stop - start)
             yield block.clamp_(min=0)  # equal encodings leave a rounding error below 0
             start = stop

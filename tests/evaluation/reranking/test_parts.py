@@ -38,6 +38,18 @@ def test_neighbours_are_those_of_a_stable_sort(queries, gallery, width, count, s
     assert found.farthest * 4.0 ** np.round(np.log2(_scale(source, squares))) == pytest.approx(squares.max(axis=1))
 
 
+def test_distances_that_float32_cannot_tell_apart_are_ordered():
+    """All images of the gallery are at a distance of 1 from the query but for some 1e-9: rows are off by more."""
+    random = np.random.default_rng(0)
+    lengths = 1 + 1e-9 * random.permutation(300)
+    squares = np.square(lengths)[:, None] + np.square(lengths)
+    np.fill_diagonal(squares, 0)
+    whole = np.block([[np.zeros((1, 1)), np.square(lengths)[None]], [np.square(lengths)[:, None], squares]])
+    source = FeatureDistances(torch.zeros(1, 300, dtype=torch.float64), torch.tensor(np.diag(lengths)), "euclidean")
+    found = nearest_neighbours(source, 12, lambda _: None)
+    np.testing.assert_array_equal(found.ranks, np.argsort(whole, axis=1, kind="stable")[:, :12])
+
+
 def _scale(source: FeatureDistances, squares: np.ndarray) -> float:
     """What lengths are divided by: any number will do for re-ranking, as long as it is one for all."""
     largest = np.unravel_index(squares.argmax(), squares.shape)

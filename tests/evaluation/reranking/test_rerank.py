@@ -75,7 +75,9 @@ def test_two_pairs_on_a_line():
         ReRanking(k1=19, k2=3),  # the authors' half set has 10 here, numpy's rounding gives 11
         ReRanking(k1=7, k2=1, weight=0.0),
         ReRanking(k1=1, k2=1),
-        ReRanking(k1=4, k2=30, weight=1.0),
+        ReRanking(k1=4, k2=30),
+        ReRanking(k2=2, weight=1.0),
+        ReRanking(k1=3, k2=2),
         ReRanking(k1=500, k2=600),
     ],
     ids=str,
@@ -84,6 +86,17 @@ def test_equals_the_plain_loops(config, metric):
     (query, _), (gallery, _) = clusters(9, 71, 16, 8)
     expected = plain(squares_of(query, gallery, metric), 9, config)
     assert_equal(rerank_distances(query, gallery, config, metric), expected)
+
+
+def test_features_of_zeros_are_as_far_from_all_directions():
+    """Along the axes, where lengths of 1 are exact: zeros are at the same distance from each."""
+    random = np.random.default_rng(0)
+    features = torch.zeros(40, 5)
+    features[range(40), random.integers(0, 5, 40)] = torch.tensor(2.0 ** random.integers(-3, 4, 40)).float()
+    features[[3, 20, 21]] = 0
+    config = ReRanking(k1=6, k2=3)
+    expected = plain(squares_of(features[:8], features[8:], "cosine"), 8, config)
+    assert_equal(rerank_distances(features[:8], features[8:], config), expected)
 
 
 @st.composite
@@ -103,7 +116,7 @@ def retrievals(draw):
         features = features[random.integers(0, draw(st.integers(1, min(8, len(features)))), len(features))]
     elif kind == "equal":
         features = np.broadcast_to(features[0], features.shape)
-    features = torch.tensor(features * draw(st.sampled_from([1, 1e-15, 1e15])), dtype=torch.float32)
+    features = torch.tensor(features * draw(st.sampled_from([1, 1e-25, 1e25])), dtype=torch.float32)
     return features[:queries], features[queries:], metric
 
 
@@ -197,11 +210,13 @@ def test_better_scores_where_neighbours_help():
     assert after > before + 0.05
 
 
+@pytest.mark.parametrize("unit", [1, 1e-25, 1e25])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_distances_give_what_features_give(metric):
+def test_distances_give_what_features_give(metric, unit):
+    """In any unit, also where float32 does not hold their squares."""
     (query, _), (gallery, _) = clusters(9, 110, 16, 8)
     pairs = (query, query), (query, gallery), (gallery, gallery)
-    matrices = [pairwise_distances(*pair, metric).double() for pair in pairs]
+    matrices = [unit * pairwise_distances(*pair, metric).double() for pair in pairs]
     result = rerank_from_distances(*matrices, squared=metric == "cosine")
     assert_equal(result, rerank_distances(query, gallery, metric=metric).numpy(), 1e-5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from evaluation.retrieval import distances as distances_module
 from evaluation.retrieval.distances import METRICS, distance_blocks, pairwise_distances, ranking_blocks
 from reid.errors import UserError
 
@@ -31,8 +32,10 @@ def test_equal_the_formula(metric, shift):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("shift", [30.0, 1000.0, 1e4])
-def test_features_that_crowd_far_from_zero(metric, shift):
-    """Relative to the spread of the distances they are as exact as elsewhere; whole float32 products lose them."""
+def test_features_that_crowd_far_from_zero(metric, shift, monkeypatch):
+    """Relative to the spread of the distances they are as exact as elsewhere; whole float32 products lose them. Also
+    where the gallery is looked through in several parts."""
+    monkeypatch.setattr(distances_module, "_ROWS", 70)
     gallery, query = features(300, 64, 1).double() + shift, features(20, 64, 0).double() + shift
     expected = (
         (query[:, None] - gallery).square().sum(dim=2).sqrt()
@@ -75,11 +78,12 @@ def test_cosine_knows_no_length(size):
 
 @pytest.mark.parametrize("size", [1e-35, 1e-22, 1e19, 1e35])
 def test_euclidean_order_knows_no_length(size):
-    """Squares of such features are 0 or infinite in float32."""
+    """Squares of such features are 0 or infinite in float32. Also where no number is above zero."""
     query, gallery = features(6, 32, 0), features(30, 32, 1)
-    expected = pairwise_distances(query, gallery, "euclidean").argsort(dim=1)
-    (rows,) = ranking_blocks(query * size, gallery * size, "euclidean")
-    assert torch.equal(rows.argsort(dim=1), expected)
+    for own, others in ((query, gallery), (-query.abs(), -gallery.abs())):
+        expected = pairwise_distances(own, others, "euclidean").argsort(dim=1)
+        (rows,) = ranking_blocks(own * size, others * size, "euclidean")
+        assert torch.equal(rows.argsort(dim=1), expected)
 
 
 def test_zeros_are_at_one_from_everything():
