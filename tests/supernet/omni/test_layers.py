@@ -82,7 +82,9 @@ def test_transition():
     x = torch.randn(2, 8, 7, 4)
     assert torch.equal(Transition(8, False, 1)(x), x)
     quarters = [x[:, :, row:6:2, column::2] for row in (0, 1) for column in (0, 1)]
-    torch.testing.assert_close(Transition(8, False, 2)(x), sum(quarters) / 4)
+    halved = Transition(8, False, 2)(x)
+    torch.testing.assert_close(halved, sum(quarters) / 4)
+    assert OmniStage(8, 2, (OmniBlock(8, 1, 3),)).out_size(7, 4) == halved.shape[2:]
     both = Transition(8, True, 2).eval()
     torch.testing.assert_close(both(x), nn.functional.avg_pool2d(both.conv(x), 2))
 
