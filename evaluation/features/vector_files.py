@@ -73,7 +73,8 @@ def read_labelled(path: Path, labels: Path | None = None) -> LabelledVectors:
             like; or as ``tools/embed.py`` writes it, with ``NAMES``: files called as Market-1501's
             (``0002_c1s1_000451_03.jpg``) tell person and camera, others the folder that they lie in. Or ``.npy`` of
             ``(N, D)``, with ``labels``.
-            Of an array called ``pids`` -1 and 0 are left out: junk and distractors, as in Market-1501.
+            Of an array called ``pids`` -1 and 0 are left out: junk and distractors, as in Market-1501. Strings may be
+            bytes in UTF-8.
         labels: ``.npy`` of ``(N,)``, or a text with a label in each line; goes before those of ``path``.
 
     Raises:
@@ -139,7 +140,12 @@ def _fitting(path: Path, key: str, values: np.ndarray, count: int) -> np.ndarray
             f"{path}: {key} must be {count} whole numbers or strings, one for each vector; "
             f"it is {values.dtype} of shape {values.shape}"
         )
-    return values.astype(str) if values.dtype.kind == "S" else values
+    if values.dtype.kind != "S":
+        return values
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: {key} holds bytes that are no UTF-8; save them as strings") from None
 
 
 def _label_file(path: Path) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -50,6 +52,7 @@ def test_the_second_time_the_network_rests(network, tmp_path):
     [
         {"fingerprint": "other weights"},
         {"images": random_images(1)},
+        {"images": replace(random_images(), images=random_images().images.view(6, 10, 16, 3))},  # the same numbers
         {"size": (8, 12)},
         {"flip": True},
         {"precision": "bf16"},
@@ -81,6 +84,13 @@ def test_fingerprint_tells_networks_apart(network):
     own = network_fingerprint(network, {"stride": 1})
     assert own == network_fingerprint(network, {"stride": 1})
     assert own != network_fingerprint(network, {"stride": 2})
+    about = {"stride": 1, "kernel": 3}
+    assert network_fingerprint(network, about) == network_fingerprint(network, dict(reversed(about.items())))
+    wide, high = nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
+    with torch.no_grad():
+        wide.weight.copy_(torch.arange(6).view(3, 2))
+        high.weight.copy_(torch.arange(6).view(2, 3))
+    assert network_fingerprint(wide, {}) != network_fingerprint(high, {}), "the same numbers in another shape"
     with torch.no_grad():
         network.layer.bias[0] += 1e-6
     assert own != network_fingerprint(network, {"stride": 1})

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from evaluation.features.extraction import evaluate_network, extract_features
-from reid.data.prepare import prepare
+from evaluation.retrieval.distances import METRICS
+from reid.data.prepare import pixels_of, prepare
 from reid.data.records import ImageSet
 from reid.errors import UserError
 
@@ -118,3 +119,20 @@ def test_a_gallery_of_noisy_copies_scores_one(network, metric):
     assert (score.mAP, score.rank1, score.queries) == (1, 1, 9)
     swapped = ImageSet(copies, query.pids.roll(1), gallery.camids)
     assert evaluate_network(network, query, swapped, SIZE, "cpu", metric=metric).rank1 == 0
+
+
+@pytest.mark.parametrize("camera", [0, 1])
+def test_the_readers_labels_and_the_metric_reach_the_score(camera):
+    """Camera 0 is not known there, so that nothing is passed over; the metric decides which of two is nearer."""
+    pixels = torch.tensor([[100, 0], [110, 40], [250, 10]], dtype=torch.uint8)[:, None, :, None].repeat(1, 2, 1, 3)
+
+    def side(part, pids, camids):
+        return ImageSet(pixels[part], torch.tensor(pids), torch.tensor(camids))
+
+    class Pixels(nn.Module):
+        def forward(self, images):
+            return pixels_of(images)[:, 0, :, 0].float()
+
+    query, gallery = side(slice(0, 1), [7], [camera]), side(slice(1, 3), [8, 7], [camera, 2 * camera])
+    ranks = [evaluate_network(Pixels(), query, gallery, (2, 2), "cpu", metric=each).rank1 for each in METRICS]
+    assert METRICS == ("cosine", "euclidean") and ranks == [1, 0]

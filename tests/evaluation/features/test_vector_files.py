@@ -114,6 +114,18 @@ def test_labels_of_windows_are_those_of_others(tmp_path):
     assert read_labelled(tmp_path / "v.npy", tmp_path / "l.txt").names == ("b", "ä")
 
 
+def test_bytes_are_read_as_utf_8(tmp_path):
+    """As h5py and Python 2 hand strings on."""
+    words = ["ä", "ä", "b", "ä", "b", "b"]
+    given = read_labelled(write(tmp_path / "a.npz", features=VECTORS, labels=[word.encode() for word in words]))
+    assert spelled(given) == words
+    folders = [f"{word}/1.jpg".encode() for word in words]
+    assert spelled(read_labelled(write(tmp_path / "b.npz", features=VECTORS, names=folders))) == words
+    other = [word.encode("latin-1") for word in words]
+    with pytest.raises(UserError, match="c.npz: labels holds bytes that are no UTF-8; save them as strings"):
+        read_labelled(write(tmp_path / "c.npz", features=VECTORS, labels=other))
+
+
 def test_vectors_that_float32_cannot_hold(tmp_path):
     with pytest.raises(UserError, match="features holds NaN or infinite values"):
         read_labelled(write(tmp_path / "a.npz", features=VECTORS.astype(float) * 1e300, labels=range(6)))
