@@ -123,7 +123,8 @@ def _side(path: Path, arrays: Mapping[str, np.ndarray], name: str) -> LabeledFea
             f"feature file {path}: {name}_features must be (images, numbers) of floats, got {features.dtype} of shape "
             f"{features.shape}"
         )
-    features = features.astype(np.float32)
+    with np.errstate(over="ignore"):
+        features = features.astype(np.float32)
     if not np.isfinite(features).all():
         raise UserError(f"feature file {path}: {name}_features hold NaN or infinite values; their network diverged")
     count = len(features)

@@ -84,7 +84,7 @@ NAN = np.array([[1, np.nan, 1, 1]] * 3)
         ({"query_pids": np.array([{}, {}, {}])}, "no readable feature file.*allow_pickle"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.filterwarnings("error")
 def test_broken_files_are_named(tmp_path, changes, message):
     path = tmp_path / "f.npz"
     np.savez(path, **plain_arrays(**changes))
