@@ -77,5 +77,12 @@ def test_linear():
     torch.testing.assert_close(plain(x), elastic(x))
 
 
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_convolution_initialisation(depthwise):
+    """He's by the outputs, as an arch's own network begins (``supernet.network.initialise``)."""
+    weight = ElasticConv2d(200 if depthwise else 60, 200, 3, depthwise).weight.detach()
+    assert float(weight.std()) == pytest.approx((2 / (200 * 9)) ** 0.5, rel=0.1)
+
+
 def test_linear_initialisation():
     assert float(ElasticLinear(300, 400, std=0.001).weight.detach().std()) == pytest.approx(0.001, rel=0.05)
