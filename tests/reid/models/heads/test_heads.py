@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from reid.models.backbones import build_backbone
-from reid.models.heads import BNNeckHead, HeadConfig, HeadOutput, PartsConfig, build_head
+from reid.models.heads import BNNeckHead, FeatureEraseConfig, HeadConfig, HeadOutput, PartsConfig, build_head
 from reid.models.network import ReidNetwork
 from supernet.files import mobilenet_v2
 from supernet.network import build_network
@@ -120,7 +120,8 @@ def test_bf16_autocast_is_near_float32(config, maps):
 
 
 def test_mask_and_dropout_by_hand(maps):
-    head = build_head(HeadConfig(embedding=4, mask=True, dropout=0.5), CHANNELS).train()
+    """Gates are of the pooled map, also where the embedding is as long."""
+    head = build_head(HeadConfig(embedding=CHANNELS, mask=True, dropout=0.5), CHANNELS).train()
     output = head(maps)
     pooled = maps.mean((2, 3))
     gates = torch.sigmoid(nn.functional.batch_norm(pooled @ head.mask.fc.weight.T, None, None, training=True))
@@ -129,6 +130,22 @@ def test_mask_and_dropout_by_hand(maps):
     kept = output.parts[0] != 0
     assert 0 < int(kept.sum()) < kept.numel()
     torch.testing.assert_close(output.parts[0], torch.where(kept, 2 * vector, 0.0))
+
+
+def test_torchreids_fc_by_hand(maps):
+    head = build_head(HeadConfig(embedding=4, neck="bn", relu=True), CHANNELS).train()
+    output, linear = head(maps), maps.mean((2, 3)) @ head.embed.weight.T
+    torch.testing.assert_close(output.feature, linear)
+    normal = nn.functional.batch_norm(linear, None, None, training=True)
+    torch.testing.assert_close(output.embedding, normal.relu())
+
+
+def test_the_map_is_erased_before_it_is_pooled(maps):
+    head = build_head(HeadConfig(erase=FeatureEraseConfig()), CHANNELS).train()
+    with torch.random.fork_rng(devices=[]):
+        feature = head(maps).feature
+    torch.testing.assert_close(feature, head.erase(maps).mean((2, 3)))
+    assert not torch.allclose(feature, maps.mean((2, 3)))
 
 
 def test_normalize_leaves_what_is_classified(maps):
