@@ -45,7 +45,9 @@ def test_distances_that_float32_cannot_tell_apart_are_ordered():
     squares = np.square(lengths)[:, None] + np.square(lengths)
     np.fill_diagonal(squares, 0)
     whole = np.block([[np.zeros((1, 1)), np.square(lengths)[None]], [np.square(lengths)[:, None], squares]])
-    source = FeatureDistances(torch.zeros(1, 300, dtype=torch.float64), torch.tensor(np.diag(lengths)), "euclidean")
+    directions = np.linalg.qr(random.normal(size=(300, 300)))[0]  # at right angles, and none of whole numbers
+    gallery = torch.tensor(lengths[:, None] * directions)
+    source = FeatureDistances(torch.zeros(1, 300, dtype=torch.float64), gallery, "euclidean")
     found = nearest_neighbours(source, 12, lambda _: None)
     np.testing.assert_array_equal(found.ranks, np.argsort(whole, axis=1, kind="stable")[:, :12])
 
