@@ -143,6 +143,13 @@ def test_gradients_equal_extracted_network(supernets, name):
         assert everything == pytest.approx(total, rel=1e-6), "weights outside the arch got a gradient"
 
 
+def test_its_vectors_are_as_long_as_the_longest_of_an_arch(supernets):
+    """The classifier's are; an arch without the last convolution may have a longer one than with it."""
+    for supernet in supernets.values():
+        archs = [replace(largest(supernet.space), last_width=width) for width in supernet.space.last_widths]
+        assert supernet.feature_dim == max(arch.feature_dim for arch in archs)
+
+
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 def test_forward_leaves_no_state(supernets, training):
     supernet = supernets["tiny"].train(training)
