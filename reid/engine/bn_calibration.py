@@ -88,7 +88,7 @@ def calibration_indices(count: int, most: int, batch: int, seed: int) -> list[to
 
     Args:
         most: images in all.
-        batch: the most in a batch.
+        batch: the most in a batch, from 3 on: one of 2 takes a third image that would be alone.
     """
     chosen = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most]
     return list(chosen.tensor_split(max(1, min(-(-len(chosen) // batch), len(chosen) // 2))))
