@@ -39,7 +39,7 @@ from reid.engine.machine.device import DTYPES, autocast, pick_device
 from reid.engine.machine.memory import keep_freed_memory
 from reid.engine.machine.process_memory import peak_memory_mib
 from search.config import SearchConfig
-from search.evaluator import SupernetEvaluator
+from search.scoring.evaluator import SupernetEvaluator
 from supernet.arch import Arch
 from supernet.files import load_space
 from supernet.folding import fold_batch_norm

@@ -25,11 +25,11 @@ from reid.data.records import ImageSet
 from search.asked import Asked
 from search.config import SearchConfig
 from search.costs import CostTable
-from search.evaluator import SupernetEvaluator
 from search.limits import Limits
 from search.means import Means
 from search.proposers import STRATEGIES
 from search.run import run_search
+from search.scoring.evaluator import SupernetEvaluator
 from supernet.arch import Arch
 from supernet.files import load_space
 from supernet.space import Space, decode

@@ -30,7 +30,7 @@ from tests.processes import run_together
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
-PRELOADED = ["tests.conftest", "reid.engine.trainer", "search.run", "search.evaluator", "torch._dynamo"]
+PRELOADED = ["tests.conftest", "reid.engine.trainer", "search.run", "search.scoring.evaluator", "torch._dynamo"]
 
 
 @pytest.fixture(scope="session")

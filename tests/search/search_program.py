@@ -20,10 +20,10 @@ from reid.engine.machine.distributed import from_environment, process_group
 from reid.errors import UserError
 from search.asked import Asked
 from search.config import SearchConfig
-from search.evaluator import SupernetEvaluator
 from search.history import read_candidates
 from search.limits import Limits
 from search.means import Means
+from search.scoring.evaluator import SupernetEvaluator
 from search.workers import Evaluate, Team
 from supernet.files import load_space
 from supernet.supernet import Supernet

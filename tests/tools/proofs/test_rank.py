@@ -21,8 +21,8 @@ from evaluation.features.extraction import evaluate_network
 from reid.errors import UserError
 from reid.files import read_yaml
 from search.costs import whole_network_flops
-from search.evaluator import SupernetEvaluator
 from search.predictor.alone import TrainedArch, fit_alone
+from search.scoring.evaluator import SupernetEvaluator
 from supernet.files import arch_to_dict, load_arch, load_space
 from supernet.space import decode
 from supernet.space.genome import sample

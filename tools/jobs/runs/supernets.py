@@ -13,7 +13,7 @@ from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
-from search.evaluator import SupernetEvaluator, calibration_batches
+from search.scoring.evaluator import SupernetEvaluator, calibration_batches
 from supernet.catalog import NetworkSpec
 from supernet.files import NamedArch, space_to_dict
 from supernet.space import Space

@@ -12,10 +12,8 @@ import torch
 
 from reid.engine.machine.distributed import Processes, from_environment, process_group
 from search.asked import Asked
-from search.committee import Committee
 from search.config import SearchConfig
 from search.costs import CostTable
-from search.evaluator import pick_precision
 from search.folder import SUMMARY
 from search.latency import (
     LatencyTable,
@@ -25,9 +23,11 @@ from search.latency import (
     open_table,
     prediction_error,
 )
-from search.learned import LearnedEvaluator
 from search.means import Means, Measure
 from search.result import SearchResult
+from search.scoring.committee import Committee
+from search.scoring.evaluator import pick_precision
+from search.scoring.learned import LearnedEvaluator
 from search.settings import check_strategy
 from search.workers import Team
 from supernet.arch import Arch

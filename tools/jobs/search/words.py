@@ -9,15 +9,15 @@ from pathlib import Path
 from evaluation.report.history import read_diagnoses
 from reid.engine.doctor import Severity
 from reid.engine.machine.device import describe_device
-from search.committee import Committee
 from search.config import FinalistsConfig, SearchConfig
-from search.evaluator import SupernetEvaluator
 from search.front import cost_fields, words_of
-from search.learned import LearnedEvaluator
 from search.limits import Limits
 from search.limits.limits import describe as describe_limits
 from search.predictor.alone import AlonePredictor
 from search.ranking.statistics import bootstrap, kendall_tau
+from search.scoring.committee import Committee
+from search.scoring.evaluator import SupernetEvaluator
+from search.scoring.learned import LearnedEvaluator
 from search.workers import Team
 from supernet.space import Space, describe
 from supernet.trained.checkpoint import SUPERNET

@@ -19,7 +19,7 @@ from reid.engine.tasks.teacher import Ensemble, Teacher
 from reid.errors import UserError
 from reid.losses.config import DistillationConfig, LossConfig
 from reid.models.classifiers import Classifier, CosineClassifier
-from search.evaluator import calibration_batches
+from search.scoring.evaluator import calibration_batches
 from supernet.space.genome import largest
 from supernet.trained import network_file
 from supernet.trained.checkpoint import load_network, load_supernet

@@ -17,7 +17,7 @@ from reid.engine.bn_calibration import calibrate
 from reid.engine.seeds import step_seed
 from reid.errors import UserError
 from search.config import SearchConfig
-from search.evaluator import SupernetEvaluator, calibration_batches, pick_precision
+from search.scoring.evaluator import SupernetEvaluator, calibration_batches, pick_precision
 from supernet.files import load_space
 from supernet.space import decode
 from supernet.space.genome import sample

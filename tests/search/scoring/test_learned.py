@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from search.costs import CostTable
-from search.learned import LearnedEvaluator
 from search.predictor.alone import TrainedArch, fit_alone
+from search.scoring.learned import LearnedEvaluator
 from supernet.files import load_space
 from supernet.space import decode
 from supernet.space.genome import sample

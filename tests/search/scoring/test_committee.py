@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from search.committee import Committee
+from search.scoring.committee import Committee
 from supernet.files import load_space
 from supernet.space.genome import smallest
 
