@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Patch
 
 from evaluation.pictures.style import INK, MUTED, SCALE, new_figure, save_figure
+from reid.words import counted
 from supernet.arch import INVERTED_RESIDUAL, AnyStage, Arch
 from supernet.layers.activations import RELU6
 from supernet.omni.arch import OMNI_SCALE
@@ -88,13 +89,13 @@ def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     axes.set_xlim(-0.6, x + 0.4)
     axes.set_ylim(-FLOOR - further, CEILING)
     height, width = arch.input_size
-    blocks = "1 block" if arch.depth == 1 else f"{arch.depth} blocks"
     bold = {"fontsize": 11, "fontweight": "bold", "color": INK}
     axes.set_title(title or "Architecture", loc="left", pad=6, parse_math=False, **bold)
     axes.text(
         -0.36,
         0.66,
-        f"{height}x{width} image, {blocks}, feature of {arch.feature_dim}.  In a box: {box_words(arch)}.",
+        f"{height}x{width} image, {counted(arch.depth, 'block')}, feature of {arch.feature_dim}.  "
+        f"In a box: {box_words(arch)}.",
         fontsize=8.5,
         color=MUTED,
         va="top",

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reid.words import counted
 from search.gain.statistics import Difference, as_difference, mean_of
 
 
@@ -84,7 +85,7 @@ def ways_cells(ways: WaysCompared) -> list[tuple[str, str, str]]:
     """The lines of ``ways_table`` as cells: the way, mean mAP in percent, how much it is above that from scratch."""
     rows = [
         (f"{ways.supernet}, as it is", ways.inherited, ways.inherited_over_scratch),
-        (f"{ways.supernet} + {ways.epochs} epochs", ways.tuned, ways.tuned_over_scratch),
+        (f"{ways.supernet} + {counted(ways.epochs, 'epoch')}", ways.tuned, ways.tuned_over_scratch),
         ("from scratch", ways.scratch, None),
     ]
     return [(name, f"{100 * value:.1f}", _over(gain)) for name, value, gain in rows]

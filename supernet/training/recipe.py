@@ -17,6 +17,7 @@ from reid.engine.tasks.objective import loss_names
 from reid.errors import UserError, nearest
 from reid.models.heads import HeadConfig
 from reid.numbers import NonNegative
+from reid.words import counted
 from supernet.sharing import DepthSharing, Sharing
 from supernet.space import Space
 from supernet.training.sampling import SamplingConfig
@@ -58,8 +59,8 @@ class SupernetRecipe:
         alone, epochs = self.sampling.warmup_epochs, self.recipe.epochs
         if alone >= epochs:
             raise ValueError(
-                f"sampling.warmup_epochs {alone:g} of {epochs} epochs: nothing but the largest arch would be trained; "
-                "give fewer"
+                f"sampling.warmup_epochs {alone:g} of {counted(epochs, 'epoch')}: nothing but the largest arch would "
+                "be trained; give fewer"
             )
         if self.sampling.largest_every == 1 and not any(
             (self.label_weight, self.logit_weight, self.similarity_weight, self.embedding_weight)
@@ -128,7 +129,7 @@ def _not_beside(sampling: SamplingConfig) -> str | None:
     if not sampling.archs and not sampling.smallest:
         return "none is (sampling.archs: 0)"
     if sampling.warmup_epochs >= 1:
-        return f"none is in the first {sampling.warmup_epochs:g} epochs (sampling.warmup_epochs)"
+        return f"none is in the first {counted(sampling.warmup_epochs, 'epoch')} (sampling.warmup_epochs)"
     return None
 
 

@@ -14,6 +14,7 @@ from reid.engine.recipe.scaling import at_epochs
 from reid.engine.runs.run_folder import CONFIG, open_run
 from reid.errors import UserError
 from reid.numbers import MOST_EPOCHS
+from reid.words import counted
 from search.arch_files import arch_names
 from search.costs import CostTable
 from search.folder import chosen_files, search_is_finished
@@ -175,7 +176,7 @@ def _train_on(job: Job, out: Path, name: str, epochs: int) -> Path:
         return run
     recipe = at_epochs(job.experiment.retrain, epochs)
     own = dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, retrain=recipe))
-    label = f"inherited, trained on for {epochs} epoch{'s' if epochs > 1 else ''}"
+    label = f"inherited, trained on for {counted(epochs, 'epoch')}"
     retrain(_step(own, run), Retraining(name, out / "search", f"{PREFIX}{out / 'supernet'}", label))
     return run
 

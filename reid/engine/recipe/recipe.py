@@ -18,6 +18,7 @@ from reid.engine.recipe.stopping import EarlyStopping
 from reid.losses.config import LossConfig
 from reid.models.heads.config import HeadConfig
 from reid.numbers import Count, Epochs, Positive, Several, Whole
+from reid.words import counted
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -75,7 +76,7 @@ class Recipe:
         # One that begins with the warm-up would fall from the warm-up's first rate.
         if begins < -rounded or begins <= rounded and (schedule.warmup or schedule.warmup_steps):
             raise ValueError(
-                f"schedule.cool_down {schedule.cool_down:g}: the training has {self.epochs} epochs, which leaves none "
-                "before it; give fewer"
+                f"schedule.cool_down {schedule.cool_down:g}: the training has {counted(self.epochs, 'epoch')}, which "
+                "leaves none before it; give fewer"
             )
         return self

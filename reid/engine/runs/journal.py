@@ -15,6 +15,7 @@ from reid.engine.doctor import TrainingFacts, examine, line, news
 from reid.engine.runs.run_folder import METRICS, append_metrics, keep_metrics_until, read_metrics
 from reid.engine.runs.tags import tag_of
 from reid.files import naming, write_json
+from reid.words import counted
 
 DOCTOR = "doctor.json"
 
@@ -55,8 +56,8 @@ class Journal:
         lost = len({*range(1, done + 1)} - {record["epoch"] for record in self.records})
         if lost:
             self.say(
-                f"  note      {self.run / METRICS} has lost {lost} of {done} epochs; the curves, the doctor, the best "
-                "epoch and early stopping go by the others"
+                f"  note      {self.run / METRICS} has lost {lost} of {counted(done, 'epoch')}; the curves, the "
+                "doctor, the best epoch and early stopping go by the others"
             )
 
     def go_back(self, done: int, why: str) -> None:

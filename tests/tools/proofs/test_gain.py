@@ -75,7 +75,7 @@ def test_ways_are_of_one_arch(whole, supernet_run, read_page):
     assert [each["mAP"] for each in (scratch, inherited, tuned)] == [[row.mAP] for row in rows]
     assert [row.epochs for row in rows] == [1, 0, 1] and data["epochs"] == 1
     assert "inherited weights (" in tuned["train_set"] and ", then 1 epoch of synthetic: 20" in tuned["train_set"]
-    assert inherited["name"] == f"{FOUND} inherited" and tuned["name"] == f"{FOUND} inherited + 1 epochs"
+    assert inherited["name"] == f"{FOUND} inherited" and tuned["name"] == f"{FOUND} inherited + 1 epoch"
     saved = read_yaml(whole / "alone" / f"{FOUND}-inherited-1ep-s0" / "config.yaml")
     assert saved["weights"] == f"supernet:{supernet_run}"
     assert saved["supernet_sha256"] == sha256(supernet_run / "supernet.safetensors")

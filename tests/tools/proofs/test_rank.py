@@ -156,7 +156,7 @@ def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_j
     shutil.copytree(ranking, out)
     rank(make_job(out, resume=True), Asked(supernets, repeats=1, finetune_epochs=1, **SMALL))
     data, before = _data(out), _data(ranking)
-    tuned, mean = [f"{label} + 1 epochs" for label in labels], "mean of 2 supernets"
+    tuned, mean = [f"{label} + 1 epoch" for label in labels], "mean of 2 supernets"
     further = f"supernet-{sha256(supernets[1] / 'supernet.safetensors')[:8]}"
     folders = [out / "alone", out / "alone" / further]
     for row, old in zip(data["archs"], before["archs"], strict=True):
@@ -167,9 +167,9 @@ def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_j
             assert row["supernets"][label] == pytest.approx(held, abs=1e-6) and read_result(run).epochs == 1
         scores = row["supernets"]
         assert scores[mean] == pytest.approx(np.mean([scores[label] for label in labels]))
-        assert scores[f"{mean} + 1 epochs"] == pytest.approx(np.mean([scores[label] for label in tuned]))
+        assert scores[f"{mean} + 1 epoch"] == pytest.approx(np.mean([scores[label] for label in tuned]))
         assert {key: value for key, value in scores.items() if "epochs" not in key} == old["supernets"]
-    assert list(data["archs"][0]["supernets"]) == [*labels, *tuned, mean, f"{mean} + 1 epochs"]
+    assert list(data["archs"][0]["supernets"]) == [*labels, *tuned, mean, f"{mean} + 1 epoch"]
     assert [(each["supernet"], each["epochs"], each["count"]) for each in data["ways"]] == [
         (own, 1, 4) for own in labels
     ]

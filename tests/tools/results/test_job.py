@@ -81,7 +81,7 @@ def test_a_failure_is_named_with_its_reason_and_others_go_on(world, capsys):
     print_status(world.setup, [])
     lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
     assert lines["row/a/0"].startswith("failed, ") and lines["row/found/0"] == "waits for search/F"
-    assert lines["row/b/0"].startswith("done, 1 epochs") and lines["search/F"] == "needs nni: run it elsewhere"
+    assert lines["row/b/0"].startswith("done, 1 epoch,") and lines["search/F"] == "needs nni: run it elsewhere"
     world.fail.clear()
     assert run_results(world.setup, Ask(only=["a"])) == 0
     assert json.loads((world.setup.places.out / "results.json").read_text())["rows"][0]["mAP"] == pytest.approx(0.15)

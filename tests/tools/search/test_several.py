@@ -54,7 +54,7 @@ def test_candidates_have_the_mean_of_the_scores(call, refused, supernet_run, oth
 def test_each_finalist_is_trained_from_each_supernet(call, supernet_run, other_run, tmp_path, make_job):
     options = ("--finalists", 1, "--set", "search.finalists.epochs=1")
     _, done = _random(call, tmp_path / "out", "--supernet", supernet_run, "--supernet", other_run, *options)
-    assert "1 epochs from each supernet's weights, scored by the mean" in done.out
+    assert "1 epoch from each supernet's weights, scored by the mean" in done.out
     (row,) = json.loads((tmp_path / "out" / "search.json").read_text())["finalists"]["best_first"]
     folders = ("", f"supernet-{sha256(other_run / 'supernet.safetensors')[:8]}")
     networks = [

@@ -58,7 +58,7 @@ def test_is_the_mean_with_statistics_of_its_own(call, trained, make_job, tmp_pat
     assert row.mAP == pytest.approx(evaluate_network(mean, *official(source), spec.input_size, "cpu").mAP, abs=1e-6)
     assert row.name == f"{spec.name} (mean of 2)" and row.epochs == 1 and row.recipe == read_result(trained[0]).recipe
     assert row.train_set == read_result(trained[0]).train_set
-    assert row.notes == (f"mean of the weights of {trained[0]} (1 epochs, seed 0), {trained[1]} (1 epochs, seed 1)",)
+    assert row.notes == (f"mean of the weights of {trained[0]} (1 epoch, seed 0), {trained[1]} (1 epoch, seed 1)",)
     config = read_yaml(out / "config.yaml")
     assert [each["sha256"] for each in config["averaged"]] == [sha256(run / "last.safetensors") for run in trained]
     assert (out / "report.html").is_file() and str(out / "last.safetensors") in done.out

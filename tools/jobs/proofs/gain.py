@@ -11,6 +11,7 @@ from reid.config import config_to_dict
 from reid.engine.machine.device import describe_device
 from reid.engine.machine.distributed import from_environment
 from reid.errors import UserError
+from reid.words import counted
 from search.costs import CostTable
 from search.flops_words import format_flops
 from search.gain.analysis import RANDOM
@@ -183,7 +184,7 @@ def _announce(
     runs = [training for own in trainings.values() for training in own] + list(ways.trainings if ways else ())
     finished = sum(training.finished for training in runs)
     recipes = [line for each in jobs.values() for line in recipe_lines(each.experiment.retrain)]
-    inherited = ways and f"{shown(ways.supernet)}, trained on for {ways.epochs} epochs"
+    inherited = ways and f"{shown(ways.supernet)}, trained on for {counted(ways.epochs, 'epoch')}"
     announce(
         f"measuring a search's gain in {shown(job.out)}",
         [

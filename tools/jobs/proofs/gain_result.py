@@ -12,6 +12,7 @@ from evaluation.comparison.row import read_result
 from evaluation.pictures.gain import GainDot, GainPanel, draw_gain
 from reid.errors import UserError
 from reid.files import write_json
+from reid.words import counted
 from search.gain.analysis import FOUND, INHERITED, Gain, Trained, gains
 from search.gain.analysis import ways as way_gains
 from search.gain.table import network_table
@@ -115,7 +116,7 @@ def _inherited(measured: Measured, networks: Sequence[Trained]) -> dict[str, tup
             name, scored = scratch.name, ways.scored[scratch.name]
             runs = [run.run for run in ways.runs(name)]
             inherited = _trained(f"{name} inherited", INHERITED, recipe, [scored])
-            tuned = _trained(f"{name} inherited + {ways.epochs} epochs", FOUND, recipe, runs)
+            tuned = _trained(f"{name} inherited + {counted(ways.epochs, 'epoch')}", FOUND, recipe, runs)
             rows[name] = (scratch, inherited, tuned)
     return rows
 

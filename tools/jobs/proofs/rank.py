@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reid.engine.machine.distributed import from_environment
 from reid.errors import UserError
+from reid.words import counted
 from search.costs import CostTable
 from search.flops_words import parse_flops
 from search.limits.region import check_cost_size
@@ -112,7 +113,7 @@ def _rank(job: Job, asked: Asked) -> Path:
     tuned = {tuned_label(each): tuned_scores(each, kept, images, job) for each in ways}
     scores = {**own, **tuned, **mean_over(own)}
     if ways:
-        scores |= mean_over(tuned, f" + {ways[0].epochs} epochs")
+        scores |= mean_over(tuned, f" + {counted(ways[0].epochs, 'epoch')}")
     ranked = with_learnt(space, [_ranked(named, table, job, scores, alone[named.name]) for named in kept])
     if lessons is not None:
         ranked = lessons.told(ranked)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evaluation.comparison.row import read_result
+from reid.words import counted
 from search.gain.analysis import RANDOM
 from search.gain.ways import Ways, WaysCompared, compare_ways
 from search.ranking.analysis import TEST, RankedArch
@@ -55,7 +56,7 @@ def mean_over(scores: Mapping[str, Mapping[str, float]], behind: str = "") -> di
 
 def tuned_label(ways: Inheriting) -> str:
     """Of the ranker that the trained-on weights are: ``runs/supernet + 5 epochs``."""
-    return f"{shown(ways.supernet)} + {ways.epochs} epochs"
+    return f"{shown(ways.supernet)} + {counted(ways.epochs, 'epoch')}"
 
 
 def tuned_scores(ways: Inheriting, archs: Sequence[NamedArch], images: SearchData, job: Job) -> dict[str, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reid.engine.machine.device import describe_device
+from reid.words import counted
 from supernet.space import Space, describe
 from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images
@@ -82,7 +83,10 @@ def announce_ranking(
             ("supernets", ", ".join(map(shown, asked.supernets))),
             *recipe_lines(job.experiment.retrain),
             ("trainings", f"{len(trainings)}, {finished} of them finished, in {shown(asked.folder(job))}"),
-            *(("inherited", f"{shown(each.supernet)}, trained on for {each.epochs} epochs") for each in ways),
+            *(
+                ("inherited", f"{shown(each.supernet)}, trained on for {counted(each.epochs, 'epoch')}")
+                for each in ways
+            ),
             ("lessons", lessons and f"{lessons.archs} archs of {', '.join(map(shown, lessons.files))}"),
             ("device", describe_device(job.device)),
         ],

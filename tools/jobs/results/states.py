@@ -11,6 +11,7 @@ from evaluation.comparison.row import SCORE
 from reid.engine.runs.run_folder import CONFIG, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json
+from reid.words import counted
 from search.folder import LOG, SUMMARY, search_is_finished
 from search.latency import parse_target
 from supernet.trained import checkpoint
@@ -138,7 +139,7 @@ def progress(places: Places, step: Step) -> str:
             epochs = len(read_metrics(run))
         except UserError:
             epochs = 0
-        parts += [f"{epochs} epochs"] * bool(epochs)
+        parts += [counted(epochs, "epoch")] * bool(epochs)
     if step.kind == SEARCH and (run / LOG).is_file():
         parts.append(f"{sum(1 for _ in (run / LOG).open())} candidates")
     if record.slices:

@@ -11,6 +11,7 @@ from evaluation.features.extraction import evaluate_network
 from reid.engine.recipe.scaling import at_epochs
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
+from reid.words import counted
 from search.history import Candidate
 from supernet.files import NamedArch, save_arch
 from supernet.trained.checkpoint import load_network
@@ -56,7 +57,8 @@ def train_finalists(
         return [mean_score(number, len(candidates), each) for number, each in enumerate(candidates, 1)]
 
     def mean_score(number: int, count: int, candidate: Candidate) -> float:
-        print(f"finalist {number} of {count}: trial {candidate.trial}, {config.start}, {config.epochs} epochs")
+        trained = f"{config.start}, {counted(config.epochs, 'epoch')}"
+        print(f"finalist {number} of {count}: trial {candidate.trial}, {trained}")
         return fmean(_score(job, images, run(candidate, *start)) for start in starts)
 
     def run(candidate: Candidate, folder: str, weights: str | None) -> Path:

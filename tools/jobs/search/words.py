@@ -9,6 +9,7 @@ from pathlib import Path
 from evaluation.report.history import read_diagnoses
 from reid.engine.doctor import Severity
 from reid.engine.machine.device import describe_device
+from reid.words import counted
 from search.config import FinalistsConfig, SearchConfig
 from search.front import cost_fields, words_of
 from search.limits import Limits
@@ -124,4 +125,4 @@ def _finalists(config: FinalistsConfig, supernets: int) -> str | None:
         return None
     inherited = "the supernet's weights" if supernets == 1 else "each supernet's weights, scored by the mean"
     weights = inherited if config.start == "inherited" else "fresh weights"
-    return f"{config.count} of the best are trained on their own, {config.epochs} epochs from {weights}"
+    return f"{config.count} of the best are trained on their own, {counted(config.epochs, 'epoch')} from {weights}"

@@ -27,6 +27,7 @@ from reid.engine.runs.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_atomic, write_text
 from reid.numbers import MOST_EPOCHS
+from reid.words import counted
 from tools.jobs.paths import shown
 from tools.jobs.runs.moved import where_they_are
 from tools.jobs.runs.ownership import LATER
@@ -76,7 +77,7 @@ class Begun:
     def words(self, seed: int) -> str:
         """What a reader of a table must know; ``seed`` is that of the training that ends it."""
         left = self.recipe.epochs - self.done
-        words = f"cooled down over {left} epoch{'s' if left > 1 else ''} after {self.done} of {self.planned}"
+        words = f"cooled down over {counted(left, 'epoch')} after {self.done} of {self.planned}"
         return words if seed == self.seed else f"{words} by seed {self.seed}"
 
 
@@ -95,8 +96,8 @@ def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
     done = noted["epochs_done"]
     if kept is not None and not (out / STATE).exists() and (now := _epochs_done(what)) != done:
         raise UserError(
-            f"--cool-down {what.run}: it has done {now} epochs by now, and {shown(out)}, which has no {STATE}, was "
-            f"begun after {done}; give another --out"
+            f"--cool-down {what.run}: it has done {counted(now, 'epoch')} by now, and {shown(out)}, which has no "
+            f"{STATE}, was begun after {done}; give another --out"
         )
     if done + what.epochs > MOST_EPOCHS:
         raise UserError(
@@ -130,8 +131,8 @@ def _at_hand(what: CoolDown, recipe: Recipe) -> dict[str, Any]:
     done = _epochs_done(what)
     if done >= recipe.epochs:
         raise UserError(
-            f"--cool-down {what.run}: it has done {done} epochs, all of this recipe's {recipe.epochs}; give --epochs "
-            "as it was begun with"
+            f"--cool-down {what.run}: it has done {counted(done, 'epoch')}, all of this recipe's {recipe.epochs}; give "
+            "--epochs as it was begun with"
         )
     return {"run": shown(what.run), "epochs_done": done, "seed": _seed(what)}
 
@@ -195,6 +196,6 @@ def _copy_state(what: CoolDown, done: int, path: Path) -> None:
     now = load_state(path).get("epoch", 0)
     if now != done:
         raise UserError(
-            f"--cool-down {what.run}: another process goes on with it, and it has done {now} epochs by now instead of "
-            f"{done}; call again with another --out"
+            f"--cool-down {what.run}: another process goes on with it, and it has done {counted(now, 'epoch')} by now "
+            f"instead of {done}; call again with another --out"
         )

@@ -13,6 +13,7 @@ from evaluation.comparison.row import ResultRow, read_result
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS, first_difference
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
+from reid.words import counted
 from supernet.catalog import NetworkSpec, spec_to_dict
 from supernet.trained import runs_in
 from supernet.trained.checkpoint import load_network
@@ -46,7 +47,7 @@ class Member:
 
     @property
     def words(self) -> str:
-        return f"{self.name} ({self.epochs} epochs, seed {self.seed})"
+        return f"{self.name} ({counted(self.epochs, 'epoch')}, seed {self.seed})"
 
 
 @dataclass(frozen=True, eq=False)

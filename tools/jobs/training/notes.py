@@ -6,6 +6,7 @@ from reid.engine.recipe import Recipe
 from reid.engine.recipe.optimizers import GROUPS, frozen_groups
 from reid.losses.angular import least_loss
 from reid.losses.config import ClassificationConfig
+from reid.words import counted
 
 BLUNT = 0.1
 """Of a classification loss, what may be left at the best features before a user is told."""
@@ -65,7 +66,7 @@ def never_reached(recipe: Recipe, per_epoch: int) -> str | None:
     warmup = schedule.warmup or schedule.warmup_steps / per_epoch
     falls = {"multistep": schedule.milestones, "step": (schedule.step_size,)}.get(schedule.name, ())
     late = [str(epoch) for epoch in falls if epoch > epochs]
-    missed = [f"the warm-up of {warmup:.3g} epochs is not over"] if warmup >= epochs else []
+    missed = [f"the warm-up of {counted(round(warmup, 2), 'epoch')} is not over"] if warmup >= epochs else []
     missed += [f"the rate has not fallen as after epoch {', '.join(late)}"] if late else []
     if not missed:
         return None

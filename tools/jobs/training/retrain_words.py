@@ -10,6 +10,7 @@ from evaluation.comparison.row import ResultRow
 from reid.data.records import ImageSet
 from reid.engine.guard.rollback import read_rollbacks
 from reid.engine.recipe import Recipe
+from reid.words import counted
 from supernet.trained.zoo import entry_of
 from tools.jobs.data import Source, train_set_words
 from tools.jobs.training.inherit import INHERITED, Inheritance
@@ -35,7 +36,7 @@ def trained_on_words(
     """What a table says of the data that made the network; rows that differ in it are not compared."""
     words = train_set_words(source, images)
     if inherited:
-        words = f"{inherited.words}, then {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''} of {words}"
+        words = f"{inherited.words}, then {counted(recipe.epochs, 'epoch')} of {words}"
     elif weights:
         words = f"{IMAGENET if weights == 'imagenet' else weights}{THEN}{words}"
     if recipe.losses.distillation.teacher:

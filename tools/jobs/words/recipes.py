@@ -13,6 +13,7 @@ from reid.engine.recipe.scaling import at_epochs
 from reid.errors import UserError
 from reid.losses.config import LossConfig
 from reid.models.heads import DEFAULT_HEAD, HeadConfig
+from reid.words import counted
 from supernet.training import SupernetRecipe
 from tools.jobs.experiment import RECIPES
 
@@ -55,7 +56,7 @@ def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
     optimizer, schedule = recipe.optimizer, recipe.schedule
     batch = f"{recipe.identities}x{recipe.instances}"
     steps = (
-        f"{recipe.epochs} {'epoch' if recipe.epochs == 1 else 'epochs'}, {recipe.sampler} batches of {batch}, "
+        f"{counted(recipe.epochs, 'epoch')}, {recipe.sampler} batches of {batch}, "
         f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
         + (", compiled" if recipe.compile else "")
         + "".join(_fixed(optimizer))
@@ -77,7 +78,7 @@ def _fixed(optimizer: OptimizerConfig) -> Iterator[str]:
         if getattr(optimizer.rates, part) == 0:
             yield f", {part} fixed"
         elif epochs:
-            yield f", {part} fixed for {epochs} {'epoch' if epochs == 1 else 'epochs'}"
+            yield f", {part} fixed for {counted(epochs, 'epoch')}"
 
 
 def loss_line(losses: LossConfig) -> str:
@@ -130,7 +131,7 @@ def step_line(config: SupernetRecipe) -> str:
             f"{weight:g} {kind}" for kind, weight in weights.items() if weight
         )
     alone = sampling.warmup_epochs
-    return words + (f"; largest alone for {alone:g} {'epoch' if alone == 1 else 'epochs'}" if alone else "")
+    return words + (f"; largest alone for {counted(alone, 'epoch')}" if alone else "")
 
 
 def _margin(margin: float | None) -> str:

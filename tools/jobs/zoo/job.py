@@ -16,6 +16,7 @@ from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import write_atomic
 from reid.models.network import count_parameters
+from reid.words import counted
 from search.costs import network_counts
 from supernet.arch import Arch
 from supernet.catalog import NetworkSpec
@@ -75,7 +76,7 @@ def markdown_table(folder: Path = FOLDER) -> str:
         flip = "-" if entry.flip_mAP is None else f"{100 * entry.flip_mAP:.1f} / {100 * entry.flip_rank1:.1f}"
         scores = [f"{100 * entry.mAP:.1f}", f"{100 * entry.rank1:.1f}", flip]
         costs = [f"{entry.flops / 1e6:.1f}", f"{entry.parameters / 1e6:.2f}", f"{size / 1e6:.1f}"]
-        data = f"{entry.train_set}; {entry.epochs} epochs"
+        data = f"{entry.train_set}; {counted(entry.epochs, 'epoch')}"
         lines.append([f"`{entry.name}`", data, *scores, *costs, f"`{entry.sha256[:12]}`", entry.licence])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reid.engine.doctor.facts import TrainingFacts
+from reid.words import counted
 
 SHORT_WARMUP = 200
 """Optimizer steps of warm-up below which a longer one is advised."""
@@ -76,7 +77,7 @@ def _longer_warmup(facts: TrainingFacts) -> str:
     steps = round(facts.warmup * facts.steps_per_epoch)
     if steps >= SHORT_WARMUP:
         return ""
-    return f"a longer schedule.warmup (now {facts.warmup:g} epochs, {steps} steps)"
+    return f"a longer schedule.warmup (now {counted(facts.warmup, 'epoch')}, {steps} steps)"
 
 
 def _join(*cures: str) -> str:

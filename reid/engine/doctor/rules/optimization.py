@@ -10,6 +10,7 @@ from reid.engine.doctor.diagnosis import Finding, Severity
 from reid.engine.doctor.facts import TrainingFacts
 from reid.engine.doctor.rules.cures import calm, feed_gradients, learn, train_on
 from reid.engine.doctor.rules.history import Record, epoch_of, number, stretch
+from reid.words import counted
 
 WORSE_THAN_GUESSING = 1.25
 """Times ``log(classes)`` that a classification loss may reach. The first epochs of a sound training stay below 1.15; a
@@ -126,7 +127,7 @@ def not_learning(records: Sequence[Record], facts: TrainingFacts) -> Finding | N
     if not known or min(loss for loss, _ in known) <= STILL_GUESSING * guessing:
         return None
     loss, epoch = known[-1]
-    evidence = f"classification loss {loss:.3g} after {epoch} epochs, guessing costs {guessing:.3g}"
+    evidence = f"classification loss {loss:.3g} after {counted(epoch, 'epoch')}, guessing costs {guessing:.3g}"
     was_worse = max(loss for loss, _ in known) > WORSE_THAN_GUESSING * guessing
     return Finding(Severity.CRITICAL, known[0][1], evidence, calm(facts) if was_worse else learn(facts))
 
