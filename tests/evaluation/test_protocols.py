@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.features.spread import hardly_differ
+from evaluation.features.spread import MOST, hardly_differ
 from evaluation.pictures.roc import draw_roc
 from evaluation.protocols import Calibration, Protocol, evaluate_features, retrieval_features
 from evaluation.reranking import ReRanking, rerank_distances
@@ -137,7 +137,14 @@ def test_the_spread_that_is_said_is_the_doctors():
 
     assert "(spread 0.0057 of 1)" in said(0.008)[0]
     assert said(0.0145) == [] and hardly_differ(torch.ones(1, 2)) == []
-    assert "(spread 0.0057 of 1)" in said(0.008, 12288)[0], "of many every third is looked at"
+
+
+def test_of_many_vectors_some_are_looked_at():
+    many = torch.tensor([[1, 0.004], [1, -0.004]]).repeat(3 * MOST // 2, 1)
+    many[1::3] = many[2::3] = torch.tensor([-1.0, 0.0])  # every third is one of those that hardly differ
+    assert hardly_differ(many[: 3 * MOST])
+    assert hardly_differ(many[: 2 * MOST]) == [], "now every second"
+    assert hardly_differ(many[: 2 * MOST - 1]) == [], "now every one"
 
 
 def test_what_cannot_be_computed_is_said():

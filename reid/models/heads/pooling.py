@@ -39,7 +39,7 @@ class GeM(nn.Module):
     maximum. Values below ``eps`` count as ``eps``.
 
     It is computed in float32 at least, as exponentials of logarithms (on a CPU some times faster than powers), and on
-    values divided by the greatest of their channel, so that no power overflows or vanishes whatever p becomes.
+    values divided by the greatest of their channel, so that no power overflows or vanishes however large p becomes.
 
     Args:
         p: the exponent at the start, positive.

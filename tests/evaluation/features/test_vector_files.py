@@ -194,6 +194,7 @@ def test_scikit_learns_digits(monkeypatch):
     pytest.importorskip("sklearn")
     digits = sklearn_digits()
     assert digits.vectors.shape == (1797, 64) and digits.names == tuple("0123456789")
+    assert digits.word == "digit"
     assert digits.vectors.min() == 0 and digits.vectors.max() == 1
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(UserError, match="pip install scikit-learn"):

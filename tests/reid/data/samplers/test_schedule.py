@@ -3,6 +3,7 @@ from __future__ import annotations
 from unittest import mock
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,9 +56,11 @@ def test_least_keys_are_taken_as_a_sort_of_all_has_them():
     assert [batch.tolist() for batch in found] == [batch.tolist() for batch in expected]
 
 
-def test_not_all_keys_are_sorted():
+@pytest.mark.parametrize("wanted", [2, 16, 400, 999, 1000])
+def test_not_all_keys_are_sorted(wanted):
+    """A partition sorts short pieces whole: only many wanted ones show whether it is cut where it must be."""
     key = np.random.default_rng(0).random(1000)
     key[[900, 7]] = -1.0  # of identities that must be taken now
     with mock.patch.object(np, "argsort", wraps=np.argsort) as sort:
-        assert schedule._least(key, 16).tolist() == sorted(range(1000), key=key.__getitem__)[:16]
-    assert [len(call.args[0]) for call in sort.call_args_list] == [16]
+        assert schedule._least(key, wanted).tolist() == sorted(range(1000), key=key.__getitem__)[:wanted]
+    assert [len(call.args[0]) for call in sort.call_args_list] == [wanted]

@@ -50,9 +50,23 @@ def test_stripes_by_hand(maps):
     vectors = [_bn(head.stripes[i].neck, feature) for i, feature in enumerate(features)]
     torch.testing.assert_close(output.feature, torch.cat(features, 1))
     torch.testing.assert_close(output.embedding, torch.cat(vectors, 1))
-    assert len(output.parts) == 4
+    assert len(output.parts) == 4 and head.metric_dim == head.dim == 4 * 3
     for part, vector in zip(output.parts, vectors, strict=True):
         torch.testing.assert_close(part, vector)
+
+
+def test_what_belongs_to_the_global_branch_is_not_the_stripes(maps):
+    parts = PartsConfig(stripes=2, embedding=3, neck="none")
+    head = _perturb(build_head(HeadConfig(embedding=5, neck="bn", relu=True, mask=True, parts=parts), 6))
+    for stripe in head.stripes:
+        stripe.embed.weight.data.normal_(generator=torch.Generator().manual_seed(1))
+    output = head(maps)
+    assert head.whole.mask is not None and bool((output.parts[0] >= 0).all())
+    features = [maps[:, :, 4 * i : 4 * i + 4].mean((2, 3)) @ head.stripes[i].embed.weight.T for i in range(2)]
+    for part, feature in zip(output.parts[1:], features, strict=True):  # neither gated nor cut off, and without a BN
+        torch.testing.assert_close(part, feature)
+        assert bool((feature < 0).any())
+    assert output.feature.shape == (5, head.metric_dim) and head.metric_dim == 5
 
 
 def test_global_branch_stands_first_and_is_a_plain_head(maps):
