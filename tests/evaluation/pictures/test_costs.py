@@ -6,12 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from evaluation.pictures.costs import FRONT, CostDot, along, draw_costs
 from evaluation.pictures.style import KINDS
 from reid.errors import UserError
+from tests.evaluation.pixels import count_pixels, has_front
 
 DOTS = [
     CostDot("found", "searched", 0.6, 0.02, 200_000_000, 5.0),
@@ -20,18 +20,13 @@ DOTS = [
 ]
 
 
-def _count(picture: np.ndarray, colour) -> int:
-    pixels = np.rint(picture[..., :3] * 255).reshape(-1, 3)
-    return int((np.abs(pixels - np.array(to_rgb(colour)) * 255).max(axis=1) <= 1).sum())
-
-
 def test_a_panel_of_each_cost(tmp_path):
     picture = imread(draw_costs(DOTS, tmp_path / "two.png", "onnx-cpu-1t"))
     left, right = np.array_split(picture, 2, axis=1)
     # Two baselines have FLOPs, one of them a latency; the legend of both panels stands on the left, with a dot of each.
     # Tick labels are grey on both sides.
     for kind, share in (("searched", 1 / 2), ("baseline", 1 / 2)):
-        assert _count(right, KINDS[kind]) == pytest.approx(share * _count(left, KINDS[kind]), rel=0.3), kind
+        assert count_pixels(right, KINDS[kind]) == pytest.approx(share * count_pixels(left, KINDS[kind]), rel=0.3), kind
 
 
 def test_without_latencies_there_is_one_panel(tmp_path):
@@ -67,6 +62,11 @@ def test_the_legend_names_kinds_and_the_front(tmp_path, monkeypatch):
 def test_there_is_no_line_through_networks_that_cannot_be_compared(tmp_path, monkeypatch):
     legend = _legend_of(monkeypatch, DOTS, tmp_path / "a.png", comparable=False)
     assert legend == ["found by the search", "baseline"]
+
+
+@pytest.mark.parametrize("comparable", [True, False])
+def test_the_line_is_in_the_picture(tmp_path, comparable):
+    assert has_front(draw_costs(DOTS, tmp_path / "a.png", comparable=comparable)) == comparable
 
 
 def test_labels_keep_off_the_line_of_the_front(tmp_path, monkeypatch):

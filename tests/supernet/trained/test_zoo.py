@@ -10,10 +10,11 @@ import torch
 
 from reid.engine.runs.checkpoint import save_weights
 from reid.errors import UserError
+from reid.files import read_json, write_json
 from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.files import arch_from_rows
 from supernet.trained import load_backbone
-from supernet.trained.zoo import FOLDER, ZooEntry, find_entry, with_entry, write_index, zoo_entries
+from supernet.trained.zoo import FOLDER, INDEX, ZooEntry, find_entry, with_entry, write_index, zoo_entries
 
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 ABOUT = {
@@ -120,6 +121,16 @@ def test_a_damaged_index_is_refused_in_a_line(tmp_path, index, message):
     with pytest.raises(UserError, match=message) as told:
         zoo_entries(tmp_path)
     assert "\n" not in str(told.value)
+
+
+def test_an_index_with_a_key_that_is_not_known_is_refused(zoo):
+    """Nobody would see that a misspelt one says nothing."""
+    folder, _ = zoo
+    index = read_json(folder / INDEX)
+    index["networks"][1]["flipped_mAP"] = 0.5
+    write_json(folder / INDEX, index)
+    with pytest.raises(UserError, match="entry 2: unknown key 'flipped_mAP'; nearest: flip_mAP"):
+        zoo_entries(folder)
 
 
 def test_what_comes_with_the_checkout_can_be_loaded():

@@ -11,13 +11,13 @@ import statistics
 import pytest
 from PIL import Image
 
-from evaluation.pictures.costs import draw_costs
 from reid.engine.runs.checkpoint import read_about
 from reid.errors import UserError
 from reid.files import write_json
 from reid.models.network import count_parameters
 from search.costs import network_counts
 from supernet.catalog import build, find_network, spec_from_dict
+from tests.evaluation.pixels import has_front
 from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.states import is_done, trained_networks
 from tools.jobs.results.written.effects import ladder, search_gains
@@ -134,19 +134,15 @@ def test_latency_stands_where_it_was_measured(setup):
 
 
 @pytest.mark.parametrize("words", [None, "made up, from another start"])
-def test_the_picture_has_a_front_where_all_rows_can_be_compared(setup, monkeypatch, words):
-    alike = []
-
-    def keep(dots, path, target, comparable):
-        alike.append(comparable)
-        return draw_costs(dots, path, target, comparable)
-
-    monkeypatch.setattr("tools.jobs.results.written.publish.draw_costs", keep)
-    row, *_ = read_figures(setup)
-    other = dataclasses.replace(row, name="other", train_set=words or row.train_set)
-    lever = dataclasses.replace(row, name="lever", train_set="longer", lever=True)  # is not drawn
-    write_results(setup, [row, other, lever])
-    assert alike == [words is None]
+def test_the_picture_has_a_front_where_all_rows_can_be_compared(setup, words):
+    row, worse, *_ = read_figures(setup)
+    other = dataclasses.replace(worse, flops=row.flops // 2, train_set=words or row.train_set)
+    picture = setup.places.out / "front.png"
+    write_results(setup, [row, other])
+    drawn = picture.read_bytes()
+    write_results(setup, [row, other, dataclasses.replace(row, name="lever", train_set="longer", lever=True)])
+    assert picture.read_bytes() == drawn, "a lever is not drawn"
+    assert has_front(picture) == (words is None)
     page = (setup.places.out / "report.html").read_text(encoding="utf-8")
     assert (NO_FRONT in page) == (words is not None)
 
