@@ -1,103 +1,15 @@
-"""Which identities are known to be strangers to a network."""
+"""On which features a threshold is not set."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-import yaml
 
 from evaluation.features.files import save_features
 from evaluation.retrieval.labeled_features import LabeledFeatures, RetrievalFeatures
 from evaluation.retrieval.rules import RECORDS
-from reid.data.records import Dataset
 from reid.errors import UserError
-from tools.jobs.data import Source
-from tools.jobs.evaluate.calibration import calibration, never_trained_on
-from tools.jobs.experiment import DataConfig
-
-CONFIG = DataConfig(train_identities=200, holdout_identities=50)
-SAME = {"train_identities": 200, "holdout_identities": 50, "retrain_on_holdout": False, "also_train": []}
-
-
-@pytest.mark.parametrize(
-    ("evaluated", "trained", "data", "supernet", "strangers"),
-    [
-        ("market1501", "market1501", SAME, False, True),
-        ("market1501", "market1501", {**SAME, "retrain_on_holdout": True}, False, False),
-        ("market1501", "market1501", {**SAME, "retrain_on_holdout": True}, True, True),  # a search needs them unseen
-        ("market1501", "market1501", {**SAME, "train_identities": 250}, True, False),
-        ("market1501", "market1501", {**SAME, "holdout_identities": 40}, False, False),
-        ("market1501", "market1501", {}, False, False),
-        ("msmt17", "market1501", {**SAME, "retrain_on_holdout": True}, False, True),
-        (
-            "msmt17",
-            "market1501",
-            {**SAME, "also_train": [{"name": "msmt17"}], "retrain_on_holdout": True},
-            False,
-            False,
-        ),
-        ("cuhk03-np-detected", "cuhk03-classic-labeled-split03", {"train_identities": 1}, False, False),
-        ("market1501", "market1501", None, False, False),
-    ],
-)
-def test_strangers(tmp_path, evaluated, trained, data, supernet, strangers):
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"dataset": trained, "data": data}))
-    source = Source(Dataset(evaluated, (), (), ()), Path("cache"))
-    assert never_trained_on(tmp_path, source, CONFIG, supernet) is strangers
-
-
-def test_a_run_that_does_not_tell(tmp_path):
-    source = Source(Dataset("market1501", (), (), ()), Path("cache"))
-    assert not never_trained_on(tmp_path, source, CONFIG, supernet=True)
-    (tmp_path / "config.yaml").write_text("[1]")
-    assert not never_trained_on(tmp_path, source, CONFIG, supernet=True)
-
-
-@pytest.mark.parametrize(
-    "trained_too",
-    [
-        {"name": "market-layout", "root": "sets/north"},
-        {"name": "folder", "root": "elsewhere/../north"},
-        {"name": "csv", "root": "tables/north.csv"},
-    ],
-)
-def test_own_data_are_known_by_their_folder_or_file(tmp_path, trained_too):
-    """As the opened data set is; the reader's name would make strangers of persons who were trained on."""
-    source = Source(Dataset("north", (), (), ()), Path("cache"))
-    for root, strangers in ((trained_too["root"], False), ("sets/south", True)):
-        data = {**SAME, "retrain_on_holdout": True, "also_train": [{**trained_too, "root": root}]}
-        _write(tmp_path, dataset="market1501", data=data)
-        assert never_trained_on(tmp_path, source, CONFIG, supernet=False) is strangers
-
-
-@pytest.mark.parametrize("dataset", ["market1501", "msmt17"])
-@pytest.mark.parametrize(
-    ("weights", "strangers"),
-    [(None, True), ("imagenet", True), ("runs/other", False), ("OSNet-x0.42-market1501", False)],
-)
-def test_what_a_training_began_with_has_seen_persons_too(tmp_path, dataset, weights, strangers):
-    """Whose they were is not known, whatever the training itself was on."""
-    source = Source(Dataset("market1501", (), (), ()), Path("cache"))
-    _write(tmp_path, dataset=dataset, data=SAME, weights=weights)
-    assert never_trained_on(tmp_path, source, CONFIG, supernet=False) is strangers
-
-
-def test_an_inherited_supernet_has_seen_what_its_own_configuration_says(tmp_path):
-    source = Source(Dataset("market1501", (), (), ()), Path("cache"))
-    run, supernet = tmp_path / "run", tmp_path / "supernet"
-    _write(run, dataset="market1501", data=SAME, weights=f"supernet:{supernet}")
-    assert never_trained_on(run, source, CONFIG, supernet=False)  # whose folder is gone
-    _write(supernet, dataset="market1501", data=SAME)
-    assert never_trained_on(run, source, CONFIG, supernet=False)
-    _write(supernet, dataset="market1501", data={**SAME, "train_identities": 250})
-    assert not never_trained_on(run, source, CONFIG, supernet=False)
-
-
-def _write(run: Path, **config: object) -> None:
-    run.mkdir(exist_ok=True)
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
+from tools.jobs.evaluate.calibration import calibration
 
 
 @pytest.mark.parametrize(

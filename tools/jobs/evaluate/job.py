@@ -20,7 +20,7 @@ from supernet.trained import network_file
 from supernet.trained.checkpoint import load_network, load_supernet
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
 from tools.jobs.data import Source
-from tools.jobs.evaluate.calibration import calibration, check_choice, never_trained_on
+from tools.jobs.evaluate.calibration import calibration, check_choice
 from tools.jobs.evaluate.checkpoints import (
     arch_of,
     check_arch,
@@ -37,6 +37,7 @@ from tools.jobs.paths import check_file, shown
 from tools.jobs.runs.data import trained_on
 from tools.jobs.runs.ownership import REPLACE, alone, check_owner
 from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.strangers import never_trained_on
 from tools.jobs.words.opening import announce
 
 

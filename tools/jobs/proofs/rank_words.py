@@ -11,12 +11,12 @@ from reid.words import counted
 from supernet.space import Space, describe
 from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images
-from tools.jobs.evaluate.calibration import never_trained_on
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.proofs.learning import Lessons
 from tools.jobs.proofs.stand_alone import Training
 from tools.jobs.proofs.ways import Inheriting
+from tools.jobs.runs.strangers import never_trained_on
 from tools.jobs.words.opening import announce
 from tools.jobs.words.recipes import recipe_lines
 
