@@ -7,15 +7,18 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from torch import nn
 
 from reid.config import config_to_dict
 from reid.data.datasets.registry import DatasetConfig
 from reid.data.records import Dataset, ImageRecord
+from reid.engine.runs.checkpoint import save_weights
 from reid.errors import UserError
 from reid.files import read_json, write_json
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
-from tools.jobs.search.held_out import check_strangers, persons_of
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.search.held_out import check_strangers, check_teachers, persons_of
 
 DATA = DataConfig(holdout_identities=6)
 
@@ -81,6 +84,67 @@ def test_what_decides_whom_a_search_scores_on():
     first, second = (persons_of(_source("folder"), each) for each in moved)
     assert first == second and first["dataset"]["seed"] == 3
     assert persons_of(_source("synthetic"), DATA)["synthetic"]["train_identities"] == 96
+
+
+SOURCE_DATA = {"dataset": "Market-1501", "data": config_to_dict(replace(DATA, retrain_on_holdout=False))}
+
+
+def _teacher(run, **config):
+    """A run whose weights say that they are a network's."""
+    save_weights(run / "last.safetensors", nn.Linear(1, 1), {"kind": "network"})
+    (run / "config.yaml").write_text(yaml.safe_dump(SOURCE_DATA | config))
+    return run
+
+
+def _taught(run, teacher, digests):
+    taught = {"recipe": {"losses": {"distillation": {"teacher": teacher}}}}
+    config = SOURCE_DATA | {"supernet": taught, "teacher_sha256": ", ".join(digests)}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    return run
+
+
+def _digest(run):
+    return sha256(run / "last.safetensors")
+
+
+def test_teachers_that_may_know_whom_a_search_scores_on_are_said(tmp_path):
+    sound, all_of_them = _teacher(tmp_path / "a"), _teacher(tmp_path / "b", data=config_to_dict(DATA))
+    begun = _teacher(tmp_path / "c", weights="runs/other")
+    for teachers, said in (
+        ([sound], None),
+        ([sound, all_of_them], f"was taught by {all_of_them}; it is not known that it never saw the held-out ident"),
+        ([begun, all_of_them], f"was taught by {begun} and {all_of_them}; it is not known that they never saw"),
+    ):
+        names = [str(each) for each in teachers]
+        run = _taught(tmp_path, names[0] if len(names) == 1 else names, map(_digest, teachers))
+        found = check_teachers(run, _source(), DATA)
+        assert found is None if said is None else f"the supernet in {run} {said}" in found
+    assert check_teachers(_supernet(tmp_path, **SOURCE_DATA), _source(), DATA) is None, "nobody taught it"
+    (tmp_path / "config.yaml").unlink()
+    assert check_teachers(tmp_path, _source(), DATA) is None
+
+
+def test_of_a_teacher_that_is_another_now_or_gone_nothing_is_known(tmp_path):
+    teacher = _teacher(tmp_path / "teacher")
+    for digests in ([], ["0" * 64]):
+        assert f"taught by {teacher};" in check_teachers(_taught(tmp_path, str(teacher), digests), _source(), DATA)
+    run = _taught(tmp_path, str(teacher), [_digest(teacher)])
+    assert check_teachers(run, _source(), DATA) is None
+    for gone in (teacher / "last.safetensors", teacher):
+        run = _taught(tmp_path, str(gone), [_digest(teacher)])
+        (teacher / "last.safetensors").rename(teacher / "moved.safetensors")
+        assert f"taught by {gone};" in check_teachers(run, _source(), DATA)
+        (teacher / "moved.safetensors").rename(teacher / "last.safetensors")
+
+
+def test_a_search_tells_of_its_supernets_teacher_and_so_does_its_page(call, supernet_run, tmp_path, read_page):
+    run, out = tmp_path / "supernet", tmp_path / "search"
+    shutil.copytree(supernet_run, run)
+    _taught(run, "OSNet-x0.42-market1501", [])
+    done = call("search", "--supernet", run, "--out", out, "--trials", 4)
+    told = f"the supernet in {run} was taught by OSNet-x0.42-market1501; it is not known that it never saw the held-out"
+    assert done.code == 0 and f"note      {told}" in done.out
+    assert any(told in cell for cell in read_page(out / "report.html").all("td"))
 
 
 def test_a_search_goes_on_with_the_persons_that_it_was_begun_with(call, refused, supernet_run, tmp_path):

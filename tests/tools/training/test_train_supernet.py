@@ -94,7 +94,7 @@ def test_supernet_for_a_band_of_flops_never_runs_the_largest_arch(call, refused,
     )
 
 
-def test_taught_by_a_network(call, train, refused, tmp_path):
+def test_taught_by_a_network(call, train, refused, small_arch, tmp_path):
     """Which may have moved since; one that may know the held-out persons is told of."""
     sampling = "supernet.sampling={archs: 1, largest_every: 0}"
     own, moved = tmp_path / "own", tmp_path / "moved"
@@ -118,6 +118,14 @@ def test_taught_by_a_network(call, train, refused, tmp_path):
     done = taught("held", "{teacher: OSNet-x0.42-market1501, similarity: 10}")
     assert done.code == 0, done.err
     assert "note      teacher OSNet-x0.42-market1501: it is not known that it never saw the held-out" in done.out
+
+    begun = tmp_path / "begun"
+    options = ("--weights", moved, "--set", "data.retrain_on_holdout=false")
+    assert call("retrain", "--arch", small_arch, "--out", begun, *options).code == 0
+    done = taught("later", f"{{teacher: {begun}, similarity: 10}}")
+    assert f"note      teacher {begun}: it is not known that it never saw the held-out" in done.out, (
+        "what it began with"
+    )
     for teacher, message in (
         (own, "losses.distillation.teacher: .*own does not exist"),
         ("OSNet-x0.42-market1501", "has no classifier.safetensors beside its weights"),

@@ -1,4 +1,4 @@
-"""Which persons a search scores its candidates on, and whether its supernet was trained on them."""
+"""Which persons a search scores its candidates on, and whether its supernet, or who taught it, was trained on them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import Any
 from reid.config import build_config, config_to_dict
 from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
-from reid.files import read_mapping
+from reid.files import expecting, read_mapping
 from tools.jobs.data import Source, training_identities
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
 from tools.jobs.runs.data import with_effect
+from tools.jobs.runs.moved import TEACHER_SHA256
+from tools.jobs.training.teacher import doubtful
+
+CURE = "restore it, or train another supernet"
 
 _OF_RETRAINING = ("also_train", "retrain_on_holdout")
 _COUNTS = ("train_identities", "holdout_identities")
@@ -36,7 +40,7 @@ def check_strangers(run: Path, source: Source, config: DataConfig) -> str | None
     unknown = f"it is not known that the supernet in {shown(run)} never saw the held-out identities"
     if not path.is_file():
         return f"{unknown}: it has no {CONFIG}"
-    saved = read_mapping(path, "restore it, or train another supernet")
+    saved = read_mapping(path, CURE)
     name, data = saved.get("dataset"), saved.get("data")
     if not isinstance(name, str) or not isinstance(data, Mapping):
         return f"{unknown}: its {CONFIG} does not say"
@@ -55,6 +59,28 @@ def check_strangers(run: Path, source: Source, config: DataConfig) -> str | None
             f"identities: give data.train_identities and data.holdout_identities as in {shown(path)}, or train another"
         )
     return None
+
+
+def check_teachers(run: Path, source: Source, config: DataConfig) -> str | None:
+    """What is to be said of the supernet in ``run``, where one that taught it is not known never to have seen the
+    identities that ``config`` holds out: their scores then flatter the archs that took after it.
+
+    Raises:
+        UserError: its configuration is damaged.
+    """
+    path = run / CONFIG
+    part = saved = read_mapping(path, CURE) if path.is_file() else {}
+    with expecting(path, CURE):
+        for key in ("supernet", "recipe", "losses", "distillation"):
+            part = part.get(key) or {}
+        teacher, digests = part.get("teacher") or (), str(saved.get(TEACHER_SHA256, ""))
+        teachers = [teacher] if isinstance(teacher, str) else [str(each) for each in teacher]
+    unsure = doubtful(teachers, digests.split(", "), source, config)
+    if not unsure:
+        return None
+    them = "it" if len(unsure) == 1 else "they"
+    taught = f"the supernet in {shown(run)} was taught by {' and '.join(unsure)}"
+    return f"{taught}; it is not known that {them} never saw the held-out identities"
 
 
 def _deciding(dataset: str, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from tools.jobs.runs.ownership import alone_in, check_owner
 from tools.jobs.runs.provenance import commit, sha256
 from tools.jobs.runs.supernets import evaluator_of, open_supernet
 from tools.jobs.search.finalists import check_finalists, train_finalists
-from tools.jobs.search.held_out import check_strangers, persons_of
+from tools.jobs.search.held_out import check_strangers, check_teachers, persons_of
 from tools.jobs.search.options import check_limits
 from tools.jobs.search.report import write_search_report
 from tools.jobs.search.several import check_several
@@ -91,7 +91,8 @@ def _lead(job: Job, supernets: Sequence[Path], strategy: str, team: Team) -> Sea
     from search.run import run_search  # not before: nni takes seconds to import, and a refusal or --help needs none
 
     opened = _open(job, supernets)
-    doubts = [check_strangers(run, opened.source, job.experiment.data) for run in supernets]
+    checks = [(check, run) for run in supernets for check in (check_strangers, check_teachers)]
+    doubts = [check(run, opened.source, job.experiment.data) for check, run in checks]
     opening = opening_lines(job, opened, limits, strategy, supernets, team, [each for each in doubts if each])
     announce(f"searching in {shown(job.out)}", opening)
     latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None

@@ -55,7 +55,7 @@ def opening_lines(
     doubts: Sequence[str],
 ) -> list[tuple[str, str]]:
     """Named lines: what the search is of, within which limits, how its candidates are scored, what the doctor says of
-    the supernets, and the ``doubts`` whether they were trained on persons that score candidates."""
+    the supernets, and the ``doubts`` whether they, or who taught them, know persons that score candidates."""
     config, space, evaluator = job.experiment.search, opened.space, opened.evaluator
     query, gallery = opened.images.query, opened.images.gallery
     held = f"{describe_images(query)} as query, {len(gallery)} images as gallery"

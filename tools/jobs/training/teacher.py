@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,12 @@ from search.scoring.evaluator import calibration_batches
 from supernet.space.genome import largest
 from supernet.trained import network_file
 from supernet.trained.checkpoint import load_network, load_supernet
+from tools.jobs.data import Source
+from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
 from tools.jobs.runs.moved import TEACHER_SHA256
 from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.strangers import never_trained_on
 
 CLASSIFIER = "classifier.safetensors"
 """The classifier of a run's training identities: no part of the network, but what a student learns logits from."""
@@ -94,18 +98,30 @@ def teacher_sha256(config: DistillationConfig) -> dict[str, str]:
     return {TEACHER_SHA256: ", ".join(digests)} if digests else {}
 
 
-def doubts(config: DistillationConfig, images: ImageSet) -> list[str]:
-    """Of each teacher of a supernet that is not known to have been trained on the persons of ``images`` alone: a search
-    scores on others, which it may have seen."""
+def doubts(config: DistillationConfig, source: Source, data: DataConfig) -> list[str]:
+    """Of each teacher of a supernet that is not known never to have seen the persons that ``data`` holds out, on whom a
+    search scores."""
     unknown = "it is not known that it never saw the held-out identities that a search scores on"
-    return [f"teacher {name}: {unknown}" for name in config.teachers if not _was_trained_on(_weights(name), images)]
+    return [f"teacher {name}: {unknown}" for name in config.teachers if not _never_saw(_weights(name), source, data)]
 
 
-def _was_trained_on(weights: Path, images: ImageSet) -> bool:
-    path = weights.parent / CLASSIFIER
-    if weights.name != WEIGHTS or not path.exists():
-        return False
-    return read_about(path).get("identities") == _fingerprint(torch.unique(images.pids))
+def doubtful(teachers: Sequence[str], digests: Sequence[str], source: Source, data: DataConfig) -> list[str]:
+    """Those of ``teachers``, by which a training was taught before, of which the same is to be said; nothing is known
+    of one that is gone, or whose weights have a SHA-256 by now that is none of ``digests``."""
+
+    def known(teacher: str) -> bool:
+        try:
+            weights = _weights(teacher)
+            return sha256(weights) in digests and _never_saw(weights, source, data)
+        except (UserError, FileNotFoundError):
+            return False
+
+    return [teacher for teacher in teachers if not known(teacher)]
+
+
+def _never_saw(weights: Path, source: Source, data: DataConfig) -> bool:
+    supernet = read_about(weights).get("kind") == "supernet"
+    return never_trained_on(weights.parent, source, data, supernet)
 
 
 def _weights(teacher: str) -> Path:

@@ -150,7 +150,7 @@ def _announce(
             *recipe_lines(recipe),
             ("a step", step_line(job.experiment.supernet)),
             *(("note", note) for note in recipe_notes(recipe, batches.classes, batches.per_epoch)),
-            *(("note", doubt) for doubt in doubts(recipe.losses.distillation, images.train)),
+            *(("note", doubt) for doubt in doubts(recipe.losses.distillation, source, job.experiment.data)),
             ("device", describe_device(job.device) + together),
         ],
     )
