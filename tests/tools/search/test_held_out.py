@@ -137,6 +137,11 @@ def test_of_a_teacher_that_is_another_now_or_gone_nothing_is_known(tmp_path):
         (teacher / "moved.safetensors").rename(teacher / "last.safetensors")
 
 
+def test_a_configuration_that_holds_no_recipe_is_refused(tmp_path):
+    with pytest.raises(UserError, match="config.yaml holds other values than it should .*; restore it, or train anoth"):
+        check_teachers(_taught(tmp_path, 5, []), _source(), DATA)
+
+
 def test_a_search_tells_of_its_supernets_teacher_and_so_does_its_page(call, supernet_run, tmp_path, read_page):
     run, out = tmp_path / "supernet", tmp_path / "search"
     shutil.copytree(supernet_run, run)
