@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from random import Random
 
@@ -73,6 +74,28 @@ def test_the_judges_order_counts_and_a_finalist_without_a_score_is_out():
     assert finalists == (Finalist(third, 0.4), Finalist(first, 0.2))
     with pytest.raises(UserError, match="none of 2 finalists got a score"):
         judged([first, second], lambda candidates: [float("nan")] * 2)
+
+
+def test_of_finalists_that_end_alike_the_cheaper_comes_first_and_then_the_earlier():
+    first, second, third, fourth = _candidates(5)[:3] + _candidates(5)[4:]
+    dear, cheap = (dataclasses.replace(each, flops=flops) for each, flops in ((first, 9), (fourth, 3)))
+    same, late = (dataclasses.replace(each, flops=5) for each in (second, third))
+    finalists = judged([late, dear, same, cheap], lambda candidates: [0.3] * 4)
+    assert [each.candidate for each in finalists] == [cheap, same, late, dear]
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_of_equally_different_candidates_the_better_is_a_finalist(better):
+    """Two archs that differ from the best in one choice each."""
+    genome = {name: options[0] for name, options in SPACE.dimensions().items()}
+    others = [{**genome, name: SPACE.dimensions()[name][1]} for name in ("stem", "last_width")]
+    scores = [0.9, 0.5 + 0.1 * (better == 0), 0.5 + 0.1 * (better == 1), 0.1, 0.0]
+    archs = [decode(SPACE, each) for each in (genome, *others, genome, genome)]
+    candidates = [
+        Candidate(trial, "random", 1, 1, score, None, 0.0, genome, arch)
+        for trial, (score, arch) in enumerate(zip(scores, archs, strict=True))
+    ]
+    assert [each.trial for each in choose_finalists(SPACE, candidates, 2)] == [0, 1 + better]
 
 
 def _evaluate(arch) -> dict[str, float]:

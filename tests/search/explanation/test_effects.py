@@ -14,10 +14,11 @@ from reid.errors import UserError
 from search.costs import CostTable
 from search.explanation import effects_table, explain
 from search.explanation.caution import cautions
-from search.explanation.design import Design, effects_of, make_design, solve
+from search.explanation.design import Design, best_ridge, effects_of, make_design, solve
 from search.explanation.table import option_word
 from search.history import Candidate
 from search.predictor.choices import INACTIVE, read_choices
+from search.predictor.ridge import LEVEL
 from supernet.files import load_space
 from supernet.space import Space, StageSpace, decode
 from supernet.space.genome import encode as genome_of
@@ -79,6 +80,30 @@ def test_known_effects_are_recovered_and_others_are_none():
     shares = [each.share for each in explanation.dimensions[:3]]
     assert shares == pytest.approx([0.56 / total, 0.36 / total, 0.16 * halves / total], abs=0.01)
     assert sum(each.share for each in explanation.dimensions) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("flops", [False, True])
+def test_what_r2_is_of_was_seen_by_nothing_that_predicts_it(flops):
+    """By plain normal equations: neither effects nor level nor ridge are told of the held-out part."""
+    candidates = _candidates(GENOMES[:43], noise=1.0)
+    choices = read_choices(SPACE, [each.arch for each in candidates])
+    design = make_design(choices, np.array([each.flops for each in candidates], float) if flops else None)
+    scores = 100 * np.array([each.score for each in candidates])
+    table, few = np.hstack([design.fixed, design.columns]), design.fixed.shape[1]
+    order = np.random.default_rng([7, 5]).permutation(43)
+    missed, plain = [], []
+    for fold in range(5):
+        held = set(order[fold::5].tolist())
+        rest = np.array([each for each in range(43) if each not in held])
+        mean, penalty = scores[rest].mean(), np.full(table.shape[1], best_ridge(design.rows(rest), scores[rest]))
+        penalty[:few] /= LEVEL
+        normal = table[rest].T @ table[rest] + np.diag(penalty)
+        found = np.linalg.solve(normal, table[rest].T @ (scores[rest] - mean))
+        missed += [(scores[each] - mean - table[each] @ found) ** 2 for each in held]
+        plain += [(scores[each] - mean) ** 2 for each in held]
+    explanation = explain(SPACE, candidates, seed=7)
+    assert (explanation.r2_with_flops if flops else explanation.r2) == pytest.approx(1 - sum(missed) / sum(plain))
+    assert len(missed) == 43 and 0.05 < explanation.r2 < 0.95
 
 
 def test_errors_are_the_spread_of_effects_over_searches():
