@@ -48,6 +48,13 @@ def test_a_folder_of_runs_names_them(tmp_path):
         network_file(tmp_path)
 
 
+def test_several_files_are_named_in_the_order_of_their_names(tmp_path):
+    for name in ("c.onnx", "a.onnx", "b.onnx", "d.onnx"):
+        touch(tmp_path / name)
+    with pytest.raises(UserError, match="give one of its files: a.onnx, b.onnx, c.onnx, d.onnx$"):
+        network_file(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("there", "cure"),
     [
