@@ -21,6 +21,7 @@ from reid.engine.recipe.divergence import Look, Usual, judge, restless
 from reid.engine.runs.checkpoint import load_state
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
+from reid.words import counted
 
 STATE = "checkpoint.pt"
 
@@ -142,7 +143,8 @@ class Guard:
     def _tried(self) -> str:
         if not self.rollbacks:
             return ""
-        return f" (taken back {len(self.rollbacks)} times, at last to {self.step.rate_scale:g} times the rate)"
+        often = counted(len(self.rollbacks), "time")
+        return f" (taken back {often}, at last to {self.step.rate_scale:g} times the rate)"
 
     def _load(self, state: dict[str, Any]) -> int:
         try:

@@ -141,7 +141,7 @@ def progress(places: Places, step: Step) -> str:
             epochs = 0
         parts += [counted(epochs, "epoch")] * bool(epochs)
     if step.kind == SEARCH and (run / LOG).is_file():
-        parts.append(f"{sum(1 for _ in (run / LOG).open())} candidates")
+        parts.append(counted(sum(1 for _ in (run / LOG).open()), "candidate"))
     if record.slices:
         parts.append(f"{format_time(record.seconds)} so far")
     return ", ".join(parts)
