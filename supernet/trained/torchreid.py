@@ -68,17 +68,24 @@ def _normalised(name: str) -> set[str]:
 def _renamed(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under this framework's names, without the classifier's."""
     renamed = {}
-    for name, tensor in theirs.items():
+    for name, tensor in _without_shift(theirs).items():
         if name == "fc.0.weight":
             renamed["head.embed.weight"] = tensor
         elif name.startswith("fc.1."):
-            shift = theirs.get("fc.0.bias")
-            if name.endswith("running_mean") and shift is not None and shift.shape == tensor.shape:
-                tensor = (tensor.double() - shift.double()).to(tensor.dtype)
             renamed[f"head.neck.{name.removeprefix('fc.1.')}"] = tensor
-        elif name != "fc.0.bias" and not name.startswith(CLASSIFIER):
+        elif not name.startswith(CLASSIFIER):
             renamed[f"backbone.{name}"] = tensor
     return renamed
+
+
+def _without_shift(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``theirs`` with the linear layer's shift taken off the running mean of the BN behind it, where these fit."""
+    mean, shift = theirs.get("fc.1.running_mean"), theirs.get("fc.0.bias")
+    if mean is None or shift is None or mean.shape != shift.shape:
+        return dict(theirs)
+    taken = {**theirs, "fc.1.running_mean": (mean.double() - shift.double()).to(mean.dtype)}
+    del taken["fc.0.bias"]
+    return taken
 
 
 def _filled(path: Path, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -175,6 +175,15 @@ def test_the_vectors_are_torchreids(network, tmp_path, call, refused):
     assert scored.code == 0 and "mAP (step)" in scored.out and (tmp_path / "score" / "result.json").is_file()
 
 
+def test_a_linear_layer_without_a_shift(tmp_path):
+    network = theirs()
+    network.fc[0].bias = None
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    ours, _ = load_torchreid(tmp_path / "w.pth", (64, 32))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(IMAGES), network(IMAGES), rtol=1e-6, atol=1e-6)
+
+
 def test_without_fc_the_pooled_vector_is_taken(tmp_path):
     network = theirs(dim=None)
     torch.save(network.state_dict(), tmp_path / "w.pth")
@@ -221,6 +230,7 @@ def test_osnet_ain(tmp_path):
         ),
         ({"conv4.0.conv3.conv.weight": None}, "holds another network; an OSNet of torchreid is wanted: osnet_x0_25"),
         ({"fc.1.running_var": None}, "head.neck.running_var is not there, here"),
+        ({"fc.0.bias": torch.ones(7)}, r"backbone.fc.0.bias is \(7,\), here not known"),
         ({"fc.3.weight": torch.ones(512, 512)}, "backbone.fc.3.weight is .*, here not known"),
         ({"conv5.bn.bias": torch.ones(7)}, r"backbone.conv5.bn.bias is \(7,\), here \(128,\)"),
     ],
