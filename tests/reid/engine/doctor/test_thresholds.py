@@ -74,6 +74,17 @@ def test_a_classifier_may_cost_a_quarter_more_than_guessing(times, troubles):
     assert _troubles(history(20, since=20, loss_ce=times * GUESSING)) == troubles
 
 
+@pytest.mark.parametrize(("key", "value"), [("loss_ce", 8.0), ("loss", 30.0)])
+def test_an_epoch_without_a_loss_is_not_one_of_a_loss_that_is_too_high(key, value):
+    records = history(20, since=17, **{key: value})
+    del records[17][key]
+    (found,) = examine(records, FACTS)
+    assert (found.trouble, found.since) == (Trouble.DIVERGENCE, 17)  # when it was first seen
+    records[17][key] = records[16][key] = None
+    (found,) = examine(records, FACTS)
+    assert (found.trouble, found.since) == (Trouble.DIVERGENCE, 19)
+
+
 @pytest.mark.parametrize(("gap", "stuck"), [(0.0018, True), (0.002, False)])
 def test_a_gap_that_grows_by_a_fortieth_of_the_margin_is_progress(gap, stuck):
     """In five epochs, from the first of them to the last: 4 * 0.0018 is below 0.0075."""
