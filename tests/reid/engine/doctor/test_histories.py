@@ -81,7 +81,7 @@ STUCK = {"loss_triplet": 0.305, "active_triplets": 1.0, "distance_gap": -0.005}
 def test_stuck_at_the_margin():
     found = only(history(20, since=4, **STUCK))
     assert (found.trouble, found.since, found.severity) == (Trouble.STUCK_AT_MARGIN, 4, Severity.WARNING)
-    assert "triplet loss 0.305 of margin 0.300, gap -0.005" in found.evidence
+    assert found.evidence == "triplet loss 0.305 of margin 0.300, gap -0.005, 100 % of the triplets active"
 
 
 def test_stuck_at_the_soft_margin():

@@ -110,6 +110,46 @@ def test_gradients_may_be_twenty_times_as_long_as_is_usual(times, troubles):
     assert _troubles(history(5, gradient_norm=lambda epoch: usual.get(epoch, times * 2.0))) == troubles
 
 
+def test_a_gradient_that_comes_back_from_none_has_not_exploded():
+    records = history(5, gradient_norm=lambda epoch: 1.1e-6 if epoch < 5 else 0.9e-4, loss=lambda epoch: 9.0 - epoch)
+    (found,) = examine(records, FACTS)
+    assert found.trouble is Trouble.VANISHING_GRADIENTS and found.evidence == "gradient norm 9.0e-05 at a loss of 4"
+
+
+@pytest.mark.parametrize(("first", "cure"), [(5.3, "train longer"), (8.0, "a lower optimizer.lr")])
+def test_what_learns_nothing_is_calmed_where_it_was_worse_than_guessing(first, cure):
+    records = history(20, loss_ce=lambda epoch: first if epoch == 1 else 5.29, loss=9.0)
+    found = {each.trouble: each for each in examine(records, FACTS)}
+    assert found[Trouble.NOT_LEARNING].cure.startswith(cure)
+
+
+@pytest.mark.parametrize(
+    ("distances", "facts", "collapsed"),
+    [
+        ((0.105, 0.01), FACTS, True),  # 0.005 * sqrt(2) of the norm, which is 15, is 0.106
+        ((0.01, 0.105), FACTS, True),
+        ((0.107, 0.01), FACTS, False),
+        ((0.01, 0.107), FACTS, False),
+        ((0.0070, 0.001), replace(FACTS, normalize=True), True),
+        ((0.0072, 0.001), replace(FACTS, normalize=True), False),
+    ],
+)
+def test_a_collapse_is_read_off_distances_where_no_spread_is_known(distances, facts, collapsed):
+    positive, negative = distances
+    records = history(3, distance_positive=positive, distance_negative=negative, loss_triplet=0.31)
+    for record in records:
+        del record["embedding_spread"]
+    assert _troubles(records, facts) == [Trouble.COLLAPSE] * collapsed
+
+
+def test_a_triplet_loss_without_a_weight_says_nothing_of_a_collapse():
+    low, unheard = ONE_VECTOR | {"loss_triplet": 0.1}, replace(FACTS, triplet_weight=0.0)
+    assert _troubles(history(3, **low)) == []
+    (found,) = examine(history(3, **low | {"embedding_spread": lambda epoch: 0.001 * epoch}), unheard)
+    assert found.trouble is Trouble.COLLAPSE
+    assert "spread 0.0030 of 1" in found.evidence and "triplet" not in found.evidence
+
+
 @pytest.mark.parametrize(
     ("accuracy", "scores", "fits"),
     [
