@@ -32,6 +32,9 @@ VERSION = 2
 
 _CHUNK = 64
 
+_NAMED = 5
+"""Images beside the first that a message names."""
+
 _DEAD_AFTER = 3600.0
 """Seconds without a write after which a build is taken for killed; one that lives writes all the time."""
 
@@ -65,8 +68,8 @@ def load_images(
         Images of ``(N, H, W, 3) uint8`` backed by the file, copied on write: changes never reach it.
 
     Raises:
-        UserError: no records, an image that is missing, unreadable or truncated, or a folder that cannot be
-            written.
+        UserError: no records, images that are missing, unreadable or truncated (several are named at once), or a
+            folder that cannot be written.
     """
     if not records:
         raise UserError("no images to load: the list is empty")
@@ -168,7 +171,8 @@ def _build(
 
 
 def _decoded(paths: Sequence[str], size: tuple[int, int], progress: bool, workers: int) -> Iterator[np.ndarray]:
-    """Decoded images in order, in arrays ``(n, H, W, 3) uint8``."""
+    """Decoded images in order, in arrays ``(n, H, W, 3) uint8``; raises UserError at the end for all that are none."""
+    unusable: list[tuple[str, str]] = []
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     bar = tqdm(total=len(paths), desc="decoding images", unit="image", disable=not progress)
     pool = ThreadPoolExecutor(workers)  # Pillow decodes without holding Python's lock
@@ -177,20 +181,39 @@ def _decoded(paths: Sequence[str], size: tuple[int, int], progress: bool, worker
         # No more than a few at a time: where the disk is slower than the threads, all others would wait in memory.
         decoding = deque(pool.submit(_decode_chunk, chunk, size) for chunk in islice(rest, 2 * workers))
         while decoding:
-            block = decoding.popleft().result()
+            block, wrong = decoding.popleft().result()
+            unusable += wrong
             decoding.extend(pool.submit(_decode_chunk, chunk, size) for chunk in islice(rest, 1))
             yield block
             bar.update(len(block))
     finally:
         pool.shutdown(cancel_futures=True)
         bar.close()
+    if unusable:
+        raise UserError(_all_of(unusable))
 
 
-def _decode_chunk(paths: Sequence[str], size: tuple[int, int]) -> np.ndarray:
+def _all_of(unusable: Sequence[tuple[str, str]]) -> str:
+    """What is wrong with the first of these images, and which others something is wrong with: whoever mends one after
+    the other would wait for a whole decoding each time."""
+    (_, first), *others = unusable
+    if not others:
+        return first
+    named = ", ".join(path for path, _ in others[:_NAMED])
+    return f"{first}; {len(others)} more cannot be used: {named}{', ...' if len(others) > _NAMED else ''}"
+
+
+def _decode_chunk(paths: Sequence[str], size: tuple[int, int]) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """The images, and those that cannot be used, each with what is wrong with it."""
     block = np.empty((len(paths), *size, 3), dtype=np.uint8)
+    unusable = []
     for row, path in zip(block, paths, strict=True):
-        image = decode_image(path)
+        try:
+            image = decode_image(path)
+        except UserError as error:
+            unusable.append((path, str(error)))
+            continue
         if image.shape != row.shape:
             image = resize(torch.from_numpy(image)[None], size)[0].numpy()
         row[:] = image
-    return block
+    return block, unusable

@@ -32,4 +32,4 @@ def decode_image(path: str | Path) -> np.ndarray:
         most = 2 * Image.MAX_IMAGE_PIXELS // 10**6
         raise UserError(f"image {path} has more than {most} million pixels; cut the persons out of it") from None
     except (OSError, SyntaxError, ValueError):  # what Pillow's decoders raise
-        raise UserError(f"image {path} is unreadable or cut off; replace it, or extract the data set again") from None
+        raise UserError(f"image {path} is unreadable or cut off; replace it or take it out") from None

@@ -194,6 +194,20 @@ def test_unreadable_image_is_named(records, tmp_path, name):
     assert files(tmp_path) == {}
 
 
+@pytest.mark.parametrize("count", [2, 9])
+def test_all_unreadable_images_are_named_at_once(records, tmp_path, count):
+    bad = [Path(record.path) for record in records[40 : 40 + 10 * count : 10]]  # of several chunks
+    for path in bad:
+        path.write_bytes(b"no image at all")
+    with pytest.raises(UserError) as caught:
+        load(records, tmp_path)
+    said = str(caught.value)
+    assert said.startswith(f"image {bad[0]} is unreadable") and f"; {count - 1} more cannot be used: {bad[1]}" in said
+    assert [str(path) in said for path in bad] == [place <= 5 for place in range(count)]
+    assert said.endswith(", ...") == (count == 9) and "\n" not in said
+    assert files(tmp_path) == {}
+
+
 def test_missing_image_and_empty_list(records, tmp_path):
     Path(records[7].path).unlink()
     with pytest.raises(UserError, match="007.*does not exist"):
