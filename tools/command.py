@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from reid.errors import nearest
@@ -25,7 +27,8 @@ def tools() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Becomes the tool that the first of ``arguments`` (None: of the command line) names; lists the tools without one.
+    """Becomes the tool that the first of ``arguments`` (None: of the command line) names; lists the tools without one,
+    and says which version is installed for ``--version``.
 
     The process is replaced by ``python tools/TOOL.py``, so that nothing but what it calls itself tells the two ways to
     start a tool apart: exit code, signals, what it imports. A name that no tool has ends it with code 2 and the nearest
@@ -34,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
     known = tools()
     if name in ("-h", "--help"):
-        print(_list(known))
+        _say(_list(known))
+        return
+    if name == "--version":
+        _say(f"{NAME} {version(NAME)}")
         return
     tool = name.replace("-", "_")
     if tool not in known:
@@ -49,6 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sys.exit(subprocess.call(words, env=environment))
     os.execve(sys.executable, words, environment)
+
+
+def _say(text: str) -> None:
+    """Prints ``text``, and ends as other programs do where nobody reads it to its end, as ``| head`` does."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still buffered
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def _list(known: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -30,6 +31,21 @@ def test_all_tools_are_listed_with_a_line_each(capsys):
         listed = dict(line.split(maxsplit=1) for line in lines[2:])
         assert set(listed) == programs
         assert listed["train_supernet"] == "Trains the weight-sharing supernet of a search space"
+
+
+def test_the_version_that_is_installed(monkeypatch, capsys):
+    monkeypatch.setattr(command, "version", {"reid-nas": "1.2.3"}.__getitem__)
+    command.main(["--version"])
+    assert capsys.readouterr().out == "reid-nas 1.2.3\n"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    say = "from tools.command import main; main(['--help'])"
+    done = subprocess.run([sys.executable, "-c", say], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, timeout=200)
+    os.close(writer)
+    assert done.returncode == 128 + signal.SIGPIPE and done.stderr == b""
 
 
 def test_a_tool_takes_the_place_of_the_process(monkeypatch):
