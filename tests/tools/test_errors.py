@@ -203,7 +203,11 @@ def test_unreadable_image(call, market, tmp_path, damage, refused):
     [
         ("data.holdout_identities=16", "16 identities to hold out .* at least 2 others .* market1501 has 16 beside"),
         ("data.train_identities=15", "6 identities to hold out .* 15 to train on"),
-        ("supernet.recipe.identities=11", "a batch of p=11 identities cannot be drawn from 10"),
+        (
+            "supernet.recipe.identities=11",
+            r"a batch of p=11 identities cannot be drawn from 10; .* \(market1501 has 16 beside those of its test; "
+            "data.holdout_identities and data.train_identities say which",
+        ),
     ],
 )
 def test_more_identities_than_there_are(call, market, tmp_path, setting, message, refused):

@@ -66,7 +66,7 @@ def test_zoo_in_a_folder_that_is_none(call, tmp_path, refused, arguments):
         (("--recipe", "nope.yaml"), "--recipe nope.yaml: file nope.yaml does not exist"),
         (
             ("--set", "retrain.identities=999"),
-            "p=999 identities cannot be drawn from 20; lower the recipe's identities, the P of PxK",
+            "p=999 identities cannot be drawn from 20; lower the recipe's identities, the P of PxK, or add some$",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from reid.data.records import ImageSet
-from reid.engine.batches import TrainingBatches, training_batches
+from reid.engine.batches import TrainingBatches
 from reid.engine.machine.device import seeded
 from reid.engine.machine.distributed import Processes, barrier
 from reid.engine.tasks.identity_task import IdentityTask
@@ -20,6 +20,7 @@ from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
 from tools.jobs.job import Job
 from tools.jobs.runs.supernets import inherited_run
+from tools.jobs.training.drawing import batches_of
 from tools.jobs.training.inherit import inherit, start_from
 from tools.jobs.training.retrain_words import trained_on_words
 from tools.jobs.training.teacher import load_teacher
@@ -73,7 +74,7 @@ def prepare(job: Job, what: Retraining, processes: Processes) -> Prepared:
     images = retrain_data(source, experiment.data)
     inherited = inherit(supernet, spec, source, job) if supernet else None
     with seeded(job.seed):
-        batches = training_batches(images, recipe, spec.input_size, job.seed, job.device, processes)
+        batches = batches_of(source, images, recipe, spec.input_size, job, processes)
         network = build(spec)
         if inherited:
             begun_with = start_from(network, inherited)

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from evaluation.report.training import write_training_report
-from reid.engine.batches import TrainingBatches, training_batches
+from reid.engine.batches import TrainingBatches
 from reid.engine.machine.device import describe_device, seeded
 from reid.engine.machine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.trainer import Monitor, fit
@@ -31,6 +31,7 @@ from tools.jobs.paths import shown
 from tools.jobs.runs.ownership import training_in
 from tools.jobs.runs.provenance import made_by, run_config
 from tools.jobs.runs.supernets import evaluator_of
+from tools.jobs.training.drawing import batches_of
 from tools.jobs.training.facts import training_facts
 from tools.jobs.training.finished import complete, is_over, tell_over
 from tools.jobs.training.notes import recipe_notes
@@ -61,7 +62,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
     source = open_source(experiment.data, job.data, space.input_size)
     images = search_data(source, experiment.data)
     recipe, draw = experiment.supernet.recipe, _draw(experiment, space)
-    batches = training_batches(images.train, recipe, space.input_size, job.seed, job.device, processes)
+    batches = batches_of(source, images.train, recipe, space.input_size, job, processes)
     distillation, over = recipe.losses.distillation, job.resume and is_over(job.out, SUPERNET)
     with seeded(job.seed):
         task = SupernetTask(
