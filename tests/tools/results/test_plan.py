@@ -145,7 +145,11 @@ def test_unknown_names_are_answered_with_near_ones(setup):
         ({"rows": [*SMALL["rows"], {"name": "x", "found": {"search": "7M"}}]}, "row x: search: the plan has no 7M"),
         ({"rows": [{"name": "base", "network": "x", "teacher": "none"}]}, "row base: teacher: the plan has no none"),
         ({"rows": [{"name": "base", "network": "x", "seeds": []}]}, "seeds"),
-        ({"rows": [{"name": "base", "network": "x", "seeds": [1, 1]}]}, "each must be there once"),
+        ({"rows": [{"name": "base", "network": "x", "seeds": [1, 1]}]}, "rows: base: seeds: each must be there once"),
+        (
+            {"ladder": {"row": "base", "levers": [{"name": "a", "epochs": 2, "seeds": [0, 1, 1]}]}},
+            "ladder.levers: a: seeds: each must be there once",
+        ),
         ({"searches": [{"name": "6M", "supernet": "T", "flops": 1}]}, "6M: supernet: the plan has no T"),
         ({"ladder": {"row": "none", "levers": []}}, "ladder: row: the plan has no none"),
         ({"ladder": {"row": "random", "levers": []}}, "ladder: row random is several random archs"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT
@@ -12,6 +12,15 @@ from reid.numbers import Count, Epochs, Seed, Trained
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 Overrides = tuple[str, ...]
+
+
+def _once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("each must be there once")
+    return seeds
+
+
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_once)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -92,7 +101,7 @@ class Row:
     inherit: Inherit | None = None
     batch: Name | None = None
     set: Overrides = ()
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    seeds: Seeds = (0,)
     change: ArchChange | None = None
     teacher: Name | None = None
     published: Name | None = None
@@ -101,8 +110,6 @@ class Row:
     def _one_network(self) -> Self:
         if sum(each is not None for each in (self.network, self.found, self.random)) != 1:
             raise ValueError("give one of network, found and random")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds: each must be there once")
         if self.inherit is not None and self.search is None:
             raise ValueError("inherit is for archs of a search, whose supernet has weights for them; leave it out")
         if self.inherit is not None and self.epochs is not None:
@@ -126,7 +133,7 @@ class Lever:
     set: Overrides = ()
     change: ArchChange | None = None
     teacher: Name | None = None
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
+    seeds: Seeds | None = None
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
