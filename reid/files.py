@@ -119,6 +119,7 @@ def read_yaml(path: Path, cure: str = "correct it") -> Any:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
         what = _line(getattr(error, "problem", None) or error)
+        what = "a tab, where only spaces may be" if what.startswith("found character '\\t'") else what
         raise UserError(f"file {path} is not valid YAML{line}: {what}; {cure}") from None
 
 
@@ -133,6 +134,20 @@ def parse_yaml(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._unfinished: list[str | None] = []
+        """Anchors of the mappings and lists that the parser is inside of."""
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) and event.anchor in self._unfinished:
+            raise yaml.MarkedYAMLError(problem=f"*{event.anchor} is a part of itself", problem_mark=event.start_mark)
+        self._unfinished.append(getattr(event, "anchor", None))
+        node = super().compose_node(parent, index)
+        self._unfinished.pop()
+        return node
+
     def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
         if "\0" in node.value:

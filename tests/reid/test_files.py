@@ -176,6 +176,30 @@ def test_yaml_error_names_the_line(tmp_path):
         read_yaml(path)
 
 
+@pytest.mark.parametrize("text", ["a:\n\tb: 1\n", "a: 1\nb: 2\t\n"])
+def test_a_tab_in_yaml_is_called_so(tmp_path, text):
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match="line 2: a tab, where only spaces may be; correct it$"):
+        read_yaml(file)
+
+
+@pytest.mark.parametrize("text", ["a: &x {b: *x}\n", "a: &x [1, *x]\n", "a: &x\n  b: &y {c: 1, d: [*x]}\n"])
+def test_yaml_that_is_a_part_of_itself(tmp_path, text):
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"\*x is a part of itself; correct it$"):
+        read_yaml(file)
+
+
+def test_yaml_that_repeats_what_is_finished(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("a: &x {k: &y {z: 1}, l: *y}\nm: [*x, *x, *y]\n")
+    inner = {"z": 1}
+    whole = {"k": inner, "l": inner}
+    assert read_yaml(file) == {"a": whole, "m": [whole, whole, inner]}
+
+
 def test_nearest_words():
     assert nearest("resnet19", ["resnet18", "zebra"]) == "; nearest: resnet18"
     assert nearest("zzz", ["resnet18", "mobilenet"]) == ""
