@@ -131,6 +131,8 @@ def build_config(kind: type[T], data: Mapping, where: str) -> T:
         built = TypeAdapter(kind).validate_python(dict(data))
     except ValidationError as error:
         raise UserError(f"{where}: {first_problem(kind, error)}") from None
+    except UserError as error:  # of a part that is checked wherever it is made
+        raise UserError(f"{where}: {error}") from None
     for place, given in _booleans_for_numbers(data, built):
         raise UserError(f"{where}: {'.'.join(place)}: must be a number (given: {given!r})")
     return built

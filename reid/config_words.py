@@ -11,24 +11,58 @@ from pydantic import ValidationError
 
 from reid.errors import nearest
 
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
+"""What pydantic calls a key that there is not."""
+
 
 def first_problem(kind: type, error: ValidationError) -> str:
     """The first thing that pydantic has against values for ``kind``, in a line that begins with its key."""
-    problem = error.errors()[0]
+    first, *others = error.errors()
+    # A key that is missing may be there, mistyped.
+    beside = [each for each in others if each["type"] in _UNKNOWN and each["loc"][:-1] == first["loc"][:-1]]
+    problem = beside[0] if beside and first["type"].startswith("missing") else first
     place = [str(part) for part in problem["loc"]]
+    place = place if problem["type"] in _UNKNOWN else _without_options(kind, place)
     name = ".".join(place)
-    if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+    if problem["type"] in _UNKNOWN:
         known = _keys_at(kind, place[:-1])
         meant = _glued(place[-1], known) or _elsewhere(kind, place) or nearest(place[-1], known)
         return f"unknown key '{name}'{meant or '; known: ' + ', '.join(known)}"
     if problem["type"] == "dataclass_type" and (known := _keys_at(kind, place)):
         return f"{name}: must be a mapping of its keys: {', '.join(known)} (given: {problem['input']!r})"
-    given, words = problem.get("input"), problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
     if isinstance(given, Mapping) and problem["type"] == "value_error":
         # Our own words, which name the keys that do not fit together: not all that was given.
-        return ": ".join(filter(None, (name, words)))
+        return ": ".join(filter(None, (name, problem["msg"].removeprefix("Value error, "))))
+    if problem["type"] == "missing" and place[-1].isdecimal():  # of a list of so many values
+        return f"{'.'.join(place[:-1])}: the list has no value number {int(place[-1]) + 1}"
+    same = [each for each in others if _without_options(kind, [str(part) for part in each["loc"]]) == place]
+    words = " or ".join([_words(problem), *(_words(each).removeprefix("input should be ") for each in same)])
     shown = "" if problem["type"].startswith("missing") else f" (given: {given!r})"
-    return f"{name}: {words[0].lower()}{words[1:]}{shown}"
+    return f"{name}: {words}{shown}"
+
+
+def _words(problem: Mapping[str, Any]) -> str:
+    """pydantic's own, except where they call a list a tuple."""
+    if problem["type"] in ("tuple_type", "list_type"):
+        return "input should be a list"
+    for kind, bound, most in (("too_long", "max_length", "most"), ("too_short", "min_length", "least")):
+        if problem["type"] == kind and problem["ctx"]["field_type"] == "Tuple":
+            return f"input should be a list of at {most} {problem['ctx'][bound]}"
+    words = problem["msg"].removeprefix("Value error, ")
+    return words[0].lower() + words[1:]
+
+
+def _without_options(kind: Any, place: Sequence[str]) -> list[str]:
+    """``place`` without pydantic's names of the kinds of value that a key takes, as ``band.str``."""
+    kept = []
+    for part in place:
+        if part.isdecimal():
+            kept.append(part)
+        elif dataclasses.is_dataclass(kind) and part in typing.get_type_hints(kind):
+            kept.append(part)
+            kind = _dataclass_of(typing.get_type_hints(kind)[part])
+    return kept
 
 
 def _glued(key: str, known: Sequence[str]) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT, build_config, config_to_dict, load_config, merge, parse_override, read_merged
@@ -24,12 +26,32 @@ class Inner:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Named:
+    name: str
+    count: int = 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class Checked:
+    rate: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rate > 1:
+            raise UserError(f"rate {self.rate}: at most 1")
+
+
+@dataclass(frozen=True, config=STRICT)
 class Outer:
     name: str = "x"
     count: int = 1
     inner: Inner = Inner()
     maybe: Inner | None = None
     several: tuple[Inner, ...] = ()
+    pair: tuple[int, int] = (1, 2)
+    limit: str | int | None = None
+    files: str | Annotated[tuple[str, ...], Field(min_length=1)] = ""
+    named: Named = Named("x")
+    checked: Checked = Checked()
 
 
 def _load(tmp_path, text: str, *overrides: str) -> Outer:
@@ -151,12 +173,21 @@ def test_merge_replaces_what_is_no_mapping():
         ("inner: {rat: 1}\n", "unknown key 'inner.rat'; nearest: rate"),
         ("several: [{rate: 1}, {rat: 1}]\n", "unknown key 'several.1.rat'; nearest: rate"),
         ("maybe: {ratte: 1}\n", "unknown key 'maybe.ratte'; nearest: rate"),
-        ("zzzzzz: 1\n", "unknown key 'zzzzzz'; known: name, count, inner, maybe, several"),
+        ("zzzzzz: 1\n", "unknown key 'zzzzzz'; known: name, count, inner, maybe, several, "),
         ("count: many\n", r"count: .*integer.*given: 'many'"),
         ("count: 1.5\n", "count: .*integer"),
         ("inner: {steps: [1, x]}\n", "inner.steps.1: .*integer"),
         ("inner: 3\n", r"inner: must be a mapping of its keys: rate, steps.* \(given: 3\)"),
         ("maybe: 3\n", r"maybe: must be a mapping of its keys: rate, .* \(given: 3\)"),
+        ("several: 3\n", r"several: input should be a list \(given: 3\)"),
+        ("pair: [1]\n", "pair: the list has no value number 2$"),
+        ("pair: [1, 2, 3]\n", "pair: input should be a list of at most 2 "),
+        ("limit: {a: 1}\n", r"limit: input should be a valid string or a valid integer \(given: \{'a': 1\}\)"),
+        ("limit: [1]\n", "c.yaml: limit: "),
+        ("files: [1]\n", "files: input should be a valid string or a list of at least 1 "),
+        ("named: {nme: x}\n", "unknown key 'named.nme'; nearest: name$"),
+        ("named: {count: 1}\n", "named.name: field required$"),
+        ("checked: {rate: 2}\n", "c.yaml: rate 2: at most 1$"),
         ("3: 4\n", "3"),
         ("- 1\n", "must be a mapping"),
         ("a: [\n", "not valid YAML"),
