@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT, build_config, config_to_dict
+from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_mapping, write_json
 from reid.numbers import Measured, NonNegative, Share, Whole
@@ -87,6 +88,11 @@ def read_result(run_dir: Path) -> ResultRow:
     if not path.parent.is_dir():
         there = path.parent.is_file()
         raise UserError(f"{run_dir} is a file; name a run folder" if there else f"run folder {run_dir} does not exist")
+    if not path.is_file() and path.with_name(SCORE).is_file() and not path.with_name(CONFIG).is_file():
+        raise UserError(
+            f"{run_dir} has scores but no {RESULT}, as evaluations of .onnx and feature files, whose FLOPs and "
+            "parameters are not known: they are no rows of a table; name the run that the file was made of"
+        )
     if not path.is_file():
         raise UserError(f"run folder {run_dir} has no {RESULT}; let the run finish (--resume) or evaluate it first")
     data = read_mapping(path, REMAKE)

@@ -86,6 +86,16 @@ def test_a_folder_without_a_usable_result_is_named(tmp_path, text, message):
     assert str(tmp_path) in str(error.value)
 
 
+def test_an_evaluation_of_an_onnx_file_is_no_unfinished_run(tmp_path):
+    """Unlike a training, whose configuration is there, that lost its result."""
+    (tmp_path / "score.json").write_text("{}")
+    with pytest.raises(UserError, match="scores but no result.json, as evaluations of .onnx and feature files"):
+        read_result(tmp_path)
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
+    with pytest.raises(UserError, match="has no result.json; let the run finish"):
+        read_result(tmp_path)
+
+
 def test_a_missing_folder_and_wrong_values_are_named(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         read_result(tmp_path / "nowhere")
