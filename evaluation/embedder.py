@@ -101,6 +101,8 @@ class Embedder:
         Raises:
             UserError: a crop is something else, or has no pixels; or the network gives a vector that is not finite.
         """
+        if isinstance(crops, np.ndarray) and crops.ndim == 3:
+            raise UserError("crops must be a list of arrays, one for each person; for a single one, give [crop]")
         for number, crop in enumerate(crops):
             if not isinstance(crop, np.ndarray) or crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape[2] != 3:
                 found = f"{crop.dtype} {crop.shape}" if isinstance(crop, np.ndarray) else type(crop).__name__

@@ -14,7 +14,7 @@ from evaluation.reranking.jaccard import jaccard_blocks
 from evaluation.reranking.matrices import MatrixDistances, check_matrices
 from evaluation.reranking.neighbours import nearest_neighbours
 from evaluation.reranking.sources import Distances, FeatureDistances
-from evaluation.retrieval.distances import check_features
+from evaluation.retrieval.distances import Features, as_tensor, check_features
 from reid.config import STRICT
 from reid.errors import UserError
 from reid.numbers import Count, Share
@@ -37,8 +37,8 @@ class ReRanking:
 
 
 def rerank_distances(
-    query: torch.Tensor,
-    gallery: torch.Tensor,
+    query: Features,
+    gallery: Features,
     config: ReRanking | None = None,
     metric: str = "cosine",
     progress: bool = False,
@@ -61,13 +61,14 @@ def rerank_distances(
         UserError: shapes or devices do not fit, a side is empty, a feature is NaN or infinite, or the metric is
             unknown.
     """
+    query, gallery = check_features(query, gallery, metric)
     result = torch.empty(len(query), len(gallery))
     return _fill(result, rerank_blocks(query, gallery, config, metric, progress))
 
 
 def rerank_blocks(
-    query: torch.Tensor,
-    gallery: torch.Tensor,
+    query: Features,
+    gallery: Features,
     config: ReRanking | None = None,
     metric: str = "cosine",
     progress: bool = False,
@@ -79,7 +80,7 @@ def rerank_blocks(
     Raises:
         UserError: as ``rerank_distances``, at the call.
     """
-    check_features(query, gallery, metric)
+    query, gallery = check_features(query, gallery, metric)
     for name, features in (("query", query), ("gallery", gallery)):
         if not features.numel():
             raise UserError(f"the {name} is empty, {tuple(features.shape)}: nothing to re-rank")
@@ -87,9 +88,9 @@ def rerank_blocks(
 
 
 def rerank_from_distances(
-    query_query: torch.Tensor,
-    query_gallery: torch.Tensor,
-    gallery_gallery: torch.Tensor,
+    query_query: torch.Tensor | np.ndarray,
+    query_gallery: torch.Tensor | np.ndarray,
+    gallery_gallery: torch.Tensor | np.ndarray,
     config: ReRanking | None = None,
     squared: bool = False,
     progress: bool = False,
@@ -107,10 +108,12 @@ def rerank_from_distances(
     Raises:
         UserError: shapes or devices do not fit, or a distance is NaN, infinite or negative.
     """
-    check_matrices(query_query, query_gallery, gallery_gallery)
-    matrices = [_as_array(matrix) for matrix in (query_query, query_gallery, gallery_gallery)]
+    named = {"query_query": query_query, "query_gallery": query_gallery, "gallery_gallery": gallery_gallery}
+    given = [as_tensor(matrix, name) for name, matrix in named.items()]
+    check_matrices(*given)
+    matrices = [_as_array(matrix) for matrix in given]
     source = MatrixDistances(*matrices, squared)
-    return _fill(torch.empty(query_gallery.shape), _blocks(source, config or ReRanking(), progress))
+    return _fill(torch.empty(given[1].shape), _blocks(source, config or ReRanking(), progress))
 
 
 def _blocks(distances: Distances, config: ReRanking, progress: bool) -> Iterator[torch.Tensor]:

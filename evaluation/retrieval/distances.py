@@ -6,9 +6,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from reid.errors import UserError, nearest
+
+Features = torch.Tensor | np.ndarray
+"""``(N, D)``; an array, as an ``Embedder`` gives it, is computed with on the CPU."""
 
 METRICS = ("cosine", "euclidean")
 
@@ -22,7 +26,7 @@ _EXPONENT = 40
 """Of 2, at most and at least: numbers of which float32 holds the squares, and the sums of thousands of them."""
 
 
-def pairwise_distances(query: torch.Tensor, gallery: torch.Tensor, metric: str = "cosine") -> torch.Tensor:
+def pairwise_distances(query: Features, gallery: Features, metric: str = "cosine") -> torch.Tensor:
     """``(Q, G) float32`` distances between ``(Q, D)`` and ``(G, D)`` features, on their device.
 
     ``"cosine"`` is ``1 - cos`` in 0..2, and 1 for a feature of zeros; ``"euclidean"`` the length of the difference.
@@ -32,24 +36,25 @@ def pairwise_distances(query: torch.Tensor, gallery: torch.Tensor, metric: str =
     Raises:
         UserError: shapes or devices do not fit, a feature is NaN or infinite, or the metric is unknown.
     """
+    query, gallery = check_features(query, gallery, metric)
     blocks = list(distance_blocks(query, gallery, metric, block=max(len(query), 1)))
     return blocks[0] if blocks else torch.empty(0, len(gallery), device=gallery.device)
 
 
 def distance_blocks(
-    query: torch.Tensor, gallery: torch.Tensor, metric: str = "cosine", block: int = 512
+    query: Features, gallery: Features, metric: str = "cosine", block: int = 512
 ) -> Iterator[torch.Tensor]:
     """``pairwise_distances`` for ``block`` queries after another: ``(<=block, G)`` each, in the queries' order.
 
     Raises:
         UserError: as ``pairwise_distances``, at the call.
     """
-    check_features(query, gallery, metric, block)
+    query, gallery = check_features(query, gallery, metric, block)
     return _cosine_blocks(query, gallery, block) if metric == "cosine" else _euclidean_blocks(query, gallery, block)
 
 
 def ranking_blocks(
-    query: torch.Tensor, gallery: torch.Tensor, metric: str = "cosine", block: int = 512
+    query: Features, gallery: Features, metric: str = "cosine", block: int = 512
 ) -> Iterator[torch.Tensor]:
     """Blocks of numbers that order each query's gallery as its distances do, and are cheaper.
 
@@ -60,12 +65,16 @@ def ranking_blocks(
     Raises:
         UserError: as ``pairwise_distances``, at the call.
     """
-    check_features(query, gallery, metric, block)
+    query, gallery = check_features(query, gallery, metric, block)
     return _ranking_blocks(query, gallery, metric, block)
 
 
-def check_features(query: torch.Tensor, gallery: torch.Tensor, metric: str = "cosine", block: int = 1) -> None:
-    """Raises the ``UserError`` that names what is wrong with features, metric or block, if anything is."""
+def check_features(
+    query: Features, gallery: Features, metric: str = "cosine", block: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both as tensors; raises the ``UserError`` that names what is wrong with features, metric or block, if anything
+    is."""
+    query, gallery = as_tensor(query, "query features"), as_tensor(gallery, "gallery features")
     if metric not in METRICS:
         raise UserError(f"metric '{metric}' is unknown; known: {', '.join(METRICS)}{nearest(str(metric), METRICS)}")
     if block < 1:
@@ -77,6 +86,17 @@ def check_features(query: torch.Tensor, gallery: torch.Tensor, metric: str = "co
     for name, features in (("query", query), ("gallery", gallery)):
         if not torch.isfinite(features).all():
             raise UserError(f"{name} features hold NaN or infinite values; the network that made them diverged")
+    return query, gallery
+
+
+def as_tensor(values: torch.Tensor | np.ndarray, name: str) -> torch.Tensor:
+    """``values`` themselves, or numpy's as a tensor; raises UserError, which begins with ``name``, for what is none."""
+    if isinstance(values, torch.Tensor):
+        return values
+    try:  # of what is reversed or read-only, which torch does not take, a copy
+        return torch.from_numpy(np.require(values, requirements=["C", "W"]))
+    except (TypeError, ValueError):  # of text, of objects, of rows that are not of one length
+        raise UserError(f"{name} must be a tensor or an array of numbers") from None
 
 
 def _cosine_blocks(query: torch.Tensor, gallery: torch.Tensor, block: int) -> Iterator[torch.Tensor]:

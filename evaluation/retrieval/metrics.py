@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
-from evaluation.retrieval.distances import METRICS, check_features, ranking_blocks
+from evaluation.retrieval.distances import METRICS, Features, check_features, ranking_blocks
 from evaluation.retrieval.matching import ImageIds, Labels, Matching, match
 from evaluation.retrieval.ranks import hit_ranks
 from evaluation.retrieval.rules import MARKET1501, MatchRule
@@ -79,10 +79,10 @@ def score_blocks(
 
 
 def score_features(
-    query: torch.Tensor,
+    query: Features,
     query_pids: Labels,
     query_camids: Labels | None,
-    gallery: torch.Tensor,
+    gallery: Features,
     gallery_pids: Labels,
     gallery_camids: Labels | None,
     metric: str = "cosine",
@@ -106,14 +106,14 @@ def score_features(
 
 
 def feature_blocks(
-    matching: Matching, query: torch.Tensor, gallery: torch.Tensor, metric: str = "cosine", block: int = 512
+    matching: Matching, query: Features, gallery: Features, metric: str = "cosine", block: int = 512
 ) -> Iterator[np.ndarray]:
     """The numbers that ``score_features`` ranks by: ``(<=block, K)`` for ``matching.columns``, in the queries' order.
 
     Raises:
         UserError: at the call, as ``score_features``, but for queries without a right answer.
     """
-    check_features(query, gallery, metric, block)
+    query, gallery = check_features(query, gallery, metric, block)
     if (len(query), len(gallery)) != (matching.queries, matching.gallery):
         raise UserError(
             f"{len(query)} query and {len(gallery)} gallery features, but labels for "

@@ -165,6 +165,11 @@ def test_vectors_that_are_not_finite_are_refused(run, crops, tmp_path):
         Embedder.open(tmp_path)
 
 
+def test_a_single_crop_wants_a_list(embedder, crops):
+    with pytest.raises(UserError, match=r"crops must be a list of arrays.*; for a single one, give \[crop\]"):
+        embedder(crops[0])
+
+
 @pytest.mark.parametrize(
     ("crop", "message"),
     [

@@ -219,6 +219,15 @@ def test_distances_give_what_features_give(metric, unit):
     matrices = [unit * pairwise_distances(*pair, metric).double() for pair in pairs]
     result = rerank_from_distances(*matrices, squared=metric == "cosine")
     assert_equal(result, rerank_distances(query, gallery, metric=metric).numpy(), 1e-5)
+    arrays = rerank_from_distances(*(matrix.numpy() for matrix in matrices), squared=metric == "cosine")
+    assert torch.equal(arrays, result)
+
+
+def test_features_in_arrays_give_what_tensors_give():
+    (query, _), (gallery, _) = clusters(9, 110, 16, 8)
+    expected = rerank_distances(query, gallery)
+    assert torch.equal(rerank_distances(query.numpy(), gallery.numpy()), expected)
+    assert torch.equal(torch.cat(list(rerank_blocks(query.numpy(), gallery.numpy()))), expected)
 
 
 @pytest.mark.parametrize("unit", [1, 2**20])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
 import pytest
 import torch
 
@@ -130,10 +133,27 @@ def test_blocks_may_be_changed_by_their_reader():
         assert not rows.requires_grad
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_arrays_give_what_tensors_give(metric):
+    """However they lie in memory: read-only as those of a file, reversed, every other row."""
+    query, gallery = features(6, 4, 8), features(10, 4, 9)
+    fixed = query.numpy().copy()
+    fixed.flags.writeable = False
+    expected = pairwise_distances(query, gallery, metric)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns of arrays that it must not write to
+        assert torch.equal(pairwise_distances(fixed, gallery.numpy(), metric), expected)
+    assert torch.equal(pairwise_distances(query.numpy()[::-1], gallery.numpy()[::2], metric), expected.flip(0)[:, ::2])
+    assert torch.equal(pairwise_distances(query.numpy(), gallery, metric), expected)
+
+
 @pytest.mark.parametrize("function", [pairwise_distances, distance_blocks, ranking_blocks])
 @pytest.mark.parametrize(
     "query, gallery, metric, message",
     [
+        (None, torch.zeros(2, 5), "cosine", "query features must be a tensor or an array of numbers"),
+        (torch.zeros(1, 4), np.array([["a"] * 4]), "cosine", "gallery features must be a tensor or an array"),
+        ([[1.0, 2.0], [3.0]], torch.zeros(2, 2), "cosine", "query features must be a tensor or an array"),
         (torch.zeros(1, 4), torch.zeros(2, 5), "cosine", "features must be"),
         (torch.zeros(4), torch.zeros(2, 4), "cosine", "features must be"),
         (torch.zeros(1, 4), torch.zeros(2, 4), "euclid", "metric 'euclid' is unknown; .* nearest: euclidean"),

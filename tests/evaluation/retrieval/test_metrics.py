@@ -204,6 +204,7 @@ def test_features_equal_their_distance_matrix(metric):
     for block in (1, 5, 512):
         score = score_features(query, *labels[:2], gallery, *labels[2:], metric=metric, block=block)
         assert score.as_dict() == pytest.approx(expected, abs=1e-12)
+    assert score_features(query.numpy(), *labels[:2], gallery.numpy(), *labels[2:], metric=metric) == score
 
 
 def test_cosine_and_euclidean_differ_where_lengths_do():
