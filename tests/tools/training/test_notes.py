@@ -63,6 +63,8 @@ def test_a_schedule_that_the_training_is_over_before_is_told():
     in_steps = Recipe(epochs=10, schedule={"warmup_steps": 2000})
     for warm in (Recipe(epochs=10, schedule={"warmup": 10}), in_steps):
         assert never_reached(warm, 200).startswith("schedule: the warm-up of 10 epochs is not over at the end")
+    short = Recipe(epochs=1, schedule={"warmup": 1})
+    assert never_reached(short, 200).startswith("schedule: the warm-up of 1 epoch is not over")
     assert never_reached(in_steps, 200).endswith("schedule too, or give schedule.warmup_steps below 2000")
     assert never_reached(in_steps, 201) is None
     ended = replace(mlr, schedule=replace(mlr.schedule, planned=180))
