@@ -26,7 +26,7 @@ def _troubles(records, facts=FACTS) -> list[Trouble]:
         (Trouble.COLLAPSE, 4, 2, ONE_VECTOR),
         (Trouble.STUCK_AT_MARGIN, 4, 5, AT_MARGIN),
         (Trouble.STUCK_AT_MARGIN, 3, 5, AT_MARGIN),  # the first epoch after the warm-up
-        (Trouble.VANISHING_GRADIENTS, 4, 2, {"gradient_norm": 1e-9}),
+        (Trouble.VANISHING_GRADIENTS, 4, 2, {"gradient_norm": 0}),
         (Trouble.NOT_LEARNING, 1, 12, {"loss_ce": 5.29}),  # 0.3 * 30 epochs after a warm-up of 2
         (Trouble.RANDOM_LEVEL, 1, 10, {"holdout_mAP": 0.011}),  # 0.25 * 30 after it
         (Trouble.EXPLODING_GRADIENTS, 4, 1, {"gradient_norm": 1e3}),  # of the first three no median is known
