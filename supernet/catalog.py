@@ -9,6 +9,7 @@ from pathlib import Path
 from reid.config import build_config, config_to_dict
 from reid.errors import UserError, nearest
 from reid.models.backbones import BACKBONES, backbone_kind, build_backbone
+from reid.models.backbones.timm_any import PREFIX, in_timm
 from reid.models.heads import DEFAULT_HEAD, HeadConfig, build_head
 from reid.models.network import ReidNetwork
 from supernet.arch import Arch
@@ -91,6 +92,8 @@ def find_network(
         raise UserError(f"arch file {name} does not exist; name another, or an arch of configs/archs by its name")
     if path is None:
         names = [*sorted(file.stem for file in known.values()), *BACKBONES]
+        if in_timm(name):
+            raise UserError(f"no network is called '{name}' here, but one of timm's: {PREFIX}{name}")
         raise UserError(f"no network is called '{name}'{nearest(name, names) or '; known: ' + ', '.join(names)}")
     named = load_arch(path)
     arch = named.arch.at(input_size)

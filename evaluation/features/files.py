@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     except UserError:
         raise
     except Exception as error:  # numpy, zipfile and zlib have no common one for a damaged file
-        raise UserError(f"{path} is no readable feature file ({error}); save the features again") from None
+        reason = error if zipfile.is_zipfile(path) else "no archive of arrays, as numpy.savez writes them"
+        raise UserError(f"{path} is no readable feature file ({reason}); save the features again") from None
 
 
 def _about(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

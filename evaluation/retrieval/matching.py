@@ -59,7 +59,10 @@ class Matching:
         if (self.first == self.last).all():
             cause = "no query's identity is there; see that both sides number identities alike"
         else:
-            cause = "images of their identities are all of their own cameras; without cameras take the rule NO_CAMERAS"
+            cause = (
+                "images of their identities are all of their own cameras; where cameras are not known, leave them out "
+                "(of a feature file the camids; from Python, take the rule NO_CAMERAS)"
+            )
         return UserError(f"no query has a right answer in the gallery: {cause}")
 
 

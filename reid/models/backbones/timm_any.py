@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from types import ModuleType
 from typing import Any
 
@@ -108,6 +109,15 @@ def _create(timm: ModuleType, model: str, options: dict[str, Any]) -> nn.Module:
     return timm.create_model(
         model, pretrained=False, features_only=True, feature_cls="getter", out_indices=(-1,), **options
     )
+
+
+def in_timm(model: str) -> bool:
+    """Whether timm is installed and has a model of this name."""
+    if importlib.util.find_spec("timm") is None:
+        return False
+    import timm
+
+    return timm.is_model(model)
 
 
 def _nearest(timm: ModuleType, model: str) -> str:

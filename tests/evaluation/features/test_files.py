@@ -115,7 +115,9 @@ def test_files_of_another_kind(tmp_path):
     (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:400])
     (tmp_path / "empty.npz").write_bytes(b"")
     for name in ("text", "cut", "empty"):
-        with pytest.raises(UserError, match=f"{name}.npz is no readable feature file"):
+        with pytest.raises(
+            UserError, match=rf"{name}.npz is no readable feature file \(no archive of arrays, as .*savez"
+        ):
             load_features(tmp_path / f"{name}.npz")
     with (tmp_path / "single.npz").open("wb") as file:
         np.save(file, np.zeros(3))

@@ -246,6 +246,12 @@ def test_unknown_network_lists_the_nearest(name, message):
         find_network(name, [], None, (64, 32), 2)
 
 
+def test_a_name_of_timms_is_told_with_its_prefix():
+    pytest.importorskip("timm")
+    with pytest.raises(UserError, match="no network is called 'lcnet_050' here, but one of timm's: timm:lcnet_050$"):
+        find_network("lcnet_050", [], None, (64, 32), 2)
+
+
 @pytest.mark.parametrize(
     "spec",
     [

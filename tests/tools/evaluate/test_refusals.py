@@ -106,3 +106,19 @@ def test_weights_that_no_evaluation_wrote_stay(call, saved, runs, sets, tmp_path
     assert done.code == 0 and (imported / "result.json").exists(), done.err
     refused(call("evaluate", saved / "features.npz", "--out", imported, "--replace"), line)
     assert (imported / "last.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("about", "told"), [(None, True), ('{"rule": {"distractor_pids": [], "junk_pids": []}}', False)]
+)
+def test_queries_of_a_number_that_is_nobodys_are_told(call, tmp_path, about, told):
+    """As in files of programs that number persons from 0."""
+    pids = np.arange(12) % 3
+    draw = np.random.default_rng(0)
+    arrays = {"query_pids": pids, "gallery_pids": pids, "query_camids": pids * 0 + 1, "gallery_camids": pids * 0 + 2}
+    arrays |= {f"{side}_features": draw.normal(size=(12, 4)) for side in ("query", "gallery")}
+    np.savez(tmp_path / "f.npz", **arrays, **({} if about is None else {"about": about}))
+    done = call("evaluate", tmp_path / "f.npz", "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    words = "queries of identity 0 find nobody, as these numbers are distractors or junk; where they are persons, give"
+    assert (words in done.out) == told

@@ -12,6 +12,7 @@ import torch
 from evaluation.comparison.row import RESULT, SCORE
 from evaluation.features.files import load_features
 from evaluation.protocols import Protocol, evaluate_features
+from evaluation.retrieval.labeled_features import RetrievalFeatures
 from reid.data.datasets.registry import DatasetConfig
 from reid.engine.machine.device import describe_device
 from reid.engine.runs.run_folder import WEIGHTS, taken
@@ -117,8 +118,21 @@ def _saved_features(job: Job, path: Path, request: Request) -> None:
     held = calibration(request.calibrate, features)
     counts = f"{len(features.query)} queries, {len(features.gallery)} gallery images"
     data = features.about.get("data", "not told")
-    announce(f"evaluating {shown(path)}", [("data", f"{data}: {counts}"), ("network", features.about.get("network"))])
+    facts = [("note", _nobody(features)), ("data", f"{data}: {counts}"), ("network", features.about.get("network"))]
+    announce(f"evaluating {shown(path)}", facts)
     write_scores(job.out, evaluate_features(features, protocol, held, progress=True), features, wanted)
+
+
+def _nobody(features: RetrievalFeatures) -> str | None:
+    """What to say of queries that have the number of no person, as where persons are numbered from 0."""
+    nobody = {*features.rule.distractor_pids, *features.rule.junk_pids} & set(features.query.pids.tolist())
+    if not nobody:
+        return None
+    numbers = " and ".join(map(str, sorted(nobody)))
+    return (
+        f"queries of identity {numbers} find nobody, as these numbers are distractors or junk; where they are persons, "
+        "give the file a rule that says so (docs/evaluation.md, Feature files)"
+    )
 
 
 def _onnx(job: Job, path: Path, request: Request) -> None:
