@@ -118,12 +118,13 @@ def _sizes(data: Mapping) -> list[tuple[int, ...]]:
     return [whole_numbers({"input_sizes": size}, "input_sizes") for size in sizes]
 
 
-def load_arch(path: Path) -> NamedArch:
+def load_arch(path: str | Path) -> NamedArch:
     """Reads an arch file.
 
     Raises:
         UserError: the file is missing, or does not describe an arch; or no file could be called as it is.
     """
+    path = Path(path)
     data = read_yaml(path)
     if not isinstance(data, Mapping):
         raise UserError(f"arch file {path}: must be a mapping; see configs/archs for examples")
@@ -158,10 +159,10 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
-def save_arch(path: Path, named: NamedArch) -> Path:
+def save_arch(path: str | Path, named: NamedArch) -> Path:
     """Writes an arch file, atomically."""
     data = {"name": named.name, **arch_to_dict(named.arch), "origin": named.origin}
-    return write_text(path, yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110))
+    return write_text(Path(path), yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110))
 
 
 def known_archs(folders: Sequence[Path] = ()) -> dict[str, Path]:

@@ -91,7 +91,7 @@ def find_config(path: Path) -> Path:
 
 
 def load_experiment(
-    path: Path,
+    path: str | Path,
     overrides: Sequence[str] = (),
     recipe: str | None = None,
     epochs: int | None = None,
@@ -112,7 +112,7 @@ def load_experiment(
         UserError: a file is missing, has an unknown key or a bad value, there is no such recipe, or an override
             contradicts ``batch``.
     """
-    data = read_merged(find_config(path))
+    data = read_merged(find_config(Path(path)))
     if recipe is not None:
         file = find_recipe(recipe)
         data["retrain"] = read_merged(file)

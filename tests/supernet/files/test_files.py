@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -163,6 +164,8 @@ def test_bad_space_files_name_file_and_key(tmp_path, data, message):
 def test_arch_file_round_trip(tmp_path):
     named = NamedArch("mine", largest(load_space("tiny")), {"score": 0.25, "seed": 3, "space": "tiny"})
     assert load_arch(save_arch(tmp_path / "mine.yaml", named)) == named
+    path = str(tmp_path / "by-text.yaml")
+    assert save_arch(path, named) == Path(path) and load_arch(path) == named
 
 
 @pytest.mark.parametrize(

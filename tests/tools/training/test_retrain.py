@@ -53,7 +53,7 @@ def test_recipe_and_length_of_an_experiment():
     """Without settings of the tests' own."""
     experiment = load_experiment(CONFIGS / "demo.yaml", recipe="bot", epochs=12)
     assert experiment.retrain == at_epochs(load_config(Recipe, RECIPES / "bot.yaml"), 12)
-    assert experiment.data == load_experiment(CONFIGS / "demo.yaml").data
+    assert experiment.data == load_experiment(str(CONFIGS / "demo.yaml")).data
     by_path = load_experiment(CONFIGS / "demo.yaml", ["retrain.epochs=5"], recipe=str(RECIPES / "bot.yaml"), epochs=12)
     assert by_path.retrain == replace(experiment.retrain, epochs=5)
     larger = load_experiment(CONFIGS / "demo.yaml", recipe="bot", epochs=12, batch="32x8").retrain
