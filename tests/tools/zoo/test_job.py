@@ -28,7 +28,7 @@ from tools.jobs.evaluate.checkpoints import row_name
 from tools.jobs.evaluate.job import Request, evaluate
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.wanted import Retraining
-from tools.jobs.zoo.job import LICENCES, _licence, add
+from tools.jobs.zoo.job import add
 
 ARCH = arch_from_rows([[1, 8, 1, 1], [3, 8, 1, 2]], input_size=(64, 32), stem=8, last_width=16)
 
@@ -202,23 +202,6 @@ def test_what_is_no_training_is_not_added(runs, call, refused, tmp_path):
     row = read_result(runs / "run")
     write_result(tmp_path / "mean", dataclasses.replace(row, mAP_spread=0.1, rank1_spread=0.1, seeds=(0, 1)))
     refused(call("zoo", "add", tmp_path / "mean", *arguments, tiny=False), "mean is the mean of 2 trainings: name one")
-
-
-@pytest.mark.parametrize(
-    ("train_set", "licence"),
-    [
-        ("synthetic: 72 identities, 1089 images", "no restriction by its data"),
-        ("market1501: 751 identities, 12936 images", "research only"),
-        ("synthetic: 72 identities, 9 images, taught by runs/on-market", "not told here"),
-        ("ImageNet weights, then synthetic: 72 identities, 9 images", "not told here"),
-        ("synthetic + msmt17: 72 identities, 9 images", "not told here"),
-        ("Small-A weights, then market1501: 751 identities, 9 images", "research only"),
-        ("Small-A weights, then synthetic: 72 identities, 9 images", "not told here"),
-        ("Small-B weights, then market1501: 751 identities, 9 images", "not told here"),
-    ],
-)
-def test_a_licence_is_told_of_what_was_trained_on_its_data_alone(train_set, licence):
-    assert _licence(train_set, {"Small-A": LICENCES["market1501"]}).startswith(licence)
 
 
 def test_paths_of_this_machine_are_not_noted_down(runs, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,8 @@ from tools.jobs.embed import embed_files
 from tools.jobs.paths import check_folder, shown
 from tools.jobs.results.written.portable import portable
 from tools.jobs.runs.provenance import sha256
-from tools.jobs.training.retrain_words import TAUGHT, THEN
 from tools.jobs.zoo.flip import flip_score, score_of
+from tools.jobs.zoo.licence import licence_of
 from tools.typed import to_type
 
 ADD = "add"
@@ -37,12 +37,6 @@ ADD = "add"
 
 LARGEST = 12 * 2**20
 """Bytes of a file: weights travel with the checkout."""
-
-LICENCES = {
-    "market1501": "research only: trained on Market-1501, whose images may be used for academic research",
-    "synthetic": "no restriction by its data: trained on images drawn by this project",
-}
-"""By the data set that a network was trained on alone."""
 
 
 def zoo_table(folder: Path = FOLDER) -> str:
@@ -132,7 +126,7 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
     if not replace and name.lower() in {entry.name.lower() for entry in entries}:
         raise UserError(f"--name {name}: is taken; add --replace, or give another")
     spec = read_spec(weights)
-    licence = _licence(row.train_set, {entry.name: entry.licence for entry in entries})
+    licence = licence_of(row.train_set, {entry.name: entry.licence for entry in entries})
     entry = _entry(name, row, spec, weights, flip and flip_score(flip, run), score_of(run), licence)
     write_atomic(folder / entry.weights, lambda temporary: shutil.copyfile(weights, temporary) and None)
     if entry.arch is not None:
@@ -181,17 +175,3 @@ def _entry(
         command=portable(str(score.get("command", "not told"))),
         commit=str(score.get("commit", "unknown")),
     )
-
-
-def _licence(train_set: str, known: Mapping[str, str]) -> str:
-    """``train_set`` as a result has it: what it began with and the data sets, ``:``, counts, who taught it.
-
-    Args:
-        known: licences by the names of the zoo's networks; weights that begin with one of them have its licence where
-            that is their data's too.
-    """
-    other = f"not told here: it is that of {portable(train_set)}"
-    begun, then, data = train_set.rpartition(THEN)
-    own = LICENCES.get(data.partition(":")[0])
-    told = own is not None and TAUGHT not in train_set and (not then or known.get(begun) == own)
-    return own if told else other
