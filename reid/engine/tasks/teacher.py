@@ -91,8 +91,8 @@ def _check(config: DistillationConfig, name: str, teacher: Teacher, classes: int
     if config.logits:
         if teacher.classifier is None:
             raise UserError(
-                f"teacher {name}: has no classifier.safetensors beside its weights, so its logits cannot be "
-                "distilled; set losses.distillation.logits=0, or train the teacher again"
+                f"teacher {name}: has no classifier.safetensors beside its weights, so its logits cannot be distilled; "
+                "set losses.distillation.logits=0, or train one on its fixed weights (docs/training.md, Teachers)"
             )
         theirs = teacher.classifier.weight.shape[0]
         if theirs != classes:
