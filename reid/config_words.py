@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from reid.errors import nearest
+from reid.words import counted
 
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 """What pydantic calls a key that there is not."""
@@ -48,7 +49,7 @@ def _words(problem: Mapping[str, Any]) -> str:
         return "input should be a list"
     for kind, bound, most in (("too_long", "max_length", "most"), ("too_short", "min_length", "least")):
         if problem["type"] == kind and problem["ctx"]["field_type"] == "Tuple":
-            return f"input should be a list of at {most} {problem['ctx'][bound]}"
+            return f"input should be a list of at {most} {counted(problem['ctx'][bound], 'value')}"
     words = problem["msg"].removeprefix("Value error, ")
     return words[0].lower() + words[1:]
 

@@ -68,7 +68,7 @@ def test_the_front_is_told_with_all_its_costs(call, refused, supernet_run, tmp_p
             "front flops,latency: latency on what.* Name a target, for example onnx-cpu-1t",
         ),
         ((*PARETO, "flops", "flops"), "front flops,flops: name each cost once"),
-        ((*PARETO[:2], "--set", "search.front=[]"), "front: .*at least 1 item"),
+        ((*PARETO[:2], "--set", "search.front=[]"), "front: .*a list of at least 1 value"),
         ((*PARETO[:2], "--set", "search.front=[flops, energy]"), "front.1: .*'flops', 'latency' or 'parameters'"),
     ],
 )
