@@ -61,9 +61,8 @@ def rerank_distances(
         UserError: shapes or devices do not fit, a side is empty, a feature is NaN or infinite, or the metric is
             unknown.
     """
-    query, gallery = check_features(query, gallery, metric)
-    result = torch.empty(len(query), len(gallery))
-    return _fill(result, rerank_blocks(query, gallery, config, metric, progress))
+    blocks = rerank_blocks(query, gallery, config, metric, progress)
+    return _fill(torch.empty(len(query), len(gallery)), blocks)
 
 
 def rerank_blocks(

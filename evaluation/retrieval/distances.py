@@ -37,7 +37,7 @@ def pairwise_distances(query: Features, gallery: Features, metric: str = "cosine
         UserError: shapes or devices do not fit, a feature is NaN or infinite, or the metric is unknown.
     """
     query, gallery = check_features(query, gallery, metric)
-    blocks = list(distance_blocks(query, gallery, metric, block=max(len(query), 1)))
+    blocks = list(_blocks(query, gallery, metric, block=max(len(query), 1)))
     return blocks[0] if blocks else torch.empty(0, len(gallery), device=gallery.device)
 
 
@@ -50,7 +50,7 @@ def distance_blocks(
         UserError: as ``pairwise_distances``, at the call.
     """
     query, gallery = check_features(query, gallery, metric, block)
-    return _cosine_blocks(query, gallery, block) if metric == "cosine" else _euclidean_blocks(query, gallery, block)
+    return _blocks(query, gallery, metric, block)
 
 
 def ranking_blocks(
@@ -97,6 +97,10 @@ def as_tensor(values: torch.Tensor | np.ndarray, name: str) -> torch.Tensor:
         return torch.from_numpy(np.require(values, requirements=["C", "W"]))
     except (TypeError, ValueError):  # of text, of objects, of rows that are not of one length
         raise UserError(f"{name} must be a tensor or an array of numbers") from None
+
+
+def _blocks(query: torch.Tensor, gallery: torch.Tensor, metric: str, block: int) -> Iterator[torch.Tensor]:
+    return _cosine_blocks(query, gallery, block) if metric == "cosine" else _euclidean_blocks(query, gallery, block)
 
 
 def _cosine_blocks(query: torch.Tensor, gallery: torch.Tensor, block: int) -> Iterator[torch.Tensor]:
