@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic.dataclasses import dataclass
 
@@ -132,10 +132,27 @@ def load_experiment(
         data["retrain"] = config_to_dict(at_batch(whole, identities, instances))
         _check_batch(batch, {"identities": identities, "instances": instances}, overrides)
     whole = functools.reduce(merge, map(parse_override, overrides), data)
+    _check_recipes(whole)
     name = whole["data"].get("name") if isinstance(whole.get("data"), Mapping) else None
     if name in dataset_names() and name not in get_args(OwnName):
         raise UserError(f"data.name: {name} is named by data.dataset: data.dataset={{name: {name}}} (docs/data.md)")
     return build_overridden(Experiment, data, overrides, str(path))
+
+
+def _check_recipes(whole: Mapping[str, Any]) -> None:
+    """Raises UserError where a recipe's name stands in place of its keys, and says how a recipe is taken by name."""
+    supernet = whole.get("supernet")
+    of_supernet = supernet.get("recipe") if isinstance(supernet, Mapping) else None
+    for key, given in (("retrain", whole.get("retrain")), ("supernet.recipe", of_supernet)):
+        if not isinstance(given, str):
+            continue
+        file = find_recipe(given).resolve()
+        where = f"recipes/{file.name}" if file.parent == RECIPES else str(file)
+        option = f", or --recipe {given} of tools/retrain.py" if key == "retrain" else ""
+        raise UserError(
+            f"{key}: must hold a recipe's keys, not its name (given: {given!r}); take them from its file by "
+            f"{{base: {where}}} in a config{option}"
+        )
 
 
 def _check_batch(batch: str, sizes: Mapping[str, int], overrides: Sequence[str]) -> None:

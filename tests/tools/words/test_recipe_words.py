@@ -9,6 +9,7 @@ import pytest
 from reid.config import config_to_dict, load_config
 from reid.engine.recipe import Recipe
 from reid.engine.recipe.scaling import at_batch, at_epochs
+from reid.errors import UserError
 from reid.models.heads import HeadConfig
 from supernet.training import SupernetRecipe
 from tools.jobs.experiment import RECIPES, load_experiment
@@ -33,6 +34,23 @@ def test_what_changes_a_recipe_is_said():
 def test_the_recipe_of_an_experiment():
     given = load_experiment(RECIPES.parent / "market1501.yaml", recipe="mlr", epochs=5)
     assert recipe_name(given.retrain) == "mlr"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            "retrain=bot",
+            r"^retrain: must hold .*\(given: 'bot'\).*\{base: recipes/bot.yaml\}.*--recipe bot of",
+        ),
+        ("supernet.recipe=mlr", r"^supernet.recipe: must hold .*\{base: recipes/mlr.yaml\} in a config$"),
+        (f"retrain={RECIPES / 'bot.yaml'}", r"\{base: recipes/bot.yaml\}"),
+        ("retrain=bott", "^no recipe is called 'bott'; nearest: bot"),
+    ],
+)
+def test_a_recipes_name_in_place_of_its_keys_is_told_how_it_is_taken(given, message):
+    with pytest.raises(UserError, match=message):
+        load_experiment(RECIPES.parent / "market1501.yaml", overrides=[given])
 
 
 def test_runs_that_have_none():
