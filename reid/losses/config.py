@@ -88,6 +88,8 @@ class DistillationConfig:
         teacher: its checkpoint; or a list of theirs, which teach as one (``reid.engine.tasks.teacher.Ensemble``).
         logits, embedding, similarity: weights of the three distillations (``reid/losses/distillation.py``).
         temperature: of the logits.
+        mixup: the largest share of another image of the batch that is blended into each, for student and teacher alike
+            (``reid.data.mixup.blended``); only where nothing is learnt from labels.
     """
 
     teacher: _Named | Annotated[tuple[_Named, ...], Field(min_length=1)] | None = None
@@ -95,6 +97,7 @@ class DistillationConfig:
     temperature: Positive = 1.0
     embedding: NonNegative = 0.0
     similarity: NonNegative = 0.0
+    mixup: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
     @field_validator("logits", "embedding", "similarity")
     @classmethod
@@ -107,6 +110,10 @@ class DistillationConfig:
     def _teacher_is_heard(self) -> Self:
         if self.teacher is not None and not self.enabled:
             raise ValueError("the teacher has no weight; set logits, embedding or similarity above 0")
+        if self.mixup and self.teacher is None:
+            raise ValueError(
+                "mixup: blended images have no label; set distillation.teacher to what says who is in them"
+            )
         if self.embedding and len(self.teachers) > 1:
             raise ValueError(
                 "embedding: vectors of several teachers have no axes in common to be averaged on; set embedding=0 and "
@@ -142,4 +149,13 @@ class LossConfig:
         apart = (self.classification.weight, self.triplet.weight, self.circle.weight, self.centroid.weight)
         if not any(apart) and not self.distillation.enabled:
             raise ValueError("every weight that tells identities apart is 0; give classification or triplet one")
+        return self
+
+    @model_validator(mode="after")
+    def _blended_images_have_no_label(self) -> Self:
+        labelled = ("classification", "triplet", "circle", "center", "centroid")
+        heard = [name for name in labelled if getattr(self, name).weight]
+        if self.distillation.mixup and heard:
+            weights = ", ".join(f"{name}.weight" for name in heard)
+            raise ValueError(f"distillation.mixup: blended images have no label; set to 0: {weights}")
         return self

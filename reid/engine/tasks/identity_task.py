@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 import torch
 from torch import nn
 
+from reid.data.mixup import blended
 from reid.engine.bn_calibration import calibrate
 from reid.engine.machine.distributed import gather_batch
 from reid.engine.recipe.optimizers import Group, group_of
@@ -54,6 +55,8 @@ class IdentityTask(nn.Module):
     def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
         """Adds the gradient of one batch through ``context.backward``; returns the log's scalars, on the device."""
         head = self.network.head
+        if self.losses.distillation.mixup:
+            images = blended(images, self.losses.distillation.mixup)
         with context.autocast():
             output = head_outputs(head, context.run(self.network.backbone, images))
         parts = output.parts or (output.embedding,)
