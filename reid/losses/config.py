@@ -111,9 +111,7 @@ class DistillationConfig:
         if self.teacher is not None and not self.enabled:
             raise ValueError("the teacher has no weight; set logits, embedding or similarity above 0")
         if self.mixup and self.teacher is None:
-            raise ValueError(
-                "mixup: blended images have no label; set distillation.teacher to what says who is in them"
-            )
+            raise ValueError("mixup: blended images have no label; set distillation.teacher to who knows them")
         if self.embedding and len(self.teachers) > 1:
             raise ValueError(
                 "embedding: vectors of several teachers have no axes in common to be averaged on; set embedding=0 and "

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 import torch
 from torch import nn
 
+from reid.data.mixup import blended
 from reid.data.prepare import resize_prepared
 from reid.engine.machine.distributed import gather_batch
 from reid.engine.recipe.optimizers import Group
@@ -83,6 +84,8 @@ class SupernetTask(nn.Module):
         Each arch's graph is freed before the next one runs, so memory is that of the largest arch alone.
         """
         labels = gather_batch(context.processes, labels)
+        if self.config.recipe.losses.distillation.mixup:
+            images = blended(images, self.config.recipe.losses.distillation.mixup)
         sampling, space = self.config.sampling, self.supernet.space
         places = step_archs(space, sampling, self._draw, self.seed, context.number, context.epoch)
         taught = sampling.with_largest(context.number, context.epoch)

@@ -128,6 +128,7 @@ def logit_scale(config: ClassificationConfig) -> float:
 def same_every_step(config: LossConfig, rule: BranchRule) -> bool:
     """Whether the losses of a step neither draw on the host nor go by the epoch."""
     drawn = config.triplet.selection == "random_negative" or rule.update == "random"
+    drawn = drawn or config.distillation.mixup > 0  # on the device: not known to be well recorded
     by_epoch = config.classification.kind != "linear" and config.classification.margin_warmup > 0
     return not drawn and not by_epoch
 

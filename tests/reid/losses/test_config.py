@@ -28,6 +28,15 @@ from reid.losses.config import ClassificationConfig, DistillationConfig, LossCon
         ({"distillation": {"teacher": "a", "logits": 1, "temperature": 0}}, "distillation.temperature"),
         ({"distillation": {"teacher": [], "logits": 1}}, "distillation.teacher"),
         ({"distillation": {"teacher": ["a", "b"], "embedding": 1}}, "several teachers have no axes in common .*=0"),
+        ({"distillation": {"mixup": 0.5}}, "blended images have no label; set distillation.teacher"),
+        (
+            {"distillation": {"teacher": "a", "logits": 1, "mixup": 0.6}},
+            "distillation.mixup: .*less than or equal to 0.5",
+        ),
+        (
+            {"triplet": {"weight": 0}, "distillation": {"teacher": "a", "logits": 1, "mixup": 0.1}},
+            "^recipe.yaml: distillation.mixup: blended images have no label; set to 0: classification.weight$",
+        ),
         ({"classification": {"weight": 0}, "triplet": {"weight": 0}}, "give classification or triplet one"),
         ({"classification": {"weight": 0}, "triplet": {"weight": 0}, "center": {"weight": 1}}, "is 0"),
     ],
@@ -46,8 +55,9 @@ def test_each_loss_may_stand_alone(name):
 
 def test_a_student_may_learn_from_its_teacher_alone():
     data = {"classification": {"weight": 0}, "triplet": {"weight": 0}}
-    config = build_config(LossConfig, data | {"distillation": {"teacher": "t", "embedding": 1}}, "recipe.yaml")
-    assert config.distillation.enabled
+    told = {"teacher": "t", "embedding": 1, "mixup": 0.5}
+    config = build_config(LossConfig, data | {"distillation": told}, "recipe.yaml")
+    assert config.distillation.enabled and config.distillation.mixup == 0.5
 
 
 def test_defaults_are_the_bag_of_tricks():
