@@ -68,6 +68,16 @@ def test_centers_follow_the_gradient_as_the_bag_of_tricks_has_it():
     torch.testing.assert_close(loss.centers, parameter.detach())
 
 
+@pytest.mark.parametrize("features", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("centers", [torch.float32, torch.float64])
+def test_centers_follow_features_of_any_precision_in_their_own(features, centers):
+    offsets = torch.tensor([[1.0, -2.0], [3.0, 0.5], [0.0, 4.0]], dtype=features)  # exact in all of them
+    loss = _loss_of(torch.zeros(2, 2, dtype=centers))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss.follow(offsets, torch.tensor([0, 0, 1]), rate=0.75)
+    torch.testing.assert_close(loss.centers, torch.tensor([[2.0, -0.75], [0.0, 2.0]], dtype=centers))
+
+
 def test_gradient_is_the_derivative():
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(5, 3, generator=generator).double().requires_grad_()

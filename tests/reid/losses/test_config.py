@@ -17,6 +17,7 @@ from reid.losses.config import ClassificationConfig, DistillationConfig, LossCon
         ({"classification": {"smoothing_over": "both"}}, "classification.smoothing_over"),
         ({"classification": {"scale": 0}}, "classification.scale: .*greater than 0"),
         ({"classification": {"margin": 0.2, "margin_start": 0.3}}, "margin_start: .*not exceed the margin of 0.2"),
+        ({"classification": {"margin": 1.0, "margin_start": 0.3}}, "classification.margin: .*less than 1"),
         ({"triplet": {"weight": -1}}, "triplet.weight: .*greater than or equal to 0"),
         ({"triplet": {"weight": float("inf")}}, "triplet.weight: .*finite"),
         ({"triplet": {"selecton": "semi_hard"}}, "unknown key 'triplet.selecton'; nearest: selection"),
@@ -24,6 +25,9 @@ from reid.losses.config import ClassificationConfig, DistillationConfig, LossCon
         ({"circle": {"margin": 1.0}}, "circle.margin: .*less than 1"),
         ({"center": {"rate": 0}}, "center.rate"),
         ({"distillation": {"logits": 1.0}}, "distillation.logits: .*set distillation.teacher to a checkpoint"),
+        ({"distillation": {"embedding": 1.0}}, "distillation.embedding: .*set distillation.teacher to a checkpoint"),
+        ({"distillation": {"similarity": 1.0}}, "distillation.similarity: .*set distillation.teacher to a checkpoint"),
+        ({"distillation": {"teacher": "", "logits": 1.0}}, "distillation.teacher: "),
         ({"distillation": {"teacher": "a.safetensors"}}, "set logits, embedding or similarity above 0"),
         ({"distillation": {"teacher": "a", "logits": 1, "temperature": 0}}, "distillation.temperature"),
         ({"distillation": {"teacher": [], "logits": 1}}, "distillation.teacher"),
@@ -53,11 +57,16 @@ def test_each_loss_may_stand_alone(name):
     assert getattr(build_config(LossConfig, data, "recipe.yaml"), name).weight == 1
 
 
-def test_a_student_may_learn_from_its_teacher_alone():
+@pytest.mark.parametrize("how", ["logits", "embedding", "similarity"])
+def test_a_student_may_learn_from_its_teacher_alone(how):
     data = {"classification": {"weight": 0}, "triplet": {"weight": 0}}
-    told = {"teacher": "t", "embedding": 1, "mixup": 0.5}
+    told = {"teacher": "t", how: 1, "mixup": 0.5}
     config = build_config(LossConfig, data | {"distillation": told}, "recipe.yaml")
     assert config.distillation.enabled and config.distillation.mixup == 0.5
+
+
+def test_a_margin_may_begin_where_it_ends():
+    assert ClassificationConfig(margin=0.2, margin_start=0.2, margin_warmup=5.0).margin_start == 0.2
 
 
 def test_defaults_are_the_bag_of_tricks():

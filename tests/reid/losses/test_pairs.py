@@ -13,6 +13,7 @@ def test_masks_by_hand():
     positives, negatives = pair_masks(torch.tensor([7, 3, 7]))
     assert positives.tolist() == [[False, False, True], [False, False, False], [True, False, False]]
     assert negatives.tolist() == [[False, True, False], [True, False, True], [False, True, False]]
+    assert all(mask.is_meta for mask in pair_masks(torch.tensor([7, 3, 7], device="meta")))  # where the labels lie
 
 
 @pytest.mark.parametrize("scale", [1e-2, 1.0, 1e2])

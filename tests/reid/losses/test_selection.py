@@ -90,6 +90,18 @@ def test_each_of_those_is_as_likely():
     assert chisquare(counts[2:5]).pvalue > 1e-3
 
 
+def test_pairs_draw_independently_of_each_other():
+    """Two anchors with the same positive, and for each the same two negatives: all four outcomes are as likely."""
+    features = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+    distances, negatives = pairwise_euclidean(features), pair_masks(torch.tensor([0, 0, 0, 1, 1]))[1]
+    for first, second in (((0, 2), (1, 2)), ((2, 0), (2, 1))):  # in a column, in a row
+        counts = {(a, b): 0 for a in (3, 4) for b in (3, 4)}
+        for seed in range(1000):
+            index = random_negatives(distances, negatives, None, torch.Generator().manual_seed(seed)).index
+            counts[int(index[first]), int(index[second])] += 1
+        assert chisquare(list(counts.values())).pvalue > 1e-3
+
+
 def test_the_greatest_draw_is_the_last_negative():
     """Of any number of them: a product that rounded up to the number would name one too many."""
     distances = torch.arange(601.0).expand(601, -1)
