@@ -38,6 +38,19 @@ def test_front_is_what_nothing_dominates(rows):
         assert [c.flops for c in front] == sorted(c.flops for c in front)
 
 
+def test_candidates_that_lack_a_field_are_left_out():
+    known, unknown = replace(_candidate(1, 5, 0.5), latency_ms=2.0), _candidate(0, 1, 0.9)
+    assert pareto_front([unknown, known], minimise=("latency_ms",)) == (known,)
+    assert pareto_front([unknown, known]) == (unknown,)
+
+
+def test_equals_stay_in_the_order_of_their_trials():
+    front = pareto_front([_candidate(trial, 5, 0.5) for trial in (3, 1, 2)])
+    assert [each.trial for each in front] == [1, 2, 3]
+    assert [each.trial for each in knees(front[::-1], 2)] == [1, 2]
+    assert knees((), 2) == ()
+
+
 def test_front_file_holds_the_candidates(tmp_path):
     front = pareto_front([_candidate(0, 5, 0.2), _candidate(1, 4, 0.3), _candidate(2, 9, 0.9)])
     rows = json.loads(write_front(tmp_path / "front.json", front).read_text())
@@ -56,6 +69,14 @@ def test_knees_are_members_with_the_best_score_among_them(rows, count):
 def test_the_second_knee_is_where_the_front_bends():
     front = pareto_front([_candidate(i, *row) for i, row in enumerate([(1, 0.1), (2, 0.5), (3, 0.52), (9, 0.6)])])
     assert [each.flops for each in knees(front, 2)] == [9, 2]
+
+
+def test_a_further_knee_adds_to_those_that_are_taken():
+    """(2.5, 0.82) alone dominates more than (6, 0.95), but most of it is what (2, 0.8) does already."""
+    rows = [(1, 0.1), (2, 0.8), (2.5, 0.82), (6, 0.95), (10, 1.0)]
+    front = pareto_front([_candidate(i, *row) for i, row in enumerate(rows)])
+    assert [each.flops for each in knees(front, 2)] == [10, 2]
+    assert [each.flops for each in knees(front, 3)] == [10, 6, 2]  # best score first
 
 
 several = st.lists(st.tuples(*[st.integers(0, 9)] * 3, st.integers(1, 9)), min_size=1, max_size=9)
@@ -116,4 +137,5 @@ def test_costs_are_fields_in_one_order():
     assert cost_fields(None, timed=False) == ("flops",) and cost_fields(None, timed=True) == ("latency_ms",)
     assert cost_fields(("parameters", "latency", "flops"), timed=True) == COSTS
     assert cost_fields(("parameters",), timed=True) == ("parameters",)
-    assert words_of(COSTS) == "FLOPs, latency and parameters" and words_of(COSTS[1:2]) == "latency"
+    assert words_of(COSTS) == "FLOPs, latency and parameters" and words_of(COSTS[:2]) == "FLOPs and latency"
+    assert words_of(COSTS[1:2]) == "latency"
