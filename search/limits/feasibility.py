@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from reid.errors import UserError
-from search.limits.limits import ArchCost, Limits, describe, format_latency, format_value
+from search.limits.limits import ArchCost, Limits, describe, format_least, format_limit, format_value
 from supernet.arch import Arch
 from supernet.space import Genome, Space, decode
 from supernet.space.genome import largest, smallest
@@ -45,14 +45,14 @@ def check_feasible(space: Space, costs: Costs, limits: Limits) -> Genome:
     if (latency := costs(decode(space, within)).latency_ms) > limits.latency_ms:
         raise UserError(
             f"limits of {describe(limits)} together leave no arch of space {space.name}: the fastest one found within "
-            f"the others takes {format_latency(latency)} (predicted); raise one of them"
+            f"the others takes {format_least('latency_ms', latency)} (predicted); raise one of them"
         )
     return within
 
 
 def span(space: Space, costs: Costs, name: str, least: float) -> str:
     """``"space tiny spans 0.9M to 12.1M at 64x32"``: from ``least`` to the largest arch, by a measure's name."""
-    low, high = (format_value(name, value) for value in (least, getattr(costs(largest(space)), name)))
+    low, high = format_least(name, least), format_value(name, getattr(costs(largest(space)), name))
     how = {"flops": "", "latency_ms": " (predicted)", "parameters": " parameters"}[name]
     return f"space {space.name} spans {low} to {high}{how} at {space.input_size[0]}x{space.input_size[1]}"
 
@@ -105,5 +105,5 @@ def _neighbours(space: Space, genome: Genome) -> Iterator[Genome]:
 
 def _too_low(space: Space, costs: Costs, name: str, limit: float, least: float) -> UserError:
     arch = "fastest" if name == "latency_ms" else "smallest"
-    given = f"{NAMES[name]} {format_value(name, limit)}"
+    given = f"{NAMES[name]} {format_limit(name, limit)}"
     return UserError(f"{given} is below the {arch} arch: {span(space, costs, name, least)}; give a higher limit")

@@ -14,7 +14,7 @@ from search.flops_words import format_flops, parse_flops
 from supernet.arch import Arch
 
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-_LATENCY = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)\s*(us|ms|s)?", re.IGNORECASE)
+_LATENCY = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)\s*(us|ms|s)?")
 
 
 class ArchCost(NamedTuple):
@@ -76,6 +76,20 @@ def describe(limits: Limits) -> str:
     return "at most " + ", ".join(f"{_as_written(limit)}{units[name]}" for name, limit in limits.given().items())
 
 
+def format_limit(name: str, limit: float) -> str:
+    """A limit by the name of its field, as it may have been typed: ``"210M"``, ``"0.25 ms"``."""
+    return f"{_as_written(limit)} ms" if name == "latency_ms" else _as_written(limit)
+
+
+def format_least(name: str, value: float) -> str:
+    """``format_value``, rounded up, so that a limit of what it says is enough."""
+    text, more = format_value(name, value), value
+    while (told := float(text.removesuffix(" ms")) if name == "latency_ms" else parse_flops(text)) < value:
+        more += more - told  # twice as far above it, until that is rounded to the next number
+        text = format_value(name, more)
+    return text
+
+
 def format_value(name: str, value: float) -> str:
     """A cost by the name of its field, rounded: ``"204.4M"`` for FLOPs and parameters, ``"0.834 ms"`` for latency."""
     return format_latency(value) if name == "latency_ms" else format_flops(value)
@@ -83,8 +97,9 @@ def format_value(name: str, value: float) -> str:
 
 def format_latency(latency_ms: float) -> str:
     """Milliseconds with three digits: ``"0.834 ms"``, ``"5.00 ms"``, ``"1230 ms"``."""
-    digits = 2 if latency_ms < 10 else 1 if latency_ms < 100 else 0
-    return f"{latency_ms:.{3 if latency_ms < 1 else digits}f} ms"
+    # By what it is rounded to: 9.996 has a digit less behind the point than 9.99.
+    digits = next((digits for digits in (3, 2, 1) if round(latency_ms, digits) < 10 ** (3 - digits)), 0)
+    return f"{latency_ms:.{digits}f} ms"
 
 
 def _as_written(value: float) -> str:
@@ -101,9 +116,9 @@ def parse_latency(text: str | int | float) -> float:
     Raises:
         UserError: it is no positive number with an optional us, ms or s behind it.
     """
-    match = _LATENCY.fullmatch(str(text).strip())
+    match = _LATENCY.fullmatch(str(text).strip().lower())
     try:
-        value = float(match[1]) * _UNITS[(match[2] or "ms").lower()] if match else math.nan
+        value = float(match[1]) * _UNITS[match[2] or "ms"] if match else math.nan
     except ValueError:  # two points, say
         value = math.nan
     if not value > 0 or not math.isfinite(value):

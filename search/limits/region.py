@@ -10,7 +10,7 @@ from random import Random
 from reid.errors import UserError
 from search.costs import CostTable
 from search.limits.feasibility import NAMES, Costs, check_feasible, most_flops, span
-from search.limits.limits import ArchCost, Limits, arch_cost, describe, format_value
+from search.limits.limits import ArchCost, Limits, arch_cost, describe, format_limit, format_value
 from supernet.arch import Arch
 from supernet.space import Genome, Option, Space, decode
 from supernet.space.genome import largest, sample, smallest
@@ -83,7 +83,7 @@ def make_region(
     Raises:
         UserError: latency is limited and there is no ``latency``, ``cost_size`` is given for a space that chooses among
             sizes, a limit is below what the space has, the limits together leave nothing, or ``min_fraction`` asks for
-            more than they admit.
+            more FLOPs than they admit. (A least latency or number of parameters that nothing has is not noticed here.)
     """
     check_cost_size(space, cost_size)
     if limits.latency_ms is not None and latency is None:
@@ -121,7 +121,7 @@ def _note(space: Space, costs: Costs, given: dict[str, float]) -> str:
     """What is to be said of limits that the largest arch meets."""
     least, most = costs(smallest(space)), costs(largest(space))
     lines = [
-        f"{NAMES[name]} {format_value(name, limit)} is above the largest arch: "
+        f"{NAMES[name]} {format_limit(name, limit)} is above the largest arch: "
         + span(space, costs, name, getattr(least, name))
         for name, limit in given.items()
         if limit > getattr(most, name)

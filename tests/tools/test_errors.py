@@ -57,7 +57,7 @@ def test_default_configuration_from_any_folder(tmp_path):
     command = [sys.executable, str(ROOT / "tools" / "search.py"), "--flops", "1M", "--device", "cpu"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    wanted = r"error: FLOPs limit 1.0M is below the smallest arch: space mlr-210m spans 7\d.\dM to 45\d.\dM at 256x128"
+    wanted = r"error: FLOPs limit 1M is below the smallest arch: space mlr-210m spans 7\d.\dM to 45\d.\dM at 256x128"
     assert re.fullmatch(wanted + r"; .*\n", done.stderr), done.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -87,10 +87,10 @@ def test_bad_options(call, tmp_path, tool, arguments, message, refused):
 @pytest.mark.parametrize("name", ["search", "pipeline"])
 def test_limit_outside_the_space(call, tmp_path, name, refused):
     done = call(name, "--flops", "100K", "--out", tmp_path / "out")
-    refused(done, r"FLOPs limit 0.1M is below the smallest arch: space tiny spans [\d.]+M to [\d.]+M at 64x32")
+    refused(done, r"FLOPs limit 100K is below the smallest arch: space tiny spans [\d.]+M to [\d.]+M at 64x32")
     low, high = map(float, re.search(r"spans ([\d.]+)M to ([\d.]+)M", done.err).groups())
     space = load_space("tiny")
-    assert low == pytest.approx(whole_network_flops(smallest(space)) / 1e6, abs=0.05)
+    assert 0 <= low - whole_network_flops(smallest(space)) / 1e6 < 0.1  # rounded up: a limit of it is enough
     assert high == pytest.approx(whole_network_flops(largest(space)) / 1e6, abs=0.05)
     assert not (tmp_path / "out").exists()
 

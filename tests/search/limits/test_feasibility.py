@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from search.costs import CostTable
-from search.limits import Limits
-from search.limits.feasibility import check_feasible, most_flops
+from search.limits import Limits, feasibility
+from search.limits.feasibility import check_feasible, fastest, most_flops
 from search.limits.limits import ArchCost
 from supernet.arch import Arch
 from supernet.space import Space, StageSpace, decode
@@ -43,11 +43,13 @@ def _apart(arch: Arch) -> float:
     return {0: 5.0, 1: 4.0, 2: 1.0}[(arch.stem == 8) + (arch.last_width == 16)]
 
 
+def _costs(latency):
+    return lambda arch: ArchCost(TABLE.flops(arch), TABLE.parameters(arch), latency(arch))
+
+
 @pytest.mark.parametrize("latency", [_dead_end, _apart])
 def test_ways_up_begin_at_the_quickest_arch_and_at_the_smallest(latency):
-    def costs(arch: Arch) -> ArchCost:
-        return ArchCost(TABLE.flops(arch), TABLE.parameters(arch), latency(arch))
-
+    costs = _costs(latency)
     start = check_feasible(SPACE, costs, LIMITS)
     dimensions = SPACE.dimensions()
     archs = {decode(SPACE, dict(zip(dimensions, values, strict=True))) for values in product(*dimensions.values())}
@@ -55,3 +57,26 @@ def test_ways_up_begin_at_the_quickest_arch_and_at_the_smallest(latency):
     assert decode(SPACE, start) == quickest != smallest(SPACE)
     most = max(TABLE.flops(arch) for arch in archs if latency(arch) <= LIMITS.latency_ms)
     assert most_flops(SPACE, costs, LIMITS, start) == most > TABLE.flops(quickest)
+
+
+def _winding(arch: Arch) -> float:
+    """The way to the quickest arch: the last layer, then a wide stage, then a deep one, then no last layer. A wide
+    stem, which comes first in the order of the choices, leads no further."""
+    taken = (arch.stem == 8, arch.last_width == 16, arch.stages[0].width == 8, len(arch.stages[0].blocks) == 2)
+    way = {(0, 0, 0, 0): 5.0, (0, 1, 0, 0): 4.0, (0, 1, 1, 0): 3.0, (0, 1, 1, 1): 2.0, (0, 0, 1, 1): 1.0}
+    return way.get(taken, 4.5 if taken == (1, 0, 0, 0) else 9.0)
+
+
+def test_the_way_to_the_fastest_takes_the_best_choice_each_time_also_downwards():
+    arch = decode(SPACE, fastest(SPACE, _costs(_winding), lambda cost: True))
+    assert _winding(arch) == 1.0
+
+
+def test_the_most_flops_are_the_same_at_every_call(monkeypatch):
+    """Also where a single way up, which may end in other places, is tried."""
+    monkeypatch.setattr(feasibility, "ASCENTS", 1)
+    limits = Limits(parameters=round(1.3 * TABLE.parameters(smallest(SPACE))))
+    start = check_feasible(SPACE, _costs(_plain), limits)
+    assert len({most_flops(SPACE, _costs(_plain), limits, start) for _ in range(20)}) == 1
+    monkeypatch.setattr(feasibility, "ASCENTS", 16)
+    assert most_flops(SPACE, _costs(_plain), limits, start) > TABLE.flops(smallest(SPACE))

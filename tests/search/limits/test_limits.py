@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reid.errors import UserError
-from search.limits.limits import ArchCost, Limits, describe, format_value, parse_latency, parse_parameters
+from search.limits.limits import (
+    ArchCost,
+    Limits,
+    describe,
+    format_least,
+    format_limit,
+    format_value,
+    parse_latency,
+    parse_parameters,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +45,7 @@ def test_parse_latency_reads_what_was_written(number, unit, gap):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ms", "-5ms", "0", "nan", "inf", "1..2", "5 m", "5msec", "five", "1e999s", True, None]
+    "text", ["", "ms", "-5ms", "0", "nan", "inf", "1..2", "5 m", "5msec", "five", "1e999s", True, None, "5ſ", "5 mſ"]
 )
 def test_parse_latency_refuses(text):
     with pytest.raises(UserError, match="5ms"):
@@ -72,9 +81,34 @@ def test_describe_names_what_is_set():
 
 
 def test_format_value():
-    values = {0.8344: "0.834 ms", 5: "5.00 ms", 10: "10.0 ms", 12.34: "12.3 ms", 100: "100 ms", 1234.5: "1234 ms"}
+    values = {0.8344: "0.834 ms", 1: "1.00 ms", 5: "5.00 ms", 10: "10.0 ms", 12.34: "12.3 ms", 100: "100 ms"}
+    values |= {0.9996: "1.00 ms", 9.994: "9.99 ms", 9.996: "10.0 ms", 99.96: "100 ms", 1234.5: "1234 ms"}
     assert {value: format_value("latency_ms", value) for value in values} == values
     assert format_value("parameters", 2_226_434) == "2.2M"
+
+
+def test_a_limit_is_told_as_it_is_typed():
+    assert [format_limit("flops", each) for each in (900_000, 961_000, 10**10)] == ["900K", "961K", "10G"]
+    assert format_limit("latency_ms", 0.0001) == "0.0001 ms"
+
+
+@given(st.integers(1, 10**12))
+@example(204_354_048)
+@example(999_999)
+def test_a_limit_of_the_least_that_is_told_is_enough(count):
+    """And of a tenth of its unit less is not."""
+    text = format_least("flops", count)
+    unit = {"K": 10**3, "M": 10**6, "G": 10**9}.get(text[-1], 10) // 10
+    assert 0 <= parse_parameters(text) - count < unit
+
+
+@given(st.floats(1e-5, 1e6))
+@example(0.0001)
+@example(0.9991)
+def test_a_limit_of_the_least_latency_that_is_told_is_enough(latency):
+    text = format_least("latency_ms", latency)
+    last = 10.0 ** -len(text.removesuffix(" ms").partition(".")[2])
+    assert 0 <= parse_latency(text) - latency < last * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
+from itertools import accumulate, groupby, product
 from random import Random
 
 import pytest
 
 from reid.errors import UserError
 from search.costs import CostTable, flops_range
-from search.limits import Limits, arch_cost, archs_downwards, make_region, sample_near
-from search.limits.feasibility import fastest
+from search.limits import Limits, Region, arch_cost, archs_downwards, listing, make_region, sample_near
+from search.limits.feasibility import check_feasible, fastest
+from search.limits.limits import ArchCost, format_limit, format_value
 from supernet.files import load_space
 from supernet.space import Space, StageSpace, count_archs, decode
-from supernet.space.genome import largest
+from supernet.space.genome import largest, smallest
 
 TABLE = CostTable()
 SPACE = Space(
@@ -73,6 +74,42 @@ def test_listing_is_complete_and_without_repeats(which, share):
     listed = [arch for _, arch in archs_downwards(region)]
     assert len(listed) == len(set(listed))
     assert set(listed) == within(limits) == {arch for arch in ARCHS if region.holds(arch)}
+
+
+def test_listing_goes_through_archs_that_are_too_slow():
+    """Only a wide stem together with a last layer is quick enough, and the way there is not."""
+
+    def halting(arch) -> float:
+        return {0: 5.0, 1: 4.0, 2: 1.0}[(arch.stem == 8) + (arch.last_width == 16)]
+
+    region = make_region(SPACE, Limits(latency_ms=3.0), table=TABLE, latency=halting)
+    assert {arch for _, arch in archs_downwards(region)} == {arch for arch in ARCHS if halting(arch) == 1.0}
+
+
+def test_listing_takes_the_most_flops_among_those_it_knows():
+    """Known are the smallest arch and those that grow from the listed ones by the next option of one choice."""
+    options, region = SPACE.dimensions(), make_region(SPACE, Limits(quantile("flops", 0.8)), table=TABLE)
+    known, listed = {smallest(SPACE)}, set()
+    for genome, arch in archs_downwards(region):
+        assert COSTS[arch].flops == max(COSTS[each].flops for each in known - listed)
+        listed.add(arch)
+        for name, values in options.items():
+            grown = decode(SPACE, {**genome, name: values[min(values.index(genome[name]) + 1, len(values) - 1)]})
+            known |= {grown} & within(region.limits)
+    assert listed == within(region.limits)
+
+
+def test_listing_gives_up_after_so_many_archs_in_a_row(monkeypatch):
+    region, held, holds = make_region(SPACE, Limits(quantile("flops", 1)), 0.6, table=TABLE), [], Region.holds
+    monkeypatch.setattr(Region, "holds", lambda self, arch: held.append(holds(self, arch)) or held[-1])
+    whole = [arch for _, arch in archs_downwards(region)]
+    runs = [len(list(run)) for value, run in groupby(held) if not value]
+    before = list(accumulate(len(list(run)) if value else 0 for value, run in groupby(held)))
+    longest = max(runs[:-1])  # behind the last run nothing is left to be found
+    assert longest < runs[-1] and sum(runs[:-1]) > longest > 1
+    for barren, count in ((longest + 1, len(whole)), (longest, before[2 * runs.index(longest) + held[0]])):
+        monkeypatch.setattr(listing, "BARREN", barren)
+        assert [arch for _, arch in archs_downwards(region)] == whole[:count]
 
 
 @pytest.mark.parametrize(("name", "which"), [("flops", 0), ("latency_ms", 1), ("parameters", 2), ("flops", 3)])
@@ -166,8 +203,10 @@ def test_impossible_limits_name_the_range_and_the_cure():
     for name, least in floors.items():
         assert make_region(SPACE, Limits(**{name: least}), table=TABLE, latency=latency).limits.given() == {name: least}
         below = least - 0.01 if name == "latency_ms" else least - 1
-        with pytest.raises(UserError, match=lines[name]):
+        with pytest.raises(UserError, match=lines[name]) as caught:
             make_region(SPACE, Limits(**{name: below}), table=TABLE, latency=latency)
+        high = format_value(name, getattr(COSTS[largest(SPACE)], name))
+        assert f"limit {format_limit(name, below)}" in str(caught.value) and f" to {high}" in str(caught.value)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.05, 0.1, 0.2])
@@ -177,9 +216,20 @@ def test_limits_are_refused_together_where_brute_force_finds_nothing(share, loos
     limits = replace(some_limits(share)[3], **{loose: quantile(loose, 2 * share)})
     if within(limits):
         assert make_region(SPACE, limits, table=TABLE, latency=latency).limits == limits
+        assert decode(SPACE, check_feasible(SPACE, COSTS.__getitem__, limits)) in within(limits)
         return
     with pytest.raises(UserError, match=r"together leave no arch of space small.*takes \S+ ms .*raise one"):
         make_region(SPACE, limits, table=TABLE, latency=latency)
+
+
+def test_the_fastest_arch_within_the_other_limits_decides():
+    quickest = min(COSTS.values(), key=lambda cost: cost.latency_ms)
+    limits = Limits(quickest.flops - 1, quantile("latency_ms", 1))
+    least = min(COSTS[arch].latency_ms for arch in within(limits))
+    assert least > quickest.latency_ms
+    make_region(SPACE, replace(limits, latency_ms=least), table=TABLE, latency=latency)
+    with pytest.raises(UserError, match="together leave no arch"):
+        make_region(SPACE, replace(limits, latency_ms=least - 1e-9), table=TABLE, latency=latency)
 
 
 def test_lower_limit_above_what_other_limits_leave_is_refused():
@@ -190,6 +240,18 @@ def test_lower_limit_above_what_other_limits_leave_is_refused():
 def test_latency_limit_needs_a_target():
     with pytest.raises(UserError, match="target"):
         make_region(SPACE, Limits(latency_ms=5.0), table=TABLE)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_an_arch_on_a_border_is_within(place):
+    """Of the limits and of the floor."""
+    region, arch = make_region(SPACE, Limits(10**9), table=TABLE, latency=latency), largest(SPACE)
+    name = COSTS[arch]._fields[place]
+    at, step = getattr(COSTS[arch], name), (1, 1, 1e-9)[place]
+    for change, held in ((0, True), (step, False)):
+        floor = ArchCost(0, 0, 0.0)._replace(**{name: at + change})
+        assert replace(region, floor=floor).holds(arch) == held
+        assert replace(region, limits=Limits(**{name: at - change})).holds(arch) == held
 
 
 def test_cost_names_latency_where_there_is_a_target():
@@ -205,6 +267,7 @@ def test_limits_above_the_largest_arch_are_noted_and_taken_down():
         assert not make_region(SPACE, Limits(**{name: figure}), table=TABLE).note
     capped = make_region(SPACE, Limits(10 * most["flops"]), 0.5, table=TABLE)
     assert (capped.lower, capped.upper) == (round(0.5 * most["flops"]), most["flops"])
+    assert capped.table is TABLE  # what it has counted is not counted again
 
 
 def test_one_size_to_count_at_is_not_for_spaces_that_choose_among_several():
