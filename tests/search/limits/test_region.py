@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import accumulate, groupby, product
 from random import Random
@@ -12,7 +13,7 @@ from reid.errors import UserError
 from search.costs import CostTable, flops_range
 from search.limits import Limits, Region, arch_cost, archs_downwards, listing, make_region, sample_near
 from search.limits.feasibility import check_feasible, fastest
-from search.limits.limits import ArchCost, format_limit, format_value
+from search.limits.limits import ArchCost, format_least, format_limit, format_value
 from supernet.files import load_space
 from supernet.space import Space, StageSpace, count_archs, decode
 from supernet.space.genome import largest, smallest
@@ -177,6 +178,18 @@ def test_sample_is_found_where_only_the_smallest_arch_is_allowed():
         assert genome is not None and TABLE.flops(decode(SPACE, genome)) == least
 
 
+def test_where_no_arch_is_wanted_the_nearest_one_met_is_drawn(monkeypatch):
+    """Nearest to a number of FLOPs that no arch has, of all that were met on the way and are within the limits."""
+    region, admits, met = make_region(SPACE, some_limits(0.8)[3], table=TABLE, latency=latency), Region.admits, []
+    monkeypatch.setattr(Region, "admits", lambda self, cost: admits(self, cost) and (met.append(cost.flops) or True))
+    nowhere = round(0.6 * region.upper) + 0.5
+    for seed in range(20):
+        met.clear()
+        genome = sample_near(region, nowhere, nowhere, Random(seed))
+        assert len(set(met)) > 2
+        assert abs(TABLE.flops(decode(SPACE, genome)) - nowhere) == min(abs(flops - nowhere) for flops in met)
+
+
 @pytest.mark.parametrize("which", range(4))
 def test_samples_climb_above_the_lower_limit(which):
     region = make_region(SPACE, some_limits(0.7)[which], 0.8, table=TABLE, latency=latency)
@@ -216,7 +229,6 @@ def test_limits_are_refused_together_where_brute_force_finds_nothing(share, loos
     limits = replace(some_limits(share)[3], **{loose: quantile(loose, 2 * share)})
     if within(limits):
         assert make_region(SPACE, limits, table=TABLE, latency=latency).limits == limits
-        assert decode(SPACE, check_feasible(SPACE, COSTS.__getitem__, limits)) in within(limits)
         return
     with pytest.raises(UserError, match=r"together leave no arch of space small.*takes \S+ ms .*raise one"):
         make_region(SPACE, limits, table=TABLE, latency=latency)
@@ -227,7 +239,9 @@ def test_the_fastest_arch_within_the_other_limits_decides():
     limits = Limits(quickest.flops - 1, quantile("latency_ms", 1))
     least = min(COSTS[arch].latency_ms for arch in within(limits))
     assert least > quickest.latency_ms
-    make_region(SPACE, replace(limits, latency_ms=least), table=TABLE, latency=latency)
+    limits = replace(limits, latency_ms=least)
+    make_region(SPACE, limits, table=TABLE, latency=latency)
+    assert decode(SPACE, check_feasible(SPACE, COSTS.__getitem__, limits)) in within(limits)
     with pytest.raises(UserError, match="together leave no arch"):
         make_region(SPACE, replace(limits, latency_ms=least - 1e-9), table=TABLE, latency=latency)
 
@@ -267,6 +281,9 @@ def test_limits_above_the_largest_arch_are_noted_and_taken_down():
         assert not make_region(SPACE, Limits(**{name: figure}), table=TABLE).note
     capped = make_region(SPACE, Limits(10 * most["flops"]), 0.5, table=TABLE)
     assert (capped.lower, capped.upper) == (round(0.5 * most["flops"]), most["flops"])
+    both = make_region(SPACE, Limits(10 * most["flops"], parameters=2 * most["parameters"]), table=TABLE).note
+    least = [format_least(name, quantile(name, 0)) for name in most]
+    assert re.fullmatch(rf"FLOPs .* spans {least[0]} to .*; parameter .* spans {least[1]} to .*", both)
     assert capped.table is TABLE  # what it has counted is not counted again
 
 
