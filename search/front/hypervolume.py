@@ -24,8 +24,13 @@ def hypervolume(points: Iterable[Sequence[float]], corner: Sequence[float]) -> f
     """
     if len(corner) < 2:
         raise ValueError(f"a hypervolume has at least two dimensions, not {len(corner)}")
-    inside = {tuple(each) for each in points if all(a < b for a, b in zip(each, corner, strict=True))}
+    inside = {tuple(each) for each in points if _beats(each, corner)}
     return _volume(sorted(inside), tuple(corner))
+
+
+def _beats(point: Sequence[float], corner: Sequence[float]) -> bool:
+    # A list: however the first numbers compare, the last ones are met, and a point with more or fewer of them is found.
+    return all([a < b for a, b in zip(point, corner, strict=True)])
 
 
 def _volume(points: Sequence[Point], corner: Point) -> float:

@@ -46,5 +46,6 @@ def test_no_points_have_no_volume():
 def test_dimensions_must_fit():
     with pytest.raises(ValueError, match="at least two"):
         hypervolume([(1,)], (2,))
-    with pytest.raises(ValueError):
-        hypervolume([(1, 2, 3)], (4, 4))
+    for point in ((1, 2, 3), (5, 2, 3), (1,), (5,)):
+        with pytest.raises(ValueError):
+            hypervolume([point], (4, 4))
