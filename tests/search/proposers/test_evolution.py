@@ -61,8 +61,13 @@ def test_failed_candidates_are_no_parents(kind, make_band, search):
 
 @pytest.mark.parametrize("kind", [EvolutionProposer, ParetoProposer])
 def test_without_a_score_draws_go_on_at_random(kind, make_band, search):
-    found = search(kind, make_band(1.0), PAIR, 1, 20, lambda arch: None)
-    assert {candidate.origin for candidate in found} == {"random"} and len(found) == 20
+    """As the first ones were: from each part of the band in turn."""
+    region, config = make_band(0.5), replace(PAIR, population=10)
+    found = search(kind, region, config, 1, 40, lambda arch: None)
+    assert {candidate.origin for candidate in found} == {"random"} and len(found) == 40
+    step = (region.upper - region.lower) / 10
+    parts = [min(9, int((candidate.flops - region.lower) / step)) for candidate in found]
+    assert sorted(parts[:10]) == list(range(10)) and parts == 4 * parts[:10]
 
 
 def test_evolution_beats_random_search(make_band, search):

@@ -65,3 +65,13 @@ def test_it_learns_from_the_last_candidates(region, found, monkeypatch):
         screen.observe(found[start:known])
         expected = fit_predictor(region.space, found[known - 20 : known]).predict([each.arch for each in found])
         assert np.array_equal(screen.scores(found), expected)
+
+
+def test_it_is_fitted_once_a_generation(region, found, monkeypatch):
+    fits = []
+    monkeypatch.setattr(screening, "fit_predictor", lambda *known: fits.append(known) or fit_predictor(*known))
+    screen = Screen(region.space, CONFIG)
+    for start, known in ((0, 24), (24, 32)):
+        screen.observe(found[start:known])
+        assert np.array_equal(screen.scores(found[:3]), screen.scores(found)[:3])
+    assert [len(candidates) for _, candidates in fits] == [24, 32]
