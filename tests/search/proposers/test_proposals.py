@@ -100,8 +100,10 @@ def test_small_spaces_are_searched_to_the_last_arch(make_band, search, space, sh
     if len(wanted) > 150:
         return
     config = SearchConfig(population=8, sample_size=3, generation=generation)
-    found = [candidate.arch for candidate in search(kind, region, config, seed, 10**6)]
-    assert set(found) == wanted and len(found) == len(wanted)
+    found = search(kind, region, config, seed, 10**6)
+    assert {candidate.arch for candidate in found} == wanted and len(found) == len(wanted)
+    half = found[: len(found) // 2 // generation * generation]
+    assert search(kind, region, config, seed, 10**6, history=half) == found  # a resumed search knows what it was told
 
 
 @given(st.integers(0, 10**9), st.floats(0, 1))
