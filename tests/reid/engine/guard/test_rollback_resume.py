@@ -130,8 +130,19 @@ def test_a_run_without_its_checkpoint_starts_at_the_full_rate(make_batches, cpu,
     assert same(again, reference) and records(tmp_path) == told and told[0]["lr"] == 0.5
 
 
-def test_rollbacks_that_are_damaged_are_refused(make_batches, cpu, tmp_path):
-    (tmp_path / ROLLBACKS).write_text('{"epoch": 1}')
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"epoch": 1}', "holds no rollbacks; use another --out"),
+        ("[3]", "holds no rollbacks; use another --out"),
+        ("[", "use another --out"),
+        ('[{"epoch": 1}]', "'to'|to: "),
+        ('[{"epoch": 1, "to": 0, "seen": "", "rate": "x"}]', "rate: "),
+    ],
+)
+def test_rollbacks_that_are_damaged_are_refused(make_batches, cpu, tmp_path, text, message):
+    (tmp_path / ROLLBACKS).write_text(text)
     recipe = plain(1, 0.1)
-    with pytest.raises(UserError, match="guard.json"):
+    with pytest.raises(UserError, match=f"guard.json.*(?:{message})") as caught:
         fit(Valley(1.0, 1.0, 0), make_batches(recipe), recipe, tmp_path, cpu)
+    assert "\n" not in str(caught.value)
