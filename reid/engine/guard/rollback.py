@@ -53,4 +53,7 @@ def read_rollbacks(run: Path) -> tuple[Rollback, ...]:
     found = read_json(path, "use another --out") if path.exists() else []
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise UserError(f"file {path} holds no rollbacks; use another --out")
-    return tuple(build_config(Rollback, each, str(path)) for each in found)
+    try:
+        return tuple(build_config(Rollback, each, str(path)) for each in found)
+    except UserError as error:
+        raise UserError(f"{error}; use another --out") from None
