@@ -128,6 +128,15 @@ def test_a_run_without_its_checkpoint_starts_at_the_full_rate(make_batches, cpu,
     (tmp_path / STATE).unlink()
     again, _ = _go_on(make, batches, recipe, tmp_path, cpu)
     assert same(again, reference) and records(tmp_path) == told and told[0]["lr"] == 0.5
+    assert len(json.loads((tmp_path / ROLLBACKS).read_text())) == 1
+    (tmp_path / STATE).unlink()
+    calm = Valley(0.02, 0.02, 0)
+    calm.backward = Interrupt(calm.backward, at=4 * batches.per_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        fit(calm, batches, recipe, tmp_path, cpu)
+    fit(Valley(0.02, 0.02, 0), batches, recipe, tmp_path, cpu)  # nor do they come back with the next checkpoint
+    assert [record["lr"] for record in records(tmp_path)] == [0.5] * 5
+    assert json.loads((tmp_path / ROLLBACKS).read_text()) == []
 
 
 @pytest.mark.parametrize(
