@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from reid.engine.guard.rollback import ROLLBACKS
 from reid.engine.recipe.divergence import GuardConfig
+from reid.engine.recipe.optimizers import GroupEpochs
 from reid.engine.recipe.stopping import EarlyStopping
 from reid.engine.runs.checkpoint import load_state
 from reid.engine.runs.run_folder import read_metrics
@@ -81,6 +83,15 @@ def test_a_task_may_say_where_its_loss_rises(make_batches, cpu, tmp_path):
     (tmp_path / "silent").mkdir()
     with pytest.raises(UserError, match="the loss has risen to 80"):
         fit(silent, batches, recipe, tmp_path / "silent", cpu)
+
+
+def test_a_recipe_says_where_the_loss_rises(make_batches, cpu, tmp_path):
+    """Where a part begins to learn: the loss of epoch 3 is ten times as high, and usual from then on."""
+    recipe = plain(6, 1e-6)
+    recipe = replace(recipe, optimizer=replace(recipe.optimizer, freeze_epochs=GroupEpochs(backbone=2)))
+    batches = make_batches(recipe)
+    fit(Valley(1.0, 10.0, 2 * batches.per_epoch), batches, recipe, tmp_path, cpu)
+    assert not (tmp_path / ROLLBACKS).exists()
 
 
 def test_a_training_without_a_blow_up_leaves_no_trace(make_task, make_batches, recipe, cpu, tmp_path):

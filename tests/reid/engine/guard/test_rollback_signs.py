@@ -62,6 +62,14 @@ def test_gradients_that_are_none_at_any_scale_are_found_under_fp16(make_batches,
         fit(Steep(range(10**6)), batches, recipe, tmp_path, cpu)
 
 
+def test_a_gradient_that_is_none_is_found_before_the_weights_that_it_makes(make_batches, cpu, tmp_path):
+    """In the last step of epoch 2: no loss has seen these weights."""
+    recipe = plain(3, 0.1, guard=GuardConfig(rollbacks=0))
+    batches = make_batches(recipe)
+    with pytest.raises(UserError, match="the gradient norm is not finite in epoch 2"):
+        fit(Steep(range(2 * batches.per_epoch - 1, 2 * batches.per_epoch)), batches, recipe, tmp_path, cpu)
+
+
 def test_steps_that_the_scaler_leaves_out_are_routine(make_batches, cpu, tmp_path):
     recipe = plain(5, 0.1, precision="fp16")
     batches, task = make_batches(recipe), Steep(range(3, 15))
