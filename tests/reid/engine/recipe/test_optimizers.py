@@ -165,6 +165,13 @@ def test_channels_last_weights_are_stepped_like_others(name):
         torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_a_bias_is_not_decayed_whatever_its_shape():
+    layer = nn.LayerNorm((4, 2))
+    optimizer = build_optimizer(nn.Sequential(layer), OptimizerConfig(weight_decay=0.3, decay_norm_and_bias=False))
+    decays = {id(each): group["weight_decay"] for group in optimizer.param_groups for each in group["params"]}
+    assert decays == {id(layer.weight): 0.3, id(layer.bias): 0.0}
+
+
 def test_a_parameter_may_get_its_first_gradient_after_others(task, batch):
     """As the transforms of kernels that a supernet does not draw at first."""
     late, soon = (task.classifiers[0].weight, task.network.head[2].weight)
@@ -180,7 +187,9 @@ def test_a_parameter_may_get_its_first_gradient_after_others(task, batch):
 
 def test_no_nesterov_without_momentum(task, batch):
     before = task.classifiers[0].weight.detach().clone()
-    _step(task, optimizer := build_optimizer(task, OptimizerConfig(lr=0.1, momentum=0.0, weight_decay=0.0)), batch)
+    optimizer = build_optimizer(task, OptimizerConfig(lr=0.1, momentum=0.0, weight_decay=0.0))
+    assert not optimizer.state  # no memory for velocities either
+    _step(task, optimizer, batch)
     torch.testing.assert_close(task.classifiers[0].weight.detach(), before - 0.1 * task.classifiers[0].weight.grad)
     assert isinstance(optimizer, torch.optim.SGD)
 
@@ -201,6 +210,7 @@ def test_fixed_backbone_stays_bit_by_bit(task, batch):
     modes = {name: module.training for name, module in task.named_modules()}
     assert not any(modes[f"network.backbone{layer}"] for layer in ("", ".0", ".1", ".2", ".3"))
     assert modes[""] and modes["network"] and modes["network.head.3"] and modes["classifiers.0"]
+    assert modes["network.head.0"]  # no parameters, as dropout has none
     assert all(p.grad is None for p in task.network.backbone.parameters())
 
 
@@ -259,6 +269,7 @@ def test_resumed_equals_unbroken(task, batch, name, tmp_path):
         ({"rates": {"backbon": 0.1}}, "unknown key 'rates.backbon'; nearest: backbone"),
         ({"rates": {"head": -1}}, "rates.head"),
         ({"lr": float("inf")}, "lr"),
+        ({"momentum": 1.0}, "momentum: .*less than 1"),
         ({"name": "amsgradd"}, "amsgrad"),
         ({"rates": {"backbone": 0, "head": 0, "classifier": 0}}, "every part is fixed"),
         ({"rates": {"backbone": 0}, "freeze_epochs": {"head": 1, "classifier": 1}}, "every part is fixed"),

@@ -97,17 +97,18 @@ def test_stripes_with_a_classifier_that_spectral_shares(batch):
     ],
     ids=["spectral", "stripes for the training", "both"],
 )
-def test_all_classifiers_learn_from_a_fixed_head(head, batch):
+@pytest.mark.parametrize("parts", [{"head"}, {"head", "backbone"}], ids=["alone", "in a fixed network"])
+def test_all_classifiers_learn_from_a_fixed_head(head, parts, batch):
     """It gives all that is classified, by statistics that stay and without chance."""
     task = make(**head)
-    freeze(task, build_optimizer(task, OptimizerConfig(rates={"head": 0})), {"head"})
+    freeze(task, build_optimizer(task, OptimizerConfig(rates=dict.fromkeys(parts, 0))), parts)
     before = copy.deepcopy(task.network.head.state_dict())
     first, second = step(task, batch), step(task, batch)
     assert first["loss_ce"].item() == second["loss_ce"].item()
     fixed = copy.deepcopy(task.network.head).eval()
-    parts = task.network.head(task.network.backbone(batch[0])).parts
-    assert len(parts) == len(task.network.head.part_classifiers)
-    torch.testing.assert_close(parts[0], fixed(task.network.backbone(batch[0])).parts[0])
+    given = task.network.head(task.network.backbone(batch[0])).parts
+    assert len(given) == len(task.network.head.part_classifiers)
+    torch.testing.assert_close(given[0], fixed(task.network.backbone(batch[0])).parts[0])
     learning = [each.weight.grad.abs().max() > 0 for each in task.classifiers]
     assert all(learning) or (sum(learning) == len(learning) - 1 and head["parts"].update == "random")
     assert all(p.grad is None for p in task.network.head.parameters())
