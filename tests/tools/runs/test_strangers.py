@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from torch import nn
 
 from reid.data.records import Dataset
+from reid.engine.runs.checkpoint import save_weights
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
-from tools.jobs.runs.strangers import never_trained_on
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.strangers import never_saw, never_trained_on
 
 CONFIG = DataConfig(train_identities=200, holdout_identities=50)
 SAME = {"train_identities": 200, "holdout_identities": 50, "retrain_on_holdout": False, "also_train": []}
@@ -88,6 +91,51 @@ def test_an_inherited_supernet_has_seen_what_its_own_configuration_says(tmp_path
     assert never_trained_on(run, source, CONFIG, supernet=False)
     _write(supernet, dataset="market1501", data={**SAME, "train_identities": 250})
     assert not never_trained_on(run, source, CONFIG, supernet=False)
+
+
+@pytest.mark.parametrize("supernet", [False, True])
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("teacher", "strangers"),
+    [(SAME, True), ({**SAME, "retrain_on_holdout": True}, False), ({**SAME, "train_identities": 250}, False)],
+)
+def test_who_is_taught_learns_of_the_persons_whom_its_teacher_saw(tmp_path, teacher, strangers, several, supernet):
+    source = Source(Dataset("market1501", (), (), ()), Path("cache"))
+    first = _network(tmp_path / "first", data=SAME)
+    teachers = [first, _network(tmp_path / "teacher", data=teacher)] if several else [tmp_path / "teacher"]
+    if not several:
+        _network(tmp_path / "teacher", data=teacher)
+    student = _network(tmp_path / "student", data=SAME, taught_by=teachers, supernet=supernet)
+    assert never_saw(student, source, CONFIG, supernet) is strangers
+    assert never_trained_on(student, source, CONFIG, supernet), "it was not itself"
+    last = _network(tmp_path / "last", data=SAME, taught_by=[student])  # its teacher's teacher tells too
+    assert never_saw(last, source, CONFIG, supernet=False) is strangers
+    if supernet:
+        begun = _network(tmp_path / "begun", data=SAME, weights=f"supernet:{student}")
+        assert never_saw(begun, source, CONFIG, supernet=False) is strangers
+
+
+def test_nothing_is_known_of_a_teacher_that_is_gone_or_another_by_now(tmp_path):
+    source = Source(Dataset("market1501", (), (), ()), Path("cache"))
+    teacher = _network(tmp_path / "teacher", data=SAME)
+    student = _network(tmp_path / "student", data=SAME, taught_by=[teacher])
+    assert never_saw(student, source, CONFIG, supernet=False)
+    _network(teacher, data=SAME)  # fresh weights
+    assert not never_saw(student, source, CONFIG, supernet=False)
+    student = _network(tmp_path / "student", data=SAME, taught_by=[teacher])
+    (teacher / "last.safetensors").unlink()
+    assert not never_saw(student, source, CONFIG, supernet=False)
+
+
+def _network(run: Path, taught_by=(), supernet=False, weights=None, **config) -> Path:
+    """A run folder of a training on Market-1501, with weights, taught by the networks in other such folders."""
+    names = [str(each) for each in taught_by]
+    recipe = {"recipe": {"losses": {"distillation": {"teacher": (names[0] if len(names) == 1 else names) or None}}}}
+    digests = ", ".join(sha256(each / "last.safetensors") for each in taught_by)
+    taught = {"supernet": recipe} if supernet else recipe
+    _write(run, dataset="market1501", weights=weights, teacher_sha256=digests, **taught, **config)
+    save_weights(run / "last.safetensors", nn.Linear(2, 2), {"kind": "supernet" if supernet else "network"})
+    return run
 
 
 def _write(run: Path, **config: object) -> None:

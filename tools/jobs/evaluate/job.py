@@ -38,7 +38,7 @@ from tools.jobs.paths import check_file, shown
 from tools.jobs.runs.data import trained_on
 from tools.jobs.runs.ownership import REPLACE, alone, check_owner
 from tools.jobs.runs.provenance import sha256
-from tools.jobs.runs.strangers import never_trained_on
+from tools.jobs.runs.strangers import never_saw
 from tools.jobs.words.opening import announce
 
 
@@ -163,7 +163,7 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
         note = "weights inherited from the supernet, BN calibrated, not retrained"
         kind, training = "supernet", KnownTraining(train_set, seed=job.seed, notes=(note,))
         about |= {CALIBRATION: calibrated_by(job.experiment, job.seed)}
-    wanted = _wanted(job, request, never_trained_on(path.parent, sources[0], job.experiment.data, arch is not None))
+    wanted = _wanted(job, request, never_saw(path.parent, sources[0], job.experiment.data, arch is not None))
     score_on_test(
         network,
         spec,

@@ -1,16 +1,65 @@
-"""Whether the held-out persons are strangers to a network, as the folder of its run tells."""
+"""Whether the held-out persons are strangers to a network and to those that taught it, as the folders of runs tell."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from reid.config import build_config
 from reid.data.datasets.registry import DatasetConfig, opened_name
+from reid.engine.runs.checkpoint import read_about
 from reid.engine.runs.run_folder import CONFIG
-from reid.files import expecting, read_yaml
+from reid.errors import UserError
+from reid.files import expecting, read_mapping, read_yaml
+from supernet.trained import network_file
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
+from tools.jobs.runs.moved import TEACHER_SHA256
+from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.supernets import inherited_run
+
+CURE = "restore it, or train another"
+
+
+def never_saw(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
+    """Whether the network, or the supernet, in ``run`` is known to have learnt nothing of the persons that ``config``
+    holds out: it was never trained on them (``never_trained_on``), and no teacher of its own was."""
+    return never_trained_on(run, source, config, supernet) and not unsure_teachers(run, source, config)
+
+
+def unsure_teachers(run: Path, source: Source, config: DataConfig) -> list[str]:
+    """Those that taught the network or the supernet in ``run`` and are not known never to have seen the persons that
+    ``config`` holds out. Nothing is known of one that is gone, or whose weights have another SHA-256 by now.
+
+    Raises:
+        UserError: the run's configuration is damaged.
+    """
+    path = run / CONFIG
+    saved = read_mapping(path, CURE) if path.is_file() else {}
+    with expecting(path, CURE):
+        teachers = [each for part in (saved, saved.get("supernet") or {}) for each in _teachers(part)]
+        digests = str(saved.get(TEACHER_SHA256, "")).split(", ")
+
+    def known(teacher: str) -> bool:
+        try:
+            weights = network_file(teacher, supernet=True)
+            if sha256(weights) not in digests:
+                return False
+            supernet = read_about(weights).get("kind") == "supernet"
+            return never_saw(weights.parent, source, config, supernet)
+        except (UserError, FileNotFoundError):
+            return False
+
+    return [teacher for teacher in teachers if not known(teacher)]
+
+
+def _teachers(part: Mapping[str, Any]) -> Iterator[str]:
+    """Of a configuration that has a recipe at ``recipe``."""
+    for key in ("recipe", "losses", "distillation"):
+        part = part.get(key) or {}
+    named = part.get("teacher") or ()
+    yield from [named] if isinstance(named, str) else map(str, named)
 
 
 def never_trained_on(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
@@ -40,7 +89,7 @@ def _begun_among_strangers(weights: str | None, source: Source, config: DataConf
     supernet = inherited_run(weights)
     if supernet is None:
         return weights in (None, "imagenet")
-    return not (supernet / CONFIG).is_file() or never_trained_on(supernet, source, config, supernet=True)
+    return not (supernet / CONFIG).is_file() or never_saw(supernet, source, config, supernet=True)
 
 
 def _stem(name: str) -> str:

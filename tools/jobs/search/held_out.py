@@ -9,13 +9,12 @@ from typing import Any
 from reid.config import build_config, config_to_dict
 from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
-from reid.files import expecting, read_mapping
+from reid.files import read_mapping
 from tools.jobs.data import Source, training_identities
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
 from tools.jobs.runs.data import with_effect
-from tools.jobs.runs.moved import TEACHER_SHA256
-from tools.jobs.training.teacher import doubtful
+from tools.jobs.runs.strangers import unsure_teachers
 
 CURE = "restore it, or train another supernet"
 
@@ -68,14 +67,7 @@ def check_teachers(run: Path, source: Source, config: DataConfig) -> str | None:
     Raises:
         UserError: its configuration is damaged.
     """
-    path = run / CONFIG
-    part = saved = read_mapping(path, CURE) if path.is_file() else {}
-    with expecting(path, CURE):
-        for key in ("supernet", "recipe", "losses", "distillation"):
-            part = part.get(key) or {}
-        teacher, digests = part.get("teacher") or (), str(saved.get(TEACHER_SHA256, ""))
-        teachers = [teacher] if isinstance(teacher, str) else [str(each) for each in teacher]
-    unsure = doubtful(teachers, digests.split(", "), source, config)
+    unsure = unsure_teachers(run, source, config)
     if not unsure:
         return None
     them = "it" if len(unsure) == 1 else "they"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
 from tools.jobs.runs.moved import TEACHER_SHA256
 from tools.jobs.runs.provenance import sha256
-from tools.jobs.runs.strangers import never_trained_on
+from tools.jobs.runs.strangers import never_saw
 
 CLASSIFIER = "classifier.safetensors"
 """The classifier of a run's training identities: no part of the network, but what a student learns logits from."""
@@ -102,26 +101,11 @@ def doubts(config: DistillationConfig, source: Source, data: DataConfig) -> list
     """Of each teacher of a supernet that is not known never to have seen the persons that ``data`` holds out, on whom a
     search scores."""
     unknown = "it is not known that it never saw the held-out identities that a search scores on"
-    return [f"teacher {name}: {unknown}" for name in config.teachers if not _never_saw(_weights(name), source, data)]
 
+    def known(weights: Path) -> bool:
+        return never_saw(weights.parent, source, data, supernet=read_about(weights).get("kind") == "supernet")
 
-def doubtful(teachers: Sequence[str], digests: Sequence[str], source: Source, data: DataConfig) -> list[str]:
-    """Those of ``teachers``, by which a training was taught before, of which the same is to be said; nothing is known
-    of one that is gone, or whose weights have a SHA-256 by now that is none of ``digests``."""
-
-    def known(teacher: str) -> bool:
-        try:
-            weights = _weights(teacher)
-            return sha256(weights) in digests and _never_saw(weights, source, data)
-        except (UserError, FileNotFoundError):
-            return False
-
-    return [teacher for teacher in teachers if not known(teacher)]
-
-
-def _never_saw(weights: Path, source: Source, data: DataConfig) -> bool:
-    supernet = read_about(weights).get("kind") == "supernet"
-    return never_trained_on(weights.parent, source, data, supernet)
+    return [f"teacher {name}: {unknown}" for name in config.teachers if not known(_weights(name))]
 
 
 def _weights(teacher: str) -> Path:
