@@ -47,10 +47,10 @@ class TrainingBatches:
         """Batches in an epoch."""
         return self.sampler.batches_per_epoch
 
-    def epoch(self, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """``(images (n, 3, h, w) float32, labels (n,) int64)`` for every step of the epoch."""
+    def epoch(self, number: int, done: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """``(images (n, 3, h, w) float32, labels (n,) int64)`` for every step of the epoch but the first ``done``."""
         generator = torch.Generator()
-        for step, index in enumerate(self.sampler.epoch(number)):
+        for step, index in enumerate(self.sampler.epoch(number)[done:], start=done):
             # One seed a step: the same numbers follow whether or not the steps before were run in this process.
             generator.manual_seed(step_seed(self.seed, number, step, self.rank))
             index = to_device(index, self.images.device)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -13,8 +13,10 @@ from reid.engine.batches import TrainingBatches
 from reid.engine.guard.guard import Guard
 from reid.engine.machine.distributed import gather_batch
 from reid.engine.machine.process_memory import peak_memory_mib
+from reid.engine.partway import Partway
 from reid.engine.recipe.divergence import Look
 from reid.engine.recipe.optimizers import freeze, frozen_groups
+from reid.engine.tally import Tally
 from reid.engine.training_step import TrainingStep
 
 READ_EVERY = 20
@@ -46,9 +48,16 @@ class Estimate:
 
 
 def run_epoch(
-    step: TrainingStep, batches: TrainingBatches, epoch: int, guard: Guard, bar: tqdm, estimate: Estimate
+    step: TrainingStep,
+    batches: TrainingBatches,
+    epoch: int,
+    guard: Guard,
+    partway: Partway,
+    bar: tqdm,
+    estimate: Estimate,
 ) -> dict[str, float]:
-    """One epoch; returns its record: means of the log's scalars, rate, images/s of all processes, peak memory.
+    """One epoch, or what is left of it; returns its record: means of the log's scalars, rate, images/s of all
+    processes, peak memory.
 
     Raises:
         BlownUp: the guard has seen enough.
@@ -57,54 +66,53 @@ def run_epoch(
     frozen = frozen_groups(step.recipe.optimizer, epoch)
     freeze(step.task, step.optimizer, frozen)
     full = frozen == frozen_groups(step.recipe.optimizer, step.recipe.epochs)
-    sums: dict[str, torch.Tensor] = {}
-    counts: Counter[str] = Counter()  # a field need not be in every step's log
-    looks = _Looks(guard, epoch, batches.per_epoch)
-    start, count, rate, images_seen = time.perf_counter(), 0, 0.0, 0
-    for count, (images, labels) in enumerate(batches.epoch(epoch), start=1):
-        log, rate = step(images, labels, (epoch - 1) * batches.per_epoch + count - 1)
-        sums |= {name: sums[name] + value if name in sums else value for name, value in log.items()}
-        counts.update(log.keys())
-        images_seen += len(labels) * step.processes.world_size
-        if count == 1:
-            looks.first = sums["loss"]
-        if count % READ_EVERY == 0 or count == batches.per_epoch:
-            mean = looks.look(sums, count)
+    tally, looks, rate = Tally(), _Looks(guard, epoch, batches.per_epoch), 0.0
+    if (begun := partway.begun()) is not None:
+        tally.load_state(begun, step.device)
+        looks.load_state(begun["looks"])
+    for images, labels in batches.epoch(epoch, tally.steps):
+        log, rate = step(images, labels, (epoch - 1) * batches.per_epoch + tally.steps)
+        tally.add(log, len(labels) * step.processes.world_size)
+        ended = tally.steps == batches.per_epoch
+        if tally.steps % READ_EVERY == 0 or ended:
+            mean = looks.look(tally)
             bar.set_postfix(epoch=epoch, loss=f"{mean:.3f}", lr=f"{rate:.1e}", refresh=False)
         if full:
-            estimate.step((step.recipe.epochs - epoch + 1) * batches.per_epoch - count + 1)
+            estimate.step((step.recipe.epochs - epoch + 1) * batches.per_epoch - tally.steps + 1)
         bar.update()
+        if partway.is_due and not ended:
+            partway.keep(epoch, tally.state() | {"looks": looks.state()})
     guard.check_weights()
-    record = {name: float(total) / counts[name] for name, total in sums.items()}
-    record |= {"epoch": epoch, "lr": rate, "images_per_second": images_seen / (time.perf_counter() - start)}
-    return record | {"peak_memory_mib": peak_memory_mib(step.device)}
+    return tally.means() | {"epoch": epoch, "lr": rate, "peak_memory_mib": peak_memory_mib(step.device)}
 
 
 class _Looks:
-    """The looks of an epoch: each shows the guard what came since the one before.
-
-    Attributes:
-        first: the loss of the epoch's first step.
-    """
+    """The looks of an epoch: each shows the guard what came since the one before."""
 
     def __init__(self, guard: Guard, epoch: int, per_epoch: int) -> None:
         self.guard, self.epoch, self.least = guard, epoch, min(READ_EVERY, per_epoch) / 2
-        self.first: torch.Tensor | None = None
-        self._before, self._count = [0.0] * len(_LOOKED_AT), 0
+        self._before, self._steps = [0.0] * len(_LOOKED_AT), 0
 
-    def look(self, sums: dict[str, torch.Tensor], count: int) -> float:
-        """Shows the guard the sums over the epoch's first ``count`` steps; returns the mean of their losses.
+    def look(self, tally: Tally) -> float:
+        """Shows the guard the sums so far; returns the mean of the losses.
 
         Raises:
             BlownUp: the guard has seen enough.
         """
-        known = [sums.get(name, self.first.new_zeros(())) for name in _LOOKED_AT]
-        values = torch.stack([each.float() for each in (*known, self.first)])
+        known = [tally.sums.get(name, tally.first.new_zeros(())) for name in _LOOKED_AT]
+        values = torch.stack([each.float() for each in (*known, tally.first)])
         # The first process's numbers are judged by all, so that all decide alike.
         *now, first = gather_batch(self.guard.step.processes, values[None])[0].tolist()
-        steps = count - self._count
+        steps = tally.steps - self._steps
         means = [(total - before) / steps for total, before in zip(now, self._before, strict=True)]
-        self._before, self._count = now, count
-        look = Look(*(mean if name in sums else None for name, mean in zip(_LOOKED_AT, means, strict=True)))
+        self._before, self._steps = now, tally.steps
+        look = Look(*(mean if name in tally.sums else None for name, mean in zip(_LOOKED_AT, means, strict=True)))
         self.guard.look(look, first, self.epoch, short=steps < self.least)
-        return now[0] / count
+        return now[0] / tally.steps
+
+    def state(self) -> dict[str, Any]:
+        """What ``load_state`` goes on from."""
+        return {"before": self._before, "steps": self._steps}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self._before, self._steps = state["before"], state["steps"]

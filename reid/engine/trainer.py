@@ -19,6 +19,7 @@ from reid.engine.guard.guard import STATE, BlownUp, Guard
 from reid.engine.machine.distributed import SINGLE, Processes, barrier, broadcast_parameters, gather_batch
 from reid.engine.machine.process_memory import reset_peak_memory
 from reid.engine.machine.sync_batch_norm import sync_batch_norm
+from reid.engine.partway import Partway
 from reid.engine.recipe import Recipe
 from reid.engine.recipe.optimizers import frozen_groups
 from reid.engine.recipe.stopping import best_epoch, check_metric, should_stop
@@ -65,7 +66,7 @@ def fit(
     """Trains ``task`` by ``recipe``; goes on from the run's checkpoint where there is one.
 
     After every epoch the run folder holds a line in ``metrics.jsonl``, TensorBoard's events and, every
-    ``recipe.checkpoint_every`` epochs, a checkpoint (atomic).
+    ``recipe.checkpoint_every`` epochs, a checkpoint (atomic); within a long one the state of some minute before.
     A run that is interrupted anywhere and resumed ends with the weights of an unbroken one: everything random is a
     function of seed, epoch and step. So does one that blows up: it goes back to its last sound epoch and on from there
     at a lower rate (``recipe.guard``).
@@ -95,20 +96,24 @@ def fit(
     if recipe.sync_batch_norm:
         sync_batch_norm(processes, task)  # after the step has made its copy for averages, which one process evaluates
     guard = Guard(run, step)
-    done = guard.restore()
+    guard.restore()
+    partway = Partway(guard)
+    done, begun = partway.restore()
     if done < recipe.epochs:
         tell = on_estimate if processes.is_main else lambda seconds: None
         estimate = Estimate(tell, device)
         say = tqdm.write if progress else lambda line: None
         with contextlib.ExitStack() as stack:
             shown = progress and processes.is_main
-            bar = stack.enter_context(_progress(title, batches.per_epoch, done, recipe.epochs, shown))
+            at, steps = done * batches.per_epoch + begun, recipe.epochs * batches.per_epoch
+            bar = stack.enter_context(_progress(title, at, steps, shown))
             journal = stack.enter_context(Journal(run, done, facts, say)) if processes.is_main else None
             while done < recipe.epochs and not _is_over(journal, recipe, processes):
                 try:
-                    record = run_epoch(step, batches, done + 1, guard, bar, estimate)
+                    record = run_epoch(step, batches, done + 1, guard, partway, bar, estimate)
                 except BlownUp as blown:
                     done = _go_back(guard, done + 1, blown, journal, bar)
+                    partway.drop()
                     continue
                 done += 1
                 if journal is not None:
@@ -118,25 +123,22 @@ def fit(
                     journal.write(record)
                     _check_stopping(record, recipe, monitor)
                 _save(guard, done, journal, monitor)
+                if guard.saved_epoch == done:
+                    partway.drop()
                 barrier(processes)
             if done < recipe.epochs and guard.sound:  # stopped early, in an epoch that need not have had a checkpoint
                 _write(guard, done, journal)
+                partway.drop()
                 barrier(processes)
     elif processes.is_main:
         complete(run, done, facts)
+        partway.drop()
     _settle(step, batches, done)
     return step.result
 
 
-def _progress(title: str, per_epoch: int, done: int, epochs: int, shown: bool) -> tqdm:
-    return tqdm(
-        total=epochs * per_epoch,
-        initial=done * per_epoch,
-        desc=title,
-        unit="step",
-        mininterval=1.0,
-        disable=not shown,
-    )
+def _progress(title: str, at: int, steps: int, shown: bool) -> tqdm:
+    return tqdm(total=steps, initial=at, desc=title, unit="step", mininterval=1.0, disable=not shown)
 
 
 def _is_over(journal: Journal | None, recipe: Recipe, processes: Processes) -> bool:

@@ -43,12 +43,13 @@ class Guard:
 
     Attributes:
         rollbacks: so far, earliest first.
+        saved_epoch: the one whose checkpoint is there, to be gone back to; 0: none is, and it is to the start.
     """
 
     def __init__(self, run: Path, step: TrainingStep) -> None:
         self.run, self.step, self.config = run, step, step.recipe.guard
         self.rollbacks: tuple[Rollback, ...] = ()
-        self._saved, self._usual, self._start = 0, Usual(), io.BytesIO()
+        self.saved_epoch, self._usual, self._start = 0, Usual(), io.BytesIO()
 
     def restore(self) -> int:
         """Puts the run's checkpoint back, if there is one; returns the epochs already done.
@@ -57,15 +58,15 @@ class Guard:
             UserError: the checkpoint is damaged, or of another network.
         """
         if (self.run / STATE).exists():
-            self._saved = self._load(load_state(self.run / STATE))
+            self.saved_epoch = self.load(load_state(self.run / STATE), self.run / STATE)
         else:
             torch.save(self.state(0), self._start)
         # A rollback to an epoch that is still to come is of a run whose checkpoint was removed.
-        self.rollbacks = tuple(each for each in read_rollbacks(self.run) if each.to <= self._saved)
+        self.rollbacks = tuple(each for each in read_rollbacks(self.run) if each.to <= self.saved_epoch)
         if self.step.processes.is_main and (self.run / ROLLBACKS).exists():
             write_rollbacks(self.run, self.rollbacks)
         self.step.rate_scale = self.config.rate_after(len(self.rollbacks))
-        return self._saved
+        return self.saved_epoch
 
     def look(self, look: Look, first_loss: float, epoch: int, short: bool) -> None:
         """Judges a look at the steps of ``epoch``; ``first_loss`` is that of the epoch's first step.
@@ -107,12 +108,27 @@ class Guard:
         return self._usual.sound(self.config.patience)
 
     def state(self, epoch: int) -> dict[str, Any]:
-        """What a checkpoint of ``epoch``, which has ended, holds."""
+        """What a checkpoint holds, ``epoch`` being the last that has ended."""
         return self.step.state() | {"epoch": epoch, "usual": asdict(self._usual)}
+
+    def load(self, state: dict[str, Any], path: Path) -> int:
+        """Puts back what ``state`` gave, which was read from ``path``; returns the epochs done.
+
+        Raises:
+            UserError: it is of another network or other data.
+        """
+        try:
+            self.step.load_state(state)
+            self._usual = Usual(**state.get("usual", {}))  # at first it was not kept
+            return int(state["epoch"])
+        # The configuration is the same (open_run); the data need not be, nor the version that wrote the file.
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            what = str(error).splitlines()[-1].strip()
+            raise UserError(f"{path} is of another network or other data ({what}); use another --out") from None
 
     def saved(self, epoch: int) -> None:
         """To be called by every process when the checkpoint of ``epoch`` is written: it is what is gone back to."""
-        self._saved, self._start = epoch, io.BytesIO()
+        self.saved_epoch, self._start = epoch, io.BytesIO()
 
     def told(self, epoch: int) -> dict[str, Any]:
         """What the record of ``epoch`` says of the rollbacks to its start."""
@@ -128,15 +144,15 @@ class Guard:
         if len(self.rollbacks) >= self.config.rollbacks:
             raise UserError(f"{seen} in epoch {epoch}; lower optimizer.lr or set clip_gradient{self._tried()}")
         rate = self.config.rate_after(len(self.rollbacks) + 1)
-        self.rollbacks = (*self.rollbacks, Rollback(epoch, self._saved, seen, rate))
+        self.rollbacks = (*self.rollbacks, Rollback(epoch, self.saved_epoch, seen, rate))
         if self.step.processes.is_main:
             write_rollbacks(self.run, self.rollbacks)
         self._usual = Usual()
-        if self._saved:
-            self._load(load_state(self.run / STATE))
+        if self.saved_epoch:
+            self.load(load_state(self.run / STATE), self.run / STATE)
         else:
             self._start.seek(0)
-            self._load(torch.load(self._start, map_location=self.step.device, weights_only=True))
+            self.load(torch.load(self._start, map_location=self.step.device, weights_only=True), self.run)
         self.step.rate_scale = rate
         return self.rollbacks[-1]
 
@@ -145,17 +161,6 @@ class Guard:
             return ""
         often = counted(len(self.rollbacks), "time")
         return f" (taken back {often}, at last to {self.step.rate_scale:g} times the rate)"
-
-    def _load(self, state: dict[str, Any]) -> int:
-        try:
-            self.step.load_state(state)
-            self._usual = Usual(**state.get("usual", {}))  # at first it was not kept
-            return int(state["epoch"])
-        # The configuration is the same (open_run); the data need not be, nor the version that wrote the file.
-        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            what = str(error).splitlines()[-1].strip()
-            path = self.run / STATE
-            raise UserError(f"{path} is of another network or other data ({what}); use another --out") from None
 
 
 def _floats(state: Any) -> Iterator[torch.Tensor]:

@@ -99,12 +99,12 @@ def _write_state(path: Path, state: dict[str, Any]) -> None:
         raise
 
 
-def load_state(path: Path) -> dict[str, Any]:
+def load_state(path: Path, cure: str = "remove it to train from the start") -> dict[str, Any]:
     """Reads what ``save_state`` wrote, onto the CPU: what takes the state copies it to its own device, where a second
     copy may have no room. Nothing in the file is executed.
 
     Raises:
-        UserError: the file is damaged or is not one of ours.
+        UserError: the file is damaged or is not one of ours; the message ends with ``cure``.
         MemoryError, torch.OutOfMemoryError: there is no room for it.
     """
     try:
@@ -118,5 +118,5 @@ def load_state(path: Path) -> dict[str, Any]:
     except Exception:  # what torch raises for a file that is none of its own has no common kind
         state = None
     if not isinstance(state, dict):
-        raise UserError(f"{path} is no readable checkpoint; remove it to train from the start")
+        raise UserError(f"{path} is no readable checkpoint; {cure}")
     return state

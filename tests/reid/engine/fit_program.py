@@ -5,11 +5,13 @@ The run is left in ``FOLDER/run``, what each process has in ``FOLDER/rank<R>.pt`
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
 import torch
 
+import reid.engine.partway as partway
 from reid.data.augment import AugmentConfig
 from reid.data.records import ImageSet
 from reid.engine.batches import training_batches
@@ -64,10 +66,10 @@ def images() -> ImageSet:
     return ImageSet((colours[pids][:, None, None] + noise).to(torch.uint8), pids, torch.ones_like(pids))
 
 
-def train(processes: Processes, run: Path, epochs: int, seed: int) -> dict:
-    """The weights of the task, those that are kept, and the gradients of the last step.
+def train(processes: Processes, run: Path, epochs: int, seed: int, steps: int | None = None) -> dict:
+    """The weights of the task, those that are kept, the gradients of the last step, and the number of the first one.
 
-    All goes well until epoch 2, and worse in epoch 3.
+    All goes well until epoch 2, and worse in epoch 3. After so many ``steps`` all processes are interrupted.
     """
     own = recipe(epochs)
     batches = training_batches(images(), own, SIZE, 3, processes.device, processes)
@@ -75,7 +77,15 @@ def train(processes: Processes, run: Path, epochs: int, seed: int) -> dict:
         teacher = Teacher(build_network(ARCH).eval().requires_grad_(False), Classifier(12, CLASSES))
     with seeded(seed):
         task = IdentityTask(build_network(ARCH, HEAD), CLASSES, own.losses, teacher)
-    looks = []
+    looks, numbers, backward = [], [], task.backward
+
+    def counted(images, labels, context):
+        if len(numbers) == steps:
+            raise KeyboardInterrupt
+        numbers.append(context.number)
+        return backward(images, labels, context)
+
+    task.backward = counted
 
     def evaluate(task) -> dict[str, float]:
         with torch.no_grad():
@@ -96,13 +106,18 @@ def train(processes: Processes, run: Path, epochs: int, seed: int) -> dict:
         on_estimate=lambda seconds: print("estimated"),
     )
     gradients = {name: p.grad for name, p in task.named_parameters() if p.grad is not None}
-    return {"task": task.state_dict(), "kept": kept.state_dict(), "gradients": gradients, "looks": len(looks)}
+    states = {"task": task.state_dict(), "kept": kept.state_dict(), "gradients": gradients}
+    return states | {"looks": len(looks), "begun": numbers[0]}
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     with process_group(from_environment(torch.device("cpu")), f"file://{folder}/meeting") as processes:
-        # Each begins with weights of its own, and the second training goes on from the first one's checkpoint.
+        # Each begins with weights of its own, and the second training goes on from the first one's checkpoint; the last
+        # one from what the second had kept when it was interrupted.
         first = train(processes, folder / "run", 1, seed=7 + processes.rank)
+        partway.EVERY_SECONDS, partway.SHARE = 0.0, float("inf")
+        with contextlib.suppress(KeyboardInterrupt):
+            train(processes, folder / "run", 5, seed=13 + processes.rank, steps=3)
         second = train(processes, folder / "run", 5, seed=20 + processes.rank)
     torch.save({"first": first, "second": second}, folder / f"rank{processes.rank}.pt")

@@ -18,7 +18,7 @@ PROGRAM = Path(__file__).with_name("fit_program.py")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, run_twice) -> Path:
-    """What two real processes leave, of a training that was interrupted after its first epoch."""
+    """What two real processes leave, of a training that was interrupted after its first epoch and within its second."""
     folder = tmp_path_factory.mktemp("fit")
     (folder / "run").mkdir()
     for rank, said in enumerate(run_twice(PROGRAM, folder)):
@@ -83,11 +83,17 @@ def test_the_doctor_says_the_same(folder, alone):
     assert [each["trouble"] for each in said] == [each["trouble"] for each in wanted]
 
 
+def test_both_go_on_within_the_epoch(ranks, alone):
+    """After three steps, all that the first process kept; what they end with is compared above."""
+    per_epoch = 8
+    assert [rank["second"]["begun"] for rank in ranks] == [per_epoch + 3] * 2 and alone[1]["begun"] == 0
+
+
 def test_the_first_process_alone_looks_writes_and_speaks(folder, ranks):
     run = folder / "run"
     assert [rank["second"]["looks"] for rank in ranks] == [2, 0] and ranks[1]["first"]["looks"] == 0
-    # Two trainings one after another, one events file each.
-    assert len(list((run / "tensorboard").iterdir())) == 2
+    # Three trainings one after another, one events file each.
+    assert len(list((run / "tensorboard").iterdir())) == 3
     assert load_state(run / STATE)["epoch"] == 3
     said = [(folder / f"said{rank}").read_text() for rank in range(2)]
     assert "training" in said[0] and said[0].count("estimated") == 1

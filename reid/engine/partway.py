@@ -1,0 +1,79 @@
+"""``Partway``: how far an epoch has come, kept beside the checkpoint, so that a long one need not be begun anew."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from reid.engine.guard.guard import Guard
+from reid.engine.runs.checkpoint import load_state, save_state
+
+PARTWAY = "partway.pt"
+
+EVERY_SECONDS = 60.0
+"""Between two writes of an epoch. One that is over sooner is never kept in part."""
+
+SHARE = 0.01
+"""Of the time that writing may take: where the disk is slow, or the network large, writes are further apart."""
+
+
+class Partway:
+    """Writes the state of a training within an epoch, now and then, and takes it up again.
+
+    The guard does not go back to it: that is to the checkpoint of the last sound epoch. It is of no use any more when
+    there is a later checkpoint, or when the training has been taken back since; it tells so itself, so that a training
+    may be killed before it is removed.
+
+    Args:
+        guard: of the training; has its checkpoint back (``Guard.restore``).
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard, self._path = guard, guard.run / PARTWAY
+        self._found: dict[str, Any] | None = None
+        self._next = time.monotonic() + EVERY_SECONDS
+
+    def restore(self) -> tuple[int, int]:
+        """Puts the state back that was kept, if it goes further than the checkpoint.
+
+        Returns:
+            Epochs that are done, and steps of the next one.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        guard = self._guard
+        if self._path.exists():
+            state = load_state(self._path, "remove it: what was done since the last checkpoint is then trained again")
+            if all(state.get(key) == value for key, value in self._after().items()):
+                done = guard.load(state, self._path)
+                self._found = state["within"]
+                return done, self._found["steps"]
+        return guard.saved_epoch, 0
+
+    def begun(self) -> dict[str, Any] | None:
+        """What was kept of the epoch that begins, once; ``None`` where it begins at its first step."""
+        found, self._found = self._found, None
+        return found
+
+    def keep(self, epoch: int, within: dict[str, Any]) -> None:
+        """Writes how far ``epoch`` has come."""
+        start = time.monotonic()
+        save_state(self._path, self._guard.state(epoch - 1) | self._after() | {"within": within})
+        self._next = time.monotonic() + max(EVERY_SECONDS, (time.monotonic() - start) / SHARE)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to ``keep``; the first process does, and no other."""
+        return self._guard.step.processes.is_main and time.monotonic() >= self._next
+
+    def drop(self) -> None:
+        """Removes what was kept, as there is a later checkpoint or the training has been taken back."""
+        self._found, self._next = None, time.monotonic() + EVERY_SECONDS
+        if self._guard.step.processes.is_main:
+            self._path.unlink(missing_ok=True)
+
+    def _after(self) -> dict[str, int]:
+        """What must be as it was, for the file to be of use."""
+        guard = self._guard
+        return {"after": guard.saved_epoch, "rollbacks": len(guard.rollbacks), "per_epoch": guard.step.per_epoch}
