@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -19,34 +18,15 @@ from reid.engine.guard.guard import STATE, BlownUp, Guard
 from reid.engine.machine.distributed import SINGLE, Processes, barrier, broadcast_parameters, gather_batch
 from reid.engine.machine.process_memory import reset_peak_memory
 from reid.engine.machine.sync_batch_norm import sync_batch_norm
+from reid.engine.monitor import UNSOUND, Monitor, check_stopping, keep_best, look, settle
 from reid.engine.partway import Partway
 from reid.engine.recipe import Recipe
-from reid.engine.recipe.optimizers import frozen_groups
-from reid.engine.recipe.stopping import best_epoch, check_metric, should_stop
+from reid.engine.recipe.stopping import should_stop
 from reid.engine.runs.checkpoint import save_state
 from reid.engine.runs.journal import Journal, complete
 from reid.engine.training_step import TrainingStep
-from reid.errors import UserError
 
 __all__ = ["STATE", "Monitor", "fit"]
-
-UNSOUND = "unsound"
-"""In the record of an epoch that ended while the guard doubted its weights: they were not kept."""
-
-
-@dataclass(frozen=True)
-class Monitor:
-    """A look at the network while it trains. It must not touch test data.
-
-    Attributes:
-        evaluate: gives named numbers of a task for the log, none of them called as the training's own are.
-        metric: the one that the best weights and early stopping go by.
-        keep: told the task whenever ``metric`` is the best so far.
-    """
-
-    evaluate: Callable[[nn.Module], dict[str, float]]
-    metric: str = "holdout_mAP"
-    keep: Callable[[nn.Module], None] = lambda task: None
 
 
 def fit(
@@ -101,39 +81,20 @@ def fit(
     done, begun = partway.restore()
     if done < recipe.epochs:
         tell = on_estimate if processes.is_main else lambda seconds: None
-        estimate = Estimate(tell, device)
         say = tqdm.write if progress else lambda line: None
+        at, steps = done * batches.per_epoch + begun, recipe.epochs * batches.per_epoch
         with contextlib.ExitStack() as stack:
-            shown = progress and processes.is_main
-            at, steps = done * batches.per_epoch + begun, recipe.epochs * batches.per_epoch
-            bar = stack.enter_context(_progress(title, at, steps, shown))
+            bar = stack.enter_context(_progress(title, at, steps, shown=progress and processes.is_main))
             journal = stack.enter_context(Journal(run, done, facts, say)) if processes.is_main else None
-            while done < recipe.epochs and not _is_over(journal, recipe, processes):
-                try:
-                    record = run_epoch(step, batches, done + 1, guard, partway, bar, estimate)
-                except BlownUp as blown:
-                    done = _go_back(guard, done + 1, blown, journal, bar)
-                    partway.drop()
-                    continue
-                done += 1
-                if journal is not None:
-                    record |= guard.told(done)
-                    record |= _look(step, batches, record, monitor)
-                    record |= {} if guard.sound else {UNSOUND: True}
-                    journal.write(record)
-                    _check_stopping(record, recipe, monitor)
-                _save(guard, done, journal, monitor)
-                if guard.saved_epoch == done:
-                    partway.drop()
-                barrier(processes)
-            if done < recipe.epochs and guard.sound:  # stopped early, in an epoch that need not have had a checkpoint
-                _write(guard, done, journal)
-                partway.drop()
-                barrier(processes)
+            loop = _Loop(step, batches, guard, partway, monitor, journal, bar, Estimate(tell, device))
+            while done < recipe.epochs and not loop.is_over():
+                done = loop.epoch(done + 1)
+            if done < recipe.epochs:
+                loop.end_early(done)
     elif processes.is_main:
         complete(run, done, facts)
         partway.drop()
-    _settle(step, batches, done)
+    settle(step, batches, done)
     return step.result
 
 
@@ -141,83 +102,75 @@ def _progress(title: str, at: int, steps: int, shown: bool) -> tqdm:
     return tqdm(total=steps, initial=at, desc=title, unit="step", mininterval=1.0, disable=not shown)
 
 
-def _is_over(journal: Journal | None, recipe: Recipe, processes: Processes) -> bool:
-    """Whether the training stops early; the first process decides for all."""
-    if recipe.early_stopping is None:
-        return False
-    over = journal is not None and should_stop(journal.records, recipe.early_stopping)
-    return bool(gather_batch(processes, torch.tensor([over], device=processes.device))[0])
+@dataclass(frozen=True, eq=False)
+class _Loop:
+    """What the epochs of a training have in common; ``journal`` is that of the first process alone."""
 
+    step: TrainingStep
+    batches: TrainingBatches
+    guard: Guard
+    partway: Partway
+    monitor: Monitor | None
+    journal: Journal | None
+    bar: tqdm
+    estimate: Estimate
 
-def _go_back(guard: Guard, epoch: int, blown: BlownUp, journal: Journal | None, bar: tqdm) -> int:
-    """Takes the training back after ``epoch`` blew up; returns the epoch that is now the last one done."""
-    rollback = guard.go_back(epoch, str(blown))
-    if journal is not None:
-        journal.go_back(rollback.to, f"guard: {rollback} ({len(guard.rollbacks)} of {guard.config.rollbacks})")
-    bar.reset()
-    bar.update(rollback.to * guard.step.per_epoch)
-    barrier(guard.step.processes)
-    return rollback.to
+    def is_over(self) -> bool:
+        """Whether the training stops early; the first process decides for all."""
+        stopping, processes = self.step.recipe.early_stopping, self.step.processes
+        if stopping is None:
+            return False
+        over = self.journal is not None and should_stop(self.journal.records, stopping)
+        return bool(gather_batch(processes, torch.tensor([over], device=processes.device))[0])
 
+    def epoch(self, number: int) -> int:
+        """Trains an epoch, or what is left of it, and writes what there is of it; returns the last epoch done: this
+        one, or one before it where the training was taken back."""
+        try:
+            record = run_epoch(self.step, self.batches, number, self.guard, self.partway, self.bar, self.estimate)
+        except BlownUp as blown:
+            return self._go_back(number, blown)
+        if self.journal is not None:
+            record |= self.guard.told(number)
+            record |= look(self.step, self.batches, record, self.monitor)
+            record |= {} if self.guard.sound else {UNSOUND: True}
+            self.journal.write(record)
+            check_stopping(record, self.step.recipe, self.monitor)
+        self._save(number)
+        barrier(self.step.processes)
+        return number
 
-def _save(guard: Guard, epoch: int, journal: Journal | None, monitor: Monitor | None) -> None:
-    """Writes the checkpoint of ``epoch``, if it is one's turn and unless the guard would not go back to it."""
-    if not guard.sound and epoch < guard.step.recipe.epochs:
-        return
-    if journal is not None:
-        _keep_best(guard.step, journal.records, monitor)
-    if epoch % guard.step.recipe.checkpoint_every == 0 or epoch == guard.step.recipe.epochs:
-        _write(guard, epoch, journal)
+    def end_early(self, epoch: int) -> None:
+        """Writes the checkpoint of ``epoch``, which is the last and need not have had one, if the guard keeps it."""
+        if self.guard.sound:
+            self._write(epoch)
+            barrier(self.step.processes)
 
+    def _go_back(self, epoch: int, blown: BlownUp) -> int:
+        """Takes the training back after ``epoch`` blew up; returns the epoch that is now the last one done."""
+        guard = self.guard
+        rollback = guard.go_back(epoch, str(blown))
+        if self.journal is not None:
+            self.journal.go_back(rollback.to, f"guard: {rollback} ({len(guard.rollbacks)} of {guard.config.rollbacks})")
+        self.partway.drop()
+        self.bar.reset()
+        self.bar.update(rollback.to * self.step.per_epoch)
+        barrier(self.step.processes)
+        return rollback.to
 
-def _write(guard: Guard, epoch: int, journal: Journal | None) -> None:
-    """Writes the checkpoint of ``epoch``; the first process does, all note that it is there."""
-    if journal is not None:
-        save_state(guard.run / STATE, guard.state(epoch))
-    guard.saved(epoch)
+    def _save(self, epoch: int) -> None:
+        """Writes the checkpoint of ``epoch``, if it is one's turn and unless the guard would not go back to it."""
+        recipe = self.step.recipe
+        if not self.guard.sound and epoch < recipe.epochs:
+            return
+        if self.journal is not None:
+            keep_best(self.step, self.journal.records, self.monitor)
+        if epoch % recipe.checkpoint_every == 0 or epoch == recipe.epochs:
+            self._write(epoch)
 
-
-def _settle(step: TrainingStep, batches: TrainingBatches, epoch: int) -> None:
-    """Averaged weights have BN statistics of no network: they are measured anew, but for parts that were fixed in all
-    epochs up to ``epoch``, of which every average is the same."""
-    if step.average is not None and step.average.needs_calibration and step.average.started:
-        step.result.recalibrate(batches.calibration(), frozen_groups(step.recipe.optimizer, epoch))
-
-
-def _look(
-    step: TrainingStep, batches: TrainingBatches, record: dict[str, Any], monitor: Monitor | None
-) -> dict[str, float]:
-    """What the monitor says of the weights as they would be kept now, on the epochs when it is asked.
-
-    Raises:
-        UserError: it would write over what the epoch's ``record`` has.
-    """
-    if monitor is None or not _is_looked_at(record["epoch"], step.recipe):
-        return {}
-    _settle(step, batches, record["epoch"])
-    seen = monitor.evaluate(step.result)
-    for name in sorted(seen.keys() & record.keys()):
-        raise UserError(f"the monitor's '{name}' is a field of the training's own record; give it another name")
-    return seen
-
-
-def _is_looked_at(epoch: int, recipe: Recipe) -> bool:
-    every = recipe.evaluate_every
-    return bool(every) and (epoch % every == 0 or epoch == recipe.epochs)
-
-
-def _check_stopping(record: dict[str, Any], recipe: Recipe, monitor: Monitor | None) -> None:
-    """Early stopping by a field that no record has would be none, without a word."""
-    if recipe.early_stopping is None or record["epoch"] == recipe.epochs:
-        return
-    never_looked_at = monitor is None or not recipe.evaluate_every
-    if never_looked_at or _is_looked_at(record["epoch"], recipe):
-        check_metric(record, recipe.early_stopping)
-
-
-def _keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monitor | None) -> None:
-    if step.recipe.keep_best and monitor is not None and monitor.metric in records[-1]:
-        # Weights of an unsound epoch were not kept, however well they scored. The last epoch's are, as they always are.
-        kept = [record for record in records if UNSOUND not in record or record is records[-1]]
-        if best_epoch(kept, monitor.metric) == records[-1]["epoch"]:
-            monitor.keep(step.result)
+    def _write(self, epoch: int) -> None:
+        """Writes the checkpoint of ``epoch``; the first process does, all note that it is there."""
+        if self.journal is not None:
+            save_state(self.guard.run / STATE, self.guard.state(epoch))
+        self.guard.saved(epoch)
+        self.partway.drop()

@@ -1,0 +1,82 @@
+"""Looks at a network while it trains, by which the best weights and an early end are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from reid.engine.batches import TrainingBatches
+from reid.engine.recipe import Recipe
+from reid.engine.recipe.optimizers import frozen_groups
+from reid.engine.recipe.stopping import best_epoch, check_metric
+from reid.engine.training_step import TrainingStep
+from reid.errors import UserError
+
+UNSOUND = "unsound"
+"""In the record of an epoch that ended while the guard doubted its weights: they were not kept."""
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A look at the network while it trains. It must not touch test data.
+
+    Attributes:
+        evaluate: gives named numbers of a task for the log, none of them called as the training's own are.
+        metric: the one that the best weights and early stopping go by.
+        keep: told the task whenever ``metric`` is the best so far.
+    """
+
+    evaluate: Callable[[nn.Module], dict[str, float]]
+    metric: str = "holdout_mAP"
+    keep: Callable[[nn.Module], None] = lambda task: None
+
+
+def settle(step: TrainingStep, batches: TrainingBatches, epoch: int) -> None:
+    """Averaged weights have BN statistics of no network: they are measured anew, but for parts that were fixed in all
+    epochs up to ``epoch``, of which every average is the same."""
+    if step.average is not None and step.average.needs_calibration and step.average.started:
+        step.result.recalibrate(batches.calibration(), frozen_groups(step.recipe.optimizer, epoch))
+
+
+def look(
+    step: TrainingStep, batches: TrainingBatches, record: dict[str, Any], monitor: Monitor | None
+) -> dict[str, float]:
+    """What the monitor says of the weights as they would be kept now, on the epochs when it is asked.
+
+    Raises:
+        UserError: it would write over what the epoch's ``record`` has.
+    """
+    if monitor is None or not _is_looked_at(record["epoch"], step.recipe):
+        return {}
+    settle(step, batches, record["epoch"])
+    seen = monitor.evaluate(step.result)
+    for name in sorted(seen.keys() & record.keys()):
+        raise UserError(f"the monitor's '{name}' is a field of the training's own record; give it another name")
+    return seen
+
+
+def _is_looked_at(epoch: int, recipe: Recipe) -> bool:
+    every = recipe.evaluate_every
+    return bool(every) and (epoch % every == 0 or epoch == recipe.epochs)
+
+
+def check_stopping(record: dict[str, Any], recipe: Recipe, monitor: Monitor | None) -> None:
+    """Early stopping by a field that no record has would be none, without a word."""
+    if recipe.early_stopping is None or record["epoch"] == recipe.epochs:
+        return
+    never_looked_at = monitor is None or not recipe.evaluate_every
+    if never_looked_at or _is_looked_at(record["epoch"], recipe):
+        check_metric(record, recipe.early_stopping)
+
+
+def keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monitor | None) -> None:
+    """Has the monitor keep the weights that the last of ``records`` is of, where the recipe wants the best ones and
+    none before were as good."""
+    if step.recipe.keep_best and monitor is not None and monitor.metric in records[-1]:
+        # Weights of an unsound epoch were not kept, however well they scored. The last epoch's are, as they always are.
+        kept = [record for record in records if UNSOUND not in record or record is records[-1]]
+        if best_epoch(kept, monitor.metric) == records[-1]["epoch"]:
+            monitor.keep(step.result)
