@@ -110,6 +110,8 @@ def test_levers_are_the_base_row_with_one_thing_otherwise(setup):
         (["6M"], ["supernet/S", "search/6M"]),
         (["taught", "spare"], ["row/big/0", "row/taught/0", "supernet/spare"]),
         (["latency"], ["latency"]),
+        (["se"], ["row/se/0"]),
+        (["se (ladder)"], ["row/se/0"]),
     ],
 )
 def test_only_some(setup, names, wanted):
@@ -132,6 +134,11 @@ def test_a_step_goes_before_a_row_that_is_called_alike(make, tmp_path):
 def test_unknown_names_are_answered_with_near_ones(setup):
     with pytest.raises(UserError, match="--only fuond: .*nearest: found"):
         select(plan_steps(setup.plan), ["fuond"])
+
+
+def test_only_the_ladders_rows_have_the_tables_mark(setup):
+    with pytest.raises(UserError, match="the plan has no such step"):
+        select(plan_steps(setup.plan), ["base (ladder)"])
 
 
 @pytest.mark.parametrize(

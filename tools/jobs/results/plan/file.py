@@ -25,6 +25,11 @@ class PlannedRow:
     lever: bool = False
 
 
+def in_terminal(name: str, *, lever: bool) -> str:
+    """What a row is called in the terminal's table, which has the ladder's levers among its lines."""
+    return f"{name} (ladder)" if lever else name
+
+
 def find_plan(given: Path, folder: Path = CONFIGS / "results") -> Path:
     """The file ``given``, or that of such a name in ``folder``; raises UserError for a name that is none."""
     if given.exists() or given.suffix in (".yaml", ".yml") or len(given.parts) > 1:

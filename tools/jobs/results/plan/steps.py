@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from reid.errors import UserError, nearest
-from tools.jobs.results.plan.file import PlannedRow, find, planned_rows, slug
+from tools.jobs.results.plan.file import PlannedRow, find, in_terminal, planned_rows, slug
 from tools.jobs.results.plan.parts import Plan, RankingPart, SearchPart, SupernetPart
 
 SUPERNET, SEARCH, ROW, RANKING, LATENCY = "supernet", "search", "row", "ranking", "latency"
@@ -110,7 +110,8 @@ def row_name(name: str, seed: int) -> str:
 def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
     """The steps that ``names`` name, and all that they need, in the order of ``steps``; without names all of them.
 
-    A name is a step's, the beginning of one up to a ``/``, or what the plan calls it; the first of these that there is.
+    A name is a step's, the beginning of one up to a ``/``, or what the plan or the terminal's table calls it; the first
+    of these that there is.
     So ``latency`` is the step, and a row that is called so is ``row/latency``.
 
     Raises:
@@ -121,9 +122,9 @@ def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
     wanted: set[str] = set()
     for name in names:
         own = [step for step in steps if name == step.name or step.name.startswith(f"{name}/")]
-        own = own or [step for step in steps if name == _called(step)]
+        own = own or [step for step in steps if name in _called(step)]
         if not own:
-            known = dict.fromkeys(each for step in steps for each in (step.name, _called(step)))
+            known = dict.fromkeys(each for step in steps for each in (step.name, _called(step)[0]))
             raise UserError(f"--only {name}: the plan has no such step{nearest(name, known)}; --status lists them")
         wanted |= {step.name for step in own}
     by_name = {step.name: step for step in steps}
@@ -135,8 +136,12 @@ def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
     return tuple(step for step in steps if step.name in wanted)
 
 
-def _called(step: Step) -> str:
-    return step.name if step.part is None else step.part.name
+def _called(step: Step) -> tuple[str, ...]:
+    """What the plan calls a step, and the terminal's table if it is a row."""
+    if step.part is None:
+        return (step.name,)
+    lever = isinstance(step.part, PlannedRow) and step.part.lever
+    return step.part.name, in_terminal(step.part.name, lever=lever)
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ class Places:
 
     def run(self, step: Step) -> Path:
         """The run folder that its tool writes."""
-        name = slug(_called(step))
+        name = slug(_called(step)[0])
         if step.kind == ROW:
             return self.row_run(step.part.name, step.seed)
         folder = {SUPERNET: "supernets", SEARCH: "searches", RANKING: "rankings", LATENCY: ""}[step.kind]

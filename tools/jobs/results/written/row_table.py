@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from evaluation.tables import aligned
 from search.flops_words import format_flops
+from tools.jobs.results.plan.file import in_terminal
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.states import latencies
 from tools.jobs.results.written.block import Block
@@ -79,7 +80,7 @@ def short_table(rows: Sequence[Figures]) -> str:
     started = any(row.inherited for row in rows)
     lines = [
         [
-            row.name + (" (ladder)" if row.lever else ""),
+            in_terminal(row.name, lever=row.lever),
             row.recipe or "-",
             *[_start(row)] * started,
             str(row.epochs),
