@@ -44,10 +44,14 @@ class ElasticInvertedResidual(nn.Module):
     Args:
         in_channels, stage: the greatest input width and the choices of the stage that the block stands in.
         kernel_transforms: whether smaller kernels are trained maps of the largest one's centre, or that centre itself.
+        first: whether the block can begin a stage, and so has a shortcut in some archs only, or in none.
     """
 
-    def __init__(self, in_channels: int, stage: StageSpace, kernel_transforms: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, stage: StageSpace, kernel_transforms: bool = False, first: bool = True
+    ) -> None:
         super().__init__()
+        self.first = first
         hidden, out_channels = in_channels * stage.expands[-1], stage.widths[-1]
         # Where every choice is expand = 1 the expansion can never be used, and so is not held.
         self.conv_pw = ElasticConvBNAct(in_channels, hidden, 1, 1) if stage.expands[-1] > 1 else None
@@ -57,6 +61,11 @@ class ElasticInvertedResidual(nn.Module):
         self.se = ElasticSqueezeExcite(hidden) if stage.se[-1] else None
         self.conv_pwl = ElasticConv2d(hidden, out_channels, 1)
         self.bn_pwl = ElasticBatchNorm(out_channels)
+
+    @property
+    def residual_scale(self) -> nn.Parameter | None:
+        """See ``reid.models.residuals``; none for a block that archs without its shortcut use too."""
+        return None if self.first else self.bn_pwl.weight
 
     def forward(self, x: torch.Tensor, stage: Stage, block: Block, stride: int) -> torch.Tensor:
         """``(N, C, H, W)`` to ``(N, stage.width, ceil(H / stride), ceil(W / stride))``; ``block`` is one of
@@ -84,7 +93,10 @@ class ElasticInvertedStage(nn.ModuleList):
         first = sharing.first_blocks(stage.depths)
         super().__init__(
             ElasticInvertedResidual(
-                in_channels if number in first else stage.widths[-1], stage, sharing.kernel_transforms
+                in_channels if number in first else stage.widths[-1],
+                stage,
+                sharing.kernel_transforms,
+                number in first,
             )
             for number in range(sharing.held(stage.depths))
         )

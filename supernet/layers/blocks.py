@@ -85,6 +85,11 @@ class InvertedResidual(nn.Module):
         self.conv_pwl = nn.Conv2d(hidden, out_channels, 1, bias=False)
         self.bn_pwl = nn.BatchNorm2d(out_channels)
 
+    @property
+    def residual_scale(self) -> nn.Parameter | None:
+        """See ``reid.models.residuals``."""
+        return self.bn_pwl.weight if self.residual else None
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(N, in_channels, H, W)`` to ``(N, out_channels, ceil(H / stride), ceil(W / stride))``."""
         y = self.se(self.act(self.bn_dw(self.conv_dw(self.conv_pw(x)))))

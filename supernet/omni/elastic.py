@@ -87,6 +87,11 @@ class ElasticOmniScale(nn.Module):
         self.conv3 = ElasticConvBNAct(hidden, out_channels, 1, 1)
         self.downsample = ElasticConvBNAct(in_channels, out_channels, 1, 1) if project else None
 
+    @property
+    def residual_scale(self) -> nn.Parameter:
+        """See ``reid.models.residuals``."""
+        return self.conv3.bn.weight
+
     def forward(self, x: torch.Tensor, stage: OmniStage, block: OmniBlock) -> torch.Tensor:
         """``(N, C, H, W)`` to ``(N, stage.width, H, W)``; ``block`` is one of ``stage``'s."""
         y, total = self.conv1(x, block.hidden, stage.act), None

@@ -70,6 +70,11 @@ class OmniScale(nn.Module):
         self.conv3 = ConvBNAct(hidden, out_channels, 1, 1, LINEAR)
         self.downsample = ConvBNAct(in_channels, out_channels, 1, 1, LINEAR) if project else nn.Identity()
 
+    @property
+    def residual_scale(self) -> nn.Parameter:
+        """See ``reid.models.residuals``."""
+        return self.conv3.bn.weight
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         y = self.conv1(x)

@@ -115,6 +115,11 @@ class OSBlock(nn.Module):
         self.downsample = nn.Identity() if same else ConvBN(in_channels, out_channels, relu=False)
         self.IN = nn.Identity() if instance == "none" else nn.InstanceNorm2d(out_channels, affine=True)
 
+    @property
+    def residual_scale(self) -> nn.Parameter:
+        """See ``reid.models.residuals``."""
+        return self.IN.weight if self.inside else self.conv3.bn.weight
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(N, in_channels, h, w)`` to ``(N, out_channels, h, w)``."""
         y = self.conv1(x)

@@ -11,7 +11,7 @@ from supernet.catalog import for_inference
 from supernet.files import ARCHS
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
-from tools.jobs.training.notes import never_looked, recipe_notes
+from tools.jobs.training.notes import never_looked, no_branches, recipe_notes
 from tools.jobs.training.preparation import Prepared
 from tools.jobs.training.retrain_words import terms_of
 from tools.jobs.words.opening import announce
@@ -42,6 +42,7 @@ def announce_training(job: Job, ready: Prepared, processes: Processes, looks: bo
             ("FLOPs", flops),
             *recipe_lines(recipe),
             *(("note", note) for note in recipe_notes(recipe, classes, per_epoch)),
+            ("note", no_branches(spec.name) if ready.zeroed == 0 else None),
             ("note", None if looks else never_looked(recipe)),
             ("batches", f"{per_epoch} an epoch"),
             ("device", describe_device(job.device) + together),

@@ -100,6 +100,12 @@ def thinned_out(recipe: Recipe) -> str | None:
     )
 
 
+def no_branches(name: str) -> str:
+    """What to say of a network that has no residual branch that the code knows, where the recipe lets them begin at
+    0."""
+    return f"zero_init_residual: no residual branch of {name} is known, and so it begins as its own code has it"
+
+
 def recipe_notes(recipe: Recipe, classes: int, per_epoch: int) -> list[str]:
     """All that is to be said of ``recipe``, for so many training identities and steps in an epoch."""
     notes = (

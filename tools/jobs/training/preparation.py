@@ -15,6 +15,7 @@ from reid.engine.machine.distributed import Processes, barrier
 from reid.engine.tasks.identity_task import IdentityTask
 from reid.models.backbones.weights import check_pretrained, load_pretrained
 from reid.models.network import ReidNetwork
+from reid.models.residuals import zero_residuals
 from supernet.catalog import NetworkSpec, build
 from tools.jobs.data import Source, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
@@ -38,6 +39,7 @@ class Prepared:
         network: with its first weights; ``task`` trains it on ``batches``.
         start: the file or the network whose weights it begins with (see ``start_of``), or None.
         begun_with: what those weights are, in words; None for random ones.
+        zeroed: how many residual branches begin at 0, as the recipe asks; None where it does not, or for given weights.
         trained_on: what a table says of the data that made the network.
         config: what the run folder keeps.
     """
@@ -51,6 +53,7 @@ class Prepared:
     batches: TrainingBatches
     start: str | Path | None
     begun_with: str | None
+    zeroed: int | None
     trained_on: str
     config: dict[str, Any]
 
@@ -80,9 +83,10 @@ def prepare(job: Job, what: Retraining, processes: Processes) -> Prepared:
             begun_with = start_from(network, inherited)
         else:
             begun_with = str(load_pretrained(network.backbone, start)) if start else None
+        zeroed = zero_residuals(network) if recipe.zero_init_residual and not begun_with else None
         teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
         task = IdentityTask(network, batches.classes, recipe.losses, teacher)
         try_network(network, spec.input_size, recipe)
     trained_on = trained_on_words(source, images, what.weights, recipe, inherited)
     config = training_config(job, what, spec, source, inherited and inherited.sha256)
-    return Prepared(spec, file, source, images, network, task, batches, start, begun_with, trained_on, config)
+    return Prepared(spec, file, source, images, network, task, batches, start, begun_with, zeroed, trained_on, config)

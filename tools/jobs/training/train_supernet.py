@@ -12,6 +12,7 @@ from reid.engine.batches import TrainingBatches
 from reid.engine.machine.device import describe_device, seeded
 from reid.engine.machine.distributed import Processes, barrier, from_environment, process_group
 from reid.engine.trainer import Monitor, fit
+from reid.models.residuals import zero_residuals
 from search.costs import CostTable, flops_range
 from search.flops_words import format_flops, parse_flops
 from search.sampling import evenly_over_flops
@@ -65,8 +66,11 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
     batches = batches_of(source, images.train, recipe, space.input_size, job, processes)
     distillation, over = recipe.losses.distillation, job.resume and is_over(job.out, SUPERNET)
     with seeded(job.seed):
+        supernet = Supernet(space, experiment.supernet.sharing)
+        if recipe.zero_init_residual:
+            zero_residuals(supernet)
         task = SupernetTask(
-            Supernet(space, experiment.supernet.sharing),
+            supernet,
             batches.classes,
             experiment.supernet,
             job.seed,

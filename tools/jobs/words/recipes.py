@@ -58,6 +58,7 @@ def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
     steps = (
         f"{counted(recipe.epochs, 'epoch')}, {recipe.sampler} batches of {batch}, "
         f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
+        + (", residual branches from 0" if recipe.zero_init_residual else "")
         + (", compiled" if recipe.compile else "")
         + "".join(_fixed(optimizer))
     )

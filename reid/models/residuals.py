@@ -1,0 +1,39 @@
+"""Networks that begin shallow: every residual branch begins at 0 and grows as it is trained (``zero_init_residual``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+_TORCHVISION = {"BasicBlock": "bn2", "Bottleneck": "bn3"}
+"""The last BN of the residual branch of torchvision's ResNet blocks, by the name of their class."""
+
+
+def residual_scales(network: nn.Module) -> Iterator[nn.Parameter]:
+    """The scale of the last normalisation of each residual branch, ``(C,)``: what the branch is multiplied by.
+
+    Known are torchvision's ResNets, and blocks that tell it as their ``residual_scale`` (a parameter, or ``None`` for a
+    block without a shortcut): archs, supernets and OSNets. Of other networks nothing is known.
+    """
+    for block in network.modules():
+        if isinstance(scale := getattr(block, "residual_scale", None), nn.Parameter):
+            yield scale
+        elif type(block).__module__ == "torchvision.models.resnet" and type(block).__name__ in _TORCHVISION:
+            yield getattr(block, _TORCHVISION[type(block).__name__]).weight
+
+
+@torch.no_grad()
+def zero_residuals(network: nn.Module) -> int:
+    """Sets ``residual_scales`` of a fresh network to 0, so that at first each block is its shortcut; returns how many.
+
+    With BN, gradients grow from layer to layer towards the image: in a fresh MobileNetV2 the stem's is a hundred times
+    as long as the last convolution's, a sixth of that where the branches begin at 0. So Goyal et al. 2017 began
+    ResNets, and Yu et al. 2020 (BigNAS) a supernet. What has no shortcut, and what does not know of its normalisation,
+    begins as ever. Nothing is drawn: torch's generators are as before.
+    """
+    scales = list(residual_scales(network))
+    for scale in scales:
+        scale.zero_()
+    return len(scales)
