@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
+from reid.data.digests import image_digests
 from reid.data.records import DISTRACTOR_PID, JUNK_PID, ImageSet
 
 
@@ -33,16 +33,11 @@ def identity_overlap(train: ImageSet, query: ImageSet, gallery: ImageSet) -> Ove
     """
     trained = set(train.pids.tolist())
     tested = set(query.pids.tolist()) | set(gallery.pids.tolist())
-    seen = {digest: index for index, digest in reversed(list(enumerate(_digests(train))))}
+    seen = {digest: index for index, digest in reversed(list(enumerate(image_digests(train))))}
     images = [
         (name, index, seen[digest])
         for name, part in (("query", query), ("gallery", gallery))
-        for index, (digest, pid) in enumerate(zip(_digests(part), part.pids.tolist(), strict=True))
+        for index, (digest, pid) in enumerate(zip(image_digests(part), part.pids.tolist(), strict=True))
         if pid != JUNK_PID and digest in seen
     ]
     return Overlap(tuple(sorted((trained & tested) - {JUNK_PID, DISTRACTOR_PID})), tuple(images))
-
-
-def _digests(part: ImageSet) -> list[bytes]:
-    shape = str(tuple(part.images.shape[1:])).encode()
-    return [hashlib.blake2b(shape + image.cpu().numpy().tobytes(), digest_size=16).digest() for image in part.images]

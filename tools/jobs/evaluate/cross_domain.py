@@ -18,7 +18,7 @@ from reid.files import write_json, write_text
 from supernet.trained import network_file
 from supernet.trained.checkpoint import load_network
 from tools.jobs.evaluate.columns import Column, column_of
-from tools.jobs.evaluate.datasets import open_test_sets
+from tools.jobs.evaluate.datasets import check_tested, open_test_sets
 from tools.jobs.evaluate.known_training import train_set_of
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
@@ -123,6 +123,8 @@ def _cell(job: Job, entry: Entry, column: Column, protocol: Protocol) -> tuple[C
     try:
         trained = trained_on(entry.path) if entry.path else None
         sources = open_test_sets(None, None, column.data, job.data, entry.subject.input_size, trained)
+        if entry.path:
+            check_tested(entry.path.parent, sources)
         evaluation, _ = measure(entry.subject, sources, Wanted(protocol))
     except UserError as error:
         return Cell(None, str(error)), ()

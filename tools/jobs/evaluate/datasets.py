@@ -9,9 +9,10 @@ from pathlib import Path
 from reid.data.datasets.partition import partition_of
 from reid.data.datasets.registry import DatasetConfig, dataset_names, split_count
 from reid.errors import UserError, nearest
-from tools.jobs.data import Source, open_source
+from tools.jobs.data import Source, open_source, test_data
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
+from tools.jobs.runs.trained_images import check_never_trained_on, holds_note
 
 OWN = ("auto", "synthetic")
 """Names of ``DataConfig`` that are in no registry."""
@@ -66,6 +67,14 @@ def check_strangers(tested: DatasetConfig | None, trained: Sequence[DatasetConfi
                 f"{dataset_words(tested)} tests persons that the network was trained on, by {dataset_words(own)}: "
                 "score it on that; for a mean over splits train a network on each, and score each on its own"
             )
+
+
+def check_tested(run: Path, sources: Sequence[Source]) -> None:
+    """Raises UserError where the network in ``run`` was trained on images of persons that ``sources`` test, whatever
+    the data set is called and however it is divided by now."""
+    for source in sources:
+        if holds_note(run):
+            check_never_trained_on(run, source.dataset, "tested", *test_data(source))
 
 
 def dataset_words(config: DatasetConfig) -> str:

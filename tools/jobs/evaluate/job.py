@@ -20,7 +20,7 @@ from reid.errors import UserError
 from supernet.trained import network_file
 from supernet.trained.checkpoint import load_network, load_supernet
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
-from tools.jobs.data import Source
+from tools.jobs.data import Source, search_data
 from tools.jobs.evaluate.calibration import calibration, check_choice
 from tools.jobs.evaluate.checkpoints import (
     arch_of,
@@ -29,16 +29,18 @@ from tools.jobs.evaluate.checkpoints import (
     inherited,
     row_name,
 )
-from tools.jobs.evaluate.datasets import open_test_sets
+from tools.jobs.evaluate.datasets import check_tested, open_test_sets
 from tools.jobs.evaluate.known_training import KnownTraining, training_of
 from tools.jobs.evaluate.result import Wanted, measure, score_on_test, write_scores
 from tools.jobs.evaluate.subject import onnx_subject
+from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
 from tools.jobs.paths import check_file, shown
 from tools.jobs.runs.data import trained_on
 from tools.jobs.runs.ownership import REPLACE, alone, check_owner
 from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.strangers import never_saw
+from tools.jobs.runs.trained_images import persons_trained_on
 from tools.jobs.words.opening import announce
 
 
@@ -152,18 +154,20 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
     if arch is None:
         network, spec = load_network(path, job.device)
         sources = _open(job, request, spec.input_size, trained)
+        check_tested(path.parent, sources)
         _announce(path, sources, job.device, doubts)
         kind, training = "checkpoint", training_of(path, f"see {path.parent}")
     else:
         supernet = load_supernet(path, job.device)
         spec = arch_of(supernet.space, arch, search)
         sources = _open(job, request, spec.input_size, trained)
+        check_tested(path.parent, sources)
         _announce(path, sources, job.device, doubts)
         network, train_set = inherited(job, supernet, spec)
         note = "weights inherited from the supernet, BN calibrated, not retrained"
         kind, training = "supernet", KnownTraining(train_set, seed=job.seed, notes=(note,))
         about |= {CALIBRATION: calibrated_by(job.experiment, job.seed)}
-    wanted = _wanted(job, request, never_saw(path.parent, sources[0], job.experiment.data, arch is not None))
+    wanted = _wanted(job, request, _unseen(path.parent, sources[0], job.experiment.data, arch is not None))
     score_on_test(
         network,
         spec,
@@ -177,6 +181,17 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
         about=about,
         keep=arch is not None,
     )
+
+
+def _unseen(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
+    """Whether the network is known never to have seen the held-out persons, by its settings and by its images."""
+    if not never_saw(run, source, config, supernet):
+        return False
+    try:
+        held = search_data(source, config)
+    except UserError:  # there are none; who asks for them is told
+        return True
+    return not persons_trained_on(run, held.query, held.gallery)
 
 
 def _wanted(job: Job, request: Request, unseen: bool) -> Wanted:

@@ -39,6 +39,7 @@ from tools.jobs.proofs.ways import Inheriting, check_ways, take_ways
 from tools.jobs.runs.ownership import RANKING, alone_in, check_free
 from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.supernets import open_supernet, supernet_scores
+from tools.jobs.runs.trained_images import check_never_trained_on
 from tools.jobs.training.teacher import teacher_sha256
 
 ARCHS = "archs"
@@ -85,6 +86,8 @@ def _rank(job: Job, asked: Asked) -> Path:
     source = open_source(experiment.data, job.data, space.input_size)
     check_test(source)
     images = search_data(source, experiment.data)
+    for run in asked.supernets:
+        check_never_trained_on(run, source.dataset, "held out", images.query, images.gallery)
     check_trainings(trainings, job, source.dataset.name)
     digests = {shown(run): sha256(run / SUPERNET) for run in asked.supernets}
     calibrated_on = experiment.search.calibration_images

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evaluation.comparison.row import RESULT, SCORE
+from reid.data.records import ImageSet
 from reid.engine.machine.distributed import Processes, barrier
-from reid.engine.runs.run_folder import CONFIG, open_run, taken
+from reid.engine.runs.run_folder import CONFIG, METRICS, open_run, taken
 from reid.errors import UserError
 from reid.locks import locked
 from search.folder import SUMMARY
@@ -18,6 +19,7 @@ from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.runs.moved import TEACHER_SHA256, WEIGHTS_SHA256, where_they_are
 from tools.jobs.runs.saved_config import read_saved
+from tools.jobs.runs.trained_images import check_trained_images, note_trained_images
 
 T = TypeVar("T")
 
@@ -101,22 +103,33 @@ def alone(work: Callable[..., T]) -> Callable[..., T]:
 
 @contextlib.contextmanager
 def training_in(
-    job: Job, config: Mapping[str, Any], announce: Callable[[], None], processes: Processes
+    job: Job,
+    config: Mapping[str, Any],
+    announce: Callable[[], None],
+    processes: Processes,
+    images: ImageSet | None = None,
 ) -> Iterator[None]:
     """Opens the run folder of a training, says what begins, and holds the folder; the first process does, and then lets
     the others go on, which wait until it has made the data.
 
     Only for data and settings that have been found to fit: a folder that is begun cannot be begun again.
 
+    Args:
+        images: what is trained on, which is noted in the folder (``tools.jobs.runs.trained_images``).
+
     Raises:
-        UserError: the folder holds another run, or another process works there.
+        UserError: the folder holds another run, or one on other images, or another process works there.
     """
     if not processes.is_main:
         yield
         return
     later = {name: config[name] for name in LATER if name in config}
     with alone_in(job.out):
+        if images is not None and job.resume:
+            check_trained_images(job.out, images)
         open_run(job.out, config, job.resume, lambda path: {**later, **where_they_are(read_saved(path), config)})
+        if images is not None and not (job.out / METRICS).exists():  # else it is of a version that noted none
+            note_trained_images(job.out, images)
         announce()
         barrier(processes)
         yield

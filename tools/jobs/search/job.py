@@ -43,6 +43,7 @@ from tools.jobs.proofs.learning import SupernetScores, learn_from, ranking_file
 from tools.jobs.runs.ownership import alone_in, check_owner
 from tools.jobs.runs.provenance import commit, sha256
 from tools.jobs.runs.supernets import evaluator_of, open_supernet
+from tools.jobs.runs.trained_images import check_never_trained_on
 from tools.jobs.search.finalists import check_finalists, train_finalists
 from tools.jobs.search.held_out import check_strangers, check_teachers, persons_of
 from tools.jobs.search.options import check_limits
@@ -93,6 +94,8 @@ def _lead(job: Job, supernets: Sequence[Path], strategy: str, team: Team) -> Sea
     opened = _open(job, supernets)
     checks = [(check, run) for run in supernets for check in (check_strangers, check_teachers)]
     doubts = [check(run, opened.source, job.experiment.data) for check, run in checks]
+    for run in supernets:
+        check_never_trained_on(run, opened.source.dataset, "held out", opened.images.query, opened.images.gallery)
     opening = opening_lines(job, opened, limits, strategy, supernets, team, [each for each in doubts if each])
     announce(f"searching in {shown(job.out)}", opening)
     latency = _latency_table(job, space.at(config.cost_input_size), costs) if config.target else None

@@ -29,6 +29,7 @@ from tools.jobs.runs.ownership import REPLACE, alone_in
 from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.saved_config import read_saved
 from tools.jobs.runs.supernets import PREFIX
+from tools.jobs.runs.trained_images import check_trained_images, note_trained_images
 from tools.jobs.training.members import SAME, Member, TrainingMember, open_members
 from tools.jobs.words.opening import announce
 
@@ -50,7 +51,8 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
         runs: folders of trainings, and names of the zoo's networks beside one training at least.
 
     Raises:
-        UserError: as ``open_members`` and ``on_that_data_alone``; or the folder holds another run.
+        UserError: as ``open_members`` and ``on_that_data_alone``; the data have changed since; or the folder holds
+            another run.
     """
     _check_folder(job)
     members = open_members(runs)
@@ -58,6 +60,9 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
     job = on_that_data_alone(job, first.run)
     source = open_source(job.experiment.data, job.data, first.spec.input_size)
     images = retrain_data(source, job.experiment.data)
+    for member in members:
+        if isinstance(member, TrainingMember):
+            check_trained_images(member.run, images)
     recipe = build_config(Recipe, first.config["recipe"], str(first.run / CONFIG))
     with alone_in(job.out):
         announce(
@@ -69,6 +74,7 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
         batches = (batch.to(job.device) for batch in _calibration(images, first.spec, recipe, job.seed))
         calibrate(network, batches, fixed)
         _write_config(job, members, first)
+        note_trained_images(job.out, images)
         save_weights(job.out / WEIGHTS, network, spec_to_dict(first.spec))
         training = KnownTraining(
             first.row.train_set,

@@ -63,7 +63,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
             take_over(what.cool_down, ended.done, job.out, metric_of(own))
         announce_training(job, ready, processes, looks=held is not None or own is not None)
 
-    with training_in(job, config, announce, processes):
+    with training_in(job, config, announce, processes, ready.images):
         trained = None
         if not over:
             trained = fit(

@@ -86,7 +86,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
         if not over:
             _announce(job, space, images, source, batches, processes)
 
-    with training_in(job, config, announce, processes):
+    with training_in(job, config, announce, processes, images.train):
         if over:
             if processes.is_main:
                 tell_over(job.out)
