@@ -7,6 +7,7 @@ from pathlib import Path
 from evaluation.cross_domain import HEADING, Matrix, matrix_cells, matrix_notes
 from evaluation.report.html import Section, write_report
 from evaluation.tables import Table
+from reid.words import counted
 
 
 def write_matrix_report(path: Path, matrix: Matrix, made_by: str = "") -> Path:
@@ -16,7 +17,7 @@ def write_matrix_report(path: Path, matrix: Matrix, made_by: str = "") -> Path:
     sections = [Section("Networks against data sets", (f"{HEADING}.",), table=table)]
     if made_by:
         sections.append(Section("Command", code=made_by))
-    title = f"{len(matrix.rows)} networks on {len(matrix.datasets)} data sets"
+    title = f"{counted(len(matrix.rows), 'network')} on {counted(len(matrix.datasets), 'data set')}"
     return write_report(path, title, _cards(matrix), sections)
 
 

@@ -91,7 +91,7 @@ def trained(runs, sets, tmp_path):
     return make
 
 
-def test_a_runs_own_data_set_is_read_as_for_its_training(call, trained, runs, tmp_path, refused):
+def test_a_runs_own_data_set_is_read_as_for_its_training(call, trained, runs, read_page, tmp_path, refused):
     """Else persons whom it was trained on would be tested: the draw's seed is the run's, for the other rows too."""
     shop, one, other = f"folder={tmp_path / 'shop'}", trained("one", seed=5), trained("other", seed=6)
     options = ("--datasets", shop, "--device", "cpu")
@@ -106,6 +106,8 @@ def test_a_runs_own_data_set_is_read_as_for_its_training(call, trained, runs, tm
     alone = read_json(tmp_path / "alone" / "score.json")
     scores = matrix["rows"][0]["scores"]["folder"]
     assert scores == {key: alone[key] for key in scores} and "reranked" in scores
+    assert done.out.startswith("2 networks on 1 data set, in ")
+    assert read_page(tmp_path / "out" / "report.html").all("h1") == ["2 networks on 1 data set"]
     assert "\none, re-ranked " in done.out and "re-ranked: k-reciprocal" in done.out
     assert "mAP" in matrix["rows"][1]["scores"]["folder"]
 

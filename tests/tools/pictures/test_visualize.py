@@ -196,6 +196,7 @@ def test_real_persons_without_cameras_of_another_data_set(call, run, shop, tmp_p
     assert not (tmp_path / "docs").exists() and not (tmp_path / "no").exists()
     done = call("visualize", run, "--out", tmp_path / "runs" / "x", *config, "--queries", 1)
     assert done.code == 0, done.err
+    assert "1 query, drawn by seed 0; of each the nearest" in (tmp_path / "runs" / "x" / "index.html").read_text()
 
 
 def test_an_arch_of_a_supernet(call, tmp_path, refused):

@@ -15,6 +15,7 @@ from evaluation.report.html import REPORT
 from reid.engine.machine.device import describe_device
 from reid.errors import UserError
 from reid.files import write_json, write_text
+from reid.words import counted
 from supernet.trained import network_file
 from supernet.trained.checkpoint import load_network
 from tools.jobs.evaluate.columns import Column, column_of
@@ -71,7 +72,7 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
         column_of(name, job, ())  # an unknown name is told first
     protocol = dataclasses.replace(protocol, verification=False)
     announce(
-        f"{len(runs)} networks on {len(datasets)} data sets, in {shown(job.out)}",
+        f"{counted(len(runs), 'network')} on {counted(len(datasets), 'data set')}, in {shown(job.out)}",
         [("runs", ", ".join(map(shown, runs))), ("data", ", ".join(datasets)), ("device", describe_device(job.device))],
     )
     entries = [_entry(job, run, name, protocol) for run, name in zip(runs, row_names(runs), strict=True)]

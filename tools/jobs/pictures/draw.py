@@ -100,7 +100,7 @@ def _draw_queries(
     if not queries:
         raise UserError("--worst: no query of these --pids has a right answer in the gallery, and so none has an AP")
     how = "worst AP first" if request.worst else "all of them" if count is None else f"drawn by seed {job.seed}"
-    chosen, maps = f"{len(queries)} queries, {how}", Maps(subject, album)
+    chosen, maps = f"{len(queries)} {'query' if len(queries) == 1 else 'queries'}, {how}", Maps(subject, album)
     if "ranked" in kinds:
         lists = ranked_lists(features, queries, request.top, scores, metric)
         footer = (f"{_what(features)}, {metric} distance. {left_out(features)}",)
