@@ -40,7 +40,7 @@ def read_csv(path: Path, test_share: float = 0.5, seed: int = 0) -> Dataset:
     except OSError as error:
         raise UserError(f"file {path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"file {path} is no UTF-8 CSV file: {error}") from None
+        raise UserError(f"file {path} is no UTF-8 CSV file ({error}); save the table as CSV in UTF-8") from None
     return own_dataset(path.stem, images, test_share, seed)
 
 
@@ -63,7 +63,8 @@ def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[OwnImage]:
             raise UserError(f"{where}: split is '{part}'; must be one of {', '.join(PARTS)}")
         image = os.path.abspath(path.parent / values["path"])
         if not os.path.isfile(image):
-            raise UserError(f"{where}: image {image} does not exist; paths are relative to the CSV file's folder")
+            cure = "write it with /" if "\\" in values["path"] else "paths are relative to the CSV file's folder"
+            raise UserError(f"{where}: image {image} does not exist; {cure}")
         if image in lines:
             raise UserError(f"{where}: image {values['path']} is in line {lines[image]} already; remove one")
         lines[image] = reader.line_num
