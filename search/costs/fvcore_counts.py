@@ -4,15 +4,19 @@ One "FLOP" is what ``fvcore.nn.FlopCountAnalysis`` counts with its default handl
 (backbone and embedding, no classifier) in eval mode, for one image: a multiply-add counts once, BN counts 2
 for each element of its output, instance normalisation 5 (it has to look at its input), global average pooling 1 for
 each of its input; activations, other pooling, residual additions, biases and the products of gates count nothing.
+
+fvcore has no handle for attention that torch computes in one call, as timm's networks do: without a word it would count
+nothing. Here it counts as the two matrix products that it is, which fvcore counts where they are written out.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections import Counter
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -23,7 +27,7 @@ from supernet.network import build_network
 with warnings.catch_warnings():  # fvcore scripts a loss when it is imported, which torch now calls deprecated
     warnings.simplefilter("ignore")
     from fvcore.nn import FlopCountAnalysis
-    from fvcore.nn.jit_handles import elementwise_flop_counter
+    from fvcore.nn.jit_handles import elementwise_flop_counter, get_shape
 
 _ACTIVATIONS = (
     "celu elu gelu glu hardsigmoid hardswish hardtanh leaky_relu log_sigmoid mish prelu relu relu6 selu"
@@ -98,5 +102,12 @@ def _analyse(
     network = copy.deepcopy(network).cpu().eval()
     with warnings.catch_warnings(), torch.no_grad():  # the tracer that fvcore uses is deprecated
         warnings.simplefilter("ignore")
-        analysis = FlopCountAnalysis(network, torch.zeros(1, *shape)).set_op_handle(**handles)
+        own = {"aten::scaled_dot_product_attention": _attention_flops} | handles
+        analysis = FlopCountAnalysis(network, torch.zeros(1, *shape)).set_op_handle(**own)
         return counts(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False))
+
+
+def _attention_flops(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
+    """Queries ``(..., L, E)`` times keys ``(..., S, E)``, and their weights times values ``(..., S, F)``."""
+    (*batch, length, width), (*_, keys, _), (*_, out_width) = (get_shape(value) for value in inputs[:3])
+    return math.prod(batch) * length * keys * (width + out_width)
