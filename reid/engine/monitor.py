@@ -72,11 +72,14 @@ def check_stopping(record: dict[str, Any], recipe: Recipe, monitor: Monitor | No
         check_metric(record, recipe.early_stopping)
 
 
-def keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monitor | None) -> None:
+def keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monitor | None) -> bool:
     """Has the monitor keep the weights that the last of ``records`` is of, where the recipe wants the best ones and
-    none before were as good."""
-    if step.recipe.keep_best and monitor is not None and monitor.metric in records[-1]:
-        # Weights of an unsound epoch were not kept, however well they scored. The last epoch's are, as they always are.
-        kept = [record for record in records if UNSOUND not in record or record is records[-1]]
-        if best_epoch(kept, monitor.metric) == records[-1]["epoch"]:
-            monitor.keep(step.result)
+    none before were as good; whether it has."""
+    if not step.recipe.keep_best or monitor is None or monitor.metric not in records[-1]:
+        return False
+    # Weights of an unsound epoch were not kept, however well they scored. The last epoch's are, as they always are.
+    kept = [record for record in records if UNSOUND not in record or record is records[-1]]
+    best = best_epoch(kept, monitor.metric) == records[-1]["epoch"]
+    if best:
+        monitor.keep(step.result)
+    return best

@@ -117,11 +117,15 @@ class _Loop:
 
     def is_over(self) -> bool:
         """Whether the training stops early; the first process decides for all."""
-        stopping, processes = self.step.recipe.early_stopping, self.step.processes
+        stopping = self.step.recipe.early_stopping
         if stopping is None:
             return False
-        over = self.journal is not None and should_stop(self.journal.records, stopping)
-        return bool(gather_batch(processes, torch.tensor([over], device=processes.device))[0])
+        return self._agreed(self.journal is not None and should_stop(self.journal.records, stopping))
+
+    def _agreed(self, seen: bool) -> bool:
+        """What the first process has ``seen``, for all of them."""
+        processes = self.step.processes
+        return bool(gather_batch(processes, torch.tensor([seen], device=processes.device))[0])
 
     def epoch(self, number: int) -> int:
         """Trains an epoch, or what is left of it, and writes what there is of it; returns the last epoch done: this
@@ -159,13 +163,18 @@ class _Loop:
         return rollback.to
 
     def _save(self, epoch: int) -> None:
-        """Writes the checkpoint of ``epoch``, if it is one's turn and unless the guard would not go back to it."""
+        """Writes the checkpoint of ``epoch``, if it is one's turn and unless the guard would not go back to it.
+
+        It is its turn too where its weights are the best so far: a training that is taken back to an earlier epoch
+        would drop the record of what was kept, and have nothing left of what was best before.
+        """
         recipe = self.step.recipe
         if not self.guard.sound and epoch < recipe.epochs:
             return
-        if self.journal is not None:
-            keep_best(self.step, self.journal.records, self.monitor)
-        if epoch % recipe.checkpoint_every == 0 or epoch == recipe.epochs:
+        best = self.journal is not None and keep_best(self.step, self.journal.records, self.monitor)
+        if recipe.keep_best:
+            best = self._agreed(best)
+        if best or epoch % recipe.checkpoint_every == 0 or epoch == recipe.epochs:
             self._write(epoch)
 
     def _write(self, epoch: int) -> None:

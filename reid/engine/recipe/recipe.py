@@ -40,9 +40,10 @@ class Recipe:
         clip_gradient: greatest global L2 norm of the gradient, or null.
         averaging: the weights that are kept: the last ones, or an average over steps (EMA) or epochs (SWA).
         evaluate_every: epochs between looks at the monitor set, where there is one; 0 for never.
-        checkpoint_every: epochs between checkpoints, and one at the end; what came since the last one is trained again
-            after an interruption (but for long epochs: ``reid.engine.partway``). Where an epoch takes a second, writing
-            one after each takes a tenth of the time.
+        checkpoint_every: epochs between checkpoints; there is one at the end too, and with ``keep_best`` of each epoch
+            that is the best so far. What came since the last one is trained again after an interruption (but for long
+            epochs: ``reid.engine.partway``). Where an epoch takes a second, writing one after each takes a tenth of the
+            time.
         keep_best: also write the weights of the best look at the monitor set.
         early_stopping: ends the training when the monitor set no longer gains; null for never.
         guard: what is done about a training that blows up.

@@ -54,6 +54,8 @@ def recipe(epochs: int) -> Recipe:
         averaging=AveragingConfig("ema", decay=0.9),
         clip_gradient=3.0,
         evaluate_every=1,
+        keep_best=True,
+        checkpoint_every=2,
         early_stopping=EarlyStopping(patience=1),
     )
 

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from reid.engine.guard.rollback import ROLLBACKS
 from reid.engine.recipe.divergence import GuardConfig
 from reid.engine.recipe.optimizers import GroupEpochs
-from reid.engine.recipe.stopping import EarlyStopping
+from reid.engine.recipe.stopping import EarlyStopping, best_epoch
 from reid.engine.runs.checkpoint import load_state
 from reid.engine.runs.run_folder import read_metrics
 from reid.engine.trainer import STATE, Monitor, fit
@@ -114,3 +114,22 @@ def test_best_weights_are_of_sound_epochs_and_dropped_epochs_are_no_gain(make_ba
     fit(task, batches, recipe, tmp_path, cpu, monitor=monitor)
     assert kept == [1, 2, 4]  # the third begins with a loss that is still too high
     assert [record["holdout_mAP"] for record in read_metrics(tmp_path)] == [0.1, 0.2, 0.3, 0.4, 0.2, 0.1]
+
+
+def test_best_weights_are_never_of_an_epoch_that_was_taken_back(make_batches, cpu, tmp_path):
+    """Checkpoints are due at 4 and 8; epoch 6 is the best, and the blow-up that comes then goes back to it and no
+    further: to 4 it would leave records by which epoch 2 is the best, and weights of another."""
+    scores = (0.1, 0.5, 0.2, 0.3, 0.4, 0.6, 0.1, 0.1, 0.1, 0.1)
+    recipe = plain(10, 0.5, evaluate_every=1, keep_best=True, checkpoint_every=4)
+    batches, kept = make_batches(recipe), []
+    task = Valley(0.02, 6.0, 6 * batches.per_epoch)
+
+    def evaluate(task):
+        return {"holdout_mAP": scores[len(read_metrics(tmp_path))]}
+
+    monitor = Monitor(evaluate, keep=lambda task: kept.append((len(read_metrics(tmp_path)), task.w.item())))
+    fit(task, batches, recipe, tmp_path, cpu, monitor=monitor)
+    (back,) = json.loads((tmp_path / ROLLBACKS).read_text())
+    assert back["to"] == 6 and [epoch for epoch, _ in kept] == [1, 2, 6]
+    assert best_epoch(read_metrics(tmp_path), "holdout_mAP") == 6
+    assert kept[-1][1] == pytest.approx(4.0 * 0.99 ** (6 * batches.per_epoch), rel=1e-5)
