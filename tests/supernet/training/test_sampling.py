@@ -98,6 +98,24 @@ def test_draws_inside_a_band_that_is_narrower_than_near():
     assert high - low < NEAR * low and all(low <= cost <= high for cost in costs)
 
 
+def test_draws_nothing_beside_a_band_of_few_archs():
+    """Most walks through the space end beside it."""
+    table = CostTable()
+    low, high = 3_000_000, 3_001_000
+    draw = evenly_over_flops(TINY, table, (low, high))
+    costs = [table.flops(next(draw(Random(number), 0.5))) for number in range(12)]
+    assert all(low <= cost <= high for cost in costs)
+
+
+def test_a_band_without_an_arch_is_refused(monkeypatch):
+    monkeypatch.setattr("search.sampling.TRIES", 20)
+    table = CostTable()
+    low, _ = flops_range(TINY, table)
+    draw = evenly_over_flops(TINY, table, (low + 1, low + 2))
+    with pytest.raises(UserError, match="sampling.flops .*: no arch of space tiny was found there; give a wider band"):
+        next(draw(Random(0), 0.5))
+
+
 def test_largest_alone_while_it_warms_up():
     config = SamplingConfig(archs=3, warmup_epochs=2)
     assert places(config, epoch=0.0) == places(config, epoch=1.99) == ((largest(TINY),),)
