@@ -23,7 +23,7 @@ from tools.jobs.proofs.gain_result import PICTURE
 OUT = "runs/gain"
 
 
-def main(arguments: list[str] | None = None) -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = job_parser(__doc__, OUT)
     parser.add_argument(
         "--search",
@@ -83,7 +83,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--finetune-epochs", type=int, metavar="N", help="of --ways (default: a quarter of the recipe's)"
     )
-    read = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    read = _parser().parse_args(arguments)
     if not read.ways and (read.supernet is not None or read.finetune_epochs is not None):
         raise UserError("--supernet and --finetune-epochs are of --ways: give --ways too")
     if read.random_archs and read.random is not None:

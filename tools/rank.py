@@ -7,6 +7,7 @@ what FLOPs alone would say. Finished trainings are kept: the same command with -
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -21,7 +22,7 @@ from tools.jobs.proofs.rank_result import PICTURE
 OUT = "runs/rank"
 
 
-def main(arguments: list[str] | None = None) -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = job_parser(__doc__, OUT)
     parser.add_argument(
         "--supernet",
@@ -62,7 +63,11 @@ def main(arguments: list[str] | None = None) -> None:
         help="rankings of other archs: rank by what is learnt from their trainings too, as a search that learns does",
     )
     parser.add_argument("--no-train", action="store_true", help="train nothing: rank the archs with finished runs")
-    read = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    read = _parser().parse_args(arguments)
     if read.archs and read.band:
         raise UserError("--archs names the archs and --band draws some: give one of the two")
     if read.within is not None and read.band is None:

@@ -8,6 +8,7 @@ On several GPUs: torchrun --nproc_per_node 4 tools/retrain.py --arch ...
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -30,7 +31,7 @@ from tools.typed import to_type
 OUT = "runs/retrain-<arch>"
 
 
-def main(arguments: list[str] | None = None) -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = job_parser(__doc__, OUT)
     parser.add_argument(
         "--arch", required=True, metavar="NAME", help="which network, for example MLR-210M-A or resnet18"
@@ -69,7 +70,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--cool-down-epochs", type=int, default=5, metavar="N", help="over which it falls (default: 5)")
     add_search(parser)
-    read = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    read = _parser().parse_args(arguments)
     read.set = [*read.set, *(["retrain.compile=true"] if read.compile else [])]
     check_trained("--repeats", read.repeats)
     if read.inherit and read.weights:

@@ -30,7 +30,7 @@ OF_A_SEARCH = ("flops", "latency", "params", "target", "supernet", "strategy", "
 OF_A_SEARCH += ("learn_from", "finalists")
 
 
-def main(arguments: list[str] | None = None) -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = job_parser(__doc__, OUT)
     add_limits(parser)
     parser.add_argument(
@@ -80,7 +80,11 @@ def main(arguments: list[str] | None = None) -> None:
         action="store_true",
         help="say which choices the score goes by in the search in --out, and do nothing else",
     )
-    read = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    read = _parser().parse_args(arguments)
     _check_options(read)
     job = read_job(read, OUT)
     if read.write or read.explain:  # a search that is there: nothing is evaluated

@@ -29,7 +29,7 @@ from tools.jobs.runs.data import on_its_data
 OUT = "runs/pictures-<name>"
 
 
-def main(arguments: list[str] | None = None) -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = job_parser(__doc__, OUT, anew=True)
     parser.add_argument("source", type=Path, metavar="SOURCE", help="whose pictures: see above")
     parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, or largest, smallest")
@@ -69,6 +69,11 @@ def main(arguments: list[str] | None = None) -> None:
     vectors.add_argument("--labels", type=Path, metavar="FILE", help="labels: .npy, or a text with one in each line")
     vectors.add_argument("--images", type=int, metavar="N", help="at most so many in the t-SNE (of digits: 2000)")
     parser.set_defaults(metric=None)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = _parser()
     read = parser.parse_args(arguments)
     if holds_vectors(read.source):
         request = _read_vectors(parser, read)
