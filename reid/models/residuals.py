@@ -1,4 +1,4 @@
-"""Networks that begin shallow: every residual branch begins at 0 and grows as it is trained (``zero_init_residual``)."""
+"""Networks that begin shallow, since their residual branches begin at 0 (``zero_init_residual`` of a recipe)."""
 
 from __future__ import annotations
 
