@@ -79,16 +79,25 @@ def space_settings(space: Space) -> dict:
     return {key: value for key, value in fields.items() if key not in stems or value != getattr(Space, key)}
 
 
+def is_begun(out: Path) -> bool:
+    """Whether there is a search in ``out``, finished or not."""
+    return (out / SUMMARY).exists() or (out / LOG).exists()
+
+
+def check_free(out: Path, resume: bool) -> None:
+    """Raises UserError where there is a search in ``out`` and ``resume`` is not set."""
+    if is_begun(out) and not resume:
+        raise taken(out, "a search")
+
+
 def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
     """The candidates so far, of a search that was not begun none; the folder is made ready for more.
 
     Raises:
         UserError: there is a search, and ``resume`` is not set or it was begun with other settings.
     """
-    begun = (out / SUMMARY).exists() or (out / LOG).exists()
-    if begun and not resume:
-        raise taken(out, "a search")
-    if begun:
+    check_free(out, resume)
+    if is_begun(out):
         before = read_mapping(out / SUMMARY, "restore it, or give another --out").get("settings")
         before = before if isinstance(before, dict) else {}
         before = _AT_FIRST | _where_they_are(before, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+import tools.jobs.search.job
 from reid.errors import UserError
 from search.config import SearchConfig
 from supernet.files import load_space
@@ -23,3 +24,14 @@ def test_a_search_is_kept_with_the_precision_that_its_device_gives():
     auto, cuda, cpu = SearchConfig(), torch.device("cuda"), torch.device("cpu")
     assert halved(auto, cuda) == {"precision": "fp16"} and halved(auto, cpu) == {}
     assert halved(SearchConfig(precision="bf16"), cpu) == {"precision": "bf16"}
+
+
+def test_a_taken_folder_is_refused_before_anything_is_measured(call, refused, supernet_run, tmp_path, monkeypatch):
+    def measured(*_):
+        raise AssertionError("a latency table was measured")
+
+    monkeypatch.setattr(tools.jobs.search.job, "_latency_table", measured)
+    monkeypatch.setattr(tools.jobs.search.job, "_open", measured)
+    (tmp_path / "candidates.jsonl").write_text("")
+    options = ("--supernet", supernet_run, "--latency", "5ms", "--target", "onnx-cpu-1t", "--out", tmp_path)
+    refused(call("search", *options), "already holds a search; go on with --resume")

@@ -28,7 +28,7 @@ from search.result import SearchResult
 from search.scoring.committee import Committee
 from search.scoring.evaluator import pick_precision
 from search.scoring.learned import LearnedEvaluator
-from search.settings import check_strategy
+from search.settings import check_free, check_strategy
 from search.workers import Team
 from supernet.arch import Arch
 from supernet.files import load_space
@@ -85,6 +85,7 @@ def _search(job: Job, supernets: Sequence[Path], strategy: str, processes: Proce
 
 
 def _lead(job: Job, supernets: Sequence[Path], strategy: str, team: Team) -> SearchResult:
+    check_free(job.out, job.resume)  # before a latency table is measured, which takes minutes
     config = job.experiment.search
     costs = CostTable()
     space = load_space(job.experiment.space).at(job.experiment.input_size)
