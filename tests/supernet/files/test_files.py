@@ -105,7 +105,7 @@ def test_space_takes_its_files_name(tmp_path):
 def test_unknown_space_lists_the_nearest():
     with pytest.raises(UserError, match="no space is called 'tinny'; nearest: tiny, tiny-plus"):
         load_space("tinny")
-    with pytest.raises(UserError, match="known: mlr-210m, mlr-210m-plus, osnet-like, tiny, tiny-plus"):
+    with pytest.raises(UserError, match="known: mlr-210m, mlr-210m-plus, osnet-like, osnet-like-400m, tiny, tiny-plus"):
         load_space("zzzz")
     with pytest.raises(UserError, match="none.yaml does not exist"):
         load_space("none.yaml")

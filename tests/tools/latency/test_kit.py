@@ -86,7 +86,8 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
         assert origin["latency_machine"] == table.device.words and len(origin["latency_table_sha256"]) == 64
     assert found.origin["target"] == "pi5" and "measured_ms" not in found.origin
 
-    refused(call(*search, "--set", "search.cost_input_size=[32, 16]"), "pi5 has no latencies of space small at 32x16: ")
+    elsewhere = ("--out", tmp_path / "elsewhere", "--set", "search.cost_input_size=[32, 16]")
+    refused(call(*search, *elsewhere), "pi5 has no latencies of space small at 32x16: ")
     refused(
         call("latency", "--space", file, "--size", "32x16", "--import", times, "--as", "pi6", tiny=False),
         "--size 32x16: .* is of 64x32; leave the option out",
