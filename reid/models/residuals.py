@@ -29,7 +29,7 @@ def zero_residuals(network: nn.Module) -> int:
     """Sets ``residual_scales`` of a fresh network to 0, so that at first each block is its shortcut; returns how many.
 
     With BN, gradients grow from layer to layer towards the image: in a fresh MobileNetV2 the stem's is a hundred times
-    as long as the last convolution's, a sixth of that where the branches begin at 0. So Goyal et al. 2017 began
+    as long as the last convolution's, a seventh of that where the branches begin at 0. So Goyal et al. 2017 began
     ResNets, and Yu et al. 2020 (BigNAS) a supernet. What has no shortcut, and what does not know of its normalisation,
     begins as ever. Nothing is drawn: torch's generators are as before.
     """

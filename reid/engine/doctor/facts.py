@@ -26,7 +26,7 @@ class TrainingFacts:
         classifier_weight: sum of the weights of the mean and of further classifiers in ``loss_ce``.
         warmup: epochs, may be a fraction.
         learning_rate: after the warm-up.
-        clip_gradient, precision: the recipe's.
+        clip_gradient, precision, zero_init_residual: the recipe's.
         random_mAP: ``random_level`` of the held-out queries and gallery, where there are any.
         shared_identities, shared_images: of ``identity_overlap``.
     """
@@ -48,6 +48,7 @@ class TrainingFacts:
     learning_rate: float = 0.05
     clip_gradient: float | None = None
     precision: str = "fp32"
+    zero_init_residual: bool = False
     random_mAP: float | None = None
     shared_identities: int = 0
     shared_images: int = 0

@@ -52,6 +52,7 @@ def facts_of(
         learning_rate=recipe.optimizer.lr,
         clip_gradient=recipe.clip_gradient,
         precision=recipe.precision,
+        zero_init_residual=recipe.zero_init_residual,
         random_mAP=random_mAP,
         shared_identities=len(overlap.identities) if overlap else 0,
         shared_images=len(overlap.images) if overlap else 0,

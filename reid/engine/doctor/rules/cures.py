@@ -43,9 +43,11 @@ def feed_gradients(facts: TrainingFacts) -> str:
 
 
 def learn(facts: TrainingFacts) -> str:
-    """For a network that knows no more than at the start."""
+    """For a network that knows no more than at the start, as MobileNetV2's does for a third of a short training and
+    longer (docs/recipes.md, "Residual branches that begin at 0")."""
     return _join(
         f"train longer (now {facts.epochs * facts.steps_per_epoch} steps)",
+        "" if facts.zero_init_residual else "zero_init_residual: true for MobileNetV2's blocks",
         f"another optimizer.lr (now {facts.learning_rate:g})",
         "look whether labels belong to their images",
     )

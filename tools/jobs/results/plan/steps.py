@@ -122,9 +122,9 @@ def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
     wanted: set[str] = set()
     for name in names:
         own = [step for step in steps if name == step.name or step.name.startswith(f"{name}/")]
-        own = own or [step for step in steps if name in _called(step)]
+        own = own or [step for step in steps if name in _names(step)]
         if not own:
-            known = dict.fromkeys(each for step in steps for each in (step.name, _called(step)[0]))
+            known = dict.fromkeys(each for step in steps for each in (step.name, _called(step)))
             raise UserError(f"--only {name}: the plan has no such step{nearest(name, known)}; --status lists them")
         wanted |= {step.name for step in own}
     by_name = {step.name: step for step in steps}
@@ -136,12 +136,15 @@ def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
     return tuple(step for step in steps if step.name in wanted)
 
 
-def _called(step: Step) -> tuple[str, ...]:
-    """What the plan calls a step, and the terminal's table if it is a row."""
-    if step.part is None:
-        return (step.name,)
+def _called(step: Step) -> str:
+    """What the plan calls a step."""
+    return step.name if step.part is None else step.part.name
+
+
+def _names(step: Step) -> tuple[str, str]:
+    """What the plan calls a step, and what the terminal's table does if it is a row."""
     lever = isinstance(step.part, PlannedRow) and step.part.lever
-    return step.part.name, in_terminal(step.part.name, lever=lever)
+    return _called(step), in_terminal(_called(step), lever=lever)
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ class Places:
 
     def run(self, step: Step) -> Path:
         """The run folder that its tool writes."""
-        name = slug(_called(step)[0])
+        name = slug(_called(step))
         if step.kind == ROW:
             return self.row_run(step.part.name, step.seed)
         folder = {SUPERNET: "supernets", SEARCH: "searches", RANKING: "rankings", LATENCY: ""}[step.kind]
