@@ -44,7 +44,9 @@ def first_problem(kind: type, error: ValidationError) -> str:
 
 
 def _words(problem: Mapping[str, Any]) -> str:
-    """pydantic's own, except where they call a list a tuple."""
+    """pydantic's own, except where they call a list a tuple, and for what YAML calls true and false."""
+    if problem["type"] in ("bool_parsing", "bool_type"):
+        return "input should be true or false"
     if problem["type"] in ("tuple_type", "list_type"):
         return "input should be a list"
     for kind, bound, most in (("too_long", "max_length", "most"), ("too_short", "min_length", "least")):

@@ -47,6 +47,9 @@ class ElasticInvertedResidual(nn.Module):
         first: whether the block can begin a stage, and so has a shortcut in some archs only, or in none.
     """
 
+    gains_from_zero = True
+    """See ``reid.models.residuals.ZeroInit``."""
+
     def __init__(
         self, in_channels: int, stage: StageSpace, kernel_transforms: bool = False, first: bool = True
     ) -> None:

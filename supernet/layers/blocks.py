@@ -63,6 +63,9 @@ class InvertedResidual(nn.Module):
         act: after expansion and depthwise convolution; one of ``supernet.layers.activations.ACTIVATIONS``.
     """
 
+    gains_from_zero = True
+    """See ``reid.models.residuals.ZeroInit``."""
+
     def __init__(
         self,
         in_channels: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
@@ -52,6 +52,7 @@ class Outer:
     files: str | Annotated[tuple[str, ...], Field(min_length=1)] = ""
     named: Named = Named("x")
     checked: Checked = Checked()
+    flag: bool | Literal["auto"] = "auto"
 
 
 def _load(tmp_path, text: str, *overrides: str) -> Outer:
@@ -185,6 +186,8 @@ def test_merge_replaces_what_is_no_mapping():
         ("limit: {a: 1}\n", r"limit: input should be a valid string or a valid integer \(given: \{'a': 1\}\)"),
         ("limit: [1]\n", "c.yaml: limit: "),
         ("files: [1]\n", "files: input should be a valid string or a list of at least 1 value "),
+        ("flag: perhaps\n", "flag: input should be true or false or 'auto' "),
+        ("flag: null\n", "flag: input should be true or false or 'auto' "),
         ("named: {nme: x}\n", "unknown key 'named.nme'; nearest: name$"),
         ("named: {count: 1}\n", "named.name: field required$"),
         ("checked: {rate: 2}\n", "c.yaml: rate 2: at most 1$"),

@@ -48,7 +48,7 @@ class TrainingFacts:
     learning_rate: float = 0.05
     clip_gradient: float | None = None
     precision: str = "fp32"
-    zero_init_residual: bool = False
+    zero_init_residual: bool | str = False
     random_mAP: float | None = None
     shared_identities: int = 0
     shared_images: int = 0

@@ -17,6 +17,7 @@ from reid.engine.recipe.schedule import ScheduleConfig
 from reid.engine.recipe.stopping import EarlyStopping
 from reid.losses.config import LossConfig
 from reid.models.heads.config import HeadConfig
+from reid.models.residuals import ZeroInit
 from reid.numbers import Count, Epochs, Positive, Several, Whole
 from reid.words import counted
 
@@ -31,8 +32,8 @@ class Recipe:
         sampler: how batches are drawn; ``random`` takes ``identities * instances`` images at a time.
         identities, instances: P and K of the PK batch, over all processes.
         head: what makes a vector of the backbone's feature map.
-        zero_init_residual: whether the residual branches of a fresh network begin at 0 (``reid.models.residuals``); of
-            no account where it begins with weights.
+        zero_init_residual: whether the residual branches of a fresh network begin at 0, or ``auto`` for MobileNetV2's
+            blocks alone (``reid.models.residuals``); of no account where it begins with weights.
         precision: ``bf16`` and ``fp16`` run the backbone under autocast; head, classifiers and losses are fp32.
         compile: whether ``torch.compile`` makes the backbone's kernels; their sums have another order.
         cuda_graph: whether a CUDA GPU replays the recorded forward and backward pass of a step, where all steps are
@@ -60,7 +61,7 @@ class Recipe:
     schedule: ScheduleConfig = ScheduleConfig()
     augment: AugmentConfig = AugmentConfig()
     losses: LossConfig = LossConfig()
-    zero_init_residual: bool = False
+    zero_init_residual: ZeroInit = False
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = True
     compile: bool = False

@@ -68,6 +68,29 @@ def test_each_block_begins_as_its_shortcut(name):
     assert found and all(found)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_auto_is_for_the_blocks_that_gain_by_it(name):
+    make, branches = NETWORKS[name]
+    network = make()
+    wanted = branches if name == "MobileNetV2" else 0
+    assert len(list(residual_scales(network, "auto"))) == wanted
+    assert zero_residuals(network, "auto") == wanted
+    assert sum(not scale.any() for scale in residual_scales(network)) == wanted
+
+
+def test_none_is_none():
+    network = arch_network("mobilenetv2")
+    assert zero_residuals(network, False) == 0
+    assert all(scale.all() for scale in residual_scales(network))
+
+
+@pytest.mark.parametrize(("space", "gains"), [("tiny-plus", True), ("mlr-210m", True), ("osnet-like", False)])
+def test_auto_is_for_supernets_of_those_blocks(space, gains):
+    supernet = Supernet(load_space(space))
+    known = len(list(residual_scales(supernet)))
+    assert known and zero_residuals(supernet, "auto") == (known if gains else 0)
+
+
 def test_what_has_no_branch_that_is_known_is_left_as_it_is():
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     assert zero_residuals(network) == 0 and network[1].weight.all()

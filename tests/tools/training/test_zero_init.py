@@ -36,6 +36,8 @@ def test_only_a_fresh_network_begins_at_0(train, residual_arch, tmp_path):
     assert plain and not any(plain) and "residual branches" not in said
     fresh, said = begun("fresh", zero)
     assert fresh and all(fresh) and ", residual branches from 0" in said
+    auto, said = begun("auto", "retrain.zero_init_residual=auto")
+    assert auto == fresh and ", residual branches of MobileNetV2's blocks from 0" in said
     given, _ = begun("given", zero, "--weights", tmp_path / "plain")
     assert not any(given)
 
@@ -47,9 +49,15 @@ def test_of_a_network_without_such_branches_it_is_said(train, tmp_path):
     assert done.code == 0 and "note      zero_init_residual: no residual branch of rows is known" in done.out
 
 
+def test_auto_says_nothing_of_other_networks(train, tmp_path):
+    done = train(tmp_path / "run", "retrain.zero_init_residual=auto", network="osnet_x0_25")
+    assert done.code == 0 and "note      zero_init_residual" not in done.out
+    assert not any(begun_at_0(load_network(tmp_path / "run" / "last.safetensors", CPU)[0]))
+
+
 def test_a_supernet_begins_at_0(call, tmp_path):
     still, out = f"supernet.recipe.optimizer={STILL}", tmp_path / "run"
-    for name, wanted in (("true", True), ("false", False)):
+    for name, wanted in (("true", True), ("auto", True), ("false", False)):
         zero = f"supernet.recipe.zero_init_residual={name}"
         done = call("train_supernet", "--out", out / name, "--set", still, "--set", zero)
         assert done.code == 0, done.err

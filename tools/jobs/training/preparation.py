@@ -39,7 +39,7 @@ class Prepared:
         network: with its first weights; ``task`` trains it on ``batches``.
         start: the file or the network whose weights it begins with (see ``start_of``), or None.
         begun_with: what those weights are, in words; None for random ones.
-        zeroed: how many residual branches begin at 0, as the recipe asks; None where it does not, or for given weights.
+        zeroed: how many residual branches begin at 0, as the recipe asks; None for given weights.
         trained_on: what a table says of the data that made the network.
         config: what the run folder keeps.
     """
@@ -83,7 +83,7 @@ def prepare(job: Job, what: Retraining, processes: Processes) -> Prepared:
             begun_with = start_from(network, inherited)
         else:
             begun_with = str(load_pretrained(network.backbone, start)) if start else None
-        zeroed = zero_residuals(network) if recipe.zero_init_residual and not begun_with else None
+        zeroed = None if begun_with else zero_residuals(network, recipe.zero_init_residual)
         teacher = load_teacher(recipe.losses.distillation, images, spec.input_size, job)
         task = IdentityTask(network, batches.classes, recipe.losses, teacher)
         try_network(network, spec.input_size, recipe)

@@ -67,8 +67,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
     distillation, over = recipe.losses.distillation, job.resume and is_over(job.out, SUPERNET)
     with seeded(job.seed):
         supernet = Supernet(space, experiment.supernet.sharing)
-        if recipe.zero_init_residual:
-            zero_residuals(supernet)
+        zero_residuals(supernet, recipe.zero_init_residual)
         task = SupernetTask(
             supernet,
             batches.classes,

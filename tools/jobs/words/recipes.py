@@ -22,6 +22,8 @@ OWN = "own"
 
 CHANGED = ", changed"
 
+_FROM_0 = {False: "", True: ", residual branches from 0", "auto": ", residual branches of MobileNetV2's blocks from 0"}
+
 NO_MATTER = ("compile", "cuda_graph", "channels_last", "checkpoint_every", "evaluate_every", "keep_best")
 """Keys that say how fast a training goes and what is kept of it; the weights are the same recipe's."""
 
@@ -58,7 +60,7 @@ def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
     steps = (
         f"{counted(recipe.epochs, 'epoch')}, {recipe.sampler} batches of {batch}, "
         f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
-        + (", residual branches from 0" if recipe.zero_init_residual else "")
+        + _FROM_0[recipe.zero_init_residual]
         + (", compiled" if recipe.compile else "")
         + "".join(_fixed(optimizer))
     )
