@@ -14,6 +14,8 @@ All functions do nothing, or return what they were given, where there is one pro
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.rendezvous import rendezvous
 
 from reid.errors import UserError
 
@@ -89,6 +92,8 @@ def process_group(
 ) -> Iterator[Processes]:
     """Connects the processes for the length of the block: gloo between CPUs, NCCL between GPUs.
 
+    A process may do so several times, one after the other, if all of them do.
+
     Args:
         init_method: how they find each other: by torchrun's environment, or a ``file://`` that all of them see.
         timeout: that a process waits for the others in one call.
@@ -99,9 +104,13 @@ def process_group(
     on_gpu = processes.device.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(processes.device)
+    store, number = _meeting_place(init_method, processes.rank, processes.world_size)
+    store.set_timeout(timeout)
     dist.init_process_group(
         "nccl" if on_gpu else "gloo",
-        init_method=init_method,
+        # torch itself would write the same keys for each group: whoever comes first would read the addresses of the
+        # group before, where nobody listens any more.
+        store=dist.PrefixStore(f"group {next(number)}", store),
         timeout=timeout,
         rank=processes.rank,
         world_size=processes.world_size,
@@ -111,6 +120,13 @@ def process_group(
         yield processes
     finally:
         dist.destroy_process_group()
+
+
+@functools.cache
+def _meeting_place(init_method: str, rank: int, world_size: int) -> tuple[dist.Store, Iterator[int]]:
+    """Where the processes find each other, for all groups that they form; and a number for each of these."""
+    store, *_ = next(rendezvous(init_method, rank, world_size, timeout=PATIENCE))
+    return store, itertools.count()
 
 
 def gather_batch(processes: Processes, tensor: torch.Tensor) -> torch.Tensor:

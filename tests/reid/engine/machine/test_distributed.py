@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from reid.data.samplers import PKSampler
 from reid.engine.machine.distributed import (
     Processes,
+    _meeting_place,
     barrier,
     broadcast_parameters,
     from_environment,
@@ -161,6 +163,26 @@ def test_one_process_changes_nothing():
         assert torch.equal(parameter.grad, torch.ones(2))
         broadcast_parameters(processes, module)
         barrier(processes)
+
+
+def test_a_group_sees_nothing_of_the_one_before(monkeypatch):
+    """Groups follow each other with ``--repeats``, and torchrun's store outlives them. With one name for both, whoever
+    comes first would read where the other one listened before, and wait, or be refused."""
+    server = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    agent = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(server.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    for name, value in agent.items():
+        monkeypatch.setenv(name, value)
+    _meeting_place.cache_clear()
+    stores = {0: [], 1: []}
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, store, rank, **__: stores[rank].append(store))
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    for rank, own in stores.items():
+        for number in range(2):
+            with process_group(Processes(rank, 2, CPU)):
+                own[-1].set(f"address of {rank}", str(number))
+    for number in range(2):
+        assert [stores[1 - rank][number].get(f"address of {rank}") for rank in stores] == [str(number).encode()] * 2
+    _meeting_place.cache_clear()
 
 
 def test_torchruns_environment():
