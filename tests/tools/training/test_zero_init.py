@@ -38,8 +38,8 @@ def test_only_a_fresh_network_begins_at_0(train, residual_arch, tmp_path):
     assert fresh and all(fresh) and ", residual branches from 0" in said
     auto, said = begun("auto", "retrain.zero_init_residual=auto")
     assert auto == fresh and ", residual branches of MobileNetV2's blocks from 0" in said
-    given, _ = begun("given", zero, "--weights", tmp_path / "plain")
-    assert not any(given)
+    given, said = begun("given", zero, "--weights", tmp_path / "plain")
+    assert not any(given) and "residual branches" not in said
 
 
 def test_of_a_network_without_such_branches_it_is_said(train, tmp_path):

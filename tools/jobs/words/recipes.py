@@ -52,15 +52,15 @@ def saved_recipe_name(config: Mapping[str, Any] | None) -> str:
         return ""
 
 
-def recipe_lines(recipe: Recipe) -> list[tuple[str, str | None]]:
+def recipe_lines(recipe: Recipe, fresh: bool = True) -> list[tuple[str, str | None]]:
     """A recipe in two to four lines: its name and where it is from, how it steps, what it minimises, and its head where
-    that is not the default one."""
+    that is not the default one. ``fresh``: the network begins with random weights; given ones begin as they are."""
     optimizer, schedule = recipe.optimizer, recipe.schedule
     batch = f"{recipe.identities}x{recipe.instances}"
     steps = (
         f"{counted(recipe.epochs, 'epoch')}, {recipe.sampler} batches of {batch}, "
         f"{optimizer.name} lr {optimizer.lr:g} wd {optimizer.weight_decay:g}, {schedule.name}, {recipe.precision}"
-        + _FROM_0[recipe.zero_init_residual]
+        + _FROM_0[fresh and recipe.zero_init_residual]
         + (", compiled" if recipe.compile else "")
         + "".join(_fixed(optimizer))
     )
