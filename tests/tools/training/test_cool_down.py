@@ -77,6 +77,20 @@ def test_goes_on_from_there_with_a_falling_rate(train, interrupted, tmp_path):
     assert "cooled down" in row.name
 
 
+def test_one_that_stopped_early_is_ended_all_the_same(train, tmp_path):
+    """The ending has the records of the run, in which there was no gain: by these it would be over at once."""
+    held = ("data.retrain_on_holdout=false", "retrain.evaluate_every=1")
+    stopping = [*held, "retrain.early_stopping={patience: 1, minimum_gain: 1}"]
+    options = [part for each in stopping for part in ("--set", each)]
+    assert train(tmp_path / "stopped", *options).code == 0
+    assert [record["epoch"] for record in read_metrics(tmp_path / "stopped")] == [1, 2]
+    done = train(tmp_path / "ended", *options, "--cool-down", tmp_path / "stopped", "--cool-down-epochs", 2)
+    assert done.code == 0, done.err
+    assert [record["epoch"] for record in read_metrics(tmp_path / "ended")] == [1, 2, 3, 4]
+    row = read_result(tmp_path / "ended")
+    assert row.epochs == 4 and row.notes == ("cooled down over 2 epochs after 2 of 4",)
+
+
 def test_another_seed_ends_it_otherwise(train, interrupted, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for run, seed in ((one, 0), (two, 7)):

@@ -82,7 +82,8 @@ class Begun:
 
 
 def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
-    """``recipe``, the one that the run was begun with but for how steps are computed, ended early.
+    """``recipe``, the one that the run was begun with but for how steps are computed, ended early, and not stopped
+    earlier still: its rate has to fall to its end, also after a run that stopped early.
 
     Where ``out`` holds the training that ends it already, the run is what it was then: it may have gone on since.
 
@@ -110,7 +111,7 @@ def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
             f"(schedule.cool_down), and it has done {done}; go on there with --resume"
         )
     schedule = dataclasses.replace(own, planned=own.planned or recipe.epochs, cool_down=what.epochs)
-    ended = dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule)
+    ended = dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule, early_stopping=None)
     seed = noted["seed"] if "seed" in noted else _seed(what)
     return Begun(ended, done, recipe.epochs, seed, noted, kept is not None)
 
