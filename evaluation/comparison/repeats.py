@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from evaluation.comparison.row import ResultRow
 from reid.errors import UserError
@@ -12,7 +12,8 @@ from reid.errors import UserError
 
 def mean_row(rows: Sequence[ResultRow]) -> ResultRow:
     """The mean of ``rows``, which differ in their seed alone, with the standard deviation between them (of the sample:
-    ``n - 1``).
+    ``n - 1``). Of trainings that stop by themselves it has the most epochs, and a note tells those of each; a note that
+    not all have is told with its seeds.
 
     Raises:
         UserError: there are fewer than two rows, two of one seed, or they are of different networks or data.
@@ -35,5 +36,16 @@ def mean_row(rows: Sequence[ResultRow]) -> ResultRow:
         mAP_spread=statistics.stdev(mAPs),
         rank1_spread=statistics.stdev(rank1s),
         latency_ms=statistics.median(times) if times else None,
+        epochs=max(row.epochs for row in rows),
+        notes=tuple(_notes(rows)),
         seeds=seeds,
     )
+
+
+def _notes(rows: Sequence[ResultRow]) -> Iterator[str]:
+    epochs = [row.epochs for row in rows]
+    if len(set(epochs)) > 1:
+        yield f"epochs of the seeds: {', '.join(map(str, epochs))}"
+    for note in dict.fromkeys(note for row in rows for note in row.notes):
+        of = [str(row.seed) for row in rows if note in row.notes]
+        yield note if len(of) == len(rows) else f"seed {', '.join(of)}: {note}"

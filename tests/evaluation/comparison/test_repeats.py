@@ -37,6 +37,19 @@ def test_mean_and_spread_as_numpy_has_them(scores):
     assert all(getattr(row, key) == getattr(ROW, key) for key in kept)
 
 
+def test_trainings_that_stop_by_themselves():
+    rows = [replace(ROW, seed=seed, epochs=epochs) for seed, epochs in enumerate((5, 12, 8))]
+    row = mean_row(rows)
+    assert row.epochs == 12 and row.notes == ("epochs of the seeds: 5, 12, 8",)
+
+
+def test_notes_of_any_seed_are_told():
+    """The first seed's alone would hide that another was taken back to a lower rate, or say its own of all."""
+    notes = (("of all", "of two"), ("of all",), ("of all", "of two", "of the last"))
+    row = mean_row([replace(ROW, seed=4 + number, notes=each) for number, each in enumerate(notes)])
+    assert row.notes == ("of all", "seed 4, 6: of two", "seed 6: of the last")
+
+
 def test_round_trip(tmp_path):
     row = mean_row([ROW, replace(ROW, seed=4, mAP=0.6)])
     write_result(tmp_path, row)
