@@ -127,6 +127,21 @@ def test_nothing_is_known_of_a_teacher_that_is_gone_or_another_by_now(tmp_path):
     assert not never_saw(student, source, CONFIG, supernet=False)
 
 
+def test_a_mean_has_had_the_teachers_of_all_its_trainings(tmp_path):
+    source = Source(Dataset("market1501", (), (), ()), Path("cache"))
+    stranger = _network(tmp_path / "stranger", data=SAME)
+    knows = _network(tmp_path / "knows", data={**SAME, "retrain_on_holdout": True})
+    none, one, two = (
+        yaml.safe_load((_network(tmp_path / "student", data=SAME, taught_by=by) / "config.yaml").read_text())
+        for by in ((), (stranger,), (stranger, knows))
+    )
+    for members, strangers in (([none, none], True), ([none, one], True), ([one, two], False), ([none, {}], False)):
+        kept = [{key: each[key] for key in ("recipe", "teacher_sha256") if key in each} for each in members]
+        mean = _network(tmp_path / "mean", data=SAME, averaged=kept)
+        assert never_saw(mean, source, CONFIG, supernet=False) is strangers
+        assert never_saw(_network(tmp_path / "last", data=SAME, taught_by=[mean]), source, CONFIG, False) is strangers
+
+
 def _network(run: Path, taught_by=(), supernet=False, weights=None, **config) -> Path:
     """A run folder of a training on Market-1501, with weights, taught by the networks in other such folders."""
     names = [str(each) for each in taught_by]

@@ -22,7 +22,7 @@ from tools.jobs.data import open_source, retrain_data
 from tools.jobs.data import test_data as official
 from tools.jobs.runs.provenance import sha256
 from tools.jobs.training import members
-from tools.jobs.training.average import alike, began_with
+from tools.jobs.training.average import alike, began_with, trained_on
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.wanted import Retraining
 
@@ -106,6 +106,30 @@ def test_what_was_fixed_in_all_keeps_its_statistics(trained):
     two.backbone.load_state_dict(one.backbone.state_dict())
     kept = {name for name in layers if one.get_submodule(name) in alike(both)}
     assert kept == {name for name in layers if name.startswith("backbone.")}
+
+
+def test_what_all_were_trained_on_and_taught_by_is_told(call, trained, make_job, small_arch, tmp_path):
+    """Also of the second one: the mean knows of its teacher, and is no row beside networks that had none."""
+    taught = f"retrain.losses.distillation={{teacher: {trained[1]}, similarity: 1}}"
+    student = retrain(make_job(tmp_path / "student", taught), Retraining(str(small_arch), tmp_path))
+    assert call("average", trained[0], student, "--out", tmp_path / "mean", tiny=False).code == 0
+    untaught, words = (read_result(run).train_set for run in (trained[0], student))
+    assert read_result(tmp_path / "mean").train_set == f"{untaught}; {words}" and words.endswith(f"by {trained[1]}")
+    one, two = read_yaml(tmp_path / "mean/config.yaml")["averaged"]
+    assert two["recipe"]["losses"]["distillation"]["teacher"] == str(trained[1])
+    assert two["teacher_sha256"] == sha256(trained[1] / "last.safetensors") and "teacher_sha256" not in one
+    assert one["recipe"] == read_yaml(trained[0] / "config.yaml")["recipe"]
+
+
+def test_one_of_the_zoo_is_told_unless_a_training_went_on_from_it(trained):
+    both = members.open_members(trained)
+    zoo = members.Member("Z-net", Path("Z"), 7, 3, "Z-net", both[0].network, both[0].spec)
+    alone = both[0].row.train_set
+    assert trained_on(both) == alone and trained_on([zoo, *both]) == f"Z-net weights, then {alone}"
+    both[0] = dataclasses.replace(
+        both[0], row=dataclasses.replace(both[0].row, train_set=f"Z-net weights, then {alone}")
+    )
+    assert trained_on([zoo, both[0]]) == f"Z-net weights, then {alone}"
 
 
 def test_refusals(call, refused, trained, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,18 @@ from tools.jobs.runs.supernets import inherited_run
 
 CURE = "restore it, or train another"
 
+AVERAGED = "averaged"
+"""Key of the configuration of a mean of trainings (``tools/average.py``): for each of them what it is, its recipe, and
+the digests of its teachers."""
+
 
 def never_saw(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
     """Whether the network, or the supernet, in ``run`` is known to have learnt nothing of the persons that ``config``
-    holds out: it was never trained on them (``never_trained_on``), and no teacher of its own was."""
-    return never_trained_on(run, source, config, supernet) and not unsure_teachers(run, source, config)
+    holds out: it was never trained on them (``never_trained_on``), and no teacher of its own was. A mean of trainings
+    has had the teachers of all."""
+    if not never_trained_on(run, source, config, supernet) or unsure_teachers(run, source, config):
+        return False
+    return _known_members(run, source, config)
 
 
 def unsure_teachers(run: Path, source: Source, config: DataConfig) -> list[str]:
@@ -40,11 +47,19 @@ def unsure_teachers(run: Path, source: Source, config: DataConfig) -> list[str]:
     with expecting(path, CURE):
         teachers = [each for part in (saved, saved.get("supernet") or {}) for each in _teachers(part)]
         digests = str(saved.get(TEACHER_SHA256, "")).split(", ")
+    return unsure_of(teachers, source, config, digests)
+
+
+def unsure_of(
+    teachers: Iterable[str], source: Source, config: DataConfig, digests: Collection[str] | None = None
+) -> list[str]:
+    """Those of ``teachers`` that are not known never to have seen the persons that ``config`` holds out: also one that
+    is gone, or whose weights' SHA-256 is none of ``digests``, where these are told."""
 
     def known(teacher: str) -> bool:
         try:
             weights = network_file(teacher, supernet=True)
-            if sha256(weights) not in digests:
+            if digests is not None and sha256(weights) not in digests:
                 return False
             supernet = read_about(weights).get("kind") == "supernet"
             return never_saw(weights.parent, source, config, supernet)
@@ -94,3 +109,16 @@ def _begun_among_strangers(weights: str | None, source: Source, config: DataConf
 
 def _stem(name: str) -> str:
     return name.split("-")[0]
+
+
+def _known_members(run: Path, source: Source, config: DataConfig) -> bool:
+    """Whether no training that the network in ``run`` is the mean of had a teacher that is not known never to have seen
+    the persons held out. Of one of the zoo, and in means of earlier versions, it is not told who taught it."""
+    path = run / CONFIG
+    saved = read_mapping(path, CURE)
+    with expecting(path, CURE):
+        for each in saved.get(AVERAGED) or ():
+            digests = str(each.get(TEACHER_SHA256, "")).split(", ")
+            if "recipe" not in each or unsure_of(_teachers(each), source, config, digests):
+                return False
+    return True

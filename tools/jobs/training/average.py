@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -25,16 +26,16 @@ from tools.jobs.evaluate.result import Wanted, score_on_test
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
 from tools.jobs.runs.data import on_that_data_alone
+from tools.jobs.runs.moved import TEACHER_SHA256
 from tools.jobs.runs.ownership import REPLACE, alone_in
 from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.saved_config import read_saved
+from tools.jobs.runs.strangers import AVERAGED
 from tools.jobs.runs.supernets import PREFIX
 from tools.jobs.runs.trained_images import check_trained_images, note_trained_images
 from tools.jobs.training.members import SAME, Member, TrainingMember, open_members
+from tools.jobs.training.retrain_words import THEN
 from tools.jobs.words.opening import announce
-
-AVERAGED = "averaged"
-"""Key of the configuration of such a run: what it is the mean of."""
 
 IMAGES, BATCH = 2048, 64
 """BN is calibrated on so many training images, so many at a time, as after SWA (``TrainingBatches.calibration``)."""
@@ -77,7 +78,7 @@ def average(job: Job, runs: Sequence[str | Path]) -> Path:
         note_trained_images(job.out, images)
         save_weights(job.out / WEIGHTS, network, spec_to_dict(first.spec))
         training = KnownTraining(
-            first.row.train_set,
+            trained_on(members),
             epochs=max(member.epochs for member in members),
             seed=job.seed,
             recipe=first.row.recipe,
@@ -149,8 +150,17 @@ def began_with(weights: Sequence[str | None]) -> str | None:
     return max(weights, key=seen)
 
 
+def trained_on(members: Sequence[Member]) -> str:
+    """What a table says that the mean was trained on: what it says of each training, once, and who of the zoo is in the
+    mean that no training says it went on from. Rows that differ in it are not compared."""
+    told = list(dict.fromkeys(member.row.train_set for member in members if isinstance(member, TrainingMember)))
+    zoo = [member.name for member in members if not isinstance(member, TrainingMember)]
+    begun = [name for name in zoo if not any(words.startswith(f"{name}{THEN}") for words in told)]
+    return f"{' and '.join(begun)}{THEN if begun else ''}{'; '.join(told)}"
+
+
 def _write_config(job: Job, members: Sequence[Member], first: TrainingMember) -> None:
-    averaged = [{"run": each.name, "sha256": sha256(each.weights)} for each in members]
+    averaged = [{"run": each.name, "sha256": sha256(each.weights), **_made_by(each)} for each in members]
     same = {name: first.config.get(name) for name in SAME}
     config = {
         "seed": job.seed,
@@ -159,3 +169,9 @@ def _write_config(job: Job, members: Sequence[Member], first: TrainingMember) ->
         AVERAGED: averaged,
     }
     write_text(job.out / CONFIG, yaml.safe_dump(config, sort_keys=False))
+
+
+def _made_by(member: Member) -> dict[str, Any]:
+    """What a training's configuration says of how it was done, and who taught it; one of the zoo has none."""
+    config = member.config if isinstance(member, TrainingMember) else {}
+    return {key: config[key] for key in ("recipe", TEACHER_SHA256) if key in config}
