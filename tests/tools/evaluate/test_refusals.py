@@ -54,6 +54,8 @@ def test_bad_feature_files(call, saved, tmp_path, refused):
         (("--fmr", "2"), "--fmr 2: must lie between 0 and 1"),
         (("--calibrate", "sometimes"), "--calibrate sometimes: must be one of auto, holdout, test-half, none"),
         (("--save-features", "f.npy"), "f.npy: must end in .npz"),
+        (("--save-features", "f.npz", "--split", "all"), "--save-features: with --split all there would be features"),
+        (("--projector", "--split", "all"), "--projector: with --split all there would be features of several splits"),
     ],
 )
 def test_bad_options(call, runs, tmp_path, options, message, refused):

@@ -267,6 +267,8 @@ def test_mean_over_all_splits(call, runs, campus, tmp_path, refused, arguments):
         scores["all"]["queries"] == 20 * scores["0"]["queries"] and "mean over 20 splits" in scores["all"]["notes"][0]
     )
     assert scores["0"]["about"]["data"] == "cuhk01-split00" and scores["1"]["about"]["data"] == "cuhk01-split01"
+    assert scores["all"]["about"]["data"] == "cuhk01-split00 and its other splits, 20 together"
+    assert "on cuhk01-split00 and its other splits, 20 together</title>" in (tmp_path / "all/report.html").read_text()
     refused(call("evaluate", *command[4:-1], "20", "--resume"), "has no split 20; the last is 19")
 
 

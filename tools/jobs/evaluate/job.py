@@ -78,6 +78,9 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
     for name in (RESULT, SCORE):
         if (job.out / name).exists() and not job.resume:
             raise taken(job.out, "a result", REPLACE)
+    for option, given in (("--save-features", request.save_features is not None), ("--projector", request.projector)):
+        if given and request.split == "all":
+            raise UserError(f"{option}: with --split all there would be features of several splits; give one's number")
     if request.save_features is not None:
         if request.save_features.suffix != ".npz":
             raise UserError(f"--save-features {request.save_features}: must end in .npz")

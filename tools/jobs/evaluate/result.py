@@ -117,7 +117,8 @@ def score_on_test(
 
 
 def measure(subject: Subject, sources: Sequence[Source], wanted: Wanted) -> tuple[Evaluation, RetrievalFeatures]:
-    """The evaluation of a network (the mean over several splits) and its features of the first split.
+    """The evaluation of a network, and its features. Of several splits it is the mean of theirs, and the features, the
+    first split's, say that it is.
 
     Raises:
         UserError: as ``evaluation.protocols.evaluate_features``.
@@ -133,6 +134,8 @@ def measure(subject: Subject, sources: Sequence[Source], wanted: Wanted) -> tupl
         first = first or features
         held = calibration(choice, features, held)
         evaluations.append(evaluate_features(features.to(subject.device), protocol, _on(held, subject.device), True))
+    if several:
+        first = dataclasses.replace(first, about={**first.about, "data": _splits(sources)})
     return mean_evaluation(evaluations), first
 
 
@@ -170,7 +173,7 @@ def _test_set(sources: Sequence[Source], features: RetrievalFeatures, protocol: 
     name = sources[0].dataset.name
     words = f"{name}: {len(features.query)} queries, {len(features.gallery)} gallery images"
     if len(sources) > 1:
-        words = f"{name} and its other splits, {len(sources)} together"
+        words = _splits(sources)
     if sources[0].world:
         words += f", {sources[0].world}"
     if protocol.flip:
@@ -178,6 +181,10 @@ def _test_set(sources: Sequence[Source], features: RetrievalFeatures, protocol: 
     if protocol.metric != "cosine":
         words += f", {protocol.metric} distance"
     return words
+
+
+def _splits(sources: Sequence[Source]) -> str:
+    return f"{sources[0].dataset.name} and its other splits, {len(sources)} together"
 
 
 def _on(held: Calibration | None, device: torch.device) -> Calibration | None:
