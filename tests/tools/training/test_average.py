@@ -116,9 +116,8 @@ def test_what_all_were_trained_on_and_taught_by_is_told(call, trained, make_job,
     untaught, words = (read_result(run).train_set for run in (trained[0], student))
     assert read_result(tmp_path / "mean").train_set == f"{untaught}; {words}" and words.endswith(f"by {trained[1]}")
     one, two = read_yaml(tmp_path / "mean/config.yaml")["averaged"]
-    assert two["recipe"]["losses"]["distillation"]["teacher"] == str(trained[1])
-    assert two["teacher_sha256"] == sha256(trained[1] / "last.safetensors") and "teacher_sha256" not in one
-    assert one["recipe"] == read_yaml(trained[0] / "config.yaml")["recipe"]
+    assert two["teacher"] == str(trained[1]) and two["teacher_sha256"] == sha256(trained[1] / "last.safetensors")
+    assert one["teacher"] is None and "teacher_sha256" not in one
 
 
 def test_one_of_the_zoo_is_told_unless_a_training_went_on_from_it(trained):

@@ -22,8 +22,11 @@ from tools.jobs.runs.supernets import inherited_run
 CURE = "restore it, or train another"
 
 AVERAGED = "averaged"
-"""Key of the configuration of a mean of trainings (``tools/average.py``): for each of them what it is, its recipe, and
-the digests of its teachers."""
+"""Key of the configuration of a mean of trainings (``tools/average.py``): for each of them what it is and its teachers'
+names and digests."""
+
+TEACHER = "teacher"
+"""Key of a recipe's distillation, and of each training of a mean."""
 
 
 def never_saw(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
@@ -73,8 +76,12 @@ def _teachers(part: Mapping[str, Any]) -> Iterator[str]:
     """Of a configuration that has a recipe at ``recipe``."""
     for key in ("recipe", "losses", "distillation"):
         part = part.get(key) or {}
-    named = part.get("teacher") or ()
-    yield from [named] if isinstance(named, str) else map(str, named)
+    yield from _named(part.get(TEACHER))
+
+
+def _named(teachers: str | Iterable[str] | None) -> list[str]:
+    """Of what a recipe has there: one, several or none."""
+    return [teachers] if isinstance(teachers, str) else list(map(str, teachers or ()))
 
 
 def never_trained_on(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
@@ -119,6 +126,6 @@ def _known_members(run: Path, source: Source, config: DataConfig) -> bool:
     with expecting(path, CURE):
         for each in saved.get(AVERAGED) or ():
             digests = str(each.get(TEACHER_SHA256, "")).split(", ")
-            if "recipe" not in each or unsure_of(_teachers(each), source, config, digests):
+            if TEACHER not in each or unsure_of(_named(each[TEACHER]), source, config, digests):
                 return False
     return True

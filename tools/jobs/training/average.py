@@ -30,7 +30,7 @@ from tools.jobs.runs.moved import TEACHER_SHA256
 from tools.jobs.runs.ownership import REPLACE, alone_in
 from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.saved_config import read_saved
-from tools.jobs.runs.strangers import AVERAGED
+from tools.jobs.runs.strangers import AVERAGED, TEACHER
 from tools.jobs.runs.supernets import PREFIX
 from tools.jobs.runs.trained_images import check_trained_images, note_trained_images
 from tools.jobs.training.members import SAME, Member, TrainingMember, open_members
@@ -160,7 +160,7 @@ def trained_on(members: Sequence[Member]) -> str:
 
 
 def _write_config(job: Job, members: Sequence[Member], first: TrainingMember) -> None:
-    averaged = [{"run": each.name, "sha256": sha256(each.weights), **_made_by(each)} for each in members]
+    averaged = [{"run": each.name, "sha256": sha256(each.weights), **_taught_by(each)} for each in members]
     same = {name: first.config.get(name) for name in SAME}
     config = {
         "seed": job.seed,
@@ -171,7 +171,9 @@ def _write_config(job: Job, members: Sequence[Member], first: TrainingMember) ->
     write_text(job.out / CONFIG, yaml.safe_dump(config, sort_keys=False))
 
 
-def _made_by(member: Member) -> dict[str, Any]:
-    """What a training's configuration says of how it was done, and who taught it; one of the zoo has none."""
-    config = member.config if isinstance(member, TrainingMember) else {}
-    return {key: config[key] for key in ("recipe", TEACHER_SHA256) if key in config}
+def _taught_by(member: Member) -> dict[str, Any]:
+    """Who taught a training, as its configuration says; one of the zoo does not say it."""
+    if not isinstance(member, TrainingMember):
+        return {}
+    digests = {TEACHER_SHA256: member.config[TEACHER_SHA256]} if TEACHER_SHA256 in member.config else {}
+    return {TEACHER: member.config["recipe"]["losses"]["distillation"][TEACHER], **digests}
