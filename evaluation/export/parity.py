@@ -23,6 +23,10 @@ order make one of some 1e-6; a wrong layer, or one with wrong weights, far more 
 LEAST_COSINE = 0.99999
 """Least cosine of an image's two embeddings, of a float32 file likewise."""
 
+ZERO = 1e-6
+"""Share of the largest number in the embeddings up to which an embedding's length is rounding. A ReLU at a head's end
+gives zeros for images that it knows nothing of: two such embeddings are alike, and no direction tells them apart."""
+
 ALONE = 4
 """Images that are also run one at a time."""
 
@@ -76,11 +80,13 @@ def measure_parity(network: nn.Module, session: InferenceSession, pixels: torch.
     batches = [pixels, *pixels[:alone].split(1)]
     found = torch.cat([torch.from_numpy(session.run([OUTPUT], feed_of(each, about))[0]) for each in batches]).double()
     wanted = torch.cat([expected, expected[:alone]])
-    # Not cosine_similarity, to which embeddings near zero are all unlike.
-    cosine = (found * wanted).sum(1) / (found.norm(dim=1) * wanted.norm(dim=1))
+    # Not cosine_similarity, to which embeddings near zero are all unlike. To one of zeros alone another's cosine is 0.
+    lengths, largest = torch.stack([found.norm(dim=1), wanted.norm(dim=1)]), wanted.abs().max()
+    cosine = (found * wanted).sum(1) / lengths.prod(0).clamp_min(torch.finfo(torch.double).tiny)
+    cosine = torch.where((lengths <= ZERO * largest).all(0), 1.0, cosine)
     return Parity(
         len(pixels),
-        float(wanted.abs().max()),
+        float(largest),
         float((found - wanted).abs().max()),
         float(cosine.min()),
         float(cosine.mean()),

@@ -55,6 +55,28 @@ def test_a_broken_network_is_no_fault_of_the_runtime(value, words):
         measure_parity(Broken(), Session(), random_pixels(2, (2, 1)), ABOUT)
 
 
+@pytest.mark.parametrize(("there", "cosine"), [(0.0, 1.0), (4e-6, 1.0), (6e-6, 0.0), (5.0, 0.0), (math.nan, math.nan)])
+def test_an_image_whose_embedding_is_zeros(there, cosine):
+    """As a ReLU gives it; the file may have a rounding error in their place, but no number of a size."""
+
+    embeddings = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 5.0]])
+    written = embeddings.clone()
+    written[0, 0] = there
+    alone = iter(written.split(1))
+
+    class Rectified(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return embeddings
+
+    class File:
+        def run(self, _, feed):
+            return [(written if len(feed["images"]) == len(written) else next(alone)).numpy()]
+
+    found = measure_parity(Rectified(), File(), random_pixels(3, (2, 1)), ABOUT)
+    assert found.least_cosine == pytest.approx(cosine, nan_ok=True)
+    assert found.mean_cosine == pytest.approx((2 * cosine + 4) / 6, nan_ok=True)
+
+
 def test_what_is_refused():
     sound = Parity(images=4, largest=2.0, difference=1.9e-3, least_cosine=0.999991, mean_cosine=1.0)
     sound.check("x")
