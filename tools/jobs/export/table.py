@@ -63,7 +63,7 @@ class ExportRow:
 
 
 def _finite(parity: Parity) -> dict[str, float | None]:
-    """JSON has no NaN, which the cosine of an embedding of zeros is."""
+    """JSON has no NaN, which a file of int8 may give."""
     return {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(parity).items()}
 
 
