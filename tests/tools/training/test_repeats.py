@@ -77,6 +77,17 @@ def test_another_training_is_not_taken_for_this_one(finished, make_job, tmp_path
     assert differs(job, what) == "dataset"
 
 
+def test_seeds_that_the_mean_would_be_without_are_refused(finished):
+    """The page would show them beside a mean that they are not in."""
+    job, what, _ = finished
+    message = r"run holds seed-0{} too, which --seed {} --repeats {} would leave out of the mean; take them in, or"
+    for seed, repeats, others in ((1, 2, ""), (2, 3, ", seed-1")):
+        for resume in (False, True):
+            with pytest.raises(UserError, match=message.format(others, seed, repeats)):
+                retrain_repeatedly(replace(job, seed=seed, resume=resume), what, repeats)
+    assert not (job.out / "result.json").exists() and not (job.out / "seed-2").exists()
+
+
 def test_what_is_no_difference(finished, tmp_path):
     job, what, _ = finished
     retrain_repeatedly(job, replace(what, network=_arch(tmp_path / "b.yaml", origin={"commit": "x"})), 2)

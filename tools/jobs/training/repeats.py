@@ -11,6 +11,7 @@ import yaml
 from evaluation.comparison.printed import comparison_table
 from evaluation.comparison.repeats import mean_row
 from evaluation.comparison.row import RESULT, read_result, write_result
+from evaluation.report.history import training_folders
 from evaluation.report.training import write_training_report
 from reid.engine.machine.distributed import from_environment
 from reid.engine.runs.run_folder import CONFIG, taken
@@ -19,6 +20,7 @@ from supernet.catalog import spec_from_dict
 from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import open_source
 from tools.jobs.job import Job
+from tools.jobs.paths import shown
 from tools.jobs.runs.moved import where_they_are
 from tools.jobs.runs.provenance import made_by, sha256
 from tools.jobs.runs.saved_config import read_saved
@@ -36,8 +38,9 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
 
     Raises:
         UserError: there are runs in the folder already and ``job.resume`` is not set, or they are of another
-            configuration.
+            configuration, or of seeds that the mean would be without.
     """
+    _check_seeds(job, repeats)
     runs, wanted, main = [], None, from_environment(job.device).is_main
     for seed in range(job.seed, job.seed + repeats):
         run = job.out / f"seed-{seed}"
@@ -62,6 +65,17 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
         if row:
             print(comparison_table([row]))
     return job.out
+
+
+def _check_seeds(job: Job, repeats: int) -> None:
+    """The page shows every seed that is in the folder, so the mean beside it is of all of them."""
+    asked = {f"seed-{seed}" for seed in range(job.seed, job.seed + repeats)}
+    there = [run for run in training_folders(job.out) if run != job.out and (run / CONFIG).exists()]
+    if others := [run.name for run in there if run.name not in asked]:
+        raise UserError(
+            f"{shown(job.out)} holds {', '.join(others)} too, which --seed {job.seed} --repeats {repeats} would leave "
+            "out of the mean; take them in, or give another folder with --out"
+        )
 
 
 def _wanted(job: Job, what: Retraining) -> dict[str, Any]:
