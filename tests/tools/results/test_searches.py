@@ -190,3 +190,17 @@ def test_what_was_drawn_stays_when_the_table_is_another_one(searched):
     assert load_arch(_file(searched, 1)) == before
     with pytest.raises(UserError, match="search F went by a latency table that is no longer in .*: draw its random"):
         _file(searched, 2)
+
+
+def test_random_archs_are_of_the_flops_that_the_found_one_has_at_its_own_size(make_setup, tmp_path, monkeypatch):
+    monkeypatch.setattr(drawn, "CostTable", lambda: TABLE)
+    several = tmp_path / "several.yaml"
+    several.write_text(SPACE.replace("input_size: [32, 16]", "input_sizes: [[32, 16], [64, 32]]"))
+    supernet = {"name": "S", "set": [f"space={several}", "input_size=null"]}
+    searches, rows = [{"name": "F", "supernet": "S", "flops": "2M"}], [{"name": "rival", "random": {"search": "F"}}]
+    setup = make_setup(supernets=[supernet], searches=searches, rows=rows)
+    space = load_space(str(several))
+    middle = {name: values[len(values) // 2] for name, values in space.dimensions().items()}
+    found = decode(space, {**middle, "input_size": "32x16"})
+    rivals = [drawn.draw(setup, step, found).arch for step in plan_steps(setup.plan) if step.kind == "row"]
+    assert [abs(TABLE.flops(arch) / TABLE.flops(found) - 1) <= 0.05 for arch in rivals] == 3 * [True]

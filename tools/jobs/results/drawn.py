@@ -33,7 +33,9 @@ def draw(setup: Setup, step: Step, like: Arch) -> NamedArch:
     experiment = setup.experiment(step if part is None else Step("", SEARCH, part))
     space = load_space(experiment.space).at(experiment.input_size)
     size, table = experiment.search.cost_input_size, CostTable()
-    band = find_band(space, table.flops(like.at(size or space.input_size)), WITHIN, size, table)
+    # Where sizes are a choice, that of the arch is one; a network by name may be meant for a size of no space.
+    own = like if like.input_size in space.input_sizes else like.at(space.input_size)
+    band = find_band(space, table.flops(own.at(size)), WITHIN, size, table)
     avoid = {like.at(None if space.smaller_sizes else space.input_size)}
     limits = None if part is None else limits_of(experiment.search)
     latency = None
