@@ -20,12 +20,13 @@ TEACHER_MAY_KNOW = "was taught by OSNet-x0.42-market1501; it is not known that i
 
 @pytest.fixture
 def said(make_job, tmp_path, capsys):
-    def announce(**config: object) -> list[str]:
+    def announce(*overrides: str, **config: object) -> list[str]:
         """The notes on the supernet in ``tmp_path``, whose configuration is given."""
         images = ImageSet(torch.zeros(1, 4, 2, 3, dtype=torch.uint8), *torch.zeros(2, 1).long())
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
         source, data = Source(Dataset("synthetic", (), (), ()), Path("cache")), SearchData(images, images, images)
-        announce_ranking(make_job(tmp_path), Asked((tmp_path,)), load_space("tiny"), source, data, (), (), None)
+        job, space = make_job(tmp_path, *overrides), load_space("tiny")
+        announce_ranking(job, Asked((tmp_path,)), space, source, data, (), (), None)
         return [line.split(None, 1)[1] for line in capsys.readouterr().out.splitlines() if line.startswith("  note")]
 
     return announce
@@ -36,3 +37,6 @@ def test_supernets_that_may_know_the_held_out_persons_are_said(said, tmp_path):
     assert said(dataset="synthetic", data=own) == []
     assert said(dataset="synthetic", data=own | {"holdout_identities": 5}) == [MAY_KNOW.format(tmp_path)]
     assert said(dataset="synthetic", data=own, supernet=TAUGHT) == [f"the supernet in {tmp_path} {TEACHER_MAY_KNOW}"]
+    by_teacher = "retrain.losses.distillation={teacher: OSNet-x0.42-market1501, similarity: 1.0}"
+    told = TEACHER_MAY_KNOW.replace("was", "archs that are trained alone are", 1)
+    assert said(by_teacher, dataset="synthetic", data=own) == [told]

@@ -9,16 +9,18 @@ import pytest
 import yaml
 from torch import nn
 
-from reid.config import config_to_dict
+import search.run
+from reid.config import build_config, config_to_dict
 from reid.data.datasets.registry import DatasetConfig
 from reid.data.records import Dataset, ImageRecord
+from reid.engine.recipe import Recipe
 from reid.engine.runs.checkpoint import save_weights
 from reid.errors import UserError
 from reid.files import read_json, write_json
 from tools.jobs.data import Source
 from tools.jobs.experiment import DataConfig
 from tools.jobs.runs.provenance import sha256
-from tools.jobs.search.held_out import check_strangers, check_teachers, persons_of
+from tools.jobs.search.held_out import check_strangers, check_teachers, doubts_of_trainings, persons_of
 
 DATA = DataConfig(holdout_identities=6)
 
@@ -124,6 +126,22 @@ def test_teachers_that_may_know_whom_a_search_scores_on_are_said(tmp_path):
     assert check_teachers(tmp_path, _source(), DATA) is None
 
 
+def test_of_finalists_it_is_said_who_teaches_them(tmp_path):
+    """A recipe's teacher is mostly trained on all training persons, as the network is that is trained for use."""
+    sound, all_of_them = _teacher(tmp_path / "a"), _teacher(tmp_path / "b", data=config_to_dict(DATA))
+    gone = tmp_path / "gone"
+    for teachers, said in (
+        ((), None),
+        ((sound,), None),
+        ((sound, all_of_them), f"finalists are taught by {all_of_them}; it is not known that it never saw the held-ou"),
+        ((gone, all_of_them), f"finalists are taught by {gone} and {all_of_them}; it is not known that they never saw"),
+    ):
+        distillation = {"teacher": tuple(map(str, teachers)), "similarity": 1.0} if teachers else {}
+        recipe = build_config(Recipe, {"losses": {"distillation": distillation}}, "recipe")
+        found = doubts_of_trainings(recipe, "finalists", _source(), DATA)
+        assert found is None if said is None else found.startswith(said)
+
+
 def test_of_a_teacher_that_is_another_now_or_gone_nothing_is_known(tmp_path):
     teacher = _teacher(tmp_path / "teacher")
     for digests in ([], ["0" * 64]):
@@ -152,21 +170,33 @@ def test_a_search_tells_of_its_supernets_teacher_and_so_does_its_page(call, supe
     assert any(told in cell for cell in read_page(out / "report.html").all("td"))
 
 
+def test_a_search_tells_of_its_finalists_teacher(call, supernet_run, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search.run, "run_search", interrupted)
+    taught = f"retrain.losses.distillation={{teacher: {supernet_run}, similarity: 1.0}}"
+    for finalists, told in ((0, False), (2, True)):
+        done = call("search", "--supernet", supernet_run, "--out", tmp_path, "--finalists", finalists, "--set", taught)
+        assert done.code == 130
+        assert (f"note      finalists are taught by {supernet_run}; it is not known that it never" in done.out) is told
+
+
 def test_a_search_goes_on_with_the_persons_that_it_was_begun_with(call, refused, supernet_run, tmp_path):
     run, out = tmp_path / "supernet", tmp_path / "search"
     shutil.copytree(supernet_run, run)
-    search = ("search", "--supernet", run, "--out", out, "--trials", 4)
-    done = call(*search)
+    begun = ("search", "--supernet", run, "--out", out, "--trials", 4)
+    done = call(*begun)
     assert done.code == 0 and "never saw the held-out identities: it has no config.yaml" in done.out
     kept = read_json(out / "search.json")["settings"]["data"]
     assert kept["holdout_identities"] == 6 and "retrain_on_holdout" not in kept
     other = ("--resume", "--trials", 5, "--set", "data.holdout_identities=5")
-    refused(call(*search[:-2], *other), r"begun with another data.holdout_identities \(6, now 5\): give the same")
+    refused(call(*begun[:-2], *other), r"begun with another data.holdout_identities \(6, now 5\): give the same")
 
     summary = read_json(out / "search.json")
     del summary["settings"]["data"]
     write_json(out / "search.json", summary)  # as it was before its data were kept
-    assert call(*search[:-2], "--trials", 5, "--resume").code == 0
+    assert call(*begun[:-2], "--trials", 5, "--resume").code == 0
     assert read_json(out / "search.json")["settings"]["data"] == kept
 
     _supernet(run, "synthetic", {"holdout_identities": 6, "synthetic": kept["synthetic"]})

@@ -17,7 +17,7 @@ from tools.jobs.proofs.learning import Lessons
 from tools.jobs.proofs.stand_alone import Training
 from tools.jobs.proofs.ways import Inheriting
 from tools.jobs.runs.strangers import never_trained_on
-from tools.jobs.search.held_out import check_teachers
+from tools.jobs.search.held_out import check_teachers, doubts_of_trainings
 from tools.jobs.words.opening import announce
 from tools.jobs.words.recipes import recipe_lines
 
@@ -79,6 +79,7 @@ def announce_ranking(
             ("note", source.notice),
             ("note", doubt if unsure else None),
             *(("note", check_teachers(run, source, data)) for run in asked.supernets),
+            ("note", doubts_of_trainings(job.experiment.retrain, "archs that are trained alone", source, data)),
             ("data", f"{source.dataset.name}: {describe_images(images.train)}; held-out identities: {held}"),
             ("", "stand-alone trainings leave the held-out identities out too (data.retrain_on_holdout=false)"),
             ("network", describe(space)),

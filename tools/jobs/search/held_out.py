@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reid.config import build_config, config_to_dict
+from reid.engine.recipe import Recipe
 from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
 from reid.files import read_mapping
@@ -14,7 +15,7 @@ from tools.jobs.data import Source, training_identities
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
 from tools.jobs.runs.data import with_effect
-from tools.jobs.runs.strangers import unsure_teachers
+from tools.jobs.runs.strangers import unsure_of, unsure_teachers
 
 CURE = "restore it, or train another supernet"
 
@@ -67,12 +68,19 @@ def check_teachers(run: Path, source: Source, config: DataConfig) -> str | None:
     Raises:
         UserError: its configuration is damaged.
     """
-    unsure = unsure_teachers(run, source, config)
+    return _doubt(f"the supernet in {shown(run)} was", unsure_teachers(run, source, config))
+
+
+def doubts_of_trainings(recipe: Recipe, called: str, source: Source, config: DataConfig) -> str | None:
+    """Likewise of networks, ``called`` so in the plural, that ``recipe`` trains to be scored on these identities."""
+    return _doubt(f"{called} are", unsure_of(recipe.losses.distillation.teachers, source, config))
+
+
+def _doubt(whom: str, unsure: Sequence[str]) -> str | None:
     if not unsure:
         return None
     them = "it" if len(unsure) == 1 else "they"
-    taught = f"the supernet in {shown(run)} was taught by {' and '.join(unsure)}"
-    return f"{taught}; it is not known that {them} never saw the held-out identities"
+    return f"{whom} taught by {' and '.join(unsure)}; it is not known that {them} never saw the held-out identities"
 
 
 def _deciding(dataset: str, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ from tools.jobs.runs.provenance import commit, sha256
 from tools.jobs.runs.supernets import evaluator_of, open_supernet
 from tools.jobs.runs.trained_images import check_never_trained_on
 from tools.jobs.search.finalists import check_finalists, train_finalists
-from tools.jobs.search.held_out import check_strangers, check_teachers, persons_of
+from tools.jobs.search.held_out import check_strangers, check_teachers, doubts_of_trainings, persons_of
 from tools.jobs.search.options import check_limits
 from tools.jobs.search.report import write_search_report
 from tools.jobs.search.several import check_several
@@ -95,6 +95,8 @@ def _lead(job: Job, supernets: Sequence[Path], strategy: str, team: Team) -> Sea
     opened = _open(job, supernets)
     checks = [(check, run) for run in supernets for check in (check_strangers, check_teachers)]
     doubts = [check(run, opened.source, job.experiment.data) for check, run in checks]
+    if config.finalists.count:
+        doubts.append(doubts_of_trainings(job.experiment.retrain, "finalists", opened.source, job.experiment.data))
     for run in supernets:
         check_never_trained_on(run, opened.source.dataset, "held out", opened.images.query, opened.images.gallery)
     opening = opening_lines(job, opened, limits, strategy, supernets, team, [each for each in doubts if each])
