@@ -161,6 +161,7 @@ def test_only_the_ladders_rows_have_the_tables_mark(setup):
         ({"ladder": {"row": "none", "levers": []}}, "ladder: row: the plan has no none"),
         ({"ladder": {"row": "random", "levers": []}}, "ladder: row random is several random archs"),
         ({"ladder": {"row": "base", "also": ["faund"]}}, "ladder: also: the plan has no faund; nearest: found"),
+        ({"ladder": {"row": "base", "also": ["random"]}}, "ladder: also: the plan has no random; .*random 1"),
         ({"ladder": {"row": "base", "levers": [{"name": "x"}]}}, "lever x changes nothing"),
     ],
 )

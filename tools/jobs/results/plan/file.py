@@ -149,9 +149,9 @@ def _check(plan: Plan) -> None:
         base = find(plan.rows, plan.ladder.row, "ladder: row")
         if base.random is not None and base.random.count > 1:
             raise UserError(f"ladder: row {base.name} is several random archs; take a row of one network")
-        for name in plan.ladder.also:
-            find(plan.rows, name, "ladder: also")
     rows = planned_rows(plan)
+    for name in plan.ladder.also if plan.ladder is not None else ():  # a line of the ladder each
+        find((planned for planned in rows if not planned.lever), name, "ladder: also")
     kinds = {"supernets": plan.supernets, "searches": plan.searches, "rows": rows, "rankings": plan.rankings}
     for kind, parts in kinds.items():
         names = [slug(part.name).lower() for part in parts]
