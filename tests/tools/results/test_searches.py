@@ -8,12 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 import tools.jobs.latency.searched as tables
 import tools.jobs.results.checks as checks
 import tools.jobs.results.drawn as drawn
 from reid.errors import UserError
-from reid.files import write_json
+from reid.files import read_yaml, write_json
 from search.costs import CostTable
 from search.latency import parse_target
 from search.latency.machine import describe_machine
@@ -23,7 +24,7 @@ from supernet.space import decode
 from tools.jobs.results.archs import network_name
 from tools.jobs.results.commands import step_commands
 from tools.jobs.results.plan.steps import plan_steps
-from tools.jobs.results.settings import step_settings
+from tools.jobs.results.settings import check_steps, keep_settings, step_settings
 from tools.jobs.results.states import missing_packages
 from tools.jobs.runs.provenance import sha256
 
@@ -134,6 +135,31 @@ def test_a_search_by_several_supernets(make_setup, search):
         make_setup(**search(flops="1M", beside=["none"]))
     with pytest.raises(UserError, match="learn_from takes one supernet's scores into account; leave beside out"):
         make_setup(**search(flops="1M", beside=["S"], learn_from="R"))
+
+
+def test_finished_searches_and_rankings_are_of_the_settings_that_they_depend_on(make_setup, search):
+    """Finalists are trained by the recipe of networks; a ranking scores as searches do."""
+    ranking, scored = {"name": "R", "supernet": "S", "n": 4}, "search.calibration_batches=3"
+    for name, limits, change, told in (
+        ("search/F", {"finalists": 3}, "retrain.epochs=5", "recipe.epochs: 14 then, 5 now"),
+        ("search/F", {}, "retrain.epochs=5", None),
+        ("ranking/R", {}, scored, "scoring.calibration_batches: 4 then, 3 now"),
+    ):
+        plan = {**search(flops="1M", **limits), "rankings": [ranking]}
+        setup = make_setup(**plan)
+        step = _step(setup, name)
+        kept = keep_settings(setup, step)
+        write_json(setup.places.run(step) / "search.json", {"finished": False})
+        other = make_setup(**plan, set=[change])
+        if told is None:
+            check_steps(other, [_step(other, name)])
+            continue
+        with pytest.raises(UserError, match=f"{name} was run with other settings \\({told}\\)"):
+            check_steps(other, [_step(other, name)])
+        # One of a version that did not keep them is taken as it is.
+        then = {key: value for key, value in read_yaml(kept).items() if key not in ("recipe", "scoring")}
+        kept.write_text(yaml.safe_dump({**then, "recipe": read_yaml(kept)["recipe"]} if name == "ranking/R" else then))
+        check_steps(other, [_step(other, name)])
 
 
 def test_a_search_by_latency_needs_what_measures_it(make_setup, search, monkeypatch):

@@ -20,6 +20,7 @@ from supernet.files import arch_to_dict, load_space, space_to_dict
 from supernet.trained.checkpoint import SUPERNET as WEIGHTS
 from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
+from tools.jobs.proofs.rank import SCORED_BY
 from tools.jobs.results.archs import check_trained, found_there
 from tools.jobs.results.plan.file import PlannedRow, find, supernet_of
 from tools.jobs.results.plan.setup import Setup
@@ -30,6 +31,12 @@ from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.saved_config import read_saved
 
 SETTINGS = "settings.yaml"
+
+SCORING = "scoring"
+"""Of a ranking's settings those of a search that its scores and its archs depend on."""
+
+_CAME_LATER = {SEARCH: "recipe", RANKING: SCORING}
+"""What steps of an earlier version do not say of themselves: they are taken as they are."""
 
 
 def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
@@ -54,6 +61,8 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
     if step.kind == SEARCH:
         settings["search"] = config_to_dict(experiment.search)
         settings["strategy"] = step.part.strategy
+        if experiment.search.finalists.count:  # which it trains
+            settings["recipe"] = config_to_dict(experiment.retrain)
         if step.part.beside:  # wherever their runs are
             settings["beside"] = [f"supernet {name}" for name in step.part.beside]
         if step.part.learn_from is not None:  # wherever its run is
@@ -61,6 +70,8 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
     if step.kind == RANKING:
         part = step.part
         settings |= {"n": part.n, "band": part.band, "repeats": part.repeats}
+        scoring = config_to_dict(experiment.search)
+        settings[SCORING] = {key: scoring[key] for key in SCORED_BY}
     if step.kind in (ROW, RANKING):
         settings["recipe"] = config_to_dict(experiment.retrain)
     if step.kind == ROW:
@@ -97,7 +108,10 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
             if step.kind != LATENCY and (is_done(setup.places, step) or is_begun(setup.places, step)):
                 raise UserError(f"{step.name}: {run} was not made by this plan; remove it, or give another --out")
             continue
-        wrong = first_difference(read_saved(path), now)
+        then = read_saved(path)
+        if (key := _CAME_LATER.get(step.kind)) not in then:
+            now.pop(key, None)
+        wrong = first_difference(then, now)
         if wrong is not None and step.kind != LATENCY and _has_begun(setup, step):
             raise UserError(
                 f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
