@@ -10,6 +10,7 @@ from nni.nas.execution import SequentialExecutionEngine
 from tqdm import tqdm
 
 from reid.errors import UserError
+from reid.words import counted
 from search.asked import Asked
 from search.config import parse_time
 from search.finalists import choose_finalists, judged
@@ -115,7 +116,7 @@ def _evaluate_candidates(
     if search.exhausted:
         return _no_further(region, len(history))
     if config.trials is None or len(history) < config.trials:
-        return f"the time of {config.time} was spent after {len(history)} candidates; --resume goes on"
+        return f"the time of {config.time} was spent after {counted(len(history), 'candidate')}; --resume goes on"
     return ""
 
 
@@ -123,4 +124,4 @@ def _no_further(region: Region, count: int) -> str:
     band = f"{format_flops(region.lower)} to {format_flops(region.upper)}"
     if region.limits.flops is None or len(region.limits.given()) > 1:
         band = f"{describe_limits(region.limits)}"
-    return f"no further arch of {band} was found: the search ended after {count} candidates"
+    return f"no further arch of {band} was found: the search ended after {counted(count, 'candidate')}"

@@ -16,9 +16,9 @@ NAMES = {"flops": "FLOPs", "latency_ms": "latency", "parameters": "parameters"}
 """The same fields in words."""
 
 
-def words_of(costs: Sequence[str]) -> str:
-    """``"FLOPs, latency and parameters"`` for the fields of these costs."""
-    *first, last = (NAMES[cost] for cost in costs)
+def words_of(costs: Sequence[str], score: bool = False) -> str:
+    """``"FLOPs, latency and parameters"`` for the fields of these costs; ``score``: with that before them."""
+    *first, last = (*("score",) * score, *(NAMES[cost] for cost in costs))
     return f"{', '.join(first)} and {last}" if first else last
 
 

@@ -52,7 +52,10 @@ def check_feasible(space: Space, costs: Costs, limits: Limits) -> Genome:
 
 def span(space: Space, costs: Costs, name: str, least: float) -> str:
     """``"space tiny spans 0.9M to 12.1M at 64x32"``: from ``least`` to the largest arch, by a measure's name."""
-    low, high = format_least(name, least), format_value(name, getattr(costs(largest(space)), name))
+    most = getattr(costs(largest(space)), name)
+    low, high = format_least(name, least), format_value(name, most)
+    if format_value(name, least) == high:  # the least is rounded up, and would be told as more than this
+        high = format_least(name, most)
     how = {"flops": "", "latency_ms": " (predicted)", "parameters": " parameters"}[name]
     return f"space {space.name} spans {low} to {high}{how} at {space.input_size[0]}x{space.input_size[1]}"
 

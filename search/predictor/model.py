@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 
 from reid.errors import UserError
+from reid.words import counted
 from search.history import Candidate
 from search.predictor.encoding import bends, encode_all
 from search.predictor.ridge import LEVEL, least_error
@@ -86,9 +87,8 @@ def scored_candidates(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those with a score; raises UserError where they are fewer than ``MINIMUM``."""
     scored = [candidate for candidate in candidates if candidate.score is not None]
     if len(scored) < MINIMUM:
-        raise UserError(
-            f"{len(scored)} candidates with a score are too few to learn from: {MINIMUM} are needed (search.trials)"
-        )
+        known = counted(len(scored), "candidate")
+        raise UserError(f"{known} with a score: too few to learn from, {MINIMUM} are needed (search.trials)")
     return scored
 
 

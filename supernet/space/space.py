@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reid.errors import UserError
+from reid.words import counted
 from supernet.arch import Arch
 from supernet.space.options import Genome, Option, check_options, check_sizes, chosen, size_words
 from supernet.space.stage_choices import StageChoices, StageSpace
@@ -173,4 +174,5 @@ def describe(space: Space) -> str:
     """One line for a job's opening: name, input sizes, number of archs."""
     sizes = " or ".join(map(size_words, space.input_sizes))
     archs = math.log10(count_archs(space))
-    return f"space {space.name}: {sizes}, {len(space.dimensions())} choices, 10^{archs:.1f} archs"
+    several = sum(len(options) > 1 for options in space.dimensions().values())
+    return f"space {space.name}: {sizes}, {counted(several, 'choice')}, 10^{archs:.1f} archs"

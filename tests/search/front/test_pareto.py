@@ -138,4 +138,5 @@ def test_costs_are_fields_in_one_order():
     assert cost_fields(("parameters", "latency", "flops"), timed=True) == COSTS
     assert cost_fields(("parameters",), timed=True) == ("parameters",)
     assert words_of(COSTS) == "FLOPs, latency and parameters" and words_of(COSTS[:2]) == "FLOPs and latency"
-    assert words_of(COSTS[1:2]) == "latency"
+    assert words_of(COSTS[1:2]) == "latency" and words_of(COSTS[1:2], score=True) == "score and latency"
+    assert words_of(COSTS[:2], score=True) == "score, FLOPs and latency"

@@ -12,7 +12,7 @@ import pytest
 from reid.errors import UserError
 from search.costs import CostTable, flops_range
 from search.limits import Limits, Region, arch_cost, archs_downwards, listing, make_region, sample_near
-from search.limits.feasibility import check_feasible, fastest
+from search.limits.feasibility import check_feasible, fastest, span
 from search.limits.limits import ArchCost, format_least, format_limit, format_value
 from supernet.files import load_space
 from supernet.space import Space, StageSpace, count_archs, decode
@@ -285,6 +285,13 @@ def test_limits_above_the_largest_arch_are_noted_and_taken_down():
     least = [format_least(name, quantile(name, 0)) for name in most]
     assert re.fullmatch(rf"FLOPs .* spans {least[0]} to .*; parameter .* spans {least[1]} to .*", both)
     assert capped.table is TABLE  # what it has counted is not counted again
+
+
+def test_the_span_of_archs_that_cost_alike_does_not_end_below_its_beginning():
+    """The least is rounded up, so that it is enough as a limit."""
+    for least, most, told in ((744_000, 744_000, "0.8M to 0.8M"), (744_000, 760_000, "0.8M to 0.8M")):
+        costs = {smallest(SPACE): ArchCost(least, 1), largest(SPACE): ArchCost(most, 1)}
+        assert span(SPACE, costs.__getitem__, "flops", least) == f"space small spans {told} at 16x8"
 
 
 def test_one_size_to_count_at_is_not_for_spaces_that_choose_among_several():

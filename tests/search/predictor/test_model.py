@@ -166,7 +166,7 @@ def test_failed_candidates_are_passed_over_and_the_same_candidates_give_the_same
 
 def test_too_few_candidates_are_refused_and_the_fewest_are_enough():
     known = _candidates(ARCHS[:40])
-    with pytest.raises(UserError, match=f"{MINIMUM - 1} candidates with a score are too few"):
+    with pytest.raises(UserError, match=f"{MINIMUM - 1} candidates with a score: too few"):
         fit_predictor(SPACE, known[: MINIMUM - 1])
     assert np.isfinite(fit_predictor(SPACE, known[:MINIMUM]).predict(ARCHS[:5])).all()
     with pytest.raises(UserError, match="too few for 5 folds.*at least 20"):

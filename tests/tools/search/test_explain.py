@@ -62,7 +62,7 @@ def test_a_search_is_explained_in_table_file_and_picture(tmp_path, capsys, finis
 def test_what_cannot_be_explained_is_refused_and_writes_nothing(tmp_path):
     with pytest.raises(UserError, match="holds no search"):
         explain_search(tmp_path / "none")
-    with pytest.raises(UserError, match="5 candidates with a score are too few"):
+    with pytest.raises(UserError, match="5 candidates with a score: too few"):
         explain_search(_write(tmp_path / "few", 5))
     with pytest.raises(UserError, match="took the same options"):
         explain_search(_write(tmp_path / "same", 20, same=True))

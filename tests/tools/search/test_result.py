@@ -12,7 +12,11 @@ from tools.jobs.search.result import print_result
 
 @pytest.mark.parametrize(
     ("speed", "line"),
-    [(Speed(12, 4.8), "speed: 12 candidates in 4.8 s, 2.5 candidates/s"), (Speed(0, 0.1), None)],
+    [
+        (Speed(12, 4.8), "speed: 12 candidates in 4.8 s, 2.5 candidates/s"),
+        (Speed(1, 0.5), "speed: 1 candidate in 0.5 s, 2 candidates/s"),
+        (Speed(0, 0.1), None),
+    ],
 )
 def test_speed_is_told_where_something_was_evaluated(tmp_path, capsys, speed, line):
     best = Candidate(0, "random", 200_000_000, 7, 0.25, None, 0.0, {}, mobilenet_v2())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reid.errors import UserError
 from reid.files import expecting
+from reid.words import counted
 from search.arch_files import describe, limit_name, write_arch
 from search.folder import CURE, LOG, SUMMARY, chosen_files, read_summary
 from search.front import words_of
@@ -36,12 +37,13 @@ def print_result(
         print(f"note: {note}")
     if result.speed.candidates:
         count, seconds = result.speed.candidates, result.speed.seconds
-        print(f"speed: {count} candidates in {seconds:.1f} s, {result.speed.per_second:.3g} candidates/s")
+        many = counted(count, "candidate")
+        print(f"speed: {many} in {seconds:.1f} s, {result.speed.per_second:.3g} candidates/s")
     if result.predictor:
         quality = f"rank correlation {result.predictor['spearman']:.2f} with scores it had not seen"
         print(f"predictor: {quality} (Spearman; Kendall {result.predictor['kendall']:.2f})")
     if strategy == "pareto":
-        over = f" over score, {words_of(result.costs)}" if len(result.costs) > 1 else ""
+        over = f" over {words_of(result.costs, score=True)}" if len(result.costs) > 1 else ""
         print(f"front of {len(result.front)}{over}:")
         for candidate in result.front:
             costs = _costs(candidate)

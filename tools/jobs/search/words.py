@@ -60,7 +60,7 @@ def opening_lines(
     query, gallery = opened.images.query, opened.images.gallery
     held = f"{describe_images(query)} as query, {len(gallery)} images as gallery"
     height, width = config.cost_input_size or space.input_size
-    budget = [f"{config.trials} candidates"] if config.trials else []
+    budget = [counted(config.trials, "candidate")] if config.trials else []
     budget += [f"{config.time} of evaluations"] if config.time else []
     shared = f" by {team.size} processes" if team.size > 1 else ""
     idle = f"; more processes than candidates of a generation ({config.generation})" * (team.size > config.generation)
@@ -117,7 +117,7 @@ def _learnt(predictor: AlonePredictor) -> str:
 def _front(config: SearchConfig) -> str:
     if config.front is None:
         return ""
-    return f" over score, {words_of(cost_fields(config.front, config.target is not None))}"
+    return f" over {words_of(cost_fields(config.front, config.target is not None), score=True)}"
 
 
 def _finalists(config: FinalistsConfig, supernets: int) -> str | None:
