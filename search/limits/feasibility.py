@@ -8,7 +8,7 @@ from random import Random
 from reid.errors import UserError
 from search.limits.limits import ArchCost, Limits, describe, format_least, format_limit, format_value
 from supernet.arch import Arch
-from supernet.space import Genome, Space, decode
+from supernet.space import Genome, Space, decode, sizes_words
 from supernet.space.genome import largest, smallest
 
 Costs = Callable[[Arch], ArchCost]
@@ -57,7 +57,7 @@ def span(space: Space, costs: Costs, name: str, least: float) -> str:
     if format_value(name, least) == high:  # the least is rounded up, and would be told as more than this
         high = format_least(name, most)
     how = {"flops": "", "latency_ms": " (predicted)", "parameters": " parameters"}[name]
-    return f"space {space.name} spans {low} to {high}{how} at {space.input_size[0]}x{space.input_size[1]}"
+    return f"space {space.name} spans {low} to {high}{how} at {sizes_words(space)}"
 
 
 def fastest(space: Space, costs: Costs, admitted: Callable[[ArchCost], bool]) -> Genome:

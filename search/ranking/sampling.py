@@ -11,7 +11,7 @@ from search.flops_words import format_flops
 from search.limits import ArchCost, Limits, Region, make_region, sample_near
 from supernet.arch import Arch
 from supernet.files import NamedArch
-from supernet.space import Space, decode
+from supernet.space import Space, decode, sizes_words
 
 FEWEST = 4
 """Archs that a ranking is measured on at the least; with 20 the interval of a tau is still some 0.3 wide."""
@@ -50,10 +50,9 @@ def find_band(
         raise UserError(f"--within {within:g}: must lie between 0 and 1; 0.05 is 5 % to either side")
     low, high = round(centre * (1 - within)), round(centre * (1 + within))
     if high < least or low > most:
-        size = "{}x{}".format(*space.input_size)
         raise UserError(
             f"--band {format_flops(centre)}: space {space.name} spans {format_flops(least)} to {format_flops(most)} "
-            f"at {size}; give FLOPs between them"
+            f"at {sizes_words(space)}; give FLOPs between them"
         )
     return Band(max(low, least), min(high, most), "B")
 

@@ -1,7 +1,7 @@
 """A space: which archs a search may choose from, and the genomes that name its choices."""
 
 from supernet.space.options import Genome, Option
-from supernet.space.space import Space, count_archs, decode, describe, options_of
+from supernet.space.space import Space, count_archs, decode, describe, options_of, sizes_words
 from supernet.space.stage_choices import StageChoices, StageSpace
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "decode",
     "describe",
     "options_of",
+    "sizes_words",
 ]

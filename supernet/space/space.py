@@ -170,9 +170,13 @@ def count_archs(space: Space) -> int:
     return total * math.prod(stage.count() for stage in space.stages)
 
 
+def sizes_words(space: Space) -> str:
+    """``"256x128"``, or where input sizes are a choice ``"48x24 or 64x32"``."""
+    return " or ".join(map(size_words, space.input_sizes))
+
+
 def describe(space: Space) -> str:
     """One line for a job's opening: name, input sizes, number of archs."""
-    sizes = " or ".join(map(size_words, space.input_sizes))
     archs = math.log10(count_archs(space))
     several = sum(len(options) > 1 for options in space.dimensions().values())
-    return f"space {space.name}: {sizes}, {counted(several, 'choice')}, 10^{archs:.1f} archs"
+    return f"space {space.name}: {sizes_words(space)}, {counted(several, 'choice')}, 10^{archs:.1f} archs"

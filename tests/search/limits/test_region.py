@@ -294,6 +294,11 @@ def test_the_span_of_archs_that_cost_alike_does_not_end_below_its_beginning():
         assert span(SPACE, costs.__getitem__, "flops", least) == f"space small spans {told} at 16x8"
 
 
+def test_a_span_names_every_size_that_archs_are_counted_at():
+    with pytest.raises(UserError, match=r"space tiny-plus spans \S+ to \S+ at 48x24 or 64x32; give a higher limit"):
+        make_region(load_space("tiny-plus"), Limits(1000))
+
+
 def test_one_size_to_count_at_is_not_for_spaces_that_choose_among_several():
     with pytest.raises(UserError, match="space tiny-plus chooses among input sizes: leave search.cost_input_size out"):
         make_region(load_space("tiny-plus"), Limits(10**9), cost_size=(64, 32))

@@ -20,7 +20,7 @@ from search.scoring.committee import Committee
 from search.scoring.evaluator import SupernetEvaluator
 from search.scoring.learned import LearnedEvaluator
 from search.workers import Team
-from supernet.space import Space, describe
+from supernet.space import Space, describe, sizes_words
 from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images
@@ -59,7 +59,6 @@ def opening_lines(
     config, space, evaluator = job.experiment.search, opened.space, opened.evaluator
     query, gallery = opened.images.query, opened.images.gallery
     held = f"{describe_images(query)} as query, {len(gallery)} images as gallery"
-    height, width = config.cost_input_size or space.input_size
     budget = [counted(config.trials, "candidate")] if config.trials else []
     budget += [f"{config.time} of evaluations"] if config.time else []
     shared = f" by {team.size} processes" if team.size > 1 else ""
@@ -70,7 +69,7 @@ def opening_lines(
         ("data", f"{opened.source.dataset.name}, held-out identities: {held}"),
         ("network", f"{describe(space)}; {_named(supernets)}"),
         *(("warning", f"{whose} training: {words}") for whose, words in _troubles(supernets)),
-        ("limits", f"{describe_limits(limits)} at {height}x{width}"),
+        ("limits", f"{describe_limits(limits)} at {sizes_words(space.at(config.cost_input_size))}"),
         ("search", f"{strategy} by NNI{_front(config)}, {', '.join(budget)}, seed {job.seed}{shared}{idle}"),
         ("scores", _scores(evaluator)),
         ("finalists", _finalists(config.finalists, len(supernets))),
