@@ -40,11 +40,11 @@ def cautions(
     if candidates < 2 * free:
         notes.append(f"{candidates} candidates for {free} effects: they are drawn towards 0, and ranks are unsure")
     every = [(name, option, count) for name, options in counts.items() for option, count in options.items()]
-    few = [f"{name}={option} ({count})" for name, option, count in every if count < FEW]
+    few = [f"{name}={option_word(option)} ({count})" for name, option, count in every if count < FEW]
     if few:
         notes.append(f"{len(few)} of {len(every)} options had fewer than {FEW} candidates: {_list(few)}")
     firm = [
-        f"{name}={max(options, key=options.get)}"
+        f"{name}={option_word(max(options, key=options.get))}"
         for name, options in counts.items()
         if max(options.values()) >= CONCENTRATED * max(sum(options.values()), 1)
     ]
@@ -55,6 +55,11 @@ def cautions(
         spans = f"{flops.min() / 1e6:.1f}M to {flops.max() / 1e6:.1f}M"
         notes.append(f"all candidates have {spans} FLOPs: what FLOPs do alone, and so the last column, is unsure")
     return tuple(notes)
+
+
+def option_word(option: Option) -> str:
+    """``yes`` and ``no`` for truth values, others as they are."""
+    return {True: "yes", False: "no"}[option] if isinstance(option, bool) else str(option)
 
 
 def _list(words: list[str]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from search.explanation.caution import option_word
 from search.explanation.effects import Explanation
-from supernet.space import Option
 
 TOP = 15
 """Choices that are shown; ``effects.json`` has all."""
@@ -23,11 +23,6 @@ def effects_table(explanation: Explanation, top: int = TOP) -> str:
         share = sum(each.share for each in left)
         lines.append(f"{len(left)} further choices: {100 * share:.1f} %")
     return "\n".join(lines)
-
-
-def option_word(option: Option) -> str:
-    """``yes`` and ``no`` for truth values, others as they are."""
-    return {True: "yes", False: "no"}[option] if isinstance(option, bool) else str(option)
 
 
 def _points(value: float | None, error: float | None) -> str:

@@ -13,9 +13,8 @@ import pytest
 from reid.errors import UserError
 from search.costs import CostTable
 from search.explanation import effects_table, explain
-from search.explanation.caution import cautions
+from search.explanation.caution import cautions, option_word
 from search.explanation.design import Design, best_ridge, effects_of, make_design, solve
-from search.explanation.table import option_word
 from search.history import Candidate
 from search.predictor.choices import INACTIVE, read_choices
 from search.predictor.ridge import LEVEL
@@ -296,6 +295,8 @@ def test_cautions_begin_where_they_should():
     few, firm = cautions(100, plenty | {"s3.b2.kernel": {3: 19, 5: 1, 7: 0}}, 0.9, flops)
     assert few == "2 of 5 options had fewer than 5 candidates: s3.b2.kernel=5 (1), s3.b2.kernel=7 (0)"
     assert firm == "1 of 2 choices have one option in at least 90 % of the candidates: s3.b2.kernel=3"
+    few, firm = cautions(100, plenty | {"s2.se": {False: 97, True: 3}}, 0.9, flops)
+    assert few.endswith(": s2.se=yes (3)") and firm.endswith(": s2.se=no"), "as in the table"
 
 
 def test_columns_of_a_design_are_what_it_says():
