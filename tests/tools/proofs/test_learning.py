@@ -213,6 +213,12 @@ def test_archs_that_were_trained_at_other_sizes_are_not_learnt_from_together(lea
         learn_from(files, SPACE, DATA, SupernetScores("0", "plain"), TABLE.flops)
 
 
+def test_archs_that_are_ranked_here_are_said_where_too_few_are_left(rank_run):
+    own = [each.arch for each in _ranked()[:7]]
+    with pytest.raises(UserError, match=r"7 trained archs are too few .*needed \(7 more are ranked here"):
+        learn_from([rank_run / "ranking.json"], SPACE, DATA, SupernetScores("0", "plain"), TABLE.flops, own)
+
+
 def test_flops_are_counted_as_those_of_the_candidates(rank_run):
     """The ranking counted them at another size: its own figures beside the candidates' would move every score."""
 

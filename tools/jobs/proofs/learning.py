@@ -101,16 +101,17 @@ def learn_from(
             trained.setdefault(each.arch, each)
     check_same_persons(files, data[1], where)
     check_trained_alike(files, where, one_size=not space.smaller_sizes)
-    for arch in without:
-        trained.pop(_sized(arch, space), None)
-    rows = list(trained.values())
+    known = {_sized(arch, space) for arch in without}
+    rows = [each for each in trained.values() if each.arch not in known]
+    aside = len(trained) - len(rows)
     if any(each.supernet is None for each in rows):
         rows = [dataclasses.replace(each, supernet=None) for each in rows]
     try:
         return fit_alone(space, rows)
     except UserError as error:
         names = ", ".join(map(shown, files))
-        raise UserError(f"{where} {names}: {error}; rank more archs (--n), or name further runs") from None
+        left_out = f" ({aside} more are ranked here, and so left out)" if aside else ""
+        raise UserError(f"{where} {names}: {error}{left_out}; rank more archs (--n), or name further runs") from None
 
 
 @dataclass(frozen=True, eq=False)
