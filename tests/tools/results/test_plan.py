@@ -112,6 +112,8 @@ def test_levers_are_the_base_row_with_one_thing_otherwise(setup):
         (["latency"], ["latency"]),
         (["se"], ["row/se/0"]),
         (["se (ladder)"], ["row/se/0"]),
+        (["random"], ["supernet/S", "search/6M", "row/random 1/0", "row/random 2/0"]),
+        (["random 2"], ["supernet/S", "search/6M", "row/random 2/0"]),
     ],
 )
 def test_only_some(setup, names, wanted):

@@ -141,10 +141,12 @@ def _called(step: Step) -> str:
     return step.name if step.part is None else step.part.name
 
 
-def _names(step: Step) -> tuple[str, str]:
-    """What the plan calls a step, and what the terminal's table does if it is a row."""
-    lever = isinstance(step.part, PlannedRow) and step.part.lever
-    return _called(step), in_terminal(_called(step), lever=lever)
+def _names(step: Step) -> tuple[str, ...]:
+    """What the plan calls a step, and what the terminal's table does if it is a row: each of several random archs by
+    itself, which have one name in the plan."""
+    if not isinstance(step.part, PlannedRow):
+        return (_called(step),)
+    return step.part.row.name, _called(step), in_terminal(_called(step), lever=step.part.lever)
 
 
 @dataclass(frozen=True)
