@@ -110,9 +110,10 @@ def check_trainings(trainings: Sequence[Training], job: Job, dataset: str) -> No
         then = teacher | _saved(training.run, teacher | {"recipe": config_to_dict(experiment.retrain)})
         wrong = next((key for key, value in now.items() if then[key] != value), None)
         if wrong is not None:
+            drawn = " (where archs are drawn, each depends on how many they are)" if wrong == "network" else ""
             raise UserError(
-                f"{shown(training.run)} was trained otherwise than it would be now: {wrong} differs; give the config "
-                "and --set options that it was trained with, or another folder with --alone"
+                f"{shown(training.run)} was trained otherwise than it would be now: {wrong} differs{drawn}; give the "
+                "config and the options that it was trained with, or another folder with --alone"
             )
 
 
