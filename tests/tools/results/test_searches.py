@@ -14,7 +14,7 @@ import tools.jobs.latency.searched as tables
 import tools.jobs.results.checks as checks
 import tools.jobs.results.drawn as drawn
 from reid.errors import UserError
-from reid.files import read_yaml, write_json
+from reid.files import read_yaml, write_json, write_text
 from search.costs import CostTable
 from search.latency import parse_target
 from search.latency.machine import describe_machine
@@ -160,6 +160,31 @@ def test_finished_searches_and_rankings_are_of_the_settings_that_they_depend_on(
         then = {key: value for key, value in read_yaml(kept).items() if key not in ("recipe", "scoring")}
         kept.write_text(yaml.safe_dump({**then, "recipe": read_yaml(kept)["recipe"]} if name == "ranking/R" else then))
         check_steps(other, [_step(other, name)])
+
+
+def test_finished_searches_and_rankings_of_another_supernets_weights_are_refused(make_setup, search):
+    plan = search(flops="1M", beside=["T"])
+    plan["supernets"].append({**plan["supernets"][0], "name": "T", "seed": 1})
+    setup = make_setup(**plan, rankings=[{"name": "R", "supernet": "T", "n": 4}])
+    files = [write_text(setup.places.out / f"supernets/{name}/supernet.safetensors", name) for name in "ST"]
+    digests = [sha256(file) for file in files]
+    searched, ranked = (_step(setup, name) for name in ("search/F", "ranking/R"))
+    for step in (searched, ranked):
+        keep_settings(setup, step)
+    run = setup.places.run(searched)
+    write_text(run / "archs" / "best.yaml", "")
+    for origin in ({}, {"supernet_sha256": digests}):  # at first it did not say
+        write_json(run / "search.json", {"finished": True, "best": [{"file": "archs/best.yaml"}], "run_origin": origin})
+        ranking = {"supernet_sha256": {"runs/T": digests[1]}} if origin else {}
+        write_json(setup.places.run(ranked) / "ranking.json", ranking)
+        check_steps(setup, [searched, ranked])
+    write_text(files[1], "trained by another seed")
+    with pytest.raises(UserError, match="search/F: .* is of other weights than supernet S and supernet T have now"):
+        check_steps(setup, [searched])
+    with pytest.raises(UserError, match="ranking/R: .* is of other weights than supernet T has now; remove it"):
+        check_steps(setup, [ranked])
+    files[1].unlink()  # carried away, to be searched elsewhere
+    check_steps(setup, [searched, ranked])
 
 
 def test_a_search_by_latency_needs_what_measures_it(make_setup, search, monkeypatch):

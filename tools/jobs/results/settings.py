@@ -13,7 +13,8 @@ from reid.config import config_to_dict
 from reid.engine.runs.run_folder import CONFIG, first_difference
 from reid.engine.runs.run_folder import WEIGHTS as LAST
 from reid.errors import UserError
-from reid.files import write_text
+from reid.files import expecting, read_mapping, write_text
+from search.folder import CURE, SUMMARY
 from supernet.arch import Arch
 from supernet.catalog import find_network
 from supernet.files import arch_to_dict, load_space, space_to_dict
@@ -21,11 +22,12 @@ from supernet.trained.checkpoint import SUPERNET as WEIGHTS
 from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
 from tools.jobs.proofs.rank import SCORED_BY
+from tools.jobs.proofs.rank_result import RANKING as RANKED
 from tools.jobs.results.archs import check_trained, found_there
 from tools.jobs.results.plan.file import PlannedRow, find, supernet_of
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
-from tools.jobs.results.states import is_begun, is_done
+from tools.jobs.results.states import AGAIN, is_begun, is_done
 from tools.jobs.runs.moved import TEACHER_SHA256
 from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.saved_config import read_saved
@@ -119,6 +121,8 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
             )
         if step.kind == SUPERNET and is_done(setup.places, step):
             _check_taught(setup, step, step.part.teacher, "what was made of it")
+        if step.kind in (SEARCH, RANKING) and is_done(setup.places, step):
+            _check_scored(setup, step)
         if step.kind == ROW and is_done(setup.places, step):
             _check_inherited(setup, step)
             _check_taught(setup, step, step.part.row.teacher, shown(setup.places.flip(step)))
@@ -143,6 +147,26 @@ def _check_inherited(setup: Setup, step: Step) -> None:
         raise UserError(
             f"{step.name}: {shown(run)} began with other weights than supernet {supernet.name} has now; remove it and "
             f"{shown(setup.places.flip(step))}"
+        )
+
+
+def _check_scored(setup: Setup, step: Step) -> None:
+    """Raises UserError where a finished search or ranking is of other weights than its supernets have now; one that
+    does not say is taken."""
+    names = (step.part.supernet, *getattr(step.part, "beside", ()))
+    parts = [find(setup.plan.supernets, each, step.name) for each in names]
+    weights = [setup.places.run(Step("", SUPERNET, each)) / WEIGHTS for each in parts]
+    run = setup.places.run(step)
+    file, cure = (run / SUMMARY, CURE) if step.kind == SEARCH else (run / RANKED, AGAIN)
+    made = read_mapping(file, cure)
+    with expecting(file, cure):
+        told = made.get("run_origin", {}).get("supernet_sha256", ())
+        told = made.get("supernet_sha256", {}).values() if step.kind == RANKING else told
+        told = [told] if isinstance(told, str) else list(told)
+    if told and all(each.is_file() for each in weights) and told != [sha256(each) for each in weights]:
+        raise UserError(
+            f"{step.name}: {shown(run)} is of other weights than {' and '.join(f'supernet {each}' for each in names)} "
+            f"{'has' if len(names) == 1 else 'have'} now; remove it and what was made of it"
         )
 
 
