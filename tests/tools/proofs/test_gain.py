@@ -80,7 +80,10 @@ def test_ways_are_of_one_arch(whole, supernet_run, read_page):
     assert saved["weights"] == f"supernet:{supernet_run}"
     assert saved["supernet_sha256"] == sha256(supernet_run / "supernet.safetensors")
     assert [each["name"] for each in data["gains"]] == ["inherited", "inherited and trained on"]
-    cells = read_page(whole / "report.html").all("td")
+    page = read_page(whole / "report.html")
+    fewer = f"note: {FOUND} inherited: trained on {inherited['train_set']}; {FOUND}: on {scratch['train_set']}"
+    assert inherited["train_set"].startswith("synthetic: 14 identities") and fewer in page.all("p")
+    cells = page.all("td")
     for each in (inherited, tuned):
         start = cells.index(each["name"])
         assert cells[start + 3 : start + 5] == [f"{100 * each[key][0]:.1f}" for key in ("mAP", "rank1")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,15 +73,16 @@ def write_gain(out: Path, measured: Measured) -> Path:
     print(network_table(networks))
     print("\n" + "\n".join(each.sentence for each in made))
     rows = [each for three in inherited.values() for each in three]
+    notes = (NOTE, *_of_fewer(inherited))
     if inherited:
         print("\n" + network_table(rows))
         print("\n" + "\n".join(each.sentence for each in by_ways))
-        print(NOTE)
+        print("\n".join(notes))
     picture = draw_gain(_panels(measured, networks, inherited), out / PICTURE)
     data = _data(measured, networks, made, inherited, by_ways)
     settings = {key: data[key] for key in ("dataset", "search", "band", "seeds", "intervals")}
     settings["config"] = dict(measured.config)
-    write_gain_report(out, picture, networks, made, rows, by_ways, (NOTE,), settings)
+    write_gain_report(out, picture, networks, made, rows, by_ways, notes, settings)
     return write_json(out / GAIN, data)
 
 
@@ -119,6 +120,13 @@ def _inherited(measured: Measured, networks: Sequence[Trained]) -> dict[str, tup
             tuned = _trained(f"{name} inherited + {counted(ways.epochs, 'epoch')}", FOUND, recipe, runs)
             rows[name] = (scratch, inherited, tuned)
     return rows
+
+
+def _of_fewer(inherited: Mapping[str, Sequence[Trained]]) -> Iterator[str]:
+    """Of each arch whose supernet was trained on others than its networks are: on none of those who are held out."""
+    for scratch, as_it_is, _ in inherited.values():
+        if as_it_is.train_set != scratch.train_set:
+            yield f"note: {as_it_is.name}: trained on {as_it_is.train_set}; {scratch.name}: on {scratch.train_set}"
 
 
 def _panels(
