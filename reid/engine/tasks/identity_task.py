@@ -12,7 +12,7 @@ from reid.data.mixup import blended
 from reid.engine.bn_calibration import calibrate
 from reid.engine.machine.distributed import gather_batch
 from reid.engine.recipe.optimizers import Group, group_of
-from reid.engine.tasks.objective import classifiers_of, identity_losses, logit_scale, same_every_step
+from reid.engine.tasks.objective import classifiers_of, identity_losses, said_logits, same_every_step
 from reid.engine.tasks.task import StepContext
 from reid.engine.tasks.teacher import Ensemble, Teacher, check_teacher, distillation_losses
 from reid.losses.center import CenterLoss
@@ -78,7 +78,7 @@ class IdentityTask(nn.Module):
             rule=head.rule,
         )
         if told is not None:
-            own = logit_scale(self.losses.classification) * logits[0]
+            own = said_logits(logits, self.losses.classification, head.rule)
             distilled = distillation_losses(output.embedding, own, *told, self.losses.distillation)
             total = total + distilled
             log |= {"loss": total.detach(), "loss_distillation": distilled.detach()}

@@ -106,11 +106,28 @@ def _classification(
 
 
 def _guesses(logits: Sequence[torch.Tensor], config: ClassificationConfig, rule: BranchRule) -> torch.Tensor:
-    """``(N,)`` classes: the global branch's, or those of the greatest product of all branches' probabilities."""
-    if rule.whole:
-        return logits[0].argmax(1)
-    branches = torch.stack([part.detach() for part in logits[: len(logits) - len(rule.extras)]])
-    return (logit_scale(config) * branches).log_softmax(2, dtype=torch.float32).sum(0).argmax(1)
+    """``(N,)`` classes that the head takes the persons for."""
+    return said_logits([part.detach() for part in logits], config, rule).argmax(1)
+
+
+def said_logits(logits: Sequence[torch.Tensor], config: ClassificationConfig, rule: BranchRule) -> torch.Tensor:
+    """``(N, C)`` logits by which a head says who is seen: the global branch's, or where there is none the mean of all
+    branches' (the geometric mean of their class probabilities).
+
+    Args:
+        logits: ``(N, C)`` for each part; cosines where the classification is by angle.
+    """
+    return logit_scale(config) * mean_logits(logits[: speakers(rule, len(logits))])
+
+
+def mean_logits(logits: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Their mean in float32; a single one as it is."""
+    return logits[0] if len(logits) == 1 else torch.stack([each.float() for each in logits]).mean(0)
+
+
+def speakers(rule: BranchRule, parts: int) -> int:
+    """How many of a head's ``parts``, the first of them, say who is seen: one of the whole map does it alone."""
+    return 1 if rule.whole else parts - len(rule.extras)
 
 
 def _triplet(features: torch.Tensor, labels: torch.Tensor, config: LossConfig, generator: torch.Generator):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from reid.engine.tasks.objective import mean_logits
 from reid.errors import UserError
 from reid.losses.config import DistillationConfig
 from reid.losses.distillation import embedding_distillation, logit_distillation, similarity_distillation
@@ -18,17 +19,18 @@ from reid.models.network import ReidNetwork
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A trained network, and the classifier of its training identities where the student learns logits.
+    """A trained network, and its classifiers of its training identities where the student learns logits.
 
     Attributes:
         network: in eval mode, on the training device; never trained.
-        classifier: of the first vector that its head classifies, ``(N, D1)`` to ``(N, C)`` logits over the same
-            identities as the student's, or None.
-        scale: what the classifier's outputs are multiplied by; of one that gives cosines its loss's.
+        classifiers: of the first vectors that its head classifies, one for each that says who is seen (several where
+            there are stripes alone), ``(N, Di)`` to ``(N, C)`` logits over the same identities as the student's; or
+            none.
+        scale: what the classifiers' outputs are multiplied by; of those that give cosines their loss's.
     """
 
     network: ReidNetwork
-    classifier: nn.Module | None = None
+    classifiers: tuple[nn.Module, ...] = ()
     scale: float = 1.0
 
     def __deepcopy__(self, memo: dict) -> Teacher:
@@ -42,11 +44,12 @@ class Teacher:
         """Embeddings ``(N, D)`` and logits ``(N, C)`` (or None) of a batch, without gradient."""
         with autocast():
             output = self.network.outputs(images)
-        if self.classifier is None:
+        if not self.classifiers:
             return output.embedding, None
         # Not the embedding: that may be normalised, or a row of several branches' vectors.
         parts = output.parts or (output.embedding,)
-        return output.embedding, self.scale * self.classifier(parts[0])
+        said = [classify(part) for classify, part in zip(self.classifiers, parts, strict=False)]
+        return output.embedding, self.scale * mean_logits(said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +92,12 @@ def check_teacher(config: DistillationConfig, teacher: Teacher | Ensemble, class
 
 def _check(config: DistillationConfig, name: str, teacher: Teacher, classes: int, dim: int) -> None:
     if config.logits:
-        if teacher.classifier is None:
+        if not teacher.classifiers:
             raise UserError(
                 f"teacher {name}: has no classifier.safetensors beside its weights, so its logits cannot be distilled; "
                 "set losses.distillation.logits=0, or train one on its fixed weights (docs/training.md, Teachers)"
             )
-        theirs = teacher.classifier.weight.shape[0]
+        theirs = teacher.classifiers[0].weight.shape[0]
         if theirs != classes:
             raise UserError(f"teacher {name}: was trained on {theirs} identities, the student on {classes}")
     if config.embedding and teacher.network.feature_dim != dim:

@@ -76,7 +76,7 @@ def train(processes: Processes, run: Path, epochs: int, seed: int, steps: int | 
     own = recipe(epochs)
     batches = training_batches(images(), own, SIZE, 3, processes.device, processes)
     with seeded(9):
-        teacher = Teacher(build_network(ARCH).eval().requires_grad_(False), Classifier(12, CLASSES))
+        teacher = Teacher(build_network(ARCH).eval().requires_grad_(False), (Classifier(12, CLASSES),))
     with seeded(seed):
         task = IdentityTask(build_network(ARCH, HEAD), CLASSES, own.losses, teacher)
     looks, numbers, backward = [], [], task.backward

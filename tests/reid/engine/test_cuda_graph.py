@@ -36,7 +36,7 @@ def identity_task(recipe: Recipe, teacher: bool = False) -> IdentityTask:
     with seeded(7):
         told = None
         if teacher:
-            told = Teacher(build_network(ARCH).eval().to(CUDA), Classifier(16, CLASSES).to(CUDA))
+            told = Teacher(build_network(ARCH).eval().to(CUDA), (Classifier(16, CLASSES).to(CUDA),))
         return IdentityTask(build_network(ARCH, recipe.head), CLASSES, recipe.losses, told)
 
 

@@ -101,7 +101,7 @@ def no_autocast_on_meta(monkeypatch):
 
 
 def identity_task(recipe: Recipe = Recipe(), teacher: bool = False) -> IdentityTask:  # noqa: B008  (frozen)
-    told = Teacher(build_network(ARCH).eval().to(META), Classifier(12, CLASSES).to(META)) if teacher else None
+    told = Teacher(build_network(ARCH).eval().to(META), (Classifier(12, CLASSES).to(META),)) if teacher else None
     return IdentityTask(build_network(ARCH, recipe.head), CLASSES, recipe.losses, told)
 
 
@@ -147,7 +147,7 @@ def test_losses_of_half_precision(kind):
     )
     recipe = Recipe(losses=LossConfig(classification={"kind": kind}, **together))
     task = identity_task(recipe, teacher=True)
-    for told in (task._teacher[0].network, task._teacher[0].classifier):
+    for told in (task._teacher[0].network, *task._teacher[0].classifiers):
         told.to(torch.bfloat16)
     run(task, recipe, torch.bfloat16)
 

@@ -76,7 +76,7 @@ def train(processes: Processes, run: Path, seed: int) -> dict:
     """
     batches = training_batches(images(), RECIPE, SIZE, 3, processes.device, processes)
     with seeded(0):
-        teacher = Teacher(Colours(), nn.Linear(3, CLASSES).double().requires_grad_(False))
+        teacher = Teacher(Colours(), (nn.Linear(3, CLASSES).double().requires_grad_(False),))
     with seeded(seed):
         task = SupernetTask(Supernet(SPACE), CLASSES, CONFIG, seed=3, teacher=teacher).double()
     backward, gradients = task.backward, []

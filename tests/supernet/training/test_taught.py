@@ -30,7 +30,7 @@ def teacher(toy_space):
         network = Supernet(toy_space).extract(largest(toy_space)).double().train()
         network(torch.randn(16, 3, *toy_space.input_size).double())  # running statistics
         classifier = nn.Linear(network.feature_dim, CLASSES, bias=False).double()
-    return Teacher(network.eval().requires_grad_(False), classifier.requires_grad_(False))
+    return Teacher(network.eval().requires_grad_(False), (classifier.requires_grad_(False),))
 
 
 def _task(space, distillation, teacher=None, **config) -> SupernetTask:
@@ -112,7 +112,7 @@ def test_the_teacher_is_asked_once_a_step_and_is_no_part_of_what_is_kept(plus_sp
 def test_what_a_teacher_cannot_tell(toy_space, teacher):
     classifier = nn.Linear(teacher.network.feature_dim, CLASSES + 1)
     with pytest.raises(UserError, match="^teacher a/run: was trained on 6 identities, the student on 5$"):
-        _task(toy_space, TAUGHT, dataclasses.replace(teacher, classifier=classifier))
+        _task(toy_space, TAUGHT, dataclasses.replace(teacher, classifiers=(classifier,)))
     vectors = {"teacher": "a/run", "embedding": 1.0}
     with pytest.raises(UserError, match="distillation.embedding: archs of this space have embeddings of different"):
         _task(toy_space, vectors, teacher)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from torch import nn
 from torch.nn import functional as F
 
 from evaluation.comparison.row import read_result
@@ -58,6 +59,29 @@ def test_teacher_of_an_earlier_run(train, teach, make_job, tmp_path):
         torch.testing.assert_close(embedding, F.normalize(before))
     torch.testing.assert_close(logits, 12 * F.normalize(before) @ F.normalize(classifier).T)
     assert logits.shape == (6, 20) and not logits.requires_grad
+
+
+def test_stripes_alone_teach_together(train, make_job, tmp_path, refused_at_once):
+    """Each has a classifier, and all of these are kept; of an earlier version's run there is the first one's alone."""
+    _done(train(tmp_path / "stripes", "retrain.head={parts: {stripes: 2, embedding: 4, global_branch: false}}"))
+    job, images = _student_data(make_job, tmp_path)
+    config = DistillationConfig(teacher=str(tmp_path / "stripes"), logits=1.0)
+    teacher = load_teacher(config, images, (64, 32), job)
+    batch = prepare(images.images[:6], (64, 32))
+    _, logits = teacher(batch, lambda: autocast(torch.device("cpu"), "fp32"))
+    file = tmp_path / "stripes" / CLASSIFIER
+    weights = load_file(file)
+    with torch.no_grad():
+        parts = teacher.network.outputs(batch).parts
+    torch.testing.assert_close(logits, sum(parts[i] @ weights[f"{i}.weight"].T for i in range(2)) / 2)
+    distil = f"retrain.losses.distillation={{teacher: {tmp_path / 'stripes'}, logits: 1}}"
+    _done(train(tmp_path / "student", distil))
+
+    first = Classifier(4, 20)
+    first.load_state_dict({"weight": weights["0.weight"]})
+    about = {key: value for key, value in read_about(file).items() if key != "branches"}
+    save_weights(file, first, about)
+    refused_at_once(train(tmp_path / "other", distil), tmp_path / "other", "is of its first stripe alone, as earlier")
 
 
 def test_distillation_of_all_three_kinds(train, teach, tmp_path):
@@ -135,7 +159,7 @@ def test_persons_who_are_numbered_as_the_teachers_are_not_taken_for_them(teach, 
     knowing = CosineClassifier(vectors.shape[1], 20)
     knowing.load_state_dict({"weight": vectors})
     save_weights(tmp_path / "classifier.safetensors", knowing, about)
-    assert load_teacher(config, known, (64, 32), job).classifier is not None
+    assert load_teacher(config, known, (64, 32), job).classifiers
     strangers = replace(known, images=known.images.roll(2, dims=0))
     message = r"knows 0 % of the student's training images: its 20 identities have the same numbers and are other"
     with pytest.raises(UserError, match=message):
@@ -153,7 +177,7 @@ def test_a_classifier_that_nothing_has_taught_is_not_kept(tmp_path):
     ):
         losses = build_config(LossConfig, losses, "test")
         write_text(tmp_path / name / "last.safetensors", "weights")
-        written = save_classifier(tmp_path / name, Classifier(4, 3), losses, images)
+        written = save_classifier(tmp_path / name, nn.ModuleList([Classifier(4, 3)]), losses, images)
         assert (written is not None) == (tmp_path / name / CLASSIFIER).exists() == (name != "metric")
 
 

@@ -11,6 +11,7 @@ from reid.data.records import ImageSet
 from reid.engine.recipe import Recipe
 from reid.engine.runs.checkpoint import save_weights
 from reid.engine.runs.run_folder import WEIGHTS, read_metrics
+from reid.engine.tasks.objective import speakers
 from reid.errors import UserError
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, for_inference, spec_to_dict
@@ -27,7 +28,9 @@ def keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> t
     """Writes the weights that the training ended with, as the network that is used."""
     network, spec = for_inference(trained.network, spec)
     save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
-    save_classifier(job.out, trained.classifiers[0], job.experiment.retrain.losses, images)
+    head = trained.network.head
+    told = trained.classifiers[: speakers(head.rule, len(head.part_dims))]
+    save_classifier(job.out, told, job.experiment.retrain.losses, images)
     return network, spec
 
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from reid.data.prepare import prepare
 from reid.data.records import ImageSet
 from reid.engine.bn_calibration import calibrate
 from reid.engine.runs.checkpoint import load_weights, read_about, save_weights
 from reid.engine.runs.run_folder import WEIGHTS
-from reid.engine.tasks.objective import logit_scale
+from reid.engine.tasks.objective import logit_scale, speakers
 from reid.engine.tasks.teacher import Ensemble, Teacher
 from reid.errors import UserError
 from reid.losses.config import DistillationConfig, LossConfig
@@ -31,29 +32,36 @@ from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.strangers import never_saw
 
 CLASSIFIER = "classifier.safetensors"
-"""The classifier of a run's training identities: no part of the network, but what a student learns logits from."""
+"""The classifiers of a run's training identities by which it says who is seen: no part of the network, but what a
+student learns logits from."""
 
 LOOKED_AT = 256
 """Training images that are compared, and that a teacher of other images must know."""
 
 
-def save_classifier(run: Path, classifier: torch.nn.Module, losses: LossConfig, images: ImageSet) -> Path | None:
-    """Writes a run's classifier, which was trained by ``losses``, beside its network, of whose file it has the digest;
-    one that none of them has taught says nothing of anybody, and is not written."""
+def save_classifier(run: Path, classifiers: nn.ModuleList, losses: LossConfig, images: ImageSet) -> Path | None:
+    """Writes a run's classifiers, which were trained by ``losses``, beside its network, of whose file they have the
+    digest; those that none of them has taught say nothing of anybody, and are not written."""
     if not (losses.classification.weight or losses.distillation.logits):
         return None
-    classes, dim = classifier.weight.shape
+    classes, dim = classifiers[0].weight.shape
     about = {
         "kind": "classifier",
         "classes": classes,
         "dim": dim,
-        "cosine": isinstance(classifier, CosineClassifier),
+        "branches": len(classifiers),
+        "cosine": isinstance(classifiers[0], CosineClassifier),
         "scale": logit_scale(losses.classification),
         "identities": _fingerprint(torch.unique(images.pids)),
         "images": _fingerprint(images.pids),
         "weights_sha256": sha256(run / WEIGHTS),
     }
-    return save_weights(run / CLASSIFIER, classifier, about)
+    return save_weights(run / CLASSIFIER, _as_file(classifiers), about)
+
+
+def _as_file(classifiers: nn.ModuleList) -> nn.Module:
+    """What is in the file: a single classifier by itself, as before there were files of several."""
+    return classifiers[0] if len(classifiers) == 1 else classifiers
 
 
 def load_teacher(
@@ -139,10 +147,17 @@ def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, size: tu
             f"teacher {weights}: was trained on other identities than the student; its logits cannot be distilled, "
             "use losses.distillation.similarity or .embedding"
         )
-    classifier = (CosineClassifier if about["cosine"] else Classifier)(about["dim"], about["classes"])
-    load_weights(path, classifier)
-    classifier.to(job.device).eval().requires_grad_(False)
-    teacher = replace(teacher, classifier=classifier, scale=about["scale"])
+    head, count = teacher.network.head, about.get("branches", 1)
+    if count != speakers(head.rule, len(head.part_dims)):
+        raise UserError(
+            f"teacher {weights}: {CLASSIFIER} beside it is of its first stripe alone, as earlier versions wrote it; "
+            "train it again, or distil no logits"
+        )
+    kind = CosineClassifier if about["cosine"] else Classifier
+    classifiers = nn.ModuleList(kind(about["dim"], about["classes"]) for _ in range(count))
+    load_weights(path, _as_file(classifiers))
+    classifiers.to(job.device).eval().requires_grad_(False)
+    teacher = replace(teacher, classifiers=tuple(classifiers), scale=about["scale"])
     own = _fingerprint(images.pids)
     if about.get("images", own) != own:
         _check_knows(teacher, weights, images, size, job)

@@ -98,7 +98,7 @@ def test_resumed_equals_unbroken(change, recipe, make_batches, cpu, tmp_path):
     teacher = None
     if recipe.losses.distillation.enabled:
         with seeded(1):
-            teacher = Teacher(build_network(ARCH).eval().requires_grad_(False), Classifier(12, CLASSES))
+            teacher = Teacher(build_network(ARCH).eval().requires_grad_(False), (Classifier(12, CLASSES),))
     looks, (whole, broken) = _Looks(), (tmp_path / "whole", tmp_path / "broken")
     whole.mkdir(), broken.mkdir()
     task = make(recipe, teacher)

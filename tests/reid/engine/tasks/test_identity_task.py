@@ -173,7 +173,7 @@ def make_teacher(dim: int = 12, **head) -> Teacher:
         network = build_network(ARCH, HeadConfig(**head)).eval().requires_grad_(False)
         classifier = Classifier(dim, CLASSES).requires_grad_(False)
         nn.init.normal_(classifier.weight)
-    return Teacher(network, classifier)
+    return Teacher(network, (classifier,))
 
 
 def test_distillation_of_all_three_kinds(batch):
@@ -185,7 +185,7 @@ def test_distillation_of_all_three_kinds(batch):
     logits, labels = task.classifiers[0](own.embedding), batch[1]
     with torch.no_grad():
         theirs = teacher.network(batch[0])
-        told = (teacher.classifier(theirs) / 2.0).softmax(1)
+        told = (teacher.classifiers[0](theirs) / 2.0).softmax(1)
     divergence = (told * (told.log() - (logits / 2.0).log_softmax(1))).sum(1).mean()
     cosines = F.cosine_similarity(own.embedding, theirs)
     a, b = (F.normalize(x) @ F.normalize(x).T for x in (own.embedding, theirs))
@@ -197,12 +197,12 @@ def test_distillation_of_all_three_kinds(batch):
     # The teacher stays what it was, and belongs to nobody's state.
     assert all(torch.equal(value, before[name]) for name, value in teacher.network.state_dict().items())
     assert not teacher.network.training and task.network.training is not teacher.network.training
-    assert all(p.grad is None for p in (*teacher.network.parameters(), *teacher.classifier.parameters()))
+    assert all(p.grad is None for p in (*teacher.network.parameters(), *teacher.classifiers[0].parameters()))
     assert task.state_dict().keys() == make().state_dict().keys()
     assert len(list(task.parameters())) == len(list(make().parameters()))
     optimizer = build_optimizer(task, OptimizerConfig())
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    assert not trained & {id(p) for p in (*teacher.network.parameters(), *teacher.classifier.parameters())}
+    assert not trained & {id(p) for p in (*teacher.network.parameters(), *teacher.classifiers[0].parameters())}
 
 
 def test_a_teacher_alone(batch):
@@ -234,8 +234,37 @@ def test_logits_are_those_of_the_vector_that_was_classified(batch, head):
     teacher = make_teacher(4 if head == {"parts": replace(STRIPES, global_branch=False)} else 12, **head)
     embedding, logits = teacher(batch[0], contextlib.nullcontext)
     classified = teacher.network.outputs(batch[0]).parts[0]
-    torch.testing.assert_close(logits, classified @ teacher.classifier.weight.T)
+    torch.testing.assert_close(logits, classified @ teacher.classifiers[0].weight.T)
     assert torch.equal(embedding, teacher.network(batch[0]))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_stripes_alone_are_taught_and_teach_by_all_of_them(batch, whole):
+    """By the mean of their logits; with a global branch it is that one's."""
+    parts = replace(STRIPES, global_branch=whole)
+    with seeded(4):
+        network = build_network(ARCH, HeadConfig(parts=parts)).train().requires_grad_(False)  # as the student's
+        classifiers = tuple(Classifier(dim, CLASSES) for dim in network.head.part_dims)
+    for classifier in classifiers:
+        nn.init.normal_(classifier.weight)
+    speaking = classifiers[:1] if whole else classifiers
+    teacher = Teacher(network, speaking)
+    config = LossConfig(distillation={"teacher": "a/run", "logits": 1.0})
+    task = make(config, teacher, parts=parts)
+    for classifier in task.classifiers:
+        nn.init.normal_(classifier.weight)
+    log = step(task, batch)
+
+    def said(network, classifiers):
+        vectors = network.outputs(batch[0]).parts
+        return torch.stack([classify(each) for classify, each in zip(classifiers, vectors, strict=False)]).mean(0)
+
+    with torch.no_grad():
+        own, theirs = said(task.network, task.classifiers[: len(speaking)]), said(network, speaking)
+    torch.testing.assert_close(teacher(batch[0], contextlib.nullcontext)[1], theirs)
+    told = theirs.softmax(1)
+    divergence = (told * (told.log() - own.log_softmax(1))).sum(1).mean()
+    assert log["loss_distillation"].item() == pytest.approx(divergence.item(), rel=1e-4)
 
 
 def test_cosines_become_logits_by_their_scale(batch):
@@ -248,7 +277,7 @@ def test_cosines_become_logits_by_their_scale(batch):
         make_teacher(),
     )
     network = copy.deepcopy(student.network).train().requires_grad_(False)  # BN by the batch, as in the student
-    scaled = replace(make_teacher(), network=network, classifier=copy.deepcopy(student.classifiers[0]), scale=25.0)
+    scaled = replace(make_teacher(), network=network, classifiers=(copy.deepcopy(student.classifiers[0]),), scale=25.0)
     student._teacher = (scaled,)
     assert step(student, batch)["loss_distillation"].item() == pytest.approx(0.0, abs=1e-5)
     student._teacher = (replace(scaled, scale=1.0),)

@@ -26,7 +26,7 @@ ALL = DistillationConfig(teacher="a/run", logits=0.5, temperature=3.0, embedding
 
 @pytest.fixture(scope="module")
 def teacher() -> Teacher:
-    return Teacher(build_network(ARCH).eval(), Classifier(12, 5))
+    return Teacher(build_network(ARCH).eval(), (Classifier(12, 5),))
 
 
 @pytest.mark.parametrize("weights", [(0.5, 0, 0), (0, 0.7, 0), (0, 0, 2.0), (0.5, 0.7, 2.0)])
@@ -50,7 +50,7 @@ def test_no_gradient_and_no_logits_without_a_classifier(teacher):
     embedding, logits = teacher(images, contextlib.nullcontext)
     assert embedding.shape == (3, 12) and logits.shape == (3, 5)
     assert not embedding.requires_grad and not logits.requires_grad
-    silent, none = replace(teacher, classifier=None)(images, contextlib.nullcontext)
+    silent, none = replace(teacher, classifiers=())(images, contextlib.nullcontext)
     assert none is None and torch.equal(silent, embedding)
 
 
@@ -69,7 +69,7 @@ def test_runs_in_the_students_precision(teacher):
 @pytest.mark.parametrize(
     ("config", "change", "classes", "dim", "message"),
     [
-        (ALL, {"classifier": None}, 5, 12, "a/run: has no classifier.safetensors .*logits=0, or train one"),
+        (ALL, {"classifiers": ()}, 5, 12, "a/run: has no classifier.safetensors .*logits=0, or train one"),
         (ALL, {}, 6, 12, "a/run: was trained on 5 identities, the student on 6"),
         (ALL, {}, 5, 8, "a/run: its embedding has 12 numbers, the student's 8; use losses.distillation.similarity"),
     ],
@@ -82,15 +82,15 @@ def test_what_cannot_be_distilled(teacher, config, change, classes, dim, message
 
 def test_what_is_not_asked_for_may_differ(teacher):
     similarity = replace(ALL, logits=0.0, embedding=0.0)
-    check_teacher(similarity, replace(teacher, classifier=None), classes=9, dim=8)
+    check_teacher(similarity, replace(teacher, classifiers=()), classes=9, dim=8)
     check_teacher(replace(ALL, embedding=0.0), teacher, classes=5, dim=8)
-    check_teacher(replace(ALL, logits=0.0), replace(teacher, classifier=nn.Identity()), classes=9, dim=12)
+    check_teacher(replace(ALL, logits=0.0), replace(teacher, classifiers=(nn.Identity(),)), classes=9, dim=12)
     check_teacher(ALL, teacher, classes=5, dim=12)
 
 
 def test_several_teach_the_mean_of_their_cosines_and_of_their_logits(teacher):
     other = arch_from_rows(((1, 4, 1, 1), (2, 8, 1, 2)), input_size=(32, 16), stem=4, last_width=7)  # another length
-    both = (teacher, Teacher(build_network(other).eval(), Classifier(7, 5)))
+    both = (teacher, Teacher(build_network(other).eval(), (Classifier(7, 5),)))
     images = torch.randn(4, 3, 32, 16)
     embedding, logits = Ensemble(both)(images, contextlib.nullcontext)
     told = [each(images, contextlib.nullcontext) for each in both]
@@ -99,7 +99,7 @@ def test_several_teach_the_mean_of_their_cosines_and_of_their_logits(teacher):
     torch.testing.assert_close(joined @ joined.T, (cosines[0] + cosines[1]) / 2)
     torch.testing.assert_close(logits, (told[0][1] + told[1][1]) / 2)
     assert not embedding.requires_grad and not logits.requires_grad
-    silent = Ensemble((both[0], replace(both[1], classifier=None)))
+    silent = Ensemble((both[0], replace(both[1], classifiers=())))
     assert silent(images, contextlib.nullcontext)[1] is None
     assert copy.deepcopy(silent) is silent
 
@@ -108,4 +108,4 @@ def test_of_several_the_one_is_named_that_cannot_teach(teacher):
     config = replace(ALL, teacher=("a/run", "b/run"), embedding=0.0)
     check_teacher(config, Ensemble((teacher, teacher)), classes=5, dim=8)
     with pytest.raises(UserError, match="teacher b/run: has no classifier.safetensors"):
-        check_teacher(config, Ensemble((teacher, replace(teacher, classifier=None))), classes=5, dim=12)
+        check_teacher(config, Ensemble((teacher, replace(teacher, classifiers=()))), classes=5, dim=12)
