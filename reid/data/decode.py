@@ -22,6 +22,8 @@ def decode_image(path: str | Path) -> np.ndarray:
             image.load()
             with contextlib.suppress(Exception):  # a broken EXIF block, of which Pillow raises anything, turns nothing
                 ImageOps.exif_transpose(image, in_place=True)
+            if image.mode == "I" and image.format == "PPM":  # a PGM of 16 bits, whose white is 65535 here
+                image = Image.fromarray(np.asarray(image).astype(np.uint16))
             if image.mode in ("I", "F"):
                 raise UserError(f"image {path} has pixels of 32 bits, whose white is not known; save it with 8 bits")
             if image.mode.startswith("I;16"):  # convert would make white of all but the darkest

@@ -32,7 +32,7 @@ def test_gray_image_becomes_rgb(tmp_path):
     assert (images == 77).all() and images.shape == (1, 8, 4, 3)
 
 
-@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif", "deep.pgm"])
 def test_sixteen_bits_keep_their_upper_eight(tmp_path, name):
     levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     Image.fromarray(levels).save(tmp_path / name)
