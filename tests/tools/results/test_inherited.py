@@ -132,6 +132,21 @@ def test_a_row_of_another_supernets_weights_is_refused(setup, finish):
         check_steps(setup, [step])
 
 
+def test_a_row_that_was_calibrated_otherwise_is_refused(make_setup, setup, finish):
+    """Its first weights are the supernet's with BN measured on what the search's settings say."""
+    step = finish(setup, "row/inherited/0", 0.5)
+    write_text(setup.places.run(step) / "config.yaml", "{}")
+    record = setup.places.record(step) / "settings.yaml"
+    kept = yaml.safe_load(record.read_text())
+    search = {**PLAN["searches"][0], "set": ["search.calibration_batches=3"]}
+    setup = make_setup(**{**PLAN, "searches": [search]})
+    step = _step(setup, step.name)
+    with pytest.raises(UserError, match=r"row/inherited/0 was run with other settings \(.*calibration_batches"):
+        check_steps(setup, [step])
+    write_text(record, yaml.safe_dump({key: value for key, value in kept.items() if key != "calibration"}))
+    check_steps(setup, [step])  # an earlier version's, which does not say
+
+
 def test_a_row_of_another_teachers_weights_is_refused(make_setup, finish):
     distil = ["retrain.losses.distillation.similarity=1"]
     rows = [

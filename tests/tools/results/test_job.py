@@ -48,7 +48,7 @@ def world(make_setup, finish, tmp_path, monkeypatch):
         copies = [f"shutil.copytree({str(source / part / to.name)!r}, {str(to)!r})" for part, to in folders]
         return [[sys.executable, "-S", "-c", f"import shutil; {copy}"] for copy in copies]
 
-    def missing(step):
+    def missing(setup, step):
         return "needs nni: run it elsewhere" if step.kind == "search" else None
 
     monkeypatch.setattr(job, "step_commands", commands)

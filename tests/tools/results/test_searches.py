@@ -191,10 +191,12 @@ def test_a_search_by_latency_needs_what_measures_it(make_setup, search, monkeypa
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name.startswith("onnx") else name)
     for target, missing in (("onnx-cpu-1t", "needs onnx and onnxruntime: run it elsewhere"), (TARGET, None)):
         setup = make_setup(**search(latency="5ms", target=target))
-        assert missing_packages(_step(setup, "search/F")) == missing
+        assert missing_packages(setup, _step(setup, "search/F")) == missing
+        setup = make_setup(**{**search(latency="5ms"), "target": None}, set=[f"search.target={target}"])  # the config's
+        assert missing_packages(setup, _step(setup, "search/F")) == missing
     # By FLOPs it needs none, whatever the rows are measured on.
     setup = make_setup(**{**search(flops="1M"), "target": "onnx-cpu-1t"})
-    assert missing_packages(_step(setup, "search/F")) is None
+    assert missing_packages(setup, _step(setup, "search/F")) is None
 
 
 def _latency(arch) -> float:

@@ -110,7 +110,7 @@ def _task(setup: Setup, step: Step) -> Task:
         commands=commands,
         log=setup.places.record(step) / LOG,
         alone=step.alone,
-        blocked=missing_packages(step),
+        blocked=missing_packages(setup, step),
     )
 
 

@@ -19,6 +19,7 @@ from supernet.arch import Arch
 from supernet.catalog import find_network
 from supernet.files import arch_to_dict, load_space, space_to_dict
 from supernet.trained.checkpoint import SUPERNET as WEIGHTS
+from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
 from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
 from tools.jobs.proofs.rank import SCORED_BY
@@ -37,7 +38,7 @@ SETTINGS = "settings.yaml"
 SCORING = "scoring"
 """Of a ranking's settings those of a search that its scores and its archs depend on."""
 
-_CAME_LATER = {SEARCH: "recipe", RANKING: SCORING}
+_CAME_LATER = {SEARCH: "recipe", RANKING: SCORING, ROW: CALIBRATION}
 """What steps of an earlier version do not say of themselves: they are taken as they are."""
 
 
@@ -79,7 +80,8 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
     if step.kind == ROW:
         settings |= {"seed": step.seed, "network": _network(step.part, experiment)}
         supernet = supernet_of(setup.plan, step.part.row)
-        settings |= {} if supernet is None else {"inherit": f"supernet {supernet.name}"}  # wherever its run is
+        if supernet is not None:  # wherever its run is
+            settings |= {"inherit": f"supernet {supernet.name}", CALIBRATION: calibrated_by(experiment, step.seed)}
         if step.part.row.teacher is not None:  # wherever its run is
             settings["recipe"]["losses"]["distillation"]["teacher"] = f"row {step.part.row.teacher}"
     # As YAML has it: tuples and lists are the same there.

@@ -17,6 +17,7 @@ from search.latency import parse_target
 from supernet.trained import checkpoint
 from tools.jobs.proofs import rank_result
 from tools.jobs.results.made_of import is_of_network, is_of_weights
+from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Places, Step
 from tools.jobs.training.finished import is_finished
 from tools.jobs.words.opening import format_time
@@ -121,10 +122,14 @@ def latencies(places: Places) -> dict[str, Any]:
     return data | {"networks": networks}
 
 
-def missing_packages(step: Step) -> str | None:
-    """Why the step cannot run on this machine, in words."""
-    needed = ("nni",) if step.kind == SEARCH else ()
-    if step.kind in (SEARCH, LATENCY) and (step.part.target or "").startswith("onnx-"):
+def missing_packages(setup: Setup, step: Step) -> str | None:
+    """Why the step cannot run on this machine, in words; raises UserError where a search's settings are wrong."""
+    needed, target = (), None
+    if step.kind == LATENCY:
+        target = step.part.target
+    if step.kind == SEARCH:  # the plan's, or the config's
+        needed, target = ("nni",), setup.experiment(step).search.target
+    if (target or "").startswith("onnx-"):
         needed += ONNX
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     return f"needs {' and '.join(missing)}: run it elsewhere" if missing else None

@@ -53,7 +53,7 @@ def _state(setup: Setup, step: Step, steps: Sequence[Step]) -> str:
         return "waits for rows"
     if is_done(setup.places, step):
         return DONE
-    missing = missing_packages(step)
+    missing = missing_packages(setup, step)
     if missing:
         return missing
     waits = [each.name for each in steps if each.name in step.needs and not is_done(setup.places, each)]
