@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from reid.errors import UserError
-from reid.files import write_json
+from reid.files import write_json, write_text
 from supernet.files import load_space
 from supernet.space.genome import smallest
 from tools.jobs.bn_calibration import calibrated_by
@@ -23,13 +25,13 @@ def check(make_job, supernet_run, tmp_path):
     """Looks, by the options, at a score of the tiny supernet that says these things of itself."""
     archs = [Contender("A", "random", smallest(load_space("tiny").at((64, 32))), tmp_path / "A.yaml")]
 
-    def run(about: dict, *options: str, seed: int = 0) -> None:
+    def run(about: dict, *options: str, seed: int = 0, others: Sequence[Path] = ()) -> None:
         job = make_job(tmp_path / "out", *options, seed=seed)
         ways = plan_ways(archs, supernet_run, 1, [seed], tmp_path, job)
         write_json(ways.scored["A"] / "result.json", {})
         own = {"weights_sha256": sha256(supernet_run / "supernet.safetensors")}
         write_json(ways.scored["A"] / "score.json", {"about": own | about})
-        check_ways(ways, job, "synthetic")
+        check_ways(ways, job, "synthetic", [supernet_run, *others])
 
     return run
 
@@ -68,3 +70,11 @@ def test_a_score_that_was_calibrated_otherwise_is_refused(check, make_job, tmp_p
 def test_scores_of_another_supernet_are_refused(check):
     with pytest.raises(UserError, match="scored another supernet's weights"):
         check({"weights_sha256": "0"})
+
+
+def test_scores_of_the_supernet_that_was_named_first_tell_the_order(check, tmp_path):
+    """Its runs have the place that another one's, named first now, would have."""
+    first = tmp_path / "first"
+    weights = write_text(first / "supernet.safetensors", "others")
+    with pytest.raises(UserError, match=r"A-inherited scored the weights of .*first: .* name .*first first, or give an"):
+        check({"weights_sha256": sha256(weights)}, others=[first])

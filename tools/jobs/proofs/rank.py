@@ -93,7 +93,7 @@ def _rank(job: Job, asked: Asked) -> Path:
     calibrated_on = experiment.search.calibration_images
     lessons = _lessons(files, space, source, digests, job, table, archs) if files else None
     for each in ways:
-        check_ways(each, job, source.dataset.name)
+        check_ways(each, job, source.dataset.name, asked.supernets)
     if asked.train:
         check_resumed(wanted, job)
     ready = _ready(archs, trainings, ways)

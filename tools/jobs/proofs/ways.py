@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,23 +84,30 @@ def plan_ways(
     return Inheriting(supernet, epochs, scored, trainings)
 
 
-def check_ways(ways: Inheriting, job: Job, dataset: str) -> None:
+def check_ways(ways: Inheriting, job: Job, dataset: str, supernets: Sequence[Path] = ()) -> None:
     """Raises UserError where a run at hand began with another supernet's weights, or was calibrated or trained
-    otherwise."""
+    otherwise; ``supernets`` are all that are ranked, of which the first has its runs where the others' folders are."""
     digest, job = sha256(ways.supernet / SUPERNET), _tuning(job, ways.epochs)
+    others = {sha256(run / SUPERNET): run for run in supernets if run != ways.supernet}
     for run in ways.scored.values():
         if (run / RESULT).is_file():
-            _check_scored(run, job, digest)
+            _check_scored(run, job, digest, others)
     for training in ways.trainings:
         if training.begun or training.finished:
             _check_tuned(training, job, dataset, digest)
 
 
-def _check_scored(run: Path, job: Job, digest: str) -> None:
+def _check_scored(run: Path, job: Job, digest: str, others: Mapping[str, Path]) -> None:
     with expecting(run / SCORE, REMAKE_SCORE):
         about = read_mapping(run / SCORE, REMAKE_SCORE)["about"]
         scored, kept = about.get("weights_sha256"), about.get(CALIBRATION)
         otherwise = calibrated_otherwise(kept, calibrated_by(job.experiment, job.seed))
+    if scored != digest and scored in others:
+        first = shown(others[scored])
+        raise UserError(
+            f"{shown(run)} scored the weights of {first}: the runs of the supernet that is named first lie there; name "
+            f"{first} first, or give another folder with --alone"
+        )
     if scored != digest:
         raise UserError(f"{shown(run)} scored another supernet's weights; give another folder with --alone")
     if otherwise:
