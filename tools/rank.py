@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="run of tools/train_supernet.py; may be repeated to compare several (default: runs/supernet)",
     )
-    parser.add_argument("--n", type=int, default=20, metavar="N", help="how many archs are drawn (default: 20)")
+    parser.add_argument("--n", type=int, metavar="N", help="how many archs are drawn (default: 20)")
     parser.add_argument("--band", metavar="FLOPS", help="draw archs around so many FLOPs (default: the whole space)")
     parser.add_argument(
         "--within", type=float, metavar="SHARE", help="how far from --band, as a share of it (default: 0.05)"
@@ -68,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> None:
     read = _parser().parse_args(arguments)
-    if read.archs and read.band:
-        raise UserError("--archs names the archs and --band draws some: give one of the two")
+    for option, value in (("--band", read.band), ("--n", read.n)):
+        if read.archs and value is not None:
+            raise UserError(f"--archs names the archs and {option} draws some: give one of the two")
     if read.within is not None and read.band is None:
         raise UserError("--within is how far from --band archs may be: give --band too")
     if read.alone is not None:
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = Asked(
         supernets=tuple(dict.fromkeys(read.supernet or [Path("runs/supernet")])),
         archs=read.archs,
-        count=read.n,
+        count=20 if read.n is None else read.n,
         band=read.band,
         within=0.05 if read.within is None else read.within,
         repeats=read.repeats,
