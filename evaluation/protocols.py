@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from dataclasses import dataclass as plain_dataclass
 from typing import Annotated, Any, Literal
@@ -174,8 +174,7 @@ def _rules(features: RetrievalFeatures, protocol: Protocol, calibration: Calibra
     passed = [*passed_over(features), *(f"identity {pid}" for pid in rule.junk_pids)]
     wrong = f"; always wrong: identity {', '.join(map(str, rule.distractor_pids))}" if rule.distractor_pids else ""
     lines = [
-        f"{distance}; features {'averaged with the mirror image' if protocol.flip else 'of the image as it is'}, "
-        f"{protocol.precision}",
+        f"{distance}; features {_made(features.about)}",
         f"passed over: {', '.join(passed) or 'nothing'}{wrong}",
         "left out of every mean, and counted: queries without a right answer in the gallery",
     ]
@@ -185,6 +184,16 @@ def _rules(features: RetrievalFeatures, protocol: Protocol, calibration: Calibra
     if calibration is not None:
         lines.append(f"threshold set on {calibration.words}")
     return tuple(lines)
+
+
+def _made(about: Mapping[str, Any]) -> str:
+    """How features were made, in words, as far as they say it: those of a file may come from another program."""
+    told = []
+    if "flip" in about:
+        told.append("averaged with the mirror image" if about["flip"] else "of the image as it is")
+    if "precision" in about:
+        told.append(about["precision"] if told else f"in {about['precision']}")
+    return ", ".join(told) or "as they were given; how they were made is not told"
 
 
 def _names(dataset: Dataset) -> list[np.ndarray]:

@@ -183,3 +183,17 @@ def test_picture_of_the_roc(tmp_path):
     path = draw_roc(receiver_curve(persons(0)), tmp_path / "roc.png")
     with Image.open(path) as picture:
         assert picture.size > (400, 300) and len(picture.convert("RGB").getcolors(100_000)) > 20
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({}, "features as they were given; how they were made is not told"),
+        ({"network": "x", "flip": False, "precision": "fp32"}, "features of the image as it is, fp32"),
+        ({"flip": True}, "features averaged with the mirror image"),
+        ({"precision": "bf16"}, "features in bf16"),
+    ],
+)
+def test_of_how_features_were_made_only_what_they_say_is_told(about, words):
+    found = evaluate_features(dataclasses.replace(persons(0), about=about), Protocol(verification=False))
+    assert found.rules[0] == f"cosine distance, 1 - cos; {words}"
