@@ -25,7 +25,7 @@ class EarlyStopping:
         patience: epochs that may pass without a gain. A metric is only seen in the epochs that are evaluated, so a
             patience below the epochs between evaluations acts at the first evaluation without a gain.
         metric: a name in the records, such as ``holdout_mAP`` or ``loss``.
-        mode: whether greater or smaller values are better.
+        mode: whether greater or smaller values are better; of a loss it is ``min``.
         minimum_gain: only a value better than the best so far by more than this counts.
     """
 
@@ -33,6 +33,11 @@ class EarlyStopping:
     metric: str = "holdout_mAP"
     mode: Literal["max", "min"] = "max"
     minimum_gain: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a loss is to grow: the training would end as soon as it learns."""
+        if self.mode == "max" and "loss" in self.metric.split("_"):
+            raise ValueError(f"metric {self.metric} is a loss, of which less is better; set mode: min too")
 
 
 def best_epoch(

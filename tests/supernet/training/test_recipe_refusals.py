@@ -36,7 +36,7 @@ def _task(space, recipe: dict) -> SupernetTask:
         ({"early_stopping": {"patience": 3}}, "early_stopping.metric: a supernet's are largest_mAP and smallest_mAP"),
         ({"optimizer": {"freeze_epochs": {"head": 3}}}, "optimizer: no part of a supernet can be fixed"),
         ({"early_stopping": {"metric": "mAP"}}, "'mAP' is never measured; nearest: largest_mAP"),
-        ({"early_stopping": {"metric": "loss_circle"}}, "'loss_circle' is never measured; nearest: "),
+        ({"early_stopping": {"metric": "loss_circle", "mode": "min"}}, "'loss_circle' is never measured; nearest: "),
         ({"early_stopping": {"metric": "random_lr"}}, "'random_lr' is never measured"),
         ({"early_stopping": {"metric": "smallest_mAP"}}, "smallest_mAP is never looked at; set .*evaluate_every"),
     ],
@@ -56,7 +56,7 @@ def test_refused(toy_space, recipe, message):
     ],
 )
 def test_it_stops_by_no_arch_beside_the_largest_where_none_is_trained_there(toy_space, sampling, why):
-    recipe = {"early_stopping": {"metric": "random_loss"}}
+    recipe = {"early_stopping": {"metric": "random_loss", "mode": "min"}}
     config = build_config(SupernetRecipe, {"recipe": recipe, "sampling": sampling}, "test")
     with pytest.raises(UserError, match=f"metric random_loss is of an arch .* the largest, and {why}; name 'loss'$"):
         SupernetTask(Supernet(toy_space), 4, config, seed=0)
@@ -69,7 +69,7 @@ def test_it_stops_by_no_arch_beside_the_largest_where_none_is_trained_there(toy_
         {"losses": {"circle": {"weight": 0.1}, "centroid": {"weight": 0.1}, "triplet": {"selection": "semi_hard"}}},
         {"optimizer": {"rates": {"backbone": 0.1}}, "averaging": {"kind": "ema"}, "sampler": "random"},
         {"early_stopping": {"patience": 3, "metric": "largest_mAP"}, "evaluate_every": 1},
-        {"early_stopping": {"metric": "random_loss_triplet"}},
+        {"early_stopping": {"metric": "random_loss_triplet", "mode": "min"}},
     ],
 )
 def test_everything_else_is_taken(toy_space, recipe):
@@ -79,7 +79,7 @@ def test_everything_else_is_taken(toy_space, recipe):
 @pytest.mark.parametrize("sampling", [{"archs": 0, "smallest": True}, {"warmup_epochs": 0.5}])
 def test_it_stops_by_the_arch_beside_the_largest_that_every_epoch_trains(toy_space, sampling):
     metric = f"{'smallest' if 'smallest' in sampling else 'random'}_loss"
-    recipe = {"early_stopping": {"metric": metric}}
+    recipe = {"early_stopping": {"metric": metric, "mode": "min"}}
     config = build_config(SupernetRecipe, {"recipe": recipe, "sampling": sampling}, "test")
     assert SupernetTask(Supernet(toy_space), 4, config, seed=0).config.recipe.early_stopping.metric == metric
 

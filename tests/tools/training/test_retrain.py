@@ -105,7 +105,7 @@ def test_weights_that_nobody_has_are_told_of_before_data_are_opened(
             "retrain.early_stopping.metric 'mAP' is never measured; nearest: holdout_mAP",
         ),
         (
-            ("retrain.early_stopping={metric: loss_circle}",),
+            ("retrain.early_stopping={metric: loss_circle, mode: min}",),
             "retrain.early_stopping.metric 'loss_circle' is never measured; nearest: ",
         ),
         (("retrain.losses.distillation.logits=1",), "needs a teacher"),

@@ -85,3 +85,13 @@ def test_a_number_that_was_none_is_null_once_read_back():
 def test_refuses():
     with pytest.raises(UserError, match="patience"):
         build_config(EarlyStopping, {"patience": 0}, "test")
+
+
+@pytest.mark.parametrize("metric", ["loss", "loss_triplet", "random_loss", "smallest_loss_ce"])
+def test_a_loss_that_is_to_grow_is_refused(metric):
+    """It would end the training as soon as the loss falls, and ``max`` is what is there unless told."""
+    message = f"early_stopping: metric {metric} is a loss, of which less is better; set mode: min too"
+    with pytest.raises(UserError, match=message) as caught:
+        build_config(EarlyStopping, {"metric": metric}, "early_stopping")
+    assert "\n" not in str(caught.value)
+    assert build_config(EarlyStopping, {"metric": metric, "mode": "min"}, "early_stopping").mode == "min"
