@@ -30,6 +30,8 @@ def test_what_counts_do_not_tell_is_told(make_job, tmp_path, setting, told):
     query, gallery = official(source)
     words = _test_set([source], SimpleNamespace(query=query, gallery=gallery), Protocol(flip=True))
     assert words == f"synthetic: 2 queries, 2 gallery images{told}, mean with the mirror image"
+    words = _test_set([source], SimpleNamespace(query=query, gallery=gallery), Protocol(precision="bf16"))
+    assert words == f"synthetic: 2 queries, 2 gallery images{told}, features in bf16"
     # The same set where Market-1501 is looked for, as one that was made by hand.
     folder = Path(source.dataset.train[0].path).parents[1]
     found = open_source(make_job(tmp_path, "data.name=auto").experiment.data, folder)

@@ -180,6 +180,8 @@ def _test_set(sources: Sequence[Source], features: RetrievalFeatures, protocol: 
         words += ", mean with the mirror image"
     if protocol.metric != "cosine":
         words += f", {protocol.metric} distance"
+    if protocol.precision != "fp32":
+        words += f", features in {protocol.precision}"
     return words
 
 
