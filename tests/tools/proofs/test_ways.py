@@ -76,5 +76,5 @@ def test_scores_of_the_supernet_that_was_named_first_tell_the_order(check, tmp_p
     """Its runs have the place that another one's, named first now, would have."""
     first = tmp_path / "first"
     weights = write_text(first / "supernet.safetensors", "others")
-    with pytest.raises(UserError, match=r"A-inherited scored the weights of .*first: .* name .*first first, or give an"):
+    with pytest.raises(UserError, match=r"A-inherited scored the weights of .*first: .* name .*first first, or"):
         check({"weights_sha256": sha256(weights)}, others=[first])
