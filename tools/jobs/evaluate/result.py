@@ -154,6 +154,8 @@ def write_scores(
     """
     print(score_table(evaluation))
     data = {**evaluation.as_dict(), "about": dict(features.about), "command": command(), "commit": commit()}
+    for key in {"flip", "precision"} - set(features.about):  # of features from elsewhere nobody knows
+        del data["protocol"][key]
     for name, made in ((RESULT, row), (ROC, evaluation.roc)):
         if made is None:
             (run / name).unlink(missing_ok=True)
