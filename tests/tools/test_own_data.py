@@ -197,6 +197,30 @@ def test_training_images_alone(call, refused, shops, arch, tmp_path):
     assert not (tmp_path / "whole").exists()
 
 
+@pytest.mark.parametrize(
+    ("gallery", "why"),
+    [(("person3", "c1"), "no query's identity is there"), (("person2", "c1"), "all of their own cameras")],
+    ids=["other persons", "one camera"],
+)
+def test_queries_without_a_right_answer_are_refused_before_training(call, refused, shops, arch, tmp_path, gallery, why):
+    """They were at its end, when the network cannot be scored."""
+    person, camera = gallery
+    for part, each, seen in (("train", "person0", ""), ("train", "person1", ""), ("query", "person2", "c1_0")):
+        _copy(shops / "north" / each, tmp_path / "set" / part / each, seen)
+    _copy(shops / "north" / person, tmp_path / "set" / "gallery" / person, f"{camera}_2")
+    own = f"data.dataset={_folder(tmp_path / 'set', pattern=CAMERAS)}"
+    settings = [part for setting in (own, *WITHOUT, "retrain.identities=2") for part in ("--set", setting)]
+    done = call("retrain", "--arch", arch, "--out", tmp_path / "run", *settings)
+    refused(done, f"data set 'set': no query has a right answer in the gallery: .*{why}")
+    assert not (tmp_path / "run").exists()
+
+
+def _copy(person: Path, folder: Path, begin: str) -> None:
+    folder.mkdir(parents=True)
+    for image in person.glob(f"{begin}*"):
+        (folder / image.name).write_bytes(image.read_bytes())
+
+
 def test_the_facts_of_training_images_alone(make_job, shops, tmp_path):
     job = make_job(tmp_path, f"data.dataset={_folder(shops / 'north', test_share=0)}", *WITHOUT)
     source = open_source(job.experiment.data, None, SIZE)

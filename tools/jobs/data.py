@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evaluation.retrieval.matching import match
+from evaluation.retrieval.rules import RECORDS
 from reid.config import config_to_dict
 from reid.data.cache import load_images
 from reid.data.datasets.market1501 import find_market1501, read_market1501
@@ -163,7 +165,26 @@ def _too_few(source: Source, config: DataConfig, identities: int) -> UserError:
 
 
 def check_test(source: Source) -> None:
-    """Raises UserError where the data set has training images only, before work whose end is a score on its test."""
+    """Raises UserError before work whose end is a score on the data set's test: there are training images only, or no
+    query has a right answer."""
+    _check_there(source)
+    check_answers(source.dataset)
+
+
+def check_answers(dataset: Dataset) -> None:
+    """Raises UserError where queries and gallery, of which there are some, cannot be scored: no query has a right
+    answer."""
+    query, gallery = (
+        ([record.pid for record in records], [record.camid for record in records])
+        for records in (dataset.query, dataset.gallery)
+    )
+    matched = match(*query, *gallery, rule=RECORDS)
+    _, _, passed_over = matched.same_identity(0, matched.queries)
+    if passed_over.all():
+        raise UserError(f"data set '{dataset.name}': {matched.nothing_right()}")
+
+
+def _check_there(source: Source) -> None:
     if not source.dataset.has_test:
         raise UserError(
             f"data set '{source.dataset.name}' has no query and gallery, which this is scored on; add them, or "
@@ -172,8 +193,8 @@ def check_test(source: Source) -> None:
 
 
 def test_data(source: Source) -> tuple[ImageSet, ImageSet]:
-    """The official query and gallery, decoded; for the final evaluation only. Raises UserError as ``check_test``."""
-    check_test(source)
+    """The official query and gallery, decoded; for the final evaluation only. Raises UserError where there are none."""
+    _check_there(source)
     return source.decode(source.dataset.query), source.decode(source.dataset.gallery)
 
 

@@ -17,7 +17,7 @@ from reid.models.backbones.weights import check_pretrained, load_pretrained
 from reid.models.network import ReidNetwork
 from reid.models.residuals import zero_residuals
 from supernet.catalog import NetworkSpec, build
-from tools.jobs.data import Source, open_source, retrain_data
+from tools.jobs.data import Source, check_answers, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
 from tools.jobs.job import Job
 from tools.jobs.runs.supernets import inherited_run
@@ -74,6 +74,8 @@ def prepare(job: Job, what: Retraining, processes: Processes) -> Prepared:
     if not processes.is_main:
         barrier(processes)  # the first process makes the synthetic set and the decoded cache for all
     source = open_source(experiment.data, job.data, spec.input_size)
+    if what.test and source.dataset.has_test:
+        check_answers(source.dataset)
     images = retrain_data(source, experiment.data)
     inherited = inherit(supernet, spec, source, job) if supernet else None
     with seeded(job.seed):
