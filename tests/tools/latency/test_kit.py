@@ -60,6 +60,7 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     done = call(*own, "--import", times, "--as", "pi5", tiny=False)
     machine = json.loads(times.read_text())["machine"]
     assert done.code == 0 and f"{machine['processor']}, onnxruntime {machine['onnxruntime']}" in done.out, done.err
+    assert f", Python {machine['python']}, numpy {machine['numpy']}\n" in done.out
     assert "on 4 whole networks" in done.out and "the least of 2 rounds or more" in done.out
     assert (out / "latency_error.png").read_bytes().startswith(b"\x89PNG")
     told = json.loads((out / "latency.json").read_text())

@@ -83,7 +83,10 @@ def test_a_failure_is_named_with_its_reason_and_others_go_on(world, capsys):
     assert lines["row/a/0"].startswith("failed, ") and lines["row/found/0"] == "waits for search/F"
     assert lines["row/b/0"].startswith("done, 1 epoch,") and lines["search/F"] == "needs nni: run it elsewhere"
     world.fail.clear()
-    assert run_results(world.setup, Ask(only=["a"])) == 0
+    assert run_results(world.setup, Ask(only=["row/a/0"])) == 0
+    assert "\nthe step is done\n" in capsys.readouterr().out
+    print_status(world.setup, ["row/a/0"])
+    assert capsys.readouterr().out.endswith("1 of 1 steps are done, 1 training among them\n")
     assert json.loads((world.setup.places.out / "results.json").read_text())["rows"][0]["mAP"] == pytest.approx(0.15)
 
 

@@ -78,7 +78,8 @@ def _import_kit(
         raise UserError(f"--size {size[0]}x{size[1]}: {path} is of {own[0]}x{own[1]}; leave the option out")
     table, times = import_times(path, space, name, latency_folder(), replace)
     space = space if space.input_size == times.input_size else space.at(times.input_size)
-    facts = [times.machine[key] for key in ("system", "python", "numpy") if key in times.machine]
+    words = {"system": "{}", "python": "Python {}", "numpy": "numpy {}"}
+    facts = [said.format(times.machine[key]) for key, said in words.items() if key in times.machine]
     announce(
         f"latency of space {space.name} on {table.name}",
         [

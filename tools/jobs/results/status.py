@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reid.words import counted
 from tools.jobs.paths import shown
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import LATENCY, ROW, Step, plan_steps, select
@@ -33,7 +34,7 @@ def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]
         names = ", ".join(step.name for step in left[:6]) + (", ..." if len(left) > 6 else "")
         yield f"left: {len(left)} of {len(steps)} steps ({names}); the same command goes on"
     else:
-        yield f"all {len(steps)} steps are done"
+        yield "the step is done" if len(steps) == 1 else f"all {len(steps)} steps are done"
 
 
 def print_status(setup: Setup, only: Sequence[str]) -> None:
@@ -45,7 +46,7 @@ def print_status(setup: Setup, only: Sequence[str]) -> None:
         words = ", ".join(filter(None, (states[step.name], progress(setup.places, step))))
         print(f"{step.name:<{width}}  {words}")
     done = [step.kind for step in steps if states[step.name] == DONE]
-    print(f"{len(done)} of {len(steps)} steps are done, {done.count(ROW)} trainings among them")
+    print(f"{len(done)} of {len(steps)} steps are done, {counted(done.count(ROW), 'training')} among them")
 
 
 def _state(setup: Setup, step: Step, steps: Sequence[Step]) -> str:
