@@ -251,6 +251,12 @@ def test_a_row_that_is_trained_otherwise_than_its_rivals_says_nothing_of_the_sea
     assert gains == ([0.1, 0.1, 0.05] if key else [0.1, 0.1, 0.1, 0.05, 0.05, 0.05])
 
 
+def test_nothing_is_published_over_the_plans_own_files(setup):
+    """Its table and archs would be written again without their paths."""
+    with pytest.raises(UserError, match="is where the plan itself writes; give another folder"):
+        publish(setup, setup.places.out.parent / "." / setup.places.out.name)
+
+
 def test_what_is_published_tells_nothing_of_the_machine(setup, tmp_path):
     folder = tmp_path / "docs" / "published"
     page = publish(setup, folder).read_text()

@@ -11,6 +11,7 @@ from evaluation.pictures.costs import CostDot, draw_costs
 from reid.errors import UserError
 from reid.files import write_json, write_text
 from search.folder import LOG, SUMMARY
+from tools.jobs.paths import shown
 from tools.jobs.proofs.rank_result import RANKING
 from tools.jobs.results.plan.file import slug
 from tools.jobs.results.plan.setup import Setup
@@ -43,8 +44,10 @@ def publish(setup: Setup, folder: Path) -> Path:
     out: it leads to the runs' own, which stay where they are. Returns the table's path.
 
     Raises:
-        UserError: no row is finished.
+        UserError: ``folder`` is the plan's own, or no row is finished.
     """
+    if folder.resolve() == setup.places.out.resolve():
+        raise UserError(f"--publish {shown(folder)}: is where the plan itself writes; give another folder")
     rows = read_figures(setup)
     if not rows:
         raise UserError("no row is finished: there is nothing to publish")
