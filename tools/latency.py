@@ -59,7 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
         make_kit(space, target, read.kit, networks, seed, _options(read))
         return
     if read.times is not None:
-        run = import_kit(space, read.times, read.name, out, read.resume, read.size)
+        called = read.space or load_experiment(read.config).space
+        run = import_kit(space, read.times, read.name, out, read.resume, read.size, called)
     else:
         run = measure_space(space, target, out, networks, seed, read.resume)
     print(f"table: {shown(run.table)}; picture: {shown(run.picture)}")

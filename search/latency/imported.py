@@ -18,10 +18,15 @@ from supernet.arch import Arch
 from supernet.space import Space
 
 
-def import_times(path: Path, space: Space, name: str, folder: Path, replace: bool = True) -> tuple[LatencyTable, Times]:
+def import_times(
+    path: Path, space: Space, name: str, folder: Path, replace: bool = True, called: str | None = None
+) -> tuple[LatencyTable, Times]:
     """Makes the times in ``path`` the table of ``space`` under ``folder`` on the machine ``name``, and returns both.
 
     A table that was there is replaced. A ``space`` of another input size is taken at the kit's.
+
+    Args:
+        called: see ``check_target``.
 
     Raises:
         UserError: see ``read_times``; the kit was of another space, or the space has changed since; there can be no
@@ -37,7 +42,7 @@ def import_times(path: Path, space: Space, name: str, folder: Path, replace: boo
             f"{own} has a table of space {space.name} already, of other times; give another name with --as, or replace "
             "it with --replace (a search that was begun with it cannot go on then)"
         )
-    table = _table(store, space, times.target, times.fitted, times.checked)
+    table = _table(store, space, times.target, times.fitted, times.checked, called)
     extra = {
         "space": space.name,
         "input_size": list(space.input_size),
@@ -50,17 +55,22 @@ def import_times(path: Path, space: Space, name: str, folder: Path, replace: boo
     return table, times
 
 
-def open_table(space: Space, name: str, folder: Path, *, costs: CostTable | None = None) -> LatencyTable:
+def open_table(
+    space: Space, name: str, folder: Path, *, costs: CostTable | None = None, called: str | None = None
+) -> LatencyTable:
     """The table of ``space``, at its input size, on the target ``name``.
 
     Of a target of this machine, what ``folder`` does not hold is measured; of another machine nothing ever is.
+
+    Args:
+        called: see ``check_target``.
 
     Raises:
         UserError: see ``build_table`` and ``check_target``; the other machine's table lacks parts of the space.
     """
     if is_local(name):
         return build_table(space, parse_target(name), folder, costs=costs)
-    check_target(space, name, folder)
+    check_target(space, name, folder, called)
     own = device_name(name)
     path = store_path(folder, space, own)
     data = read_json(path, "import the machine's times again")
@@ -70,7 +80,7 @@ def open_table(space: Space, name: str, folder: Path, *, costs: CostTable | None
         times = {what: Measured(float(ms), int(rounds)) for what, (ms, rounds) in data["times"].items()}
         store = Store(path, {"target": own, "machine": dict(data["machine"])}, times)
         fitted, checked = (list(map(arch_of, data[kind])) for kind in ("fitted", "checked"))
-        return _table(store, space, data["measured_as"], fitted, checked)
+        return _table(store, space, data["measured_as"], fitted, checked, called)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"latency table {path} cannot be used ({error}): import the machine's times again") from None
 
@@ -112,13 +122,15 @@ def _kit(space: Space, called: str | None = None) -> str:
     return f"python tools/latency.py --space {called or space.name}{size} --kit kit"
 
 
-def _table(store: Store, space: Space, runs_by: str, fitted: Sequence[Arch], checked: Sequence[Arch]) -> LatencyTable:
+def _table(
+    store: Store, space: Space, runs_by: str, fitted: Sequence[Arch], checked: Sequence[Arch], called: str | None
+) -> LatencyTable:
     whole = [part for arch in (*fitted, *checked) for part in parts_of(arch)]
     parts = list(dict.fromkeys([*space_parts(space), *whole]))
     missing = sum(name_of(what) not in store.times for what in (NULL, *parts, *fitted, *checked))
     if missing:
         of = f"{missing} of {len(parts)} parts of space {space.name}"
-        raise UserError(f"{of} were not measured on {store.about['target']}: {_kit(space)}")
+        raise UserError(f"{of} were not measured on {store.about['target']}: {_kit(space, called)}")
     times = {arch: store.times[name_of(arch)].least_ms for arch in checked}
     device = Device(store.about["target"], store.about["machine"], times)
     return table_of(store, parse_target(runs_by), parts, fitted, device)

@@ -140,7 +140,8 @@ def _check(experiment: Experiment, asked: Asked, searched: bool) -> tuple[Limits
         if is_local(config.target):
             check_available(parse_target(config.target))
         if limits.latency_ms is not None:
-            table = open_table(space.at(config.cost_input_size), config.target, latency_folder(), costs=costs)
+            sized, called = space.at(config.cost_input_size), experiment.space
+            table = open_table(sized, config.target, latency_folder(), costs=costs, called=called)
             make_region(space, limits, config.min_flops_fraction, config.cost_input_size, costs, table.latency)
     return limits, baselines
 

@@ -52,7 +52,13 @@ def make_kit(
 
 
 def import_kit(
-    space: Space, path: Path, name: str, out: Path, replace: bool = False, size: tuple[int, int] | None = None
+    space: Space,
+    path: Path,
+    name: str,
+    out: Path,
+    replace: bool = False,
+    size: tuple[int, int] | None = None,
+    called: str | None = None,
 ) -> LatencyRun:
     """Makes the times in ``path`` the table of the machine ``name``, and says how far off its predictions are there.
 
@@ -60,23 +66,24 @@ def import_kit(
 
     Args:
         size: that was asked for; the kit's where it is None.
+        called: what the user calls ``space``, for messages; its name where it is None.
 
     Raises:
         UserError: see ``import_times``; the kit is of another ``size``; ``out`` holds an error of before, or the
             machine has a table of other times, that is not to be replaced.
     """
     with alone_in(out):
-        return _import_kit(space, path, name, out, replace, size)
+        return _import_kit(space, path, name, out, replace, size, called)
 
 
 def _import_kit(
-    space: Space, path: Path, name: str, out: Path, replace: bool, size: tuple[int, int] | None
+    space: Space, path: Path, name: str, out: Path, replace: bool, size: tuple[int, int] | None, called: str | None
 ) -> LatencyRun:
     check_free(out, LATENCY, replace, REPLACE)
     own = read_times(path).input_size
     if size not in (None, own):
         raise UserError(f"--size {size[0]}x{size[1]}: {path} is of {own[0]}x{own[1]}; leave the option out")
-    table, times = import_times(path, space, name, latency_folder(), replace)
+    table, times = import_times(path, space, name, latency_folder(), replace, called)
     space = space if space.input_size == times.input_size else space.at(times.input_size)
     words = {"system": "{}", "python": "Python {}", "numpy": "numpy {}"}
     facts = [said.format(times.machine[key]) for key, said in words.items() if key in times.machine]

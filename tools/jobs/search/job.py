@@ -176,7 +176,8 @@ def _open(job: Job, supernets: Sequence[Path]) -> Opened:
 def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
     """The table of the config's target, from the cache, or measured now where the target is of this machine; says how
     far it is off."""
-    table = open_table(space, job.experiment.search.target, latency_folder(), costs=costs)
+    called = job.experiment.space
+    table = open_table(space, job.experiment.search.target, latency_folder(), costs=costs, called=called)
     off = describe_error(prediction_error(table, space, costs=costs))
     machine = table.device and f"{table.device.words} (another one: nothing is measured here)"
     lines = [("note", table.note or None), ("machine", machine), ("table", f"{shown(table.path)}: {off}")]
