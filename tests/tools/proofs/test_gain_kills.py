@@ -32,7 +32,9 @@ from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.supernets import inherited_run
 from tools.jobs.training.wanted import network_to_train, training_config
 
-SOURCE = SimpleNamespace(dataset=SimpleNamespace(name="synthetic", has_test=True), name="synthetic", notice=None)
+SEEN = tuple((SimpleNamespace(pid=1, camid=camera),) for camera in (1, 2))
+DATASET = SimpleNamespace(name="synthetic", has_test=True, query=SEEN[0], gallery=SEEN[1])
+SOURCE = SimpleNamespace(dataset=DATASET, name="synthetic", notice=None)
 
 
 class Killed(BaseException):

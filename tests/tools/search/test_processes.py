@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 
 import pytest
 import torch.distributed as dist
 
+from reid.engine.machine import distributed
 from tools.jobs.search.job import search
 
 
@@ -24,6 +26,7 @@ def test_processes_wait_for_as_long_as_a_latency_table_takes(make_job, supernet_
         raise _Connected
 
     monkeypatch.setattr(dist, "init_process_group", stand_in)
+    monkeypatch.setattr(distributed, "_meeting_place", lambda *given: (dist.HashStore(), itertools.count()))
     for name, value in {"WORLD_SIZE": 2, "RANK": rank, "LOCAL_RANK": rank}.items():
         monkeypatch.setenv(name, str(value))
     with pytest.raises(_Connected):
