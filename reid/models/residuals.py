@@ -11,10 +11,9 @@ from torch import nn
 _TORCHVISION = {"BasicBlock": "bn2", "Bottleneck": "bn3"}
 """The last BN of the residual branch of torchvision's ResNet blocks, by the name of their class."""
 
-
 ZeroInit = bool | Literal["auto"]
 """Of which blocks the residual branches begin at 0: all whose branch is known, none, or with ``auto`` those that were
-measured to gain by it (docs/recipes.md): MobileNetV2's, of archs and supernets. OSNet's lose by it."""
+measured to gain by it (docs/recipes.md): MobileNetV2's, of archs and supernets. OSNet's and ResNet-18's lose by it."""
 
 
 def residual_scales(network: nn.Module, which: Literal[True, "auto"] = True) -> Iterator[nn.Parameter]:
