@@ -3,36 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import nn
 
-_TORCHVISION = {"BasicBlock": "bn2", "Bottleneck": "bn3"}
-"""The last BN of the residual branch of torchvision's ResNet blocks, by the name of their class."""
+_LIBRARIES = {
+    "torchvision.models.resnet": {"BasicBlock": "bn2", "Bottleneck": "bn3"},
+    "timm.models._efficientnet_blocks": {
+        "DepthwiseSeparableConv": "bn2",
+        "InvertedResidual": "bn3",
+        "EdgeResidual": "bn2",
+    },
+}
+"""The last BN of the residual branch of libraries' blocks, by their module and the name of their class."""
 
-ZeroInit = bool | Literal["auto"]
-"""Of which blocks the residual branches begin at 0: all whose branch is known, none, or with ``auto`` those that were
-measured to gain by it (docs/recipes.md): MobileNetV2's, of archs and supernets. OSNet's and ResNet-18's lose by it."""
+ZeroInit = bool | Literal["auto", "identity"]
+"""Of which blocks the residual branches begin at 0: all whose branch is known; none; with ``identity`` those whose
+shortcut is their input as it is; with ``auto`` those that were measured to gain by it (docs/recipes.md): inverted
+residuals, of MobileNetV2's kind, of archs and supernets."""
 
 
-def residual_scales(network: nn.Module, which: Literal[True, "auto"] = True) -> Iterator[nn.Parameter]:
+@dataclass(frozen=True)
+class _Branch:
+    """A residual branch: its last normalisation's scale ``(C,)``, whether its block gains by a beginning at 0, and
+    whether its shortcut is the block's input as it is."""
+
+    scale: nn.Parameter
+    gains: bool
+    identity: bool
+
+
+def residual_scales(network: nn.Module, which: Literal[True, "auto", "identity"] = True) -> Iterator[nn.Parameter]:
     """The scale of the last normalisation of each residual branch, ``(C,)``: what the branch is multiplied by.
 
-    Known are torchvision's ResNets, and blocks that tell it as their ``residual_scale`` (a parameter, or ``None`` for a
-    block without a shortcut): archs, supernets and OSNets. Of other networks nothing is known.
+    Known are torchvision's ResNets, timm's MobileNets and EfficientNets, and blocks that tell it as their
+    ``residual_scale`` (a parameter, or ``None`` for a block without a shortcut): archs, supernets and OSNets. Of other
+    networks nothing is known.
 
     Args:
         network: any.
-        which: ``"auto"`` for blocks alone that say of themselves ``gains_from_zero``.
+        which: of all blocks, or as in ``ZeroInit``.
     """
-    for block in network.modules():
-        if which == "auto" and not getattr(block, "gains_from_zero", False):
-            continue
-        if isinstance(scale := getattr(block, "residual_scale", None), nn.Parameter):
-            yield scale
-        elif type(block).__module__ == "torchvision.models.resnet" and type(block).__name__ in _TORCHVISION:
-            yield getattr(block, _TORCHVISION[type(block).__name__]).weight
+    for branch in filter(None, map(_branch, network.modules())):
+        if {"auto": branch.gains, "identity": branch.identity}.get(which, True):
+            yield branch.scale
+
+
+def _branch(block: nn.Module) -> _Branch | None:
+    """The residual branch of ``block``; ``None`` for what is no such block, or one without a shortcut."""
+    identity = isinstance(getattr(block, "downsample", None), nn.Identity | None)
+    if isinstance(scale := getattr(block, "residual_scale", None), nn.Parameter):
+        return _Branch(scale, getattr(block, "gains_from_zero", False), identity)
+    norm = _LIBRARIES.get(type(block).__module__, {}).get(type(block).__name__)
+    if norm is None or not getattr(block, "has_skip", True):
+        return None
+    return _Branch(getattr(block, norm).weight, hasattr(block, "has_skip"), identity)
 
 
 @torch.no_grad()

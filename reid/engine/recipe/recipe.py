@@ -32,8 +32,8 @@ class Recipe:
         sampler: how batches are drawn; ``random`` takes ``identities * instances`` images at a time.
         identities, instances: P and K of the PK batch, over all processes.
         head: what makes a vector of the backbone's feature map.
-        zero_init_residual: whether the residual branches of a fresh network begin at 0, or ``auto`` for MobileNetV2's
-            blocks alone (``reid.models.residuals``); of no account where it begins with weights.
+        zero_init_residual: whether the residual branches of a fresh network begin at 0, or of which blocks alone
+            (``reid.models.residuals.ZeroInit``); of no account where it begins with weights.
         precision: ``bf16`` and ``fp16`` run the backbone under autocast; head, classifiers and losses are fp32.
         compile: whether ``torch.compile`` makes the backbone's kernels; their sums have another order.
         cuda_graph: whether a CUDA GPU replays the recorded forward and backward pass of a step, where all steps are

@@ -31,7 +31,17 @@ NETWORKS = {
     "OSNet-AIN": (lambda: build_backbone("osnet_ain_x1_0"), 6),
     "ResNet-18": (lambda: build_backbone("resnet18"), 8),
     "ResNet-50-IBN-a": (lambda: build_backbone("resnet50_ibn_a"), 16),
+    "MobileNetV3": (lambda: timm_backbone("mobilenetv3_small_100"), 6),
+    "EfficientNetV2": (lambda: timm_backbone("efficientnetv2_b0"), 15),
 }
+INVERTED = ("MobileNetV2", "MobileNetV3", "EfficientNetV2")
+PROJECTED = {"OSN-210M-C": 3, "OSNet": 3, "OSNet-AIN": 3, "ResNet-18": 3, "ResNet-50-IBN-a": 4}
+"""How many of the blocks have a convolution in their shortcut."""
+
+
+def timm_backbone(name: str) -> nn.Module:
+    pytest.importorskip("timm")
+    return build_backbone(name)
 
 
 def begin_at_shortcut(network: nn.Module) -> list[bool]:
@@ -40,8 +50,9 @@ def begin_at_shortcut(network: nn.Module) -> list[bool]:
 
     def look(block: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         x = inputs[0]
-        if isinstance(block, InvertedResidual):
-            found.extend([torch.equal(output, x)] if block.residual else [])
+        if isinstance(block, InvertedResidual) or hasattr(block, "has_skip"):
+            skips = block.residual if isinstance(block, InvertedResidual) else block.has_skip
+            found.extend([torch.equal(output, x)] if skips else [])
         elif output.shape == x.shape:
             found.append(torch.equal(output, x.relu()))
 
@@ -49,6 +60,7 @@ def begin_at_shortcut(network: nn.Module) -> list[bool]:
         m
         for m in network.modules()
         if type(m).__name__ in ("InvertedResidual", "OmniScale", "OSBlock", "BasicBlock", "Bottleneck")
+        or hasattr(m, "has_skip")
     ]
     handles = [block.register_forward_hook(look) for block in hooked]
     with torch.no_grad():
@@ -72,10 +84,26 @@ def test_each_block_begins_as_its_shortcut(name):
 def test_auto_is_for_the_blocks_that_gain_by_it(name):
     make, branches = NETWORKS[name]
     network = make()
-    wanted = branches if name == "MobileNetV2" else 0
+    wanted = branches if name in INVERTED else 0
     assert len(list(residual_scales(network, "auto"))) == wanted
     assert zero_residuals(network, "auto") == wanted
     assert sum(not scale.any() for scale in residual_scales(network)) == wanted
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_identity_is_for_blocks_whose_shortcut_has_no_convolution(name):
+    make, branches = NETWORKS[name]
+    network = make()
+    untouched = [block for block in network.modules() if _projected(block)]
+    assert len(untouched) == PROJECTED.get(name, 0)
+    assert zero_residuals(network, "identity") == branches - len(untouched)
+    inside = {id(parameter) for block in untouched for parameter in block.parameters()}
+    assert all(bool(scale.any()) == (id(scale) in inside) for scale in residual_scales(network))
+
+
+def _projected(block: nn.Module) -> bool:
+    shortcut = getattr(block, "downsample", None)
+    return isinstance(shortcut, nn.Module) and any(isinstance(part, nn.Conv2d) for part in shortcut.modules())
 
 
 def test_none_is_none():

@@ -37,7 +37,7 @@ def test_only_a_fresh_network_begins_at_0(train, residual_arch, tmp_path):
     fresh, said = begun("fresh", zero)
     assert fresh and all(fresh) and ", residual branches from 0" in said
     auto, said = begun("auto", "retrain.zero_init_residual=auto")
-    assert auto == fresh and ", residual branches of MobileNetV2's blocks from 0" in said
+    assert auto == fresh and ", inverted residuals from 0" in said
     given, said = begun("given", zero, "--weights", tmp_path / "plain")
     assert not any(given) and "residual branches" not in said
 
@@ -46,7 +46,7 @@ def test_of_a_network_without_such_branches_it_is_said(train, tmp_path):
     rows = tmp_path / "rows.yaml"
     rows.write_text("name: rows\ninput_size: [64, 32]\nstem: 8\nlast_width: 32\nrows: [[3, 12, 1, 2]]\n")
     done = train(tmp_path / "run", "retrain.zero_init_residual=true", network=rows)
-    assert done.code == 0 and "note      zero_init_residual: no residual branch of rows is known" in done.out
+    assert done.code == 0 and "note      zero_init_residual: of rows no such residual branch is known" in done.out
 
 
 def test_auto_says_nothing_of_other_networks(train, tmp_path):

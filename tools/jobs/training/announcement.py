@@ -42,7 +42,7 @@ def announce_training(job: Job, ready: Prepared, processes: Processes, looks: bo
             ("FLOPs", flops),
             *recipe_lines(recipe, fresh=ready.begun_with is None),
             *(("note", note) for note in recipe_notes(recipe, classes, per_epoch)),
-            ("note", no_branches(spec.name) if recipe.zero_init_residual is True and ready.zeroed == 0 else None),
+            ("note", no_branches(spec.name, recipe.zero_init_residual) if ready.zeroed == 0 else None),
             ("note", None if looks else never_looked(recipe)),
             ("batches", f"{per_epoch} an epoch"),
             ("device", describe_device(job.device) + together),

@@ -6,6 +6,7 @@ from reid.engine.recipe import Recipe
 from reid.engine.recipe.optimizers import GROUPS, frozen_groups
 from reid.losses.angular import least_loss
 from reid.losses.config import ClassificationConfig
+from reid.models.residuals import ZeroInit
 from reid.words import counted
 
 BLUNT = 0.1
@@ -100,10 +101,12 @@ def thinned_out(recipe: Recipe) -> str | None:
     )
 
 
-def no_branches(name: str) -> str:
-    """What to say of a network that has no residual branch that the code knows, where the recipe lets them begin at
-    0."""
-    return f"zero_init_residual: no residual branch of {name} is known, and so it begins as its own code has it"
+def no_branches(name: str, which: ZeroInit) -> str | None:
+    """What to say of a fresh network in which the code knows no residual branch of those that the recipe's
+    ``zero_init_residual`` is for."""
+    if which in (False, "auto"):  # neither promises anything
+        return None
+    return f"zero_init_residual: of {name} no such residual branch is known, and so it begins as its own code has it"
 
 
 def recipe_notes(recipe: Recipe, classes: int, per_epoch: int) -> list[str]:

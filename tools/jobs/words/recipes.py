@@ -22,7 +22,12 @@ OWN = "own"
 
 CHANGED = ", changed"
 
-_FROM_0 = {False: "", True: ", residual branches from 0", "auto": ", residual branches of MobileNetV2's blocks from 0"}
+_FROM_0 = {
+    False: "",
+    True: ", residual branches from 0",
+    "auto": ", inverted residuals from 0",
+    "identity": ", residual branches with an identity shortcut from 0",
+}
 
 NO_MATTER = ("compile", "cuda_graph", "channels_last", "checkpoint_every", "evaluate_every", "keep_best")
 """Keys that say how fast a training goes and what is kept of it; the weights are the same recipe's."""

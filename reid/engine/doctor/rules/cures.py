@@ -47,7 +47,7 @@ def learn(facts: TrainingFacts) -> str:
     longer (docs/recipes.md, "Residual branches that begin at 0")."""
     return _join(
         f"train longer (now {facts.epochs * facts.steps_per_epoch} steps)",
-        "" if facts.zero_init_residual else "zero_init_residual: auto (MobileNetV2's blocks learn sooner by it)",
+        "" if facts.zero_init_residual else "zero_init_residual: auto (inverted residuals learn sooner by it)",
         f"another optimizer.lr (now {facts.learning_rate:g})",
         "look whether labels belong to their images",
     )
