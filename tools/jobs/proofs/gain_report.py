@@ -27,6 +27,7 @@ def write_gain_report(
     inherited: Sequence[Trained],
     by_ways: Sequence[Gain],
     notes: tuple[str, ...],
+    warnings: tuple[str, ...],
     settings: Mapping[str, Any],
 ) -> Path:
     """Writes ``report.html`` into ``out`` and returns its path.
@@ -36,10 +37,11 @@ def write_gain_report(
         networks, made: those trained from scratch, and what follows of them.
         inherited, by_ways: likewise of a supernet's weights; empty where they were not compared.
         notes: lines below these.
+        warnings: what is to be known before the gains are believed.
         settings: everything that the gains depend on, for YAML.
     """
     sections = [
-        Section("Gains", words=_gains(made), pictures=(Picture(picture, CAPTION),)),
+        Section("Gains", warnings, words=_gains(made), pictures=(Picture(picture, CAPTION),)),
         Section("Networks", ("mAP and Rank-1 in %, ± the standard deviation over seeds.",), _table(networks)),
     ]
     if inherited:

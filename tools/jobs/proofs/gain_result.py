@@ -25,6 +25,7 @@ from tools.jobs.proofs.stand_alone import Training
 from tools.jobs.proofs.ways import Inheriting
 from tools.jobs.runs.ownership import GAIN
 from tools.jobs.runs.provenance import command, commit
+from tools.jobs.runs.troubles import trouble_lines, troubles_of
 from tools.jobs.training.retrain_words import at_one_place
 
 PICTURE = "gain.png"
@@ -60,7 +61,7 @@ def write_gain(out: Path, measured: Measured) -> Path:
     """Prints the table and what follows from it, and writes the files into ``out``; returns the path of ``gain.json``.
 
     Raises:
-        UserError: a run's result is damaged, or results were scored on different images.
+        UserError: a run's result or ``doctor.json`` is damaged, or results were scored on different images.
     """
     networks = [
         _trained(each.name, each.kind, recipe, [run.run for run in runs if run.name == each.name])
@@ -72,18 +73,30 @@ def write_gain(out: Path, measured: Measured) -> Path:
     by_ways = [each for three in inherited.values() for each in way_gains(*three)]
     print(network_table(networks))
     print("\n" + "\n".join(each.sentence for each in made))
+    runs = _runs(measured)
+    troubles = troubles_of(runs)
+    warnings = trouble_lines(troubles, len(runs))
     rows = [each for three in inherited.values() for each in three]
     notes = (NOTE, *_of_fewer(inherited))
     if inherited:
         print("\n" + network_table(rows))
         print("\n" + "\n".join(each.sentence for each in by_ways))
         print("\n".join(notes))
+    if warnings:
+        print("\n" + "\n".join(warnings))
     picture = draw_gain(_panels(measured, networks, inherited), out / PICTURE)
-    data = _data(measured, networks, made, inherited, by_ways)
+    data = _data(measured, networks, made, inherited, by_ways) | {"troubles": troubles}
     settings = {key: data[key] for key in ("dataset", "search", "band", "seeds", "intervals")}
     settings["config"] = dict(measured.config)
-    write_gain_report(out, picture, networks, made, rows, by_ways, notes, settings)
+    write_gain_report(out, picture, networks, made, rows, by_ways, notes, warnings, settings)
     return write_json(out / GAIN, data)
+
+
+def _runs(measured: Measured) -> dict[str, Path]:
+    """All trainings, by what tells them apart: name and seed, and the recipe where there are several."""
+    named = [(recipe, each.run) for recipe, own in measured.trainings.items() for each in own]
+    named += [("", each.run) for each in (measured.ways.trainings if measured.ways else ())]
+    return {f"{recipe}/{run.name}" if recipe else run.name: run for recipe, run in named}
 
 
 def _trained(name: str, kind: str, recipe: str, runs: Sequence[Path]) -> Trained:

@@ -18,6 +18,7 @@ from tools.jobs.proofs.rank_report import write_rank_report
 from tools.jobs.proofs.stand_alone import Training
 from tools.jobs.runs.ownership import RANKING
 from tools.jobs.runs.provenance import command, commit
+from tools.jobs.runs.troubles import trouble_lines, troubles_of
 
 PICTURE = "ranking.png"
 
@@ -31,7 +32,8 @@ def write_ranking(
     ways: Sequence[WaysCompared] = (),
     config: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Prints the tables and writes the files into ``out``; returns the path of ``ranking.json``.
+    """Prints the tables, and which trainings ended in trouble, and writes the files into ``out``; returns the path of
+    ``ranking.json``.
 
     Args:
         ranked: archs that have a finished training at least.
@@ -40,6 +42,9 @@ def write_ranking(
         about: what else the file says of data and supernets.
         ways: to the same archs' weights, by each supernet, where they were compared.
         config: the resolved configuration, as far as the archs' own trainings and the supernets' scores depend on it.
+
+    Raises:
+        UserError: a training's ``doctor.json`` is damaged.
     """
     verdicts = {ground: analyse(ranked, ground, seed) for ground in GROUNDS}
     print(arch_table(ranked))
@@ -49,7 +54,9 @@ def write_ranking(
         print(f"\n{ways_table(each)}")
     missing = [each.run.name for each in trainings if not each.finished]
     left_out = f"note: {len(missing)} of {len(trainings)} trainings are missing: {', '.join(missing)}"
-    notes = (left_out,) if missing else ()
+    finished = {each.run.name: each.run for each in trainings if each.finished}
+    troubles = troubles_of(finished)
+    notes = ((left_out,) if missing else ()) + trouble_lines(troubles, len(finished))
     for note in notes:
         print(note)
     picture = draw_ranking(_panels(ranked, verdicts[TEST]), "stand-alone mAP on the test set (%)", out / PICTURE)
@@ -62,6 +69,7 @@ def write_ranking(
         **about,
         **seeds,
         "missing": missing,
+        "troubles": troubles,
         "archs": [_row(arch) for arch in ranked],
         "against": {ground: dataclasses.asdict(verdict) for ground, verdict in verdicts.items()},
         **({"ways": [dataclasses.asdict(each) for each in ways]} if ways else {}),

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.report.history import read_diagnoses
-from reid.engine.doctor import Severity
 from reid.engine.machine.device import describe_device
 from reid.words import counted
 from search.config import FinalistsConfig, SearchConfig
@@ -26,6 +24,7 @@ from tools.jobs.data import SearchData, Source
 from tools.jobs.data import describe as describe_images
 from tools.jobs.job import Job
 from tools.jobs.paths import shown
+from tools.jobs.runs.troubles import lasting
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,15 +85,11 @@ def _named(supernets: Sequence[Path]) -> str:
 def _troubles(supernets: Sequence[Path]) -> list[tuple[str, str]]:
     """Whose training it is, and what of it lasts."""
     alone = len(supernets) == 1
-    return [("the supernet's" if alone else f"{shown(run)}'s", words) for run in supernets for words in troubles(run)]
-
-
-def troubles(run: Path) -> list[str]:
-    """What the doctor found in the training in ``run`` that lasted to its end, but for notes; nothing where it was not
-    asked."""
-    found = read_diagnoses(run) or ()
-    lasting = [each for each in found if not each.gone and each.severity > Severity.NOTE]
-    return [f"{each.trouble}: {each.evidence}; try: {each.cure}" for each in lasting]
+    return [
+        ("the supernet's" if alone else f"{shown(run)}'s", f"{each.trouble}: {each.evidence}; try: {each.cure}")
+        for run in supernets
+        for each in lasting(run)
+    ]
 
 
 def _scores(evaluator: SupernetEvaluator | Committee | LearnedEvaluator) -> str | None:
