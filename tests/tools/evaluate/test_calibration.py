@@ -18,12 +18,13 @@ from tools.jobs.evaluate.calibration import calibration
         ({"fingerprint": "b"}, "another network"),
         ({"flip": True}, r"another flip test \(--flip\)"),
         ({"input_size": [64, 32]}, "another input size"),
-        ({"data": "msmt17", "precision": "fp16"}, None),
+        ({"precision": "bf16"}, r"another precision \(--precision\)"),
+        ({"data": "msmt17"}, None),
     ],
 )
 def test_a_threshold_is_not_set_on_features_that_were_made_otherwise(tmp_path, changed, words):
     side = LabeledFeatures(torch.eye(4), torch.tensor([1, 1, 2, 2]), torch.tensor([1, 2, 1, 2]))
-    about = {"fingerprint": "a", "flip": False, "input_size": [256, 128]}
+    about = {"fingerprint": "a", "flip": False, "input_size": [256, 128], "precision": "fp32"}
     own, silent = (RetrievalFeatures(side, side, RECORDS, about=each) for each in (about, {}))
     held = LabeledFeatures(1 - torch.eye(4), side.pids, side.camids)
     file = str(save_features(tmp_path / "held.npz", RetrievalFeatures(held, held, RECORDS, about=about | changed)))

@@ -19,7 +19,12 @@ from tools.jobs.paths import shown
 CHOICES = ("auto", "holdout", "test-half", "none")
 
 
-MADE_ALIKE = {"fingerprint": "network", "input_size": "input size", "flip": "flip test (--flip)"}
+MADE_ALIKE = {
+    "fingerprint": "network",
+    "input_size": "input size",
+    "flip": "flip test (--flip)",
+    "precision": "precision (--precision)",
+}
 """What features say of themselves that a threshold holds for alone, and what it is in words."""
 
 
