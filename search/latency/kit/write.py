@@ -6,8 +6,10 @@ import hashlib
 import math
 import shutil
 import zipfile
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ from tqdm import tqdm
 
 from evaluation.export.graph import OPSET
 from reid.errors import UserError
-from reid.files import write_atomic, write_json
+from reid.files import expecting, read_mapping, write_atomic, write_json
 from search.costs import CostTable
 from search.latency.check import archs_to_check
 from search.latency.draws import spread_archs
@@ -30,6 +32,13 @@ from search.latency.targets import Target, check_available
 from supernet.space import Space
 
 PROGRAM = "measure.py"
+
+WORDS = {
+    "fitted": "its choice of networks differs",
+    "checked": "its choice of networks differs",
+    "parts": "its space's choice of parts differs",
+}
+"""What is said of fields of a manifest that are too long to be shown."""
 
 PERIOD = 256
 """Weights that repeat after so many take 1/100 of their room in a zip file. None of them are 0 or alike in two layers:
@@ -66,8 +75,8 @@ def write_kit(
         networks, seed: how many and which whole networks predictions are checked on.
 
     Raises:
-        UserError: the target runs by something else, packages are missing, the folder holds something else, or the
-            space has but one arch.
+        UserError: the target runs by something else, packages are missing, the folder holds something else or
+            another kit, or the space has but one arch.
     """
     if target.runtime != "onnx":
         raise UserError(f"a kit runs by ONNX Runtime on a CPU, not as {target.name}: take onnx-cpu-1t")
@@ -78,6 +87,15 @@ def write_kit(
     fitted = spread_archs(space, FITTED, "fit", costs)
     checked = archs_to_check(space, fitted, networks, seed, costs)
     wanted = {"parts": [NULL, *space_parts(space)], "networks": list(dict.fromkeys([*fitted, *checked]))}
+    asked = {
+        "form": measure.FORM,
+        "space": space.name,
+        "input_size": list(space.input_size),
+        "target": target.name,
+        "fitted": [name_of(arch) for arch in fitted],
+        "checked": [name_of(arch) for arch in checked],
+    }
+    _check_same(folder, asked, {name_of(part) for part in wanted["parts"]})
     digests: dict[str, dict[str, str]] = {"parts": {}, "networks": {}}
     shapes: dict[str, list[int]] = {}
 
@@ -101,19 +119,31 @@ def write_kit(
     write_atomic(folder / measure.NETWORKS, write)
     write_atomic(folder / PROGRAM, lambda path: shutil.copyfile(measure.__file__, path) and None)
     manifest = {
-        "form": measure.FORM,
-        "space": space.name,
-        "input_size": list(space.input_size),
-        "target": target.name,
+        **asked,
         "rule": {"threads": target.threads, "rounds": ROUNDS, "seconds": SECONDS},
-        "fitted": [name_of(arch) for arch in fitted],
-        "checked": [name_of(arch) for arch in checked],
         **digests,
         "files": shapes,
     }
     write_json(folder / measure.MANIFEST, manifest)
     size = sum((folder / name).stat().st_size for name in (measure.MANIFEST, measure.NETWORKS, PROGRAM))
     return Kit(folder, len(wanted["parts"]) - 1, len(wanted["networks"]), len(shapes), size)
+
+
+def _check_same(folder: Path, asked: Mapping[str, Any], parts: Set[str]) -> None:
+    """Raises UserError where another kit is in ``folder``: its times may be still to come, and would fit nothing."""
+    path = folder / measure.MANIFEST
+    if not path.exists():
+        return
+    cure = "name another folder, or remove this one"
+    there = read_mapping(path, cure)
+    with expecting(path, cure):
+        differs = next((key for key, value in asked.items() if there.get(key) != value), None)
+        if differs is None and there["parts"].keys() != parts:
+            differs = "parts"
+    if differs is not None:
+        plain = differs not in WORDS
+        words = f"{differs} differs ({there.get(differs)} there, {asked[differs]} here)" if plain else WORDS[differs]
+        raise UserError(f"{folder} holds another kit: {words}; {cure}")
 
 
 def with_plain_weights(network: nn.Module) -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import sys
 import zipfile
 from random import Random
@@ -33,6 +34,47 @@ def kit(space, costs, tmp_path_factory):
         patch.setattr(writer, "check_available", lambda target: None)
         made = writer.write_kit(space, TARGET, folder, networks=10, costs=costs, progress=False)
     return made
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"networks": 9}, "its choice of networks differs; name another folder"),
+        ({"target": Target("onnx", "cpu", threads=2)}, r"target differs \(onnx-cpu-1t there, onnx-cpu-2t here"),
+        ({"size": (32, 16)}, r"input_size differs \(\[16, 8\] there, \[32, 16\] here\);"),
+    ],
+)
+def test_another_kit_is_not_written_over(space, kit, costs, changed, words):
+    """The board may measure with it still."""
+    before = {path: path.stat().st_mtime_ns for path in kit.folder.iterdir()}
+    asked = {"target": TARGET, "networks": 10, "size": space.input_size} | changed
+    space = space.at(asked["size"])
+    with pytest.raises(UserError, match=f"kit holds another kit: {words}"):
+        writer.write_kit(space, asked["target"], kit.folder, networks=asked["networks"], costs=costs, progress=False)
+    assert {path: path.stat().st_mtime_ns for path in kit.folder.iterdir()} == before
+
+
+def test_a_kit_whose_space_has_changed_is_another(space, kit, costs, tmp_path):
+    folder = tmp_path / "kit"
+    shutil.copytree(kit.folder, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["parts"][next(iter(manifest["parts"]))]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="holds another kit: its space's choice of parts differs; name"):
+        writer.write_kit(space, TARGET, folder, networks=10, costs=costs, progress=False)
+    (folder / "manifest.json").write_text("[]")
+    with pytest.raises(UserError, match="name another folder, or remove this one"):
+        writer.write_kit(space, TARGET, folder, networks=10, costs=costs, progress=False)
+
+
+def test_the_same_kit_is_written_again(space, kit, costs, monkeypatch, tmp_path):
+    folder = tmp_path / "kit"
+    shutil.copytree(kit.folder, folder)
+    (folder / "networks.zip").write_bytes(b"damaged")
+    monkeypatch.setattr(writer, "export_onnx", lambda network, shape, opset: str(count_parameters(network)).encode())
+    writer.write_kit(space, TARGET, folder, networks=10, costs=costs, progress=False)
+    for file in kit.folder.iterdir():
+        assert (folder / file.name).read_bytes() == file.read_bytes()
 
 
 @pytest.fixture
