@@ -11,7 +11,7 @@ from torch import nn
 from reid.engine.batches import TrainingBatches
 from reid.engine.recipe import Recipe
 from reid.engine.recipe.optimizers import frozen_groups
-from reid.engine.recipe.stopping import best_epoch, check_metric
+from reid.engine.recipe.stopping import Mode, best_epoch, check_metric
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 
@@ -25,12 +25,14 @@ class Monitor:
 
     Attributes:
         evaluate: gives named numbers of a task for the log, none of them called as the training's own are.
-        metric: the one that the best weights and early stopping go by.
+        metric: the one that the best weights go by.
+        mode: whether more of it is better, or less.
         keep: told the task whenever ``metric`` is the best so far.
     """
 
     evaluate: Callable[[nn.Module], dict[str, float]]
     metric: str = "holdout_mAP"
+    mode: Mode = "max"
     keep: Callable[[nn.Module], None] = lambda task: None
 
 
@@ -79,7 +81,7 @@ def keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monito
         return False
     # Weights of an unsound epoch were not kept, however well they scored. The last epoch's are, as they always are.
     kept = [record for record in records if UNSOUND not in record or record is records[-1]]
-    best = best_epoch(kept, monitor.metric) == records[-1]["epoch"]
+    best = best_epoch(kept, monitor.metric, monitor.mode) == records[-1]["epoch"]
     if best:
         monitor.keep(step.result)
     return best

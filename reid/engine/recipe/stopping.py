@@ -16,6 +16,15 @@ Record = Mapping[str, float | None]
 """What is known of one epoch: ``epoch`` (from 1) and, where they were measured, metrics by name. One that was no finite
 number is None once it has been read back from ``metrics.jsonl``, which JSON has no other word for."""
 
+Mode = Literal["max", "min"]
+"""Whether greater or smaller values of a metric are better."""
+
+
+def check_mode(metric: str, mode: Mode) -> None:
+    """Raises ValueError where a metric whose name says that it is a loss is to be as great as can be."""
+    if mode == "max" and "loss" in metric.split("_"):
+        raise ValueError(f"metric {metric} is a loss, of which less is better; set mode: min too")
+
 
 @dataclass(frozen=True, config=STRICT)
 class EarlyStopping:
@@ -31,18 +40,15 @@ class EarlyStopping:
 
     patience: Count = 10
     metric: str = "holdout_mAP"
-    mode: Literal["max", "min"] = "max"
+    mode: Mode = "max"
     minimum_gain: NonNegative = 0.0
 
     def __post_init__(self) -> None:
         """Raises ValueError where a loss is to grow: the training would end as soon as it learns."""
-        if self.mode == "max" and "loss" in self.metric.split("_"):
-            raise ValueError(f"metric {self.metric} is a loss, of which less is better; set mode: min too")
+        check_mode(self.metric, self.mode)
 
 
-def best_epoch(
-    records: Sequence[Record], metric: str, mode: Literal["max", "min"] = "max", minimum_gain: float = 0.0
-) -> int | None:
+def best_epoch(records: Sequence[Record], metric: str, mode: Mode = "max", minimum_gain: float = 0.0) -> int | None:
     """The epoch with the best value of ``metric``, the earliest of equals; None where none has a finite value.
 
     With a ``minimum_gain`` it is the last epoch that was better by more than that than the best before it.

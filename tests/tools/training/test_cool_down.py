@@ -183,14 +183,23 @@ def test_a_run_that_goes_on_meanwhile(tmp_path):
     assert load_state(out / "checkpoint.pt") == {"epoch": 3}
 
 
-@pytest.mark.parametrize(("scores", "taken"), [((0.1, 0.3, 0.2), True), ((0.1, 0.3, 0.4), False), ((), False)])
-def test_the_best_weights_so_far_are_taken_over(tmp_path, scores, taken):
+@pytest.mark.parametrize(
+    ("scores", "mode", "taken"),
+    [
+        ((0.1, 0.3, 0.2), "max", True),
+        ((0.1, 0.3, 0.4), "max", False),
+        ((0.1, 0.3, 0.4), "min", True),
+        ((0.3, 0.2, 0.1), "min", False),
+        ((), "max", False),
+    ],
+)
+def test_the_best_weights_so_far_are_taken_over(tmp_path, scores, mode, taken):
     """No later epoch of the ending may be as good. Weights that are kept of an epoch behind the checkpoint are not."""
     run, out = _run(tmp_path / "run", 2, seed=0), tmp_path / "out"
     for epoch, score in enumerate(scores, start=1):
         append_metrics(run, {"epoch": epoch, "holdout_mAP": score})
     (run / BEST).write_bytes(b"best")
-    take_over(CoolDown(run, 2), 2, out)
+    take_over(CoolDown(run, 2), 2, out, mode=mode)
     assert (out / BEST).exists() == taken and (not taken or (out / BEST).read_bytes() == b"best")
     notes = missing_best(out, Recipe(keep_best=True), taken_over=True)
     assert len(notes) == (not taken) and all("came after the checkpoint that it goes on from" in note for note in notes)

@@ -53,6 +53,27 @@ def test_its_numbers_are_recorded_and_its_best_weights_kept(make_job, what, tmp_
     assert not all(torch.equal(kept[name], looks.weights[2][name]) for name in kept)
 
 
+def test_the_best_of_a_loss_is_the_least(make_job, what, tmp_path):
+    looks = Looks(0.75, 0.25, 0.5)
+    job = make_job(tmp_path / "run", *EVERY, "retrain.keep_best=true")
+    kept = load_file(retrain(job, what, OwnEvaluation(looks, "apart", mode="min")) / BEST)
+    assert all(torch.equal(kept[name], looks.weights[1][name]) for name in kept)
+
+
+def test_a_loss_that_is_to_grow_is_refused_as_by_early_stopping():
+    with pytest.raises(UserError, match="^OwnEvaluation: metric shop_loss is a loss, .*; set mode: min"):
+        OwnEvaluation(dict, "shop_loss")
+    with pytest.raises(UserError, match="^OwnEvaluation: mode 'least': must be 'max' or 'min'$"):
+        OwnEvaluation(dict, "shop_loss", mode="least")
+    assert OwnEvaluation(dict, "shop_loss", mode="min") and OwnEvaluation(dict, "flawless")
+
+
+def test_the_best_weights_and_an_early_end_go_the_same_way(make_job, what, tmp_path):
+    job = make_job(tmp_path / "run", *EVERY, "retrain.early_stopping={metric: apart, mode: min}")
+    with pytest.raises(UserError, match="early_stopping.mode is min, and your own .* for apart is max: give both"):
+        retrain(job, what, OwnEvaluation(Looks(0.5), "apart"))
+
+
 def test_training_is_the_same_with_and_without_it(make_job, what, tmp_path):
     """Though it draws random numbers and leaves the network in eval mode."""
 

@@ -22,6 +22,7 @@ from reid.config import config_to_dict
 from reid.engine.guard.guard import STATE
 from reid.engine.guard.rollback import ROLLBACKS
 from reid.engine.recipe import Recipe
+from reid.engine.recipe.stopping import Mode
 from reid.engine.runs.checkpoint import load_state
 from reid.engine.runs.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
@@ -173,9 +174,9 @@ def _compared(config: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return kept | {"recipe": {name: value for name, value in recipe.items() if name not in HOW}}
 
 
-def take_over(what: CoolDown, done: int, out: Path, metric: str = HELD_OUT[0]) -> None:
+def take_over(what: CoolDown, done: int, out: Path, metric: str = HELD_OUT[0], mode: Mode = "max") -> None:
     """Puts the run's checkpoint, records and best weights so far, by ``metric``, into ``out``, whose training then goes
-    on from them; once.
+    on from them; once. ``mode``: whether more of that is better, or less.
 
     Raises:
         UserError: the run, which another process may go on with, has done more than ``done`` epochs by now.
@@ -184,7 +185,7 @@ def take_over(what: CoolDown, done: int, out: Path, metric: str = HELD_OUT[0]) -
         return
     records = [record for record in read_metrics(what.run) if record["epoch"] <= done]
     write_text(out / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
-    for kept in (what.run / ROLLBACKS, best_at(what.run, done, metric)):
+    for kept in (what.run / ROLLBACKS, best_at(what.run, done, metric, mode)):
         if kept is not None and kept.exists():
             write_atomic(out / kept.name, functools.partial(shutil.copyfile, kept))
     # Last: with it the training has begun.

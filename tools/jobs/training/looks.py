@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from torch import nn
 from evaluation.features.extraction import evaluate_network
 from reid.data.records import ImageSet
 from reid.engine.recipe import Recipe
-from reid.engine.recipe.stopping import best_epoch
+from reid.engine.recipe.stopping import Mode, best_epoch, check_mode
 from reid.engine.runs.checkpoint import save_weights
 from reid.engine.runs.run_folder import read_metrics
 from reid.engine.runs.tags import TAGS
@@ -39,11 +40,22 @@ class OwnEvaluation:
         evaluate: given the network in eval mode, on the training's device and with autograd off; gives numbers by name.
             They stand in ``metrics.jsonl``, TensorBoard and the curves, beside those of held-out identities where
             these are looked at. Names that the training's record has already are refused.
-        metric: the number that ``keep_best`` goes by; greater is better.
+        metric: the number that ``keep_best`` goes by.
+        mode: ``"max"``, or ``"min"`` where less of it is better, as of every loss.
     """
 
     evaluate: Callable[[ReidNetwork], Mapping[str, float]]
     metric: str
+    mode: Mode = "max"
+
+    def __post_init__(self) -> None:
+        """Raises UserError where a loss is to grow, as early stopping's does, or the mode is neither."""
+        if self.mode not in get_args(Mode):
+            raise UserError(f"OwnEvaluation: mode {self.mode!r}: must be 'max' or 'min'")
+        try:
+            check_mode(self.metric, self.mode)
+        except ValueError as error:
+            raise UserError(f"OwnEvaluation: {error}") from None
 
 
 def held_out(job: Job, source: Source, own: OwnEvaluation | None = None) -> tuple[ImageSet, ImageSet] | None:
@@ -51,13 +63,20 @@ def held_out(job: Job, source: Source, own: OwnEvaluation | None = None) -> tupl
 
     Raises:
         UserError: the recipe goes by their score, and they are not held out or never looked at; it goes by what nobody
-            measures; or it never asks for ``own``.
+            measures; it never asks for ``own``, or stops where ``own`` says it is best.
     """
     recipe, data = job.experiment.retrain, job.experiment.data
     if recipe.early_stopping is not None and own is None:
         _check_measured(recipe.early_stopping.metric, recipe.losses)
     if own is not None and not recipe.evaluate_every:
         raise UserError("retrain.evaluate_every is 0: your own evaluation would never be asked; set it above 0")
+    if own is not None and recipe.early_stopping is not None:
+        stopping = recipe.early_stopping
+        if (stopping.metric, own.mode) == (own.metric, "min" if stopping.mode == "max" else "max"):
+            raise UserError(
+                f"retrain.early_stopping.mode is {stopping.mode}, and your own evaluation's mode for {own.metric} is "
+                f"{own.mode}: give both the same"
+            )
     if data.retrain_on_holdout or not recipe.evaluate_every:
         stops = recipe.early_stopping is not None and recipe.early_stopping.metric.startswith("holdout_")
         keeps = recipe.keep_best and own is None
@@ -90,17 +109,17 @@ def monitor_of(
         network, kept = for_inference(task.network, spec)
         save_weights(job.out / BEST, network, spec_to_dict(kept))
 
-    return Monitor(evaluate, metric_of(own), keep)
+    return Monitor(evaluate, *best_by(own), keep)
 
 
-def metric_of(own: OwnEvaluation | None) -> str:
-    """What the best weights go by."""
-    return own.metric if own is not None else HELD_OUT[0]
+def best_by(own: OwnEvaluation | None) -> tuple[str, Mode]:
+    """What the best weights go by, and whether more of it is better, or less."""
+    return (own.metric, own.mode) if own is not None else (HELD_OUT[0], "max")
 
 
-def best_at(run: Path, epochs: int, metric: str) -> Path | None:
+def best_at(run: Path, epochs: int, metric: str, mode: Mode = "max") -> Path | None:
     """A run's best weights where they are those of its first ``epochs``; it may have been looked at since."""
-    best = best_epoch(read_metrics(run), metric)
+    best = best_epoch(read_metrics(run), metric, mode)
     return run / BEST if best is not None and best <= epochs and (run / BEST).is_file() else None
 
 

@@ -18,7 +18,7 @@ from tools.jobs.training.announcement import announce_training
 from tools.jobs.training.cool_down import Begun, begun, check_same, take_over
 from tools.jobs.training.facts import training_facts
 from tools.jobs.training.finished import is_complete, is_over, tell_over
-from tools.jobs.training.looks import OwnEvaluation, held_out, metric_of, missing_best, monitor_of
+from tools.jobs.training.looks import OwnEvaluation, best_by, held_out, missing_best, monitor_of
 from tools.jobs.training.preparation import Prepared, prepare
 from tools.jobs.training.result import keep, missing_average, score
 from tools.jobs.training.retrain_words import taken_back
@@ -60,7 +60,7 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
         if over:
             return
         if ended:
-            take_over(what.cool_down, ended.done, job.out, metric_of(own))
+            take_over(what.cool_down, ended.done, job.out, *best_by(own))
         announce_training(job, ready, processes, looks=held is not None or own is not None)
 
     with training_in(job, config, announce, processes, ready.images):

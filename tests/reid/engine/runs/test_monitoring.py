@@ -31,7 +31,7 @@ class _Scores:
         self.scores, self.metric, self.at, self.looked_at, self.kept = list(scores), metric, at, [], []
 
     def monitor(self) -> Monitor:
-        return Monitor(self.evaluate, self.metric, self.keep)
+        return Monitor(self.evaluate, self.metric, keep=self.keep)
 
     def evaluate(self, task):
         if len(self.looked_at) + 1 == self.at:
