@@ -8,7 +8,6 @@ work here; those are added to ours first.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -17,6 +16,7 @@ from torch import nn
 from reid.errors import UserError
 from reid.models.backbones import BACKBONES, build_backbone
 from reid.models.network import count_parameters
+from reid.options import Parser
 from search.costs.fvcore_counts import conv_linear_macs, network_counts
 from supernet.files import mobilenet_v2
 from supernet.network import ArchBackbone
@@ -88,7 +88,7 @@ def print_rows(name: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("names", nargs="*", help="backbones (default: all)")
     names = parser.parse_args().names or [*BACKBONES, "mobilenetv2"]
     print(f"{'':22} params/M  FLOPs/M   MACs/M  published   ratio  (published for)")

@@ -18,7 +18,6 @@ KaiyangZhou/deep-person-reid; without it an installed torchreid is taken, and wi
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
@@ -40,6 +39,7 @@ from reid.engine.machine.memory import keep_freed_memory
 from reid.engine.recipe import Recipe
 from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.training_step import TrainingStep
+from reid.options import Parser
 from supernet.files import mobilenet_v2
 from supernet.network import build_network
 
@@ -52,7 +52,7 @@ CPU = torch.device("cpu")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="a folder of JPEGs (default: some are made)")
     parser.add_argument("--count", type=int, default=2048, help="images that are decoded at most (default: 2048)")
     parser.add_argument("--torchreid", type=Path, metavar="FOLDER", help="checkout of deep-person-reid")

@@ -17,7 +17,6 @@ in torchreid/metrics/rank_cylib); without it, an installed torchreid is taken, a
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -37,6 +36,7 @@ from evaluation.retrieval.distances import METRICS, pairwise_distances
 from evaluation.retrieval.metrics import score_distances, score_features
 from evaluation.retrieval.scores import ReidScore
 from reid.engine.machine.process_memory import peak_resident_mib
+from reid.options import Parser
 
 RANKS = (1, 5, 10, 20)
 
@@ -130,7 +130,7 @@ def _peer(folder: Path | None) -> ModuleType | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--torchreid", type=Path, metavar="FOLDER", help="checkout of deep-person-reid")
     parser.add_argument("--rounds", type=int, default=7, help="runs of each measurement (default: 7)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything runs")

@@ -6,12 +6,12 @@ number of archs on which they differ (must be 0), and the time to count the part
 
 from __future__ import annotations
 
-import argparse
 import time
 from random import Random
 
 import _root  # noqa: F401  (first: it mends the import path)
 
+from reid.options import Parser
 from search.costs import CostTable, whole_network_flops
 from supernet.files import load_space
 from supernet.space import decode
@@ -19,7 +19,7 @@ from supernet.space.genome import sample
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--space", default="mlr-210m")
     parser.add_argument("--archs", type=int, default=5000, help="random archs for the table (default: 5000)")
     parser.add_argument("--whole", type=int, default=10, help="of them counted whole by fvcore too (default: 10)")

@@ -17,7 +17,6 @@ memory that torch had reserved at its peak. ``--profile 12`` adds the dozen kern
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import itertools
 import statistics
@@ -36,6 +35,7 @@ from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 from reid.losses.config import LossConfig
+from reid.options import Parser
 
 WAYS = {
     "eager": {"cuda_graph": False},
@@ -49,7 +49,7 @@ WARM_UP = 6
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--networks", nargs="+", default=["mobilenetv2"], help="archs or backbones, by name")
     add_size(parser, "256x128")
     parser.add_argument("--batches", type=int, nargs="+", default=[64], help="images, four of each person")

@@ -22,6 +22,7 @@ import yaml
 from reid.config import config_to_dict
 from reid.engine.runs.run_folder import CONFIG, first_difference, read_metrics
 from reid.errors import UserError
+from reid.options import Parser
 from supernet.catalog import spec_to_dict
 from tools.jobs.experiment import RECIPES, ROOT, load_experiment
 from tools.jobs.job import Job
@@ -41,7 +42,7 @@ HEADERS = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--arch", default="osnet_x0_25", help="the network (default: osnet_x0_25)")
     parser.add_argument(
         "--config", type=Path, default=ROOT / "configs" / "demo.yaml", help="experiment (default: demo)"

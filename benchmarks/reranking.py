@@ -38,6 +38,7 @@ from evaluation.reranking import ReRanking, rerank_blocks, rerank_distances
 from evaluation.retrieval.distances import pairwise_distances
 from reid.engine.machine.process_memory import peak_resident_mib
 from reid.errors import UserError
+from reid.options import Parser
 
 FILE = "utils/rerank.py"
 MARKET1501, MSMT17, QUICK = (3368, 15913), (11659, 82161), (60, 240)
@@ -133,7 +134,7 @@ def show(name: str, side: Measurement, note: str = "") -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--torchreid", type=Path, metavar="FOLDER", help="checkout of deep-person-reid")
     parser.add_argument("--queries", type=int, default=MARKET1501[0], help="(default: Market-1501's 3368)")
     parser.add_argument("--gallery", type=int, default=MARKET1501[1], help="(default: Market-1501's 15913)")

@@ -8,7 +8,6 @@ docs/reranking.md says who does it. Fetches nothing and takes a minute or two.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -17,6 +16,7 @@ import numpy as np
 from benchmarks.parts.reranking.features import synthetic_retrieval
 from benchmarks.parts.reranking.loops import Variant, plain_reranking
 from evaluation.reranking import ReRanking
+from reid.options import Parser
 
 VARIANTS = {
     "distances not squared": Variant(power=0.5),
@@ -34,7 +34,7 @@ VARIANTS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--queries", type=int, default=400, help="(default: 400)")
     parser.add_argument("--gallery", type=int, default=1900, help="(default: 1900)")
     parser.add_argument("--k1", type=int, default=20, help="(default: 20)")

@@ -38,6 +38,7 @@ from reid.engine.bn_calibration import calibrate
 from reid.engine.machine.device import DTYPES, autocast, pick_device
 from reid.engine.machine.memory import keep_freed_memory
 from reid.engine.machine.process_memory import peak_memory_mib
+from reid.options import Parser
 from search.config import SearchConfig
 from search.scoring.evaluator import SupernetEvaluator
 from supernet.arch import Arch
@@ -52,7 +53,7 @@ WHOLE, BARE, UNFOLDED, FIRST = "whole call", "bare forward", "unfolded", "first 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--space", default="mlr-210m")
     add_size(parser, "128x64")
     parser.add_argument("--images", type=int, default=1700, help="held-out images, a sixth of them queries")

@@ -10,7 +10,6 @@ candidate's time grows. The parts of the space are counted before, which takes a
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -22,6 +21,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 import torch
 
 from reid.data.records import ImageSet
+from reid.options import Parser
 from search.asked import Asked
 from search.config import SearchConfig
 from search.costs import CostTable
@@ -38,7 +38,7 @@ from supernet.supernet import Supernet
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--space", default="tiny")
     parser.add_argument("--flops", type=float, default=6e6, help="limit (default: 6e6)")
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10000], help="candidates (default: 1000 10000)")

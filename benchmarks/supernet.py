@@ -14,7 +14,6 @@ the bare forward and backward passes of its archs are (limit 0.90), and peak mem
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import statistics
 import time
@@ -29,6 +28,7 @@ from reid.engine.machine.device import autocast, pick_device
 from reid.engine.machine.memory import keep_freed_memory
 from reid.engine.machine.process_memory import peak_memory_mib
 from reid.engine.training_step import TrainingStep
+from reid.options import Parser
 from search.costs import CostTable
 from search.sampling import evenly_over_flops
 from supernet.arch import Arch
@@ -44,7 +44,7 @@ WARMUP = 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--space", default="mlr-210m")
     add_size(parser, "128x64")
     parser.add_argument("--batch", type=int, default=64, help="images, four of each person (default: 64)")

@@ -8,7 +8,6 @@ does its work when the linear probes stay low, ResNet-18 is far above them, and 
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
@@ -18,10 +17,11 @@ from benchmarks.parts.hardness.networks import BUILDERS, embed, train_network
 from benchmarks.parts.hardness.probes import linear_rows
 from benchmarks.parts.sizes import add_size
 from reid.data.synthetic import SyntheticConfig, make_synthetic
+from reid.options import Parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the set and the table")
     parser.add_argument("--networks", default="small-8,small-24,resnet18", help="comma list; empty for none")
     parser.add_argument("--epochs", type=int, default=12)

@@ -11,7 +11,6 @@ above 1 says that the other way is that much faster. Training is the bare forwar
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import functools
 import re
@@ -28,6 +27,7 @@ from benchmarks.parts.training.roofline import timed
 from reid.engine.machine.device import autocast, pick_device
 from reid.engine.machine.memory import keep_freed_memory
 from reid.errors import UserError
+from reid.options import Parser
 from search.latency.runners import cpu_threads
 from supernet.catalog import build, find_network
 
@@ -39,7 +39,7 @@ Run = Callable[[], object]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--networks", nargs="+", default=["mobilenetv2", "resnet18", "MLR-210M-A"], metavar="NAME")
     parser.add_argument("--sizes", nargs="+", default=["128x64", "256x128"], metavar="HxW")
     parser.add_argument("--batch", type=int, default=16, help="images (default: 16)")

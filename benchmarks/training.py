@@ -23,7 +23,6 @@ share, and what not, stands in ``parts/training/peer.py`` (limit: 1.3 times its 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import itertools
 import statistics
@@ -51,13 +50,14 @@ from reid.engine.recipe.averaging import AveragingConfig
 from reid.engine.tasks.identity_task import IdentityTask
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
+from reid.options import Parser
 
 WARMUP = 5
 """Steps before the count begins: the first choose kernels and grow the heap, and on a GPU the fourth is recorded."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--networks", nargs="+", default=["mobilenetv2"], help="archs or backbones, by name")
     add_size(parser, "128x64")
     parser.add_argument("--batch", type=int, default=64, help="images, four of each person (default: 64)")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shlex
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from reid.errors import UserError
+from reid.options import Parser
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -38,11 +39,11 @@ def to_type(tool: str, *words: str) -> str:
 _EMPTY = re.compile(r"(--[\w-]+=)?")
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     """Calls tools as the user does, in usage and help.
 
-    Raises UserError for an empty word, as ``--weights "$W"`` gives where there is no W: it would count as not given,
-    or, of a path, as the folder that the user is in.
+    Raises UserError for what is wrong, which ``run_tool`` says; also for an empty word, as ``--weights "$W"`` gives
+    where there is no W: it would count as not given, or, of a path, as the folder that the user is in.
     """
 
     def parse_known_args(self, args=None, namespace=None):
@@ -54,6 +55,9 @@ class _Parser(argparse.ArgumentParser):
                 raise UserError(f"{where}: an empty word is no value; give one, or leave it out")
         return super().parse_known_args(words, namespace)
 
+    def error(self, message: str) -> NoReturn:
+        raise UserError(self.line(message))
+
     def format_usage(self) -> str:
         return as_typed(super().format_usage())
 
@@ -61,7 +65,7 @@ class _Parser(argparse.ArgumentParser):
         return as_typed(super().format_help())
 
 
-def tool_parser(description: str) -> argparse.ArgumentParser:
+def tool_parser(description: str) -> Parser:
     """A parser without options, whose help begins with ``description`` as it stands."""
     program = as_typed(f"tools/{Path(sys.argv[0]).name}").removeprefix("tools/")
-    return _Parser(program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return _Parser(program, description=description)

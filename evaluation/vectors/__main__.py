@@ -10,7 +10,6 @@ python -m evaluation.vectors --write FOLDER           writes the files anew, fro
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +21,11 @@ from evaluation.vectors.inputs import make_inputs
 from evaluation.vectors.ours import our_results
 from reid.errors import UserError
 from reid.files import read_json, write_json
+from reid.options import Parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.vectors",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="python -m evaluation.vectors", description=__doc__)
     jobs = parser.add_mutually_exclusive_group()
     jobs.add_argument("--check", type=Path, metavar="FILE", help="results by case, as JSON")
     jobs.add_argument("--ours", type=Path, metavar="FILE", help="file to write")

@@ -34,7 +34,6 @@ def test_all_that_a_tool_says_calls_tools_as_typed(call, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["tools/zoo.py"])
     told = call("zoo", "--help", tiny=False).out
     assert told.startswith("usage: reid-nas zoo [") and "\nreid-nas zoo add RUN --name NAME " in told
-    assert "reid-nas zoo: error: unrecognized arguments" in call("zoo", "--nonsense", tiny=False).err
     assert to_type("zoo", "add", "a run") == "reid-nas zoo add 'a run'"
     monkeypatch.setattr(sys, "argv", ["/work/tools/of-mine/tools/rank.py", "--n", "4", "--resume"])
     assert provenance.command() == "reid-nas rank --n 4"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -11,12 +10,13 @@ from PIL import Image, ImageOps
 
 from reid.data.synthetic import SyntheticConfig, contact_sheet, make_synthetic
 from reid.errors import UserError
+from reid.options import Parser
 
 SHEETS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m reid.data.synthetic", description=__doc__)
+    parser = Parser(prog="python -m reid.data.synthetic", description=__doc__)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="make the data set in this folder")
     parser.add_argument(
         "--sheet", type=Path, metavar="FILE", help="write a contact sheet, 8 persons under every camera"

@@ -244,7 +244,8 @@ def write_json(path: Path, data: dict) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     folder = Path(__file__).resolve().parent
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
     parser.add_argument("--rounds", type=int, metavar="N", help="of each network at least (default: the manifest's)")
     parser.add_argument("--seconds", type=float, metavar="S", help="of each group at least (default: the manifest's)")
     parser.add_argument("--group", type=int, default=GROUP, metavar="N", help=f"networks in memory (default: {GROUP})")
