@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reid.engine.machine.device import pick_device
-from reid.engine.machine.distributed import from_environment
+from reid.engine.machine.distributed import from_environment, said_by_first
 from reid.engine.machine.memory import keep_freed_memory
 from reid.errors import UserError
 from reid.numbers import GREATEST_SEED
@@ -169,7 +169,7 @@ def run_tool(
     less: str = "give smaller images (--set input_size=[128,64])",
 ) -> None:
     """Runs a tool's ``main``; ends the process with 2 and one line for a user's error and where memory runs out, with
-    130 when interrupted, by Ctrl-C or SIGTERM.
+    130 when interrupted, by Ctrl-C or SIGTERM. Of torchrun's processes that all come upon the same error one says it.
 
     Args:
         again: says what to do after an interrupt.
@@ -187,7 +187,8 @@ def run_tool(
         if line is None:
             raise
         one = line.replace("\n", "\\n")  # of a name that has one in it
-        print(f"error: {as_typed(one)}", file=sys.stderr)
+        if not said_by_first(one):
+            print(f"error: {as_typed(one)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"\ninterrupted; {again}", file=sys.stderr)

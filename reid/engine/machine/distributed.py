@@ -33,6 +33,12 @@ PATIENCE = timedelta(days=1)
 others wait, hours on a CPU, or a latency table to measure. torch's own timeouts are 10 minutes (NCCL) and 30 (gloo). A
 process that is gone is noticed at once all the same: ``torchrun`` ends the others, and gloo's connection is closed."""
 
+HEARING = timedelta(seconds=5)
+"""How long a process waits for what the first says of the error that it has itself."""
+
+ERROR = "error"
+"""In the store: what the first process says where it ends by an error."""
+
 _BUCKET = 2**23
 """Elements that are reduced in one call: 32 MiB of float32, beyond which a call's overhead no longer matters."""
 
@@ -127,6 +133,28 @@ def _meeting_place(init_method: str, rank: int, world_size: int) -> tuple[dist.S
     """Where the processes find each other, for all groups that they form; and a number for each of these."""
     store, *_ = next(rendezvous(init_method, rank, world_size, timeout=PATIENCE))
     return store, itertools.count()
+
+
+def said_by_first(line: str, environment: Mapping[str, str] = os.environ, patience: timedelta = HEARING) -> bool:
+    """Whether the first of the processes that torchrun has started ends with the error ``line`` too, which is then not
+    to be said again; the first notes its own for the others.
+
+    They tell each other by the store of torchrun's agent, which outlives them, whether or not they have met before. A
+    process that hears nothing within ``patience``, or something else, is to say its own. False where there is no such
+    store.
+    """
+    if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return False
+    try:
+        processes = from_environment(SINGLE.device, environment)
+        store, _ = _meeting_place("env://", processes.rank, processes.world_size)
+        if processes.is_main:
+            store.set(ERROR, line)
+            return False
+        store.wait([ERROR], patience)
+        return store.get(ERROR) == line.encode()
+    except (UserError, RuntimeError, ValueError):  # of torch.distributed: nothing was said in time, or no one listens
+        return False
 
 
 def gather_batch(processes: Processes, tensor: torch.Tensor) -> torch.Tensor:
