@@ -25,15 +25,17 @@ from evaluation.comparison.row import read_result
 from evaluation.export import Parity, open_session
 from reid.data.prepare import prepare, resize
 from reid.engine.runs.checkpoint import save_weights
-from reid.files import read_json
+from reid.files import read_json, write_json
 from supernet.catalog import spec_to_dict
 from supernet.files import NamedArch, arch_from_rows, load_space, save_arch
 from supernet.supernet import Supernet
 from supernet.trained import load_backbone
 from supernet.trained.checkpoint import load_network, save_supernet
+from tools.jobs.data import open_source
 from tools.jobs.evaluate.checkpoints import run_name
 from tools.jobs.export.job import Request, export
 from tools.jobs.export.source import find_trained, trained_on, training_pixels
+from tools.jobs.runs.trained_images import note_trained_images
 from tools.jobs.training.retrain import retrain
 from tools.jobs.training.wanted import Retraining
 from tools.jobs.zoo.job import add
@@ -112,6 +114,26 @@ def test_the_evaluating_tool_gives_the_same_score(call, whole, tmp_path, name):
     score = read_json(tmp_path / "out" / "score.json")
     assert (score["mAP"], score["rank1"]) == (row["mAP"], row["rank1"])
     assert score["about"]["exported_from_sha256"] == row["weights_sha256"]
+
+
+def test_a_file_is_held_to_what_its_network_was_trained_on(call, refused, make_job, run, whole, tmp_path):
+    """By the page beside it, as long as the weights are still there, and these."""
+    trained, out = tmp_path / "run", tmp_path / "exported"
+    shutil.copytree(run, trained)
+    shutil.copytree(whole, out)
+    told = read_json(out / "Small.json")
+    write_json(out / "Small.json", {**told, "weights": str(trained / "last.safetensors")})
+    source = open_source(make_job(tmp_path).experiment.data, None, (64, 32))
+    note_trained_images(trained, source.decode((*source.dataset.query, *source.dataset.gallery)))
+    line = "persons of synthetic that would be tested .* were trained on, as .*run/trained-images.npz says"
+    for name in ("Small.onnx", "Small-int8.onnx"):
+        refused(call("evaluate", out / name, "--out", tmp_path / "scores"), line)
+    refused(call("cross_domain", out / "Small.onnx", "--datasets", "synthetic", "--out", tmp_path / "matrix"), line)
+    refused(call("export", trained, "--score", "--out", tmp_path / "again"), line)
+    assert not (tmp_path / "again").exists()
+    for change in (lambda: (out / "Small.json").write_text("[]"), lambda: (out / "Small.json").unlink()):
+        change()
+        assert call("evaluate", out / "Small.onnx", "--out", tmp_path / "scores", "--replace").code == 0
 
 
 def test_the_sample_of_the_docs(run, whole, monkeypatch):

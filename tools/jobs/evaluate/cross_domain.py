@@ -26,6 +26,7 @@ from tools.jobs.evaluate.subject import Subject, network_subject, onnx_subject
 from tools.jobs.job import Job
 from tools.jobs.paths import check_once, shown
 from tools.jobs.runs.data import known_data, trained_on
+from tools.jobs.runs.exported import exported_from
 from tools.jobs.runs.ownership import MATRIX, REPLACE, alone, check_free
 from tools.jobs.runs.provenance import command, commit, made_by
 from tools.jobs.words.opening import announce
@@ -39,7 +40,7 @@ class Entry:
         name: what its row is called.
         train_set: what it was trained on, in words.
         subject: None where it could not be opened, for ``reason``.
-        path: its file.
+        path: its weights; of an ``.onnx`` file those that it was made of, where they are known.
     """
 
     name: str
@@ -111,7 +112,9 @@ def _entry(job: Job, run: Path, name: str, protocol: Protocol) -> Entry:
         path = network_file(run)
         train_set = train_set_of(path)
         if path.suffix == ".onnx":
-            return Entry(name, train_set, onnx_subject(path, job.device, job.experiment.input_size, protocol))
+            subject = onnx_subject(path, job.device, job.experiment.input_size, protocol)
+            weights = exported_from(path, subject.about.get("exported_from_sha256"))
+            return Entry(name, train_set, subject, path=weights)
         network, spec = load_network(path, job.device)
         return Entry(name, train_set, network_subject(network, spec, job.device), path=path)
     except UserError as error:

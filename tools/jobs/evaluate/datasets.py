@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from reid.errors import UserError, nearest
 from tools.jobs.data import Source, open_source, test_data
 from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
+from tools.jobs.runs.lineage import lineage
 from tools.jobs.runs.trained_images import check_never_trained_on, holds_note
 
 OWN = ("auto", "synthetic")
@@ -70,11 +71,18 @@ def check_strangers(tested: DatasetConfig | None, trained: Sequence[DatasetConfi
 
 
 def check_tested(run: Path, sources: Sequence[Source]) -> None:
-    """Raises UserError where the network in ``run`` was trained on images of persons that ``sources`` test, whatever
-    the data set is called and however it is divided by now."""
-    for source in sources:
-        if holds_note(run):
-            check_never_trained_on(run, source.dataset, "tested", *test_data(source))
+    """Raises UserError where the network in ``run``, or one that had a part in it (``lineage``), was trained on images
+    of persons that ``sources`` test, whatever the data set is called and however it is divided by now."""
+    check_all_tested({run: "", **lineage(run)}, sources)
+
+
+def check_all_tested(runs: Mapping[Path, str], sources: Sequence[Source]) -> None:
+    """``check_tested`` of networks by their run folders, with the part that each had in the one that is meant."""
+    noted = {run: part for run, part in runs.items() if holds_note(run)}
+    for source in sources if noted else ():
+        parts = test_data(source)
+        for run, part in noted.items():
+            check_never_trained_on(run, source.dataset, "tested", *parts, part=part)
 
 
 def dataset_words(config: DatasetConfig) -> str:

@@ -37,6 +37,8 @@ from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
 from tools.jobs.paths import check_file, shown
 from tools.jobs.runs.data import trained_on
+from tools.jobs.runs.exported import exported_from
+from tools.jobs.runs.lineage import lineage
 from tools.jobs.runs.ownership import REPLACE, alone, check_owner
 from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.strangers import never_saw
@@ -142,8 +144,12 @@ def _nobody(features: RetrievalFeatures) -> str | None:
 
 def _onnx(job: Job, path: Path, request: Request) -> None:
     subject = onnx_subject(path, job.device, job.experiment.input_size, request.protocol)
-    sources = _open(job, request, subject.input_size, None)
-    _announce(path, sources, job.device, _doubts(request, None))
+    weights = exported_from(path, subject.about.get("exported_from_sha256"))
+    trained = trained_on(weights) if weights else None
+    sources = _open(job, request, subject.input_size, trained)
+    if weights:
+        check_tested(weights.parent, sources)
+    _announce(path, sources, job.device, _doubts(request, trained))
     wanted = _wanted(job, request, unseen=False)
     evaluation, features = measure(subject, sources, wanted)
     write_scores(job.out, evaluation, features, wanted)
@@ -187,14 +193,15 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
 
 
 def _unseen(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
-    """Whether the network is known never to have seen the held-out persons, by its settings and by its images."""
+    """Whether the network is known never to have seen the held-out persons, by its settings and by its images, and
+    those of the networks that had a part in it."""
     if not never_saw(run, source, config, supernet):
         return False
     try:
         held = search_data(source, config)
     except UserError:  # there are none; who asks for them is told
         return True
-    return not persons_trained_on(run, held.query, held.gallery)
+    return not any(persons_trained_on(each, held.query, held.gallery) for each in (run, *lineage(run)))
 
 
 def _wanted(job: Job, request: Request, unseen: bool) -> Wanted:

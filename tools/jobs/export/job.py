@@ -29,6 +29,7 @@ from search.flops_words import format_flops
 from search.latency.machine import describe_machine
 from supernet.trained.zoo import FOLDER
 from tools.jobs.data import Source, open_source
+from tools.jobs.evaluate.datasets import check_tested
 from tools.jobs.evaluate.result import Wanted, measure
 from tools.jobs.evaluate.subject import onnx_subject
 from tools.jobs.export.report import PAGE, write_export_report
@@ -127,6 +128,8 @@ def _data(job: Job, trained: Trained, request: Request) -> tuple[Source | None, 
         return None, str(error)
     if request.score and not data.dataset.query:
         raise UserError(f"data set '{data.dataset.name}' has no query and gallery: leave --score out")
+    if request.score and trained.run is not None:
+        check_tested(trained.run, [data])
     return data, None
 
 

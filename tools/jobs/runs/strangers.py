@@ -48,9 +48,9 @@ def unsure_teachers(run: Path, source: Source, config: DataConfig) -> list[str]:
     path = run / CONFIG
     saved = read_mapping(path, CURE) if path.is_file() else {}
     with expecting(path, CURE):
-        teachers = [each for part in (saved, saved.get("supernet") or {}) for each in _teachers(part)]
+        taught_by = [each for part in (saved, saved.get("supernet") or {}) for each in teachers(part)]
         digests = str(saved.get(TEACHER_SHA256, "")).split(", ")
-    return unsure_of(teachers, source, config, digests)
+    return unsure_of(taught_by, source, config, digests)
 
 
 def unsure_of(
@@ -72,14 +72,14 @@ def unsure_of(
     return [teacher for teacher in teachers if not known(teacher)]
 
 
-def _teachers(part: Mapping[str, Any]) -> Iterator[str]:
-    """Of a configuration that has a recipe at ``recipe``."""
+def teachers(part: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the teachers in a configuration that has a recipe at ``recipe``."""
     for key in ("recipe", "losses", "distillation"):
         part = part.get(key) or {}
-    yield from _named(part.get(TEACHER))
+    yield from named(part.get(TEACHER))
 
 
-def _named(teachers: str | Iterable[str] | None) -> list[str]:
+def named(teachers: str | Iterable[str] | None) -> list[str]:
     """Of what a recipe has there: one, several or none."""
     return [teachers] if isinstance(teachers, str) else list(map(str, teachers or ()))
 
@@ -126,6 +126,6 @@ def _known_members(run: Path, source: Source, config: DataConfig) -> bool:
     with expecting(path, CURE):
         for each in saved.get(AVERAGED) or ():
             digests = str(each.get(TEACHER_SHA256, "")).split(", ")
-            if TEACHER not in each or unsure_of(_named(each[TEACHER]), source, config, digests):
+            if TEACHER not in each or unsure_of(named(each[TEACHER]), source, config, digests):
                 return False
     return True

@@ -85,14 +85,18 @@ def persons_trained_on(run: Path, *parts: ImageSet) -> list[int]:
     return sorted(pid for pid, count in there.items() if seen[pid] > SHARE * count)
 
 
-def check_never_trained_on(run: Path, dataset: Dataset, what: str, *parts: ImageSet) -> None:
-    """Raises UserError where the network in ``run`` was trained on persons of ``parts``; ``what`` is done to them."""
+def check_never_trained_on(run: Path, dataset: Dataset, what: str, *parts: ImageSet, part: str = "") -> None:
+    """Raises UserError where the network in ``run`` was trained on persons of ``parts``; ``what`` is done to them.
+
+    Args:
+        part: that this network had in the one that is meant, in words; empty where it is that one.
+    """
     known = persons_trained_on(run, *parts)
     if known:
-        persons = counted(len(known), "person")
+        persons, noted = counted(len(known), "person"), shown(run / TRAINED_IMAGES)
         raise UserError(
-            f"{persons} of {dataset.name} that would be {what} ({_named(known, dataset)}) were trained on, as "
-            f"{shown(run / TRAINED_IMAGES)} says; take the data as they were then, or train again on these"
+            f"{persons} of {dataset.name} that would be {what} ({_named(known, dataset)}) were trained on, as {noted} "
+            f"says{f' ({part})' if part else ''}; take the data as they were then, or train again on these"
         )
 
 

@@ -12,6 +12,7 @@ from reid.data.records import ImageSet
 from reid.engine.batches import TrainingBatches
 from reid.engine.machine.device import seeded
 from reid.engine.machine.distributed import Processes, barrier
+from reid.engine.runs.run_folder import CONFIG
 from reid.engine.tasks.identity_task import IdentityTask
 from reid.models.backbones.weights import check_pretrained, load_pretrained
 from reid.models.network import ReidNetwork
@@ -19,7 +20,9 @@ from reid.models.residuals import zero_residuals
 from supernet.catalog import NetworkSpec, build
 from tools.jobs.data import Source, check_answers, open_source, retrain_data
 from tools.jobs.evaluate.checkpoints import start_of
+from tools.jobs.evaluate.datasets import check_all_tested
 from tools.jobs.job import Job
+from tools.jobs.runs.lineage import lineage_of
 from tools.jobs.runs.supernets import inherited_run
 from tools.jobs.training.drawing import batches_of
 from tools.jobs.training.inherit import inherit, start_from
@@ -62,7 +65,8 @@ def prepare(job: Job, what: Retraining, processes: Processes) -> Prepared:
     """Opens the data, builds the network with its first weights, and tries it on a batch of its size.
 
     Raises:
-        UserError: data, settings and network do not fit.
+        UserError: data, settings and network do not fit; or persons who would be tested were trained on by what it
+            begins with or learns from.
     """
     experiment, recipe = job.experiment, job.experiment.retrain
     spec, file = network_to_train(job, what)
@@ -91,4 +95,6 @@ def prepare(job: Job, what: Retraining, processes: Processes) -> Prepared:
         try_network(network, spec.input_size, recipe)
     trained_on = trained_on_words(source, images, what.weights, recipe, inherited)
     config = training_config(job, what, spec, source, inherited and inherited.sha256)
+    if what.test and source.dataset.has_test:  # now, and not when the training has ended and is scored
+        check_all_tested(lineage_of(config, job.out / CONFIG, "this training"), [source])
     return Prepared(spec, file, source, images, network, task, batches, start, begun_with, zeroed, trained_on, config)

@@ -1,0 +1,78 @@
+"""Runs whose networks have had a part in another: it began with their weights, or learnt from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from reid.engine.runs.run_folder import CONFIG
+from reid.errors import UserError
+from reid.files import expecting, read_mapping
+from supernet.trained import network_file
+from tools.jobs.paths import shown
+from tools.jobs.runs.moved import SUPERNET_SHA256, TEACHER_SHA256, WEIGHTS_SHA256
+from tools.jobs.runs.provenance import sha256
+from tools.jobs.runs.strangers import AVERAGED, CURE, TEACHER, named, teachers
+from tools.jobs.runs.supernets import PREFIX
+
+
+def lineage(run: Path) -> dict[Path, str]:
+    """Folders of the networks that had a part in the one in ``run``, and of those that had one in these, each with
+    words that say which part. Those that are gone, or have other weights by now, are left out: nothing is known of
+    them.
+
+    Raises:
+        UserError: the configuration of one is damaged.
+    """
+    path = run / CONFIG
+    return lineage_of(read_mapping(path, CURE), path, shown(run)) if path.is_file() else {}
+
+
+def lineage_of(saved: Mapping[str, Any], path: Path, called: str) -> dict[Path, str]:
+    """``lineage`` of a training by what its configuration ``saved`` says, or will say where it is yet to begin.
+
+    Args:
+        path: of the configuration, for messages.
+        called: what the training is called in words.
+    """
+    found: dict[Path, str] = {}
+    told = [(saved, path, called)]
+    for saved, path, called in told:  # which grows
+        with expecting(path, CURE):
+            parts = list(_parts(saved))
+        for name, digests, part in parts:
+            weights = _weights(name, digests)
+            if weights is None or weights.parent in found:
+                continue
+            run = weights.parent
+            found[run] = part.format(called)
+            if (run / CONFIG).is_file():
+                told.append((read_mapping(run / CONFIG, CURE), run / CONFIG, shown(run)))
+    return found
+
+
+def _parts(saved: Mapping[str, Any]) -> Iterator[tuple[str, list[str], str]]:
+    """Names of weights as the user gave them, the SHA-256 that they may have (none: not told), and their part."""
+    begun = saved.get("weights")
+    if begun and begun != "imagenet":
+        digests = [str(saved[key]) for key in (WEIGHTS_SHA256, SUPERNET_SHA256) if key in saved]
+        yield str(begun).removeprefix(PREFIX), digests, "{} began with its weights"
+    for part in (saved, saved.get("supernet") or {}):  # of a network's training, and of a supernet's
+        for name in teachers(part):
+            yield name, _digests(saved), "it taught {}"
+    for member in saved.get(AVERAGED) or ():
+        for name in named(member.get(TEACHER)):
+            yield name, _digests(member), "it taught a training that {} is the mean of"
+
+
+def _digests(told: Mapping[str, Any]) -> list[str]:
+    return [digest for digest in str(told.get(TEACHER_SHA256) or "").split(", ") if digest]
+
+
+def _weights(name: str, digests: list[str]) -> Path | None:
+    try:
+        weights = network_file(name, supernet=True)
+        return weights if not digests or sha256(weights) in digests else None
+    except (UserError, OSError):
+        return None
