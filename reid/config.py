@@ -5,6 +5,7 @@ The dataclasses are pydantic's, so types and ranges are checked; an unknown key 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,10 @@ STRICT = ConfigDict(extra="forbid")
 
 HOME = Path(__file__).resolve().parents[1]
 """Holds ``configs``, in a checkout and beside installed packages alike."""
+
+KINDS = {"dataset": "name"}
+"""Keys of mappings that say by the value of another key what they are, and so what else may be in them: a folder's
+pattern is of no table."""
 
 T = TypeVar("T")
 
@@ -40,9 +45,12 @@ def load_config(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
 def build_overridden(kind: type[T], data: Mapping, overrides: Sequence[str], where: str) -> T:
     """``data`` with ``overrides`` as a ``kind``. An error names the override that brought it, or ``where`` for one that
     is there without any."""
-    stages = [data]
-    for text in overrides:
-        stages.append(merge(stages[-1], parse_override(text)))
+    parsed = [parse_override(text) for text in overrides]
+    # What they say of another kind than the file's stands by itself, in whatever order they say it.
+    stages, below = [data], _without_other_kinds(data, functools.reduce(merge, parsed, {}))
+    for override in parsed:
+        below = merge(below, override)
+        stages.append(below)
     try:
         return build_config(kind, stages[-1], where)
     except UserError as error:
@@ -101,12 +109,29 @@ def _bases_below(value: Any, path: Path, above: tuple[Path, ...]) -> Any:
 
 
 def merge(base: Mapping, over: Mapping) -> dict:
-    """``base`` with the values of ``over`` in their place; mappings are merged, anything else is replaced."""
+    """``base`` with the values of ``over`` in their place; mappings are merged, anything else is replaced, and so is a
+    mapping by one of another kind (``KINDS``)."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(below, value) if both and not _is_another(key, below, value) else value
     return merged
+
+
+def _without_other_kinds(base: Mapping, over: Mapping) -> dict:
+    """``base`` without what is in its mappings that ``over`` has another kind for."""
+    kept = dict(base)
+    for key, below in base.items():
+        value = over.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            kept[key] = {} if _is_another(key, below, value) else _without_other_kinds(below, value)
+    return kept
+
+
+def _is_another(key: str, below: Mapping, value: Mapping) -> bool:
+    kind = KINDS.get(key)
+    return kind in below and kind in value and below[kind] != value[kind]
 
 
 def parse_override(text: str) -> dict:

@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from reid.config import STRICT, build_config, config_to_dict, load_config, merge, parse_override, read_merged
+from reid.data.datasets.registry import DatasetConfig
 from reid.engine.recipe import Recipe
 from reid.errors import UserError
 from supernet.files import load_arch, load_space
@@ -165,6 +166,36 @@ def test_merge_replaces_what_is_no_mapping():
     assert merge(base, {"a": {"b": 3}, "d": [9]}) == {"a": {"b": 3, "c": 2}, "d": [9]}
     assert merge(base, {"a": 5})["a"] == 5 and merge({"a": 5}, {"a": {"b": 1}}) == {"a": {"b": 1}}
     assert base == {"a": {"b": 1, "c": 2}, "d": [1, 2]}
+
+
+SHOP = "dataset: {name: folder, root: shop, pattern: 'c(?P<camid>.)'}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "left"),
+    [
+        (("data.dataset={name: csv}",), {"name": "csv"}),
+        (("data.dataset.root=shop.csv", "data.dataset.name=csv"), {"name": "csv", "root": Path("shop.csv")}),
+        (("data.dataset.name=csv", "data.dataset.root=shop.csv"), {"name": "csv", "root": Path("shop.csv")}),
+        (("data.dataset={name: cuhk01, split: 3}", "data.dataset={name: csv}"), {"name": "csv"}),
+        (("data.dataset.root=other",), {"name": "folder", "root": Path("other"), "pattern": "c(?P<camid>.)"}),
+        (("data.dataset={name: folder, seed: 3}",), {"name": "folder", "root": Path("shop"), "seed": 3}),
+    ],
+)
+def test_another_data_set_has_none_of_the_options_of_the_one_before(tmp_path, overrides, left):
+    (tmp_path / "shop.yaml").write_text(f"base: configs/demo.yaml\ndata: {{{SHOP}}}\n")
+    config = load_config(Experiment, tmp_path / "shop.yaml", overrides).data
+    usual = load_config(Experiment, CONFIGS / "demo.yaml").data
+    assert config.dataset == DatasetConfig(**{"pattern": config.dataset.pattern, **left})
+    assert (config.dataset.pattern is None) == (left["name"] == "csv")
+    assert dataclasses.replace(config, dataset=None) == usual  # whatever data.name is
+
+
+def test_a_file_with_another_data_set_than_its_bases(tmp_path):
+    (tmp_path / "shop.yaml").write_text(f"data: {{holdout_identities: 3, {SHOP}}}\n")
+    (tmp_path / "table.yaml").write_text("base: shop.yaml\ndata: {dataset: {name: csv, root: a.csv}}\n")
+    merged = {"data": {"holdout_identities": 3, "dataset": {"name": "csv", "root": "a.csv"}}}
+    assert read_merged(tmp_path / "table.yaml") == merged
 
 
 @pytest.mark.parametrize(
