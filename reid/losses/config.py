@@ -21,7 +21,7 @@ class ClassificationConfig:
         smoothing: label smoothing, of every kind (fast-reid's recipes also smooth its circle softmax).
         smoothing_over: ``all`` classes share it, the label too, or the ``others`` (``smoothed_cross_entropy``).
         margin_start, margin_warmup: the margin rises in a straight line from ``margin_start`` to ``margin`` over this
-            many epochs (may be a fraction; 0: ``margin`` from the start).
+            many epochs (may be a fraction; 0: ``margin`` from the start, and then ``margin_start`` is refused).
     """
 
     weight: NonNegative = 1.0
@@ -39,6 +39,12 @@ class ClassificationConfig:
         if value > info.data.get("margin", value):
             raise ValueError(f"must not exceed the margin of {info.data['margin']:g}")
         return value
+
+    @model_validator(mode="after")
+    def _is_begun_with(self) -> Self:
+        if self.margin_start and not self.margin_warmup:
+            raise ValueError("margin_start has no effect with margin_warmup 0; set that above 0, or leave it out")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -17,6 +17,10 @@ from reid.losses.config import ClassificationConfig, DistillationConfig, LossCon
         ({"classification": {"smoothing_over": "both"}}, "classification.smoothing_over"),
         ({"classification": {"scale": 0}}, "classification.scale: .*greater than 0"),
         ({"classification": {"margin": 0.2, "margin_start": 0.3}}, "margin_start: .*not exceed the margin of 0.2"),
+        (
+            {"classification": {"margin_start": 0.1}},
+            "^recipe.yaml: classification: margin_start has no effect with margin_warmup 0; set that above 0, or leave",
+        ),
         ({"classification": {"margin": 1.0, "margin_start": 0.3}}, "classification.margin: .*less than 1"),
         ({"triplet": {"weight": -1}}, "triplet.weight: .*greater than or equal to 0"),
         ({"triplet": {"weight": float("inf")}}, "triplet.weight: .*finite"),
