@@ -13,7 +13,8 @@ from evaluation.retrieval.rules import RECORDS
 from reid.config import config_to_dict
 from reid.data.cache import load_images
 from reid.data.datasets.market1501 import find_market1501, read_market1501
-from reid.data.datasets.registry import open_dataset
+from reid.data.datasets.registry import READERS, DatasetConfig, open_dataset
+from reid.data.locate import folder_below
 from reid.data.merge import merge_for_training
 from reid.data.records import Dataset, ImageRecord, ImageSet
 from reid.data.split import query_gallery_split, take_identities
@@ -71,17 +72,25 @@ def open_source(config: DataConfig, given: Path | None, size: tuple[int, int] | 
 
     Args:
         config: which data set, and which others are trained on besides.
-        given: folder to look in first.
+        given: folder to look in first, for all of them.
         size: ``(height, width)`` that images are stored at where the data sets have none in common; the network's.
 
     Raises:
         UserError: a data set is missing, half extracted, or not where ``given`` says.
     """
     source = _open_main(config, given)
-    others = tuple(open_dataset(each, None, ROOT, source.cache) for each in config.also_train)
+    others = tuple(_open_besides(each, given, source.cache) for each in config.also_train)
     sizes = {dataset.image_size for dataset in (source.dataset, *others)}
     stored = size if None in sizes or len(sizes) > 1 else None
     return replace(source, also_train=others, size=stored)
+
+
+def _open_besides(config: DatasetConfig, given: Path | None, cache: Path) -> Dataset:
+    """One that is trained on besides: below ``given`` if it is there, which may as well be the first one's own folder;
+    else where data sets lie that no folder is given for."""
+    place = READERS[config.name].place
+    there = place is not None and config.root is None and given is not None and folder_below(place, given) is not None
+    return open_dataset(config, given if there else None, ROOT, cache)
 
 
 def _open_main(config: DataConfig, given: Path | None) -> Source:
