@@ -7,7 +7,7 @@ are to be kept private.
 
 SOURCE may also be vectors, of which a t-SNE is drawn without network and data: features.npz of tools/embed.py or
 tools/evaluate.py --save-features, any .npz of features and labels, a .npy with --labels; mnist (from your disk) or
-digits (scikit-learn's).
+digits (scikit-learn's), whose pixels are drawn, or with --learn what a small network learns of them.
 """
 
 from __future__ import annotations
@@ -68,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     vectors = parser.add_argument_group("of vectors")
     vectors.add_argument("--labels", type=Path, metavar="FILE", help="labels: .npy, or a text with one in each line")
     vectors.add_argument("--images", type=int, metavar="N", help="at most so many in the t-SNE (of digits: 2000)")
+    vectors.add_argument(
+        "--learn",
+        action="store_true",
+        help="of mnist and digits: train a small network on half of them with the triplet loss, and draw its "
+        "embeddings of the other half",
+    )
     parser.set_defaults(metric=None)
     return parser
 
@@ -83,6 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
     for option in ("labels", "images"):
         if getattr(read, option) is not None:
             raise UserError(f"--{option}: is for vectors in a file, .npz or .npy; {read.source} is to be a network")
+    if read.learn:
+        raise UserError(f"--learn: is for mnist and digits; {read.source} is to be a network")
     read.metric = read.metric or Request.protocol.metric
     request = Request(
         kinds=None if read.kinds is None else tuple(read.kinds),
@@ -113,10 +121,14 @@ def _read_vectors(parser: argparse.ArgumentParser, read: argparse.Namespace) -> 
         raise UserError(f"--data {read.data}: vectors want no data set; leave it out")
     if str(read.source) in ("mnist", "digits") and read.labels is not None:
         raise UserError(f"--labels {read.labels}: {read.source} has labels of its own; leave it out")
+    if read.learn and str(read.source) not in ("mnist", "digits"):
+        raise UserError(f"--learn: is for mnist and digits; {read.source} holds vectors that are drawn as they are")
     if read.images is not None and read.images < 3:
         raise UserError(f"--images {read.images}: must be 3 or more")
     check_request(Request(persons=read.persons))
-    return VectorsRequest(read.labels, read.persons, tuple(read.pids), read.images, read.perplexity, read.metric)
+    return VectorsRequest(
+        read.labels, read.persons, tuple(read.pids), read.images, read.learn, read.perplexity, read.metric
+    )
 
 
 if __name__ == "__main__":

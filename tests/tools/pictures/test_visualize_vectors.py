@@ -105,6 +105,26 @@ def test_mnist_of_ones_own(draw, tmp_path, write_mnist, read_page):
     assert {"MNIST's test digits", "30 of 3 digits"} <= set(page.all("dd"))
 
 
+def test_what_a_network_learns_of_digits(draw, tmp_path, write_mnist, read_page):
+    """Half of them is drawn, as a network sees them that was trained on the other half."""
+    digits = np.repeat([0, 4, 9], 12)
+    images = np.random.default_rng(0).integers(0, 256, (36, 28, 28))
+    for image, digit in zip(images, digits, strict=True):
+        image[2 * digit : 2 * digit + 6] = 255
+    write_mnist(tmp_path / "MNIST" / "raw", images, digits)
+    done = draw("mnist", "--data", tmp_path, "--learn")
+    assert done.code == 0, done.err
+    assert "learning half of MNIST's test digits, by 120 steps of the triplet loss" in done.out
+    told = read_json(tmp_path / "out" / "pictures.json")
+    assert (told["tsne"]["images"], told["tsne"]["labels"], told["tsne"]["metric"]) == (18, 3, "cosine")
+    assert told["learnt"]["digits"] == 18
+    mAP = told["learnt"]["mAP"]
+    assert 0 < mAP["pixels"] <= 1 and 0.9 < mAP["embeddings"] <= 1
+    assert f"{100 * mAP['embeddings']:.1f} %" in read_page(tmp_path / "out" / "index.html").all("dd")
+    assert draw("mnist", "--data", tmp_path, "--replace").code == 0
+    assert "learnt" not in read_json(tmp_path / "out" / "pictures.json")
+
+
 def test_neighbours_have_the_same_label(vectors):
     plane = labelled_plane(label_vectors(vectors, LABELS))
     between = np.linalg.norm(plane.points[:, None] - plane.points[None], axis=2)
@@ -144,3 +164,5 @@ def test_mnist_and_files_that_are_not_there(draw, tmp_path, refused):
     refused(draw("mnist", "--data", tmp_path), "holds no MNIST; put t10k-images")
     refused(draw(tmp_path / "f.npz"), "f.npz does not exist; name a file of features")
     refused(draw("some-network", "--labels", "x.txt"), "--labels: is for vectors in a file")
+    refused(draw("some-network", "--learn"), "--learn: is for mnist and digits; some-network is to be a network")
+    refused(draw(tmp_path / "f.npz", "--learn"), "--learn: is for mnist and digits; .*f.npz holds vectors")

@@ -10,6 +10,7 @@ import numpy as np
 
 from evaluation.features.digits import mnist_pixels, sklearn_digits
 from evaluation.features.files import load_features
+from evaluation.features.learnt_digits import STEPS, LearntDigits, each_by_the_others, learn_digits
 from evaluation.features.scikit_learn import need_sklearn
 from evaluation.features.vector_files import LabelledVectors, read_labelled
 from evaluation.pictures.tsne import draw_tsne
@@ -41,6 +42,7 @@ class VectorsRequest:
     persons: so many labels are shown; None for ``persons_shown``.
     named: labels that are shown before any are drawn.
     images: at most so many vectors; None for all, of digits for ``MOST_DIGITS``.
+    learn: of digits: a network is trained on half of them, and the other half's embeddings are drawn.
     perplexity: see ``evaluation.tsne``.
     metric: ``cosine`` or ``euclidean``; None for what suits: Euclidean distances of pixels, else cosine.
     """
@@ -49,6 +51,7 @@ class VectorsRequest:
     persons: int | None = None
     named: tuple[str, ...] = ()
     images: int | None = None
+    learn: bool = False
     perplexity: float | None = None
     metric: str | None = None
 
@@ -68,26 +71,47 @@ def visualize_vectors(job: Job, source: Path, request: VectorsRequest) -> Path:
     """
     need_sklearn()
     earlier = earlier_pictures(job.out, job.resume)
-    metric = request.metric or ("euclidean" if str(source) in DIGITS else "cosine")
+    metric = request.metric or ("euclidean" if str(source) in DIGITS and not request.learn else "cosine")
     what = DIGITS.get(str(source), source.name)
-    plane, names, word = _laid_out(job, source, request, metric)
+    learnt = _learnt(job, source, what) if request.learn else None
+    plane, names, word = _laid_out(job, source, request, metric, learnt)
     lines = [("t-SNE", f"{len(plane.pids)} vectors, {metric} distance, perplexity {plane.perplexity:.4g}")]
+    scores = {} if learnt is None else _scores(learnt)
+    lines += [(name, f"{100 * mAP:.1f} % mAP of each digit by the others") for name, mAP in scores.items()]
     announce(f"drawing {what}, in {shown(job.out)}", lines)
     path = draw_tsne(
-        plane, job.out / "tsne.png", f"{_title(what, word)} (t-SNE)", names.__getitem__, word=word, legend=True
+        plane, job.out / "tsne.png", f"{_title(what, word, learnt)} (t-SNE)", names.__getitem__, word=word, legend=True
     )
     for name in set(earlier) - {path.name}:
         (job.out / name).unlink(missing_ok=True)
     told = {"images": len(plane.pids), "labels": len(np.unique(plane.pids)), "metric": metric}
     layout = {**told, "perplexity": plane.perplexity, "seed": job.seed}
     about = {"source": what, "tsne": layout, "command": command(), "commit": commit()}
+    if learnt is not None:
+        about["learnt"] = {"digits": learnt.learnt, "steps": STEPS, "mAP": scores}
     write_json(job.out / PICTURES, {"pictures": [path.name], **about})
     cards = [("Vectors of", what), ("Shown", f"{len(plane.pids)} of {told['labels']} {word}s"), ("Distance", metric)]
+    cards += [(f"mAP of {name}", f"{100 * mAP:.1f} %") for name, mAP in scores.items()]
     sections = [Section("Embeddings (t-SNE)", pictures=(Picture(path, path.name),)), Section("Command", code=made_by())]
     return write_report(job.out / PAGE, f"t-SNE of {what}", cards, sections)
 
 
-def _laid_out(job: Job, source: Path, request: VectorsRequest, metric: str) -> tuple[Plane, dict[int, str], str]:
+def _learnt(job: Job, source: Path, what: str) -> LearntDigits:
+    pixels = _labelled(job, source, VectorsRequest())
+    print(f"learning half of {what}, by {STEPS} steps of the triplet loss; the other half is drawn", flush=True)
+    return learn_digits(pixels, job.seed)
+
+
+def _scores(learnt: LearntDigits) -> dict[str, float]:
+    return {
+        "pixels": each_by_the_others(learnt.pixels, "euclidean"),
+        "embeddings": each_by_the_others(learnt.embeddings, "cosine"),
+    }
+
+
+def _laid_out(
+    job: Job, source: Path, request: VectorsRequest, metric: str, learnt: LearntDigits | None
+) -> tuple[Plane, dict[int, str], str]:
     """The plane, the names of its labels, and what one of them is."""
     shown_persons = persons_shown(request.persons, request.named)
     chosen = {"seed": job.seed, "perplexity": request.perplexity, "metric": metric}
@@ -98,7 +122,7 @@ def _laid_out(job: Job, source: Path, request: VectorsRequest, metric: str) -> t
         first = [persons[place] for place in named]
         plane = tsne_plane(features, shown_persons, named=first, most=request.images, **chosen)
         return plane, {pid: str(pid) for pid in persons}, "person"
-    given = _labelled(job, source, request)
+    given = _labelled(job, source, request) if learnt is None else learnt.embeddings
     most = request.images or (MOST_DIGITS if str(source) in DIGITS else None)
     named = _numbers(source, request.named, given.names)
     plane = labelled_plane(given, shown_persons, named=named, most=most, **chosen)
@@ -128,5 +152,7 @@ def _numbers(source: Path, wanted: Sequence[str], names: Sequence[str]) -> list[
     return [names.index(name) for name in wanted]
 
 
-def _title(what: str, word: str) -> str:
+def _title(what: str, word: str, learnt: LearntDigits | None) -> str:
+    if learnt is not None:
+        return f"Learnt embeddings of {what}"
     return f"Pixels of {what}" if word == "digit" else f"Embeddings in {what}"
