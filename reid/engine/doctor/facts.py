@@ -23,6 +23,7 @@ class TrainingFacts:
         triplet_weight: 0: there is no triplet loss.
         plain_softmax: whether ``loss_ce`` is the cross-entropy of unscaled logits without a margin, so that
             guessing costs ``log(classes)``.
+        classified: whether a loss trains the classifier, so that ``accuracy`` says what is known of the images.
         classifier_weight: sum of the weights of the mean and of further classifiers in ``loss_ce``.
         warmup: epochs, may be a fraction.
         learning_rate: after the warm-up.
@@ -43,6 +44,7 @@ class TrainingFacts:
     selection: str = "batch_hard"
     triplet_weight: float = 1.0
     plain_softmax: bool = True
+    classified: bool = True
     classifier_weight: float = 1.0
     warmup: float = 0.0
     learning_rate: float = 0.05

@@ -33,6 +33,7 @@ def facts_of(
         overlap: ``identity_overlap`` of training and test images, where it was looked for.
     """
     triplet, schedule, spectral = recipe.losses.triplet, recipe.schedule, recipe.head.spectral
+    classification = recipe.losses.classification
     sizes = torch.unique(labels, return_counts=True)[1]
     return TrainingFacts(
         epochs=recipe.epochs,
@@ -46,7 +47,8 @@ def facts_of(
         normalize=triplet.normalize,
         selection=triplet.selection,
         triplet_weight=triplet.weight,
-        plain_softmax=recipe.losses.classification.kind == "linear" and recipe.losses.classification.weight > 0,
+        plain_softmax=classification.kind == "linear" and classification.weight > 0,
+        classified=classification.weight > 0,
         classifier_weight=1.0 + (spectral.weight if spectral else 0.0),
         warmup=schedule.warmup or schedule.warmup_steps / steps_per_epoch,
         learning_rate=recipe.optimizer.lr,

@@ -38,6 +38,9 @@ VANISHED_FOR = 2
 STILL_GUESSING = 0.97
 """Share of ``log(classes)`` that counts as having learnt nothing."""
 
+GUESSED = 2.0
+"""Times the accuracy of guessing that counts as guessing, where a scale or a margin leaves the loss no such level."""
+
 LEARNS_WITHIN = 0.3
 """Share of the epochs after the warm-up in which the classification loss must leave that level, at least two epochs.
 Trainings of 14 epochs that went well left it up to a fifth of them after the warm-up."""
@@ -119,10 +122,13 @@ def vanishing_gradients(records: Sequence[Record], facts: TrainingFacts) -> Find
 
 
 def not_learning(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """A classification loss that has never been below that of guessing when it should have left it."""
+    """A classification loss that has never been below that of guessing when it should have left it; where the logits
+    have a scale or a margin, an accuracy that has never been above that of guessing."""
     guessing, patience = facts.guessing_loss, facts.warmup + max(2.0, LEARNS_WITHIN * facts.epochs)
-    if guessing is None or not records or epoch_of(records[-1]) <= patience:
+    if not records or epoch_of(records[-1]) <= patience:
         return None
+    if guessing is None:
+        return _guesses(records, facts)
     known = [(loss, epoch_of(record)) for record in records if (loss := number(record, "loss_ce")) is not None]
     if not known or min(loss for loss, _ in known) <= STILL_GUESSING * guessing:
         return None
@@ -132,9 +138,23 @@ def not_learning(records: Sequence[Record], facts: TrainingFacts) -> Finding | N
     return Finding(Severity.CRITICAL, known[0][1], evidence, calm(facts) if was_worse else learn(facts))
 
 
+def _guesses(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
+    if not facts.classified or facts.classes < 2:
+        return None
+    chance = 1.0 / facts.classes
+    known = [(accuracy, epoch_of(each)) for each in records if (accuracy := number(each, "accuracy")) is not None]
+    # Of two or three identities, half way from guessing to knowing them all.
+    if not known or max(accuracy for accuracy, _ in known) > min(GUESSED * chance, 0.5 + 0.5 * chance):
+        return None
+    accuracy, epoch = known[-1]
+    after = counted(epoch, "epoch")
+    evidence = f"training accuracy {100 * accuracy:.2g} % after {after}, {100 * chance:.2g} % by guessing"
+    return Finding(Severity.CRITICAL, known[0][1], evidence, learn(facts))
+
+
 def unfinished(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
     """Most training images are still taken for other identities at the end of a training that learns."""
-    if not records or epoch_of(records[-1]) < facts.epochs or facts.guessing_loss is None:
+    if not records or epoch_of(records[-1]) < facts.epochs or not facts.classified:
         return None
     accuracy = number(records[-1], "accuracy")
     if accuracy is None or accuracy >= LEARNT or not_learning(records, facts):

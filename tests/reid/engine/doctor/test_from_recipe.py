@@ -53,6 +53,9 @@ def test_facts():
     )
 
 
+UNCLASSIFIED = LossConfig(ClassificationConfig(weight=0.0))
+
+
 def test_facts_of_other_losses_and_batches():
     losses = LossConfig(
         ClassificationConfig(kind="circle"),
@@ -63,6 +66,7 @@ def test_facts_of_other_losses_and_batches():
     )
     assert (facts.margin, facts.triplet_weight, facts.selection, facts.normalize) == (None, 0.5, "semi_hard", True)
     assert facts.guessing_loss is None and facts.warmup == 1.5 and facts.instances == 0
+    assert facts.classified and not facts_of(recipe(losses=UNCLASSIFIED), LABELS, 20).classified
 
 
 def test_guessing_costs_more_with_a_second_classifier():

@@ -168,13 +168,29 @@ def test_not_learning():
     assert examine(history(9, loss_ce=5.29, loss=5.6), FACTS) == ()  # it is early days
 
 
+def test_not_learning_with_a_margin():
+    """Its loss has no level of guessing, its accuracy has: 0.5 % of 200."""
+    facts = replace(FACTS, plain_softmax=False)
+    found = only(history(20, loss_ce=12.0, loss=12.3, accuracy=0.009), facts)
+    assert (found.trouble, found.severity, found.since) == (Trouble.NOT_LEARNING, Severity.CRITICAL, 1)
+    assert "training accuracy 0.9 % after 20 epochs, 0.5 % by guessing" in found.evidence
+    assert examine(history(9, accuracy=0.009), facts) == ()  # it is early days
+    assert examine(history(20, accuracy=lambda epoch: 0.011 if epoch == 3 else 0.009), facts) == ()  # once above it
+    assert examine(history(20, accuracy=0.009), replace(facts, classified=False)) == ()
+    two = replace(facts, classes=2, identities=1)  # half way to all
+    assert examine(history(20, accuracy=0.8), two) == ()
+    assert only(history(20, accuracy=0.7), two).trouble is Trouble.NOT_LEARNING
+
+
 def test_unfinished():
     records = history(FACTS.epochs, accuracy=lambda epoch: 0.4 * epoch / FACTS.epochs)
     found = only(records)
     assert (found.trouble, found.since) == (Trouble.UNFINISHED, FACTS.epochs) and "accuracy 40 %" in found.evidence
     assert examine(records[:-1], FACTS) == ()  # it has an epoch left
     assert examine(history(FACTS.epochs, accuracy=0.51), FACTS) == ()
-    assert examine(records, replace(FACTS, plain_softmax=False)) == ()  # a margin's accuracy says less
+    with_a_margin = replace(FACTS, plain_softmax=False)  # accuracy is by the cosines alone
+    assert only(records, with_a_margin) == found
+    assert examine(records, replace(with_a_margin, classified=False)) == ()  # no loss trains the classifier
     silent = only(history(FACTS.epochs, loss_ce=5.29, loss=5.6, accuracy=0.01))
     assert silent.trouble is Trouble.NOT_LEARNING, "what learns nothing is not called unfinished too"
 
