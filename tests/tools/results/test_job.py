@@ -108,6 +108,23 @@ def test_finished_steps_of_other_settings_are_refused_by_name(world, row, differ
     assert world.ran == ["row/b/0"]
 
 
+def test_status_says_of_finished_steps_that_the_plan_asks_for_otherwise_by_now(world, capsys):
+    """And writes nothing, which a folder that can only be read would not take."""
+    rows = [{"name": name, "network": "mobilenetv2"} for name in ("a", "b")]
+    setup = world.make(rows=[rows[0]])
+    run_results(setup, Ask())
+    capsys.readouterr()
+    before = sorted(setup.places.out.rglob("*"))
+    print_status(world.make(rows=[{**rows[0], "recipe": "mlr"}, rows[1]]), [])
+    first, second, total, why = capsys.readouterr().out.splitlines()
+    assert first.startswith("row/a/0  refused, 1 epoch, ") and second == "row/b/0  not begun"
+    assert total == "0 of 2 steps are done, 0 trainings among them"
+    assert why.startswith("refused: row/a/0 was run with other settings (recipe.") and "; call it otherwise" in why
+    print_status(setup, [])
+    assert capsys.readouterr().out.startswith("row/a/0  done, 1 epoch, ")
+    assert sorted(setup.places.out.rglob("*")) == before
+
+
 def test_a_step_that_failed_before_it_began_may_be_put_right(world):
     row = {"name": "b", "network": "resnet18"}
     world.fail.add("row/b/0")

@@ -19,6 +19,12 @@ from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import SEARCH, Step
 
 
+def has_own_file(planned: PlannedRow) -> bool:
+    """Whether an arch file is written for the row: its network is found, drawn or changed, and not one by name."""
+    row = planned.row
+    return row.found is not None or row.random is not None or row.change is not None
+
+
 def network_name(setup: Setup, step: Step) -> str:
     """What ``tools/retrain.py`` takes as ``--arch``; a network that is found, drawn or changed is written as an arch
     file first.
@@ -27,41 +33,44 @@ def network_name(setup: Setup, step: Step) -> str:
         UserError: there is no such network, no such arch of the search or none of such FLOPs, or an arch file of that
             name is another network.
     """
-    planned = step.part
-    row = planned.row
-    if row.found is None and row.random is None and row.change is None:
+    if not has_own_file(step.part):
+        row = step.part.row
         _, path = _find(row.network, setup.experiment(step))
         return row.network if path is None else shown(path)
-    named = _named(setup, step)
-    if row.change is not None:
-        origin = {**named.origin, "changed": dataclasses.asdict(row.change)}
-        named = NamedArch(planned.name, changed(named.arch, row.change), origin)
-    path = setup.places.arch(planned)
-    if not path.exists():
+    named, path = _named(setup, step), setup.places.arch(step.part)
+    if path.exists():
+        _check_same(setup, step, named)
+    else:
         save_arch(path, named)
-    elif load_arch(path).arch != named.arch:
+    return shown(path)
+
+
+def _check_same(setup: Setup, step: Step, named: NamedArch) -> None:
+    """Raises UserError where the row's arch file is of another network than ``named``."""
+    planned, path = step.part, setup.places.arch(step.part)
+    if load_arch(path).arch != named.arch:
         runs = [run for seed in planned.row.seeds if (run := setup.places.row_run(planned.name, seed)).exists()]
         raise UserError(
             f"{shown(path)} is another network than the plan's {planned.name} is now; remove "
             f"{' and '.join(shown(each) for each in (path, *runs))}"
         )
-    return shown(path)
 
 
 def check_trained(setup: Setup, step: Step) -> None:
     """Raises UserError where a finished row whose network is found, drawn or changed was trained with another one than
-    the plan's is now."""
-    network_name(setup, step)
-    path, run = setup.places.arch(step.part), setup.places.run(step)
-    row = step.part.row
-    if row.found is None and row.random is None and row.change is None:
+    the plan's is now. Nothing is written."""
+    if not has_own_file(step.part):
         return
-    wanted = load_arch(path).arch.at(setup.experiment(step).input_size)
+    named, path, run = _named(setup, step), setup.places.arch(step.part), setup.places.run(step)
+    if path.exists():
+        _check_same(setup, step, named)
+    wanted = named.arch.at(setup.experiment(step).input_size)
     if spec_of(run).backbone != wanted:
         raise UserError(f"{shown(run)} is of another network than {shown(path)}; remove {shown(run)}")
 
 
 def _named(setup: Setup, step: Step) -> NamedArch:
+    """The network of a row that has an arch file of its own."""
     planned, row = step.part, step.part.row
     if row.found is not None:
         named = _found(setup, row.found.search, row.found.number)
@@ -72,6 +81,9 @@ def _named(setup: Setup, step: Step) -> NamedArch:
     else:
         spec, _ = _find(row.network, setup.experiment(step))
         named = NamedArch(spec.name, spec.backbone, dict(spec.origin))
+    if row.change is not None:
+        origin = {**named.origin, "changed": dataclasses.asdict(row.change)}
+        named = dataclasses.replace(named, arch=changed(named.arch, row.change), origin=origin)
     return dataclasses.replace(named, name=planned.name)
 
 

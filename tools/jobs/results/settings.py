@@ -24,7 +24,7 @@ from tools.jobs.experiment import Experiment
 from tools.jobs.paths import shown
 from tools.jobs.proofs.rank import SCORED_BY
 from tools.jobs.proofs.rank_result import RANKING as RANKED
-from tools.jobs.results.archs import check_trained, found_there
+from tools.jobs.results.archs import check_trained, found_there, has_own_file, network_name
 from tools.jobs.results.plan.file import PlannedRow, find, supernet_of
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import LATENCY, RANKING, ROW, SEARCH, SUPERNET, Step
@@ -102,34 +102,42 @@ def _network(planned: PlannedRow, experiment: Experiment) -> dict[str, Any]:
 
 
 def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
-    """Raises UserError where a step that is finished or begun has other settings than the plan's, or none. One that
-    failed before it left anything, as by a wrong setting, may have any."""
+    """``check_step`` of each of ``steps``; the arch file of a finished row is written again where it is gone."""
     for step in steps:
-        now = step_settings(setup, step)
-        path = setup.places.record(step) / SETTINGS
-        run = shown(setup.places.run(step))
-        if not path.is_file():
-            if step.kind != LATENCY and (is_done(setup.places, step) or is_begun(setup.places, step)):
-                raise UserError(f"{step.name}: {run} was not made by this plan; remove it, or give another --out")
-            continue
-        then = read_saved(path)
-        if (key := _CAME_LATER.get(step.kind)) not in then:
-            now.pop(key, None)
-        wrong = first_difference(then, now)
-        if wrong is not None and step.kind != LATENCY and _has_begun(setup, step):
-            raise UserError(
-                f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
-                f"{shown(path.parent)} and what was made of it"
-            )
-        if step.kind == SUPERNET and is_done(setup.places, step):
-            _check_taught(setup, step, step.part.teacher, "what was made of it")
-        if step.kind in (SEARCH, RANKING) and is_done(setup.places, step):
-            _check_scored(setup, step)
-        if step.kind == ROW and is_done(setup.places, step):
-            _check_inherited(setup, step)
-            _check_taught(setup, step, step.part.row.teacher, shown(setup.places.flip(step)))
-            if found_there(setup, step.part):
-                check_trained(setup, step)
+        check_step(setup, step)
+        if step.kind == ROW and has_own_file(step.part) and not setup.places.arch(step.part).exists():
+            if is_done(setup.places, step) and found_there(setup, step.part):
+                network_name(setup, step)
+
+
+def check_step(setup: Setup, step: Step) -> None:
+    """Raises UserError where a step that is finished or begun has other settings than the plan's, or none. One that
+    failed before it left anything, as by a wrong setting, may have any. Nothing is written."""
+    now = step_settings(setup, step)
+    path = setup.places.record(step) / SETTINGS
+    run = shown(setup.places.run(step))
+    if not path.is_file():
+        if step.kind != LATENCY and (is_done(setup.places, step) or is_begun(setup.places, step)):
+            raise UserError(f"{step.name}: {run} was not made by this plan; remove it, or give another --out")
+        return
+    then = read_saved(path)
+    if (key := _CAME_LATER.get(step.kind)) not in then:
+        now.pop(key, None)
+    wrong = first_difference(then, now)
+    if wrong is not None and step.kind != LATENCY and _has_begun(setup, step):
+        raise UserError(
+            f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
+            f"{shown(path.parent)} and what was made of it"
+        )
+    if step.kind == SUPERNET and is_done(setup.places, step):
+        _check_taught(setup, step, step.part.teacher, "what was made of it")
+    if step.kind in (SEARCH, RANKING) and is_done(setup.places, step):
+        _check_scored(setup, step)
+    if step.kind == ROW and is_done(setup.places, step):
+        _check_inherited(setup, step)
+        _check_taught(setup, step, step.part.row.teacher, shown(setup.places.flip(step)))
+        if found_there(setup, step.part):
+            check_trained(setup, step)
 
 
 def _has_begun(setup: Setup, step: Step) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reid.errors import UserError
 from reid.words import counted
 from tools.jobs.paths import shown
 from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import LATENCY, ROW, Step, plan_steps, select
 from tools.jobs.results.processes import LOG
+from tools.jobs.results.settings import check_step
 from tools.jobs.results.slices import DONE, FAILED, Slice
 from tools.jobs.results.states import (
     is_begun,
@@ -18,6 +20,9 @@ from tools.jobs.results.states import (
     read_record,
     trained_networks,
 )
+
+REFUSED = "refused"
+"""The state of a step that is not what the plan, as it is now, asks for."""
 
 
 def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]:
@@ -38,15 +43,28 @@ def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]
 
 
 def print_status(setup: Setup, only: Sequence[str]) -> None:
-    """Prints how far every step is, and runs nothing."""
+    """Prints how far every step is, and runs nothing. Why the next command would be refused is said of every step, with
+    what to do: above all of one that was run with other settings than the plan has by now."""
     steps = select(plan_steps(setup.plan), only)
     width = max(len(step.name) for step in steps)
-    states = {step.name: _state(setup, step, steps) for step in steps}
+    refusals = {step.name: why for step in steps if (why := _refusal(setup, step))}
+    states = {step.name: REFUSED if step.name in refusals else _state(setup, step, steps) for step in steps}
     for step in steps:
         words = ", ".join(filter(None, (states[step.name], progress(setup.places, step))))
         print(f"{step.name:<{width}}  {words}")
     done = [step.kind for step in steps if states[step.name] == DONE]
     print(f"{len(done)} of {len(steps)} steps are done, {counted(done.count(ROW), 'training')} among them")
+    for why in refusals.values():
+        print(f"refused: {why}")
+
+
+def _refusal(setup: Setup, step: Step) -> str | None:
+    """Why the next command will be refused for the step; ``None`` where it will not."""
+    try:
+        check_step(setup, step)
+    except UserError as error:
+        return str(error) if str(error).startswith(step.name) else f"{step.name}: {error}"
+    return None
 
 
 def _state(setup: Setup, step: Step, steps: Sequence[Step]) -> str:
