@@ -8,24 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.pictures.costs import CostDot, draw_costs
+from reid.engine.runs.run_folder import METRICS
 from reid.errors import UserError
 from reid.files import write_json, write_text
 from search.folder import LOG, SUMMARY
 from tools.jobs.paths import shown
 from tools.jobs.proofs.rank_result import RANKING
-from tools.jobs.results.plan.file import slug
+from tools.jobs.results.archs import has_own_file
+from tools.jobs.results.plan.file import planned_rows, slug
 from tools.jobs.results.plan.setup import Setup
+from tools.jobs.results.plan.steps import LATENCY, ROW, SEARCH, SUPERNET, Step, plan_steps
 from tools.jobs.results.plan.steps import RANKING as RANKING_STEP
-from tools.jobs.results.plan.steps import ROW, SEARCH, SUPERNET, Step, plan_steps
+from tools.jobs.results.settings import check_steps
 from tools.jobs.results.states import is_done, latencies
 from tools.jobs.results.written.block import to_markdown
+from tools.jobs.results.written.earlier import FILES, RESULTS, files_before, remove_files
 from tools.jobs.results.written.effects import ladder
 from tools.jobs.results.written.figures import Figures, SeedRun, figures_to_dict, read_figures
 from tools.jobs.results.written.portable import portable
 from tools.jobs.results.written.report import alike, write_results_report
 from tools.jobs.results.written.tables import log_name, log_of, write_up
 
-RESULTS, TABLE, PICTURE, LOGS = "results.json", "table.md", "front.png", "logs"
+TABLE, PICTURE, LOGS, ARCHS = "table.md", "front.png", "logs", "archs"
 
 
 def write_results(setup: Setup, rows: Sequence[Figures]) -> Path:
@@ -41,16 +45,28 @@ def write_results(setup: Setup, rows: Sequence[Figures]) -> Path:
 def publish(setup: Setup, folder: Path) -> Path:
     """Writes the same into ``folder``, and under ``logs/`` what every finished step noted down: metrics of trainings,
     candidates of searches. Archs go to ``archs/``. Paths of this machine are cut to their last part. The page is left
-    out: it leads to the runs' own, which stay where they are. Returns the table's path.
+    out: it leads to the runs' own, which stay where they are. What an earlier call has written there of rows and steps
+    that the plan no longer has is removed. Returns the table's path.
 
     Raises:
-        UserError: ``folder`` is the plan's own, or no row is finished.
+        UserError: ``folder`` is the plan's own, or holds what another plan published; no row is finished, a finished
+            step is of other settings than the plan has now, or what it noted down is gone.
     """
     if folder.resolve() == setup.places.out.resolve():
         raise UserError(f"--publish {shown(folder)}: is where the plan itself writes; give another folder")
+    steps = plan_steps(setup.plan)
+    done = [step for step in steps if step.kind != LATENCY and is_done(setup.places, step)]
+    check_steps(setup, done)
     rows = read_figures(setup)
     if not rows:
         raise UserError("no row is finished: there is nothing to publish")
+    copies = _archs(setup)
+    for step in done:
+        copies |= _notes(setup, step)
+        _check_there(setup, step)
+    before, known = files_before(folder, setup.file.stem), {name for step in steps for name in _notes(setup, step)}
+    known |= {f"{ARCHS}/{setup.places.arch(planned).name}" for planned in planned_rows(setup.plan)}
+    picture = {PICTURE} if any(not row.lever for row in rows) else set()
 
     def log(row: Figures, seed: SeedRun) -> str:
         return f"{LOGS}/{log_name(row, seed)}"
@@ -61,28 +77,41 @@ def publish(setup: Setup, folder: Path) -> Path:
         for seed in row["seeds"]:
             del seed["run"]
             seed["log"] = logs[row["name"], seed["seed"]]
-    write_json(folder / RESULTS, data)
+    own = {TABLE, *picture, *copies}
+    write_json(folder / RESULTS, {**data, FILES: sorted(own | before)})  # where this is killed, the next call knows all
     _draw(setup, rows, folder / PICTURE)
-    for row in rows:
-        for seed in row.seeds:
-            _copy(Path(seed.run) / "metrics.jsonl", folder / log(row, seed))
-    for step in plan_steps(setup.plan):
-        if step.kind != ROW and is_done(setup.places, step):
-            _copy_step(setup, step, folder / LOGS)
-    for file in sorted((setup.places.out / "archs").glob("*.yaml")):
-        _copy(file, folder / "archs" / file.name)
-    return write_text(folder / TABLE, portable(to_markdown(write_up(setup, rows, log, linked=True))))
+    for name, source in copies.items():
+        write_text(folder / name, portable(source.read_text(encoding="utf-8")))
+    table = write_text(folder / TABLE, portable(to_markdown(write_up(setup, rows, log, linked=True))))
+    kept = own | (before & known)
+    remove_files(folder, before - kept)
+    write_json(folder / RESULTS, {**data, FILES: sorted(kept)})
+    return table
 
 
-def _copy_step(setup: Setup, step: Step, folder: Path) -> None:
-    files = {SUPERNET: ("metrics.jsonl",), SEARCH: (SUMMARY, LOG), RANKING_STEP: (RANKING,)}.get(step.kind, ())
+def _notes(setup: Setup, step: Step) -> dict[str, Path]:
+    """What a step notes down, by where it is published."""
     run = setup.places.run(step)
-    for name in files:
-        _copy(run / name, folder / f"{slug(step.kind)}-{run.name}.{name}")
+    if step.kind == ROW:
+        return {f"{LOGS}/{run.name}.jsonl": run / METRICS}
+    files = {SUPERNET: (METRICS,), SEARCH: (SUMMARY, LOG), RANKING_STEP: (RANKING,)}.get(step.kind, ())
+    return {f"{LOGS}/{slug(step.kind)}-{run.name}.{name}": run / name for name in files}
 
 
-def _copy(source: Path, target: Path) -> None:
-    write_text(target, portable(source.read_text(encoding="utf-8")))
+def _check_there(setup: Setup, step: Step) -> None:
+    """Raises UserError where what a finished step noted down is gone."""
+    gone = next((file for file in _notes(setup, step).values() if not file.is_file()), None)
+    if gone is not None:
+        raise UserError(
+            f"{step.name}: {shown(gone)} is gone; restore it, or remove {shown(gone.parent)} and give the command "
+            "again without --publish, which makes it again"
+        )
+
+
+def _archs(setup: Setup) -> dict[str, Path]:
+    """The arch files of the plan's rows, by where they are published."""
+    files = [setup.places.arch(planned) for planned in planned_rows(setup.plan) if has_own_file(planned)]
+    return {f"{ARCHS}/{file.name}": file for file in files if file.is_file()}
 
 
 def _data(setup: Setup, rows: Sequence[Figures]) -> dict[str, Any]:
@@ -94,8 +123,15 @@ def _data(setup: Setup, rows: Sequence[Figures]) -> dict[str, Any]:
             "base": base and base.name,
             "levers": [{"name": each.lever.name, "mAP": vars(each.mAP), "rank1": vars(each.rank1)} for each in effects],
         },
-        "latency": latencies(setup.places),
+        "latency": _measured(setup),
     }
+
+
+def _measured(setup: Setup) -> dict[str, Any]:
+    """The latencies, of the plan's rows alone: those of rows that it no longer has are measured beside them."""
+    data, names = latencies(setup.places), {slug(planned.name) for planned in planned_rows(setup.plan)}
+    networks = {name: each for name, each in data.get("networks", {}).items() if name in names}
+    return data and data | {"networks": networks}
 
 
 def _draw(setup: Setup, rows: Sequence[Figures], path: Path) -> Path | None:
