@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from reid.engine.machine.device import pick_device
 from reid.engine.machine.distributed import from_environment, said_by_first
 from reid.engine.machine.memory import keep_freed_memory
@@ -110,6 +112,13 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_one_process() -> None:
+    """Raises UserError where torchrun has started several processes, of a tool whose work cannot be shared: the first
+    would work, the others be refused its folder, and torchrun then end the first."""
+    if from_environment(torch.device("cpu")).several:
+        raise UserError("torchrun started several processes, and this tool is run by one: start it without torchrun")
+
+
 def check_seed(seed: int | None) -> None:
     """Raises UserError for a ``--seed`` that torch does not take; None is one that was not given."""
     if seed is not None and not 0 <= seed <= GREATEST_SEED:
@@ -117,7 +126,10 @@ def check_seed(seed: int | None) -> None:
 
 
 def read_job(arguments: argparse.Namespace, out: str) -> Job:
-    """The common options as values; raises UserError for a bad config, override, seed, device or output folder."""
+    """The common options as values; raises UserError for a bad config, override, seed, device or output folder, and for
+    several processes of a tool that has nothing to go on with: none of these can share its work."""
+    if hasattr(arguments, ANEW):
+        check_one_process()
     check_folder(arguments.out or Path(out))
     check_seed(arguments.seed)
     synthetic = arguments.data == SYNTHETIC and not SYNTHETIC.exists()

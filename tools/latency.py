@@ -14,7 +14,7 @@ import _root  # noqa: F401  (first: it mends the import path)
 from reid.errors import UserError
 from supernet.files import load_space
 from supernet.space import Space
-from tools.cli import add_replace, check_seed, run_tool
+from tools.cli import add_replace, check_one_process, check_seed, run_tool
 from tools.jobs.experiment import DEFAULT_CONFIG, load_experiment
 from tools.jobs.latency.job import measure_space
 from tools.jobs.latency.kit import import_kit, make_kit, next_search
@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError("--as NAME: put what the machine is to be called in the place of NAME, for example pi5")
     check_seed(read.seed)
     _check_options(read)
+    check_one_process()
     space, target, networks, seed = _space(read), read.target or TARGET, read.networks or NETWORKS, read.seed or 0
     out = read.out or Path(f"runs/latency-{space.name}-{(read.name or target).lower()}")
     check_folder(out)

@@ -20,6 +20,7 @@ if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and imp
 from reid.errors import UserError  # noqa: E402
 from tools.cli import (
     add_device,  # noqa: E402
+    check_one_process,  # noqa: E402
     run_tool,  # noqa: E402
 )
 from tools.jobs.paths import (
@@ -58,6 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--step", choices=("latency",), help="do this step in this process, and nothing else")
     read = parser.parse_args(arguments)
     _check_options(read)
+    check_one_process()  # its steps would take themselves for one of several too
     read.plan = find_plan(read.plan)
     places = Places(read.out or Path("runs/results") / read.plan.stem)
     if not read.status:

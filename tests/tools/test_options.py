@@ -30,6 +30,26 @@ def test_results_of_a_plan_that_is_not_there(call, refused):
     refused(call("results", "--plan", "nope.yaml", tiny=False), "--plan nope.yaml does not exist; name a file, or")
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("evaluate", ("x.safetensors",)),
+        ("average", ("x", "y")),
+        ("export", ("x",)),
+        ("visualize", ("x",)),
+        ("cross_domain", ("x", "--datasets", "market1501")),
+        ("latency", ("--target", "torch-cpu-1t")),
+        ("results", PLAN),
+    ],
+)
+def test_of_several_processes_none_begins_what_one_has_to_do(call, tmp_path, refused, monkeypatch, tool, arguments):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    done = call(tool, *arguments, "--out", tmp_path / "out", tiny=tool not in ("latency", "results"))
+    refused(done, "several processes, and this tool is run by one: start it without torchrun$")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("what", [("--write", 1), ("--explain",)], ids=["write", "explain"])
 @pytest.mark.parametrize(
     "option",
