@@ -16,6 +16,7 @@ from reid.files import write_text
 from tools.jobs.results.job import Ask, run_results
 from tools.jobs.results.plan.steps import plan_steps
 from tools.jobs.results.settings import keep_settings
+from tools.jobs.results.slices import STOPPED, Ending, Slice
 from tools.jobs.results.states import is_done, read_record
 from tools.jobs.results.status import print_status
 
@@ -123,6 +124,25 @@ def test_status_says_of_finished_steps_that_the_plan_asks_for_otherwise_by_now(w
     print_status(setup, [])
     assert capsys.readouterr().out.startswith("row/a/0  done, 1 epoch, ")
     assert sorted(setup.places.out.rglob("*")) == before
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_slice_that_was_too_short_for_anything_to_be_kept_says_so(world, monkeypatch, capsys, interrupted):
+    """Given again and again, the command would else never get on, and never say why."""
+    setup = world.make(rows=[{"name": name, "network": "mobilenetv2"} for name in ("a", "b")])
+    files = (("a", "config.yaml"), ("a", "metrics.jsonl"), ("b", "config.yaml"), ("b", "partway.pt"))
+
+    def stopped(*arguments, **options) -> Slice:
+        for name, file in files:
+            write_text(setup.places.row_run(name, 0) / file, "")
+        return Slice({f"row/{name}/0": Ending(STOPPED, 1.0) for name in ("a", "b")}, interrupted)
+
+    monkeypatch.setattr(job, "run_slice", stopped)
+    run_results(setup, Ask(minutes=1))
+    *_, left, last = capsys.readouterr().out.splitlines()
+    said = "nothing was kept of row/a/0: the slice ended before there was anything; give more --minutes"
+    assert (last if interrupted else left).startswith("left: 2 of 2 steps ")
+    assert (last == said) != interrupted
 
 
 def test_a_step_that_failed_before_it_began_may_be_put_right(world):

@@ -20,8 +20,8 @@ from tools.jobs.results.plan.steps import LATENCY, ROW, Step, plan_steps, select
 from tools.jobs.results.processes import LOG, share_cores
 from tools.jobs.results.settings import check_steps, keep_settings
 from tools.jobs.results.slices import FAILED, Ending, Task, run_slice
-from tools.jobs.results.states import TIMES, is_done, is_trained, missing_packages, read_record, write_record
-from tools.jobs.results.status import left_over
+from tools.jobs.results.states import TIMES, is_done, is_trained, missing_packages, read_record, saved, write_record
+from tools.jobs.results.status import in_vain, left_over
 from tools.jobs.results.written.figures import read_figures
 from tools.jobs.results.written.publish import write_results
 from tools.jobs.results.written.row_table import short_table
@@ -76,6 +76,7 @@ def run_results(setup: Setup, ask: Ask) -> int:
     )
     with _locked(setup.places.out) as held:
         _decode_images(setup, left)
+        before = {step.name: saved(setup.places, step) for step in steps}
         seconds = None if ask.minutes is None else max(1.0, 60 * ask.minutes - (time.monotonic() - start))
         made = run_slice(
             [_task(setup, step) for step in steps],
@@ -89,7 +90,7 @@ def run_results(setup: Setup, ask: Ask) -> int:
         rows = read_figures(setup)
         table = write_results(setup, rows)
     print(f"\n{short_table(rows)}\n\ntable: {shown(table)}\nreport: {shown(table.with_name(REPORT))}")
-    for line in left_over(setup, steps, made):
+    for line in (*left_over(setup, steps, made), *in_vain(setup, before, steps, made)):
         print(line)
     failed = any(ending.state == FAILED for ending in made.endings.values())
     return 130 if made.interrupted else 1 if failed else 0

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.comparison.row import SCORE
-from reid.engine.runs.run_folder import CONFIG, read_metrics
+from evaluation.comparison.row import RESULT, SCORE
+from reid.engine.guard.guard import STATE as STATE_OF_TRAINING
+from reid.engine.partway import PARTWAY
+from reid.engine.runs.run_folder import CONFIG, WEIGHTS, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_json
 from reid.words import counted
@@ -23,6 +25,9 @@ from tools.jobs.training.finished import is_finished
 from tools.jobs.words.opening import format_time
 
 STATE, TIMES = "state.json", "latency.json"
+
+_SAVED = (STATE_OF_TRAINING, PARTWAY, WEIGHTS, checkpoint.SUPERNET, LOG, RESULT)
+"""Files that grow, or come, as a training, a search or the trainings of a ranking get on."""
 
 AGAIN = "remove it and give the command again"
 """The cure of a damaged file that a step, or the table, makes anew where it is missing."""
@@ -120,6 +125,13 @@ def latencies(places: Places) -> dict[str, Any]:
         if name in networks and not is_of_network(networks[name], path, run):
             del networks[name]
     return data | {"networks": networks}
+
+
+def saved(places: Places, step: Step) -> frozenset[tuple[Path, int]]:
+    """The files that a step can go on with, or has ended with, each with the time of its last change."""
+    folders = [places.run(step), *([places.flip(step)] if step.kind == ROW else [])]
+    found = [path for folder in folders for path in folder.rglob("*") if path.name in _SAVED]
+    return frozenset((path, path.stat().st_mtime_ns) for path in found)
 
 
 def missing_packages(setup: Setup, step: Step) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from reid.errors import UserError
 from reid.words import counted
@@ -11,13 +11,14 @@ from tools.jobs.results.plan.setup import Setup
 from tools.jobs.results.plan.steps import LATENCY, ROW, Step, plan_steps, select
 from tools.jobs.results.processes import LOG
 from tools.jobs.results.settings import check_step
-from tools.jobs.results.slices import DONE, FAILED, Slice
+from tools.jobs.results.slices import DONE, FAILED, STOPPED, Slice
 from tools.jobs.results.states import (
     is_begun,
     is_done,
     missing_packages,
     progress,
     read_record,
+    saved,
     trained_networks,
 )
 
@@ -40,6 +41,15 @@ def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]
         yield f"left: {len(left)} of {len(steps)} steps ({names}); the same command goes on"
     else:
         yield "the step is done" if len(steps) == 1 else f"all {len(steps)} steps are done"
+
+
+def in_vain(setup: Setup, before: Mapping[str, frozenset], steps: Sequence[Step], made: Slice) -> Iterator[str]:
+    """Which steps were stopped by the slice's end with nothing more to go on with than ``before``: however often the
+    command is given again, they would not get on."""
+    stopped = [each for each in steps if (ended := made.endings.get(each.name)) and ended.state == STOPPED]
+    names = [each.name for each in stopped if saved(setup.places, each) == before[each.name]]
+    if names and not made.interrupted:
+        yield f"nothing was kept of {', '.join(names)}: the slice ended before there was anything; give more --minutes"
 
 
 def print_status(setup: Setup, only: Sequence[str]) -> None:
