@@ -86,14 +86,15 @@ def _input_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, str
 def _weight_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, stride: int) -> torch.Tensor:
     """The gradient of the filters, by the quickest of three ways.
 
-    oneDNN's fast kernels are for filters of side 3 only. With larger filters it is several times slower in bf16 than in
+    oneDNN has fast kernels for filters up to a side of 3. With larger ones it is several times slower in bf16 than in
     float32, so the sums are made in float32. On small maps it is slow in both; there it is up to ten times quicker to
     multiply every pixel of the input by every pixel of the output, to sum over the batch, and then to add up, for each
     tap of the filter, the pairs of pixels that lie that far apart."""
     side = weight.shape[-1]
-    if side > 3:
-        x, dy = x.float(), dy.float()
-    if side == 3 or x.shape[2] * x.shape[3] > FEW_PIXELS:
+    if side <= 3:
+        return conv2d_weight(x, weight.shape, dy, stride, side // 2, groups=len(weight))
+    x, dy = x.float(), dy.float()
+    if x.shape[2] * x.shape[3] > FEW_PIXELS:
         return conv2d_weight(x, weight.shape, dy, stride, side // 2, groups=len(weight)).to(weight.dtype)
     (images, channels, *size), out_size = x.shape, dy.shape[2:]
     pixels = x.permute(1, 2, 3, 0).reshape(channels, -1, images)

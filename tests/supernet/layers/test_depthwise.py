@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from supernet.layers.depthwise import DepthwiseConv2d, depthwise_conv2d
 
-GRID = [(kernel, stride) for kernel in (3, 5, 7) for stride in (1, 2)]
+GRID = [(kernel, stride) for kernel in (1, 3, 5, 7) for stride in (1, 2)]
 
 
 def _gradients(function, x, weight):
