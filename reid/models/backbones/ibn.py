@@ -5,6 +5,29 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from reid.errors import UserError
+
+
+class AffineInstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation with a trained scale and shift.
+
+    Args:
+        channels: channels ``C``.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(N, C, h, w)`` to the same shape.
+
+        Raises:
+            UserError: the map has one pixel, which has no spread.
+        """
+        if x.shape[2] * x.shape[3] == 1:
+            raise UserError("instance normalisation of a map of one pixel: take larger images (input_size)")
+        return super().forward(x)
+
 
 class IBN(nn.Module):
     """Instance normalisation of the first half of the channels, BN of the rest.
@@ -19,11 +42,11 @@ class IBN(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.half = channels // 2
-        self.IN = nn.InstanceNorm2d(self.half, affine=True)
+        self.IN = AffineInstanceNorm(self.half)
         self.BN = nn.BatchNorm2d(channels - self.half)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(N, C, h, w)`` to the same shape; in training ``h * w`` must be more than 1."""
+        """``(N, C, h, w)`` to the same shape; ``h * w`` must be more than 1."""
         instance, batch = x[:, : self.half], x[:, self.half :]
         return torch.cat((self.IN(instance), self.BN(batch)), dim=1)
 

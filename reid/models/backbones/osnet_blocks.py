@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from reid.models.backbones.ibn import AffineInstanceNorm
+
 InstanceNorm = Literal["none", "behind", "inside"]
 """Where a block has instance normalisation: nowhere, behind the residual sum, or on the residual branch, in the place
 of its last BN."""
@@ -43,7 +45,7 @@ class ConvBN(nn.Sequential):
         )
         if norm != "none":
             instance = norm == "instance"
-            layers["bn"] = nn.InstanceNorm2d(out_channels, affine=True) if instance else nn.BatchNorm2d(out_channels)
+            layers["bn"] = AffineInstanceNorm(out_channels) if instance else nn.BatchNorm2d(out_channels)
         if relu:
             layers["relu"] = nn.ReLU(inplace=True)
         super().__init__(layers)
@@ -113,7 +115,7 @@ class OSBlock(nn.Module):
         self.conv3 = ConvBN(hidden, out_channels, relu=False, norm="none" if self.inside else "batch")
         same = in_channels == out_channels
         self.downsample = nn.Identity() if same else ConvBN(in_channels, out_channels, relu=False)
-        self.IN = nn.Identity() if instance == "none" else nn.InstanceNorm2d(out_channels, affine=True)
+        self.IN = nn.Identity() if instance == "none" else AffineInstanceNorm(out_channels)
 
     @property
     def residual_scale(self) -> nn.Parameter:

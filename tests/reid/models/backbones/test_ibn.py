@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from reid.errors import UserError
 from reid.models.backbones import build_backbone
 from reid.models.backbones.ibn import IBN
 
@@ -44,6 +45,15 @@ def test_an_images_brightness_and_contrast_do_not_reach_the_first_half():
     x = torch.randn(2, 4, 8, 4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(layer(3 * x + 5)[:, :2], layer(x)[:, :2], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "size"), [("resnet18_ibn_a", (16, 16)), ("osnet_ain_x1_0", (24, 16))])
+def test_images_too_small_for_instance_normalisation_are_refused_in_a_line(name, size):
+    backbone = build_backbone(name)
+    with pytest.raises(UserError, match="map of one pixel: take larger images"):
+        backbone(torch.zeros(2, 3, *size))
+    with torch.no_grad():
+        assert backbone(torch.zeros(2, 3, 32, 32)).shape[0] == 2
 
 
 @pytest.mark.parametrize(("name", "blocks"), [("resnet18_ibn_a", 2 + 2 + 2), ("resnet50_ibn_a", 3 + 4 + 6)])
