@@ -24,11 +24,12 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     def computed(*args: P.args, **kwargs: P.kwargs) -> R:
         device = next(value.device.type for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor))
         with torch.autocast(device, enabled=False):
-            return function(*map(_widened, args), **{name: _widened(value) for name, value in kwargs.items()})
+            return function(*map(widened, args), **{name: widened(value) for name, value in kwargs.items()})
 
     return computed
 
 
-def _widened(value: Any) -> Any:
+def widened(value: Any) -> Any:
+    """A tensor of half precision as float32, in which sums do not lose the small terms; anything else as it is."""
     half = isinstance(value, torch.Tensor) and value.dtype in (torch.float16, torch.bfloat16)
     return value.float() if half else value

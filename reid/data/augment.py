@@ -14,12 +14,13 @@ import torch
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from reid.config import STRICT
 from reid.data.colour import JitterDraw, JitterRanges, draw_jitter, jitter, to_grayscale
 from reid.data.erasing import draw_boxes, erase
 from reid.data.policy import PolicyDraw, apply_policy, draw_policy
 from reid.data.prepare import normalise, resize
 from reid.data.warp import rotate
-from reid.numbers import LARGEST_SIDE
+from reid.numbers import LARGEST_SIDE, Share
 from reid.transfer import to_device
 
 
@@ -29,7 +30,7 @@ def _ordered(area: tuple[float, float]) -> tuple[float, float]:
     return area
 
 
-@dataclass(frozen=True, config={"extra": "forbid"})
+@dataclass(frozen=True, config=STRICT)
 class AugmentConfig:
     """What is done to training images; the defaults are ReID's usual ones (Luo et al. 2019, "Bag of Tricks").
 
@@ -52,20 +53,20 @@ class AugmentConfig:
         auto_augment: chance that an image has one random operation of ``reid.data.policy``.
     """
 
-    flip: Annotated[float, Field(ge=0, le=1)] = 0.5
+    flip: Share = 0.5
     pad: Annotated[int, Field(ge=0, le=LARGEST_SIDE)] = 10
-    erase: Annotated[float, Field(ge=0, le=1)] = 0.5
+    erase: Share = 0.5
     erase_area: Annotated[tuple[float, float], AfterValidator(_ordered)] = (0.02, 0.4)
     erase_ratio: Annotated[float, Field(gt=0, le=1)] = 0.3
     crop_from: Annotated[float, Field(ge=1, le=4)] = 1.0
-    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
-    jitter_brightness: Annotated[float, Field(ge=0, le=1)] = 0.15
-    jitter_contrast: Annotated[float, Field(ge=0, le=1)] = 0.15
-    jitter_saturation: Annotated[float, Field(ge=0, le=1)] = 0.1
+    jitter: Share = 0.0
+    jitter_brightness: Share = 0.15
+    jitter_contrast: Share = 0.15
+    jitter_saturation: Share = 0.1
     jitter_hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    grayscale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    grayscale: Share = 0.0
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
-    auto_augment: Annotated[float, Field(ge=0, le=1)] = 0.0
+    auto_augment: Share = 0.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

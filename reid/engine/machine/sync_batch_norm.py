@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from reid.engine.machine.distributed import Processes
 from reid.errors import UserError
+from reid.precision import widened
 
 
 def sync_batch_norm(processes: Processes, module: nn.Module) -> nn.Module:
@@ -130,7 +131,7 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, eps):
         dims = [0, *range(2, x.ndim)]
-        var, mean = torch.var_mean(_widened(x), dims, correction=0)
+        var, mean = torch.var_mean(widened(x), dims, correction=0)
         own = torch.cat([mean, var, mean.new_tensor([x.numel() // x.shape[1]])])
         gathered = [torch.empty_like(own) for _ in range(dist.get_world_size())]
         dist.all_gather(gathered, own)
@@ -148,8 +149,8 @@ class _Normalise(torch.autograd.Function):
     def backward(ctx, dy, *_):
         x, weight, mean, scale, count = ctx.saved_tensors
         dims, shape = [0, *range(2, x.ndim)], [1, -1, *[1] * (x.ndim - 2)]
-        dy = _widened(dy)
-        normal = (_widened(x) - mean.view(shape)) * scale.view(shape)
+        dy = widened(dy)
+        normal = (widened(x) - mean.view(shape)) * scale.view(shape)
         bias_gradient, weight_gradient = dy.sum(dims), (dy * normal).sum(dims)
         sums = torch.cat([bias_gradient, weight_gradient])
         dist.all_reduce(sums)
@@ -158,8 +159,3 @@ class _Normalise(torch.autograd.Function):
         dx = scale.view(shape) * (dy - dy_mean.view(shape) - normal * dy_normal_mean.view(shape))
         affine = weight is not None
         return dx.to(x.dtype), weight_gradient if affine else None, bias_gradient if affine else None, None
-
-
-def _widened(x: torch.Tensor) -> torch.Tensor:
-    """Half precision as float32, in which a batch's sums do not lose the small terms."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from reid.precision import full_precision
 
+
+@full_precision
 def transition_matrix(features: torch.Tensor, temperature: float) -> torch.Tensor:
     """Row-stochastic ``(N, N)``: row i is the softmax of the cosines between i and all of the batch, itself included.
 
@@ -16,17 +19,15 @@ def transition_matrix(features: torch.Tensor, temperature: float) -> torch.Tenso
         features: ``(N, D)``.
         temperature: positive.
     """
-    with torch.autocast(features.device.type, enabled=False):
-        unit = F.normalize(features.to(torch.promote_types(features.dtype, torch.float32)))
-        return torch.softmax(unit @ unit.T / temperature, dim=1)
+    unit = F.normalize(features)
+    return torch.softmax(unit @ unit.T / temperature, dim=1)
 
 
+@full_precision
 def spectral_transform(vectors: torch.Tensor, features: torch.Tensor, temperature: float) -> torch.Tensor:
     """``T X``: ``vectors`` ``(N, D)`` mixed by the transition matrix of ``features`` ``(N, Df)``; float32 at least.
 
     The gradient flows through both. The rows of T sum to 1, so where ``vectors`` are a BN's output for ``features``,
     the result is what that BN would make of ``T features`` with the very same statistics.
     """
-    transition = transition_matrix(features, temperature)
-    with torch.autocast(features.device.type, enabled=False):
-        return transition @ vectors.to(transition.dtype)
+    return transition_matrix(features, temperature) @ vectors
