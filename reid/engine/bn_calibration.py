@@ -50,7 +50,7 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor], fixed: Collec
             if number == 0:
                 for layer in layers:
                     layer.reset_running_stats()
-                    layer.train()
+                    layer.training = True  # alone: a norm of timm's may hold a dropout, which stays off
             network(images)
     finally:
         for layer, momentum, hook in zip(layers, momenta, hooks, strict=True):

@@ -56,6 +56,23 @@ def test_statistics_are_the_mean_of_the_batches_own(network):
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
+class _NormAndDrop(nn.BatchNorm2d):
+    """As timm's ``BatchNormAct2d``, which may hold a dropout."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.drop = nn.Dropout(0.9)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.drop(super().forward(x))
+
+
+def test_dropout_within_a_norm_is_off_too():
+    network = nn.Sequential(_NormAndDrop(3), nn.BatchNorm2d(3))
+    calibrate(network, _batches((4,)))
+    torch.testing.assert_close(network[1].running_var, torch.ones(3), rtol=0.01, atol=0)  # ten times as much with it
+
+
 def test_an_exception_leaves_no_trace_but_in_the_statistics(network):
     def batches():
         yield from _batches((3,))
