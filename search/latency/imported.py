@@ -11,7 +11,7 @@ from search.costs import CostTable
 from search.latency.device import Device, device_name
 from search.latency.kit.times import Times, read_times
 from search.latency.parts import NULL, parts_of, space_parts
-from search.latency.store import FORM, Measured, Store, arch_of, name_of, store_path
+from search.latency.store import FORM, Store, arch_of, name_of, read_measured, store_path
 from search.latency.table import LatencyTable, build_table, table_of
 from search.latency.targets import EXAMPLES, is_local, parse_target
 from supernet.arch import Arch
@@ -77,8 +77,8 @@ def open_table(
     try:
         if data["form"] != FORM or data["target"] != own:
             raise ValueError("of another form or target")
-        times = {what: Measured(float(ms), int(rounds)) for what, (ms, rounds) in data["times"].items()}
-        store = Store(path, {"target": own, "machine": dict(data["machine"])}, times)
+        about = {"target": own, "machine": dict(data["machine"])}
+        store = Store(path, about, read_measured(data["times"]))
         fitted, checked = (list(map(arch_of, data[kind])) for kind in ("fitted", "checked"))
         return _table(store, space, data["measured_as"], fitted, checked, called)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,14 +78,25 @@ def name_of(what: tuple | Arch) -> str:
 
 
 def arch_of(name: str) -> Arch:
-    """The whole network of that name; raises ValueError or UserError where it is of none."""
-    return arch_from_dict(json.loads(name))
+    """The whole network of that name; raises ValueError where it is of none."""
+    try:
+        return arch_from_dict(json.loads(name))
+    except UserError as error:
+        raise ValueError(error) from None
 
 
 def store_path(folder: Path, space: Space, target_name: str) -> Path:
     """The file under ``folder`` for archs of ``space``, at its input size, on a target."""
     height, width = space.input_size
     return folder / f"{space.name}-{height}x{width}-{target_name}.json"
+
+
+def read_measured(rows: Mapping[str, Sequence[float]]) -> dict[str, Measured]:
+    """The times in a store's file; raises ValueError, TypeError or AttributeError where there are none such."""
+    for ms, rounds in rows.values():
+        if not (0 <= ms < math.inf and 0 <= rounds < math.inf):  # nor NaN
+            raise ValueError(f"a time of {ms} ms in {rounds} rounds")
+    return {name: Measured(float(ms), int(rounds)) for name, (ms, rounds) in rows.items()}
 
 
 def open_store(path: Path, target: Target) -> Store:
@@ -96,7 +108,7 @@ def open_store(path: Path, target: Target) -> Store:
         data = read_json(path)
         if data["form"] != FORM or data["target"] != target.name:
             raise ValueError("of another form or target")
-        times = {name: Measured(float(ms), int(rounds)) for name, (ms, rounds) in data["times"].items()}
+        times = read_measured(data["times"])
         other = difference(dict(data["machine"]), about["machine"])
     except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
         return Store(path, about, note=f"latency table {path} cannot be used ({error}); it is measured again")

@@ -63,7 +63,7 @@ def read_times(path: Path) -> Times:
 def _checked(path: Path, data: dict[str, Any], kit: dict[str, Any]) -> Times:
     measured = {}
     for name, (ms, rounds) in data["times"].items():
-        if not (math.isfinite(ms) and ms > 0 and rounds >= 1):
+        if not (0 < ms < math.inf and 1 <= rounds < math.inf):  # nor NaN
             raise ValueError(f"a time of {ms} ms in {rounds} rounds")
         measured[name] = (float(ms), int(rounds))
     if unknown := measured.keys() - kit["files"].keys():

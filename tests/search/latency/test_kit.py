@@ -235,6 +235,7 @@ def test_a_damaged_copy_is_noticed(kit, device, tmp_path):
         (lambda data: data["times"].update(strange=[1.0, 1]), "1 times of networks that are not in its kit"),
         (lambda data: data["times"].update({next(iter(data["times"])): [float("nan"), 1]}), "a time of nan ms"),
         (lambda data: data["times"].update({next(iter(data["times"])): [0.5, 0]}), "a time of 0.5 ms in 0 rounds"),
+        (lambda data: data["times"].update({next(iter(data["times"])): [1.0, float("inf")]}), "1.0 ms in inf rounds"),
         (lambda data: data["machine"].pop("processor"), "no 'processor'"),
         (lambda data: data["kit"].pop("networks"), "no 'networks'"),
         (lambda data: data["kit"].update(checked=[]), "no whole networks"),
@@ -265,9 +266,17 @@ def test_a_target_without_a_table_says_how_to_get_one(space, kit, device, tmp_pa
         check_target(space, "boart", tmp_path)
     with pytest.raises(UserError, match="no latencies of space few at 32x16: .* --space f.yaml --size 32x16 --kit kit"):
         check_target(space.at((32, 16)), "board", tmp_path, "f.yaml")
-    table.path.write_text('{"form": 1, "target": "board"}')
-    with pytest.raises(UserError, match="cannot be used .*import the machine's times again"):
-        open_table(space, "board", tmp_path)
+    whole = json.loads(table.path.read_text())
+    for damaged in (
+        {"form": 1, "target": "board"},
+        {**whole, "times": {"a": [1.0, float("inf")]}},
+        {**whole, "fitted": ["{}"]},
+    ):
+        table.path.write_text(json.dumps(damaged))
+        with pytest.raises(
+            UserError, match=f"^latency table {table.path} cannot be used .*import the machine's times again"
+        ):
+            open_table(space, "board", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["onnx-cpu-1t", "onnx-pi", "TORCH-x", "a/b", "", "-a", "ü", 41 * "a"])

@@ -96,12 +96,21 @@ def test_times_of_another_machine_are_measured_again(space, machine, tmp_path, w
     assert not build(space, tmp_path).note
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"form": 1}', '{"form": 0, "target": "torch-cpu-1t"}'])
+TIMES = '{"form": 1, "target": "torch-cpu-1t", "machine": {}, "times": {"a": [%s]}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[1]", '{"form": 1}', '{"form": 0, "target": "torch-cpu-1t"}'),
+        *(TIMES % row for row in ("1.0, Infinity", "NaN, 50", "-1.0, 50", '"1.0", 50', "1.0")),
+    ],
+)
 def test_damaged_file_is_measured_again(space, machine, tmp_path, text):
     path = tmp_path / "few-16x8-torch-cpu-1t.json"
     path.write_text(text)
     table = build(space, tmp_path)
-    assert table.path == path and "measured again" in table.note and len(times_of(path)) > 100
+    assert table.path == path and "cannot be used" in table.note and len(times_of(path)) > 100
 
 
 def test_arch_of_another_space_is_refused(space, machine, tmp_path):
