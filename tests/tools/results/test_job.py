@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import shutil
 import sys
@@ -187,6 +189,14 @@ def test_one_command_at_a_time(world, monkeypatch):
     with job._locked(world.setup.places.out), pytest.raises(UserError, match="another command works there"):
         run_results(world.setup, Ask())
     assert world.ran == []
+
+
+def test_a_file_system_without_locks_is_no_obstacle(world, monkeypatch):
+    def none(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    assert run_results(world.make(rows=PLAN["rows"][-1:]), Ask()) == 0 and world.ran == ["row/b/0"]
 
 
 def test_another_tools_folder_is_left_as_it_is(world):

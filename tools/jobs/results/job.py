@@ -143,7 +143,7 @@ def _decode_images(setup: Setup, left: Sequence[Step]) -> None:
 @contextlib.contextmanager
 def _locked(out: Path) -> Iterator[tuple[int, ...]]:
     """Holds the folder for one command, and gives the files by which its steps hold it too: those of a command that
-    was killed may still be ending.
+    was killed may still be ending. Where the file system or the platform has no locks, nothing is held.
 
     Raises:
         UserError: it is held for longer than ``WAIT`` seconds.
@@ -166,4 +166,6 @@ def _locked(out: Path) -> Iterator[tuple[int, ...]]:
                         f"{shown(out)}: another command works there, or its steps do; wait for it"
                     ) from None
                 time.sleep(0.5)
+            except OSError:  # some network file systems
+                break
         yield (file.fileno(),)
