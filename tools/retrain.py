@@ -29,6 +29,7 @@ from tools.jobs.training.wanted import Retraining
 from tools.typed import to_type
 
 OUT = "runs/retrain-<arch>"
+COOL_DOWN_EPOCHS = 5
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,7 +69,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RUN",
         help="end an interrupted training: from RUN's checkpoint on the rate falls to its end; otherwise RUN's options",
     )
-    parser.add_argument("--cool-down-epochs", type=int, default=5, metavar="N", help="over which it falls (default: 5)")
+    parser.add_argument(
+        "--cool-down-epochs",
+        type=int,
+        metavar="N",
+        help=f"with --cool-down: epochs over which the rate falls (default: {COOL_DOWN_EPOCHS})",
+    )
     add_search(parser)
     return parser
 
@@ -79,7 +85,9 @@ def main(arguments: list[str] | None = None) -> None:
     check_trained("--repeats", read.repeats)
     if read.inherit and read.weights:
         raise UserError("--inherit and --weights both say what to start from: give one of the two")
-    if read.cool_down_epochs < 1:
+    if read.cool_down_epochs is not None and not read.cool_down:
+        raise UserError("--cool-down-epochs is of --cool-down: give --cool-down RUN too")
+    if read.cool_down_epochs is not None and read.cool_down_epochs < 1:
         raise UserError(f"--cool-down-epochs {read.cool_down_epochs}: must be at least 1")
     if read.cool_down and read.repeats > 1:
         raise UserError("--cool-down ends one training: leave --repeats out")
@@ -89,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     name = Path(read.arch).stem if read.arch.endswith((".yaml", ".yml")) else read.arch.replace(":", "-")
     job = read_job(read, "-".join([f"runs/retrain-{name}", *labels]).replace(" ", "-"))
     weights = f"{PREFIX}{read.inherit}" if read.inherit else read.weights
-    cool_down = CoolDown(read.cool_down, read.cool_down_epochs) if read.cool_down else None
+    cool_down = CoolDown(read.cool_down, read.cool_down_epochs or COOL_DOWN_EPOCHS) if read.cool_down else None
     what = Retraining(read.arch, read.search, weights, ", ".join(labels), cool_down)
     if read.repeats > 1:
         run = retrain_repeatedly(job, what, read.repeats)

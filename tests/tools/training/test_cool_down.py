@@ -218,6 +218,7 @@ def test_refusals(train, interrupted, refused, tmp_path):
             "with the 2 done they are over 1000000; give fewer",
         ),
         (("--cool-down", interrupted, "--repeats", 2), 4, "leave --repeats out"),
+        (("--cool-down-epochs", 3), 4, "is of --cool-down: give --cool-down RUN too"),
         (("--cool-down", interrupted), 5, "recipe.epochs: 4 then, 5 now"),
         (("--cool-down", interrupted, "--set", "retrain.optimizer.lr=0.01"), 4, "recipe.optimizer.lr: .* now"),
     ):
