@@ -9,7 +9,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from evaluation.pictures.scripts import make_legible
 from evaluation.pictures.style import (
     INK,
     KIND_WORDS,
@@ -97,8 +99,12 @@ def _draw_panel(axes: Axes, dots: Sequence[GainDot]) -> None:
             axes.axhline(
                 statistics.fmean(means), color=colour, linewidth=1.2, linestyle="--", zorder=2, label=RANDOM_MEAN
             )
+    names = [Text(text=dot.name) for dot in dots]
+    make_legible(names)
     words = {"fontsize": 8.5, "color": MUTED, "parse_math": False}
-    axes.set_xticks(list(places), [dot.name for dot in dots], rotation=35, ha="right", **words)
+    axes.set_xticks(list(places), [name.get_text() for name in names], rotation=35, ha="right", **words)
+    for label, name in zip(axes.get_xticklabels(), names, strict=True):
+        label.set_fontfamily(name.get_fontfamily())
     axes.set_xlim(-0.6, max(3, len(dots)) - 0.4)
     axes.margins(y=0.12)
 

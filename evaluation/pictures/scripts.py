@@ -31,7 +31,8 @@ logging.getLogger("matplotlib.font_manager").addFilter(_says_more_than_a_weight)
 
 
 def texts_of(artist: Artist) -> Iterator[Text]:
-    """All texts in a picture but those at ticks, which are numbers and words of ours; to make ticks takes time."""
+    """All texts in a picture but those at ticks, which are numbers and words of ours nearly everywhere; to make ticks
+    takes time."""
     for child in artist.get_children():
         if isinstance(child, Text):
             yield child

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.text import Text
 
+from evaluation.pictures.gain import GainDot, GainPanel, draw_gain
 from evaluation.pictures.labels import place_labels
 from evaluation.pictures.scripts import _letters, make_legible
 from evaluation.pictures.sheet import Sheet
@@ -63,4 +64,5 @@ def test_no_letter_is_missing_in_a_picture(tmp_path, name):
         save_figure(figure, tmp_path / "axes.png")
         shown = sheet.words(name * 20, 0, 0, room=80).get_text()
         sheet.save(tmp_path / "sheet.png")
+        draw_gain([GainPanel(name, [GainDot(name, "searched", [0.3, 0.4])])], tmp_path / "gain.png")
     assert box.width == pytest.approx(axes.texts[-1].get_window_extent().width, abs=2) and "…" in shown
