@@ -1,4 +1,4 @@
-"""The one exception a user is meant to see."""
+"""The one exception a user is meant to see, and parts of its message."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ class UserError(Exception):
     The message is one line that names the thing and the cure. The command line tools print it without a traceback
     and exit with code 2; code that calls the library may catch it.
     """
+
+
+def first_line(error: BaseException | str) -> str:
+    """What another library's exception says, in one line: its class's name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:

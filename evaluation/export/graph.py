@@ -14,7 +14,7 @@ from evaluation.export.about import INPUT, OUTPUT, FileAbout
 from evaluation.export.parity import Parity, measure_parity
 from evaluation.export.runtime import open_session
 from reid.data.prepare import scale_and_shift
-from reid.errors import UserError
+from reid.errors import UserError, first_line
 from reid.files import write_atomic
 from supernet.folding import fold_batch_norm
 
@@ -96,9 +96,8 @@ def _write_graph(network: nn.Module, about: FileAbout, path: Path) -> None:
         try:
             torch.onnx.export(folded, (example,), str(path), dynamo=False, opset_version=OPSET, **names)
         except torch.onnx.OnnxExporterError as error:
-            reason = str(error).strip().splitlines()[0]
             raise UserError(
-                f"{about.name} cannot be exported ({reason}); export a network without that layer"
+                f"{about.name} cannot be exported ({first_line(error)}); export a network without that layer"
             ) from None
     model = onnx.load(path)
     set_metadata(model, about)

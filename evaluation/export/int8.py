@@ -20,7 +20,7 @@ import torch
 from evaluation.export.about import FileAbout
 from evaluation.export.graph import NORMALISE, set_metadata
 from evaluation.export.runtime import feed_of
-from reid.errors import UserError
+from reid.errors import UserError, first_line
 from reid.files import write_atomic
 
 OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Clip", "Relu"]
@@ -74,8 +74,7 @@ def quantise(source: Path, target: Path, about: FileAbout, pixels: torch.Tensor)
                 error.filename = tempfile.gettempdir()
             raise
         except Exception as error:  # its exceptions have no common base
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(f"{about.name} cannot be quantised ({reason}); leave --int8 out") from None
+            raise UserError(f"{about.name} cannot be quantised ({first_line(error)}); leave --int8 out") from None
         written = onnx.load(temporary)
         set_metadata(written, told)
         onnx.save(written, temporary)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from reid.data.prepare import pixels_of
-from reid.errors import UserError
+from reid.errors import UserError, first_line
 
 _LOCATION = re.compile(rb"\n\x08location\x12.", re.DOTALL)
 """How ``TensorProto.external_data`` names a file: this entry's key, then the length of the name in a byte, then the
@@ -64,8 +64,8 @@ class OnnxNetwork(nn.Module):
         try:
             self._session = runtime.InferenceSession(str(path), options, providers=[*there, "CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no common base
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{path} cannot be opened as an ONNX network ({reason}); export it again") from None
+            why = first_line(error)
+            raise UserError(f"{path} cannot be opened as an ONNX network ({why}); export it again") from None
         self.providers = tuple(self._session.get_providers())
         inputs = self._session.get_inputs()
         shape = inputs[0].shape if len(inputs) == 1 else []
@@ -118,11 +118,12 @@ class OnnxNetwork(nn.Module):
             values = np.concatenate([values, np.zeros((self._batch - count, *values.shape[1:]), values.dtype)])
         try:
             (output,) = self._session.run([self._output], {self._input: values})
+        except MemoryError:  # no fault of the size's
+            raise
         except Exception as error:  # see above
-            reason = str(error).splitlines()[0]
             height, width = values.shape[1:3] if self.takes_pixels else values.shape[2:]
             raise UserError(
-                f"{self.path} cannot run {len(values)} images of {height}x{width} ({reason}); give "
+                f"{self.path} cannot run {len(values)} images of {height}x{width} ({first_line(error)}); give "
                 "the size and batch that it was exported for"
             ) from None
         if output.ndim != 2 or len(output) != len(values):

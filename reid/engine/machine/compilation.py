@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from reid.errors import UserError
+from reid.errors import UserError, first_line
 
 
 class Compiled:
@@ -36,7 +36,7 @@ class Compiled:
         try:
             return self._twins[module](images)
         except BackendCompilerFailed as error:
-            why = str(error.inner_exception).strip().splitlines()[0]
+            why = first_line(error.inner_exception)
             raise UserError(f"compile: torch.compile cannot make kernels here ({why}); set compile to false") from error
 
 

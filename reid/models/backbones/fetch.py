@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
-from reid.errors import UserError
+from reid.errors import UserError, first_line
 from reid.models.backbones.state_files import read_state
 
 TIMEOUT = 10.0
@@ -36,7 +36,7 @@ def fetch_state(url: str, what: str) -> dict[str, Tensor]:
             digest = cached.stem.rpartition("-")[2]
             torch.hub.download_url_to_file(url, str(cached), hash_prefix=digest, progress=False)
         except (OSError, RuntimeError) as error:  # RuntimeError: the digits are others
-            reason = str(getattr(error, "reason", error)).splitlines()[0]
+            reason = first_line(getattr(error, "reason", error))
             raise UserError(
                 f"ImageNet weights of {what} could not be fetched ({reason}); download {url} where there is a network"
                 " and give the file's path in place of 'imagenet'"

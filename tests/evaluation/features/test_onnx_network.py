@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -138,6 +139,23 @@ def test_a_size_that_the_network_cannot_run_is_named(tmp_path):
     with pytest.raises(UserError, match=r"f.onnx cannot run 2 images of 12x6 \(.*\); give the size") as error:
         network(torch.zeros(2, 3, 12, 6))
     assert "\n" not in str(error.value)
+
+
+def test_failures_of_the_runtime_itself(export, monkeypatch):
+    """One that says nothing is told by its class; one for want of memory has nothing to do with the size."""
+    network = OnnxNetwork(export(None))
+
+    def fails(error: Exception) -> None:
+        def run(*_) -> None:
+            raise error
+
+        monkeypatch.setattr(network, "_session", SimpleNamespace(run=run))
+        network(torch.zeros(2, 3, *SIZE))
+
+    with pytest.raises(UserError, match=r"cannot run 2 images of 32x16 \(RuntimeError\); give"):
+        fails(RuntimeError())
+    with pytest.raises(MemoryError):
+        fails(MemoryError())
 
 
 def test_digest_tells_of_weights_beside_the_file(export, tmp_path):
