@@ -15,7 +15,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reid.config_words import first_problem
 from reid.errors import UserError
-from reid.files import parse_yaml, read_yaml
+from reid.files import read_yaml
+from reid.strict_yaml import parse_yaml
 
 STRICT = ConfigDict(extra="forbid")
 """For ``pydantic.dataclasses.dataclass(frozen=True, config=STRICT)``: keys that do not exist are errors."""

@@ -15,6 +15,7 @@ import yaml
 
 from reid.errors import UserError
 from reid.locks import locked
+from reid.strict_yaml import parse_yaml
 
 _TEMPORARY = ".tmp"
 """How the names of temporary folders end."""
@@ -121,48 +122,6 @@ def read_yaml(path: Path, cure: str = "correct it") -> Any:
         what = _line(getattr(error, "problem", None) or error)
         what = "a tab, where only spaces may be" if what.startswith("found character '\\t'") else what
         raise UserError(f"file {path} is not valid YAML{line}: {what}; {cure}") from None
-
-
-def parse_yaml(text: str) -> Any:
-    """``yaml.safe_load``, for which of two equal keys of a mapping the last counts and the first is lost unsaid; as in
-    YAML's own specification, such a text is in error. So is one with a zero byte (``"\\0"``), which no file's name has.
-
-    Raises:
-        yaml.YAMLError, ValueError, RecursionError: the text is no YAML.
-    """
-    return yaml.load(text, _Loader)
-
-
-class _Loader(yaml.SafeLoader):
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self._unfinished: list[str | None] = []
-        """Anchors of the mappings and lists that the parser is inside of."""
-
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent) and event.anchor in self._unfinished:
-            raise yaml.MarkedYAMLError(problem=f"*{event.anchor} is a part of itself", problem_mark=event.start_mark)
-        self._unfinished.append(getattr(event, "anchor", None))
-        node = super().compose_node(parent, index)
-        self._unfinished.pop()
-        return node
-
-    def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:
-        node = super().compose_scalar_node(anchor)
-        if "\0" in node.value:
-            raise yaml.MarkedYAMLError(problem="a text has a zero byte in it", problem_mark=node.start_mark)
-        return node
-
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            name = (key.tag, str(key.value))
-            if name in seen:
-                raise yaml.MarkedYAMLError(problem=f"key '{key.value}' is there twice", problem_mark=key.start_mark)
-            seen.add(name)
-        return node
 
 
 def read_mapping(path: Path, cure: str = RESTORE) -> dict[str, Any]:

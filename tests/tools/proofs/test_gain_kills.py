@@ -22,7 +22,8 @@ import tools.jobs.proofs.ways
 import tools.jobs.training.finished
 from evaluation.comparison.row import ResultRow, write_result
 from reid.engine.machine.distributed import SINGLE
-from reid.files import parse_yaml, write_atomic, write_json, write_text
+from reid.files import write_atomic, write_json, write_text
+from reid.strict_yaml import parse_yaml
 from search.costs import CostTable
 from supernet.trained.checkpoint import SUPERNET
 from tools.jobs.bn_calibration import CALIBRATION, calibrated_by
