@@ -9,31 +9,21 @@ import json
 import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from reid.data.array_file import map_array, write_array
-from reid.data.decode import decode_image
-from reid.data.prepare import resize
+from reid.data.decode import decode_image, decode_images
 from reid.data.records import ImageRecord, ImageSet
 from reid.errors import UserError
 from reid.files import write_atomic, write_json
 
 VERSION = 2
 """Of the layout of the cache and of how images are decoded; a cache of another version is built again."""
-
-_CHUNK = 64
-
-_NAMED = 5
-"""Images beside the first that a message names."""
 
 _DEAD_AFTER = 3600.0
 """Seconds without a write after which a build is taken for killed; one that lives writes all the time."""
@@ -160,7 +150,7 @@ def _build(
     size = size or decode_image(paths[0]).shape[:2]
     shape = (len(paths), *size, 3)
     array.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(array, partial(write_array, shape=shape, blocks=_decoded(paths, size, progress, workers)))
+    write_atomic(array, partial(write_array, shape=shape, blocks=decode_images(paths, size, progress, workers)))
     images = map_array(array)  # what is mapped stays, whoever removes its file
     write_json(manifest, {"version": VERSION, "digest": key, "shape": list(shape)})
     for old in array.parent.glob(f"{array.name.split('-')[0]}-*"):
@@ -168,52 +158,3 @@ def _build(
             with contextlib.suppress(OSError):  # another process was faster, or has it open on Windows
                 old.unlink()
     return images
-
-
-def _decoded(paths: Sequence[str], size: tuple[int, int], progress: bool, workers: int) -> Iterator[np.ndarray]:
-    """Decoded images in order, in arrays ``(n, H, W, 3) uint8``; raises UserError at the end for all that are none."""
-    unusable: list[tuple[str, str]] = []
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    bar = tqdm(total=len(paths), desc="decoding images", unit="image", disable=not progress)
-    pool = ThreadPoolExecutor(workers)  # Pillow decodes without holding Python's lock
-    try:
-        rest = iter(chunks)
-        # No more than a few at a time: where the disk is slower than the threads, all others would wait in memory.
-        decoding = deque(pool.submit(_decode_chunk, chunk, size) for chunk in islice(rest, 2 * workers))
-        while decoding:
-            block, wrong = decoding.popleft().result()
-            unusable += wrong
-            decoding.extend(pool.submit(_decode_chunk, chunk, size) for chunk in islice(rest, 1))
-            yield block
-            bar.update(len(block))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        bar.close()
-    if unusable:
-        raise UserError(_all_of(unusable))
-
-
-def _all_of(unusable: Sequence[tuple[str, str]]) -> str:
-    """What is wrong with the first of these images, and which others something is wrong with: whoever mends one after
-    the other would wait for a whole decoding each time."""
-    (_, first), *others = unusable
-    if not others:
-        return first
-    named = ", ".join(path for path, _ in others[:_NAMED])
-    return f"{first}; {len(others)} more cannot be used: {named}{', ...' if len(others) > _NAMED else ''}"
-
-
-def _decode_chunk(paths: Sequence[str], size: tuple[int, int]) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """The images, and those that cannot be used, each with what is wrong with it."""
-    block = np.empty((len(paths), *size, 3), dtype=np.uint8)
-    unusable = []
-    for row, path in zip(block, paths, strict=True):
-        try:
-            image = decode_image(path)
-        except UserError as error:
-            unusable.append((path, str(error)))
-            continue
-        if image.shape != row.shape:
-            image = resize(torch.from_numpy(image)[None], size)[0].numpy()
-        row[:] = image
-    return block, unusable

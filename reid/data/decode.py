@@ -1,14 +1,26 @@
-"""One image file as pixels."""
+"""Image files as pixels: one, or many by several threads."""
 
 from __future__ import annotations
 
 import contextlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
+from tqdm import tqdm
 
+from reid.data.prepare import resize
 from reid.errors import UserError
+
+_CHUNK = 64
+
+_NAMED = 5
+"""Images beside the first that a message names."""
 
 
 def decode_image(path: str | Path) -> np.ndarray:
@@ -35,3 +47,61 @@ def decode_image(path: str | Path) -> np.ndarray:
         raise UserError(f"image {path} has more than {most} million pixels; cut the persons out of it") from None
     except (OSError, SyntaxError, ValueError):  # what Pillow's decoders raise
         raise UserError(f"image {path} is unreadable or cut off; replace it or take it out") from None
+
+
+def decode_images(paths: Sequence[str], size: tuple[int, int], progress: bool, workers: int) -> Iterator[np.ndarray]:
+    """The images in order, in arrays ``(n, H, W, 3) uint8`` of up to 64.
+
+    Args:
+        size: height and width that come out; images of another size are resized bilinearly, with antialiasing.
+        progress: show a progress bar.
+        workers: threads.
+
+    Raises:
+        UserError: at the end, for all that ``decode_image`` refuses: whoever mends one after the other would wait for a
+            whole decoding each time.
+    """
+    unusable: list[tuple[str, str]] = []
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    bar = tqdm(total=len(paths), desc="decoding images", unit="image", disable=not progress)
+    pool = ThreadPoolExecutor(workers)  # Pillow decodes without holding Python's lock
+    try:
+        rest = iter(chunks)
+        # No more than a few at a time: where the disk is slower than the threads, all others would wait in memory.
+        decoding = deque(pool.submit(_decode_chunk, chunk, size) for chunk in islice(rest, 2 * workers))
+        while decoding:
+            block, wrong = decoding.popleft().result()
+            unusable += wrong
+            decoding.extend(pool.submit(_decode_chunk, chunk, size) for chunk in islice(rest, 1))
+            yield block
+            bar.update(len(block))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        bar.close()
+    if unusable:
+        raise UserError(_all_of(unusable))
+
+
+def _all_of(unusable: Sequence[tuple[str, str]]) -> str:
+    """What is wrong with the first of these images, and which others something is wrong with."""
+    (_, first), *others = unusable
+    if not others:
+        return first
+    named = ", ".join(path for path, _ in others[:_NAMED])
+    return f"{first}; {len(others)} more cannot be used: {named}{', ...' if len(others) > _NAMED else ''}"
+
+
+def _decode_chunk(paths: Sequence[str], size: tuple[int, int]) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """The images, and those that cannot be used, each with what is wrong with it."""
+    block = np.empty((len(paths), *size, 3), dtype=np.uint8)
+    unusable = []
+    for row, path in zip(block, paths, strict=True):
+        try:
+            image = decode_image(path)
+        except UserError as error:
+            unusable.append((path, str(error)))
+            continue
+        if image.shape != row.shape:
+            image = resize(torch.from_numpy(image)[None], size)[0].numpy()
+        row[:] = image
+    return block, unusable

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from reid.data import cache
+from reid.data import cache, decode
 from reid.data.records import ImageRecord
 from reid.errors import UserError
 from tests.reid.data.small_pictures import load, pixels, save
@@ -46,7 +46,7 @@ def test_pixels_and_labels_in_order(records, tmp_path):
 def test_second_load_decodes_nothing_and_is_equal(records, tmp_path, monkeypatch):
     first = load(records, tmp_path)
     before = files(tmp_path)
-    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
+    monkeypatch.setattr(cache, "decode_images", lambda *given: pytest.fail("decoded again"))
     second = load(records, tmp_path)
     assert torch.equal(first.images, second.images) and files(tmp_path) == before
 
@@ -105,7 +105,7 @@ def test_cache_moves_with_the_data(records, tmp_path, monkeypatch):
     first = load(records, tmp_path)
     (tmp_path / "set").rename(tmp_path / "moved")
     moved = [ImageRecord(str(tmp_path / "moved" / Path(r.path).name), r.pid, r.camid) for r in records]
-    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
+    monkeypatch.setattr(cache, "decode_images", lambda *given: pytest.fail("decoded again"))
     assert torch.equal(load(moved, tmp_path).images, first.images)
 
 
@@ -114,7 +114,7 @@ def test_copies_of_a_data_set_keep_their_caches(records, tmp_path, monkeypatch):
     others = [save(tmp_path / "other" / Path(r.path).name, seed + 500) for seed, r in enumerate(records)]
     first, second = load(records, tmp_path), load(others, tmp_path)
     assert not torch.equal(first.images, second.images) and len(files(tmp_path)) == 4
-    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
+    monkeypatch.setattr(cache, "decode_images", lambda *given: pytest.fail("decoded again"))
     assert torch.equal(load(records, tmp_path).images, first.images)
     assert torch.equal(load(others, tmp_path).images, second.images)
 
@@ -123,7 +123,7 @@ def test_cache_that_was_made_before_names_held_the_folder_is_found(records, tmp_
     first = load(records, tmp_path)
     for path in (tmp_path / "cache").iterdir():
         path.rename(path.with_name("0123456789ab-" + path.name.split("-")[1]))
-    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
+    monkeypatch.setattr(cache, "decode_images", lambda *given: pytest.fail("decoded again"))
     assert torch.equal(load(records, tmp_path).images, first.images)
 
 
@@ -166,7 +166,7 @@ def test_damaged_cache_is_built_again(records, tmp_path, damage):
 
 
 def test_interrupted_build_leaves_nothing(records, tmp_path, monkeypatch):
-    real, calls = cache.decode_image, []
+    real, calls = decode.decode_image, []
 
     def interrupted(path: str):
         calls.append(path)
@@ -174,7 +174,7 @@ def test_interrupted_build_leaves_nothing(records, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(path)
 
-    monkeypatch.setattr(cache, "decode_image", interrupted)
+    monkeypatch.setattr(decode, "decode_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load(records, tmp_path)
     assert files(tmp_path) == {}
@@ -279,19 +279,6 @@ def test_what_killed_builds_have_left_goes_and_what_others_build_stays(records, 
     ]
 
 
-def test_a_disk_slower_than_the_threads_is_not_run_away_from(records, tmp_path, monkeypatch):
-    """What is decoded and not yet written waits in memory: of a large set that may be more than there is."""
-    real, decoded, ahead = cache.decode_image, [], []
-    monkeypatch.setattr(cache, "_CHUNK", 2)
-    monkeypatch.setattr(cache, "decode_image", lambda path: decoded.append(path) or real(path))
-    blocks = cache._decoded([record.path for record in records], (32, 16), progress=False, workers=2)
-    for number, block in enumerate(blocks, start=1):
-        assert np.array_equal(block[1], pixels(records[2 * number - 1].path))
-        time.sleep(0.02 if number < 5 else 0)  # the disk
-        ahead.append(len(decoded) - 2 * number)
-    assert len(ahead) == 75 and max(ahead) <= 8
-
-
 def test_memory_that_runs_out_is_no_broken_cache(records, tmp_path, monkeypatch):
     """To decode all of it again would end in the same way, hours later."""
     load(records[:3], tmp_path)
@@ -300,6 +287,6 @@ def test_memory_that_runs_out_is_no_broken_cache(records, tmp_path, monkeypatch)
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     monkeypatch.setattr(cache, "map_array", refused)
-    monkeypatch.setattr(cache, "decode_image", lambda path: pytest.fail(f"decoded {path} again"))
+    monkeypatch.setattr(cache, "decode_images", lambda *given: pytest.fail("decoded again"))
     with pytest.raises(OSError, match="memory"):
         load(records[:3], tmp_path)

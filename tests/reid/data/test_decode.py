@@ -1,13 +1,15 @@
-"""What decoded images look like: sizes, colours, depths, orientation; through the cache, as all are read."""
+"""What decoded images look like: sizes, colours, depths, orientation; through the cache, as nearly all are read."""
 
 from __future__ import annotations
 
+import time
 import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from reid.data import decode
 from reid.data.records import ImageRecord
 from reid.errors import UserError
 from tests.reid.data.small_pictures import load, pixels, save
@@ -96,3 +98,16 @@ def test_a_broken_exif_block_turns_nothing(tmp_path):
     (tmp_path / "odd.jpg").write_bytes(data[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + data[2:])
     images = load([ImageRecord(str(tmp_path / "odd.jpg"), 1, 1)], tmp_path).images.numpy()
     assert np.array_equal(images[0], pixels(str(tmp_path / "whole.jpg")))
+
+
+def test_a_disk_slower_than_the_threads_is_not_run_away_from(tmp_path, monkeypatch):
+    """What is decoded and not yet written waits in memory: of a large set that may be more than there is."""
+    paths = [save(tmp_path / f"{seed:03d}.png", seed).path for seed in range(150)]
+    real, decoded, ahead = decode.decode_image, [], []
+    monkeypatch.setattr(decode, "_CHUNK", 2)
+    monkeypatch.setattr(decode, "decode_image", lambda path: decoded.append(path) or real(path))
+    for number, block in enumerate(decode.decode_images(paths, (32, 16), progress=False, workers=2), start=1):
+        assert np.array_equal(block[1], pixels(paths[2 * number - 1]))
+        time.sleep(0.02 if number < 5 else 0)  # the disk
+        ahead.append(len(decoded) - 2 * number)
+    assert len(ahead) == 75 and max(ahead) <= 8
