@@ -41,3 +41,9 @@ class CosineClassifier(nn.Module):
         dtype = torch.promote_types(vectors.dtype, torch.float32)
         with torch.autocast(vectors.device.type, enabled=False):
             return F.linear(F.normalize(vectors.to(dtype)), F.normalize(self.weight.to(dtype)))
+
+
+def classifiers_of(head: nn.Module, classes: int, make: type[Classifier | CosineClassifier]) -> nn.ModuleList:
+    """A classifier for each vector that ``head`` classifies, in the order of their numbers; some vectors share one."""
+    dims = dict(zip(head.part_classifiers, head.part_dims, strict=True))  # those that share one are of one length
+    return nn.ModuleList(make(dims[number], classes) for number in sorted(dims))

@@ -12,12 +12,12 @@ from reid.data.mixup import blended
 from reid.engine.bn_calibration import calibrate
 from reid.engine.machine.distributed import gather_batch
 from reid.engine.recipe.optimizers import Group, group_of
-from reid.engine.tasks.objective import classifiers_of, identity_losses, said_logits, same_every_step
+from reid.engine.tasks.objective import identity_losses, said_logits, same_every_step
 from reid.engine.tasks.task import StepContext
 from reid.engine.tasks.teacher import Ensemble, Teacher, check_teacher, distillation_losses
 from reid.losses.center import CenterLoss
 from reid.losses.config import LossConfig
-from reid.models.classifiers import Classifier, CosineClassifier
+from reid.models.classifiers import Classifier, CosineClassifier, classifiers_of
 from reid.models.heads import HeadOutput
 from reid.models.network import ReidNetwork, head_outputs
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from reid.engine.doctor import embedding_signs
 from reid.losses.angular import am_softmax_logits, circle_softmax_logits, margin_at
@@ -148,11 +147,3 @@ def same_every_step(config: LossConfig, rule: BranchRule) -> bool:
     drawn = drawn or config.distillation.mixup > 0  # on the device: not known to be well recorded
     by_epoch = config.classification.kind != "linear" and config.classification.margin_warmup > 0
     return not drawn and not by_epoch
-
-
-def classifiers_of(head: nn.Module, classes: int, make: type[nn.Module]) -> nn.ModuleList:
-    """A classifier for each part of ``head``, less those that share one."""
-    dims: dict[int, int] = {}
-    for index, dim in zip(head.part_classifiers, head.part_dims, strict=True):
-        dims.setdefault(index, dim)
-    return nn.ModuleList(make(dims[index], classes) for index in sorted(dims))

@@ -7,14 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from reid.engine.tasks.objective import classifiers_of, identity_losses, logit_scale
+from reid.engine.tasks.objective import identity_losses, logit_scale
 from reid.losses.center import CenterLoss
 from reid.losses.config import LossConfig
-from reid.models.classifiers import Classifier, CosineClassifier
-from reid.models.heads import BranchRule, HeadConfig, HeadOutput, PartsConfig, SpectralConfig, build_head
+from reid.models.heads import BranchRule, HeadOutput
 
 P, K, D, C = 3, 3, 5, 4
 OFF = {"classification": {"weight": 0.0}, "triplet": {"weight": 0.0}}
@@ -270,30 +268,6 @@ def test_branches_drawn_by_the_generator(batch, branches):
         assert _branched(batch, branches, BranchRule("random", 2), seed)[0] == total
         outcomes.add(tuple(chosen))
     assert len(outcomes) > 2
-
-
-# Classifiers.
-
-
-@pytest.mark.parametrize(
-    ("config", "dims"),
-    [
-        (HeadConfig(), [8]),
-        (HeadConfig(embedding=6, spectral=SpectralConfig()), [6]),
-        (HeadConfig(parts=PartsConfig(stripes=2, embedding=3)), [8, 3, 3]),
-        (HeadConfig(parts=PartsConfig(stripes=3, embedding=3, global_branch=False)), [3, 3, 3]),
-        (HeadConfig(embedding=6, spectral=SpectralConfig(), parts=PartsConfig(stripes=2, embedding=3)), [6, 3, 3]),
-    ],
-    ids=["plain", "spectral shares one", "PCB and global", "PCB", "PCB and spectral"],
-)
-@pytest.mark.parametrize("make", [Classifier, CosineClassifier])
-def test_a_classifier_for_each_part(config, dims, make):
-    head = build_head(config, 8).train()
-    classifiers = classifiers_of(head, C, make)
-    assert [tuple(each.weight.shape) for each in classifiers] == [(C, dim) for dim in dims]
-    parts = head(torch.randn(4, 8, 6, 2)).parts
-    logits = [classifiers[i](part) for i, part in zip(head.part_classifiers, parts, strict=True)]
-    assert all(each.shape == (4, C) for each in logits) and isinstance(classifiers, nn.ModuleList)
 
 
 def test_scale_of_logits():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
+from torch import nn
 
-from reid.models.classifiers import Classifier, CosineClassifier
+from reid.models.classifiers import Classifier, CosineClassifier, classifiers_of
+from reid.models.heads import HeadConfig, PartsConfig, SpectralConfig, build_head
 
 
 def test_linear_classifier_is_a_product(maps):
@@ -42,3 +45,24 @@ def test_cosines_are_float32_under_autocast():
         cosines = classifier(vectors)
     assert cosines.dtype == torch.float32
     torch.testing.assert_close(cosines, classifier(vectors.float()))
+
+
+@pytest.mark.parametrize(
+    ("config", "dims"),
+    [
+        (HeadConfig(), [8]),
+        (HeadConfig(embedding=6, spectral=SpectralConfig()), [6]),
+        (HeadConfig(parts=PartsConfig(stripes=2, embedding=3)), [8, 3, 3]),
+        (HeadConfig(parts=PartsConfig(stripes=3, embedding=3, global_branch=False)), [3, 3, 3]),
+        (HeadConfig(embedding=6, spectral=SpectralConfig(), parts=PartsConfig(stripes=2, embedding=3)), [6, 3, 3]),
+    ],
+    ids=["plain", "spectral shares one", "PCB and global", "PCB", "PCB and spectral"],
+)
+@pytest.mark.parametrize("make", [Classifier, CosineClassifier])
+def test_a_classifier_for_each_part(config, dims, make):
+    head = build_head(config, 8).train()
+    classifiers = classifiers_of(head, 7, make)
+    assert [tuple(each.weight.shape) for each in classifiers] == [(7, dim) for dim in dims]
+    parts = head(torch.randn(4, 8, 6, 2)).parts
+    logits = [classifiers[i](part) for i, part in zip(head.part_classifiers, parts, strict=True)]
+    assert all(each.shape == (4, 7) for each in logits) and isinstance(classifiers, nn.ModuleList)
