@@ -105,6 +105,7 @@ class TrainingStep:
         return self.average.module if self.average is not None and self.average.started else self.task
 
     def state(self) -> dict:
+        """What ``load_state`` goes on from: weights, optimizer, scaler, and the average where there is one."""
         return {
             "task": self.task.state_dict(),
             "optimizer": self.optimizer.state_dict(),

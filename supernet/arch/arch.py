@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reid.errors import UserError
-from supernet.arch.stage import AnyStage, Block, Stage
-
-__all__ = ["AnyStage", "Arch", "Block", "Stage"]
+from supernet.arch.stage import AnyStage
 
 
 @dataclass(frozen=True)

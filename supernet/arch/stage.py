@@ -109,13 +109,11 @@ class Stage:
 
     def layers(self, channels: int, height: int, width: int) -> list[Layer]:
         """A layer a block, see ``AnyStage``."""
-        layers, stride = [], self.stride
-        for block in self.blocks:
+        layers = []
+        for block, stride in self.strided_blocks():
             shape = (channels, self.width, block.kernel, block.expand, stride)
             layers.append(("block", height, width, *shape, self.se, self.ibn and block.expand > 1))
-            if stride == 2:
-                height, width = (height + 1) // 2, (width + 1) // 2
-            channels, stride = self.width, 1
+            channels, height, width = self.width, -(-height // stride), -(-width // stride)
         return layers
 
     def out_size(self, height: int, width: int) -> tuple[int, int]:

@@ -10,10 +10,8 @@ from functools import cached_property
 from reid.errors import UserError
 from reid.words import counted
 from supernet.arch import Arch
-from supernet.space.options import Genome, Option, check_options, check_sizes, chosen, size_words
-from supernet.space.stage_choices import StageChoices, StageSpace
-
-__all__ = ["Genome", "Option", "Space", "StageSpace", "count_archs", "decode", "describe", "options_of"]
+from supernet.space.options import Option, check_options, check_sizes, chosen, size_words
+from supernet.space.stage_choices import StageChoices
 
 _UNLISTED_ALONE = ("se", "ibn", "act", "transition", "stem_kernel", "last_stride", "input_size")
 """Kinds of choice that are no dimension where there is one option: genomes are then those of spaces without them."""

@@ -35,6 +35,8 @@ class Recipe:
         zero_init_residual: whether the residual branches of a fresh network begin at 0, or of which blocks alone
             (``reid.models.residuals.ZeroInit``); of no account where it begins with weights.
         precision: ``bf16`` and ``fp16`` run the backbone under autocast; head, classifiers and losses are fp32.
+        channels_last: whether weights and maps lie in memory pixel by pixel, which convolutions are faster with on most
+            machines; the result is the same but for rounding.
         compile: whether ``torch.compile`` makes the backbone's kernels; their sums have another order.
         cuda_graph: whether a CUDA GPU replays the recorded forward and backward pass of a step, where all steps are
             alike (``reid.engine.cuda_graph``); the numbers are those of steps that are launched kernel by kernel.
