@@ -124,11 +124,19 @@ def evaluate_features(
     Raises:
         UserError: as ``evaluation.retrieval.metrics.score_features``.
     """
-    query, gallery, rule, metric = features.query, features.gallery, features.rule, protocol.metric
-    labels = (query.pids, query.camids, gallery.pids, gallery.camids)
-    ids = {"rule": rule, "query_ids": query.ids, "gallery_ids": gallery.ids}
-    pids, camids, *others = labels
-    score = score_features(query.features, pids, camids, gallery.features, *others, metric=metric, **ids)
+    query, gallery, metric = features.query, features.gallery, protocol.metric
+    score = score_features(
+        query.features,
+        query.pids,
+        query.camids,
+        gallery.features,
+        gallery.pids,
+        gallery.camids,
+        metric,
+        rule=features.rule,
+        query_ids=query.ids,
+        gallery_ids=gallery.ids,
+    )
     notes = hardly_differ(gallery.features)
     reranked = _reranked(features, protocol, progress) if protocol.rerank else None
     single = single_shot_score(features, metric) if features.single_gallery_shot else None

@@ -18,15 +18,8 @@ if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and imp
     sys.exit(2)
 
 from reid.errors import UserError  # noqa: E402
-from tools.cli import (
-    add_device,  # noqa: E402
-    check_one_process,  # noqa: E402
-    run_tool,  # noqa: E402
-)
-from tools.jobs.paths import (
-    check_folder,  # noqa: E402
-    shown,  # noqa: E402
-)
+from tools.cli import add_device, check_one_process, run_tool  # noqa: E402
+from tools.jobs.paths import check_folder, shown  # noqa: E402
 from tools.jobs.results.job import Ask, run_results  # noqa: E402
 from tools.jobs.results.latency import measure_latencies  # noqa: E402
 from tools.jobs.results.plan.file import find_plan, load_plan  # noqa: E402

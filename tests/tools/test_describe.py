@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from reid.engine.runs.checkpoint import save_weights
 from reid.models.network import count_parameters
 from search.costs import network_counts
 from search.flops_words import format_flops
+from search.latency import measure_networks
 from supernet.catalog import Backbone, NetworkSpec, build, spec_to_dict
 from supernet.files import NamedArch, arch_from_rows, save_arch
 from supernet.network import build_network
@@ -108,8 +110,8 @@ def test_numbers_go_round_names_that_are_there():
 
 
 def test_latency_of_networks(describe, small, tmp_path, monkeypatch):
-    for name, value in (("ROUNDS", 2), ("SECONDS", 0.0)):
-        monkeypatch.setattr(f"tools.jobs.describe.{name}", value)
+    few = partial(measure_networks, rounds=2, seconds=0.0)
+    monkeypatch.setattr("tools.jobs.describe.measure_networks", few)
     lines = describe(small[1], "--target", "torch-cpu-1t", "--out", tmp_path).out.splitlines()
     assert lines[-3].endswith("torch-cpu-1t") and re.search(r" [\d.]+ ?ms$", lines[-2])
 

@@ -15,6 +15,7 @@ from evaluation.tables import aligned
 from reid.errors import UserError
 from reid.models.network import ReidNetwork, count_parameters
 from search.costs import CostTable, NetworkCounts, UnitCost, flops_range, network_counts, unit_costs
+from search.explanation.caution import option_word
 from search.flops_words import format_flops
 from search.latency import Target, measure_networks
 from search.limits.limits import format_latency
@@ -29,9 +30,6 @@ from tools.jobs.words.units import unit_name, unit_words
 
 DRAWN = 1000
 """Archs that a space's usual costs are told from."""
-
-ROUNDS, SECONDS = 40, 4.0
-"""Of a measurement on a target; see ``search.latency.measure.take_turns``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +105,10 @@ def describe_networks(specs: Sequence[NetworkSpec], target: Target | None = None
     """
     networks = [build(spec) for spec in specs]
     counts = [network_counts(network, spec.input_size) for network, spec in zip(networks, specs, strict=True)]
-    sizes = [spec.input_size for spec in specs]
     times: list[float | None] = [None] * len(specs)
     if target is not None:
-        sized = list(zip(networks, sizes, strict=True))
-        timed = measure_networks(sized, target, rounds=ROUNDS, seconds=SECONDS, progress=True)
-        times = [timing.median_ms for timing in timed]
+        sized = [(network, spec.input_size) for network, spec in zip(networks, specs, strict=True)]
+        times = [timing.median_ms for timing in measure_networks(sized, target, progress=True)]
     return [Described(*each) for each in zip(specs, networks, counts, times, strict=True)]
 
 
@@ -190,9 +186,5 @@ def _choices(space: Space) -> list[list[str]]:
     for (stage, choice, options, _), blocks in lines.items():
         where = f"stage {stage[1:]}, " if stage else ""
         each = ", each block" if blocks[0] else ""
-        told.append([f"{where}{choice.replace('_', ' ')}{each}", ", ".join(map(_option, options))])
+        told.append([f"{where}{choice.replace('_', ' ')}{each}", ", ".join(map(option_word, options))])
     return told
-
-
-def _option(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

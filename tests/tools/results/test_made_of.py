@@ -11,6 +11,7 @@ import tools.jobs.results.latency as latency
 from reid.errors import UserError
 from reid.files import write_json
 from search.costs import network_counts
+from search.latency import Timing
 from supernet.catalog import NetworkSpec, build
 from supernet.files import NamedArch, arch_from_rows, save_arch
 from tools.jobs.results.made_of import spec_of
@@ -33,8 +34,7 @@ def setup(make_setup):
 @pytest.fixture
 def measure(monkeypatch):
     """The latency step, in which every network takes 3 ms."""
-    monkeypatch.setattr(latency, "prepare", lambda *arguments: None)
-    monkeypatch.setattr(latency, "take_turns", lambda calls, *rest: [(3.0,) * len(calls), (3.5,) * len(calls)])
+    monkeypatch.setattr(latency, "measure_networks", lambda networks, *_, **__: [Timing(3.5, 3.0) for _ in networks])
     return latency.measure_latencies
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from torch import nn
-from tqdm import tqdm
 
 from reid.errors import UserError
 from reid.files import write_json
-from search.latency import check_available, cpu_threads, parse_target
-from search.latency.kit.measure import take_turns
+from search.latency import check_available, measure_networks, parse_target
 from search.latency.machine import describe_machine
-from search.latency.measure import ROUNDS, SECONDS, clock_of
-from search.latency.runners import prepare
 from supernet.catalog import build
 from tools.jobs.results.made_of import NETWORK, network_digest, spec_of
 from tools.jobs.results.plan.setup import Setup
@@ -38,19 +34,14 @@ def measure_latencies(setup: Setup) -> Path:
     if not runs:
         raise UserError("no row is trained yet: there is nothing to measure")
     networks = {name: counted_network(run, cost_size(setup)) for name, run in runs.items()}
-    calls = []
-    for network, size in tqdm(networks.values(), desc=f"networks on {target.name}", unit="network"):
-        calls.append(prepare(network, (3, *size), target))
-    with cpu_threads(target.threads):
-        rounds = list(take_turns(calls, ROUNDS, SECONDS, clock_of(target)))
-    # Other programs only ever add to a time.
-    least = [min(own) for own in zip(*rounds, strict=True)]
+    timings = measure_networks(list(networks.values()), target, progress=True)
     data = {
         "target": target.name,
         "machine": describe_machine(target),
         "networks": {
-            name: {"ms": ms, "input_size": list(size), NETWORK: network_digest(runs[name])}
-            for (name, (_, size)), ms in zip(networks.items(), least, strict=True)
+            # The least time: other programs only ever add to one.
+            name: {"ms": timing.least_ms, "input_size": list(size), NETWORK: network_digest(runs[name])}
+            for (name, (_, size)), timing in zip(networks.items(), timings, strict=True)
         },
         "command": command(),
         "commit": commit(),
