@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from evaluation.pictures.front import pareto_front, scale_cost, scatter_kinds
 from evaluation.pictures.labels import place_labels
-from evaluation.pictures.style import INK, LEGEND, new_figure, save_figure, style_axes
+from evaluation.pictures.style import ERROR_BAR, LEGEND, MILLION_FLOPS, new_figure, save_figure, style_axes
 from reid.errors import UserError
 
 FRONT = "front: none better at no more cost"
@@ -60,7 +60,7 @@ def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency", com
     timed = [dot for dot in dots if dot.latency_ms is not None]
     figure = new_figure(13 if timed else 6.8, 5.0)
     panels = figure.subplots(1, 2 if timed else 1, squeeze=False)[0]
-    style_axes(panels[0], "Accuracy against FLOPs", "FLOPs (millions)", "mAP (%)")
+    style_axes(panels[0], "Accuracy against FLOPs", MILLION_FLOPS, "mAP (%)")
     _draw(panels[0], dots, lambda dot: dot.flops / 1e6, comparable)
     if timed:
         style_axes(panels[1], "Accuracy against latency", f"ms an image ({target})", "mAP (%)")
@@ -88,8 +88,7 @@ def _draw(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float],
     scatter_kinds(axes, points, [dot.kind for dot in dots])
     for point, dot in zip(points, dots, strict=True):
         if dot.spread is not None:
-            bar = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
-            axes.errorbar(*point, yerr=100 * dot.spread, **bar)
+            axes.errorbar(*point, yerr=100 * dot.spread, **ERROR_BAR)
     scale_cost(axes, [place for place, _ in points])
     axes.margins(x=0.16, y=0.16)
 

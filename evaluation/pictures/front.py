@@ -14,10 +14,11 @@ from evaluation.comparison.row import ResultRow
 from evaluation.pictures.labels import place_labels
 from evaluation.pictures.style import (
     ACCENT,
-    INK,
+    ERROR_BAR,
     KIND_WORDS,
     KINDS,
     LEGEND,
+    MILLION_FLOPS,
     MUTED,
     SERIES,
     new_figure,
@@ -30,7 +31,7 @@ LOG_FROM = 6
 """FLOPs are drawn on a logarithmic axis where the largest is this many times the smallest."""
 
 COSTS = {
-    "flops": ("FLOPs (millions)", 1e6),
+    "flops": (MILLION_FLOPS, 1e6),
     "latency_ms": ("predicted latency (ms)", 1.0),
     "parameters": ("parameters (millions)", 1e6),
 }
@@ -117,7 +118,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 
 def _draw_rows(axes: Axes, rows: Sequence[ResultRow]) -> None:
-    style_axes(axes, "Accuracy against cost", "FLOPs (millions)", "mAP (%)")
+    style_axes(axes, "Accuracy against cost", MILLION_FLOPS, "mAP (%)")
     points = [(row.flops / 1e6, 100 * row.mAP) for row in rows]
     scatter_kinds(axes, points, [row.kind for row in rows])
     _draw_spreads(axes, rows)
@@ -139,11 +140,10 @@ def scatter_kinds(axes: Axes, points: Sequence[tuple[float, float]], kinds: Sequ
 
 
 def _draw_spreads(axes: Axes, rows: Sequence[ResultRow]) -> None:
-    """A bar of one standard deviation up and down where a row is a mean over seeds, over its dot: most are shorter."""
+    """A bar of one standard deviation up and down where a row is a mean over seeds."""
     for row in rows:
         if row.mAP_spread is not None:
-            bar = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
-            axes.errorbar(row.flops / 1e6, 100 * row.mAP, yerr=100 * row.mAP_spread, **bar)
+            axes.errorbar(row.flops / 1e6, 100 * row.mAP, yerr=100 * row.mAP_spread, **ERROR_BAR)
 
 
 def _draw_candidates(

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from evaluation.pictures.scripts import make_legible
 from evaluation.pictures.style import (
-    INK,
+    ERROR_BAR,
     KIND_WORDS,
     KINDS,
     LEGEND,
@@ -89,9 +89,8 @@ def _draw_panel(axes: Axes, dots: Sequence[GainDot]) -> None:
                 [place] * len(dot.scores), [100 * score for score in dot.scores], s=11, color=colour, alpha=0.4
             )
             if len(dot.scores) > 1:
-                bar = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
                 words = "standard deviation over seeds (small dots)"
-                axes.errorbar(place, _mean(dot), yerr=100 * statistics.stdev(dot.scores), label=words, **bar)
+                axes.errorbar(place, _mean(dot), yerr=100 * statistics.stdev(dot.scores), label=words, **ERROR_BAR)
         means = [_mean(dot) for _, dot in own]
         look = {"s": 62, "color": colour, "edgecolor": "white", "linewidth": 1, "zorder": 4}
         axes.scatter([place for place, _ in own], means, label=KIND_WORDS.get(kind, kind), **look)

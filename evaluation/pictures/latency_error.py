@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.ticker import MaxNLocator
 
-from evaluation.pictures.style import GRID, INK, MUTED, SCALE, new_figure, save_figure, style_axes
+from evaluation.pictures.style import GRID, MUTED, SCALE, add_flops_bar, new_figure, save_figure, style_axes
 from reid.errors import UserError
 
 
@@ -35,8 +35,5 @@ def draw_latency_error(
     axes.set(xlim=ends, ylim=ends)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(6))
-    bar = figure.colorbar(dots, ax=axes, pad=0.02, aspect=28)
-    bar.set_label("FLOPs (millions)", fontsize=9, color=INK)
-    bar.ax.tick_params(colors=MUTED, labelsize=8, length=2)
-    bar.outline.set_visible(False)
+    add_flops_bar(figure, dots, axes)
     return save_figure(figure, path)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import Normalize
 
-from evaluation.pictures.style import INK, MUTED, SCALE, new_figure, save_figure, style_axes
+from evaluation.pictures.style import MUTED, SCALE, add_flops_bar, new_figure, save_figure, style_axes
 from reid.errors import UserError
 
 BESIDE = 3
@@ -68,10 +68,7 @@ def draw_ranking(panels: Sequence[RankingPanel], truth: str, path: Path) -> Path
         label = "" if number % columns else truth
         style_axes(each, panel.title, panel.scores, label)
         dots = _draw_panel(each, panel.points, colours)
-    bar = figure.colorbar(dots, ax=list(axes), pad=0.02, aspect=28 * rows)
-    bar.set_label("FLOPs (millions)", fontsize=9, color=INK)
-    bar.ax.tick_params(colors=MUTED, labelsize=8, length=2)
-    bar.outline.set_visible(False)
+    add_flops_bar(figure, dots, list(axes), rows)
     return save_figure(figure, path)
 
 

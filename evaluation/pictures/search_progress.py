@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 
 from evaluation.pictures.front import scored_candidates
-from evaluation.pictures.style import INK, MUTED, SCALE, SERIES, new_figure, save_figure, style_axes
+from evaluation.pictures.style import SCALE, SERIES, add_flops_bar, new_figure, save_figure, style_axes
 from reid.errors import UserError
 
 
@@ -53,8 +53,5 @@ def draw_search_progress(candidates: Sequence[Mapping[str, Any]], path: Path) ->
         color=SERIES[1],
         fontweight="bold",
     )
-    bar = figure.colorbar(dots, ax=axes, pad=0.02, aspect=28)
-    bar.set_label("FLOPs (millions)", fontsize=9, color=INK)
-    bar.ax.tick_params(colors=MUTED, labelsize=8, length=2)
-    bar.outline.set_visible(False)
+    add_flops_bar(figure, dots, axes)
     return save_figure(figure, path)

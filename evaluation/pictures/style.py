@@ -4,11 +4,12 @@ to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
@@ -49,8 +50,13 @@ KIND_WORDS = {
 
 LEGEND = {"frameon": False, "fontsize": 8.5, "labelcolor": INK}
 
+ERROR_BAR = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
+"""Over the dots: most bars are shorter than a dot is high."""
+
 SCALE = LinearSegmentedColormap.from_list("cost", ("#bfe0e6", "#4f9fc0", "#1f5f9b", "#1c2f5e"))
 """For a quantity: light is little."""
+
+MILLION_FLOPS = "FLOPs (millions)"
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -76,6 +82,14 @@ def style_axes(axes: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#b6bcc3")
     return axes
+
+
+def add_flops_bar(figure: Figure, dots: PathCollection, axes: Axes | Sequence[Axes], rows: int = 1) -> None:
+    """Says beside ``axes``, which may lie in several ``rows``, how many million FLOPs the colours of ``dots`` are."""
+    bar = figure.colorbar(dots, ax=axes, pad=0.02, aspect=28 * rows)
+    bar.set_label(MILLION_FLOPS, fontsize=9, color=INK)
+    bar.ax.tick_params(colors=MUTED, labelsize=8, length=2)
+    bar.outline.set_visible(False)
 
 
 def save_figure(figure: Figure, path: Path, texts: Mapping[str, str] | None = None) -> Path:
