@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import torch
 
 from reid.errors import UserError
+from reid.out_of_memory import no_memory
 
 CANNOT_WRITE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
@@ -24,11 +25,6 @@ CANNOT_WRITE = (
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Of these, what there being room would help against."""
-
-NO_MEMORY = re.compile(
-    r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED|bad_?\s?alloc", re.IGNORECASE
-)
-"""In torch's RuntimeErrors: the CPU's allocator, CUDA's, and cuBLAS's and cuDNN's own."""
 
 LOST = re.compile(r"gloo/transport|Connection (closed|reset) by peer|Broken pipe|remote process exited", re.IGNORECASE)
 """In RuntimeErrors of gloo and NCCL: another of torchrun's processes is no longer there."""
@@ -52,15 +48,6 @@ def line_of(error: Exception, less: str) -> str | None:
             f"{os.fsdecode(error.filename or 'the output')}: {error.strerror}; {room}give a folder to write with --out"
         )
     return None
-
-
-def no_memory(error: Exception) -> bool:
-    """Whether memory ran out, the machine's or a GPU's."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)) is not None
 
 
 def _where(error: Exception) -> str:

@@ -21,6 +21,7 @@ from reid.engine.recipe.divergence import Look, Usual, judge, restless
 from reid.engine.runs.checkpoint import load_state
 from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
+from reid.out_of_memory import no_memory
 from reid.words import counted
 
 STATE = "checkpoint.pt"
@@ -123,6 +124,8 @@ class Guard:
             return int(state["epoch"])
         # The configuration is the same (open_run); the data need not be, nor the version that wrote the file.
         except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            if no_memory(error):  # says nothing of the state
+                raise
             what = str(error).splitlines()[-1].strip()
             raise UserError(f"{path} is of another network or other data ({what}); use another --out") from None
 

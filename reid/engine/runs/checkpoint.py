@@ -16,6 +16,7 @@ from torch import nn
 
 from reid.errors import UserError
 from reid.files import write_atomic
+from reid.out_of_memory import no_memory
 
 
 def save_weights(path: Path, module: nn.Module, about: dict[str, Any]) -> Path:
@@ -105,17 +106,15 @@ def load_state(path: Path, cure: str = "remove it to train from the start") -> d
 
     Raises:
         UserError: the file is damaged or is not one of ours; the message ends with ``cure``.
-        MemoryError, torch.OutOfMemoryError: there is no room for it.
+        MemoryError, RuntimeError: there is no room for it (``no_memory``).
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (MemoryError, torch.OutOfMemoryError):  # says nothing of the file
-        raise
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # which is torch's own, of one that is cut off
+    except Exception as error:  # what torch raises for a file that is none of its own has no common kind
+        if no_memory(error):  # says nothing of the file
+            raise
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is torch's own, of one that is cut off
             raise UserError(f"checkpoint {path} cannot be read: {error.strerror}") from None
-        state = None
-    except Exception:  # what torch raises for a file that is none of its own has no common kind
         state = None
     if not isinstance(state, dict):
         raise UserError(f"{path} is no readable checkpoint; {cure}")

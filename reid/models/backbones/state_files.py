@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from reid.errors import UserError
+from reid.out_of_memory import no_memory
 
 
 def check_is_there(path: Path) -> None:
@@ -31,6 +32,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what the readers raise for damaged bytes is anything from KeyError to AssertionError
+        if no_memory(error):  # says nothing of the file
+            raise
         if "GLOBAL" in str(error):  # torch's word for a class or function that the file wants to call
             raise UserError(
                 f"weights {path} hold Python objects beside tensors; save the state dict alone:"

@@ -63,3 +63,14 @@ def test_what_is_usual_is_part_of_a_checkpoint(guard):
         again.look(Look(50.0), first_loss=50.0, epoch=2, short=False)
     with pytest.raises(BlownUp):
         again.look(Look(50.0), first_loss=50.0, epoch=2, short=False)
+
+
+def test_a_checkpoint_that_there_is_no_room_for_is_of_no_other_network(guard, monkeypatch):
+    save_state(guard.run / STATE, guard.state(1))
+
+    def refused(state):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(guard.step.optimizer, "load_state_dict", refused)
+    with pytest.raises(torch.OutOfMemoryError):
+        Guard(guard.run, guard.step).restore()

@@ -188,6 +188,18 @@ def test_files_that_hold_no_weights(tmp_path):
         assert file in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_file_that_there_is_no_room_for_is_not_called_damaged(tmp_path, monkeypatch):
+    backbone = build_backbone("osnet_x0_25")
+    torch.save(backbone.state_dict(), tmp_path / "whole.pth")
+
+    def refused(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
+
+    monkeypatch.setattr(torch, "load", refused)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        load_pretrained(backbone, tmp_path / "whole.pth")
+
+
 @pytest.mark.parametrize("name", BACKBONES)
 def test_imagenet_asks_for_the_networks_own_weights(name, monkeypatch):
     """The file's name begins with the network's and ends with the digits of its SHA-256, which are checked."""
