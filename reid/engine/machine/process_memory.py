@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import re
-import resource
 import sys
 from pathlib import Path
 
@@ -31,10 +31,15 @@ def peak_resident_mib() -> float:
 
     On Linux it is ``VmHWM``. ``ru_maxrss`` is not: the kernel hands the peak of the starting process down to the
     program that it starts, so that a small job of a large parent would seem large. Elsewhere, and where a sandbox that
-    stands for Linux has no such line (gVisor's), it is ``ru_maxrss``, in bytes on macOS and in KiB on the others.
+    stands for Linux has no such line (gVisor's), it is ``ru_maxrss``, in bytes on macOS and in KiB on the others; NaN
+    where there is neither.
     """
     line = re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text() if _STATUS.exists() else "", re.MULTILINE)
     if line:
         return int(line[1]) / 1024
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 1024

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,13 @@ def test_where_the_kernel_does_not_say(monkeypatch, tmp_path):
     for name in ("status", "none"):
         monkeypatch.setattr(process_memory, "_STATUS", tmp_path / name)
         assert peak_resident_mib() > 100
+
+
+def test_where_nobody_says(monkeypatch, tmp_path):
+    """On Windows, where a training must be able to start all the same."""
+    monkeypatch.setitem(sys.modules, "resource", None)
+    monkeypatch.setattr(importlib.reload(process_memory), "_STATUS", tmp_path / "none")
+    assert math.isnan(process_memory.peak_memory_mib(torch.device("cpu")))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
