@@ -143,7 +143,10 @@ def spec_from_dict(data: Mapping) -> NetworkSpec:
         if data["kind"] == "arch":
             arch = arch_from_dict(data["arch"])
             return NetworkSpec(data["name"], arch, arch.input_size, head, origin)
-        backbone = Backbone(data["backbone"], data["last_stride"])
+        named = {"name": data["backbone"], "last_stride": data["last_stride"]}
+        backbone = build_config(Backbone, named, "checkpoint header: backbone")
         return NetworkSpec(data["name"], backbone, tuple(data["input_size"]), head, origin)
     except KeyError as missing:
         raise UserError(f"checkpoint header: key {missing} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"checkpoint header: holds other values than it should ({error})") from None

@@ -9,6 +9,7 @@ from torch import nn
 
 from reid.engine.runs.checkpoint import load_weights, read_about, save_weights
 from reid.errors import UserError
+from reid.files import RESTORE
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import space_from_dict, space_to_dict
@@ -74,6 +75,10 @@ def load_supernet(path: Path, device: torch.device) -> Supernet:
         raise UserError(f"{path} holds a network of kind '{about.get('kind')}', not a supernet")
     # Files from before there was a choice of either have neither key.
     sharing = Sharing(about.get("kernel_transforms", False), about.get("depth_sharing", "first"))
-    supernet = Supernet(space_from_dict(about["space"]), sharing)
+    try:
+        space = space_from_dict(about["space"])
+    except (UserError, KeyError, TypeError) as error:
+        raise UserError(f"checkpoint {path} does not say what space its supernet is of ({error}); {RESTORE}") from None
+    supernet = Supernet(space, sharing)
     _load_finite(path, supernet)
     return supernet.to(device)

@@ -7,7 +7,7 @@ import torch
 
 from reid.engine.runs.checkpoint import read_about, save_weights
 from reid.errors import UserError
-from supernet.catalog import NetworkSpec, build, spec_to_dict
+from supernet.catalog import NetworkSpec, build, spec_from_dict, spec_to_dict
 from supernet.sharing import Sharing
 from supernet.space import Space, StageSpace
 from supernet.space.genome import smallest
@@ -38,6 +38,33 @@ def test_a_network_whose_training_diverged_is_refused(tmp_path):
     save_weights(path, network, spec_to_dict(spec))
     with pytest.raises(UserError, match=r"holds NaN or infinite weights \(head.neck.running_var\): its training div"):
         load_network(path, CPU)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"arch": None}, "holds other values"),
+        ({"arch": 3}, "holds other values"),
+        ({"origin": 3}, "holds other values"),
+        ({"origin": ["x"]}, "holds other values"),
+        ({"kind": "backbone", "backbone": ["x"], "last_stride": None, "input_size": [32, 16]}, "backbone: name: input"),
+        ({"kind": "backbone", "backbone": "x", "last_stride": 1, "input_size": None}, "holds other values"),
+        ({"kind": "backbone", "backbone": "x"}, "key 'last_stride' is missing"),
+        ({"kind": "zebra"}, "kind 'zebra' is no network"),
+    ],
+)
+def test_headers_that_describe_no_network(change, said):
+    with pytest.raises(UserError, match=said):
+        spec_from_dict(spec_to_dict(NetworkSpec("x", smallest(SPACE), SPACE.input_size)) | change)
+
+
+@pytest.mark.parametrize("space", [None, 3, ["x"], ...])
+def test_a_supernet_without_its_space(tmp_path, space):
+    supernet = Supernet(SPACE)
+    about = {"kind": "supernet"} if space is ... else {"kind": "supernet", "space": space}
+    path = save_weights(tmp_path / "supernet.safetensors", supernet, about)
+    with pytest.raises(UserError, match="supernet.safetensors does not say what space .*restore it"):
+        load_supernet(path, CPU)
 
 
 @pytest.mark.parametrize(
