@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from evaluation.protocols import Evaluation
-from evaluation.retrieval.scores import ReidScore
+from evaluation.retrieval.scores import SCORE_WORDS, ReidScore
 from evaluation.retrieval.single_shot import SingleShotScore
 from evaluation.verification import VerificationScore
-
-ROWS = {
-    "mAP (step)": "mAP",
-    "mAP (trapezoid)": "mAP_trapezoid",
-    "Rank-1": "rank1",
-    "Rank-5": "rank5",
-    "Rank-10": "rank10",
-    "Rank-20": "rank20",
-    "mINP": "mINP",
-}
-"""What a score's fields are called wherever they are shown, in the order they are shown in."""
 
 
 def score_table(evaluation: Evaluation) -> str:
@@ -38,7 +27,7 @@ def score_cells(evaluation: Evaluation) -> list[tuple[str, ...]]:
     if evaluation.single_shot is not None:
         columns["single shot"] = evaluation.single_shot
     lines = [("", *columns)]
-    for name, field in ROWS.items():
+    for field, name in SCORE_WORDS.items():
         values = (getattr(score, field, None) for score in columns.values())
         lines.append((name, *("-" if value is None else percent(value) for value in values)))
     for name, field in (("queries counted", "queries"), ("left out", "skipped_queries")):

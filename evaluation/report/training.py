@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.comparison.row import REMAKE_SCORE, RESULT, ResultRow, read_result
+from evaluation.comparison.row import REMAKE_SCORE, RESULT, SCORE, ResultRow, read_result
 from evaluation.comparison.table import compare
 from evaluation.pictures.curves import draw_curves
 from evaluation.report.doctor import doctor_lines, doctor_summary, doctor_table
 from evaluation.report.history import History, best_score, read_histories, training_folders
 from evaluation.report.html import REPORT, Picture, Section, write_report
+from evaluation.retrieval.scores import SCORE_WORDS
 from evaluation.tables import Table
 from reid.engine.runs.run_folder import CONFIG
 from reid.errors import UserError
@@ -22,15 +23,6 @@ CAPTION = (
     "Losses: the total is weighted, its parts are not. Hardest pairs: green where the nearest negative is farther than "
     "the farthest positive. Spread: 1 where features point in all directions alike, 0 where they are one vector."
 )
-SCORES = {
-    "mAP": "mAP (step) %",
-    "mAP_trapezoid": "mAP (trapezoid) %",
-    "mINP": "mINP %",
-    "rank1": "Rank-1 %",
-    "rank5": "Rank-5 %",
-    "rank10": "Rank-10 %",
-    "rank20": "Rank-20 %",
-}
 
 
 def write_training_report(run: Path, made_by: str = "", trained_on: str = "") -> Path:
@@ -76,7 +68,7 @@ def training_section(heading: str, histories: Sequence[History], picture: Path, 
 
 def command_of(run: Path) -> str:
     """The command that made a run, and the commit it was run at."""
-    score = training_folders(run)[0] / "score.json"
+    score = training_folders(run)[0] / SCORE
     if not score.exists():
         return ""
     about = read_mapping(score, REMAKE_SCORE)
@@ -110,9 +102,13 @@ def _result(run: Path, row: ResultRow) -> Section:
 
 def _scores(run: Path, row: ResultRow) -> Table:
     """The scores of ``score.json``, or the row's two where there is none; what the network costs is above, in cards."""
-    path = run / "score.json"
+    path = run / SCORE
     scores = read_mapping(path, REMAKE_SCORE) if path.exists() else {"mAP": row.mAP, "rank1": row.rank1}
-    known = {SCORES[key]: f"{100 * scores[key]:.1f}" for key in SCORES if isinstance(scores.get(key), float)}
+    known = {
+        f"{word} %": f"{100 * scores[key]:.1f}"
+        for key, word in SCORE_WORDS.items()
+        if isinstance(scores.get(key), float)
+    }
     return Table(("Name", *known), ((row.name, *known.values()),), frozenset(), row.notes)
 
 

@@ -8,6 +8,17 @@ import numpy as np
 
 from evaluation.retrieval.ranks import HitRanks
 
+SCORE_WORDS = {
+    "mAP": "mAP (step)",
+    "mAP_trapezoid": "mAP (trapezoid)",
+    "rank1": "Rank-1",
+    "rank5": "Rank-5",
+    "rank10": "Rank-10",
+    "rank20": "Rank-20",
+    "mINP": "mINP",
+}
+"""What a score's fields are called wherever they are shown, in the order they are shown in."""
+
 
 @dataclass(frozen=True)
 class ReidScore:
@@ -41,16 +52,7 @@ class ReidScore:
 
     def __str__(self) -> str:
         """One line in percent, each AP by its name."""
-        shares = {
-            "mAP (step)": self.mAP,
-            "mAP (trapezoid)": self.mAP_trapezoid,
-            "Rank-1": self.rank1,
-            "Rank-5": self.rank5,
-            "Rank-10": self.rank10,
-            "Rank-20": self.rank20,
-            "mINP": self.mINP,
-        }
-        line = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items())
+        line = ", ".join(f"{word} {100 * getattr(self, field):.1f} %" for field, word in SCORE_WORDS.items())
         return f"{line}; {self.queries} queries, {self.skipped_queries} left out (no right answer in the gallery)"
 
 

@@ -93,6 +93,10 @@ class Estimate:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        """``"0.62 (0.41 to 0.78)"``."""
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
 
 def bootstrap(statistic: Callable[..., np.ndarray], *samples: np.ndarray, seed: int = 0) -> Estimate | None:
     """``statistic(*samples)`` with the percentile interval over archs (Efron 1979), of ``CONFIDENCE``.

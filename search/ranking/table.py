@@ -87,8 +87,7 @@ def _differences(verdict: Verdict, supernets: Sequence[str]) -> list[str]:
 
 
 def _text(estimate: Estimate | None) -> str:
-    """``"0.62 (0.41 to 0.78)"``."""
-    return "-" if estimate is None else f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+    return "-" if estimate is None else str(estimate)
 
 
 def _share(value: float) -> str:

@@ -21,7 +21,7 @@ from reid.engine.runs.checkpoint import read_about
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
 from reid.files import read_mapping, write_text
-from search.folder import SUMMARY, chosen_files
+from search.folder import LOG, SUMMARY, chosen_files
 from search.history import read_candidates
 from search.latency import measure_latency
 from supernet.catalog import build, spec_from_dict
@@ -104,7 +104,7 @@ def _search_results(search: Path | None) -> tuple[list[dict] | None, NamedArch |
         return None, None
     if not (search / SUMMARY).is_file():
         raise UserError(f"--search {shown(search)}: no search is there; name a search's folder, or leave it out")
-    candidates = [dataclasses.asdict(candidate) for candidate in read_candidates(search / "candidates.jsonl")]
+    candidates = [dataclasses.asdict(candidate) for candidate in read_candidates(search / LOG)]
     files = chosen_files(search)
     return candidates, load_arch(files[0]) if files else None
 

@@ -10,7 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 from evaluation.projector import write_projector
 from evaluation.protocols import Evaluation
 from evaluation.retrieval.labeled_features import RetrievalFeatures
-from evaluation.score_table import ROWS
+from evaluation.retrieval.scores import SCORE_WORDS
 from reid.files import naming
 
 FOLDER = "tensorboard"
@@ -33,7 +33,7 @@ def write_scalars(run: Path, evaluation: Evaluation, step: int, anew: bool = Fal
     }
     with naming(run / FOLDER), SummaryWriter(str(run / FOLDER)) as writer:
         for group, score in scores.items():
-            for name, field in ROWS.items():
+            for field, name in SCORE_WORDS.items():
                 if hasattr(score, field):
                     writer.add_scalar(f"{group}/{name}", getattr(score, field), step)
         if evaluation.verification is not None:

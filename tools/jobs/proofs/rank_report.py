@@ -57,7 +57,7 @@ def _cards(ranked: Sequence[RankedArch], verdict: Verdict) -> list[tuple[str, st
     cards = [("Archs", str(len(ranked)))]
     for label in (*ranked[0].supernets, FLOPS):
         tau = verdict.rankers[label].tau
-        words = "no order" if tau is None else f"{tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
+        words = "no order" if tau is None else str(tau)
         cards.append((f"Kendall's tau of {label}", words))
     if verdict.ceiling is not None:
         cards.append(("Tau of a perfect ranker", f"{verdict.ceiling.tau:.2f}"))

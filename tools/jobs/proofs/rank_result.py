@@ -91,7 +91,7 @@ def _panels(ranked: Sequence[RankedArch], verdict: Verdict) -> list[RankingPanel
     panels = []
     for label in ranked[0].supernets:
         tau = verdict.rankers[label].tau
-        words = "no order" if tau is None else f"tau {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
+        words = "no order" if tau is None else f"tau {tau}"
         scores = {"scores": "expected mAP on held-out identities (%)"} if label == OTHER_RANKINGS else {}
         panels.append(RankingPanel(f"{label}: {words}", [_point(arch, label) for arch in ranked], **scores))
     return panels

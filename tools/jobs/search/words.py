@@ -103,7 +103,7 @@ def _learnt(predictor: AlonePredictor) -> str:
     features += ["FLOPs"] if predictor.takes_flops else []
     features += ["the supernet's score"] if predictor.takes_supernet else []
     tau = bootstrap(kendall_tau, predictor.left_out, predictor.scores)
-    order = "no tau" if tau is None else f"tau {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
+    order = "no tau" if tau is None else f"tau {tau}"
     learnt = f"learnt from {len(predictor.scores)} archs that were trained alone, by {', '.join(features)}"
     return f"{learnt}; {order} with the score of each when the others are learnt from"
 

@@ -24,7 +24,7 @@ from reid.engine.guard.rollback import ROLLBACKS
 from reid.engine.recipe import Recipe
 from reid.engine.recipe.stopping import Mode
 from reid.engine.runs.checkpoint import load_state
-from reid.engine.runs.run_folder import CONFIG, first_difference, read_metrics
+from reid.engine.runs.run_folder import CONFIG, METRICS, first_difference, read_metrics
 from reid.errors import UserError
 from reid.files import expecting, read_mapping, write_atomic, write_text
 from reid.numbers import MOST_EPOCHS
@@ -184,7 +184,7 @@ def take_over(what: CoolDown, done: int, out: Path, metric: str = HELD_OUT[0], m
     if (out / STATE).exists():
         return
     records = [record for record in read_metrics(what.run) if record["epoch"] <= done]
-    write_text(out / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    write_text(out / METRICS, "".join(json.dumps(record) + "\n" for record in records))
     for kept in (what.run / ROLLBACKS, best_at(what.run, done, metric, mode)):
         if kept is not None and kept.exists():
             write_atomic(out / kept.name, functools.partial(shutil.copyfile, kept))

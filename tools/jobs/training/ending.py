@@ -9,10 +9,9 @@ from evaluation.comparison.row import RESULT, ResultRow, read_result
 from evaluation.report.history import training_folders
 from evaluation.report.html import REPORT
 from evaluation.report.training import CURVES
+from reid.engine.runs.run_folder import METRICS
 from reid.errors import UserError
 from tools.typed import to_type
-
-LOG = "metrics.jsonl"
 
 MOST = 7
 """Runs that the command for a comparison names beside the new one, the newest of them: a line is to be read."""
@@ -20,7 +19,7 @@ MOST = 7
 
 def tell_training(run: Path, result: str, following: str) -> None:
     """Prints ``result``, the picture and the log of a run, the command that comes next, and the page."""
-    logs = [str(folder / LOG) for folder in training_folders(run) if (folder / LOG).exists()]
+    logs = [str(folder / METRICS) for folder in training_folders(run) if (folder / METRICS).exists()]
     print(result)
     print(f"curves: {run / CURVES}; log: {', '.join(logs)}")
     print(f"next: {following}")

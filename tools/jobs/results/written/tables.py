@@ -8,6 +8,7 @@ from typing import Any
 from reid.files import expecting, read_mapping
 from search.gain.statistics import Difference
 from search.ranking.analysis import TEST
+from search.ranking.statistics import Estimate
 from tools.jobs.proofs.rank_result import RANKING
 from tools.jobs.results.plan.file import slug
 from tools.jobs.results.plan.published import PublishedRow, load_published
@@ -107,7 +108,7 @@ def _rankings(setup: Setup) -> Block | None:
 
 
 def _tau(found: dict[str, Any] | None) -> str:
-    return "no order" if found is None else f"{found['value']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+    return "no order" if found is None else str(Estimate(**found))
 
 
 def _published_rows(setup: Setup) -> tuple[PublishedRow, ...]:
