@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import statistics
 import sys
 import warnings
@@ -24,12 +23,13 @@ import torch
 from torch import nn
 
 from benchmarks.parts.training.roofline import timed
+from benchmarks.parts.training.subjects import make_network
 from reid.engine.machine.device import autocast, pick_device
 from reid.engine.machine.memory import keep_freed_memory
 from reid.errors import UserError
 from reid.options import Parser
 from search.latency.runners import cpu_threads
-from supernet.catalog import build, find_network
+from tools.size_option import parse_size
 
 TRAINING, INFERENCE = "training", "inference"
 WARMUP = 2
@@ -41,7 +41,7 @@ Run = Callable[[], object]
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--networks", nargs="+", default=["mobilenetv2", "resnet18", "MLR-210M-A"], metavar="NAME")
-    parser.add_argument("--sizes", nargs="+", default=["128x64", "256x128"], metavar="HxW")
+    parser.add_argument("--sizes", type=parse_size, nargs="+", default=[(128, 64), (256, 128)], metavar="HxW")
     parser.add_argument("--batch", type=int, default=16, help="images (default: 16)")
     parser.add_argument("--rounds", type=int, default=5, help="timed runs of each way (default: 5)")
     parser.add_argument("--threads", type=int, nargs="*", default=[], help="other numbers of threads to try")
@@ -49,22 +49,15 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     keep_freed_memory()
-    device, sizes = pick_device(options.device), [_size(text) for text in options.sizes]
+    device = pick_device(options.device)
     where = f"{torch.get_num_threads()} CPU threads" if device.type == "cpu" else torch.cuda.get_device_name(device)
     print(f"batch {options.batch}, fp32, channels-last, {where}; ratios: the other way's images/s over it")
     for name in options.networks:
-        for size in sizes:
+        for size in options.sizes:
             images = torch.randn(options.batch, 3, *size, device=device)
             for kind in (TRAINING, INFERENCE):
                 ways = _ways(name, size, images, kind, device, options.threads, options.compile)
                 _print(f"{name} {size[0]}x{size[1]} {kind}", ways, options.batch, options.rounds, device)
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None:
-        raise UserError(f"--sizes {text}: give height x width, for example 256x128")
-    return int(match[1]), int(match[2])
 
 
 def _ways(
@@ -77,9 +70,9 @@ def _ways(
     compiled: bool,
 ) -> dict[str, Run]:
     """The product's own way first."""
-    network = _network(name, size).to(device).to(memory_format=torch.channels_last)
+    network = make_network(name, size).to(device).to(memory_format=torch.channels_last)
     own = _run(network, images.contiguous(memory_format=torch.channels_last), kind)
-    ways = {"own": own, "default format": _run(_network(name, size).to(device), images, kind)}
+    ways = {"own": own, "default format": _run(make_network(name, size).to(device), images, kind)}
     ways["bf16"] = _within(lambda: autocast(device, "bf16"), own)
     if device.type == "cpu":
         ways["no oneDNN"] = _within(_without_onednn, own)
@@ -90,11 +83,6 @@ def _ways(
         graph = torch.compile(network)
         ways["compiled"] = _run(graph, images.contiguous(memory_format=torch.channels_last), kind)
     return ways
-
-
-def _network(name: str, size: tuple[int, int]) -> nn.Module:
-    torch.manual_seed(0)
-    return build(find_network(name, [], size, size, 1)[0])
 
 
 def _run(network: nn.Module, images: torch.Tensor, kind: str) -> Run:

@@ -86,7 +86,7 @@ class Embedder:
         else:
             network, spec = load_network(path, device)
             size = spec.input_size
-            if input_size not in (None, size):
+            if input_size is not None and tuple(input_size) != size:
                 raise UserError(f"{path} takes images of {size[0]}x{size[1]}; leave the input size out")
         return cls(network.requires_grad_(False), size, device, batch_size)
 

@@ -31,8 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     add_retrieval(parser)
     read = parser.parse_args(arguments)
-    page = cross_domain(read_job(read, OUT), read.runs, read.datasets, read_retrieval(read))
-    print(f"matrix: {page}, every score in {page.parent}/matrix.json; report: {page.parent}/{REPORT}")
+    matrix = cross_domain(read_job(read, OUT), read.runs, read.datasets, read_retrieval(read))
+    print(f"matrix: {matrix}, every score in {matrix.parent}/matrix.json; report: {matrix.parent}/{REPORT}")
 
 
 if __name__ == "__main__":

@@ -30,4 +30,4 @@ def test_every_way_is_timed():
 
 def test_refusals(run_here):
     done = run_here("throughput.py", "--sizes", "128")
-    assert done.returncode == 1 and done.stderr == "error: --sizes 128: give height x width, for example 256x128\n"
+    assert done.returncode == 2 and done.stderr.endswith("'128': give height and width in pixels, as in 256x128\n")

@@ -208,6 +208,11 @@ def test_a_batch_of_no_crops_is_refused(run, size):
         Embedder.open(run, batch_size=size)
 
 
+def test_its_own_size_may_be_named_as_any_pair(run):
+    for size in ((64, 32), [64, 32]):
+        assert Embedder.open(run, input_size=size).input_size == (64, 32)
+
+
 def test_sources_that_are_none(run, zoo, tmp_path):
     with pytest.raises(UserError, match="nearest: Small-0.1M"):
         Embedder.open("Smal-0.1M", zoo=zoo)

@@ -29,7 +29,7 @@ from tools.jobs.experiment import DataConfig
 from tools.jobs.job import Job
 from tools.jobs.runs.moved import TEACHER_SHA256
 from tools.jobs.runs.provenance import sha256
-from tools.jobs.runs.strangers import never_saw
+from tools.jobs.runs.strangers import unsure_of
 
 CLASSIFIER = "classifier.safetensors"
 """The classifiers of a run's training identities by which it says who is seen: no part of the network, but what a
@@ -109,11 +109,7 @@ def doubts(config: DistillationConfig, source: Source, data: DataConfig) -> list
     """Of each teacher of a supernet that is not known never to have seen the persons that ``data`` holds out, on whom a
     search scores."""
     unknown = "it is not known that it never saw the held-out identities that a search scores on"
-
-    def known(weights: Path) -> bool:
-        return never_saw(weights.parent, source, data, supernet=read_about(weights).get("kind") == "supernet")
-
-    return [f"teacher {name}: {unknown}" for name in config.teachers if not known(_weights(name))]
+    return [f"teacher {name}: {unknown}" for name in unsure_of(config.teachers, source, data)]
 
 
 def _weights(teacher: str) -> Path:

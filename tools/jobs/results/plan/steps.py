@@ -111,8 +111,7 @@ def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
     """The steps that ``names`` name, and all that they need, in the order of ``steps``; without names all of them.
 
     A name is a step's, the beginning of one up to a ``/``, or what the plan or the terminal's table calls it; the first
-    of these that there is.
-    So ``latency`` is the step, and a row that is called so is ``row/latency``.
+    of these that there is. So ``latency`` is the step, and a row that is called so is ``row/latency``.
 
     Raises:
         UserError: nothing is called so.
