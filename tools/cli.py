@@ -108,7 +108,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target",
         metavar="NAME",
-        help="what latency is predicted for, for example onnx-cpu-1t, or an imported machine",
+        help="what latency is predicted for, for example onnx-cpu-1t, or an imported machine (default: the config's)",
     )
 
 

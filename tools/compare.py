@@ -26,7 +26,9 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="where the report goes (default: runs/compare)",
     )
-    parser.add_argument("--no-latency", action="store_true", help="keep the latency that each run measured for itself")
+    parser.add_argument(
+        "--no-latency", action="store_true", help="keep each run's own latency; otherwise all are measured in turn"
+    )
     read = parser.parse_args(arguments)
     check_folder(read.out)
     print(f"report: {compare(read.runs, read.search, read.out, measure=not read.no_latency)}")

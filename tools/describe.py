@@ -45,10 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
     add_size(parser, "of images, of trained networks too (default: the network's own)")
     parser.add_argument("--last-stride", type=int, choices=(1, 2), help="of backbones that leave it open (default: 2)")
-    parser.add_argument("--target", metavar="NAME", help="measure latency on it: onnx-cpu-1t, torch-cpu-1t, ...")
+    parser.add_argument("--target", metavar="NAME", help="measure latency on it too: onnx-cpu-1t, torch-cpu-1t, ...")
     parser.add_argument("--seed", type=int, help="of a space's random archs (default: 0)")
     add_search(parser)
-    parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"of pictures (default: {OUT})")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"folder of pictures (default: {OUT})")
     read = parser.parse_args(arguments)
     if bool(read.networks) == (read.space is not None):
         raise UserError("name networks, or a space with --space NAME, one of the two")

@@ -53,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         "--random-repeats",
         type=int,
         metavar="R",
-        help="the same for random archs, of which many with one seed tell more than few with several",
+        help="the same for random archs, of which many with one seed tell more than few with several (default: as "
+        "--repeats)",
     )
     parser.add_argument(
         "--baselines",
@@ -68,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
         help="train all by each of these, files under configs/recipes (default: the config's)",
     )
     parser.add_argument(
-        "--epochs", type=int, metavar="N", help="train so many epochs, the recipes' schedules scaled to them"
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="train so many epochs, the recipes' schedules scaled to them (default: theirs)",
     )
     parser.add_argument(
         "--alone",
@@ -76,12 +80,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where runs named <network>-s<seed> are, and missing ones go (default: alone/ in --out)",
     )
-    parser.add_argument("--ways", action="store_true", help="found archs with a supernet's weights too")
+    parser.add_argument("--ways", action="store_true", help="train found archs also from what a supernet has for them")
     parser.add_argument(
-        "--supernet", type=Path, metavar="FOLDER", help="of --ways: run of tools/train_supernet.py (runs/supernet)"
+        "--supernet",
+        type=Path,
+        metavar="FOLDER",
+        help="with --ways: run of tools/train_supernet.py (default: runs/supernet)",
     )
     parser.add_argument(
-        "--finetune-epochs", type=int, metavar="N", help="of --ways (default: a quarter of the recipe's)"
+        "--finetune-epochs",
+        type=int,
+        metavar="N",
+        help="with --ways: epochs from there on (default: a quarter of the recipe's)",
     )
     return parser
 

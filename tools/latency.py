@@ -31,19 +31,29 @@ MOST = 1000
 def main(arguments: list[str] | None = None) -> None:
     parser = tool_parser(__doc__)
     parser.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="experiment whose space and sizes are taken"
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIG,
+        metavar="FILE",
+        help="experiment whose space and sizes are taken (default: configs/market1501.yaml)",
     )
     parser.add_argument("--space", metavar="NAME", help="another space, by name or file, at its own input size")
-    parser.add_argument("--target", metavar="NAME", help=f"default: {TARGET}")
-    parser.add_argument("--networks", type=_several, metavar="N", help=f"whole networks (default: {NETWORKS})")
-    parser.add_argument("--seed", type=int, help="which whole networks (default: 0)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"of picture and report (default: {OUT})")
+    parser.add_argument("--target", metavar="NAME", help=f"what is measured on, see above (default: {TARGET})")
+    parser.add_argument(
+        "--networks",
+        type=_several,
+        metavar="N",
+        help=f"whole networks that predictions are tested on (default: {NETWORKS})",
+    )
+    parser.add_argument("--seed", type=int, help="which whole networks are drawn (default: 0)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"folder of picture and report (default: {OUT})")
     add_replace(parser)
-    add_size(parser, "input size, for example 256x128 (default: the space's)")
-    other = parser.add_argument_group("another machine").add_mutually_exclusive_group()
-    other.add_argument("--kit", type=Path, metavar="FOLDER", help="write what it measures with")
-    other.add_argument("--import", type=Path, dest="times", metavar="FILE", help="make its times.json a table")
-    parser.add_argument("--as", dest="name", metavar="NAME", help="what to call the machine, for example pi5")
+    add_size(parser, "input size, for example 256x128 (default: the config's, or with --space that space's)")
+    other = parser.add_argument_group("another machine")
+    either = other.add_mutually_exclusive_group()
+    either.add_argument("--kit", type=Path, metavar="FOLDER", help="write the folder that it measures with")
+    either.add_argument("--import", type=Path, dest="times", metavar="FILE", help="make a table of its times.json")
+    other.add_argument("--as", dest="name", metavar="NAME", help="with --import: what to call it, for example pi5")
     read = parser.parse_args(arguments)
     if (read.times is None) != (read.name is None):
         raise UserError("--import FILE and --as NAME go together: give both, or neither")

@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--finetune-epochs",
         type=int,
         metavar="N",
-        help="train what each supernet has for each arch on for N epochs too: does it rank better then?",
+        help="rank also by what each supernet has for each arch, trained on for N epochs (default: leave it out)",
     )
     parser.add_argument(
         "--learn-from",

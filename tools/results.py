@@ -43,7 +43,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, metavar="M", help="end after so long (default: when all is done)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="steps that run side by side (default: 1)")
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="these steps or rows, and what they need, alone"
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="do these steps or rows, and what they need (default: all)",
     )
     parser.add_argument("--status", action="store_true", help="say how far every step is, and do nothing else")
     parser.add_argument(

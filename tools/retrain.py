@@ -41,10 +41,15 @@ def _parser() -> argparse.ArgumentParser:
         "--recipe", metavar="NAME", help="a file under configs/recipes, or its path (default: the config's recipe)"
     )
     parser.add_argument(
-        "--epochs", type=int, metavar="N", help="train so many epochs, the recipe's schedule scaled to them"
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="train so many epochs, the recipe's schedule scaled to them (default: its own)",
     )
     parser.add_argument(
-        "--batch", metavar="PxK", help="P identities times K images a step, for example 32x4, the rates scaled to it"
+        "--batch",
+        metavar="PxK",
+        help="P identities times K images a step, for example 32x4, the rates scaled to it (default: the recipe's)",
     )
     parser.add_argument(
         "--weights",
@@ -61,13 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         "--repeats", type=int, default=1, metavar="N", help="train N times, with N seeds from --seed on (default: 1)"
     )
     parser.add_argument(
-        "--compile", action="store_true", help="train a compiled network (torch.compile); --set retrain.compile=true"
+        "--compile", action="store_true", help="train by torch.compile, as with --set retrain.compile=true"
     )
     parser.add_argument(
         "--cool-down",
         type=Path,
         metavar="RUN",
-        help="end an interrupted training: from RUN's checkpoint on the rate falls to its end; otherwise RUN's options",
+        help="end an interrupted training: from RUN's checkpoint on the rate falls to its end; give its other options",
     )
     parser.add_argument(
         "--cool-down-epochs",

@@ -55,7 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         "parameters (default: the config's, or else latency where there is a --target, else flops)",
     )
     parser.add_argument("--trials", type=int, metavar="N", help="candidates in all (default: the config's)")
-    parser.add_argument("--time", metavar="TIME", help="begin no candidate after so long, for example 30m or 2h")
+    parser.add_argument(
+        "--time",
+        metavar="TIME",
+        help="begin no candidate after so long, for example 30m or 2h; without --trials in place of the config's too",
+    )
     parser.add_argument(
         "--learn-from",
         nargs="+",

@@ -63,11 +63,16 @@ def _parser() -> argparse.ArgumentParser:
         "--persons", type=int, metavar="M", help=f"persons in the t-SNE (default: {PERSONS}, or all of more --pids)"
     )
     parser.add_argument(
-        "--perplexity", type=float, help="of the t-SNE (default: 30, or a third of the images where that is less)"
+        "--perplexity",
+        type=float,
+        metavar="P",
+        help="of the t-SNE (default: 30, or a third of the images where that is less)",
     )
     vectors = parser.add_argument_group("of vectors")
     vectors.add_argument("--labels", type=Path, metavar="FILE", help="labels: .npy, or a text with one in each line")
-    vectors.add_argument("--images", type=int, metavar="N", help="at most so many in the t-SNE (of digits: 2000)")
+    vectors.add_argument(
+        "--images", type=int, metavar="N", help="at most so many in the t-SNE (default: all; 2000 of digits)"
+    )
     vectors.add_argument(
         "--learn",
         action="store_true",
