@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.retrieval.scores import ReidScore
-from evaluation.tables import aligned
+from evaluation.tables import aligned, markdown
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,8 @@ def matrix_table(matrix: Matrix) -> str:
 
 def matrix_markdown(matrix: Matrix) -> str:
     """Likewise in Markdown."""
-    head, *body = ([text.replace("|", "\\|") for text in line] for line in matrix_cells(matrix))
-    ruler = ["---", "---", *["---:"] * len(matrix.datasets)]
-    lines = ["| " + " | ".join(line) + " |" for line in (head, ruler, *body)]
     notes = [f"- {note}" for note in matrix_notes(matrix)]
-    return "\n".join([f"{HEADING}:", "", *lines, *([""] if notes else []), *notes])
+    return "\n".join([f"{HEADING}:", "", markdown(matrix_cells(matrix), words=2), *([""] if notes else []), *notes])
 
 
 def matrix_cells(matrix: Matrix) -> list[list[str]]:

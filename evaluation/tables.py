@@ -1,4 +1,4 @@
-"""Tables: cells with what is best among them, and columns of text for a terminal."""
+"""Tables: cells with what is best among them, as columns of text for a terminal, and in Markdown."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ class Table:
     best: frozenset[tuple[int, int]] = frozenset()
     notes: tuple[str, ...] = ()
     words: int = 1
+
+
+def markdown(lines: Sequence[Sequence[str]], words: int = 1) -> str:
+    """``lines`` of as many cells each, the first of them the heading, as a table in Markdown; figures to the right.
+
+    Args:
+        words: how many columns, from the left, are words; the others are figures.
+    """
+    head, *body = lines
+    ruler = ["---" if place < words else "---:" for place in range(len(head))]
+    # A table ends a cell at every other ``|``, also at one within code or a link.
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in (head, ruler, *body))
+    return "\n".join("| " + " | ".join(line) + " |" for line in escaped)
 
 
 def aligned(lines: Sequence[Sequence[str]], words: int = 1, ruled: bool = False) -> str:

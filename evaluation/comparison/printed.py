@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evaluation.comparison.row import ResultRow
 from evaluation.comparison.table import compare
-from evaluation.tables import aligned
+from evaluation.tables import aligned, markdown
 
 
 def comparison_table(rows: Sequence[ResultRow]) -> str:
@@ -27,11 +27,10 @@ def comparison_table(rows: Sequence[ResultRow]) -> str:
 def markdown_table(rows: Sequence[ResultRow]) -> str:
     """The table in Markdown: the best value of a column bold, notes as a list below."""
     table = compare(rows)
-    lines = [table.headers, (*["---"] * table.words, *["---:"] * (len(table.headers) - table.words))]
+    lines = [table.headers]
     for index, cells in enumerate(table.cells):
-        escaped = [cell.replace("|", "\\|") for cell in cells]
-        lines.append([f"**{cell}**" if (index, place) in table.best else cell for place, cell in enumerate(escaped)])
-    printed = ["| " + " | ".join(line) + " |" for line in lines]
+        lines.append([f"**{cell}**" if (index, place) in table.best else cell for place, cell in enumerate(cells)])
+    printed = [markdown(lines, table.words)]
     if table.notes:
         printed += ["", *(f"{'  ' if note.startswith('  ') else ''}- {note.strip()}" for note in table.notes)]
     return "\n".join(printed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evaluation.tables import markdown
+
 
 @dataclass(frozen=True)
 class Block:
@@ -39,17 +41,12 @@ def to_markdown(blocks: Sequence[Block]) -> str:
 
 def _parts(block: Block) -> list[str]:
     parts = [f"### {block.heading}" if block.heading else "", block.about]
-    parts += [_table(block) if block.headers else "", "\n".join(f"- {point}" for point in block.points), block.note]
+    lines = [[_cell(block, place, cell) for place, cell in enumerate(line)] for line in block.lines]
+    parts += [markdown([block.headers, *lines], block.words) if block.headers else ""]
+    parts += ["\n".join(f"- {point}" for point in block.points), block.note]
     return [part for part in parts if part]
 
 
-def _table(block: Block) -> str:
-    """Figures are put to the right."""
-    rule = ["---" if place < block.words else "---:" for place in range(len(block.headers))]
-    lines = ([_cell(block, place, cell) for place, cell in enumerate(line)] for line in block.lines)
-    return "\n".join("| " + " | ".join(line) + " |" for line in (block.headers, rule, *lines))
-
-
 def _cell(block: Block, place: int, text: str) -> str:
-    shown = (f"`{text}`" if place in block.code else text).replace("|", "\\|")
+    shown = f"`{text}`" if place in block.code else text
     return f"[{shown}]({text})" if place in block.links else shown
