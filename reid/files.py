@@ -148,7 +148,7 @@ def expecting(path: Path, cure: str = RESTORE) -> Iterator[None]:
         yield
     except KeyError as error:
         raise UserError(f"file {path} has no {error} where it should; {cure}") from None
-    except (IndexError, TypeError, AttributeError, ValueError) as error:
+    except (IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(f"file {path} holds other values than it should ({_line(error)}); {cure}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import tempfile
@@ -146,11 +147,17 @@ def test_a_date_that_is_none_is_no_traceback(tmp_path):
 
 @pytest.mark.parametrize(
     "take",
-    [lambda data: data["b"], lambda data: data["a"]["b"], lambda data: data["a"].items(), lambda data: data["c"][0]],
+    [
+        lambda data: data["b"],
+        lambda data: data["a"]["b"],
+        lambda data: data["a"].items(),
+        lambda data: data["c"][0],
+        lambda data: int(data["d"]),  # JSON as Python reads it has Infinity
+    ],
 )
 def test_other_values_than_expected_are_the_files_fault(tmp_path, take):
     with pytest.raises(UserError, match="file .*x.json .*; ask Ada$"), expecting(tmp_path / "x.json", "ask Ada"):
-        take({"a": [1], "c": []})
+        take({"a": [1], "c": [], "d": math.inf})
 
 
 @pytest.mark.parametrize(
