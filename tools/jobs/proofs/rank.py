@@ -16,8 +16,9 @@ from search.ranking.sampling import FEWEST, check_count, find_band, stratified_a
 from supernet.arch import Arch
 from supernet.files import NamedArch, load_space, save_arch
 from supernet.space import Space
+from supernet.supernet import Supernet
 from supernet.trained.checkpoint import SUPERNET
-from tools.jobs.data import Source, check_test, open_source, search_data
+from tools.jobs.data import SearchData, Source, check_test, open_source, search_data
 from tools.jobs.job import Job, check_trained
 from tools.jobs.paths import shown
 from tools.jobs.proofs.given_archs import arch_files, given_archs
@@ -90,7 +91,6 @@ def _rank(job: Job, asked: Asked) -> Path:
         check_never_trained_on(run, source.dataset, "held out", images.query, images.gallery)
     check_trainings(trainings, job, source.dataset.name)
     digests = {shown(run): sha256(run / SUPERNET) for run in asked.supernets}
-    calibrated_on = experiment.search.calibration_images
     lessons = _lessons(files, space, source, digests, job, table, archs) if files else None
     for each in ways:
         check_ways(each, job, source.dataset.name, asked.supernets)
@@ -112,16 +112,16 @@ def _rank(job: Job, asked: Asked) -> Path:
         ready = _ready(archs, trainings, ways)
     alone = score_alone([each for each in trainings if each.name in ready], images, job)
     kept = [named for named, _ in archs if named.name in ready]
-    own = {label: supernet_scores(label, each, kept, images, job) for label, each in supernets.items()}
-    tuned = {tuned_label(each): tuned_scores(each, kept, images, job) for each in ways}
-    scores = {**own, **tuned, **mean_over(own)}
-    if ways:
-        scores |= mean_over(tuned, f" + {counted(ways[0].epochs, 'epoch')}")
+    scores = _scores(supernets, ways, kept, images, job)
     ranked = with_learnt(space, [_ranked(named, table, job, scores, alone[named.name]) for named in kept])
     if lessons is not None:
         ranked = lessons.told(ranked)
-    about = {"dataset": source.dataset.name, "supernet_sha256": digests, "calibration_images": calibrated_on}
-    about |= teacher_sha256(experiment.retrain.losses.distillation)
+    about = {
+        "dataset": source.dataset.name,
+        "supernet_sha256": digests,
+        "calibration_images": experiment.search.calibration_images,
+        **teacher_sha256(experiment.retrain.losses.distillation),
+    }
     if files:
         about["learnt_from_sha256"] = {shown(file): sha256(file) for file in files}
     config = used_settings(experiment, SCORED_BY)
@@ -178,6 +178,23 @@ def _ready(
     """Names of the archs that have been trained alone by a seed at least, and all that was asked for beside that."""
     finished = {each.name for each in trainings if each.finished}
     return {name for named, _ in archs if (name := named.name) in finished and all(way.taken(name) for way in ways)}
+
+
+def _scores(
+    supernets: Mapping[str, Supernet],
+    ways: Sequence[Inheriting],
+    archs: Sequence[NamedArch],
+    images: SearchData,
+    job: Job,
+) -> dict[str, dict[str, float]]:
+    """On the held-out identities, by ranker and arch's name: by each supernet, by what was trained on from it, and by
+    the mean over several of either."""
+    own = {label: supernet_scores(label, each, archs, images, job) for label, each in supernets.items()}
+    tuned = {tuned_label(each): tuned_scores(each, archs, images, job) for each in ways}
+    scores = {**own, **tuned, **mean_over(own)}
+    if ways:
+        scores |= mean_over(tuned, f" + {counted(ways[0].epochs, 'epoch')}")
+    return scores
 
 
 def _ranked(
