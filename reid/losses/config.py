@@ -54,7 +54,7 @@ class TripletConfig:
 
     weight: NonNegative = 1.0
     margin: NonNegative | None = 0.3
-    selection: Literal["batch_hard", "semi_hard", "random_negative"] = "batch_hard"
+    selection: Literal["batch_hard", "weighted", "semi_hard", "random_negative"] = "batch_hard"
     normalize: bool = False
 
 

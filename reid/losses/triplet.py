@@ -1,4 +1,4 @@
-"""The triplet loss, with three ways to choose its triplets from a batch."""
+"""The triplet loss, with four ways to choose its triplets from a batch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class TripletResult(NamedTuple):
 
     Attributes:
         loss: mean over the triplets, with gradient.
-        active: share of the anchors (batch hard) or of the anchor-positive pairs whose triplet violates the margin;
-            with a soft margin, whose positive is farther than their negative.
+        active: share of the anchors (batch hard, weighted) or of the anchor-positive pairs whose triplet violates the
+            margin; with a soft margin, whose positive is farther than their negative.
         positive, negative: mean over the anchors of the distance to their farthest positive and nearest negative.
     """
 
@@ -45,6 +45,10 @@ def triplet_loss(
     where ``config.margin`` is ``None`` (soft margin); ``d`` is Euclidean.
 
     - ``batch_hard``: a triplet an anchor, its farthest positive and its nearest negative (Hermans et al. 2017).
+    - ``weighted``: a triplet an anchor, of the mean distance to all positives, weighted by the softmax of these
+      distances, and to all negatives, by the softmin of theirs: the hardest weigh most and none counts alone (Ristani
+      and Tomasi 2018, "Features for multi-target multi-camera tracking and re-identification"). fast-reid (without
+      ``HARD_MINING``) and pytorch-reid-lite count the anchor itself, at distance 0, as a positive; here it is none.
     - ``semi_hard``: a triplet an anchor-positive pair (both orders), with the negative of ``semi_hard_negatives``.
     - ``random_negative``: a triplet an anchor-positive pair (both orders) that has one whose loss is above zero, with
       the negative of ``random_negatives``.
@@ -58,6 +62,8 @@ def triplet_loss(
         features = F.normalize(features, dim=1)
     if config.selection == "batch_hard":
         return batch_hard_triplet(features, labels, config.margin)
+    if config.selection == "weighted":
+        return _weighted_triplet(features, labels, config.margin)
     return _pair_triplet(features, labels, config, generator)
 
 
@@ -67,6 +73,21 @@ def batch_hard_triplet(features: torch.Tensor, labels: torch.Tensor, margin: flo
     positives, negatives = pair_masks(labels)
     farthest, nearest, complete = _hardest(pairwise_euclidean(features), positives, negatives)
     return _result(farthest - nearest, complete, complete, margin, (farthest, nearest, complete))
+
+
+def _weighted_triplet(features, labels, margin: float | None) -> TripletResult:
+    positives, negatives = pair_masks(labels)
+    distances = pairwise_euclidean(features)
+    difference = _softmax_mean(distances, distances, positives) - _softmax_mean(distances, -distances, negatives)
+    hardest = _hardest(distances.detach(), positives, negatives)
+    return _result(difference, hardest[2], hardest[2], margin, hardest)
+
+
+def _softmax_mean(distances: torch.Tensor, logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """``(N,)`` means of each row's distances in ``mask``, weighted by the softmax of its logits; 0 without any."""
+    # Filled by a number, not by infinity: the gradient of a softmax over nothing would be NaN.
+    weights = torch.softmax(logits.masked_fill(~mask, -1e9), dim=1) * mask
+    return (weights * distances).sum(1)
 
 
 def _pair_triplet(features, labels, config: TripletConfig, generator) -> TripletResult:

@@ -124,6 +124,7 @@ LOSSES = {
     "circle softmax": {"classification": {"kind": "circle", "margin_warmup": 1.0}},
     "am-softmax": {"classification": {"kind": "am_softmax", "smoothing_over": "others"}},
     "soft margin": {"triplet": {"margin": None, "normalize": True}},
+    "weighted": {"triplet": {"selection": "weighted"}},
     "semi-hard": {"triplet": {"selection": "semi_hard"}},
     "random negatives": {"triplet": {"selection": "random_negative"}},
     "random negatives, soft": {"triplet": {"selection": "random_negative", "margin": None}},

@@ -25,7 +25,10 @@ from reid.losses.config import ClassificationConfig, DistillationConfig, LossCon
         ({"triplet": {"weight": -1}}, "triplet.weight: .*greater than or equal to 0"),
         ({"triplet": {"weight": float("inf")}}, "triplet.weight: .*finite"),
         ({"triplet": {"selecton": "semi_hard"}}, "unknown key 'triplet.selecton'; nearest: selection"),
-        ({"triplet": {"selection": "hardest"}}, "triplet.selection: .*'batch_hard', 'semi_hard' or 'random_negative'"),
+        (
+            {"triplet": {"selection": "hardest"}},
+            "triplet.selection: .*'batch_hard', 'weighted', 'semi_hard' or 'random_negative'",
+        ),
         ({"circle": {"margin": 1.0}}, "circle.margin: .*less than 1"),
         ({"center": {"rate": 0}}, "center.rate"),
         ({"distillation": {"logits": 1.0}}, "distillation.logits: .*set distillation.teacher to a checkpoint"),

@@ -20,7 +20,7 @@ from reid.losses.pairs import pair_masks, pairwise_euclidean
 from reid.losses.selection import random_negatives
 from reid.losses.triplet import batch_hard_triplet, triplet_loss
 
-SELECTIONS = ("batch_hard", "semi_hard", "random_negative")
+SELECTIONS = ("batch_hard", "weighted", "semi_hard", "random_negative")
 
 
 def _mean(values: list[float]) -> float:
@@ -43,6 +43,8 @@ def _reference(features, labels, config: TripletConfig, seed: int = 0):
         nearest.append(min(negatives))
         if config.selection == "batch_hard":
             triplets = [(max(positives), min(negatives))]
+        elif config.selection == "weighted":
+            triplets = [(_softmax_mean(positives, 1), _softmax_mean(negatives, -1))]
         elif config.selection == "semi_hard":
             triplets = [(p, min([n for n in negatives if n > p], default=max(negatives))) for p in positives]
         else:
@@ -54,6 +56,11 @@ def _reference(features, labels, config: TripletConfig, seed: int = 0):
             losses.append(math.log1p(math.exp(p - n)) if margin is None else max(0.0, p - n + margin))
             active.append(p - n > -(margin or 0.0))
     return _mean(losses), _mean(active), _mean(farthest), _mean(nearest)
+
+
+def _softmax_mean(values: list[float], sign: int) -> float:
+    weights = [math.exp(sign * value) for value in values]
+    return sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
 
 
 def _drawn(a, distance, labels, margin, seed):

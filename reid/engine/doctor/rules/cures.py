@@ -64,7 +64,7 @@ def stop_earlier(facts: TrainingFacts) -> str:
 
 
 def _softer_selection(facts: TrainingFacts) -> str:
-    return "losses.triplet.selection: semi_hard" if facts.selection == "batch_hard" else ""
+    return "losses.triplet.selection: semi_hard" if facts.selection in ("batch_hard", "weighted") else ""
 
 
 def _bounded(facts: TrainingFacts) -> str:

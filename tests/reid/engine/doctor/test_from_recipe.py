@@ -98,6 +98,7 @@ def test_cures_know_the_present_values():
     assert "warmup" not in cures.calm(dataclasses.replace(FACTS, warmup=10))
     assert "clip_gradient (now 5.0)" in cures.calm(dataclasses.replace(FACTS, clip_gradient=5.0))
     assert "semi_hard" not in cures.separate(dataclasses.replace(FACTS, selection="semi_hard"))
+    assert "semi_hard" in cures.separate(dataclasses.replace(FACTS, selection="weighted"))
     assert "zero_init_residual: auto" in cures.learn(FACTS)
     for zeroed in (True, "auto"):
         assert "zero_init_residual" not in cures.learn(dataclasses.replace(FACTS, zero_init_residual=zeroed))
