@@ -128,6 +128,18 @@ def test_status_says_of_finished_steps_that_the_plan_asks_for_otherwise_by_now(w
     assert sorted(setup.places.out.rglob("*")) == before
 
 
+def test_the_table_has_no_row_of_other_settings_than_the_plan_has_by_now(world, capsys):
+    """With --only, which does not ask for that row, the command is not refused."""
+    rows = [{"name": "a", "network": "mobilenetv2"}, {"name": "b", "network": "resnet18"}]
+    run_results(world.make(rows=rows), Ask(only=["b"]))
+    capsys.readouterr()
+    assert run_results(world.make(rows=[rows[0], {**rows[1], "recipe": "mlr"}]), Ask(only=["a"])) == 0
+    said = capsys.readouterr().out
+    assert "left out of the table: row/b/0 was run with other settings (recipe." in said
+    data = json.loads((world.setup.places.out / "results.json").read_text())
+    assert [row["name"] for row in data["rows"]] == ["a"]
+
+
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_a_slice_that_was_too_short_for_anything_to_be_kept_says_so(world, monkeypatch, capsys, interrupted):
     """Given again and again, the command would else never get on, and never say why."""

@@ -21,7 +21,7 @@ from tools.jobs.results.processes import LOG, share_cores
 from tools.jobs.results.settings import check_steps, keep_settings
 from tools.jobs.results.slices import FAILED, Ending, Task, run_slice
 from tools.jobs.results.states import TIMES, is_done, is_trained, missing_packages, read_record, saved, write_record
-from tools.jobs.results.status import in_vain, left_over
+from tools.jobs.results.status import in_vain, left_over, refusals
 from tools.jobs.results.written.figures import read_figures
 from tools.jobs.results.written.publish import write_results
 from tools.jobs.results.written.row_table import short_table
@@ -65,6 +65,8 @@ def run_results(setup: Setup, ask: Ask) -> int:
     steps = select(plan_steps(setup.plan), ask.only)
     check_plan(setup, steps)
     check_steps(setup, steps)
+    others = [step for step in plan_steps(setup.plan) if step.kind == ROW and step not in steps]
+    refused = refusals(setup, [step for step in others if is_done(setup.places, step)])
     left = [step for step in steps if not is_done(setup.places, step)]
     announce(
         f"{setup.file.stem}: the whole experiment in {shown(setup.places.out)}",
@@ -87,9 +89,11 @@ def run_results(setup: Setup, ask: Ask) -> int:
             on_end=_noting(setup, steps),
             held=held,
         )
-        rows = read_figures(setup)
+        rows = read_figures(setup, without=refused)
         table = write_results(setup, rows)
     print(f"\n{short_table(rows)}\n\ntable: {shown(table)}\nreport: {shown(table.with_name(REPORT))}")
+    for why in refused.values():
+        print(f"left out of the table: {why}")
     for line in (*left_over(setup, steps, made), *in_vain(setup, before, steps, made)):
         print(line)
     failed = any(ending.state == FAILED for ending in made.endings.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reid.errors import UserError
 from reid.words import counted
@@ -57,24 +57,26 @@ def print_status(setup: Setup, only: Sequence[str]) -> None:
     what to do: above all of one that was run with other settings than the plan has by now."""
     steps = select(plan_steps(setup.plan), only)
     width = max(len(step.name) for step in steps)
-    refusals = {step.name: why for step in steps if (why := _refusal(setup, step))}
-    states = {step.name: REFUSED if step.name in refusals else _state(setup, step, steps) for step in steps}
+    refused = refusals(setup, steps)
+    states = {step.name: REFUSED if step.name in refused else _state(setup, step, steps) for step in steps}
     for step in steps:
         words = ", ".join(filter(None, (states[step.name], progress(setup.places, step))))
         print(f"{step.name:<{width}}  {words}")
     done = [step.kind for step in steps if states[step.name] == DONE]
     print(f"{len(done)} of {len(steps)} steps are done, {counted(done.count(ROW), 'training')} among them")
-    for why in refusals.values():
+    for why in refused.values():
         print(f"refused: {why}")
 
 
-def _refusal(setup: Setup, step: Step) -> str | None:
-    """Why the next command will be refused for the step; ``None`` where it will not."""
-    try:
-        check_step(setup, step)
-    except UserError as error:
-        return str(error) if str(error).startswith(step.name) else f"{step.name}: {error}"
-    return None
+def refusals(setup: Setup, steps: Iterable[Step]) -> dict[str, str]:
+    """Why a command that is to run them will be refused, of each step for which it will be."""
+    found = {}
+    for step in steps:
+        try:
+            check_step(setup, step)
+        except UserError as error:
+            found[step.name] = str(error) if str(error).startswith(step.name) else f"{step.name}: {error}"
+    return found
 
 
 def _state(setup: Setup, step: Step, steps: Sequence[Step]) -> str:

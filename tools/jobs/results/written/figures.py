@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,13 +96,17 @@ class Figures:
         return statistics.stdev(self.values(metric)) if len(self.seeds) > 1 else None
 
 
-def read_figures(setup: Setup) -> tuple[Figures, ...]:
+def read_figures(setup: Setup, without: Collection[str] = ()) -> tuple[Figures, ...]:
     """The rows that have at least one finished seed, in the plan's order.
+
+    Args:
+        without: names of steps that are left out.
 
     Raises:
         UserError: a result is damaged, or seeds of a row were not scored alike.
     """
-    steps = [step for step in plan_steps(setup.plan) if step.kind == ROW and is_done(setup.places, step)]
+    rows = [step for step in plan_steps(setup.plan) if step.kind == ROW and step.name not in without]
+    steps = [step for step in rows if is_done(setup.places, step)]
     times = latencies(setup.places).get("networks", {})
     size = cost_size(setup)
     return tuple(
