@@ -47,8 +47,9 @@ class Parser(argparse.ArgumentParser):
         return message
 
     def _is_unknown(self, word: str) -> bool:
-        """Whether argparse takes ``word`` for an option, and there is none: not a number, nor what has a space."""
-        if len(word) < 2 or word[0] != "-" or " " in word or self._negative_number_matcher.match(word):
+        """Whether ``word`` is meant for an option, and there is none: nothing that begins as a negative number does, as
+        ``-4x4``, whose option argparse then names, nor what has a space, which it takes for a value."""
+        if len(word) < 2 or word[0] != "-" or " " in word or re.match(r"-\.?\d", word):
             return False
         return word.partition("=")[0] not in self._option_string_actions
 

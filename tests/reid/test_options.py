@@ -28,6 +28,7 @@ def parser():
         (["--epochs", "many"], "--epochs 'many': must be a whole number"),
         (["--rate", "high"], "--rate 'high': must be a number"),
         (["--epochs"], "--epochs: expected one argument"),
+        (["--set", "-4x4", "a"], "--set: expected one argument"),
         ([], "run: must be given; see --help"),
         (["a", "b"], "b: of no option, and nothing else is taken; see --help"),
         (["--recipe", "x"], "--recipe: invalid choice: 'x' (choose from 'mlr', 'bot')"),
