@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -97,12 +98,15 @@ def make_region(
     if set(given) != {"flops"}:
         upper = min(upper, most_flops(space, costs, limits, start))
     name, limit = next(iter(given.items()))
-    floor = _floor(name, min_fraction * min(limit, getattr(most, name)))
+    whole = min(limit, getattr(most, name))
+    floor = _floor(name, min_fraction * whole)
     lower = max(least, floor.flops)
-    if lower > upper:
+    if lower > upper:  # the floor is of FLOPs: without it some arch is left
+        at_most = math.floor(1000 * upper / whole) / 1000
         raise UserError(
             f"min_flops_fraction {min_fraction:g} asks for {format_value('flops', lower)} FLOPs, and limits of "
-            f"{describe(limits)} leave {format_value('flops', upper)} in space {space.name}; give a lower fraction"
+            f"{describe(limits)} leave {format_value('flops', upper)} in space {space.name}; give a fraction of at "
+            f"most {at_most:g}"
         )
     return Region(space, table, limits, floor, lower, upper, latency, _note(space, costs, given))
 

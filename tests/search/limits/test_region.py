@@ -247,8 +247,17 @@ def test_the_fastest_arch_within_the_other_limits_decides():
 
 
 def test_lower_limit_above_what_other_limits_leave_is_refused():
-    with pytest.raises(UserError, match="min_flops_fraction 0.9 .* give a lower fraction"):
-        make_region(SPACE, Limits(quantile("flops", 1), quantile("latency_ms", 0.1)), 0.9, table=TABLE, latency=latency)
+    limits = Limits(quantile("flops", 1), quantile("latency_ms", 0.1))
+    with pytest.raises(UserError, match="min_flops_fraction 0.9 .* give a fraction of at most ") as refused:
+        make_region(SPACE, limits, 0.9, table=TABLE, latency=latency)
+    at_most = float(str(refused.value).rpartition(" ")[2])
+    assert make_region(SPACE, limits, at_most, table=TABLE, latency=latency).lower <= most_of(limits)
+    with pytest.raises(UserError, match=f"give a fraction of at most {at_most:g}$"):
+        make_region(SPACE, limits, at_most + 0.001, table=TABLE, latency=latency)
+
+
+def most_of(limits: Limits) -> int:
+    return max(COSTS[arch].flops for arch in within(limits))
 
 
 def test_latency_limit_needs_a_target():
