@@ -40,6 +40,7 @@ def place_labels(
     make_legible(texts_of(figure))
     figure.draw_without_rendering()  # the layout engine moves axes; pixels are final after it
     figure.set_layout_engine("none")
+    axes.autoscale(False)  # the lines to far labels would move the limits
     renderer = figure.canvas.get_renderer()
     scale = figure.dpi / 72
     pixels = axes.transData.transform(np.asarray(points, dtype=float).reshape(-1, 2))

@@ -30,6 +30,18 @@ def test_labels_keep_clear_of_bars(points):
     assert len(place_labels(axes, places, ["a label"] * len(points), spreads=[None] * len(points))) == len(points)
 
 
+def test_labels_stay_where_room_was_found_for_them():
+    """A line to a label that is far from its point may go beyond the points; the axes must not be scaled anew by it."""
+    axes = style_axes(new_figure(6.5, 4.6).subplots(), "", "", "")
+    points = [(100, 60)] * 3 + [(101, 61)] * 9
+    axes.scatter(*zip(*points, strict=True))
+    axes.margins(0.16)
+    boxes = place_labels(axes, points, [f"network-{number}-long name" for number in range(len(points))])
+    drawn = [text.get_window_extent() for text in axes.texts]
+    for box, found in zip(boxes, drawn, strict=True):
+        assert found.extents == pytest.approx(box.extents, abs=0.5)
+
+
 def test_a_dollar_in_a_name_begins_no_formula(tmp_path):
     """Left to itself matplotlib sets what stands between two in another type, or fails on it."""
     axes = style_axes(new_figure(6.5, 4.6).subplots(), "", "", "")
