@@ -37,6 +37,7 @@ def test_labels_stay_where_room_was_found_for_them():
     axes.scatter(*zip(*points, strict=True))
     axes.margins(0.16)
     boxes = place_labels(axes, points, [f"network-{number}-long name" for number in range(len(points))])
+    axes.figure.draw_without_rendering()
     drawn = [text.get_window_extent() for text in axes.texts]
     for box, found in zip(boxes, drawn, strict=True):
         assert found.extents == pytest.approx(box.extents, abs=0.5)
