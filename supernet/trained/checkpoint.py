@@ -9,7 +9,7 @@ from torch import nn
 
 from reid.engine.runs.checkpoint import load_weights, read_about, save_weights
 from reid.errors import UserError
-from reid.files import RESTORE
+from reid.files import RESTORE, expecting
 from reid.models.network import ReidNetwork
 from supernet.catalog import NetworkSpec, build, spec_from_dict
 from supernet.files import space_from_dict, space_to_dict
@@ -30,7 +30,8 @@ def read_spec(path: Path) -> NetworkSpec:
     about = read_about(path)
     if about.get("kind") == "supernet":
         raise UserError(f"checkpoint {path} of kind 'supernet' is no network; {cut_out_cure(path)}")
-    return spec_from_dict(about)
+    with expecting(path):
+        return spec_from_dict(about)
 
 
 def load_network(path: Path, device: torch.device) -> tuple[ReidNetwork, NetworkSpec]:

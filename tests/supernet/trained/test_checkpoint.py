@@ -7,7 +7,7 @@ import torch
 
 from reid.engine.runs.checkpoint import read_about, save_weights
 from reid.errors import UserError
-from supernet.catalog import NetworkSpec, build, spec_from_dict, spec_to_dict
+from supernet.catalog import NetworkSpec, build, spec_to_dict
 from supernet.sharing import Sharing
 from supernet.space import Space, StageSpace
 from supernet.space.genome import smallest
@@ -43,19 +43,24 @@ def test_a_network_whose_training_diverged_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"arch": None}, "holds other values"),
-        ({"arch": 3}, "holds other values"),
-        ({"origin": 3}, "holds other values"),
-        ({"origin": ["x"]}, "holds other values"),
+        ({"arch": None}, "last.safetensors holds other values"),
+        ({"arch": 3}, "last.safetensors holds other values"),
+        ({"origin": 3}, "last.safetensors holds other values"),
+        ({"origin": ["x"]}, "last.safetensors holds other values"),
         ({"kind": "backbone", "backbone": ["x"], "last_stride": None, "input_size": [32, 16]}, "backbone: name: input"),
-        ({"kind": "backbone", "backbone": "x", "last_stride": 1, "input_size": None}, "holds other values"),
+        (
+            {"kind": "backbone", "backbone": "x", "last_stride": 1, "input_size": None},
+            "last.safetensors holds other values",
+        ),
         ({"kind": "backbone", "backbone": "x"}, "key 'last_stride' is missing"),
         ({"kind": "zebra"}, "kind 'zebra' is no network"),
     ],
 )
-def test_headers_that_describe_no_network(change, said):
+def test_headers_that_describe_no_network(tmp_path, change, said):
+    spec = NetworkSpec("x", smallest(SPACE), SPACE.input_size)
+    path = save_weights(tmp_path / "last.safetensors", build(spec), spec_to_dict(spec) | change)
     with pytest.raises(UserError, match=said):
-        spec_from_dict(spec_to_dict(NetworkSpec("x", smallest(SPACE), SPACE.input_size)) | change)
+        read_spec(path)
 
 
 @pytest.mark.parametrize("space", [None, 3, ["x"], ...])
