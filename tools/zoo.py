@@ -52,7 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(describe(add(read.run, read.name, read.flip, read.replace, read.folder)))
     elif read.run is not None:
         raise UserError(
-            f"{read.run}: a run is given with add: python tools/zoo.py add {read.run} --name NAME; an image with --image"
+            f"{read.run}: a run is given with add: python tools/zoo.py add {read.run} --name NAME; "
+            "an image with --image"
         )
     elif read.picture is not None:
         print(f"picture: {shown(draw_zoo(read.picture, read.folder))}")
