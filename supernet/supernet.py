@@ -21,7 +21,7 @@ from supernet.space.genome import encode
 
 
 class ElasticHead(nn.Module):
-    """Elastic twin of ``BNNeckHead``: any leading part of the feature map's channels."""
+    """Elastic twin of ``BNNeckHead``: takes any leading part of the feature map's channels."""
 
     def __init__(self, in_channels: int, embedding: int | None) -> None:
         super().__init__()
@@ -44,8 +44,8 @@ class Supernet(nn.Module):
     """Weights for every arch of a space. The arch is an argument of each call and never kept.
 
     Args:
-        space: what archs it must hold.
-        sharing: which weights they have in common.
+        space: the space whose archs it holds.
+        sharing: which weights the archs share.
     """
 
     def __init__(self, space: Space, sharing: Sharing = PLAIN) -> None:
@@ -66,9 +66,9 @@ class Supernet(nn.Module):
         self.feature_dim = space.embedding or pooled
 
     def outputs(self, images: torch.Tensor, arch: Arch) -> HeadOutput:
-        """Both vectors of ``arch``'s head: ``(N, 3, H, W)`` to ``(N, D)`` twice. ``arch`` must be of the space.
+        """Both vectors of ``arch``'s head: ``(N, 3, H, W)`` to ``(N, D)`` twice. ``arch`` must be in the space.
 
-        ``images`` are run at the size that they have: it is the caller who resizes them to ``arch.input_size``.
+        ``images`` are run at their own size: resizing them to ``arch.input_size`` is up to the caller.
         """
         x = self.stem_pool(self.stem(images, arch.stem, arch.stem_act, kernel=arch.stem_kernel))
         for elastic, stage in zip(self.stages, arch.stages, strict=True):

@@ -1,4 +1,4 @@
-"""Trained networks on disk: their weights, and in the header what they are of; a network's spec, a supernet's space."""
+"""Checkpoints of trained networks and supernets: weights, with the network's spec or the supernet's space as header."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SUPERNET = "supernet.safetensors"
 
 
 def cut_out_cure(whole: Path) -> str:
-    """What to do where a network is wanted and ``whole`` holds a supernet."""
+    """The cure, in words, where a network is needed and ``whole`` holds a supernet."""
     return f"it is a supernet's: give a folder that python tools/evaluate.py {whole} --arch NAME has written"
 
 
 def read_spec(path: Path) -> NetworkSpec:
-    """What the network in a checkpoint is; raises UserError as ``load_network``."""
+    """The spec of the network in a checkpoint; raises UserError as ``load_network`` does."""
     about = read_about(path)
     if about.get("kind") == "supernet":
         raise UserError(f"checkpoint {path} of kind 'supernet' is no network; {cut_out_cure(path)}")
@@ -35,7 +35,7 @@ def read_spec(path: Path) -> NetworkSpec:
 
 
 def load_network(path: Path, device: torch.device) -> tuple[ReidNetwork, NetworkSpec]:
-    """The network in a checkpoint, on ``device``.
+    """The network in a checkpoint, on ``device``, and its spec.
 
     Raises:
         UserError: the file is missing, unreadable, or holds a supernet, or weights that are NaN or infinite.
@@ -74,7 +74,7 @@ def load_supernet(path: Path, device: torch.device) -> Supernet:
     about = read_about(path)
     if about.get("kind") != "supernet":
         raise UserError(f"{path} holds a network of kind '{about.get('kind')}', not a supernet")
-    # Files from before there was a choice of either have neither key.
+    # Files written before either could be chosen have neither key.
     sharing = Sharing(about.get("kernel_transforms", False), about.get("depth_sharing", "first"))
     try:
         space = space_from_dict(about["space"])

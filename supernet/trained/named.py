@@ -1,4 +1,4 @@
-"""Trained networks as a user names them, by file, run folder or name of the zoo: ``load_backbone("runs/mine")``."""
+"""Trained networks as a user names them, by file, run folder or name in the zoo: ``load_backbone("runs/mine")``."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def load_backbone(source: str | Path, zoo: Path = FOLDER) -> ReidNetwork:
     features, which are compared by their cosine. ``reid.data.prepare.prepare`` resizes and normalises.
 
     Args:
-        source: a name of the zoo, a run folder, or its weights (``.safetensors``).
+        source: a name in the zoo, a run folder, or its weights (``.safetensors``).
         zoo: folder of the zoo's weights.
 
     Raises:
-        UserError: there is no such network, with the nearest names; it is a supernet or damaged; or the file is none
-            of PyTorch's.
+        UserError: there is no such network (the nearest names are listed); it is a supernet or damaged; or the file is
+            not PyTorch's.
     """
     path = network_file(source, zoo=zoo)
     if path.suffix in (".onnx", ".npz"):
@@ -36,21 +36,22 @@ def load_backbone(source: str | Path, zoo: Path = FOLDER) -> ReidNetwork:
 
 
 def network_file(source: str | Path, supernet: bool = False, zoo: Path = FOLDER, by_arch: bool = False) -> Path:
-    """The file that ``source`` names. What is there at that path comes before a name of the zoo.
+    """The file that ``source`` names. An existing path takes precedence over a name in the zoo.
 
     Args:
-        source: a file (``.safetensors``, ``.onnx``; whether it is there is left to whoever reads it), a run folder with
-            ``last.safetensors``, or a name of the zoo, in any case.
-        supernet: of a run folder the supernet, where it has one.
+        source: a file (``.safetensors``, ``.onnx``; its existence is left to the reader to check), a run folder with
+            ``last.safetensors``, or a name in the zoo (case does not matter).
+        supernet: whether to take a run folder's supernet, where it has one.
         zoo: the zoo's folder.
-        by_arch: whether the caller has an ``--arch`` for a supernet's file: the cure where a folder has that alone.
+        by_arch: whether the caller has an ``--arch`` for a supernet's file; it is then the suggested cure where a
+            folder has nothing else.
 
     Returns:
-        The file. The zoo's are compared with the SHA-256 of the index.
+        The file. Files of the zoo are checked against the SHA-256 in the index.
 
     Raises:
-        UserError: there is nothing called so, with the nearest names of the zoo; the folder has no network, with what
-            to give in its place; or a file of the zoo is missing or is not the index's.
+        UserError: nothing has that name (the nearest names in the zoo are listed); the folder has no network (the
+            message says what to give instead); or a file of the zoo is missing or does not match the index.
     """
     path = Path(source)
     if path.is_dir():
@@ -79,7 +80,7 @@ def _weights_in(run: Path, supernet: bool, by_arch: bool) -> Path:
 
 
 def _cure(run: Path) -> str:
-    """What to do where a folder has no network of its own, by what it has."""
+    """The cure, in words, where a folder has no network of its own; it depends on what the folder does have."""
     if runs := runs_in(run):
         return f"give one of the runs in it: {', '.join(runs)}"
     if (run / CONFIG).is_file():
@@ -92,5 +93,5 @@ def _cure(run: Path) -> str:
 
 
 def runs_in(folder: Path) -> list[str]:
-    """Names of the folders in it that have weights, as a pipeline's or that of several seeds."""
+    """Names of the folders in ``folder`` that have weights, such as those of a pipeline or of several seeds."""
     return sorted(file.parent.name for file in folder.glob(f"*/{WEIGHTS}"))

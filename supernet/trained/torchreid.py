@@ -19,16 +19,16 @@ CLASSIFIER = "classifier."
 
 
 def load_torchreid(path: Path, input_size: tuple[int, int] = (256, 128)) -> tuple[ReidNetwork, NetworkSpec]:
-    """The OSNet in a file of torchreid (KaiyangZhou/deep-person-reid), in eval mode, and what it is.
+    """The OSNet in a file of torchreid (KaiyangZhou/deep-person-reid), in eval mode, and its spec.
 
-    Its vectors are those that torchreid's model gives in eval mode: average pooling, then ``fc`` (a linear layer, BN
-    and ReLU), which the head ``{embedding: 512, neck: bn, relu: true}`` stands for. That head's linear layer has no
-    shift: BN takes it away again in training, and here it is taken off BN's running mean. Of the file's tensors only
-    the identity classifier is left.
+    It gives the same vectors as torchreid's model in eval mode: average pooling, then ``fc`` (a linear layer, BN and
+    ReLU), which becomes the head ``{embedding: 512, neck: bn, relu: true}``. That head's linear layer has no bias: BN
+    cancels a bias in training, and here it is subtracted from BN's running mean. Of the file's tensors only the
+    identity classifier is left out.
 
     Args:
         path: a state dict, or a dict that holds one, as ``torch.save`` wrote it; nothing in it is executed.
-        input_size: ``(height, width)`` that it was trained at, which the file does not say.
+        input_size: ``(height, width)`` that it was trained at; the file does not record it.
 
     Raises:
         UserError: the file is unreadable, or holds another network than an OSNet of a width in ``OSNET_CHANNELS``.
@@ -45,7 +45,7 @@ def load_torchreid(path: Path, input_size: tuple[int, int] = (256, 128)) -> tupl
 
 
 def _which(path: Path, theirs: Mapping[str, Tensor]) -> str:
-    """The name in ``OSNET_CHANNELS``, by the widths of stem and stages and where there is instance normalisation."""
+    """The name in ``OSNET_CHANNELS``, from the widths of stem and stages and the places of instance normalisation."""
     known = ", ".join(OSNET_CHANNELS)
     instance = {name.partition(".IN.")[0] for name in theirs if ".IN." in name}
     places = ("conv1.conv.weight", *(f"{stage}.0.conv3.conv.weight" for stage in ("conv2", "conv3", "conv4")))
@@ -79,7 +79,7 @@ def _renamed(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _without_shift(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``theirs`` with the linear layer's shift taken off the running mean of the BN behind it, where these fit."""
+    """``theirs`` with the linear layer's bias subtracted from the next BN's running mean, if the shapes match."""
     mean, shift = theirs.get("fc.1.running_mean"), theirs.get("fc.0.bias")
     if mean is None or shift is None or mean.shape != shift.shape:
         return dict(theirs)
@@ -89,7 +89,7 @@ def _without_shift(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _filled(path: Path, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A tensor for each of ``own``; BN's counters may be missing."""
+    """A tensor for each of ``own``: the given one, or its own for BN counters that are missing."""
     for name in sorted({*own, *given}):
         if name.endswith(COUNTER) and name in own:
             continue

@@ -1,7 +1,7 @@
 """Trained networks that come with the checkout, by name; ``supernet.trained.load_backbone`` loads one.
 
-A folder of weights (safetensors) with an index that says of each what it is, how it scored and by what it was made. A
-file is compared with the index's SHA-256 before it is read.
+The zoo is a folder of weights (safetensors) with an index, which records what each network is, how it scored and how it
+was made. A file is checked against the SHA-256 in the index before it is read.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class ZooEntry:
     """A trained network.
 
     Attributes:
-        name: what it is loaded by, and its files are called by; see ``is_name``.
-        weights: file beside the index.
+        name: what it is loaded by, and its files are named after; see ``is_name``.
+        weights: weights file beside the index.
         sha256: of that file.
-        arch: arch file beside the index; ``None`` for a backbone that is no arch.
+        arch: arch file beside the index; ``None`` for a backbone that is not an arch.
         input_size: ``(height, width)`` that it was trained at.
-        feature_dim: length of the vector that it gives.
-        flops, flops_mlr: at that size: fvcore's total, and MLR's count, where activations count too.
-        parameters: of it.
-        mAP, rank1: fractions, by ``protocol``; ``flip_mAP`` and ``flip_rank1`` with the flip test, where it was done.
+        feature_dim: length of its feature vector.
+        flops, flops_mlr: FLOPs at that size: fvcore's total, and MLR's count, which includes activations.
+        parameters: number of parameters.
+        mAP, rank1: fractions, under ``protocol``; ``flip_mAP`` and ``flip_rank1`` with the flip test, where it was run.
         protocol: how it was scored, in words.
         train_set: what it was trained on, in words.
         epochs, seed: of the training.
@@ -70,12 +70,12 @@ class ZooEntry:
 
 
 def is_name(name: str) -> bool:
-    """Whether a network can be called so."""
+    """Whether ``name`` is a valid name for a network."""
     return re.fullmatch(NAME, name) is not None
 
 
 def zoo_entries(folder: Path = FOLDER) -> tuple[ZooEntry, ...]:
-    """Everything in the index, in its order; nothing where there is none.
+    """All entries of the index, in its order; none where there is no index.
 
     Raises:
         UserError: the index is damaged.
@@ -85,7 +85,7 @@ def zoo_entries(folder: Path = FOLDER) -> tuple[ZooEntry, ...]:
         return ()
     try:
         data = read_json(path)
-    except UserError:  # whose cure, to remove it, would lose what there is
+    except UserError:  # its cure, to remove the file, would lose the index
         data = None
     networks = data.get("networks") if isinstance(data, dict) else None
     if not isinstance(networks, list) or not all(isinstance(entry, dict) for entry in networks):
@@ -99,7 +99,7 @@ def write_index(entries: Sequence[ZooEntry], folder: Path = FOLDER) -> Path:
 
 
 def find_entry(name: str, folder: Path = FOLDER) -> ZooEntry:
-    """The entry called ``name``, in any case; raises UserError, with the nearest names, where there is none."""
+    """The entry called ``name`` (case does not matter); raises UserError, with the nearest names, if there is none."""
     entries = {entry.name.lower(): entry for entry in zoo_entries(folder)}
     if name.lower() not in entries:
         names = [entry.name for entry in entries.values()]
@@ -109,10 +109,10 @@ def find_entry(name: str, folder: Path = FOLDER) -> ZooEntry:
 
 
 def zoo_weights(name: str, folder: Path = FOLDER) -> Path:
-    """The file of weights of the network called ``name``.
+    """The weights file of the network called ``name``.
 
     Raises:
-        UserError: nothing is called so, or the file is missing or is not the index's.
+        UserError: no network has that name, or the file is missing or does not match the index.
     """
     entry = find_entry(name, folder)
     path = folder / entry.weights
@@ -126,15 +126,15 @@ def zoo_weights(name: str, folder: Path = FOLDER) -> Path:
 
 
 def entry_of(path: Path) -> ZooEntry | None:
-    """The entry whose file of weights lies at ``path``, of the index beside it; None where there is no such."""
+    """The entry for the weights file at ``path``, from the index beside it; None where there is none."""
     try:
         entries = zoo_entries(path.parent)
-    except UserError:  # a file called so may be anything in a folder that is no zoo's
+    except UserError:  # outside a zoo, a file of the index's name may be anything
         return None
     return next((entry for entry in entries if entry.weights == path.name), None)
 
 
 def with_entry(entries: Sequence[ZooEntry], new: ZooEntry) -> tuple[ZooEntry, ...]:
-    """``entries`` with ``new`` in the place of the one of its name, or at the end."""
+    """``entries`` with ``new`` replacing the entry of the same name, or appended."""
     kept = [new if each.name.lower() == new.name.lower() else each for each in entries]
     return tuple(kept) if new in kept else (*kept, new)
