@@ -1,4 +1,4 @@
-"""A space: which archs a search may choose from, and the genomes that name its choices."""
+"""Search spaces: which archs a search may choose from, and the genomes that encode a choice."""
 
 from supernet.space.options import Genome, Option
 from supernet.space.space import Space, count_archs, decode, describe, options_of, sizes_words

@@ -1,6 +1,6 @@
 """Genomes of archs, and the moves that a search makes from one to the next.
 
-A genome names an option also for the blocks that a shallow stage leaves out. Different ones can therefore be the same
+A genome also names options for the blocks that a shallow stage leaves out. Different genomes can therefore be the same
 network: compare archs, not genomes.
 """
 
@@ -18,10 +18,10 @@ from supernet.space.space import Space, decode, options_of
 def encode(space: Space, arch: Arch) -> Genome:
     """A genome that decodes to ``arch``; inactive blocks take their first option.
 
-    Where input sizes are a choice the arch must have one of them; otherwise any does.
+    Where input sizes are a choice, the arch must have one of them; otherwise its size does not matter.
 
     Raises:
-        UserError: the arch is not in the space; the message names the first choice that is not.
+        UserError: the arch is not in the space; the message names the first choice that does not fit.
     """
     if len(arch.stages) != len(space.stages) or arch.embedding != space.embedding:
         raise UserError(f"the arch is not in space {space.name}: it has other stages or another embedding")
@@ -48,12 +48,12 @@ def contains(space: Space, arch: Arch) -> bool:
 
 
 def largest(space: Space) -> Arch:
-    """Every choice at its last, dearest option."""
+    """The arch with every choice at its last, most expensive option."""
     return decode(space, {name: options[-1] for name, options in space.dimensions().items()})
 
 
 def smallest(space: Space) -> Arch:
-    """Every choice at its first, cheapest option."""
+    """The arch with every choice at its first, cheapest option."""
     return decode(space, {name: options[0] for name, options in space.dimensions().items()})
 
 
@@ -71,5 +71,5 @@ def mutate(space: Space, genome: Mapping[str, Option], probability: float, rando
 
 
 def crossover(space: Space, first: Mapping[str, Option], second: Mapping[str, Option], random: Random) -> Genome:
-    """Each choice from one of two parents, by a fair coin."""
+    """A genome that takes each choice from one of two parents, by a fair coin."""
     return {name: random.choice((first, second))[name] for name in space.dimensions()}

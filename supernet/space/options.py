@@ -1,6 +1,6 @@
-"""What may be an option of a search dimension, and in which order.
+"""Valid options of a search dimension, and their order.
 
-Options go from cheap to dear, so that FLOPs grow, or stay, with every choice that moves to its next option.
+Options go from cheap to expensive: moving any choice to its next option never lowers the FLOPs.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ ORDERED: dict[str, tuple] = {
     "act": ACTIVATIONS,
     "last_stride": (2, 1),
 }
-"""Every option of the choices that are no plain numbers, the cheapest first."""
+"""Every option of the choices that are not plain numbers, cheapest first."""
 
 Option = int | str
 """A width, depth, kernel, expansion or stride, hidden channels or streams; ``True`` or ``False``; the name of an
-activation; a size in words."""
+activation; an input size such as ``"256x128"``."""
 
 Genome = dict[str, Option]
-"""Value chosen for each dimension, by the dimension's name, in the order of ``Space.dimensions``."""
+"""The option chosen for each dimension, by the dimension's name, in the order of ``Space.dimensions``."""
 
 
 def chosen(genome: Mapping[str, Option], name: str, options: Sequence[Option]) -> Option:
-    """The genome's option, or the only one there is, which a genome need not name."""
+    """The genome's option for ``name``, or the only option, which a genome need not name."""
     return genome[name] if len(options) > 1 else options[0]
 
 
 def size_words(size: tuple[int, int]) -> str:
-    """``(256, 128)`` as ``"256x128"``: how a genome names an input size."""
+    """``(256, 128)`` as ``"256x128"``, the name of an input size in a genome."""
     return "{}x{}".format(*size)
 
 
 def check_options(space: str, name: str, options: Sequence) -> None:
-    """Raises UserError where ``options`` cannot be those of the dimension ``name`` (see ``Space.dimensions``)."""
+    """Raises UserError if ``options`` are not valid for the dimension ``name`` (see ``Space.dimensions``)."""
     kind = name.rpartition(".")[2]
     if kind in ORDERED:
         places = [ORDERED[kind].index(option) for option in options if option in ORDERED[kind]]
@@ -56,7 +56,7 @@ def check_options(space: str, name: str, options: Sequence) -> None:
 
 
 def check_sizes(space: str, sizes: Sequence[tuple[int, int]]) -> None:
-    """Raises UserError where input sizes do not ascend: both sides must grow or stay, so that no map shrinks."""
+    """Raises UserError if input sizes do not ascend: neither side may shrink, so that no feature map does."""
     for size in sizes:
         if len(size) != 2 or min(size) < 1:
             raise UserError(f"space {space}: input_size {list(size)}: must be (height, width) in pixels")

@@ -1,4 +1,4 @@
-"""``Space``: which archs a search may choose from; options go from cheap to dear."""
+"""``Space``: which archs a search may choose from; options go from cheap to expensive."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from supernet.space.options import Option, check_options, check_sizes, chosen, s
 from supernet.space.stage_choices import StageChoices
 
 _UNLISTED_ALONE = ("se", "ibn", "act", "transition", "stem_kernel", "last_stride", "input_size")
-"""Kinds of choice that are no dimension where there is one option: genomes are then those of spaces without them."""
+"""Kinds of choice that are not dimensions when they have one option, so that genomes fit spaces without them too."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """A search space; every tuple goes from cheap to dear, without repeats.
+    """A search space; every tuple goes from cheap to expensive, without repeats.
 
     Attributes:
         name: what files and messages call it.
-        input_size: ``(height, width)`` of every arch in it, or the largest of several.
+        input_size: ``(height, width)`` of every arch in it, or the largest of several sizes.
         stems, last_widths: choices for the stem's and the last convolution's channels.
         stages: choices per stage, of any kinds: ``StageSpace`` or ``supernet.omni.space.OmniStageSpace``.
         embedding: see ``Arch.embedding``; the same for every arch.
-        last_strides: choices for the stride of the last stage that has stride 2, from 2 down.
-        smaller_sizes: where input sizes are a choice, all but the largest. An arch says its own; whoever runs it
+        last_strides: choices for the stride of the last stage that has stride 2, descending from 2.
+        smaller_sizes: where input sizes are a choice, all but the largest. Each arch states its own size; the caller
             resizes the images to it.
         stem_kernels: choices for the side of the stem's filter.
         stem_pool: see ``Arch.stem_pool``; the same for every arch.
@@ -55,15 +55,16 @@ class Space:
             stage.check(f"space {self.name}: s{number}")
         if self.last_strides != (2,) and self.last_strided is None:
             raise UserError(f"space {self.name}: last_stride: no stage has stride 2")
-        # What is no choice (strides, embedding) is checked by the archs themselves, as are maps that are too small: of
-        # all archs the one of every option with the smallest maps.
+        # ``Arch`` itself checks what is not a choice (strides, embedding) and maps that are too small: decode the arch
+        # with the last option of every choice and the smallest maps.
         smallest = {name: choices[name][0] for name in ("last_stride", "input_size")}
         decode(self, {name: options[-1] for name, options in choices.items()} | smallest)
         self._check_last_widths()
 
     def _check_last_widths(self) -> None:
-        """Without a last convolution the embedding has the last stage's width for its inputs, which may cost more than
-        a narrow convolution before it: in parameters, and in FLOPs on a map of one pixel."""
+        """Raises UserError if 0 is not the cheapest last width. Without a last convolution the embedding takes all
+        channels of the last stage, which may cost more than a narrow convolution before it: in parameters, and in FLOPs
+        on a map of one pixel."""
         none, *widths = self.last_widths
         if none or not widths or not self.embedding:
             return
@@ -81,19 +82,19 @@ class Space:
 
     @property
     def last_strided(self) -> int | None:
-        """Index of the stage whose stride ``last_strides`` is about; ``None`` where no stage has stride 2."""
+        """Index of the stage that ``last_strides`` applies to; ``None`` where no stage has stride 2."""
         return max((index for index, stage in enumerate(self.stages) if stage.stride == 2), default=None)
 
     def dimensions(self) -> Mapping[str, tuple[Option, ...]]:
-        """Every choice to make, by name, and its options: ``stem``, ``s2.width``, ``s2.depth``, ``s2.b1.kernel``, ...,
-        and where there are several options ``s2.se``, ``s2.ibn``, ``s2.act``, ``last_stride``, ``input_size``.
+        """Options of every choice, by its name: ``stem``, ``s2.width``, ``s2.depth``, ``s2.b1.kernel``, ..., and where
+        they have several options ``s2.se``, ``s2.ibn``, ``s2.act``, ``last_stride``, ``input_size``.
 
-        To be read only: it is the same dictionary at every call."""
+        Do not modify it: every call returns the same dictionary."""
         return self._dimensions
 
     @cached_property
     def _dimensions(self) -> dict[str, tuple[Option, ...]]:
-        # Made once: a search asks several times for each arch that it draws.
+        # Cached: a search needs it several times for each arch that it draws.
         return {
             name: options
             for name, options in self.all_choices().items()
@@ -101,7 +102,7 @@ class Space:
         }
 
     def all_choices(self) -> Mapping[str, tuple[Option, ...]]:
-        """``dimensions`` and the choices that are none, since there is one option only; to be read only too."""
+        """``dimensions`` plus the choices left out there because they have one option; not to be modified either."""
         return self._all_choices
 
     @cached_property
@@ -115,14 +116,14 @@ class Space:
         return choices
 
     def at(self, input_size: tuple[int, int] | None) -> Space:
-        """The same choices at one other input size (``None``: as it is)."""
+        """The same choices at a single other input size (``None``: unchanged)."""
         return replace(self, input_size=tuple(input_size), smaller_sizes=()) if input_size else self
 
 
 def decode(space: Space, genome: Mapping[str, Option]) -> Arch:
     """The arch that a genome stands for.
 
-    Choices of blocks beyond a stage's depth do not count, nor does IBN where no block has an expansion.
+    Choices of blocks beyond a stage's depth are ignored, and so is IBN where no block has an expansion.
     """
     stages, last_strided = [], space.last_strided
     for number, stage in enumerate(space.stages, start=1):
@@ -138,12 +139,12 @@ def decode(space: Space, genome: Mapping[str, Option]) -> Arch:
 
 
 def options_of(space: Space, arch: Arch) -> list[Option | None]:
-    """What ``arch`` took of each of ``Space.all_choices``, in their order; ``None`` where a choice has no say.
+    """The option of ``arch`` for each of ``Space.all_choices``, in their order; ``None`` where a choice has no effect.
 
-    Whether the space has these options is not looked at.
+    Whether the space has these options is not checked.
 
     Raises:
-        UserError: ``arch`` has what no choice of the space is about: other stages, more blocks, another kind of block.
+        UserError: ``arch`` differs where the space has no choice: other stages, more blocks, another kind of block.
     """
     if len(arch.stages) != len(space.stages):
         raise UserError(f"the arch is not in space {space.name}: it has {len(arch.stages)} stages")
@@ -161,7 +162,7 @@ def options_of(space: Space, arch: Arch) -> list[Option | None]:
 
 
 def count_archs(space: Space) -> int:
-    """How many different archs the space holds (choices of inactive blocks do not count, nor IBN without
+    """Number of different archs in the space (choices of inactive blocks do not count, nor does IBN without
     expansion)."""
     total = len(space.stems) * len(space.stem_kernels) * len(space.last_widths)
     total *= len(space.last_strides) * len(space.input_sizes)
@@ -169,12 +170,12 @@ def count_archs(space: Space) -> int:
 
 
 def sizes_words(space: Space) -> str:
-    """``"256x128"``, or where input sizes are a choice ``"48x24 or 64x32"``."""
+    """The input sizes: ``"256x128"``, or where they are a choice ``"48x24 or 64x32"``."""
     return " or ".join(map(size_words, space.input_sizes))
 
 
 def describe(space: Space) -> str:
-    """One line for a job's opening: name, input sizes, number of archs."""
+    """One line for the start of a job's output: name, input sizes, number of archs."""
     archs = math.log10(count_archs(space))
     several = sum(len(options) > 1 for options in space.dimensions().values())
     return f"space {space.name}: {sizes_words(space)}, {counted(several, 'choice')}, 10^{archs:.1f} archs"

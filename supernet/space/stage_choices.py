@@ -1,4 +1,4 @@
-"""The choices of a stage, whatever its kind, and those of a stage of inverted residual blocks."""
+"""Choices of a stage: the interface for every kind of block, and the choices for inverted residual blocks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from supernet.space.options import Option, chosen
 
 
 class StageChoices(ABC):
-    """What a space asks of the choices of one of its stages; each kind of block has a subclass.
+    """Interface of the choices of one stage; each kind of block has a subclass.
 
-    Choices are named as within the stage: ``width``, ``depth``, then those of the stage, then ``b1.kernel``, ...
+    Choices have their names within the stage: ``width``, ``depth``, then others of the stage, then ``b1.kernel``, ...
 
     Attributes:
         kind: see ``AnyStage``.
-        stride: that its stages have; no choice.
+        stride: of its stages; not a choice.
         widths, depths: for the stage.
     """
 
@@ -31,36 +31,36 @@ class StageChoices(ABC):
 
     @abstractmethod
     def of_stage(self) -> dict[str, tuple[Option, ...]]:
-        """Choices for the stage beside its width and depth."""
+        """Choices for the stage as a whole, besides its width and depth."""
 
     @abstractmethod
     def of_block(self) -> dict[str, tuple[Option, ...]]:
-        """Choices for each block apart."""
+        """Choices for each block separately."""
 
     @abstractmethod
     def decode(self, genome: Mapping[str, Option], prefix: str, stride: int) -> AnyStage:
-        """The stage that a genome stands for; it calls the choices as they are called here, behind ``prefix``."""
+        """The stage that a genome stands for; its names are those of ``choices`` with ``prefix`` before them."""
 
     @abstractmethod
     def values(self, stage: AnyStage) -> list[Option | None]:
-        """What a stage of this kind took of each of ``choices``, in their order; ``None`` where a choice has no say."""
+        """The option of ``stage`` for each of ``choices``, in their order; ``None`` where a choice has no effect."""
 
     @abstractmethod
     def count(self) -> int:
-        """How many different stages there are."""
+        """Number of different stages."""
 
     def choices(self) -> dict[str, tuple[Option, ...]]:
-        """Every choice and its options, those that have one option too."""
+        """Options of every choice, by its name, including choices with one option."""
         choices = {"width": self.widths, "depth": self.depths, **self.of_stage()}
         for block in range(1, max(self.depths, default=0) + 1):
             choices |= {f"b{block}.{name}": options for name, options in self.of_block().items()}
         return choices
 
     def check(self, where: str) -> None:  # noqa: B027  (there may be nothing to check)
-        """Raises UserError, which begins with ``where``, where choices do not fit together."""
+        """Raises UserError, whose message begins with ``where``, if choices do not fit together."""
 
     def may_idle(self, name: str) -> bool:
-        """Whether some stages have no use for the choice ``name``: those that leave its block out."""
+        """Whether the choice ``name`` has no effect in some stages: those that leave its block out."""
         block, dot, _ = name.partition(".")
         return bool(dot) and int(block[1:]) > self.depths[0]
 
@@ -72,7 +72,7 @@ class StageSpace(StageChoices):
     Attributes:
         stride: of its first block.
         widths, depths: for the stage.
-        kernels, expands: chosen for each block apart.
+        kernels, expands: chosen for each block separately.
         se, ibn, acts: for the stage; see ``Stage``. IBN needs a choice of ``expands`` above 1.
     """
 
@@ -98,7 +98,7 @@ class StageSpace(StageChoices):
             raise UserError(f"{where}.ibn: there is no choice of expand above 1 for it")
 
     def decode(self, genome: Mapping[str, Option], prefix: str, stride: int) -> Stage:
-        """IBN does not count where no block has an expansion."""
+        """IBN is ignored where no block has an expansion."""
         blocks = tuple(
             Block(genome[f"{prefix}b{block}.kernel"], genome[f"{prefix}b{block}.expand"])
             for block in range(1, genome[f"{prefix}depth"] + 1)
@@ -117,7 +117,7 @@ class StageSpace(StageChoices):
 
     def count(self) -> int:
         per_block = len(self.kernels) * len(self.expands)
-        bare = len(self.kernels) if 1 in self.expands else 0  # kinds of block that IBN says nothing to
+        bare = len(self.kernels) if 1 in self.expands else 0  # kinds of block that IBN does not change
         blocks = sum(len(self.ibn) * (per_block**depth - bare**depth) + bare**depth for depth in self.depths)
         return len(self.widths) * len(self.se) * len(self.acts) * blocks
 
@@ -126,5 +126,5 @@ class StageSpace(StageChoices):
 
 
 def _expand(blocks: Sequence[Block]) -> bool:
-    """Whether any block has an expansion, and so what IBN can be of."""
+    """Whether any block has an expansion, which is what IBN normalises."""
     return any(block.expand > 1 for block in blocks)
