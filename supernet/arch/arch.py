@@ -2,8 +2,8 @@
 
 Found networks, MobileNetV2 itself and hand-written ``[expand, channels, blocks, stride]`` networks are all archs, so
 all of them take the same path through building, counting, training and export. A stage is of one of two kinds:
-``Stage``, of MobileNetV2's inverted residual blocks, or ``supernet.omni.arch.OmniStage``, of OSNet's. What both can be
-asked is ``AnyStage``; nothing else needs to know which one it has.
+``Stage``, of MobileNetV2's inverted residual blocks, or ``supernet.omni.arch.OmniStage``, of OSNet's. Their common
+interface is ``AnyStage``; other code need not know which kind it has.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from supernet.arch.stage import AnyStage
 class Arch:
     """A network: stem (stride 2), stages, 1x1 convolution to ``last_width``, pooling, embedding, BNNeck.
 
-    The stem has the activation of the first stage, the last convolution that of the last one.
+    The stem has the activation of the first stage, the last convolution that of the last stage.
 
     Attributes:
-        input_size: ``(height, width)`` in pixels that the network is meant for; FLOPs are counted at it.
+        input_size: ``(height, width)`` in pixels that the network is meant for; FLOPs are counted at this size.
         stem: channels of the stem convolution.
-        stages: of any kinds.
+        stages: stages of any kind, in order.
         last_width: channels of the last 1x1 convolution; ``0`` leaves that convolution out.
         embedding: outputs of a linear layer after pooling, or ``None`` for the pooled feature itself.
         stem_kernel: side of the stem convolution's filter (odd).
@@ -62,7 +62,7 @@ class Arch:
                 raise UserError(f"arch: stage {number} {error} at {given}; take larger images") from None
 
     def stage_sizes(self) -> Iterator[tuple[int, int]]:
-        """Height and width of the map that each stage gets."""
+        """Height and width of each stage's input map."""
         height, width = ((side + 1) // 2 for side in self.input_size)
         if self.stem_pool:
             height, width = (height + 1) // 2, (width + 1) // 2
@@ -87,7 +87,7 @@ class Arch:
 
     @property
     def feature_dim(self) -> int:
-        """Length of the feature vector that the network gives."""
+        """Length of the network's feature vector."""
         return self.embedding or self.feature_width
 
     @property
@@ -96,5 +96,5 @@ class Arch:
         return sum(len(stage.blocks) for stage in self.stages)
 
     def at(self, input_size: tuple[int, int] | None) -> Arch:
-        """The same network for another input size (``None``: as it is)."""
+        """The same network for another input size (``None``: unchanged)."""
         return replace(self, input_size=tuple(input_size)) if input_size else self

@@ -1,4 +1,4 @@
-"""Stages of an arch: what those of every kind can be asked, and those of MobileNetV2's inverted residual blocks."""
+"""Stages of an arch: the interface common to all kinds, and stages of MobileNetV2's inverted residual blocks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ activation is that of its stage."""
 
 
 class AnyStage(Protocol):
-    """What a stage of any kind says of itself.
+    """Common interface of stages of any kind.
 
     Attributes:
         kind: what files call its blocks.
-        width: channels that it gives.
-        stride: 1 or 2, by which its map shrinks.
+        width: output channels.
+        stride: 1 or 2, the factor by which the map shrinks.
         blocks: values that each have a ``kernel``.
-        act: the activation inside it, which the stem or the last convolution takes over where it stands beside it.
+        act: the activation inside it, also used by the stem or the last convolution if that is next to it.
         needs_map: whether some maps are too small for it.
     """
 
@@ -37,13 +37,13 @@ class AnyStage(Protocol):
     needs_map: bool
 
     def layers(self, channels: int, height: int, width: int) -> list[Layer]:
-        """What a ``(channels, height, width)`` map goes through, in order."""
+        """The layers that a ``(channels, height, width)`` map goes through, in order."""
 
     def out_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the map that it gives."""
+        """Height and width of the output map."""
 
     def check_map(self, height: int, width: int) -> None:
-        """Raises UserError, in words that follow "stage 3", where the map is too small for it."""
+        """Raises UserError, with a message to follow words such as "stage 3", if the map is too small."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Stage:
 
     Attributes:
         se: whether squeeze-and-excite gates the hidden channels of every block.
-        ibn: whether every expansion convolution is followed by IBN-a in place of BN. Blocks with expand 1 have none, so
-            at least one block must have a larger one: two archs are never the same network.
+        ibn: whether every expansion convolution is followed by IBN-a in place of BN. At least one block must have an
+            expansion convolution (expand above 1), so that two different archs are never the same network.
         act: the activation inside its blocks, one of ``supernet.layers.activations.ACTIVATIONS``.
     """
 
@@ -104,11 +104,11 @@ class Stage:
 
     @property
     def needs_map(self) -> bool:
-        """One pixel has no spread that instance normalisation could divide by."""
+        """Whether it has IBN: instance normalisation cannot divide by the spread of a single pixel."""
         return self.ibn
 
     def layers(self, channels: int, height: int, width: int) -> list[Layer]:
-        """A layer a block, see ``AnyStage``."""
+        """One layer per block; see ``AnyStage``."""
         layers = []
         for block, stride in self.strided_blocks():
             shape = (channels, self.width, block.kernel, block.expand, stride)
