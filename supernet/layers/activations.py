@@ -25,12 +25,12 @@ def activation_layer(name: str) -> nn.Module:
 
 
 def activate(x: torch.Tensor, name: str) -> torch.Tensor:
-    """What ``activation_layer(name)`` does to ``x``; ``x`` may be overwritten."""
+    """The output of ``activation_layer(name)`` for ``x``, which may be overwritten."""
     return {RELU6: _relu6, H_SWISH: _h_swish, RELU: torch.relu_, LINEAR: _linear}[name](x)
 
 
 class ReLU(nn.ReLU):
-    """torch's ReLU, always in place: its gradient needs the result alone."""
+    """torch's ReLU, always in place: its gradient needs only the output."""
 
     def __init__(self) -> None:
         super().__init__(inplace=True)
@@ -44,7 +44,7 @@ class ReLU6(nn.ReLU6):
 
 
 class HSwish(nn.Hardswish):
-    """torch's h-swish, in place where nothing is to be learned."""
+    """torch's h-swish, in place where no gradient is needed."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return _h_swish(x)
@@ -53,13 +53,13 @@ class HSwish(nn.Hardswish):
 def _relu6(x: torch.Tensor) -> torch.Tensor:
     if not _is_trained(x):
         return F.hardtanh(x, 0.0, 6.0, inplace=True)
-    if torch.compiler.is_compiling():  # it decides itself what to keep
+    if torch.compiler.is_compiling():  # the compiler decides itself what to keep
         return F.hardtanh(x, 0.0, 6.0)
     return _KeptReLU6.apply(x)
 
 
 def _h_swish(x: torch.Tensor) -> torch.Tensor:
-    # In place it would copy its input first, which its gradient needs.
+    # In place, torch would first copy the input, which the gradient needs.
     return F.hardswish(x, inplace=not _is_trained(x))
 
 
@@ -68,16 +68,16 @@ def _linear(x: torch.Tensor) -> torch.Tensor:
 
 
 def _is_trained(x: torch.Tensor) -> bool:
-    """Whether a gradient will be asked for; a trace is of a network that is done."""
+    """Whether a gradient will be needed; a trace is of a finished network and needs none."""
     return x.requires_grad and torch.is_grad_enabled() and not torch.jit.is_tracing()
 
 
 class _KeptReLU6(torch.autograd.Function):
-    """ReLU6 that keeps its result for the gradient, not its argument as torch's does.
+    """ReLU6 that keeps its output for the gradient, not its input as torch's does.
 
-    Both tell alike where the gradient flows, to the last bit. The result is kept by the next convolution anyway, the
-    argument by nothing else: without it a convolution, its BN and its activation keep two maps in place of three.
-    torch's in-place variant is no help, as it copies its argument before it overwrites it.
+    Both give the same gradient, to the last bit. The next convolution keeps the output anyway, and nothing else keeps
+    the input: without it a convolution, its BN and its activation keep two maps instead of three. torch's in-place
+    variant does not help, as it copies its input before overwriting it.
     """
 
     @staticmethod

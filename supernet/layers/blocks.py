@@ -1,4 +1,4 @@
-"""The plain (not elastic) layers of an arch: what is retrained, exported and shipped."""
+"""The plain (not elastic) layers of an arch, as in the networks that are retrained, exported and shipped."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ class ConvBNAct(nn.Sequential):
 
 
 class StemPool(nn.MaxPool2d):
-    """OSNet's and ResNets' 3x3 max-pooling of stride 2 behind the stem: ``(N, C, H, W)`` to half the sides, rounded up.
+    """The 3x3 max-pooling of stride 2 after the stem in OSNet and ResNets: ``(N, C, H, W)`` to half the sides, rounded
+    up.
 
     Args:
-        channels: of its input; of no account here, but every layer is told them.
+        channels: of its input; unused, but every layer takes this argument.
     """
 
     def __init__(self, channels: int) -> None:
@@ -58,8 +59,8 @@ class InvertedResidual(nn.Module):
         expand: hidden channels over input channels; at 1 the expansion convolution is left out.
         stride: 1 or 2, taken by the depthwise convolution.
         se: whether squeeze-and-excite gates the hidden channels.
-        ibn: IBN-a (Pan et al. 2018) in place of the first BN, as in a ResNet's bottleneck: the expansion's. A block
-            without expansion has its depthwise BN alone and stays as it is.
+        ibn: whether IBN-a (Pan et al. 2018) replaces the first BN, the expansion's, as in a ResNet's bottleneck. A
+            block without expansion stays as it is.
         act: after expansion and depthwise convolution; one of ``supernet.layers.activations.ACTIVATIONS``.
     """
 

@@ -1,4 +1,4 @@
-"""Depthwise convolution, with other ways to its gradients where a CPU's own are slow."""
+"""Depthwise convolution, with its own gradients where torch's are slow on a CPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 FEW_PIXELS = 64
-"""Of a map: up to so many, a filter's gradient is quicker by pairs of pixels (``_weight_gradient``)."""
+"""Up to this many pixels of a map, a filter's gradient is faster by pairs of pixels (``_weight_gradient``)."""
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -37,8 +37,8 @@ def depthwise_conv2d(x: torch.Tensor, weight: torch.Tensor, stride: int) -> torc
 
 
 def _is_trained(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether a gradient will be asked for. A trace is of a network that is done, and what reads it (fvcore, an
-    exporter) knows nothing of ours."""
+    """Whether a gradient will be needed. A trace is of a finished network, and its readers (fvcore, an exporter) do not
+    know this module's function."""
     return (x.requires_grad or weight.requires_grad) and torch.is_grad_enabled() and not torch.jit.is_tracing()
 
 
@@ -53,7 +53,7 @@ def _convolve(x: torch.Tensor, weight: torch.Tensor, stride: int = 1) -> torch.T
 
 
 class _Depthwise(torch.autograd.Function):
-    """The convolution with gradients that are as exact as oneDNN's, and quicker where it has no fast kernel."""
+    """The convolution with gradients that are as exact as oneDNN's, and faster where oneDNN has no fast kernel."""
 
     @staticmethod
     def forward(ctx, x: torch.Tensor, weight: torch.Tensor, stride: int) -> torch.Tensor:
@@ -71,9 +71,11 @@ class _Depthwise(torch.autograd.Function):
 
 
 def _input_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, stride: int) -> torch.Tensor:
-    """In bf16 oneDNN has no fast kernel for a stride. That of stride 1 is a convolution by the filter turned half
-    round; a stride puts zeros between the pixels of ``dy`` before. It takes a tenth of the time, on small maps a
-    hundredth."""
+    """The gradient of the input.
+
+    In bf16 oneDNN has no fast kernel for it at stride 2. At stride 1 it is a convolution of ``dy`` with the filter
+    rotated by 180 degrees; at stride 2, zeros are put between the pixels of ``dy`` first. This takes a tenth of the
+    time, on small maps a hundredth."""
     if x.dtype != torch.bfloat16:
         return conv2d_input(x.shape, weight, dy, stride, weight.shape[-1] // 2, groups=len(weight))
     if stride > 1:
@@ -84,10 +86,10 @@ def _input_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, str
 
 
 def _weight_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, stride: int) -> torch.Tensor:
-    """The gradient of the filters, by the quickest of three ways.
+    """The gradient of the filters, by the fastest of three ways.
 
     oneDNN has fast kernels for filters up to a side of 3. With larger ones it is several times slower in bf16 than in
-    float32, so the sums are made in float32. On small maps it is slow in both; there it is up to ten times quicker to
+    float32, so they are computed in float32. On small maps it is slow in both; there it is up to ten times faster to
     multiply every pixel of the input by every pixel of the output, to sum over the batch, and then to add up, for each
     tap of the filter, the pairs of pixels that lie that far apart."""
     side = weight.shape[-1]
@@ -105,6 +107,6 @@ def _weight_gradient(x: torch.Tensor, weight: torch.Tensor, dy: torch.Tensor, st
 
 
 def _taps(size: int, out_size: int, side: int, stride: int) -> torch.Tensor:
-    """``(size, out_size, side)``: 1 where a pixel of the input meets one of the output at this tap, else 0."""
+    """``(size, out_size, side)``: 1 where an input pixel contributes to an output pixel through this tap, else 0."""
     apart = torch.arange(size)[:, None] - stride * torch.arange(out_size) + side // 2
     return (apart[..., None] == torch.arange(side)).float()

@@ -1,9 +1,9 @@
-"""Elastic layers: they hold the largest weight and use its leading part for the widths that come in and are asked for.
+"""Elastic layers: each holds the largest weight and uses the leading part of it that the given widths need.
 
-No layer keeps a choice: the input width is read off the tensor, everything else is an argument. Each layer can copy
+No layer stores a choice: the input width is read from the tensor, everything else is an argument. Each layer can copy
 its active part into the plain layer of an extracted network.
 
-The slicing follows Once-for-All (Cai et al. 2020, ``dynamic_layers.py``), less its hidden active state.
+The slicing follows Once-for-All (Cai et al. 2020, ``dynamic_layers.py``), without its hidden active state.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class ElasticConv2d(nn.Module):
     Args:
         in_channels, out_channels: the greatest numbers of channels (equal for a depthwise convolution).
         kernel: the greatest kernel side.
-        depthwise: one filter a channel; the output then has the input's channels.
-        bias: whether each output channel has one; it starts at 0.
-        transforms: what makes smaller kernels of the greatest one; ``None``: they are its centre.
+        depthwise: one filter per channel; the output then has the input's channels.
+        bias: whether each output channel has a bias; it starts at 0.
+        transforms: maps from the greatest kernel to smaller ones; ``None``: the smaller ones are its centre.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class ElasticBatchNorm(nn.Module):
     """BN over any leading channels of a ``(N, C, H, W)`` or ``(N, C)`` tensor.
 
     Training uses the batch's own statistics and leaves the running ones alone: a running mean over archs of different
-    widths describes none of them. The running statistics are there to be set (by a test, or from a checkpoint); archs
-    that are evaluated get theirs by calibration after extraction.
+    widths describes none of them. The running statistics exist to be set (by a test, or from a checkpoint); archs that
+    are evaluated get theirs by calibration after extraction.
 
     Args:
         channels: the greatest number of channels.
@@ -88,14 +88,14 @@ class ElasticBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.eps = 1e-5
-        self.batch_normalise = batch_normalise  # of all processes' batches after ``sync_batch_norm``
+        self.batch_normalise = batch_normalise  # over the batches of all processes after ``sync_batch_norm``
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Same shape as ``x``."""
         return self.normalise(x, slice(0, x.shape[1]))
 
     def normalise(self, x: torch.Tensor, part: slice) -> torch.Tensor:
-        """BN of ``x``, whose channels are the channels ``part`` of this layer."""
+        """BN of ``x``, whose channels are this layer's channels ``part``."""
         weight, bias = self.weight[part], self.bias[part]
         if self.training:
             return self.batch_normalise(x, weight, bias, self.eps)
@@ -116,7 +116,7 @@ class ElasticLinear(nn.Module):
     Args:
         in_features: the greatest number of inputs.
         out_features: outputs, always all of them.
-        std: spread of the initial weights; ``None`` for torch's usual one.
+        std: standard deviation of the initial weights; ``None`` for torch's default initialisation.
     """
 
     def __init__(self, in_features: int, out_features: int, std: float | None = None) -> None:

@@ -1,8 +1,8 @@
 """Elastic twin of IBN-a (``reid.models.backbones.ibn.IBN``): instance normalisation beside BN at any width.
 
-A plain network normalises the first half of its channels by instance, the others by BN. Here the halves would move with
-the width, and a channel would be trained for both. So the supernet takes the odd channels (counted from 0) by instance
-and the even ones by BN at every width, and an extracted network has its hidden channels sorted: odd ones first.
+A plain network uses instance normalisation for the first half of its channels, BN for the rest. In a supernet these
+halves would move with the width, and a channel would be trained for both. So at every width the supernet uses instance
+normalisation for odd channels (counted from 0) and BN for even ones, and extraction sorts hidden channels odd first.
 """
 
 from __future__ import annotations

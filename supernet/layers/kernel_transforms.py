@@ -1,8 +1,8 @@
 """A smaller kernel as a trained linear map of the larger one's centre (Once-for-All, Cai et al. 2020, section 3.3).
 
-Where a small kernel is the very centre of the large one, the centre has two roles at once, and the small kernel plays
-the lesser: measured on the tiny space, supernets then prefer large kernels where networks that are trained alone do not
-(docs/ranking-tries.md).
+Where a small kernel is simply the centre of the large one, the centre has to serve as both, and the small kernel
+suffers: in measurements on the tiny space, such supernets prefer large kernels where networks that are trained alone do
+not (docs/ranking-tries.md).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import nn
 
 
 class KernelTransforms(nn.Module):
-    """From each kernel to the next smaller one: a ``(k * k, k * k)`` matrix that all channels share, at first the
+    """Maps from each kernel to the next smaller one: a ``(k * k, k * k)`` matrix shared by all channels, initially the
     identity.
 
     Args:
@@ -28,7 +28,7 @@ class KernelTransforms(nn.Module):
         self.matrices = nn.ParameterDict({str(kernel): nn.Parameter(torch.eye(kernel**2)) for kernel in kernels[:-1]})
 
     def shrink(self, weight: torch.Tensor, kernel: int) -> torch.Tensor:
-        """``(O, I, k, k)`` of the largest kernel to ``(O, I, kernel, kernel)``, by way of those in between."""
+        """``(O, I, k, k)`` of the largest kernel to ``(O, I, kernel, kernel)``, through the sizes in between."""
         for larger, smaller in pairwise(self.kernels[::-1]):
             if larger == kernel:
                 break

@@ -1,4 +1,4 @@
-"""Squeeze-and-excite (Hu et al. 2018) as MobileNetV3 has it, plain and elastic: a gate for each hidden channel."""
+"""Squeeze-and-excite (Hu et al. 2018) as in MobileNetV3, plain and elastic: a gate for each hidden channel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def squeeze_width(channels: int) -> int:
     """Channels between the two convolutions: a quarter of ``channels``, rounded to a multiple of 8.
 
     At least 8, and never more than a tenth below the quarter: ``_make_divisible`` of the MobileNet authors' code, which
-    torchvision's MobileNetV3 follows too. It never falls when ``channels`` grow.
+    torchvision's MobileNetV3 follows too. It never decreases as ``channels`` grow.
     """
     quarter = channels // 4
     rounded = max(8, (quarter + 4) // 8 * 8)
@@ -21,10 +21,10 @@ def squeeze_width(channels: int) -> int:
 
 
 class SqueezeExcite(nn.Module):
-    """Each channel times a gate in 0..1, from the means of all channels: 1x1, ReLU, 1x1, hard sigmoid.
+    """Multiplies each channel by a gate in 0..1, from the means of all channels: 1x1, ReLU, 1x1, hard sigmoid.
 
     Args:
-        channels: channels ``C`` of what is gated.
+        channels: channels ``C`` of input and output.
     """
 
     def __init__(self, channels: int) -> None:
