@@ -48,11 +48,11 @@ def circle_softmax_logits(cosines: torch.Tensor, labels: torch.Tensor, scale: fl
 
 
 def least_loss(config: ClassificationConfig, classes: int) -> float:
-    """The cross-entropy over ``classes`` that is left, without smoothing, of features that are best for it: one at its
-    class weight, all other weights at a right angle. 0 for ``linear``, whose logits have no bound.
+    """The lowest cross-entropy over ``classes`` that features can reach, without smoothing: aligned with the weight of
+    their class and orthogonal to all others. 0 for ``linear``, whose logits have no bound.
 
     Where it is not near 0, the loss cannot tell good features from better ones: the circle's logits shrink with the
-    margin's square, so that at am_softmax's usual scale 0.39 is left of 751 classes.
+    square of the margin, so that at am_softmax's usual scale 0.39 remains for 751 classes.
     """
     if config.kind == "linear":
         return 0.0
@@ -62,8 +62,8 @@ def least_loss(config: ClassificationConfig, classes: int) -> float:
 
 
 def margin_at(config: ClassificationConfig, epoch: float) -> float:
-    """The margin at an epoch (0 is the start; fractions are steps within one): from ``margin_start`` in a straight
-    line to ``margin`` during the first ``margin_warmup`` epochs."""
+    """The margin at an epoch (0 is the start; fractions are steps within one): it rises linearly from ``margin_start``
+    to ``margin`` during the first ``margin_warmup`` epochs."""
     if epoch >= config.margin_warmup:
         return config.margin
     return config.margin_start + (config.margin - config.margin_start) * epoch / config.margin_warmup

@@ -16,9 +16,9 @@ class CenterLoss(nn.Module):
     have half the sum. (Its code also clamps the ``N (C - 1)`` masked distances from 0 up to 1e-12 and sums them; that
     constant is not here.)
 
-    The centers are no parameters: ``follow`` moves them, by plain gradient descent on the loss without its weight, as
-    the bag of tricks' second optimizer does. What moves them is a closed form of the features, so nothing of it is
-    scaled, clipped or summed over processes.
+    The centers are not parameters: ``follow`` moves them, by plain gradient descent on the loss without its weight, as
+    the bag of tricks' second optimizer does. Their step is a closed form of the features, so it is not scaled, clipped
+    or summed over processes.
 
     Args:
         classes: identities ``C``.
@@ -45,6 +45,6 @@ class CenterLoss(nn.Module):
         Wen et al. move it by ``rate`` times that sum over one more than the number of those images.
         """
         offsets = (features - self.centers[labels]).to(self.centers.dtype)
-        # A product, not index_add_: that adds in any order on a GPU, and copies on several would drift apart.
+        # A matrix product: on GPUs index_add_ adds in arbitrary order, and copies on several GPUs would drift apart.
         members = F.one_hot(labels, len(self.centers)).to(offsets.dtype)
         self.centers.addmm_(members.T, offsets, alpha=2.0 * rate / len(labels))

@@ -15,12 +15,12 @@ def centroid_triplet_loss(features: torch.Tensor, labels: torch.Tensor, margin: 
     """Mean over the images of ``max(0, d(image, own centroid) - d(image, nearest other centroid) + margin)``.
 
     The own centroid is the mean of the identity's *other* images, so that an image is not pulled to itself; the other
-    identities' centroids are of all their images. Images without one of both are left out; with none left the loss
-    is zero. Gradients flow into the centroids too.
+    identities' centroids are of all their images. Images that lack either centroid are left out; with none left the
+    loss is zero. Gradients flow into the centroids too.
 
-    The paper (eq. 3) squares the distances, its code does not; we follow the code. The code puts the k-th image of
-    every identity against centroids that all lack the k-th image, and lets centroids be anchors and images negatives
-    as well; here, as in the paper's formula, images are anchors and the rest centroids.
+    The paper (eq. 3) squares the distances, its code does not; we follow the code. The code compares the k-th image of
+    every identity with centroids that all lack the k-th image, and also uses centroids as anchors and images as
+    negatives; here, as in the paper's formula, images are anchors and the rest centroids.
 
     Args:
         features: ``(N, D)`` float.
@@ -28,7 +28,7 @@ def centroid_triplet_loss(features: torch.Tensor, labels: torch.Tensor, margin: 
     """
     positives, negatives = pair_masks(labels)
     own = _means(features, positives)
-    # Row j is the centroid of image j's identity: repeated for each of its images, but found without a sync.
+    # Row j is the centroid of image j's identity: repeated for each of its images, but computed without a sync.
     centroids = _means(features, ~negatives)
     # The difference's own norm would have an infinite gradient at zero.
     to_own = (features - own).square().sum(1).clamp_min(1e-12).sqrt()
@@ -37,6 +37,6 @@ def centroid_triplet_loss(features: torch.Tensor, labels: torch.Tensor, margin: 
 
 
 def _means(features: torch.Tensor, members: torch.Tensor) -> torch.Tensor:
-    """For each row of ``members (N, N) bool`` the mean ``(N, D)`` of the features it names; zeros where none."""
+    """Mean ``(N, D)`` of the features that each row of ``members (N, N) bool`` selects; zeros if it selects none."""
     weights = members.to(features.dtype)
     return weights @ features / weights.sum(1, keepdim=True).clamp_min(1.0)

@@ -20,8 +20,8 @@ class ClassificationConfig:
             ``scale`` and ``margin`` (``reid/losses/angular.py``).
         smoothing: label smoothing, of every kind (fast-reid's recipes also smooth its circle softmax).
         smoothing_over: ``all`` classes share it, the label too, or the ``others`` (``smoothed_cross_entropy``).
-        margin_start, margin_warmup: the margin rises in a straight line from ``margin_start`` to ``margin`` over this
-            many epochs (may be a fraction; 0: ``margin`` from the start, and then ``margin_start`` is refused).
+        margin_start, margin_warmup: the margin rises linearly from ``margin_start`` to ``margin`` over
+            ``margin_warmup`` epochs (may be a fraction; 0: ``margin`` from the start, and no ``margin_start``).
     """
 
     weight: NonNegative = 1.0
@@ -88,10 +88,10 @@ _Named = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True, config=STRICT)
 class DistillationConfig:
-    """What a trained teacher, or several, add to the losses.
+    """Distillation losses from one or several trained teachers.
 
     Attributes:
-        teacher: its checkpoint; or a list of theirs, which teach as one (``reid.engine.tasks.teacher.Ensemble``).
+        teacher: its checkpoint, or a list of checkpoints that teach as one (``reid.engine.tasks.teacher.Ensemble``).
         logits, embedding, similarity: weights of the three distillations (``reid/losses/distillation.py``).
         temperature: of the logits.
         mixup: the largest share of another image of the batch that is blended into each, for student and teacher alike
@@ -127,12 +127,12 @@ class DistillationConfig:
 
     @property
     def teachers(self) -> tuple[str, ...]:
-        """Those that are named."""
+        """Checkpoints of all teachers."""
         return () if self.teacher is None else (self.teacher,) if isinstance(self.teacher, str) else self.teacher
 
     @property
     def enabled(self) -> bool:
-        """Whether a teacher is asked anything."""
+        """Whether any distillation loss has a weight."""
         return max(self.logits, self.embedding, self.similarity) > 0
 
 

@@ -1,4 +1,4 @@
-"""What a student is told by a teacher, beside the labels. No gradient flows into the teacher."""
+"""Distillation losses: a student learns from a teacher besides the labels. No gradient flows into the teacher."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def embedding_distillation(student: torch.Tensor, teacher: torch.Tensor) -> torc
 def similarity_distillation(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Mean squared difference of the batch's cosine similarity matrices (after Tung and Mori 2019).
 
-    Vectors of different length can be compared this way, and it says of unseen identities what logits cannot: who
-    looks like whom.
+    It can compare vectors of different lengths, and conveys what logits cannot for unseen identities: who looks like
+    whom.
 
     Args:
         student: ``(N, D1)``; teacher: ``(N, D2)``.

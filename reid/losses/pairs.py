@@ -1,4 +1,4 @@
-"""What the losses over pairs of a batch share: who pairs with whom, how far apart, and means that leave some out."""
+"""Shared parts of the losses over pairs of a batch: who pairs with whom, distances, and means over a mask."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def pair_masks(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def pairwise_euclidean(features: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
-    """``(N, D)`` and ``(M, D)`` (without it: the first again) to ``(N, M)`` Euclidean distances.
+    """``(N, D)`` and ``(M, D)`` (by default the first again) to ``(N, M)`` Euclidean distances.
 
-    Distances below 1e-6 are 1e-6 and give no gradient, so that it stays finite where two features are the same.
+    Distances below 1e-6 become 1e-6 and give no gradient, which would be infinite where two features are the same.
     """
     others = features if others is None else others
     products = features @ others.T
@@ -24,5 +24,5 @@ def pairwise_euclidean(features: torch.Tensor, others: torch.Tensor | None = Non
 
 
 def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean of the values where the mask is true; 0 where it is so nowhere. Values left out may be infinite."""
+    """Mean of the values where the mask is true; 0 if it is true nowhere. Values left out may be infinite."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp_min(1)

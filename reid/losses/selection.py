@@ -1,6 +1,6 @@
-"""Which negative an anchor-positive pair is held against.
+"""Selection of a negative for each anchor-positive pair.
 
-Every function takes ``distances (N, N)`` and the ``negatives (N, N) bool`` of ``pair_masks`` and answers for every
+Every function takes ``distances (N, N)`` and the ``negatives (N, N) bool`` of ``pair_masks`` and selects one for every
 pair of an anchor (row) and another image (column). An anchor's negatives are sorted once, and a pair's place among
 them is found by bisection: O(N^2 log N), no ``(N, N, N)`` tensor, and no wait for the GPU.
 """
@@ -29,9 +29,9 @@ class SelectedNegatives(NamedTuple):
 @torch.no_grad()
 def semi_hard_negatives(distances: torch.Tensor, negatives: torch.Tensor) -> SelectedNegatives:
     """The nearest negative that is farther than the positive (Schroff et al. 2015, "FaceNet"); where none is farther,
-    the farthest there is, as TensorFlow Addons' ``triplet_semihard_loss`` falls back.
+    the farthest negative, the fallback of TensorFlow Addons' ``triplet_semihard_loss``.
 
-    The paper also wants it within the margin. A hinge loses nothing by leaving that out: beyond the margin it is zero.
+    The paper also wants it within the margin. With a hinge loss this makes no difference: beyond the margin it is zero.
     """
     ordered, order, count = _sorted_negatives(distances, negatives)
     place = torch.searchsorted(ordered, distances.contiguous(), right=True)
@@ -43,12 +43,12 @@ def semi_hard_negatives(distances: torch.Tensor, negatives: torch.Tensor) -> Sel
 def random_negatives(
     distances: torch.Tensor, negatives: torch.Tensor, margin: float | None, generator: torch.Generator
 ) -> SelectedNegatives:
-    """For each pair one of the negatives whose triplet loss is above zero, all equally likely; for a pair without such
-    negatives ``found`` is false. ``RandomNegativeTripletSelector`` of adambielski/siamese-triplet and of TryTry ReID
-    does the same with squared distances.
+    """A negative for each pair, drawn uniformly from those whose triplet loss is above zero; ``found`` is false where
+    there are none. ``RandomNegativeTripletSelector`` of adambielski/siamese-triplet and of TryTry ReID does the same
+    with squared distances.
 
     Args:
-        margin: those nearer than the positive plus this count; ``None`` (soft margin, never zero) lets all count.
+        margin: negatives nearer than the positive plus this are eligible; ``None`` (soft margin, never zero): all are.
         generator: on the CPU, so that a GPU draws the same.
     """
     ordered, order, count = _sorted_negatives(distances, negatives)
@@ -56,7 +56,7 @@ def random_negatives(
     if margin is not None:
         eligible = torch.searchsorted(ordered, (distances + margin).contiguous())
     chance = to_device(torch.rand(distances.shape, generator=generator), distances.device)
-    # Below the count, rounded or not: the greatest chance that float32 draws is 1 - 2^-24.
+    # Below the count even after rounding: the greatest chance that float32 draws is 1 - 2^-24.
     place = (chance * eligible).long()
     return SelectedNegatives(order.gather(1, place), eligible > 0)
 

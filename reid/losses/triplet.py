@@ -16,8 +16,8 @@ from reid.precision import full_precision
 class TripletResult(NamedTuple):
     """The loss and, whatever the selection, the same signs of convergence; all are scalars.
 
-    An anchor counts if the batch has another image of its identity and an image of another one. Where none does, all
-    are zero.
+    An anchor counts if the batch has another image of its identity and an image of another identity. If no anchor
+    counts, all are zero.
 
     Attributes:
         loss: mean over the triplets, with gradient.
@@ -44,14 +44,14 @@ def triplet_loss(
     """Mean of ``max(0, d_pos - d_neg + margin)`` over the triplets selected, or of ``log(1 + exp(d_pos - d_neg))``
     where ``config.margin`` is ``None`` (soft margin); ``d`` is Euclidean.
 
-    - ``batch_hard``: a triplet an anchor, its farthest positive and its nearest negative (Hermans et al. 2017).
-    - ``weighted``: a triplet an anchor, of the mean distance to all positives, weighted by the softmax of these
+    - ``batch_hard``: one triplet per anchor, its farthest positive and its nearest negative (Hermans et al. 2017).
+    - ``weighted``: one triplet per anchor, of the mean distance to all positives, weighted by the softmax of these
       distances, and to all negatives, by the softmin of theirs: the hardest weigh most and none counts alone (Ristani
       and Tomasi 2018, "Features for multi-target multi-camera tracking and re-identification"). fast-reid (without
-      ``HARD_MINING``) and pytorch-reid-lite count the anchor itself, at distance 0, as a positive; here it is none.
-    - ``semi_hard``: a triplet an anchor-positive pair (both orders), with the negative of ``semi_hard_negatives``.
-    - ``random_negative``: a triplet an anchor-positive pair (both orders) that has one whose loss is above zero, with
-      the negative of ``random_negatives``.
+      ``HARD_MINING``) and pytorch-reid-lite count the anchor itself, at distance 0, as a positive; here it is not one.
+    - ``semi_hard``: one triplet per anchor-positive pair (both orders), with the negative of ``semi_hard_negatives``.
+    - ``random_negative``: one triplet per anchor-positive pair (both orders) for which a negative gives a loss above
+      zero, with the negative of ``random_negatives``.
 
     Args:
         features: ``(N, D)`` float.
@@ -85,7 +85,7 @@ def _weighted_triplet(features, labels, margin: float | None) -> TripletResult:
 
 def _softmax_mean(distances: torch.Tensor, logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """``(N,)`` means of each row's distances in ``mask``, weighted by the softmax of its logits; 0 without any."""
-    # Filled by a number, not by infinity: the gradient of a softmax over nothing would be NaN.
+    # Filled with a number, not with infinity: the gradient of a softmax over nothing would be NaN.
     weights = torch.softmax(logits.masked_fill(~mask, -1e9), dim=1) * mask
     return (weights * distances).sum(1)
 
