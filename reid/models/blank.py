@@ -12,9 +12,9 @@ _DRAWS = {torch.Tensor.normal_, torch.Tensor.uniform_}
 
 
 class without_drawing(TorchFunctionMode):  # noqa: N801  (a context manager, called like a function)
-    """Inside this context the functions of ``torch.nn.init`` leave a weight as the memory was found.
+    """A context in which the functions of ``torch.nn.init`` leave weights uninitialised.
 
-    They draw nothing: torch's global generator is as before, and a layer costs what its memory costs. Building a
+    They draw nothing: torch's global generator is unchanged, and a layer costs only its memory. Building a
     network on torch's ``meta`` device and then moving it takes three to four times as long, since ``meta`` runs each
     initialisation through Python.
     """
@@ -23,7 +23,7 @@ class without_drawing(TorchFunctionMode):  # noqa: N801  (a context manager, cal
         self, func: Callable, types: Any, args: tuple = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        # Some of torch.nn.init's functions come here themselves, of others the drawing.
+        # Some functions of torch.nn.init are intercepted here themselves, others only at the functions that draw.
         if func in _DRAWS or getattr(func, "__module__", None) == "torch.nn.init":
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)

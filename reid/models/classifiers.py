@@ -45,5 +45,5 @@ class CosineClassifier(nn.Module):
 
 def classifiers_of(head: nn.Module, classes: int, make: type[Classifier | CosineClassifier]) -> nn.ModuleList:
     """A classifier for each vector that ``head`` classifies, in the order of their numbers; some vectors share one."""
-    dims = dict(zip(head.part_classifiers, head.part_dims, strict=True))  # those that share one are of one length
+    dims = dict(zip(head.part_classifiers, head.part_dims, strict=True))  # those that share one have equal lengths
     return nn.ModuleList(make(dims[number], classes) for number in sorted(dims))

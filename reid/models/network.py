@@ -38,10 +38,10 @@ class ReidNetwork(nn.Module):
 
 
 def head_outputs(head: nn.Module, feature_map: torch.Tensor) -> HeadOutput:
-    """What ``head`` makes of a ``(N, C, h, w)`` map, in float32 where the map is of half precision.
+    """Outputs of ``head`` for a ``(N, C, h, w)`` map, computed in float32 where the map has half precision.
 
-    What tells images apart is little beside what they have in common: pooled and normalised in bf16, features that lie
-    0.05 apart at a norm of 17 have as much of rounding in them as of the image. A head costs next to nothing.
+    What distinguishes images is small beside what they share: pooled and normalised in bf16, features that lie 0.05
+    apart at a norm of 17 differ as much by rounding as by their images. A head costs next to nothing.
     """
     device = feature_map.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):

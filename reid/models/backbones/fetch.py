@@ -17,7 +17,7 @@ TIMEOUT = 10.0
 
 
 def fetch_state(url: str, what: str) -> dict[str, Tensor]:
-    """The state dict at ``url``, from the cache (``$TORCH_HOME/hub/checkpoints``) where it is there already.
+    """The state dict at ``url``, from the cache (``$TORCH_HOME/hub/checkpoints``) if it is there already.
 
     Args:
         url: address of a file whose name ends with the first digits of its SHA-256, which are checked:
@@ -31,11 +31,11 @@ def fetch_state(url: str, what: str) -> dict[str, Tensor]:
     if not cached.exists():
         cached.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # A first knock at the door, since torch waits for a server that does not answer without a limit.
+            # Try the connection first, since torch waits without limit for a server that does not answer.
             urllib.request.urlopen(url, timeout=TIMEOUT).close()
             digest = cached.stem.rpartition("-")[2]
             torch.hub.download_url_to_file(url, str(cached), hash_prefix=digest, progress=False)
-        except (OSError, RuntimeError) as error:  # RuntimeError: the digits are others
+        except (OSError, RuntimeError) as error:  # RuntimeError: the digits differ
             reason = first_line(getattr(error, "reason", error))
             raise UserError(
                 f"ImageNet weights of {what} could not be fetched ({reason}); download {url} where there is a network"

@@ -32,8 +32,8 @@ class AffineInstanceNorm(nn.InstanceNorm2d):
 class IBN(nn.Module):
     """Instance normalisation of the first half of the channels, BN of the rest.
 
-    Instance normalisation takes away what is an image's own (brightness, colour cast of a camera), BN keeps what
-    tells contents apart. The two layers are called ``IN`` and ``BN`` as in the published weights.
+    Instance normalisation removes what is specific to one image (brightness, colour cast of a camera), BN keeps what
+    distinguishes contents. The two layers are called ``IN`` and ``BN`` as in the published weights.
 
     Args:
         channels: channels ``C``; where it is odd, BN has one more.
@@ -54,8 +54,8 @@ class IBN(nn.Module):
 def use_ibn_a(stages: list[nn.Sequential]) -> None:
     """Puts ``IBN`` in place of the first BN of every residual block of torchvision's ResNet ``stages``.
 
-    IBN-Net's code does so in ``layer1`` to ``layer3``; ``layer4`` keeps BN, since its features are to tell
-    contents apart.
+    IBN-Net's code does so in ``layer1`` to ``layer3``; ``layer4`` keeps BN, since its features must distinguish
+    contents.
     """
     for stage in stages:
         for block in stage:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from torch import Tensor
 
 WRAPPERS = ("module.", "model.", "backbone.", "base.", "trunk.")
-"""Prefixes of names that say where a network was kept, in one file or another, and nothing about its layers."""
+"""Prefixes of names that say where a tool kept the network, and nothing about its layers."""
 
 COUNTER = "num_batches_tracked"
-"""BN's count of batches: old files lack it and nothing that is computed here needs it."""
+"""BN's count of batches: old files lack it, and nothing here needs it."""
 
 
 def bare_name(name: str) -> str:
@@ -26,7 +26,7 @@ _TRANSITION = re.compile(r"^pool([23])\.0\.")
 
 
 def osnet_name(name: str) -> str:
-    """``name`` of torchreid's OSNet-AIN as its OSNet calls the same layer; any other name is left as it is.
+    """The name that torchreid's OSNet gives to layer ``name`` of its OSNet-AIN; any other name is returned unchanged.
 
     ``conv2.0.conv2.1.layers.0.bn.bias`` is ``conv2.0.conv2b.0.bn.bias``, ``pool2.0.conv.weight`` is
     ``conv2.2.0.conv.weight``.
@@ -40,18 +40,18 @@ def osnet_name(name: str) -> str:
 
 
 def match_by_name(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str]:
-    """From names in ``own`` to the names in ``theirs`` that are the same but for wrappers and ``osnet_name``,
-    whatever the shapes."""
+    """Maps names in ``own`` to the names in ``theirs`` that are equal up to wrappers and ``osnet_name``, whatever the
+    shapes."""
     bare = {osnet_name(bare_name(name)): name for name in theirs}
     return {name: bare[bare_name(name)] for name in own if bare_name(name) in bare}
 
 
 def match_in_order(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str]:
-    """From names in ``own`` to names in ``theirs`` for the same layers under other names, matched one after another.
+    """Maps names in ``own`` to other names of the same layers in ``theirs``, matched one after another.
 
-    The layers of ``own`` are taken in its order, those of ``theirs`` by their names' numbers (a safetensors file keeps
-    no order). Every layer must have the same tensors of the same shapes; otherwise nothing is matched and the mapping
-    is empty. BN's counters are left out.
+    The layers of ``own`` are taken in its order, those of ``theirs`` by the numbers in their names (a safetensors file
+    keeps no order). Every layer must have the same tensors of the same shapes; otherwise nothing is matched and the
+    mapping is empty. BN's counters are left out.
     """
     ours, others = _layers(own), _layers(theirs)
     ordered = sorted(others, key=_by_number)
@@ -65,7 +65,7 @@ def match_in_order(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> d
 
 
 def mobilenet_v2_features(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What torchvision's MobileNetV2 calls ``features.*``: all but the classifier; empty for other networks."""
+    """The tensors that torchvision's MobileNetV2 calls ``features.*``, all but the classifier; empty for others."""
     return {name: tensor for name, tensor in theirs.items() if bare_name(name).startswith("features.")}
 
 

@@ -19,31 +19,31 @@ OSNET_CHANNELS = {
     "osnet_ain_x1_0": (64, 256, 384, 512),
 }
 """Channels of the stem and of the three stages. ``osnet_x0_42`` is ours: the widest of at most 210M FLOPs (fvcore's
-total, 256x128) with multiples of 4, so that OSNet can be held against networks of that limit. OSNet x0.5, the
-papers' 273M, has 281.6M by that count, which has BN and pooling too."""
+total, 256x128) with multiples of 4, so that OSNet can be compared with networks of that limit. OSNet x0.5, 273M in the
+papers, has 281.6M by that count, which includes BN and pooling."""
 
 INSTANCE_NORM: dict[str, tuple[tuple[InstanceNorm, InstanceNorm], ...]] = {
     "osnet_ibn_x1_0": (("behind", "behind"), ("none", "none"), ("none", "none")),
     "osnet_ain_x1_0": (("inside", "inside"), ("none", "inside"), ("inside", "none")),
 }
-"""Where the two blocks of each stage have instance normalisation. These networks have it in the stem too, in the place
-of its BN, and are made for data sets that were not trained on: OSNet-IBN (Zhou et al. 2019), and OSNet-AIN, whose
-places a search has found (Zhou et al. 2021, "Learning Generalisable Omni-Scale Representations for Person
+"""Where the two blocks of each stage have instance normalisation. These networks also have it in the stem, in place of
+BN, and are made to generalise to unseen data sets: OSNet-IBN (Zhou et al. 2019), and OSNet-AIN, whose places were
+found by a search (Zhou et al. 2021, "Learning Generalisable Omni-Scale Representations for Person
 Re-Identification")."""
 
 _NOWHERE: tuple[tuple[InstanceNorm, InstanceNorm], ...] = (("none", "none"),) * 3
 
 UNPUBLISHED = ("osnet_x0_42",)
-"""Widths for which nobody has ImageNet weights."""
+"""Widths for which there are no published ImageNet weights."""
 
 
 class OSNet(nn.Module):
     """Stem, three stages of two ``OSBlock`` each, and a 1x1 convolution; the map has 1/16 of the image's sides.
 
     Keys of the weights are those of torchreid; for OSNet-AIN those of its other OSNets (``matching.osnet_name``).
-    Its ``fc`` (a linear layer to 512 outputs, BN and ReLU after pooling) is a head's work here: the head ``{embedding:
-    512, neck: bn, relu: true}``. Of torchreid's files a backbone takes its own layers and leaves ``fc.*`` and
-    ``classifier.*``; ``supernet.trained.torchreid`` takes all but the classifier.
+    torchreid's ``fc`` (a linear layer to 512 outputs, BN and ReLU after pooling) belongs to the head here:
+    ``{embedding: 512, neck: bn, relu: true}``. From torchreid's files a backbone loads its own layers and leaves out
+    ``fc.*`` and ``classifier.*``; ``supernet.trained.torchreid`` loads all but the classifier.
 
     Args:
         name: a name in ``OSNET_CHANNELS``.
@@ -89,7 +89,7 @@ def _initialise(network: nn.Module) -> None:
 
 
 def osnet_imagenet_url(name: str) -> str:
-    """Always raises UserError: torchreid's weights are published where no program can fetch them by address."""
+    """Always raises UserError: torchreid's weights are published where a program cannot download them by URL."""
     if name in UNPUBLISHED:
         raise UserError(f"there are no ImageNet weights of {name}: train it from scratch, or take osnet_x0_5")
     raise UserError(

@@ -16,8 +16,8 @@ from torch import nn
 from reid.models.backbones.ibn import AffineInstanceNorm
 
 InstanceNorm = Literal["none", "behind", "inside"]
-"""Where a block has instance normalisation: nowhere, behind the residual sum, or on the residual branch, in the place
-of its last BN."""
+"""Where a block has instance normalisation: nowhere, after the residual sum, or on the residual branch in place of its
+last BN."""
 
 
 class ConvBN(nn.Sequential):
@@ -28,7 +28,7 @@ class ConvBN(nn.Sequential):
         kernel: side of the filter (odd).
         stride: 1 or 2.
         relu: whether a ReLU follows.
-        norm: ``instance`` normalisation in the place of BN, still called ``bn`` as in torchreid; or ``none``.
+        norm: ``instance`` normalisation in place of BN, still called ``bn`` as in torchreid; or ``none``.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ _TIMM_ANY = BackboneKind(TimmFeatures, (2, 1), timm_any_url)
 
 def backbone_kind(name: str) -> BackboneKind | None:
     """The family of the backbone called ``name``: one of ``BACKBONES``, or ``timm:`` and a name of timm's; ``None``
-    where nothing is called so."""
+    where no backbone has that name."""
     return _TIMM_ANY if name.startswith(PREFIX) else BACKBONES.get(name)
 
 
@@ -53,7 +53,7 @@ def build_backbone(name: str, last_stride: int | None = None) -> nn.Module:
     """The backbone called ``name`` with fresh weights from torch's global generator, initialised as its paper's code
     does.
 
-    It takes images ``(N, 3, H, W)`` to a feature map ``(N, C, h, w)``; ``feature_width`` is ``C`` and ``name`` its
+    It maps images ``(N, 3, H, W)`` to a feature map ``(N, C, h, w)``; ``feature_width`` is ``C`` and ``name`` its
     name. ``h`` is ``H / 32`` at last stride 2 and ``H / 16`` at 1, rounded up (by OSNet's two poolings, down).
 
     Args:
@@ -62,7 +62,7 @@ def build_backbone(name: str, last_stride: int | None = None) -> nn.Module:
             ResNets (Luo et al. 2019) and for OSNet, which has no other; 2, the original, for all of timm's.
 
     Raises:
-        UserError: no backbone is called so, it has no such last stride, or timm is needed and not installed.
+        UserError: no backbone has that name, it has no such last stride, or timm is needed and not installed.
     """
     kind = backbone_kind(name)
     if kind is None:

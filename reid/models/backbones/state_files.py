@@ -15,7 +15,7 @@ from reid.out_of_memory import no_memory
 
 
 def check_is_there(path: Path) -> None:
-    """Raises UserError where ``path`` is no file."""
+    """Raises UserError if ``path`` is not a file."""
     if not path.is_file():
         raise UserError(f"weights {path}: there is no such file; give 'imagenet', a .safetensors or a .pth file")
 
@@ -24,15 +24,15 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors by name of a ``.safetensors`` file or of one that ``torch.save`` wrote; nothing in it is executed.
 
     Raises:
-        UserError: the file is missing, damaged, holds more than tensors and plain values, or no state dict.
+        UserError: the file is missing or damaged, holds more than tensors and plain values, or has no state dict.
     """
     check_is_there(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         data = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what the readers raise for damaged bytes is anything from KeyError to AssertionError
-        if no_memory(error):  # says nothing of the file
+    except Exception as error:  # for damaged bytes the readers raise anything from KeyError to AssertionError
+        if no_memory(error):  # not the file's fault
             raise
         if "GLOBAL" in str(error):  # torch's word for a class or function that the file wants to call
             raise UserError(

@@ -16,25 +16,25 @@ from reid.models.backbones.timm_backbone import import_timm, renormalisation
 PREFIX = "timm:"
 
 PROBE = (256, 128)
-"""Size of the image, height and width, that tells which map a model gives."""
+"""Height and width of the image that a model is tried on, to see which map it gives."""
 
 SIDES = {2: 32, 1: 16}
-"""The part of the image's sides that a map has, by last stride."""
+"""Image sides over map sides, by last stride."""
 
 
 class TimmFeatures(nn.Module):
     """A timm model up to its last feature map (``features_only``), with timm's initialisation.
 
-    At last stride 1 timm is asked for ``output_stride=16``: where its code for the model can do that, the last stage
-    that halves its map does not, and in ResNets and their like its filters are dilated, so that they see as much of
-    the image. (``resnet50`` and its like, without the prefix, are not dilated.)
+    At last stride 1 timm is asked for ``output_stride=16``: where it supports that for the model, the last stage that
+    would halve its map does not, and in ResNets and similar models its filters are dilated to keep their receptive
+    field. (``resnet50`` and others without the prefix are not dilated.)
 
     Args:
         name: ``timm:`` and a name that ``timm.list_models()`` knows, with or without the tag of its weights.
         last_stride: 2 for a map of 1/32 of the image's sides, 1 for 1/16.
 
     Raises:
-        UserError: timm is not installed or has no such model, or the model gives no such map; what it can give is said.
+        UserError: timm is not installed or has no such model, or the model has another map (the message says which).
     """
 
     def __init__(self, name: str, last_stride: int) -> None:
@@ -57,7 +57,7 @@ class TimmFeatures(nn.Module):
 
 
 def timm_any_url(name: str) -> str:
-    """Always raises UserError: which of timm's files are of ImageNet-1k alone no program can tell by their names."""
+    """Always raises UserError: the names of timm's files do not tell which were trained on ImageNet-1k alone."""
     made_for = import_timm(name).get_pretrained_cfg(name.removeprefix(PREFIX))
     where = f"https://huggingface.co/{made_for.hf_hub_id}" if made_for and made_for.hf_hub_id else "timm's releases"
     raise UserError(f"weights of {name} are not fetched: take the file from {where} and give its path")
@@ -105,7 +105,7 @@ def _probe(timm: ModuleType, model: str, options: dict[str, Any]) -> tuple[int, 
 
 
 def _create(timm: ModuleType, model: str, options: dict[str, Any]) -> nn.Module:
-    """The ``getter`` keeps timm's names of layers, so that its files load, and drops what is behind the last map."""
+    """The model up to its last map: ``getter`` drops the layers after it and keeps timm's names, so its files load."""
     return timm.create_model(
         model, pretrained=False, features_only=True, feature_cls="getter", out_indices=(-1,), **options
     )

@@ -23,7 +23,7 @@ TIMM_MODELS = {
 class TimmBackbone(nn.Module):
     """A timm network up to its last feature map, with timm's initialisation.
 
-    What MobileNetV3 has after pooling (``conv_head``) is a head's work here; EfficientNetV2's ``conv_head`` is before
+    MobileNetV3's layer after pooling (``conv_head``) belongs to the head here; EfficientNetV2's ``conv_head`` is before
     pooling and stays.
 
     Args:
@@ -76,7 +76,7 @@ def timm_imagenet_url(name: str) -> str:
 
 
 def import_timm(name: str) -> ModuleType:
-    """Raises UserError, which names the backbone, where timm is not installed."""
+    """The module timm; raises UserError, which names the backbone, if it is not installed."""
     try:
         import timm
     except ImportError:

@@ -28,20 +28,20 @@ LEAST_FILLED = 0.9
 """Share of the backbone's tensors that a file must fill."""
 
 MOST_UNUSED = 0.25
-"""Share of a file's tensors that may be left over: heads and classifiers are; more, and it is of a deeper network.
-Where a file keeps its backbone apart, the backbone's tensors alone count: a head of stripes has dozens of its own."""
+"""Share of a file's tensors that may be left over, as heads and classifiers are; with more, it is of a deeper network.
+Where a file keeps its backbone separate, only the backbone's tensors count: a head of stripes has dozens of its own."""
 
 _APART = re.compile(r"(module\.|model\.)*backbone\.")
-"""Names of a backbone's tensors in files of this product and of fast-reid, where a head's are called otherwise."""
+"""Start of the names of a backbone's tensors in files of this product and of fast-reid; a head's differ."""
 
 
 @dataclass(frozen=True)
 class PretrainedReport:
-    """What became of the tensors; BN's batch counters are not among them.
+    """Which tensors were loaded; BN's batch counters are left out.
 
     Attributes:
         loaded: names in the backbone that were filled.
-        skipped: names in the source that nothing in the backbone is called like, or that have another shape there.
+        skipped: names in the source that the backbone does not have, or has with another shape.
         missing: names in the backbone that were not filled and kept their values.
     """
 
@@ -58,7 +58,7 @@ class PretrainedReport:
 
 
 def load_pretrained(backbone: nn.Module, source: str | Path) -> PretrainedReport:
-    """Fills ``backbone`` with pretrained weights, in place; where it is refused, nothing is changed.
+    """Fills ``backbone`` with pretrained weights, in place; if they are refused, nothing is changed.
 
     Names are compared without the prefixes that tools put before them (``module.``, ``backbone.``, ``base.`` ...), so
     files of torchvision, timm, torchreid, IBN-Net and of this product's own trainings load. torchvision's MobileNetV2
@@ -72,7 +72,7 @@ def load_pretrained(backbone: nn.Module, source: str | Path) -> PretrainedReport
 
     Raises:
         UserError: the weights cannot be fetched or read, fill less than ``LEAST_FILLED`` of the backbone's tensors, or
-            more than ``MOST_UNUSED`` of theirs are left over, a head that the file tells apart not counted.
+            more than ``MOST_UNUSED`` of them are left over (not counting a head that the file keeps separate).
     """
     if str(source) == "imagenet":
         name, url = _published(backbone)
@@ -89,8 +89,8 @@ def load_pretrained(backbone: nn.Module, source: str | Path) -> PretrainedReport
 
 
 def check_pretrained(backbone: nn.Module, source: str | Path) -> None:
-    """Raises UserError for what ``load_pretrained`` would refuse before it has read a weight, so that a user hears of
-    it before data are opened; ``backbone`` may be on torch's ``meta`` device."""
+    """Raises UserError for what ``load_pretrained`` would refuse before reading any weight, so that a user learns of it
+    before data are opened; ``backbone`` may be on torch's ``meta`` device."""
     if str(source) == "imagenet":
         _published(backbone)
     else:
@@ -117,7 +117,7 @@ def _published(backbone: nn.Module) -> tuple[str, str]:
 
 
 def _pairs(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, str]:
-    """From names in the backbone to names in the source; BN's counters too where both have them."""
+    """Maps names in the backbone to names in the source; BN's counters too where both have them."""
     return match_by_name(own, state) or match_in_order(own, mobilenet_v2_features(state))
 
 
@@ -156,7 +156,7 @@ def _refuse_others(
             f" backbone, {unused[0]} the first"
         )
     here, there = ({osnet_name(bare_name(name)) for name in names if ".IN." in name} for names in (own, state))
-    if here != there:  # of an OSNet's tensors these are so few that the shares above let them pass
+    if here != there:  # in an OSNet these tensors are so few that the shares above let them pass
         verbs = ("have", "lacks") if there else ("lack", "has")
         words = "they {} instance normalisation, which the backbone {}".format(*verbs)
         if here and there:

@@ -1,4 +1,4 @@
-"""Which of a head's classification losses count in a training step, and which vectors say who is seen."""
+"""Which of a head's classification losses count in a training step, and which vectors predict the identity."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from reid.transfer import to_device
 
 @dataclass(frozen=True)
 class BranchRule:
-    """How the classification losses of a head's vectors become one, and what its accuracy is of.
+    """How the classification losses of a head's vectors are combined, and which vectors its accuracy is measured on.
 
     Attributes:
         update, drop: which branches count in a step; see ``select_parts``.
-        extras: weights of the losses of the last vectors, which are no branches but add to them (spectral feature
-            transformation).
-        whole: whether the first vector is of the whole map, so that its classifier alone says who is seen; without it
-            (stripes alone) no branch sees all of a person, and they say it together.
+        extras: weights of the losses of the last vectors, which are not branches but additions to them (spectral
+            feature transformation).
+        whole: whether the first vector is of the whole map, so that its classifier alone predicts the identity; if not
+            (stripes alone), no branch sees the whole person, and all predict together.
     """
 
     update: Update = "all"
@@ -42,7 +42,7 @@ def select_parts(
     - ``max_loss``: only the greatest counts; of equal ones the first.
 
     Args:
-        losses: ``(S,)``; only their values are looked at.
+        losses: ``(S,)``; only their values are used.
         update: see above.
         drop: for ``random``, below S.
         generator: a CPU generator, needed for ``random`` alone; the same state gives the same choice.

@@ -1,4 +1,4 @@
-"""``HeadConfig``: what stands between a backbone's feature map and the vector that persons are compared by."""
+"""``HeadConfig``: the layers between a backbone's feature map and the vector that persons are compared by."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class PartsConfig:
         neck: after each stripe's embedding; its own BN for every stripe.
         mask: the stripes' vectors are multiplied by gates computed from the whole map; see ``FeatureMask``.
         global_branch: the ordinary head beside the stripes; metric losses then see its feature, otherwise the stripes'
-            features in a row.
+            features concatenated.
         update: which vectors' classification losses count in a step; see ``select_parts``.
         drop: how many of them ``random`` leaves out of each step.
-        retrieve: ``all`` compares persons by the vectors of all branches in a row; ``global`` by the global branch's
-            alone, and the stripes then serve the training only: inference does not compute them.
+        retrieve: ``all`` compares persons by the concatenated vectors of all branches; ``global`` by the global
+            branch's alone, and the stripes then serve training only: inference does not compute them.
     """
 
     stripes: Annotated[int, Field(ge=2, le=8)] = 6
@@ -107,14 +107,13 @@ class HeadConfig:
             of the stripes is ``parts.embedding``.
         neck: ``bnneck`` is a BN whose shift stays 0, ``bn`` one with a trained shift. That of the stripes is
             ``parts.neck``.
-        relu: a ReLU behind the ordinary head's neck: with ``embedding`` and ``bn`` that is the ``fc`` of torchreid's
-            OSNet (Zhou et al. 2019), whose output is classified and retrieved by.
+        relu: a ReLU after the ordinary head's neck: with ``embedding`` and ``bn`` that is the ``fc`` of torchreid's
+            OSNet (Zhou et al. 2019), whose output serves both classification and retrieval.
         mask: the vector is multiplied by gates computed from the pooled one; see ``FeatureMask``.
-        dropout: rate on every vector right before its classifier; what is retrieved or compared by a metric loss has
-            none.
+        dropout: rate on every vector right before its classifier; vectors for retrieval or metric losses have none.
         normalize: the retrieval vector has L2 norm 1, so that Euclidean and cosine ranks agree. With parts, each
-            branch's vector is normalised, so that all count equally, and then their row. What is classified stays as
-            it is: a linear classifier of unit vectors cannot become sure.
+            branch's vector is normalised, so that all count equally, and then their concatenation. Classified vectors
+            stay as they are: a linear classifier of unit vectors cannot become confident.
         erase: feature erasing in training, before all branches. Beside stripes use a height below a stripe's.
         parts: stripes beside or instead of the ordinary head.
         spectral: spectral feature transformation of the ordinary head's vector.

@@ -9,14 +9,14 @@ from reid.models.heads.config import FeatureEraseConfig
 
 
 class FeatureErase(nn.Module):
-    """Zeroes one rectangle in all channels in training; in eval mode the map passes as it is.
+    """Zeroes one rectangle in all channels in training; in eval mode the map passes unchanged.
 
-    Batch drop block (Dai et al. 2019) and pytorch-reid-lite's feature erasing. They pool by maximum; so that other
-    pools keep their scale, which a BN after them would otherwise learn wrongly for inference, the rest is multiplied
-    by ``kept share ** (-1 / order)``: exact in the mean for average pooling, as in DropBlock (Ghiasi et al. 2018).
+    Batch drop block (Dai et al. 2019) and pytorch-reid-lite's feature erasing. They pool by maximum. Other pools would
+    change their scale, and a BN after them would learn it wrongly for inference, so the rest is multiplied by
+    ``kept share ** (-1 / order)``: exact in the mean for average pooling, as in DropBlock (Ghiasi et al. 2018).
 
     The sides are rounded to whole positions; a side that rounds to 0 erases nothing, and at least one row or column is
-    left. Draws come from the default generator of the map's device, and none waits for the device.
+    left. Draws come from the default generator of the map's device, without waiting for it.
 
     Args:
         config: sides, chance, and whether each image gets a rectangle of its own.

@@ -1,4 +1,4 @@
-"""``HeadOutput``: what every head gives."""
+"""``HeadOutput``: the vectors that every head outputs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 
 
 class HeadOutput(NamedTuple):
-    """What a head gives for ``N`` images.
+    """Outputs of a head for ``N`` images.
 
     Attributes:
         feature: ``(N, Df)`` before the neck; metric losses (triplet) see this one.
         embedding: ``(N, D)`` that persons are compared by.
         parts: vectors ``(N, Di)`` that are classified, each after dropout; vector ``i`` is for the classifier number
-            ``head.part_classifiers[i]``. In eval mode it holds those that inference computes anyway, which are a
-            leading part of the training's. Empty means that the embedding itself is what is classified.
+            ``head.part_classifiers[i]``. In eval mode it holds only the first of them, those that inference computes
+            anyway. Empty means that the embedding itself is classified.
     """
 
     feature: torch.Tensor

@@ -16,7 +16,7 @@ from reid.models.heads.spectral import spectral_transform
 
 
 class PlainHead(nn.Module):
-    """Erasing, pooling, linear embedding, neck, ReLU, mask; dropout before the classifier. All but pooling and neck
+    """Erasing, pooling, linear embedding, neck, ReLU, mask; dropout before the classifier. All but pooling and neck are
     optional.
 
     Args:
@@ -26,9 +26,9 @@ class PlainHead(nn.Module):
     Attributes:
         dim: length ``D`` of the retrieval vector.
         metric_dim: length ``Df`` of the vector that metric losses see.
-        part_dims, part_classifiers: for each vector that is classified in training its length and the number of its
-            classifier (spectral feature transformation shares the ordinary vector's).
-        rule: how the losses of these vectors become one.
+        part_dims, part_classifiers: length and classifier number of each vector that is classified in training
+            (spectral feature transformation shares the ordinary vector's classifier).
+        rule: how the losses of these vectors are combined.
     """
 
     def __init__(self, config: HeadConfig, in_channels: int) -> None:
@@ -49,7 +49,7 @@ class PlainHead(nn.Module):
         self.rule = BranchRule(extras=(config.spectral.weight,) if config.spectral else ())
 
     def forward(self, feature_map: torch.Tensor, gate: torch.Tensor | None = None) -> HeadOutput:
-        """``(N, C, h, w)`` to ``feature`` and ``embedding`` ``(N, D)`` and what is classified.
+        """``(N, C, h, w)`` to ``feature`` and ``embedding`` ``(N, D)`` and the classified vectors.
 
         ``gate`` ``(N, D)`` multiplies the vector where the head has no mask of its own.
         """
@@ -66,7 +66,7 @@ class PlainHead(nn.Module):
         return HeadOutput(feature, F.normalize(vector) if self.normalize else vector, parts)
 
     def inference_head(self) -> nn.Module:
-        """The head without what serves the training only: this one."""
+        """The head without parts that serve training only: here the head itself."""
         return self
 
 

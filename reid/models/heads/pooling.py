@@ -38,7 +38,7 @@ class GeM(nn.Module):
     """Generalised mean ``mean(x ** p) ** (1 / p)`` (Radenovic et al. 2018): p = 1 is the average, p to infinity the
     maximum. Values below ``eps`` count as ``eps``.
 
-    It is computed in float32 at least, as exponentials of logarithms (on a CPU some times faster than powers), and on
+    It is computed in float32 at least, as exponentials of logarithms (several times faster than powers on a CPU), on
     values divided by the greatest of their channel, so that no power overflows or vanishes however large p becomes.
 
     Args:
@@ -55,7 +55,7 @@ class GeM(nn.Module):
     def forward(self, feature_map: torch.Tensor) -> torch.Tensor:
         """``(N, C, h, w)`` to ``(N, C)``, float32 at least."""
         x = feature_map.to(torch.promote_types(feature_map.dtype, torch.float32)).clamp(min=self.eps).log()
-        # The mean is homogeneous in the map: with the peak as a constant value and gradient are still exact.
+        # The mean is homogeneous in the map: with the peak as a constant, value and gradient are still exact.
         peak = x.detach().amax((2, 3), keepdim=True)
         mean = torch.flatten(F.adaptive_avg_pool2d((self.p * (x - peak)).exp(), 1), 1)
         return (mean.log() / self.p + torch.flatten(peak, 1)).exp()

@@ -20,9 +20,9 @@ from reid.models.heads.plain import PlainHead, build_dropout, build_erase
 class PartHead(nn.Module):
     """The stripes of Sun et al. 2018 ("Beyond part models", PCB) and, where wanted, a global branch.
 
-    Classified are the global branch's vector, then the stripes' from top to bottom, each by a classifier of its own,
-    then that of the spectral feature transformation. Dropout before the stripes, a BN in each, the mask and the global
-    branch are pytorch-reid-lite's.
+    The classified vectors are the global branch's, then the stripes' from top to bottom, each by a classifier of its
+    own, then that of the spectral feature transformation. Dropout before the stripes, a BN in each, the mask and the
+    global branch follow pytorch-reid-lite.
 
     Args:
         config: ``parts`` must be given.
@@ -62,7 +62,7 @@ class PartHead(nn.Module):
         self.dim = sum(self.part_dims[:branches]) if self.stripes_retrieve else self.whole.dim
 
     def forward(self, feature_map: torch.Tensor) -> HeadOutput:
-        """``(N, C, h, w)`` to the feature, the embedding ``(N, D)`` and what is classified.
+        """``(N, C, h, w)`` to the feature, the embedding ``(N, D)`` and the classified vectors.
 
         Raises:
             UserError: the map has fewer rows than there are stripes, and they are needed.
@@ -80,7 +80,7 @@ class PartHead(nn.Module):
         return HeadOutput(whole.feature, embedding, parts)
 
     def inference_head(self) -> nn.Module:
-        """The head without what serves the training only: the global branch where that alone retrieves."""
+        """The head without parts that serve training only: the global branch, where that alone retrieves."""
         return self if self.stripes_retrieve else self.whole
 
     def _stripes(self, feature_map: torch.Tensor) -> list[HeadOutput]:
@@ -97,7 +97,7 @@ class PartHead(nn.Module):
         ]
 
     def _row(self, branches: list[HeadOutput]) -> torch.Tensor:
-        """The branches' embeddings in a row, of norm 1 where each has it."""
+        """The branches' embeddings concatenated, of norm 1 if each has norm 1."""
         row = torch.cat([branch.embedding for branch in branches], 1)
         return row / math.sqrt(len(branches)) if self.normalize else row
 
