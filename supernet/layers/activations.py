@@ -9,14 +9,14 @@ from torch.nn import functional as F
 
 RELU6, H_SWISH = "relu6", "h-swish"
 ACTIVATIONS = (RELU6, H_SWISH)
-"""Those that an inverted residual stage may have, the cheaper one first. h-swish is ``x * relu6(x + 3) / 6`` (Howard et
+"""The choices for an inverted residual stage, the cheaper one first. h-swish is ``x * relu6(x + 3) / 6`` (Howard et
 al. 2019, MobileNetV3)."""
 
 RELU = "relu"
-"""That of omni-scale stages, which have no choice of it."""
+"""The activation of omni-scale stages, where it is not a choice."""
 
 LINEAR = "linear"
-"""None: of convolutions whose output is added to something."""
+"""No activation: for convolutions whose output is added to something."""
 
 
 def activation_layer(name: str) -> nn.Module:

@@ -17,7 +17,7 @@ from supernet.sharing import Sharing
 from supernet.supernet import Supernet
 
 SUPERNET = "supernet.safetensors"
-"""The supernet of a run of ``tools/train_supernet.py``."""
+"""File name of the supernet in a run of ``tools/train_supernet.py``."""
 
 
 def cut_out_cure(whole: Path) -> str:

@@ -13,7 +13,7 @@ from supernet.trained.checkpoint import SUPERNET, cut_out_cure, load_network
 from supernet.trained.zoo import FOLDER, find_entry, is_name, zoo_weights
 
 SUFFIXES = (".safetensors", ".onnx", ".npz", ".pth", ".pt")
-"""Of files that networks, or what they gave, are read from. Names of the zoo may have dots too: ``OSNet-x0.42-...``."""
+"""Suffixes of files of networks or of their outputs. Names in the zoo may have dots too: ``OSNet-x0.42-...``."""
 
 
 def load_backbone(source: str | Path, zoo: Path = FOLDER) -> ReidNetwork:
