@@ -34,7 +34,7 @@ class TimmFeatures(nn.Module):
         last_stride: 2 for a map of 1/32 of the image's sides, 1 for 1/16.
 
     Raises:
-        UserError: timm is not installed or has no such model, or the model has another map (the message says which).
+        UserError: timm is not installed or has no such model, or the model gives another map (the message says which).
     """
 
     def __init__(self, name: str, last_stride: int) -> None:
