@@ -1,7 +1,7 @@
 """Batched augmentation on the device that trains, in fast-reid's order: policy, pad and crop with flip, colour,
 rotation, normalise, random erasing.
 
-What is random is drawn first, on the CPU, into an ``AugmentDraw``; applying a draw is deterministic. So the
+All random numbers are drawn first, on the CPU, into an ``AugmentDraw``; applying a draw is deterministic. So the
 same generator gives the same batch on the CPU and on a GPU, and a test can apply a draw image by image.
 """
 
@@ -32,7 +32,7 @@ def _ordered(area: tuple[float, float]) -> tuple[float, float]:
 
 @dataclass(frozen=True, config=STRICT)
 class AugmentConfig:
-    """What is done to training images; the defaults are ReID's usual ones (Luo et al. 2019, "Bag of Tricks").
+    """Augmentation of training images; the defaults are ReID's usual ones (Luo et al. 2019, "Bag of Tricks").
 
     Attributes:
         flip: chance that an image is mirrored.
@@ -42,14 +42,14 @@ class AugmentConfig:
         erase_ratio: r; the rectangle's height / width is uniform in r .. 1/r.
         crop_from: images are resized to this many times the final height and width before the random crop of the
             final size; 1.125 is 288x144 for 256x128. The padding, if any, is added at the larger size. Images that
-            come at the final size (as those of mixed sizes are stored) are enlarged from that, and a little softer.
+            already have the final size (as images of mixed sizes are stored) are enlarged from it, a little softer.
         jitter: chance that an image's brightness, contrast, saturation and hue are changed, in an order that is
             drawn for each batch.
-        jitter_brightness, jitter_contrast, jitter_saturation: b; the factor is uniform in 1 - b .. 1 + b. The
-            defaults are fast-reid's, as is that of the hue.
+        jitter_brightness, jitter_contrast, jitter_saturation: b; the factor is uniform in 1 - b .. 1 + b. These
+            defaults and that of the hue are fast-reid's.
         jitter_hue: the shift is uniform in -hue .. hue, in turns of the color circle.
         grayscale: chance that an image loses its color.
-        rotate: degrees; every image is turned by an angle uniform in -rotate .. rotate, with black beside it.
+        rotate: degrees; every image is turned by an angle uniform in -rotate .. rotate, with black outside it.
         auto_augment: chance that an image has one random operation of ``reid.data.policy``.
     """
 
@@ -71,7 +71,7 @@ class AugmentConfig:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AugmentDraw:
-    """What happens to each image of a batch of N; drawn on the CPU.
+    """The augmentation drawn for each image of a batch of N; drawn on the CPU.
 
     Attributes:
         flip: ``(N,) bool``.
@@ -79,7 +79,7 @@ class AugmentDraw:
             a larger image.
         box: ``(N, 4) int64``, top, left, height and width of the erased rectangle in the crop; height 0
             erases nothing.
-        policy, jitter: None where they are off, as below.
+        policy, jitter: None if they are off, like the attributes below.
         gray: ``(N,) bool``.
         degrees: ``(N,) float32``, counter-clockwise.
     """
@@ -94,8 +94,8 @@ class AugmentDraw:
     degrees: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> AugmentDraw:
-        """The same on ``device``, by one copy for what is always drawn and one or two for each addition that is on;
-        none is waited for."""
+        """The same on ``device``, by one asynchronous copy for what is always drawn and one or two for each addition
+        that is on."""
         if device.type == "cpu":
             return self
         packed = torch.stack([self.flip.long(), self.top, self.left, *self.box.unbind(1)])
@@ -115,13 +115,13 @@ class AugmentDraw:
 def augment(
     images: torch.Tensor, size: tuple[int, int], config: AugmentConfig, generator: torch.Generator
 ) -> torch.Tensor:
-    """Training images as a network takes them: ``prepare`` with what ``config`` adds, at random for each image.
+    """Augmented training images as input for a network: ``prepare`` plus the random changes that ``config`` adds.
 
     Args:
         images: ``(N, H, W, 3) uint8`` on any device.
-        size: height h and width w that come out.
-        config: what may happen, and how often.
-        generator: a CPU generator; N and what is turned on decide how much is drawn from it.
+        size: height h and width w of the result.
+        config: the augmentations and their chances.
+        generator: a CPU generator; N and the augmentations that are on decide how much is drawn from it.
 
     Returns:
         ``(N, 3, h, w) float32`` in channels-last memory format, on the images' device.
@@ -131,10 +131,10 @@ def augment(
 
 
 def draw(count: int, size: tuple[int, int], config: AugmentConfig, generator: torch.Generator) -> AugmentDraw:
-    """What ``augment`` does to ``count`` images, drawn from a CPU generator.
+    """The augmentation of ``count`` images, drawn from a CPU generator.
 
-    Flip, crop and erasing come first, and the rest draws nothing while it is off: their numbers are the same whatever
-    is added.
+    Flip, crop and erasing are drawn first, and the rest draws nothing while it is off: so their numbers are the same
+    whatever else is on.
     """
     chance = torch.rand(2, count, generator=generator)
     spare = [large + 2 * config.pad - side for large, side in zip(enlarged(size, config.crop_from), size, strict=True)]
@@ -155,7 +155,7 @@ def draw(count: int, size: tuple[int, int], config: AugmentConfig, generator: to
 
 
 def enlarged(size: tuple[int, int], crop_from: float) -> tuple[int, int]:
-    """Height and width that images have before a crop of ``size``, in whole pixels."""
+    """Height and width of images before a crop of ``size``, in whole pixels."""
     return round(size[0] * crop_from), round(size[1] * crop_from)
 
 
@@ -179,7 +179,7 @@ def apply_draw(
     rows = rows + torch.arange(batch, device=device)[:, None] * padded_height
     columns = drawn.left[:, None] + torch.arange(width, device=device)
     columns = torch.where(drawn.flip[:, None], padded_width - 1 - columns, columns)
-    # One gather of pixels does both flip and crop, still in uint8. 32-bit indices where they suffice.
+    # One gather of pixels does both flip and crop, still in uint8, with 32-bit indices where they suffice.
     dtype = torch.int32 if batch * padded_height * padded_width < 2**31 else torch.int64
     pixel = (rows * padded_width).to(dtype)[:, :, None] + columns.to(dtype)[:, None, :]
     canvas = images.new_zeros(batch, padded_height, padded_width, 3)
@@ -190,10 +190,10 @@ def apply_draw(
 
 def _recolour_and_rotate(images: torch.Tensor, drawn: AugmentDraw) -> torch.Tensor:
     """``(N, h, w, 3) uint8`` after jitter, grayscale and rotation: ``float32`` levels in 0..255, which are not rounded
-    in between; the pixels themselves where none of the three is on."""
+    in between; the pixels themselves if none of the three is on."""
     if drawn.jitter is None and drawn.gray is None and drawn.degrees is None:
         return images
-    # Channel by channel in memory: what mixes channels reads them in one piece.
+    # Channel by channel in memory: operations that mix channels then read each in one piece.
     planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255
     if drawn.jitter is not None:
         planes = jitter(planes, drawn.jitter)

@@ -23,10 +23,10 @@ from reid.errors import UserError
 from reid.files import write_atomic, write_json
 
 VERSION = 2
-"""Of the layout of the cache and of how images are decoded; a cache of another version is built again."""
+"""Version of the cache's layout and of the decoding of images; a cache of another version is rebuilt."""
 
 _DEAD_AFTER = 3600.0
-"""Seconds without a write after which a build is taken for killed; one that lives writes all the time."""
+"""Seconds without a write after which a build counts as killed; a live one writes all the time."""
 
 
 def load_images(
@@ -38,16 +38,16 @@ def load_images(
 ) -> ImageSet:
     """The decoded images of ``records`` in their order, from the cache if it has them, else decoded into it.
 
-    The cache is an array file and a manifest, written last. Both bear a digest of everything the pixels
-    depend on (file names relative to their common folder, sizes and modification times of the files, the size
-    asked for) in their names: a changed file gives another name, two processes that build the same cache
-    write the same content under the same name, and an interrupted build leaves no manifest. Older caches of
-    the same files are removed, and what builds left that were killed over an hour ago. Data that were moved or copied
-    with their times find the cache made before.
+    The cache is an array file and a manifest, written last. The names of both contain a digest of everything
+    the pixels depend on (file names relative to their common folder, sizes and modification times of the files,
+    the requested size): a changed file gives another name, two processes that build the same cache write the
+    same content under the same name, and an interrupted build leaves no manifest. Older caches of the same
+    files are removed, as are the remains of builds killed over an hour ago. Data that were moved or copied with
+    their modification times still match the existing cache.
 
     Args:
         records: at least one; labels are taken from here, never from the cache.
-        cache_dir: made where missing; many lists may share it.
+        cache_dir: created if missing; many lists may share it.
         size: height and width to store; None stores the size of the first image, which suits data sets whose
             images are all of one size (``Dataset.image_size``). Images of another size are resized bilinearly,
             with antialiasing.
@@ -58,7 +58,7 @@ def load_images(
         Images of ``(N, H, W, 3) uint8`` backed by the file, copied on write: changes never reach it.
 
     Raises:
-        UserError: no records, images that are missing, unreadable or truncated (several are named at once), or a
+        UserError: no records; images that are missing, unreadable or truncated (several are named at once); or a
             folder that cannot be written.
     """
     if not records:
@@ -85,13 +85,13 @@ def load_images(
 
 
 def _names(paths: Sequence[str], size: tuple[int, int] | None) -> tuple[str, str]:
-    """A name for the list (folder, file names and the size asked for), and a digest of list and files, which is the
-    same wherever the folder lies."""
+    """A name for the list (folder, file names and the requested size), and a digest of list and files that does not
+    depend on where the folder lies."""
     folder = os.path.dirname(os.path.commonprefix([os.path.dirname(path) + os.sep for path in paths]))
     names = hashlib.sha256(json.dumps([VERSION, size]).encode())
     content = hashlib.sha256(names.digest())
-    names.update(os.fsencode(os.path.abspath(folder)))  # data sets may differ in nothing else
-    # os.path.relpath takes longer than the file's stat; few folders hold many files.
+    names.update(os.fsencode(os.path.abspath(folder)))  # two data sets may differ only in their folder
+    # Once per folder: os.path.relpath takes longer than a file's stat, and few folders hold many files.
     relative = {parent: os.path.relpath(parent, folder) for parent in set(map(os.path.dirname, paths))}
     for path in paths:
         try:
@@ -106,8 +106,8 @@ def _names(paths: Sequence[str], size: tuple[int, int] | None) -> tuple[str, str
 
 
 def _remove_killed_builds(cache_dir: Path) -> None:
-    """Nothing else would ever remove these: the list that was being decoded has a whole cache since, or is not asked
-    for again. They may be as large as a cache."""
+    """Removes the remains of killed builds, which may be as large as a cache. Nothing else would remove them: their
+    list has a complete cache since, or is never requested again."""
     for folder in cache_dir.glob(".*.npy.*"):  # see write_atomic
         with contextlib.suppress(OSError):  # another process was faster
             written = max(entry.stat().st_mtime for entry in (folder, *folder.iterdir()))
@@ -116,7 +116,7 @@ def _remove_killed_builds(cache_dir: Path) -> None:
 
 
 def _find(cache_dir: Path, key: str, count: int) -> np.ndarray | None:
-    """The cached images of this digest, under whatever list's name, or None."""
+    """The cached images of this digest, under the name of any list, or None."""
     for manifest in sorted(cache_dir.glob(f"*-{key}.json")):
         images = _open(manifest.with_suffix(".npy"), manifest, key, count)
         if images is not None:
@@ -129,8 +129,8 @@ def _open(array: Path, manifest: Path, key: str, count: int) -> np.ndarray | Non
     try:
         written = json.loads(manifest.read_text(encoding="utf-8"))
         images = map_array(array)
-    except (OSError, EOFError, ValueError) as error:  # missing, empty, cut off or not what it should be: built again
-        if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # it would not be mapped after that either
+    except (OSError, EOFError, ValueError) as error:  # missing, empty, cut off or of another format: rebuilt
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # a rebuilt file could not be mapped either
             raise
         return None
     expected = {"version": VERSION, "digest": key, "shape": [count, *images.shape[1:]]}
@@ -151,7 +151,7 @@ def _build(
     shape = (len(paths), *size, 3)
     array.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(array, partial(write_array, shape=shape, blocks=decode_images(paths, size, progress, workers)))
-    images = map_array(array)  # what is mapped stays, whoever removes its file
+    images = map_array(array)  # the mapping stays valid even if its file is removed
     write_json(manifest, {"version": VERSION, "digest": key, "shape": list(shape)})
     for old in array.parent.glob(f"{array.name.split('-')[0]}-*"):
         if key not in old.name:

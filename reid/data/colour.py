@@ -1,7 +1,7 @@
-"""Colour changes of a batch, by another strength for each image: ColorJitter and grayscale.
+"""Colour changes of a batch, by a separate strength for each image: ColorJitter and grayscale.
 
 The functions take ``(N, 3, h, w) float32`` RGB planes in 0..1 and an ``(N,) float32`` strength on the same device,
-and leave their arguments alone. For one image each gives what torchvision's function of that name gives of a float
+and do not modify their arguments. For one image each gives the same as torchvision's function of that name for a float
 image.
 """
 
@@ -14,7 +14,7 @@ import torch
 from reid.transfer import to_device
 
 LUMA = (0.2989, 0.587, 0.114)
-"""Weights of red, green and blue in a gray pixel: ITU-R BT.601, as torchvision and PIL have them."""
+"""Weights of red, green and blue in a gray pixel: ITU-R BT.601, as in torchvision and PIL."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +38,8 @@ class JitterDraw:
 
     Attributes:
         chosen: ``(n,) int64``, the images that are changed.
-        strength: ``(4, n) float32``, theirs for each of ``JITTER_OPS`` in their order.
-        order: the operations that are done, as indices into ``JITTER_OPS``, the first first.
+        strength: ``(4, n) float32``, strengths of these images for each of ``JITTER_OPS``, in their order.
+        order: the operations to apply, as indices into ``JITTER_OPS``, in order.
     """
 
     chosen: torch.Tensor
@@ -47,7 +47,7 @@ class JitterDraw:
     order: tuple[int, ...]
 
     def to(self, device: torch.device) -> JitterDraw:
-        """The same on ``device``, by two copies that are not waited for."""
+        """The same on ``device``, by two asynchronous copies."""
         return JitterDraw(to_device(self.chosen, device), to_device(self.strength, device), self.order)
 
 
@@ -66,7 +66,7 @@ def draw_jitter(count: int, probability: float, ranges: JitterRanges, generator:
 
 
 def jitter(images: torch.Tensor, drawn: JitterDraw) -> torch.Tensor:
-    """The images with the drawn jitter; those that it does not choose come out bit by bit."""
+    """The images with the drawn jitter; images that are not chosen are unchanged, bit for bit."""
     if not len(drawn.chosen):
         return images
     changed = images.index_select(0, drawn.chosen)
@@ -94,7 +94,7 @@ def adjust_hue(images: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
     """Turns every pixel's hue by ``turn`` (1 is once around) at the same saturation and value in HSV."""
     value, low = images.amax(dim=1), images.amin(dim=1)
     chroma = value - low
-    # A gray pixel has no hue; whatever divides here, it stays gray, as its chroma is 0.
+    # A gray pixel has no hue; whatever it is divided by here, it stays gray, as its chroma is 0.
     red, green, blue = (images / chroma.clamp(min=1e-12)[:, None]).unbind(1)
     is_red, is_green = images[:, 0] == value, images[:, 1] == value
     sixths = torch.where(is_red, green - blue, torch.where(is_green, blue - red + 2, red - green + 4))
@@ -103,7 +103,7 @@ def adjust_hue(images: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
     planes = []
     for offset in (5, 3, 1):
         place = sixths + offset
-        place = place - 6 * (place / 6).floor_()  # remainder(6), which takes longer
+        place = place - 6 * (place / 6).floor_()  # faster than remainder(6)
         planes.append(value - chroma * torch.minimum(place, 4 - place).clamp_(0, 1))
     return torch.stack(planes, dim=1)
 

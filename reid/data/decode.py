@@ -1,4 +1,4 @@
-"""Image files as pixels: one, or many by several threads."""
+"""Decoding of image files: one, or many by several threads."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from reid.errors import UserError
 _CHUNK = 64
 
 _NAMED = 5
-"""Images beside the first that a message names."""
+"""Images that a message names besides the first."""
 
 
 def decode_image(path: str | Path) -> np.ndarray:
-    """``(H, W, 3) uint8``, as a viewer shows it: turned as EXIF says, of 16 bits a pixel the upper eight.
+    """The image as ``(H, W, 3) uint8``, as a viewer shows it: turned as EXIF says; of 16 bits a pixel the upper eight.
 
     Raises:
-        UserError: it is no whole image, of 32 bits a pixel, or far too large.
+        UserError: it is not a complete image, has 32 bits a pixel, or is far too large.
     """
     try:
         with Image.open(path) as image:
             image.load()
-            with contextlib.suppress(Exception):  # a broken EXIF block, of which Pillow raises anything, turns nothing
+            with contextlib.suppress(Exception):  # a broken EXIF block, for which Pillow raises anything, is ignored
                 ImageOps.exif_transpose(image, in_place=True)
             if image.mode == "I" and image.format == "PPM":  # a PGM of 16 bits, whose white is 65535 here
                 image = Image.fromarray(np.asarray(image).astype(np.uint16))
             if image.mode in ("I", "F"):
                 raise UserError(f"image {path} has pixels of 32 bits, whose white is not known; save it with 8 bits")
-            if image.mode.startswith("I;16"):  # convert would make white of all but the darkest
+            if image.mode.startswith("I;16"):  # convert would turn all but the darkest white
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            image.info.pop("transparency", None)  # left out as that of RGBA is; of palettes Pillow would warn
+            image.info.pop("transparency", None)  # dropped, as for RGBA; Pillow would warn of palettes
             return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB too
     except Image.DecompressionBombError:
         most = 2 * Image.MAX_IMAGE_PIXELS // 10**6
@@ -53,13 +53,13 @@ def decode_images(paths: Sequence[str], size: tuple[int, int], progress: bool, w
     """The images in order, in arrays ``(n, H, W, 3) uint8`` of up to 64.
 
     Args:
-        size: height and width that come out; images of another size are resized bilinearly, with antialiasing.
+        size: height and width of the result; images of another size are resized bilinearly, with antialiasing.
         progress: show a progress bar.
         workers: threads.
 
     Raises:
-        UserError: at the end, for all that ``decode_image`` refuses: whoever mends one after the other would wait for a
-            whole decoding each time.
+        UserError: at the end, for all images that ``decode_image`` refuses, so that one decoding shows every image to
+            repair.
     """
     unusable: list[tuple[str, str]] = []
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
@@ -67,7 +67,7 @@ def decode_images(paths: Sequence[str], size: tuple[int, int], progress: bool, w
     pool = ThreadPoolExecutor(workers)  # Pillow decodes without holding Python's lock
     try:
         rest = iter(chunks)
-        # No more than a few at a time: where the disk is slower than the threads, all others would wait in memory.
+        # Only a few at a time: if the disk is slower than the threads, all others would wait in memory.
         decoding = deque(pool.submit(_decode_chunk, chunk, size) for chunk in islice(rest, 2 * workers))
         while decoding:
             block, wrong = decoding.popleft().result()
@@ -83,7 +83,7 @@ def decode_images(paths: Sequence[str], size: tuple[int, int], progress: bool, w
 
 
 def _all_of(unusable: Sequence[tuple[str, str]]) -> str:
-    """What is wrong with the first of these images, and which others something is wrong with."""
+    """What is wrong with the first of these images, in words, and which others are unusable."""
     (_, first), *others = unusable
     if not others:
         return first
@@ -92,7 +92,7 @@ def _all_of(unusable: Sequence[tuple[str, str]]) -> str:
 
 
 def _decode_chunk(paths: Sequence[str], size: tuple[int, int]) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """The images, and those that cannot be used, each with what is wrong with it."""
+    """The decoded images, and the paths of unusable ones, each with what is wrong with it."""
     block = np.empty((len(paths), *size, 3), dtype=np.uint8)
     unusable = []
     for row, path in zip(block, paths, strict=True):

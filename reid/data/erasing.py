@@ -1,4 +1,4 @@
-"""Random erasing: a rectangle of an image is set to the mean (Zhong et al. 2017, "Random Erasing")."""
+"""Random erasing: sets a rectangle of an image to the mean (Zhong et al. 2017, "Random Erasing")."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def erase(images: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
 
 
 def _erase_lines(images: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
-    """Zeroes the rectangles in place; ``images`` is ``(N, 3, h, w)`` in channels-last memory. For the CPU: only pixel
-    rows that a rectangle crosses are touched, and a GPU would have to be waited for to know how many they are."""
+    """Zeroes the rectangles in place; ``images`` is ``(N, 3, h, w)`` in channels-last memory. For the CPU: it touches
+    only the pixel rows that a rectangle crosses, and counting those would have to wait for a GPU."""
     batch, channels, height, width = images.shape
     rows, columns = _sides(box, height, width)
     image, row = rows.nonzero().unbind(1)
@@ -57,7 +57,7 @@ def _erase_lines(images: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
 
 
 def _erase_masked(images: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
-    """As ``_erase_lines``, on any device and without waiting for it, but every pixel is passed over."""
+    """Same as ``_erase_lines``, on any device and without waiting for it, but it goes over every pixel."""
     rows, columns = _sides(box, *images.shape[2:])
     return images.masked_fill_((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 

@@ -14,14 +14,14 @@ DATA_VARIABLE = "REID_DATA"
 
 @dataclass(frozen=True)
 class Place:
-    """How a data set's folder is known.
+    """How a data set's folder is recognised.
 
     Attributes:
         title: what people call the data set.
         folders: names below the folder with the data sets: ``"."`` for that folder itself, the archive's own name, and
             the names that ReID toolboxes use.
-        parts: files or folders below the data set's folder; it is known by them.
-        advice: how to get it there, said where it is missing.
+        parts: files or folders below the data set's folder, by which it is recognised.
+        advice: how to put it there, for the message where it is missing.
     """
 
     title: str
@@ -33,12 +33,12 @@ class Place:
 def locate(place: Place, given: Path | None, root: Path) -> Path | None:
     """The folder of a data set, or None where there is none and none was ``given``.
 
-    Looked at: ``given`` if it is not None, else the folder ``$REID_DATA`` if that is set, else ``root / "data"``; in
-    each of them every entry of ``place.folders``. The one with most of ``place.parts`` is taken; one with only some of
-    them is returned all the same, so that the reader can say what is missing. Archives are not extracted.
+    It looks in ``given`` if that is not None, else in the folder ``$REID_DATA`` if that is set, else in
+    ``root / "data"``, for every entry of ``place.folders``. The entry with most of ``place.parts`` is taken, even if it
+    has only some of them, so that the reader can say what is missing. Archives are not extracted.
 
     Raises:
-        UserError: ``given`` or ``$REID_DATA`` is no folder, or ``given`` holds nothing of the data set.
+        UserError: ``given`` or ``$REID_DATA`` is not a folder, or ``given`` holds nothing of the data set.
     """
     if given is not None:
         if not given.is_dir():
@@ -51,12 +51,12 @@ def locate(place: Place, given: Path | None, root: Path) -> Path | None:
 
 
 def no_folder(path: Path) -> str:
-    """What is wrong with a path that is no folder: an archive, say, which has to be extracted first."""
+    """What is wrong, in words, with a path that is not a folder: it may be an archive that must be extracted first."""
     return "is a file, not a folder" if path.exists() else "does not exist"
 
 
 def locate_or_fail(place: Place, given: Path | None, root: Path) -> Path:
-    """``locate``, but a data set that is nowhere is an error, which says where it was looked for."""
+    """``locate``, but raises UserError if the data set is found nowhere; the message says where it was looked for."""
     found = locate(place, given, root)
     if found is None:
         where = data_folder(root)
@@ -70,7 +70,7 @@ def data_folder(root: Path) -> Path:
     """The folder with the data sets: ``$REID_DATA`` if that is set, else ``root / "data"``.
 
     Raises:
-        UserError: ``$REID_DATA`` is no folder.
+        UserError: ``$REID_DATA`` is not a folder.
     """
     variable = os.environ.get(DATA_VARIABLE)
     if variable and not Path(variable).is_dir():

@@ -17,7 +17,7 @@ def merge_for_training(datasets: Sequence[Dataset]) -> tuple[ImageRecord, ...]:
     except that ``NO_CAMERA`` stays. ``source`` is the place of a record's data set in ``datasets``.
 
     Raises:
-        UserError: no data sets, one without training images, or two of one name, whose persons would be the same.
+        UserError: no data sets, one without training images, or two with the same name, hence the same persons.
     """
     names = [dataset.name for dataset in datasets]
     if not names:

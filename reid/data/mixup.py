@@ -1,4 +1,4 @@
-"""Images blended with others of their batch: of no identity, but a teacher has an opinion of them all the same."""
+"""Images blended with others of their batch: they have no identity, but a teacher has an output for them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 def blended(images: torch.Tensor, most: float) -> torch.Tensor:
     """Each of ``images (N, 3, H, W)``, with a share of another of them laid over it.
 
-    The share is drawn for each image, evenly from 0 to ``most``; who is laid over whom is a random order (some may meet
-    themselves). Half is the most that makes sense: beyond it the other image is the one. mixup is by Zhang et al. 2018;
-    that a student learns more from its teacher on such images, with shares drawn evenly, by Beyer et al. 2022.
+    The share is drawn for each image, uniformly from 0 to ``most``; a random permutation pairs the images (some may get
+    themselves). ``most`` above a half makes no sense: the other image would then dominate. mixup is by Zhang et al.
+    2018; that a student learns more from its teacher on such images, with uniform shares, is by Beyer et al. 2022.
 
     Drawn from torch's generator of the images' device, without waiting for it.
     """

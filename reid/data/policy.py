@@ -23,7 +23,7 @@ from reid.data import colour, warp
 from reid.transfer import to_device
 
 SHEAR = 0.3
-"""Greatest shear: pixels sideways for a pixel away from the center."""
+"""Greatest shear: pixels of shift per pixel of distance from the center."""
 TRANSLATE = 1 / 7
 """Greatest translation as a share of the side: the paper's 32 pixels of ImageNet's 224."""
 ROTATE = 30.0
@@ -39,10 +39,10 @@ class PolicyDraw:
     """The policy's operations for a batch of N; drawn on the CPU.
 
     Attributes:
-        order: ``(N,) int64``, the images sorted by operation, so that each operation sees its own images alone.
-        counts: how many of them each of ``OPERATIONS`` has, in their order; their sum is N. Known to the host, which
-            therefore need not wait for the device to tell.
-        strength: ``(N,) float32`` in -1..1, of the images in their own order.
+        order: ``(N,) int64``, the images sorted by operation, so that each operation sees only its own images.
+        counts: number of images of each of ``OPERATIONS``, in their order; the sum is N. It is on the host, which
+            therefore need not wait for the device.
+        strength: ``(N,) float32`` in -1..1, of the images in their original order.
     """
 
     order: torch.Tensor
@@ -50,7 +50,7 @@ class PolicyDraw:
     strength: torch.Tensor
 
     def to(self, device: torch.device) -> PolicyDraw:
-        """The same on ``device``, by two copies that are not waited for."""
+        """The same on ``device``, by two asynchronous copies."""
         return PolicyDraw(to_device(self.order, device), self.counts, to_device(self.strength, device))
 
 
@@ -71,7 +71,7 @@ def apply_policy(images: torch.Tensor, drawn: PolicyDraw) -> torch.Tensor:
         drawn: for N images, on the same device.
 
     Returns:
-        ``(N, h, w, 3) uint8``; strengths that a float operation lands between two levels are rounded.
+        ``(N, h, w, 3) uint8``; results of float operations are rounded to levels.
     """
     groups = images.index_select(0, drawn.order).split(drawn.counts)
     strengths = drawn.strength.index_select(0, drawn.order).split(drawn.counts)
@@ -87,7 +87,7 @@ Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def _on_planes(change: Operation) -> Operation:
-    """An operation on ``(n, 3, h, w) float32`` in 0..1 as one on uint8 pixels."""
+    """Turns an operation on ``(n, 3, h, w) float32`` in 0..1 into one on uint8 pixels."""
 
     def operation(images: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
@@ -101,7 +101,7 @@ def adjust_sharpness(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor
     """0 gives the image blurred by PIL's ``SMOOTH`` filter, 1 the image; pixels at the border stay. Shapes as in
     ``reid.data.colour``."""
     inner = images[:, :, 1:-1, 1:-1]
-    # The filter weighs the middle pixel 5 times and its eight neighbours once. By a mean, as a convolution may be TF32.
+    # The filter weighs the middle pixel 5 times, its eight neighbours once. A mean, since a convolution may be in TF32.
     smooth = (9 * avg_pool2d(images, 3, stride=1) + 4 * inner) / 13
     blurred = images.clone()
     blurred[:, :, 1:-1, 1:-1] = smooth
@@ -115,13 +115,13 @@ def posterize(images: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
 
 
 def solarize(images: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-    """Inverts levels of ``(n, h, w, 3) uint8`` from a threshold on, that sinks from 256 to 0 with the strength."""
+    """Inverts levels of ``(n, h, w, 3) uint8`` from a threshold on, which falls from 256 to 0 with the strength."""
     threshold = (256 * (1 - strength.abs()))[:, None, None, None]
     return torch.where(images >= threshold, 255 - images, images)
 
 
 def autocontrast(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-    """Stretches each channel's levels over 0..1; shapes as in ``reid.data.colour``. A channel of one level stays."""
+    """Stretches each channel's levels over 0..1; shapes as in ``reid.data.colour``. A channel with one level stays."""
     low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
     flat = high == low
     spread = (high - low).masked_fill(flat, 1.0)
@@ -171,4 +171,4 @@ OPERATIONS: dict[str, Operation] = {
     "autocontrast": _on_planes(autocontrast),
     "equalize": equalize,
 }
-"""TrivialAugment's operations by name. The identity is first: images that are not chosen have it."""
+"""TrivialAugment's operations by name. The identity is first: images that are not chosen get it."""

@@ -1,4 +1,4 @@
-"""Stored pixels as a network takes them, and back."""
+"""Conversion of stored pixels to the input of a network, and back."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def prepare(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Images as a network takes them: resized and normalised with ImageNet's mean and standard deviation.
+    """Input images for a network: resized and normalised with ImageNet's mean and standard deviation.
 
     Args:
         images: ``(N, H, W, 3) uint8`` on any device.
-        size: height h and width w that come out.
+        size: height h and width w of the result.
 
     Returns:
         ``(N, 3, h, w) float32`` in channels-last memory format, on the same device.
@@ -27,7 +27,7 @@ def prepare(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def pixels_of(prepared: torch.Tensor) -> torch.Tensor:
-    """The ``(N, h, w, 3) uint8`` pixels that ``prepare`` normalised, exactly, of its ``(N, 3, h, w) float32``."""
+    """The exact ``(N, h, w, 3) uint8`` pixels behind the ``(N, 3, h, w) float32`` that ``prepare`` returned."""
     scale, shift = scale_and_shift(1, prepared.device)
     levels = (prepared.permute(0, 2, 3, 1) - shift) / scale
     return levels.round_().clamp_(0, 255).to(torch.uint8).contiguous()
@@ -43,11 +43,11 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
 
 @functools.lru_cache(maxsize=16)
 def scale_and_shift(width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The normalisation as a factor and a summand, each ``(width * 3,) float32``: laid out along a whole row of RGB
+    """The normalisation as a factor and a summand, each ``(width * 3,) float32``: repeated along a whole row of RGB
     pixels, so that inner loops are long.
 
-    They are cached, since every step asks for the same ones. The first call may be within inference mode, whose tensors
-    could not be used in training later, so that mode is off here."""
+    They are cached, since every step needs the same ones. The first call may be in inference mode, whose tensors could
+    not be used in training later, so that mode is turned off here."""
     with torch.inference_mode(False):
         mean = torch.tensor(IMAGENET_MEAN, dtype=torch.float64)
         std = torch.tensor(IMAGENET_STD, dtype=torch.float64)
@@ -69,8 +69,8 @@ def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def resize_prepared(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """``(N, 3, H, W) float32``, prepared or augmented already, to ``(N, 3, *size)``: for an arch that sees smaller
-    images than others that are trained in the same step."""
+    """``(N, 3, H, W) float32``, already prepared or augmented, to ``(N, 3, *size)``: for an arch with a smaller input
+    size than others trained in the same step."""
     if images.shape[2:] == size:
         return images
     return interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)

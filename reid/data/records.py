@@ -1,4 +1,4 @@
-"""The values that data sets are made of: where an image lies and who is on it, and the decoded images themselves."""
+"""The values that make up data sets: where an image lies and who is on it, and the decoded images themselves."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import torch
 
 JUNK_PID = -1
-"""Identity of a box that must not influence the score (Market-1501: the detector caught no whole person)."""
+"""Identity of a box that must not influence the score (Market-1501: the detector did not catch a whole person)."""
 
 DISTRACTOR_PID = 0
 """Identity of a box that counts as a wrong answer for every query (Market-1501: ``0000``)."""
 
 NO_CAMERA = 0
-"""Camera number of an image of which it is not known what camera took it; known cameras count from 1."""
+"""Camera number of an image whose camera is not known; known cameras count from 1."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,21 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One partition of a data set: records to train on, queries, and the gallery they are looked up in; with the facts
+    """One partition of a data set: records to train on, queries, and the gallery they are searched in, with the facts
     of its protocol that a score needs.
 
-    The rule for junk and distractors is the same for all: gallery images of ``JUNK_PID`` are no part of the gallery,
-    those of ``DISTRACTOR_PID`` are wrong for every query, and, where there are cameras, those of the query's own
-    identity and camera are passed over for that query. Different persons have different numbers across the three
-    parts.
+    The rule for junk and distractors is the same for all: gallery images of ``JUNK_PID`` are ignored, those of
+    ``DISTRACTOR_PID`` are wrong for every query, and, where there are cameras, those of the query's own identity and
+    camera are ignored for that query. Different persons have different numbers across the three parts.
 
     Attributes:
         name: for reports; says the variant and the split too (``cuhk03-classic-detected-split03``).
-        has_cameras: False where every record has ``NO_CAMERA``; then nothing is passed over for its camera.
+        has_cameras: False where every record has ``NO_CAMERA``; then no image is ignored for its camera.
         single_gallery_shot: the published figures of this protocol draw one gallery image per identity at random,
             many times, and average the CMC (classic CUHK03); query and gallery are then the same images.
-        image_size: ``(height, width)`` of every image, or None where they differ; ``load_images`` should be told a
+        image_size: ``(height, width)`` of every image, or None where they differ; ``load_images`` should be given a
             size then.
-        identity_names: what identity number n is called in the data, at place n - 1; empty where numbers are all.
+        identity_names: what identity number n is called in the data, at place n - 1; empty where it has only numbers.
         camera_names: likewise for camera number n.
     """
 
@@ -67,7 +66,7 @@ class Dataset:
 
     @property
     def has_test(self) -> bool:
-        """Whether there is a query and gallery to score on; own data may be training images alone."""
+        """Whether there are queries and a gallery to score on; own data may consist of training images alone."""
         return bool(self.query)
 
 

@@ -1,4 +1,4 @@
-"""Splits by identity: who is trained on and who is held out, and queries and gallery made from the latter."""
+"""Splits by identity: which are trained on and which are held out, and queries and gallery made from the latter."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from reid.errors import UserError
 def take_identities(images: ImageSet, first: int, count: int | None) -> ImageSet:
     """The images of ``count`` identities from number ``first`` on, counted from 0 in ascending order.
 
-    ``count`` None takes all from ``first`` on. The images keep their order. Junk and distractors are no
+    ``count`` None takes all from ``first`` on. The images keep their order. Junk and distractors are not
     identities and are never taken.
 
     Raises:
-        UserError: there are not so many identities, or ``first`` or ``count`` is out of range.
+        UserError: there are too few identities, or ``first`` or ``count`` is out of range.
     """
     identities = torch.unique(images.pids[images.pids > DISTRACTOR_PID])
     total = len(identities)
@@ -32,9 +32,9 @@ def query_gallery_split(images: ImageSet, cameras: bool = True) -> tuple[ImageSe
     """Queries and gallery in the manner of Market-1501's test set, from images of any identities.
 
     As there, each pair (identity, camera) offers one image as query: here its first in the order of
-    ``images``. It is made a query if another camera keeps an image of that identity besides the one that it
-    offers itself, so that every query has a right answer in the gallery whatever else is made a query. All
-    other images, junk and distractors among them, are the gallery. Both keep the order of ``images``; nothing
+    ``images``. It becomes a query if another camera has an image of that identity besides the one that this
+    camera offers, so that every query has a right answer in the gallery whatever else becomes a query. All
+    other images, including junk and distractors, are the gallery. Both keep the order of ``images``; nothing
     is drawn at random.
 
     Args:
@@ -42,7 +42,7 @@ def query_gallery_split(images: ImageSet, cameras: bool = True) -> tuple[ImageSe
             that has more is its query.
 
     Raises:
-        UserError: not a single query comes out.
+        UserError: there is not a single query.
     """
     is_query = query_mask(images.pids, images.camids, cameras)
     if not is_query.any():

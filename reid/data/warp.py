@@ -1,7 +1,7 @@
-"""Rotation, shear and translation of a batch, by another amount for each image.
+"""Rotation, shear and translation of a batch, by a separate amount for each image.
 
-Bilinear, with black where nothing of the image lies, as torchvision's ``rotate`` and ``affine`` do it to a float
-image with ``interpolation=BILINEAR``.
+Bilinear, with black outside the image, like torchvision's ``rotate`` and ``affine`` of a float image with
+``interpolation=BILINEAR``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def affine(images: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     height, width = images.shape[2:]
     y = torch.arange(height, device=images.device, dtype=torch.float32)[:, None] - (height - 1) / 2
     x = torch.arange(width, device=images.device, dtype=torch.float32)[None] - (width - 1) / 2
-    # Written out rather than by affine_grid, whose matrix product a GPU may do in TF32, pixels off.
+    # Written out, not by affine_grid: a GPU may compute its matrix product in TF32, which is pixels off.
     a, b, c, d, e, f = source[:, :, None, None].unbind(1)
     grid = torch.stack([(a * x + b * y + c) * (2 / width), (d * x + e * y + f) * (2 / height)], dim=-1)
     return grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

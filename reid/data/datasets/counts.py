@@ -1,4 +1,4 @@
-"""What a complete data set holds, and whether the one at hand does."""
+"""Official counts of a data set, and whether the one at hand matches them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from reid.errors import UserError
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of one part of a data set.
+    """Counts of one part of a data set.
 
     Attributes:
-        images: all of them, distractors and junk among them.
-        identities: persons; distractors and junk are none.
-        distractors, junk: images.
+        images: number of images, including distractors and junk.
+        identities: number of persons; distractors and junk do not count.
+        distractors, junk: numbers of images.
     """
 
     images: int
@@ -33,7 +33,7 @@ class Counts:
 
 
 def count_records(records: Iterable[ImageRecord]) -> Counts:
-    """The numbers of any records."""
+    """The counts of ``records``."""
     pids = [record.pid for record in records]
     return Counts(
         images=len(pids),
@@ -46,10 +46,10 @@ def count_records(records: Iterable[ImageRecord]) -> Counts:
 def require_counts(
     title: str, root: Path, parts: Mapping[str, Sequence[ImageRecord]], expected: Mapping[str, Counts]
 ) -> None:
-    """Compares each part's numbers with the official ones.
+    """Compares each part's counts with the official ones.
 
     Raises:
-        UserError: some differ; it names every part that does, what was found there and what should be.
+        UserError: some differ; the message names every part that does, the count found and the one expected.
     """
     found = {name: count_records(parts[name]) for name in expected}
     wrong = [

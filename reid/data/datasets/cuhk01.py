@@ -35,12 +35,12 @@ _NAME = re.compile(r"(\d{4})(\d{3})\.(?:png|jpe?g)", re.IGNORECASE)
 
 
 def read_cuhk01(root: Path, split: int = 0, check_counts: bool = True) -> Dataset:
-    """One split of the 971 persons in ``root/campus``: 485 to train on, 486 to test, as torchreid has it.
+    """One split of the 971 persons in ``root/campus``: 485 to train on, 486 to test, as in torchreid.
 
     Two images of each test person from one camera are queries, the two from the other camera the gallery. CUHK01 has
-    no official list of splits, and torchreid's are drawn unseeded on each machine; these here are drawn by the number
-    of the split: ``split // 2`` draws the persons, an odd ``split`` makes camera 2 the query's. Published figures are
-    means over ten draws.
+    no official list of splits, and torchreid draws its own unseeded on each machine; here the split's number is the
+    seed: ``split // 2`` draws the persons, an odd ``split`` makes camera 2 the query's. Published figures are means
+    over ten draws.
 
     Raises:
         UserError: the folder is missing or empty, an image's name does not parse, or the counts differ.

@@ -34,7 +34,7 @@ NEW_COUNTS: dict[Kind, dict[str, Counts]] = {
 }
 
 CLASSIC_IMAGES: dict[Kind, int] = {"detected": 14097, "labeled": 14096}
-"""Of a split's training and test persons together; how many of each differs from split to split."""
+"""Images of a split's training and test persons together; the number of each differs from split to split."""
 
 CLASSIC_TRAIN_IDENTITIES = 1367
 """The paper trains and validates on 1,260 of three camera pairs; torchreid and others on all five pairs."""
@@ -43,7 +43,7 @@ CLASSIC_TEST_IDENTITIES = 100
 
 
 def new_protocol_place(kind: Kind) -> Place:
-    """Where the new protocol is found: its own folders, or the original archive and the protocol's file."""
+    """How the new protocol is recognised: by its own folders, or by the original archive and the protocol's file."""
     return Place(
         title=f"CUHK03-NP ({kind})",
         folders=(".", "CUHK03-NP", "cuhk03-np", "cuhk03_np", "cuhk03", "CUHK03"),
@@ -92,8 +92,8 @@ def read_cuhk03_new(root: Path, kind: Kind, cache_dir: Path, check_counts: bool 
 def read_cuhk03_classic(root: Path, kind: Kind, split: int, cache_dir: Path, check_counts: bool = True) -> Dataset:
     """One of the 20 classic splits, 0 to 19, from ``root/cuhk03_release/cuhk-03.mat``.
 
-    All images of the 100 test persons are queries and gallery at once, as torchreid has it: a query's own image is
-    passed over for its camera, and the metric draws one of the others for each person
+    All images of the 100 test persons are both queries and gallery, as in torchreid: a query's own image is
+    ignored for its camera, and the metric draws one of the others for each person
     (``Dataset.single_gallery_shot``). Published figures are means over the splits. Identities and cameras as in the
     new protocol.
 

@@ -1,4 +1,4 @@
-"""What lies in CUHK03's own archive, ``cuhk03_release/cuhk-03.mat``: images as arrays, and the classic test sets.
+"""Reader of CUHK03's own archive, ``cuhk03_release/cuhk-03.mat``: images as arrays, and the classic test sets.
 
 The file is HDF5 (MATLAB v7.3) and needs ``h5py``. Its layout, transposed as MATLAB's arrays are in HDF5:
 
@@ -28,7 +28,7 @@ from reid.files import temporary_folder
 RELEASE = "cuhk03_release/cuhk-03.mat"
 
 Person = tuple[int, int]
-"""Camera pair (1 to 5) and number in it (from 1)."""
+"""Camera pair (1 to 5) and the person's number in it (from 1)."""
 
 _NAME = re.compile(r"(\d)_(\d{3,})_([12])_(\d{2})\.png")
 
@@ -86,7 +86,7 @@ def parse_image_name(name: str) -> tuple[Person, int] | None:
 
 
 def needed(module: str, what: str) -> ModuleType:
-    """An optional dependency.
+    """The optional dependency ``module``, imported.
 
     Raises:
         UserError: it is not installed.

@@ -1,4 +1,4 @@
-"""Reader of any folder with one folder for each identity, or with names that tell identity and camera."""
+"""Reader of any folder with one folder for each identity, or with file names that state identity and camera."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from reid.errors import UserError
 GROUPS = ("pid", "camid")
 
 OTHER_PARTS = ("test", "val", "valid", "validation")
-"""What other data sets call parts, which are none here."""
+"""Names that other data sets give to parts, which are not parts here."""
 
 
 def read_folder(root: Path, pattern: str | None = None, test_share: float = 0.5, seed: int = 0) -> Dataset:
     """``root/{train,query,gallery}/<identity>/*.jpg``, or ``root/<identity>/*.jpg`` with identities drawn for the test.
 
-    Of the three parts ``train`` alone and ``query`` with ``gallery`` do too. Images may lie deeper below their
-    identity's folder. Names that differ by how their accents are written alone (Unicode's NFC and NFD) are the same.
+    Of the three parts, ``train`` alone or ``query`` with ``gallery`` suffices. Images may lie deeper below their
+    identity's folder. Names that differ only in the encoding of accents (Unicode's NFC and NFD) are the same.
 
     Args:
         pattern: regular expression that is searched in each path below ``root`` or the part's folder (with ``/``);
             its group ``(?P<camid>...)`` is the camera, its group ``(?P<pid>...)`` the identity in place of the
             folder's name. Without ``camid`` there are no cameras.
         test_share: share of the identities that are tested, where the parts are not given.
-        seed: of that draw.
+        seed: of the draw of those identities.
 
     Raises:
-        UserError: no folder or no images there, a folder that cannot be read or is called like another data set's part
-            (``Train``; ``test`` beside ``train``), a pattern that is no regular expression or fits some image's path
-            not, an image outside the identities' folders, or as ``own_dataset`` says.
+        UserError: no folder or no images there, a folder that cannot be read or is named like another data set's part
+            (``Train``; ``test`` beside ``train``), a pattern that is not a regular expression or does not match some
+            image's path, an image outside the identities' folders, or as ``own_dataset`` says.
     """
     root = Path(root)
     if not root.is_dir():
@@ -50,12 +50,12 @@ def read_folder(root: Path, pattern: str | None = None, test_share: float = 0.5,
 
 
 def _parts(root: Path) -> list[str]:
-    """Those of the three that are there. Raises UserError for a folder that is meant to be one under another name: it
-    would be passed over, or be a person."""
+    """The parts that exist, of the three. Raises UserError for a folder that seems to be a part under another name: it
+    would be ignored, or be taken for a person."""
     parts = [part for part in PARTS if (root / part).is_dir()]
     for name in entry_names(root):
         small = name.casefold()
-        part = root / small  # where capitals make no difference it is the very folder, and is read
+        part = root / small  # on a case-insensitive file system this is the same folder, and is read
         misspelt = small in PARTS and name not in PARTS and not (part.is_dir() and part.samefile(root / name))
         if (misspelt or (parts and small in OTHER_PARTS)) and (root / name).is_dir():
             raise UserError(

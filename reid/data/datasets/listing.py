@@ -13,7 +13,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".t
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the images directly in ``folder``, sorted. Hidden files and other files (``Thumbs.db``) are left out.
+    """Names of the images directly in ``folder``, sorted. Hidden files and non-images (``Thumbs.db``) are left out.
 
     Raises:
         UserError: the folder cannot be read.
@@ -22,7 +22,7 @@ def image_names(folder: Path) -> list[str]:
 
 
 def entry_names(folder: Path) -> list[str]:
-    """Names of all files and folders in ``folder``, sorted. Raises UserError where it cannot be read."""
+    """Names of all files and folders in ``folder``, sorted. Raises UserError if it cannot be read."""
     try:
         return sorted(os.listdir(folder))
     except OSError as error:
@@ -30,14 +30,14 @@ def entry_names(folder: Path) -> list[str]:
 
 
 def image_paths(folder: Path) -> list[str]:
-    """Paths of the images at any depth below ``folder``, relative to it and with ``/``, sorted. Links are followed, but
-    for those that lead to a folder which they are in: all images would be there many times.
+    """Paths of the images at any depth below ``folder``, relative to it and with ``/``, sorted. Links are followed,
+    except those to a folder that contains them, which would repeat all images.
 
     Raises:
         UserError: a folder cannot be read.
     """
     paths = []
-    above = {os.fspath(folder): (os.path.realpath(folder),)}  # of each folder to come: the real ones that it is in
+    above = {os.fspath(folder): (os.path.realpath(folder),)}  # the real folders that contain each folder to come
     for base, folders, names in os.walk(os.fspath(folder), onerror=_refuse, followlinks=True):
         here, visible = above.pop(base), [name for name in folders if not name.startswith(".")]
         below = {name: _real(base, here[-1], name) for name in visible}
@@ -49,7 +49,7 @@ def image_paths(folder: Path) -> list[str]:
 
 
 def composed(text: str) -> str:
-    """``text`` with each letter and its accent as one character (Unicode's NFC): files from a Mac have two."""
+    """``text`` with each letter and its accent as one character (Unicode's NFC); files from a Mac use two."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -71,5 +71,5 @@ def _refuse(error: OSError) -> NoReturn:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file of this name is taken for an image."""
+    """Whether a file of this name counts as an image."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES

@@ -40,11 +40,11 @@ OFFICIAL_COUNTS: dict[str, Counts] = {
 }
 
 IMAGE_SIZE = (128, 64)
-"""Of every official image; of a set that is not compared with the official one nothing is known."""
+"""Size of every official image; unknown for a set that is not compared with the official counts."""
 
 # <id>_c<camera>s<sequence>_<frame>_<box>.jpg; 24 names of the official archive end in .jpg.jpg
 _NAME = re.compile(r"(-1|\d+)_c(\d+)s\d+_\d+_\d+(?:\.jpg)?\.(?:jpe?g|png)", re.IGNORECASE)
-# Kin differ in what comes after the camera: 0005_c2_f0046985.jpg, 0001_c1_1.png
+# Related data sets differ in what comes after the camera: 0005_c2_f0046985.jpg, 0001_c1_1.png
 _KIN_NAME = re.compile(r"(-1|\d+)_c(\d+)(?:s\d+)?(?:_\w+)*(?:\.jpg)?\.(?:jpe?g|png)", re.IGNORECASE)
 
 
@@ -77,13 +77,13 @@ def read_market_layout(root: Path, name: str, title: str, counts: Mapping[str, C
     """A data set with Market-1501's three folders and names that begin like its own: ``0005_c2_f0046985.jpg``,
     ``0001_c1_1.png``.
 
-    ``-1`` and ``0000`` mean what they mean there. Cameras that are numbered from 0 are numbered from 1, in all three
-    folders: ``NO_CAMERA`` would let a query find its own camera's images.
+    ``-1`` and ``0000`` have the same meaning as there. Cameras numbered from 0 are renumbered from 1, in all three
+    folders: as ``NO_CAMERA``, camera 0 would let a query find its own camera's images.
 
     Args:
         root: the folder with the three folders.
-        name: of the data set that comes out.
-        title: for errors.
+        name: of the returned data set.
+        title: what error messages call it.
         counts: expected numbers for each folder; empty for no check.
 
     Raises:
@@ -113,7 +113,7 @@ def _read(
 
 
 def _cameras_from_one(data: Dataset) -> Dataset:
-    """``data`` as they are, where no person is seen by camera 0; else every camera's number is one greater."""
+    """``data`` unchanged if no person is seen by camera 0; else with every camera's number one greater."""
     parts = {"train": data.train, "query": data.query, "gallery": data.gallery}
     if not any(record.camid == NO_CAMERA for records in parts.values() for record in _persons(records)):
         return data

@@ -38,7 +38,7 @@ def read_msmt17(root: Path, validation: bool = True, check_counts: bool = True) 
     """The partition of the four lists in ``root``; V1 or V2, whichever image folders lie there.
 
     The lists number persons from 0, training and test persons alike. Here training person n is identity n + 1, and
-    test persons are numbered on from the last training person: nobody is identity 0, which would be a distractor, and
+    test persons continue after the last training person: nobody is identity 0, which would be a distractor, and
     different persons have different numbers. There are neither distractors nor junk.
 
     Args:

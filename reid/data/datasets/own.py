@@ -1,4 +1,4 @@
-"""Data of one's own: images with an identity, perhaps a camera, perhaps a part, made into a ``Dataset``."""
+"""A user's own data: images with an identity, and possibly a camera and a part, made into a ``Dataset``."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ PARTS = ("train", "query", "gallery")
 Part = Literal["train", "query", "gallery"]
 
 SPECIAL = {"junk": JUNK_PID, "distractor": DISTRACTOR_PID, str(JUNK_PID): JUNK_PID}
-"""Identities that are none: gallery images that must not count, or that are wrong for every query. Tables and folders
-that were made of other data sets have these's ``-1`` for junk; their 0 may be a person."""
+"""Labels that are not identities: gallery images that must not count, or that are wrong for every query. Tables and
+folders made from other data sets keep their ``-1`` for junk; their 0 may be a person."""
 
 
 @dataclass(frozen=True)
 class OwnImage:
-    """One image as it is described by a file name or a row of a table.
+    """One image as described by a file name or a row of a table.
 
     Attributes:
         path: absolute path.
         identity: any text; ``junk`` (or ``-1``) and ``distractor`` have their meaning above.
-        camera: any text, or None where not known.
-        part: where it belongs, or None to have identities drawn.
+        camera: any text, or None if not known.
+        part: the part it belongs to, or None to have identities drawn.
         where: what to call it in errors.
     """
 
@@ -41,17 +41,17 @@ class OwnImage:
 
 
 def own_dataset(name: str, images: Sequence[OwnImage], test_share: float = 0.5, seed: int = 0) -> Dataset:
-    """A data set of images that are described alike: all with or all without a camera, and with or without a part.
+    """A data set of uniformly described images: all with or all without a camera, and all with or without a part.
 
     Identities are numbered from 1 in ascending order of their names (numbers before words), cameras too; the names
     are kept in the data set. Where no parts are given, ``test_share`` of the identities, drawn by ``seed``, are
     tested: with cameras, queries are those of ``reid.data.split.query_mask`` (the first image of each person and
-    camera, as in Market-1501) and, of a person whom that leaves without a query though two cameras saw it, the first
-    image; without cameras, the first image of each person who has more. All other images of the tested, junk and
-    distractors are the gallery.
+    camera, as in Market-1501) plus the first image of each person whom that leaves without a query though two cameras
+    saw them; without cameras, the first image of each person who has several. All other images of test identities, junk
+    and distractors are the gallery.
 
     Raises:
-        UserError: no images; a camera or a part is given for some only; an identity is trained on and a query;
+        UserError: no images; a camera or a part is given for some only; an identity is both trained on and a query;
             junk or a distractor is outside the gallery; queries without gallery or a gallery without queries; or too
             few images for a query.
     """
@@ -140,5 +140,5 @@ def _select(records: Sequence[ImageRecord], chosen: Iterable[bool]) -> tuple[Ima
 
 def _order(name: str) -> tuple[bool, int, str, str]:
     is_number = name.isascii() and name.isdigit()
-    digits = name.lstrip("0") if is_number else ""  # which Python makes no number of where they are very many
+    digits = name.lstrip("0") if is_number else ""  # not int(): Python refuses very many digits
     return (not is_number, len(digits), digits, name)

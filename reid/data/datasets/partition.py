@@ -1,4 +1,4 @@
-"""Which persons a data set has, and how they are divided into those to train on and those to test."""
+"""Which persons a data set has, and how they are divided between training and test."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from reid.data.datasets.registry import DatasetConfig
 
 @dataclass(frozen=True)
 class Partition:
-    """Who is in a data set, and who of them is trained on.
+    """Which persons are in a data set, and which of them are trained on.
 
     Attributes:
-        persons: two partitions have persons in common where this is the same.
-        division: where this is the same too, nobody whom one trains on is tested by the other.
+        persons: two partitions have persons in common if this is the same.
+        division: if this is the same too, no training person of one partition is a test person of the other.
     """
 
     persons: str
     division: tuple[Any, ...] = ()
 
     def mixes_with(self, other: Partition) -> bool:
-        """Whether persons whom one of the two trains on may be tested by the other."""
+        """Whether training persons of one of the two may be test persons of the other."""
         return self.persons == other.persons and self.division != other.division
 
 
 def partition_of(config: DatasetConfig) -> Partition:
-    """The partition that ``config`` reads, told without opening it.
+    """The partition that ``config`` reads, determined without opening it.
 
     All variants of CUHK03 show the same persons; the classic splits of both kinds of boxes divide them alike. Two
-    splits of CUHK01 that differ in the query's camera alone are one division.
+    splits of CUHK01 that differ only in the query's camera are one division.
     """
     if config.name == "cuhk01":
         return Partition("cuhk01", (config.split // 2,))
@@ -43,6 +43,6 @@ def partition_of(config: DatasetConfig) -> Partition:
     root = config.root.expanduser().resolve()
     if config.name == "market-layout" or any((root / part).is_dir() for part in PARTS):
         return Partition(str(root))
-    # A pattern for cameras leaves the persons as they are.
+    # A pattern for cameras alone does not change the persons.
     names = config.pattern if config.pattern and "(?P<pid>" in config.pattern else None
     return Partition(str(root), (names, config.test_share, config.seed))

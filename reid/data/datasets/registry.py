@@ -1,4 +1,4 @@
-"""Data sets by name: what there is, what each is configured by, and ``open_dataset``."""
+"""Data sets by name: their readers, their configuration, and ``open_dataset``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _known(name: str) -> str:
 
 @dataclass(frozen=True, config=STRICT)
 class DatasetConfig:
-    """Which data set, and how it is read. An option that the data set has no use for must stay as it is.
+    """Which data set, and how it is read. Options that the data set does not use must keep their defaults.
 
     Attributes:
         name: one of ``dataset_names()``.
@@ -37,9 +37,9 @@ class DatasetConfig:
         split: number of the split, from 0, where there are several (``split_count``).
         check_counts: compare with the official counts.
         validation: train on MSMT17's validation images too.
-        pattern: of ``folder``: regular expression with the groups ``camid``, ``pid`` or both.
-        test_share: of ``folder`` and ``csv`` without parts: share of the identities that are tested.
-        seed: of that draw.
+        pattern: for ``folder``: regular expression with the groups ``camid``, ``pid`` or both.
+        test_share: for ``folder`` and ``csv`` without parts: share of the identities that are tested.
+        seed: of the draw of those identities.
     """
 
     name: Annotated[str, AfterValidator(_known)]
@@ -58,9 +58,9 @@ class Reader:
 
     Attributes:
         read: takes its folder (or file), the configuration, and a folder for what must be extracted.
-        place: how its folder is known; None where the configuration must name it.
+        place: how its folder is recognised; None where the configuration must name it.
         options: fields of ``DatasetConfig``, besides name and root, that it reads.
-        splits: how many there are.
+        splits: number of splits.
     """
 
     read: Callable[[Path, DatasetConfig, Path], Dataset]
@@ -73,14 +73,14 @@ def open_dataset(config: DatasetConfig, given: Path | None, root: Path, cache_di
     """Finds and reads a data set.
 
     Args:
-        config: which.
+        config: the data set and how to read it.
         given: folder to look in before all others (``--data``), unless ``config.root`` names one.
         root: the checkout; data sets are looked for in ``root / "data"`` last.
         cache_dir: folder for images that must be extracted from an archive (CUHK03).
 
     Raises:
-        UserError: the data set is not found (with where it was looked for and what to extract there) or not
-            complete, an option is not for it, or the split does not exist.
+        UserError: the data set is not found (the message says where it was looked for and what to extract there)
+            or not complete, it does not use an option that is set, or the split does not exist.
     """
     reader = READERS[config.name]
     _check_options(config, reader)
@@ -90,7 +90,7 @@ def open_dataset(config: DatasetConfig, given: Path | None, root: Path, cache_di
     elif named is not None:
         folder = named
     else:
-        path = given or "PATH"  # ``--data`` is a place to look in for data sets that are known by their folders' names
+        path = given or "PATH"  # ``--data`` is a place to look for data sets that are recognised by folder names
         cure = f"data.dataset.root={path}, or --dataset {config.name}={path} where a tool has that option"
         raise UserError(f"data set '{config.name}' needs root, the folder or file with the data: {cure}")
     return reader.read(folder, config, cache_dir)
@@ -102,13 +102,13 @@ def dataset_names() -> tuple[str, ...]:
 
 
 def split_count(name: str) -> int:
-    """Splits of a data set; a published figure is the mean over them where there are several."""
+    """Number of splits of a data set; where there are several, published figures are means over them."""
     return READERS[name].splits
 
 
 def opened_name(config: DatasetConfig) -> str:
-    """What the data set is called once it is opened (``Dataset.name``), but for what tells variants apart: own data by
-    their folder or file, others by their name."""
+    """The name of the opened data set (``Dataset.name``) without its variant: own data are named after their folder or
+    file, others by their own name."""
     if READERS[config.name].place is not None or config.root is None:
         return config.name
     root = config.root.expanduser().resolve()

@@ -13,7 +13,7 @@ from reid.data.records import Dataset
 from reid.errors import UserError, nearest
 
 COLUMNS = ("path", "pid", "camid", "split")
-"""The first two are needed."""
+"""Columns of the table; the first two are required."""
 
 
 def read_csv(path: Path, test_share: float = 0.5, seed: int = 0) -> Dataset:
@@ -25,7 +25,7 @@ def read_csv(path: Path, test_share: float = 0.5, seed: int = 0) -> Dataset:
 
     Args:
         test_share: share of the identities that are tested, where there is no column ``split``.
-        seed: of that draw.
+        seed: of the draw of those identities.
 
     Raises:
         UserError: the file is missing, a column is missing or unknown, a row is wrong (named by its line), or as

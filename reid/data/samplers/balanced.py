@@ -1,4 +1,4 @@
-"""PK batches over several data sets that take as many identities from each."""
+"""PK batches over several data sets, with equally many identities from each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BalancedSampler(PKSampler):
 
     The places of an epoch's batches go to the sources in turn: place ``j`` of batch ``b`` to source
     ``(b * P + j) mod S``. So the numbers of identities of two sources in a batch, and in a rank's share of it,
-    differ by one at most, and a place that is left over goes to another source in the next batch.
+    differ by at most one, and leftover places go to a different source in the next batch.
 
     An epoch is as long as the source with the most chunks in proportion needs to show every image; the others are
     shown more than once. Within a source, images and identities are dealt as in ``PKSampler``.
@@ -33,13 +33,13 @@ class BalancedSampler(PKSampler):
     ) -> None:
         """
         Args:
-            labels: ``(N,) int64``, the identity of each image; no number stands for persons of two sources.
+            labels: ``(N,) int64``, the identity of each image; no number is used in two sources.
             sources: ``(N,) int64``, the data set of each image, numbered in any way.
             p, k, seed, rank, world_size: see ``PKSampler``.
 
         Raises:
             UserError: see ``PKSampler``; or a label occurs in two sources, there are more sources than places
-                in a batch, or a source has fewer identities than a batch takes of it.
+                in a batch, or a source has fewer identities than a batch takes from it.
         """
         if labels.shape != sources.shape:
             raise UserError(f"{len(labels)} images but {len(sources)} sources; each image needs its data set's number")

@@ -18,14 +18,14 @@ SAMPLERS: tuple[SamplerKind, ...] = get_args(SamplerKind)
 
 
 class Sampler(Protocol):
-    """What draws an epoch's batches; a pure function of its arguments and the epoch's number."""
+    """Interface of samplers: an epoch's batches are a pure function of the arguments and the epoch's number."""
 
     batches_per_epoch: int
 
     def epoch(self, e: int) -> list[torch.Tensor]:
         """``batches_per_epoch`` tensors ``(p * k / world_size,) int64`` of image indices.
 
-        The ranks' tensors, one behind the other, are the batch of a single process.
+        The ranks' tensors, concatenated, are the batch of a single process.
         """
         ...
 
@@ -46,7 +46,7 @@ def build_sampler(
 
     Args:
         kind: ``pk``: P identities with K images each; ``camera_aware``: the K images from as many cameras as
-            possible; ``balanced``: as many identities from each source; ``random``: ``p * k`` images of
+            possible; ``balanced``: equally many identities from each source; ``random``: ``p * k`` images of
             any identities.
         labels: ``(N,) int64`` identities.
         camids: ``(N,) int64`` cameras; for ``camera_aware``.
@@ -54,7 +54,7 @@ def build_sampler(
         seed, rank, world_size: see ``PKSampler``.
 
     Raises:
-        UserError: the name is unknown, what it needs is not given, or see the sampler's own.
+        UserError: the name is unknown, an argument that it needs is missing, or as the sampler itself says.
     """
     if kind == "pk":
         return PKSampler(labels, p, k, seed, rank, world_size)

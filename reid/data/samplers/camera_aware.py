@@ -10,13 +10,13 @@ from reid.errors import UserError
 
 
 class CameraAwareSampler(PKSampler):
-    """PK batches whose positive pairs cross cameras, as the retrieval does (the aim of fast-reid's
+    """PK batches whose positive pairs cross cameras, as retrieval does (the aim of fast-reid's
     ``BalancedIdentitySampler``, which draws other cameras' images with replacement and does not show all).
 
     Batches per epoch, identities per batch and coverage are ``PKSampler``'s. Each identity's images are dealt
-    like cards to its chunks, camera after camera, and chunks that stay short of K are filled up with images of
-    cameras they lack. Of all ways to show every image in ``ceil(n / K)`` chunks this one has the greatest total
-    of different cameras in a chunk (see ``deal_cameras``).
+    like cards to its chunks, camera after camera, and chunks with fewer than K are filled up with images of
+    cameras they lack. Of all ways to show every image in ``ceil(n / K)`` chunks this one maximises the total
+    number of different cameras over the chunks (see ``deal_cameras``).
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class CameraAwareSampler(PKSampler):
             p, k, seed, rank, world_size: see ``PKSampler``.
 
         Raises:
-            UserError: see ``PKSampler``; or not one camera for each image.
+            UserError: see ``PKSampler``; or there is not one camera for each image.
         """
         if labels.shape != camids.shape:
             raise UserError(f"{len(labels)} images but {len(camids)} cameras; each image needs its camid")
@@ -62,9 +62,9 @@ def deal_cameras(cameras: np.ndarray, k: int, rng: np.random.Generator) -> np.nd
 
     Every image is in a chunk. With ``n_c`` images of camera ``c``, dealt one after the other to the chunks in
     turn, a camera reaches ``min(n_c, C)`` of them, which is the most it can. Cameras with more than ``C``
-    images are dealt first: the repeats of a camera, which cannot be avoided, are then spread evenly, and the
-    places left to fill up are where a camera is lacking. So the total of different cameras is the greatest
-    possible. Images are repeated within a chunk only where there are fewer than ``k``, and then evenly.
+    images are dealt first: the unavoidable repeats of a camera are then spread evenly, and the places left to
+    fill are in chunks that lack a camera. So the total number of different cameras is the greatest possible.
+    Images are repeated within a chunk only if there are fewer than ``k``, and then evenly.
 
     Args:
         cameras: ``(n,)`` camera of each image, numbered in any way.

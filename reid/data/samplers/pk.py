@@ -29,8 +29,8 @@ class PKSampler:
     - identities are dealt to batches so that the chunks always fit (``deal_identities``).
 
     So every image is shown in every epoch. The one exception is an identity with more than ``B`` chunks, that
-    is, more than the P-th part of all: it gives ``B`` of them, another random choice in each epoch, and the
-    others fill its places.
+    is, more than one P-th of all: it gives ``B`` of them, chosen at random in each epoch, and other identities
+    fill its places.
 
     Attributes:
         batches_per_epoch: ``B``, the same for all epochs.
@@ -42,7 +42,7 @@ class PKSampler:
             labels: ``(N,) int64``, the identity of each image, numbered in any way.
             p: identities in a batch, over all ranks.
             k: images of each identity.
-            seed: together with the epoch it decides all draws; not negative.
+            seed: decides all draws, together with the epoch; not negative.
             rank, world_size: this process's share of each batch, ``p / world_size`` identities of it.
 
         Raises:
@@ -93,7 +93,7 @@ class PKSampler:
 
         def draw(chosen: np.ndarray, given: np.ndarray) -> np.ndarray:
             position = given[:, None] * self._k + np.arange(self._k)
-            # Modulo: the last chunk goes on with the identity's first images, others than its own if n >= K.
+            # Modulo: the last chunk continues with the identity's first images, different from its own if n >= K.
             return shuffled[self._first[chosen, None] + position % self._counts[chosen, None]]
 
         return draw

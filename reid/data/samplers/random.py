@@ -10,7 +10,7 @@ from reid.errors import UserError
 
 class RandomSampler:
     """Batches of images in random order, each image once in an epoch. The last batch is filled up with the epoch's
-    first images, so that none is missed and BN and ranks never see a batch of another size.
+    first images, so that none is left out and BN and ranks never see a batch of another size.
 
     Attributes:
         batches_per_epoch: the same for all epochs.
@@ -21,7 +21,7 @@ class RandomSampler:
         Args:
             images: number of images ``N``.
             batch: images in a batch, over all ranks.
-            seed: together with the epoch it decides all draws; not negative.
+            seed: decides all draws, together with the epoch; not negative.
             rank, world_size: this process's share of each batch, ``batch / world_size`` images of it.
 
         Raises:

@@ -13,8 +13,8 @@ def deal_identities(chunks: np.ndarray, places: np.ndarray, rng: np.random.Gener
 
     Args:
         chunks: ``(I,) int64``, chunks that each identity wants to give, at least one. Together they fit into
-            the places, but for identities with more chunks than there are batches.
-        places: ``(B,) int64``, identities in each batch: at most ``I``, and any two differ by one at most.
+            the places, except for identities with more chunks than there are batches.
+        places: ``(B,) int64``, identities in each batch: at most ``I``, and any two differ by at most one.
         rng: decides all draws.
 
     Returns:
@@ -25,8 +25,8 @@ def deal_identities(chunks: np.ndarray, places: np.ndarray, rng: np.random.Gener
     for number, wanted in enumerate(places):
         batches_left = len(places) - number
         candidates = np.flatnonzero(left)
-        # Kept true by this loop: no identity has more chunks left than there are batches, and together they
-        # have as many as there are places. So enough identities have some, and not too many must be taken now.
+        # Loop invariant: no identity has more chunks left than there are batches, and together they have as many
+        # as there are places. So enough identities have some, and not too many must be taken now.
         key = rng.random(len(candidates)) / left[candidates]
         key[left[candidates] == batches_left] = -1.0
         chosen = candidates[_least(key, wanted)]
@@ -37,8 +37,8 @@ def deal_identities(chunks: np.ndarray, places: np.ndarray, rng: np.random.Gener
 
 
 def _least(key: np.ndarray, wanted: int) -> np.ndarray:
-    """Where the ``wanted`` least of ``key`` are, as ``np.argsort(key, kind="stable")[:wanted]`` has them; none of them
-    may equal one that is left. Of 100,000 identities a sort of all, once for each batch, took over a minute of every
+    """Positions of the ``wanted`` smallest of ``key``, as in ``np.argsort(key, kind="stable")[:wanted]``; none of them
+    may equal one that is left out. Sorting all of 100,000 identities for each batch took over a minute of every
     epoch."""
     places = np.sort(np.argpartition(key, wanted - 1)[:wanted]) if wanted < len(key) else np.arange(len(key))
     return places[np.argsort(key[places], kind="stable")]
