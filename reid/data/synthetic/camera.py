@@ -1,4 +1,4 @@
-"""What a camera does to the picture: where it looks from, its colours, its sharpness and its scene."""
+"""The effect of a camera on the picture: viewpoint, colours, sharpness and scene."""
 
 from __future__ import annotations
 

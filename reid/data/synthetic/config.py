@@ -1,4 +1,4 @@
-"""What a synthetic set is made of."""
+"""Configuration of a synthetic set."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from reid.numbers import GREATEST_SEED
 
 @dataclass(frozen=True)
 class SyntheticConfig:
-    """What to make.
+    """The synthetic set to make.
 
     Attributes:
         train_identities: persons to train on, numbered from 1.
         test_identities: other persons, numbered on from there, in query and gallery.
         distractors: gallery boxes of persons who are in no other picture (``0000``).
-        junk: gallery boxes that catch no whole person (``-1``).
+        junk: gallery boxes that do not catch a whole person (``-1``).
         images_per_camera: pictures of a person under one camera; of a test person one is the query.
         cameras: cameras, 2 to 9. A person appears under all but at most two of them.
         size: height and width in pixels.

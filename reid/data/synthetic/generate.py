@@ -21,7 +21,7 @@ from reid.files import expecting, read_mapping, temporary_folder, write_json
 FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 DESCRIPTION = "synthetic.json"
 FORMAT = 1
-"""Goes up when the same config would give other pictures, so that old folders are not taken for new ones."""
+"""Increased when the same config would give other pictures, so that old folders are not taken for new ones."""
 
 _STRANGERS = 500_000  # identities of distractors; far from those of training and testing
 
@@ -40,8 +40,8 @@ class _Job:
 def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -> Path:
     """Write the set under ``root`` and return ``root``.
 
-    Where ``synthetic.json`` is already there and tells of the same config nothing is made again. The set is made in
-    a hidden folder beside ``root`` and takes its place when it is whole, so that processes that make it at once, or
+    If ``synthetic.json`` is already there and states the same config, nothing is made again. The set is made in a
+    hidden folder beside ``root`` and moved there when it is complete, so that processes that make it at once, or
     are interrupted, never see a part of it. The same config gives the same bytes in every file.
 
     Raises:
@@ -92,8 +92,8 @@ def picture_size(root: Path) -> tuple[int, int]:
 
 
 def world_words(root: Path) -> str:
-    """What tells the set in ``root`` from others of as many persons and pictures: ``"synthetic.seed 1"``, with the size
-    where it is not the usual one; empty for that of the usual seed and size.
+    """What distinguishes the set in ``root`` from others with as many persons and pictures: ``"synthetic.seed 1"``, and
+    the size if it is not the default; empty for the default seed and size.
 
     Raises:
         UserError: its ``synthetic.json`` is damaged.
@@ -123,7 +123,7 @@ def _is_made(root: Path, description: dict[str, object]) -> bool:
 
 
 def _first_entry(root: Path) -> str | None:
-    """What lies in ``root``, by name, if there is anything."""
+    """The first entry of ``root`` by name, or None if it is empty or missing."""
     if not root.exists():
         return None
     if not root.is_dir():

@@ -19,7 +19,7 @@ STRANGERS = 1_000_000
 
 @dataclass(frozen=True)
 class Box:
-    """The errors of the detector: how far the box is off, in image sizes, and how large the person is."""
+    """The errors of the detector: the offset of the box, in image sizes, and the size of the person."""
 
     dx: float
     dy: float
@@ -59,7 +59,7 @@ def render_person(
         camera: number of the camera, from 1.
         shot: number of the picture; shots of one camera show the same walk through its scene.
         size: height and width in pixels.
-        junk: a box that catches no whole person.
+        junk: whether the box misses most of the person.
 
     Returns:
         ``(H, W, 3) uint8`` RGB. The same arguments give the same pixels.
