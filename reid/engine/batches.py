@@ -30,7 +30,7 @@ class TrainingBatches:
         size: ``(height, width)`` the network sees.
         config: the augmentation.
         seed: of the augmentation.
-        rank: of this process; each augments its own share by other numbers.
+        rank: of this process; each augments its own share with different random numbers.
     """
 
     images: torch.Tensor
@@ -51,7 +51,7 @@ class TrainingBatches:
         """``(images (n, 3, h, w) float32, labels (n,) int64)`` for every step of the epoch but the first ``done``."""
         generator = torch.Generator()
         for step, index in enumerate(self.sampler.epoch(number)[done:], start=done):
-            # One seed a step: the same numbers follow whether or not the steps before were run in this process.
+            # One seed per step: the numbers are the same whether or not this process ran the previous steps.
             generator.manual_seed(step_seed(self.seed, number, step, self.rank))
             index = to_device(index, self.images.device)
             images = self.images.index_select(0, index)  # on a CPU two to four times as fast as images[index]
@@ -71,11 +71,10 @@ def training_batches(
     device: torch.device,
     processes: Processes = SINGLE,
 ) -> TrainingBatches:
-    """Batches of ``data`` on ``device`` as ``recipe`` draws and augments them. On the CPU the pixels stay where they
-    are.
+    """Batches of ``data`` on ``device``, drawn and augmented as ``recipe`` says. On the CPU the pixels are not copied.
 
     Raises:
-        UserError: the batches cannot be drawn from these identities, or not be split over the processes.
+        UserError: the batches cannot be drawn from these identities, or cannot be split over the processes.
     """
     labels, classes = data.labels()
     sampler = build_sampler(

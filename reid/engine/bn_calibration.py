@@ -1,7 +1,7 @@
 """BN calibration: the running statistics of a network, measured on training images with its weights fixed.
 
-On images as the training showed them, augmented: a network that knows its training images by heart gives other
-statistics on them as they are than on persons that it has never seen. docs/results.md (the demo) has what that costs.
+The images are augmented as in training: a network that has memorised its training images gives other statistics on the
+plain images than on persons that it has never seen. docs/results.md (the demo) shows what that costs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _BN = nn.modules.batchnorm._BatchNorm
 @torch.no_grad()
 def calibrate(network: nn.Module, batches: Iterable[torch.Tensor], fixed: Collection[nn.Module] = ()) -> nn.Module:
     """Sets every BN's running mean and variance to the plain average of its statistics over ``batches``; returns
-    ``network``. Those BNs that are among the ``fixed`` modules keep theirs.
+    ``network``. BNs among the ``fixed`` modules keep theirs.
 
     The average of per-batch means and of per-batch Bessel-corrected variances, as in the BN paper (Ioffe and Szegedy
     2015, section 3.1) and fvcore's ``update_bn_stats`` with its default estimator. Everything but BN runs in eval mode
     (no dropout), and the network ends in it. ``batches`` are ``(N, 3, H, W)`` images as ``calibration_images`` gives
-    them; N must be at least 2. Where an exception ends it, BN's momenta are as before, its statistics are not.
+    them; N must be at least 2. If an exception ends it, BN's momenta are restored, its statistics are not.
 
     Raises:
         UserError: there are no batches; BN is left as it was.
@@ -38,8 +38,8 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor], fixed: Collec
     calls: Counter[nn.Module] = Counter()
 
     def average(layer: nn.Module, _: tuple) -> None:
-        # torch's own cumulative average, ``momentum = None``, asks the device in every layer how many batches it has
-        # seen, and the host waits for each answer.
+        # torch's own cumulative average, ``momentum = None``, reads the number of batches from the device in every
+        # layer, and the host waits for each answer.
         calls[layer] += 1
         layer.momentum = 1 / calls[layer]
 
@@ -50,7 +50,7 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor], fixed: Collec
             if number == 0:
                 for layer in layers:
                     layer.reset_running_stats()
-                    layer.training = True  # alone: a norm of timm's may hold a dropout, which stays off
+                    layer.training = True  # not train(): a norm of timm's may hold a dropout, which stays off
             network(images)
     finally:
         for layer, momentum, hook in zip(layers, momenta, hooks, strict=True):
@@ -68,11 +68,11 @@ def calibration_images(
     """``(n, 3, h, w)`` training images to calibrate BN on, augmented as in a training's steps.
 
     Args:
-        pixels: ``(N, H, W, 3) uint8`` of all training images; what is drawn stays on their device.
-        size: ``(h, w)`` that come out.
+        pixels: ``(N, H, W, 3) uint8`` of all training images; the results are on their device.
+        size: ``(h, w)`` of the results.
         augmentation: the training's.
         most, batch: images in all, and the most at a time; see ``calibration_indices``.
-        seed: of which images, and of what happens to them.
+        seed: of the choice of images and of their augmentation.
     """
     generator = torch.Generator()
     for number, index in enumerate(calibration_indices(len(pixels), most, batch, seed)):
@@ -83,12 +83,12 @@ def calibration_images(
 def calibration_indices(count: int, most: int, batch: int, seed: int) -> list[torch.Tensor]:
     """Which of ``count`` images BN is calibrated on: ``(n,) int64`` indices for each batch, drawn without repeats.
 
-    They are shared out evenly, as every batch counts alike in a BN's average: two images left over would count as much
-    as 64. None has less than two images, where there are two: one has no variance.
+    Batches have nearly equal sizes, as each counts alike in a BN's average: two leftover images would count as much as
+    64. No batch has less than two images, if there are two: a single one has no variance.
 
     Args:
         most: images in all.
-        batch: the most in a batch, from 3 on: one of 2 takes a third image that would be alone.
+        batch: most images in a batch, from 3 on: a batch of 2 takes a third image that would otherwise be alone.
     """
     chosen = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most]
     return list(chosen.tensor_split(max(1, min(-(-len(chosen) // batch), len(chosen) // 2))))

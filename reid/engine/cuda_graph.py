@@ -1,8 +1,8 @@
 """A training step's forward and backward pass, recorded once and replayed on a CUDA GPU.
 
 A light network's step is hundreds of kernels of a few microseconds each. Launched one by one from Python they take
-longer to launch than to run; a CUDA graph launches them all at once. What a graph holds are kernels with fixed
-addresses and fixed arguments, so that only a step which is the same every time can be recorded.
+longer to launch than to run; a CUDA graph launches them all at once. A graph holds kernels with fixed addresses and
+fixed arguments, so only a step that is the same every time can be recorded.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from reid.engine.recipe import Recipe
 from reid.engine.tasks.task import StepContext, Task
 
 WARM_UP = 3
-"""Steps that are run as they are before one is recorded: in them libraries choose kernels and take their memory."""
+"""Steps run normally before one is recorded: in them libraries choose kernels and allocate their memory."""
 
 
 def can_record(task: Task, recipe: Recipe, device: torch.device, processes: Processes) -> bool:
-    """Whether a training's steps can be recorded and the recipe lets them.
+    """Whether a training's steps can be recorded and the recipe allows it.
 
-    Several processes gather features within the step, and fp16's scaler belongs to steps that may be left out: both run
-    as they are.
+    Several processes gather features within the step, and fp16's scaler may skip steps: in both cases steps run
+    normally.
     """
     fixed = getattr(task, "same_every_step", False) and recipe.precision != "fp16"
     return recipe.cuda_graph and device.type == "cuda" and not processes.several and fixed
@@ -46,8 +46,8 @@ class _Recording:
 class RecordedBackward:
     """``task.backward`` for a task that is the same every step, replayed after the first few steps.
 
-    It is recorded anew where batches get another shape, or other parts of the network learn (``freeze``). Recording
-    runs nothing: the step that is recorded is then replayed, so that every step is done once.
+    It is recorded again when batches get another shape or other parts of the network learn (``freeze``). Recording
+    runs nothing: the recorded step is then replayed, so that every step is done once.
 
     Args:
         task: lies on a CUDA device.
@@ -62,7 +62,7 @@ class RecordedBackward:
         self._recording: _Recording | None = None
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
-        """As ``Task.backward``. Parameters must have no gradient (``zero_grad(set_to_none=True)``)."""
+        """Same as ``Task.backward``. Parameters must have no gradient (``zero_grad(set_to_none=True)``)."""
         state = (images.shape, images.stride(), tuple(parameter.requires_grad for parameter in self.parameters))
         if state != self._state:
             self._state, self._warm, self._recording = state, 0, None
@@ -77,11 +77,11 @@ class RecordedBackward:
         recording.graph.replay()
         for parameter, gradient in recording.gradients:
             parameter.grad = gradient
-        # A copy: the next step writes over the recorded numbers, and the log is summed over many.
+        # A copy: the next step overwrites the recorded numbers, and the log is summed over many steps.
         return dict(zip(recording.names, recording.log.clone().unbind(), strict=True))
 
     def _run_aside(self, images, labels, context) -> dict[str, torch.Tensor]:
-        """On the stream that will record: what autograd and the libraries keep for a stream is then there."""
+        """Runs a step on the stream that will record, so that autograd and the libraries set up their state for it."""
         current = torch.cuda.current_stream(images.device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):

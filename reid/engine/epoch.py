@@ -23,14 +23,14 @@ READ_EVERY = 20
 """Steps between looks at the loss: each look waits for the device."""
 
 _LOOKED_AT = ("loss", "gradient_norm", "accuracy", "embedding_spread")
-"""What a ``Look`` holds, in its order; the last two where the task logs them."""
+"""The fields of a ``Look``, in its order; the last two where the task logs them."""
 
 
 class Estimate:
-    """Tells once how long the training will take from its first full steps on, by those after the first few (which warm
-    up caches). Steps of epochs in which parts are still fixed are cheaper and are not counted.
+    """Reports once how long the training will take from its first full steps on, from those after the first few (which
+    warm up caches). Steps of epochs in which parts are still fixed are cheaper and are not counted.
 
-    On a GPU it counts from one look at the loss to the next, which wait for it: between them steps are handed over.
+    On a GPU it measures from one look at the loss to the next, which wait for the GPU: in between, steps are queued.
     """
 
     def __init__(self, tell: Callable[[float], None], device: torch.device) -> None:
@@ -38,7 +38,7 @@ class Estimate:
         self.skip, self.count = (3, 10) if device.type == "cpu" else (READ_EVERY, READ_EVERY)
 
     def step(self, left: int) -> None:
-        """To be called after a full step, and the look that may follow it; ``left`` steps there were with it."""
+        """To be called after a full step and the look that may follow it; ``left`` counts it and the steps to come."""
         self.seen += 1
         self.steps = max(self.steps, left)
         if self.seen == self.skip:
@@ -56,11 +56,11 @@ def run_epoch(
     bar: tqdm,
     estimate: Estimate,
 ) -> dict[str, float]:
-    """One epoch, or what is left of it; returns its record: means of the log's scalars, rate, images/s of all
+    """Runs one epoch, or the rest of it; returns its record: means of the log's scalars, rate, images/s of all
     processes, peak memory.
 
     Raises:
-        BlownUp: the guard has seen enough.
+        BlownUp: the guard finds that the training has blown up.
     """
     step.task.train()
     frozen = frozen_groups(step.recipe.optimizer, epoch)
@@ -87,7 +87,7 @@ def run_epoch(
 
 
 class _Looks:
-    """The looks of an epoch: each shows the guard what came since the one before."""
+    """The looks of an epoch: each shows the guard the steps since the previous one."""
 
     def __init__(self, guard: Guard, epoch: int, per_epoch: int) -> None:
         self.guard, self.epoch, self.least = guard, epoch, min(READ_EVERY, per_epoch) / 2
@@ -97,11 +97,11 @@ class _Looks:
         """Shows the guard the sums so far; returns the mean of the losses.
 
         Raises:
-            BlownUp: the guard has seen enough.
+            BlownUp: the guard finds that the training has blown up.
         """
         known = [tally.sums.get(name, tally.first.new_zeros(())) for name in _LOOKED_AT]
         values = torch.stack([each.float() for each in (*known, tally.first)])
-        # The first process's numbers are judged by all, so that all decide alike.
+        # All judge the first process's numbers, so that all decide alike.
         *now, first = gather_batch(self.guard.step.processes, values[None])[0].tolist()
         steps = tally.steps - self._steps
         means = [(total - before) / steps for total, before in zip(now, self._before, strict=True)]
@@ -111,7 +111,7 @@ class _Looks:
         return now[0] / tally.steps
 
     def state(self) -> dict[str, Any]:
-        """What ``load_state`` goes on from."""
+        """The state to continue from."""
         return {"before": self._before, "steps": self._steps}
 
     def load_state(self, state: dict[str, Any]) -> None:

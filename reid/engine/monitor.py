@@ -1,4 +1,4 @@
-"""Looks at a network while it trains, by which the best weights and an early end are chosen."""
+"""Evaluation of a network while it trains, for choosing the best weights and for early stopping."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 
 UNSOUND = "unsound"
-"""In the record of an epoch that ended while the guard doubted its weights: they were not kept."""
+"""Key in the record of an epoch that ended while the guard doubted its weights: they were not kept."""
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """A look at the network while it trains. It must not touch test data.
+    """An evaluation of the network while it trains. It must not touch test data.
 
     Attributes:
-        evaluate: gives named numbers of a task for the log, none of them called as the training's own are.
-        metric: the one that the best weights go by.
-        mode: whether more of it is better, or less.
-        keep: told the task whenever ``metric`` is the best so far.
+        evaluate: returns named numbers of a task for the log; their names must differ from the training's own.
+        metric: the one that decides which weights are best.
+        mode: whether greater or smaller values are better.
+        keep: called with the task whenever ``metric`` is the best so far.
     """
 
     evaluate: Callable[[nn.Module], dict[str, float]]
@@ -37,8 +37,8 @@ class Monitor:
 
 
 def settle(step: TrainingStep, batches: TrainingBatches, epoch: int) -> None:
-    """Averaged weights have BN statistics of no network: they are measured anew, but for parts that were fixed in all
-    epochs up to ``epoch``, of which every average is the same."""
+    """Recomputes the BN statistics of averaged weights, which averaging leaves wrong, except in parts that were fixed
+    in all epochs up to ``epoch``, whose average is always the same."""
     if step.average is not None and step.average.needs_calibration and step.average.started:
         step.result.recalibrate(batches.calibration(), frozen_groups(step.recipe.optimizer, epoch))
 
@@ -46,10 +46,10 @@ def settle(step: TrainingStep, batches: TrainingBatches, epoch: int) -> None:
 def look(
     step: TrainingStep, batches: TrainingBatches, record: dict[str, Any], monitor: Monitor | None
 ) -> dict[str, float]:
-    """What the monitor says of the weights as they would be kept now, on the epochs when it is asked.
+    """The monitor's numbers for the weights as they would be kept now, in epochs in which it evaluates.
 
     Raises:
-        UserError: it would write over what the epoch's ``record`` has.
+        UserError: they would overwrite fields of the epoch's ``record``.
     """
     if monitor is None or not _is_looked_at(record["epoch"], step.recipe):
         return {}
@@ -66,7 +66,7 @@ def _is_looked_at(epoch: int, recipe: Recipe) -> bool:
 
 
 def check_stopping(record: dict[str, Any], recipe: Recipe, monitor: Monitor | None) -> None:
-    """Early stopping by a field that no record has would be none, without a word."""
+    """Refuses early stopping by a field that no record has, which would silently never stop."""
     if recipe.early_stopping is None or record["epoch"] == recipe.epochs:
         return
     never_looked_at = monitor is None or not recipe.evaluate_every
@@ -75,11 +75,11 @@ def check_stopping(record: dict[str, Any], recipe: Recipe, monitor: Monitor | No
 
 
 def keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monitor | None) -> bool:
-    """Has the monitor keep the weights that the last of ``records`` is of, where the recipe wants the best ones and
-    none before were as good; whether it has."""
+    """Lets the monitor keep the weights of the last of ``records`` if the recipe wants the best ones and none before
+    were as good; returns whether it did."""
     if not step.recipe.keep_best or monitor is None or monitor.metric not in records[-1]:
         return False
-    # Weights of an unsound epoch were not kept, however well they scored. The last epoch's are, as they always are.
+    # Weights of an unsound epoch were not kept, however well they scored. The last epoch's always are.
     kept = [record for record in records if UNSOUND not in record or record is records[-1]]
     best = best_epoch(kept, monitor.metric, monitor.mode) == records[-1]["epoch"]
     if best:

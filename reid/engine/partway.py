@@ -1,4 +1,4 @@
-"""``Partway``: how far an epoch has come, kept beside the checkpoint, so that a long one need not be begun anew."""
+"""``Partway``: saves the progress within an epoch beside the checkpoint, so that a long one need not start over."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from reid.engine.runs.checkpoint import load_state, save_state
 PARTWAY = "partway.pt"
 
 EVERY_SECONDS = 60.0
-"""Between two writes of an epoch. One that is over sooner is never kept in part."""
+"""Seconds between two writes within an epoch. A shorter epoch is never saved in part."""
 
 SHARE = 0.01
-"""Of the time that writing may take: where the disk is slow, or the network large, writes are further apart."""
+"""Share of the time that writing may take: if the disk is slow or the network large, writes are further apart."""
 
 
 class Partway:
-    """Writes the state of a training within an epoch, now and then, and takes it up again.
+    """Writes the state of a training within an epoch, now and then, and restores it.
 
-    The guard does not go back to it: that is to the checkpoint of the last sound epoch. It is of no use any more when
-    there is a later checkpoint, or when the training has been taken back since; it tells so itself, so that a training
-    may be killed before it is removed.
+    The guard never rolls back to this state, but to the checkpoint of the last sound epoch. The state is obsolete once
+    there is a later checkpoint or the training has been rolled back; its content shows that, so a training may be
+    killed before the file is removed.
 
     Args:
-        guard: of the training; has its checkpoint back (``Guard.restore``).
+        guard: of the training; its checkpoint is already restored (``Guard.restore``).
     """
 
     def __init__(self, guard: Guard) -> None:
@@ -34,10 +34,10 @@ class Partway:
         self._next = time.monotonic() + EVERY_SECONDS
 
     def restore(self) -> tuple[int, int]:
-        """Puts the state back that was kept, if it goes further than the checkpoint.
+        """Restores the saved state, if it is further on than the checkpoint.
 
         Returns:
-            Epochs that are done, and steps of the next one.
+            Epochs done, and steps done of the next one.
 
         Raises:
             UserError: the file is damaged.
@@ -52,7 +52,7 @@ class Partway:
         return guard.saved_epoch, 0
 
     def begun(self) -> dict[str, Any] | None:
-        """What was kept of the epoch that begins, once; ``None`` where it begins at its first step."""
+        """The saved state of the epoch that begins, once; ``None`` if it begins at its first step."""
         found, self._found = self._found, None
         return found
 
@@ -64,16 +64,16 @@ class Partway:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to ``keep``; the first process does, and no other."""
+        """Whether it is time to ``keep``; only ever true in the first process."""
         return self._guard.step.processes.is_main and time.monotonic() >= self._next
 
     def drop(self) -> None:
-        """Removes what was kept, as there is a later checkpoint or the training has been taken back."""
+        """Removes the saved state: there is a later checkpoint, or the training has been rolled back."""
         self._found, self._next = None, time.monotonic() + EVERY_SECONDS
         if self._guard.step.processes.is_main:
             self._path.unlink(missing_ok=True)
 
     def _after(self) -> dict[str, int]:
-        """What must be as it was, for the file to be of use."""
+        """Values that must be unchanged for the file to be usable."""
         guard = self._guard
         return {"after": guard.saved_epoch, "rollbacks": len(guard.rollbacks), "per_epoch": guard.step.per_epoch}

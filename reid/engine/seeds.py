@@ -23,7 +23,7 @@ def step_seed(seed: int, epoch: int, step: int, rank: int = 0) -> int:
 
 @contextlib.contextmanager
 def seeded_step(seed: int, device: torch.device):
-    """Inside the block draws from torch's default generators of the CPU and of ``device`` depend on ``seed`` alone.
+    """A context in which draws from torch's default generators of the CPU and ``device`` depend on ``seed`` alone.
 
     Afterwards both generators are as they were before. It does what ``torch.random.fork_rng`` with ``manual_seed``
     does, but leaves other devices alone and costs tens of microseconds, so that it can be used around every step.

@@ -1,4 +1,4 @@
-"""What an epoch adds up on its way, step by step."""
+"""Running sums of an epoch's log, step by step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 
 class Tally:
-    """Sums over the steps of one epoch. They stay on the device: to add to them waits for nothing.
+    """Sums over the steps of one epoch. They stay on the device: adding to them does not wait for it.
 
     Attributes:
-        steps: that were added.
-        sums: of each of the log's scalars.
+        steps: number of steps added.
+        sums: sums of each of the log's scalars.
         first: the loss of the first step.
     """
 
@@ -33,17 +33,17 @@ class Tally:
             self.first = self.sums["loss"]
 
     def means(self) -> dict[str, float]:
-        """Of each of the log's scalars, over the steps that logged it; and the images per second."""
+        """The mean of each of the log's scalars over the steps that logged it, and the images per second."""
         means = {name: float(total) / self._counts[name] for name, total in self.sums.items()}
         return means | {"images_per_second": self._images / self._seconds()}
 
     def state(self) -> dict[str, Any]:
-        """What ``load_state`` goes on from, bit by bit."""
+        """The state for ``load_state`` to continue from, bit for bit."""
         own = {"steps": self.steps, "sums": self.sums, "first": self.first, "images": self._images}
         return own | {"counts": dict(self._counts), "seconds": self._seconds()}
 
     def load_state(self, state: dict[str, Any], device: torch.device) -> None:
-        """Puts back what ``state`` gave; its sums are then on ``device``."""
+        """Restores what ``state`` returned, with its sums on ``device``."""
         self.sums = {name: value.to(device) for name, value in state["sums"].items()}
         self.first = None if state["first"] is None else state["first"].to(device)
         self.steps, self._images, self._counts = state["steps"], state["images"], Counter(state["counts"])

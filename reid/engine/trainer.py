@@ -1,4 +1,4 @@
-"""The training loop. Every network here, searched or not, and the supernet itself, is trained by it."""
+"""The training loop, which trains every network here: searched or not, and the supernet itself."""
 
 from __future__ import annotations
 
@@ -43,38 +43,38 @@ def fit(
     title: str = "training",
     progress: bool = True,
 ) -> nn.Module:
-    """Trains ``task`` by ``recipe``; goes on from the run's checkpoint where there is one.
+    """Trains ``task`` by ``recipe``; continues from the run's checkpoint if there is one.
 
     After every epoch the run folder holds a line in ``metrics.jsonl``, TensorBoard's events and, every
-    ``recipe.checkpoint_every`` epochs, a checkpoint (atomic); within a long one the state of some minute before.
+    ``recipe.checkpoint_every`` epochs, a checkpoint (atomic); within a long epoch, its state of about a minute before.
     A run that is interrupted anywhere and resumed ends with the weights of an unbroken one: everything random is a
-    function of seed, epoch and step. So does one that blows up: it goes back to its last sound epoch and on from there
-    at a lower rate (``recipe.guard``).
+    function of seed, epoch and step. So does one that blows up: it goes back to its last sound epoch and continues
+    from there at a lower rate (``recipe.guard``).
 
     Args:
         task: a module that follows ``Task``, with fresh weights; moved to ``device``.
         batches: its training data, this process's share.
         run: the run folder (``open_run``); with several processes a folder that all of them see.
         monitor: looked at every ``recipe.evaluate_every`` epochs.
-        facts: what the training doctor must know; without them it is not asked.
-        processes: those that train together; the first one alone writes.
-        on_estimate: told the seconds the training will take, once, after its first steps; where parts are fixed at
-            first, after the first steps behind these epochs, from there on.
+        facts: what the training doctor must know; without them it does not run.
+        processes: those that train together; only the first one writes.
+        on_estimate: called once with the seconds the training will take, after its first steps; if parts are fixed at
+            first, after the first steps following these epochs, for the time from there on.
         title: for the progress bar.
-        progress: show the bar, and say between its lines what the guard does and the doctor finds.
+        progress: show the bar, and print between its lines what the guard does and the doctor finds.
 
     Returns:
         The task with the weights that are kept: ``task`` itself, or a copy with the averaged weights.
 
     Raises:
-        UserError: the training blew up more often than it may be taken back, or stops early by what is not measured.
+        UserError: the training blew up more often than rollbacks allow, or is to stop early by an unmeasured metric.
     """
     reset_peak_memory(device)
     task.to(device=device, memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
     broadcast_parameters(processes, task)
     step = TrainingStep(task, recipe, device, batches.per_epoch, batches.seed, processes)
     if recipe.sync_batch_norm:
-        sync_batch_norm(processes, task)  # after the step has made its copy for averages, which one process evaluates
+        sync_batch_norm(processes, task)  # after the step has copied it for averages, which one process evaluates
     guard = Guard(run, step)
     guard.restore()
     partway = Partway(guard)
@@ -104,7 +104,7 @@ def _progress(title: str, at: int, steps: int, shown: bool) -> tqdm:
 
 @dataclass(frozen=True, eq=False)
 class _Loop:
-    """What the epochs of a training have in common; ``journal`` is that of the first process alone."""
+    """The shared state of a training's epochs; only the first process has a ``journal``."""
 
     step: TrainingStep
     batches: TrainingBatches
@@ -123,13 +123,13 @@ class _Loop:
         return self._agreed(self.journal is not None and should_stop(self.journal.records, stopping))
 
     def _agreed(self, seen: bool) -> bool:
-        """What the first process has ``seen``, for all of them."""
+        """The first process's value of ``seen``, in all processes."""
         processes = self.step.processes
         return bool(gather_batch(processes, torch.tensor([seen], device=processes.device))[0])
 
     def epoch(self, number: int) -> int:
-        """Trains an epoch, or what is left of it, and writes what there is of it; returns the last epoch done: this
-        one, or one before it where the training was taken back."""
+        """Trains an epoch, or the rest of it, and writes its results; returns the last epoch done: this one, or an
+        earlier one if the training was rolled back."""
         try:
             record = run_epoch(self.step, self.batches, number, self.guard, self.partway, self.bar, self.estimate)
         except BlownUp as blown:
@@ -145,13 +145,13 @@ class _Loop:
         return number
 
     def end_early(self, epoch: int) -> None:
-        """Writes the checkpoint of ``epoch``, which is the last and need not have had one, if the guard keeps it."""
+        """Writes the checkpoint of ``epoch``, the last, if it was not written yet and the guard would return to it."""
         if self.guard.sound:
             self._write(epoch)
             barrier(self.step.processes)
 
     def _go_back(self, epoch: int, blown: BlownUp) -> int:
-        """Takes the training back after ``epoch`` blew up; returns the epoch that is now the last one done."""
+        """Rolls the training back after ``epoch`` blew up; returns the epoch that is now the last one done."""
         guard = self.guard
         rollback = guard.go_back(epoch, str(blown))
         if self.journal is not None:
@@ -163,10 +163,10 @@ class _Loop:
         return rollback.to
 
     def _save(self, epoch: int) -> None:
-        """Writes the checkpoint of ``epoch``, if it is one's turn and unless the guard would not go back to it.
+        """Writes the checkpoint of ``epoch``, if one is due and the guard would return to it.
 
-        It is its turn too where its weights are the best so far: a training that is taken back to an earlier epoch
-        would drop the record of what was kept, and have nothing left of what was best before.
+        One is also due if the weights are the best so far: a training rolled back to an earlier epoch would drop the
+        record of the kept weights, and nothing would be left of the previous best.
         """
         recipe = self.step.recipe
         if not self.guard.sound and epoch < recipe.epochs:
@@ -178,7 +178,7 @@ class _Loop:
             self._write(epoch)
 
     def _write(self, epoch: int) -> None:
-        """Writes the checkpoint of ``epoch``; the first process does, all note that it is there."""
+        """Writes the checkpoint of ``epoch`` in the first process; all processes note that it exists."""
         if self.journal is not None:
             save_state(self.guard.run / STATE, self.guard.state(epoch))
         self.guard.saved(epoch)

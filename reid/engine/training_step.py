@@ -19,8 +19,8 @@ from reid.engine.seeds import seeded_step, step_seed
 from reid.engine.tasks.task import StepContext
 
 _LOSSES, _LAYERS = 2**20, 2**21
-"""Stand beside the ranks in the seeds of a step: losses and layers must not draw the very numbers that the augmentation
-of the same step drew."""
+"""Used like ranks in the seeds of a step: losses and layers must not draw the same numbers as the augmentation of that
+step."""
 
 
 class TrainingStep:
@@ -31,11 +31,11 @@ class TrainingStep:
         recipe: how it is trained.
         device: where it is trained.
         per_epoch: steps in an epoch, by which the schedule counts.
-        seed: of what is drawn in the step, beside the images.
+        seed: of the random draws within the step, apart from the images.
         processes: those that train together.
 
     Attributes:
-        rate_scale: what the recipe's rate is multiplied by; below 1 after a training has blown up.
+        rate_scale: factor on the recipe's rate; below 1 after a training has blown up.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TrainingStep:
         context = StepContext(
             number=number,
             epoch=number / self.per_epoch,
-            # Alike in all processes: the losses see the whole batch.
+            # The same in all processes: the losses see the whole batch.
             generator=torch.Generator().manual_seed(step_seed(self.seed, epoch + 1, within, _LOSSES)),
             autocast=self.autocast,
             backward=lambda loss: self.scaler.scale(loss).backward(),
@@ -92,7 +92,7 @@ class TrainingStep:
         return log, rate
 
     def _clip(self) -> torch.Tensor:
-        """Clips the gradient where the recipe says so; the norm that it had."""
+        """Clips the gradient if the recipe says so; returns its norm before that."""
         gradients = [parameter.grad for parameter in self._trained if parameter.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if self.recipe.clip_gradient is not None:
@@ -105,7 +105,7 @@ class TrainingStep:
         return self.average.module if self.average is not None and self.average.started else self.task
 
     def state(self) -> dict:
-        """What ``load_state`` goes on from: weights, optimizer, scaler, and the average where there is one."""
+        """The state for ``load_state`` to continue from: weights, optimizer, scaler, and any average."""
         return {
             "task": self.task.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -113,7 +113,7 @@ class TrainingStep:
         } | ({} if self.average is None else {"average": self.average.state()})
 
     def load_state(self, state: dict) -> None:
-        """Puts back what ``state`` gave; raises RuntimeError where it is of another network."""
+        """Restores what ``state`` returned; raises RuntimeError if it is of another network."""
         self.task.load_state_dict(state["task"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

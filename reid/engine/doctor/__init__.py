@@ -1,4 +1,4 @@
-"""The training doctor: reads a run's records and facts, names what is wrong in a line, and what helps.
+"""The training doctor: reads a run's records and facts, and says in a line what is wrong and what helps.
 
 ``examine`` is a pure function; everything it knows of a training is in its records (``metrics.jsonl``) and its
 ``TrainingFacts``. ``embedding_signs`` makes the records' signs, ``random_level`` and ``identity_overlap`` some of the

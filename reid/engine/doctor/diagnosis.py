@@ -1,4 +1,4 @@
-"""What the doctor says: a trouble, when it was seen, by what, and what helps."""
+"""The doctor's diagnoses: a trouble, when it was seen, the evidence, and what helps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 
 
 class Trouble(StrEnum):
-    """The troubles that are known; the value is what they are called in log and report."""
+    """The known troubles; the value is the name in log and report."""
 
     COLLAPSE = "collapse"
     STUCK_AT_MARGIN = "stuck at the margin"
@@ -24,8 +24,8 @@ class Trouble(StrEnum):
 
 
 class Severity(IntEnum):
-    """``NOTE``: the result is still good, and could be better; ``WARNING``: part of the training does not work;
-    ``CRITICAL``: the result is worth nothing."""
+    """``NOTE``: the result is good but could be better; ``WARNING``: part of the training does not work; ``CRITICAL``:
+    the result is worthless."""
 
     NOTE = 1
     WARNING = 2
@@ -34,12 +34,12 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule sees at the end of a history.
+    """What a rule finds at the end of a history.
 
     Attributes:
         severity: see ``Severity``.
-        since: the epoch from which on it is so, without a break; 0: a fact of data and recipe.
-        evidence: the figures that say so.
+        since: the epoch since which it has held without a break; 0: a fact of data and recipe.
+        evidence: the figures that show it.
         cure: what to try, by recipe key.
     """
 
@@ -54,9 +54,9 @@ class Diagnosis:
     """A trouble of a training, as of its last epoch.
 
     Attributes:
-        trouble, severity: which, and how bad where it was worst.
+        trouble, severity: the trouble, and its severity at its worst.
         since: the first epoch it was seen in; 0: before the training.
-        until: the last epoch it was seen in, where it has gone since; ``None`` while it lasts.
+        until: the last epoch it was seen in, if it has gone since; ``None`` while it lasts.
         evidence: the figures when it was last seen.
         cure: what to try.
     """

@@ -1,4 +1,4 @@
-"""The examination: every rule over a run's records, and what has changed with the last of them."""
+"""The examination: every rule over a run's records, and what the last record has changed."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ RULES: dict[Trouble, Rule] = {
 
 
 def examine(records: Sequence[Record], facts: TrainingFacts) -> tuple[Diagnosis, ...]:
-    """Every trouble that the records show or have shown, each once; those that last before those that have gone, the
-    worst first, then the earliest.
+    """Every trouble that the records show or have shown, each once; lasting ones before those that have gone, the worst
+    first, then the earliest.
 
     Args:
         records: the lines of ``metrics.jsonl`` so far, each with ``epoch``; other keys may be missing: what is not
             recorded is not judged.
-        facts: of the training.
+        facts: facts of the training.
     """
     found = [_follow(trouble, rule, records, facts) for trouble, rule in RULES.items()]
     seen = [diagnosis for diagnosis in found if diagnosis is not None]
@@ -51,10 +51,10 @@ def examine(records: Sequence[Record], facts: TrainingFacts) -> tuple[Diagnosis,
 
 
 def news(records: Sequence[Record], facts: TrainingFacts) -> tuple[Diagnosis, ...]:
-    """What the last record has changed: troubles that came with it (or came back), or have gone. With one record also
-    those of data and recipe, which are there before the first epoch.
+    """Changes with the last record: troubles that came with it (or came back), or have gone. With one record also those
+    of data and recipe, which exist before the first epoch.
 
-    For the log, once an epoch: unlike ``examine`` it does not go through the whole history anew.
+    For the log, once per epoch: unlike ``examine`` it does not go through the whole history again.
     """
     told = []
     for trouble, rule in RULES.items():
@@ -68,7 +68,7 @@ def news(records: Sequence[Record], facts: TrainingFacts) -> tuple[Diagnosis, ..
 
 
 def _follow(trouble: Trouble, rule: Rule, records: Sequence[Record], facts: TrainingFacts) -> Diagnosis | None:
-    """The rule after every epoch: when it first found something, when it last did, and the worst it was."""
+    """Applies the rule after every epoch: when it first and last found something, and the worst severity."""
     findings = [rule(records[:end], facts) for end in range(len(records) + 1)]
     seen = [number for number, finding in enumerate(findings) if finding is not None]
     if not seen:

@@ -1,4 +1,4 @@
-"""What is known of a training besides its records: the recipe's numbers and those of its data."""
+"""Facts of a training besides its records: the numbers of its recipe and of its data."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What the doctor's rules compare the records with.
+    """The numbers that the doctor's rules compare the records with.
 
     Attributes:
         epochs: of the whole training.
         steps_per_epoch: optimizer steps in an epoch.
         classes: training identities.
-        identities, instances: P and K of the batch; K = 0: batches are drawn without regard to identities.
+        identities, instances: P and K of the batch; K = 0: batches are drawn regardless of identities.
         identities_below_k: identities with fewer than K images.
         single_image_identities: identities with one image, which have no positive pair.
         margin: of the triplet loss; ``None`` is the soft margin.
@@ -23,7 +23,7 @@ class TrainingFacts:
         triplet_weight: 0: there is no triplet loss.
         plain_softmax: whether ``loss_ce`` is the cross-entropy of unscaled logits without a margin, so that
             guessing costs ``log(classes)``.
-        classified: whether a loss trains the classifier, so that ``accuracy`` says what is known of the images.
+        classified: whether a loss trains the classifier, so that ``accuracy`` means something.
         classifier_weight: sum of the weights of the mean and of further classifiers in ``loss_ce``.
         warmup: epochs, may be a fraction.
         learning_rate: after the warm-up.
@@ -62,5 +62,5 @@ class TrainingFacts:
 
     @property
     def guessing_loss(self) -> float | None:
-        """What ``loss_ce`` is when guessing among the classes; ``None`` where the logits have a scale or a margin."""
+        """``loss_ce`` when guessing among the classes; ``None`` where the logits have a scale or a margin."""
         return self.classifier_weight * math.log(self.classes) if self.plain_softmax and self.classes > 1 else None

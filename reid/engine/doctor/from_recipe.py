@@ -1,4 +1,4 @@
-"""A training's facts, from its recipe and its data."""
+"""A training's facts, derived from its recipe and its data."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def facts_of(
     random_mAP: float | None = None,
     overlap: Overlap | None = None,
 ) -> TrainingFacts:
-    """What ``examine`` should know of a training.
+    """The facts of a training that ``examine`` needs.
 
     Args:
         recipe: how it is trained.
         labels: ``(N,) int64``, the identity of each training image.
         steps_per_epoch: optimizer steps in an epoch.
         fills_identities: whether batches hold K images of an identity (all samplers but ``random``).
-        random_mAP: ``random_level`` of the held-out queries and gallery, where it is monitored.
-        overlap: ``identity_overlap`` of training and test images, where it was looked for.
+        random_mAP: ``random_level`` of the held-out queries and gallery, where they are monitored.
+        overlap: ``identity_overlap`` of training and test images, where it was computed.
     """
     triplet, schedule, spectral = recipe.losses.triplet, recipe.schedule, recipe.head.spectral
     classification = recipe.losses.classification

@@ -10,12 +10,12 @@ from reid.data.records import DISTRACTOR_PID, JUNK_PID, ImageSet
 
 @dataclass(frozen=True)
 class Overlap:
-    """What training and test images share.
+    """Persons and images that training and test share.
 
     Attributes:
-        identities: person numbers on both sides, ascending; junk and distractors are no persons.
+        identities: person numbers on both sides, ascending; junk and distractors do not count as persons.
         images: test images whose pixels are those of a training image, as ``("query" or "gallery", index, index of
-            the training image)``. Such a person may have another number on the other side.
+            the training image)``. The person may have a different number on the other side.
     """
 
     identities: tuple[int, ...]
@@ -28,8 +28,8 @@ class Overlap:
 def identity_overlap(train: ImageSet, query: ImageSet, gallery: ImageSet) -> Overlap:
     """Compares person numbers and decoded pixels (by a 128-bit hash of shape and bytes; about a second per GB).
 
-    Images are the same here only if every pixel is; a copy that was resized or compressed anew is not found. Junk
-    images of the gallery are left out: they touch no score.
+    Images are the same here only if every pixel is; a resized or recompressed copy is not found. Junk images of the
+    gallery are left out: they affect no score.
     """
     trained = set(train.pids.tolist())
     tested = set(query.pids.tolist()) | set(gallery.pids.tolist())

@@ -1,4 +1,4 @@
-"""What mAP and Rank-1 a ranking drawn at random is expected to have: the floor that a training must leave."""
+"""Expected mAP and Rank-1 of a random ranking: the floor that a training must leave."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def expected_average_precision(right: np.ndarray, ranked: np.ndarray) -> np.ndar
 
     ``(H_M + (R - 1) / (M - 1) * (M - H_M)) / M`` with the harmonic number ``H_M = 1 + 1/2 + ... + 1/M``.
 
-    A place ``i`` is right with probability ``R / M``; of the ``i - 1`` before it then ``(i - 1) (R - 1) / (M - 1)``
-    are on average, so its precision is ``(1 + (i - 1) (R - 1) / (M - 1)) / i``. The sum over the places, divided by
-    ``R``, is the formula.
+    Place ``i`` is right with probability ``R / M``; on average ``(i - 1) (R - 1) / (M - 1)`` of the ``i - 1`` places
+    before it are then right too, so its precision is ``(1 + (i - 1) (R - 1) / (M - 1)) / i``. The sum over the places,
+    divided by ``R``, is the formula.
 
     Args:
         right: ``(Q,) int64``, ``R >= 1`` of each query.
@@ -48,9 +48,9 @@ def expected_average_precision(right: np.ndarray, ranked: np.ndarray) -> np.ndar
 def random_level(
     query_pids: torch.Tensor, query_camids: torch.Tensor, gallery_pids: torch.Tensor, gallery_camids: torch.Tensor
 ) -> RandomLevel:
-    """The level of labels ``(Q,)`` and ``(G,) int64``, by Market-1501's rule (``evaluation/retrieval``): junk is no
-    part of the gallery, the query's own identity at its own camera is passed over, distractors are wrong, a query
-    without a right answer is not counted. Where no camera is known nothing is passed over.
+    """The level for labels ``(Q,)`` and ``(G,) int64``, by Market-1501's rule (``evaluation/retrieval``): junk is not
+    in the gallery, the query's own identity at its own camera is ignored, distractors are wrong, a query without a
+    right answer is not counted. Where no camera is known, nothing is ignored for its camera.
 
     Raises:
         UserError: no query has a right answer.

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from reid.engine.doctor.diagnosis import Diagnosis
 
 COLUMNS = ("Trouble", "Epochs", "Seen", "What to try")
-"""Heads of the columns of ``rows``."""
+"""Headings of the columns of ``rows``."""
 
 
 def line(diagnosis: Diagnosis) -> str:
-    """``"doctor: stuck at the margin since epoch 4: triplet loss 0.299 of margin 0.300, gap 0.001; try ..."``; of a
-    trouble that has gone without the cure."""
+    """``"doctor: stuck at the margin since epoch 4: triplet loss 0.299 of margin 0.300, gap 0.001; try ..."``; without
+    the cure if the trouble has gone."""
     said = f"doctor: {diagnosis.trouble}{_when(diagnosis)}: {diagnosis.evidence}"
     return said if diagnosis.gone else f"{said}; try: {diagnosis.cure}"
 
 
 def rows(diagnoses: Sequence[Diagnosis]) -> list[tuple[str, str, str, str]]:
-    """A row for each, in the order of ``COLUMNS``; no row for a healthy training."""
+    """A row for each diagnosis, in the order of ``COLUMNS``; no rows for a healthy training."""
     return [(str(one.trouble), _epochs(one), one.evidence, one.cure) for one in diagnoses]
 
 

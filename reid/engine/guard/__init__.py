@@ -1,1 +1,1 @@
-"""The divergence guard: it watches a training, takes it back where it has blown up, and keeps how often."""
+"""The divergence guard: it watches a training, rolls it back if it blows up, and records how often."""

@@ -1,8 +1,8 @@
-"""``Guard``: watches a training, and takes it back to its last sound epoch where it has blown up.
+"""``Guard``: watches a training, and rolls it back to its last sound epoch if it blows up.
 
-The checkpoint is of the last sound epoch: one that ends with weights that are no numbers, or while the loss is too
-high, does not replace it. ``reid.engine.recipe.divergence`` says what blown up looks like,
-``reid.engine.guard.rollback`` keeps what has been taken back.
+The checkpoint is of the last sound epoch: an epoch that ends with weights that are not finite, or while the loss is too
+high, does not replace it. ``reid.engine.recipe.divergence`` decides what counts as blown up,
+``reid.engine.guard.rollback`` records the rollbacks.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from reid.words import counted
 STATE = "checkpoint.pt"
 
 LEAST_SCALE = 2.0**-10
-"""Of fp16's gradient scaler, which halves its scale at every step that it leaves out: a gradient that is too great for
-this one is above 6e7, or no number at any."""
+"""Lowest scale of fp16's gradient scaler, which halves its scale at every skipped step: a gradient that overflows even
+at this one is above 6e7, or not finite at any scale."""
 
 
 class BlownUp(Exception):
-    """The training is past saving; the words say what shows it."""
+    """The training has blown up; the message says what shows it."""
 
 
 class Guard:
-    """Watches a training, and takes it back.
+    """Watches a training, and rolls it back.
 
     Args:
         run: the run folder.
-        step: with fresh weights, alike in all processes.
+        step: with fresh weights, the same in all processes.
 
     Attributes:
         rollbacks: so far, earliest first.
-        saved_epoch: the one whose checkpoint is there, to be gone back to; 0: none is, and it is to the start.
+        saved_epoch: the epoch whose checkpoint a rollback returns to; 0: there is none, and it returns to the start.
     """
 
     def __init__(self, run: Path, step: TrainingStep) -> None:
@@ -53,7 +53,7 @@ class Guard:
         self.saved_epoch, self._usual, self._start = 0, Usual(), io.BytesIO()
 
     def restore(self) -> int:
-        """Puts the run's checkpoint back, if there is one; returns the epochs already done.
+        """Restores the run's checkpoint, if there is one; returns the epochs already done.
 
         Raises:
             UserError: the checkpoint is damaged, or of another network.
@@ -62,7 +62,7 @@ class Guard:
             self.saved_epoch = self.load(load_state(self.run / STATE), self.run / STATE)
         else:
             torch.save(self.state(0), self._start)
-        # A rollback to an epoch that is still to come is of a run whose checkpoint was removed.
+        # A rollback to a later epoch is from a run whose checkpoint was removed.
         self.rollbacks = tuple(each for each in read_rollbacks(self.run) if each.to <= self.saved_epoch)
         if self.step.processes.is_main and (self.run / ROLLBACKS).exists():
             write_rollbacks(self.run, self.rollbacks)
@@ -90,10 +90,10 @@ class Guard:
             raise BlownUp(seen)
 
     def check_weights(self) -> None:
-        """Looks at all that a checkpoint would hold; one wait for the device.
+        """Checks everything that a checkpoint would hold; waits once for the device.
 
         Raises:
-            BlownUp: a number of it is none, or under fp16 the gradients are none at any scale.
+            BlownUp: a number is not finite, or under fp16 the gradients are not finite at any scale.
         """
         kind = self.step.device.type  # an optimizer may keep its counters elsewhere
         found = [each.isfinite().all() for each in _floats(self.step.state()) if each.device.type == kind]
@@ -105,44 +105,44 @@ class Guard:
 
     @property
     def sound(self) -> bool:
-        """Whether the weights may be gone back to."""
+        """Whether a rollback may return to the present weights."""
         return self._usual.sound(self.config.patience)
 
     def state(self, epoch: int) -> dict[str, Any]:
-        """What a checkpoint holds, ``epoch`` being the last that has ended."""
+        """The content of a checkpoint, ``epoch`` being the last epoch that has ended."""
         return self.step.state() | {"epoch": epoch, "usual": asdict(self._usual)}
 
     def load(self, state: dict[str, Any], path: Path) -> int:
-        """Puts back what ``state`` gave, which was read from ``path``; returns the epochs done.
+        """Restores what ``state`` returned, here read from ``path``; returns the epochs done.
 
         Raises:
             UserError: it is of another network or other data.
         """
         try:
             self.step.load_state(state)
-            self._usual = Usual(**state.get("usual", {}))  # at first it was not kept
+            self._usual = Usual(**state.get("usual", {}))  # early versions did not keep it
             return int(state["epoch"])
-        # The configuration is the same (open_run); the data need not be, nor the version that wrote the file.
+        # The configuration is the same (open_run); the data and the version that wrote the file need not be.
         except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            if no_memory(error):  # says nothing of the state
+            if no_memory(error):  # not the state's fault
                 raise
             what = str(error).splitlines()[-1].strip()
             raise UserError(f"{path} is of another network or other data ({what}); use another --out") from None
 
     def saved(self, epoch: int) -> None:
-        """To be called by every process when the checkpoint of ``epoch`` is written: it is what is gone back to."""
+        """To be called by every process when the checkpoint of ``epoch`` is written: rollbacks now return to it."""
         self.saved_epoch, self._start = epoch, io.BytesIO()
 
     def told(self, epoch: int) -> dict[str, Any]:
-        """What the record of ``epoch`` says of the rollbacks to its start."""
+        """The fields in the record of ``epoch`` about rollbacks to its start."""
         back = [asdict(each) for each in self.rollbacks if each.to == epoch - 1]
         return {"rolled_back": back} if back else {}
 
     def go_back(self, epoch: int, seen: str) -> Rollback:
-        """Puts the last sound epoch back, with a lower rate; every process calls it.
+        """Restores the last sound epoch, with a lower rate; every process calls it.
 
         Raises:
-            UserError: that has been done as often as it may be.
+            UserError: the allowed number of rollbacks is used up.
         """
         if len(self.rollbacks) >= self.config.rollbacks:
             raise UserError(f"{seen} in epoch {epoch}; lower optimizer.lr or set clip_gradient{self._tried()}")

@@ -1,7 +1,7 @@
-"""What a run keeps of how often it has blown up and was taken back: ``guard.json``.
+"""A run's record of its rollbacks, ``guard.json``.
 
-It is one write: a run that is killed before the write blows up again in the same step, one that is killed after it goes
-on at the lower rate. Both end with the weights of an unbroken run.
+It is a single write: a run killed before it blows up again in the same step, one killed after it continues at the lower
+rate. Both end with the weights of an unbroken run.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ ROLLBACKS = "guard.json"
 
 @dataclass(frozen=True)
 class Rollback:
-    """A training was taken back.
+    """A rollback of a training.
 
     Attributes:
-        epoch: in which it blew up.
-        to: the epoch at whose end it went on; 0: the start.
+        epoch: the epoch in which it blew up.
+        to: the epoch at whose end it continued; 0: the start.
         seen: what showed it.
-        rate: times the recipe's that the learning rate is since.
+        rate: factor on the recipe's learning rate since then.
     """
 
     epoch: int

@@ -1,4 +1,4 @@
-"""``torch.compile`` for the training of a network, and for nothing else that is done with it."""
+"""``torch.compile`` for the training of a network, and for no other use of it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from reid.errors import UserError, first_line
 
 
 class Compiled:
-    """Runs modules compiled, each by a compilation of its own that is made at its first batch.
+    """Runs modules compiled, each by its own compilation, made at its first batch.
 
-    The compiled twin shares the module's weights and is held here alone. So names in a checkpoint, copies for averages,
-    evaluation and export are as without it, and evaluations between the epochs compile nothing.
+    Only this object holds the compiled twin, which shares the module's weights. So names in a checkpoint, copies for
+    averages, evaluation and export are as without it, and evaluations between the epochs compile nothing.
 
     A module is compiled once for each way that a training runs it: its batches have one size, and a part of it that is
     fixed in the first epochs runs in eval mode until then.
@@ -27,7 +27,7 @@ class Compiled:
         """``module(images)``.
 
         Raises:
-            UserError: kernels cannot be made on this machine.
+            UserError: kernels cannot be compiled on this machine.
         """
         from torch._dynamo.exc import BackendCompilerFailed  # here, since it takes seconds to import
 

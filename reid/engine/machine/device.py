@@ -9,15 +9,15 @@ import torch
 from reid.errors import UserError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""The precisions that a forward pass can run in, by the names that recipes and options have for them."""
+"""The precisions that a forward pass can run in, by their names in recipes and options."""
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` takes CUDA where it is there, else the CPU; any other name is torch's own (``cpu``, ``cuda``,
-    ``cuda:1``).
+    """The device called ``name``: ``auto`` is CUDA if available, else the CPU; other names are torch's own (``cpu``,
+    ``cuda``, ``cuda:1``).
 
     Raises:
-        UserError: the device is unknown or not there.
+        UserError: the device is unknown or not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -30,7 +30,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """For a job's opening: the GPU's name, or the number of CPU threads."""
+    """A description for the start of a job's output: the GPU's name, or the number of CPU threads."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device} ({torch.get_num_threads()} threads)"
@@ -45,7 +45,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 @contextlib.contextmanager
 def seeded(seed: int):
-    """Draws from torch's global generator inside the block depend on ``seed`` alone; outside nothing changes."""
+    """A context in which draws from torch's global generator depend on ``seed`` alone; outside nothing changes."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield

@@ -1,14 +1,14 @@
 """Training on several processes with the gradient of one: the batch is split, the loss is over the whole of it.
 
 Every process runs its share of the batch through its copy of the network, gathers everybody's features, logits and
-labels, and computes the same loss over the whole batch (a triplet is mined in all of it). Its backward pass gives the
+labels, and computes the same loss over the whole batch (triplets are mined in all of it). Its backward pass gives the
 part of the gradient that flows through its own share, so the sum over the processes is exactly the gradient that one
-process would have had. With ``sync_batch_norm`` that holds for a network with BN, too.
+process would compute. With ``sync_batch_norm`` that holds for a network with BN, too.
 
 ``DistributedDataParallel`` is not used: it averages gradients of losses that each process computes on its own share,
-and expects one backward pass a step, where the supernet has several.
+and expects one backward pass per step, where the supernet has several.
 
-All functions do nothing, or return what they were given, where there is one process.
+With a single process, all functions do nothing or return their argument.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from torch.distributed.rendezvous import rendezvous
 from reid.errors import UserError
 
 PATIENCE = timedelta(days=1)
-"""How long processes wait for one another in one call: the first has images to decode and a test set to score while the
-others wait, hours on a CPU, or a latency table to measure. torch's own timeouts are 10 minutes (NCCL) and 30 (gloo). A
-process that is gone is noticed at once all the same: ``torchrun`` ends the others, and gloo's connection is closed."""
+"""How long processes wait for one another in one call: while the others wait, the first decodes images, scores a test
+set (hours on a CPU) or measures a latency table. torch's own timeouts are 10 minutes (NCCL) and 30 (gloo). A dead
+process is still noticed at once: ``torchrun`` ends the others, and gloo's connection is closed."""
 
 HEARING = timedelta(seconds=5)
-"""How long a process waits for what the first says of the error that it has itself."""
+"""How long a process waits for the first to report the same error."""
 
 ERROR = "error"
-"""In the store: what the first process says where it ends by an error."""
+"""Key in the store for the error that ends the first process."""
 
 _BUCKET = 2**23
-"""Elements that are reduced in one call: 32 MiB of float32, beyond which a call's overhead no longer matters."""
+"""Elements reduced in one call: 32 MiB of float32, beyond which a call's overhead no longer matters."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ class Processes:
 
 
 SINGLE = Processes(0, 1, torch.device("cpu"))
-"""A process that trains alone; its device is of no account."""
+"""A process that trains alone; its device is not used."""
 
 
 def from_environment(device: torch.device, environment: Mapping[str, str] = os.environ) -> Processes:
-    """What ``torchrun`` says of this process in RANK, LOCAL_RANK and WORLD_SIZE; one process where it says nothing.
+    """The process as ``torchrun`` describes it in RANK, LOCAL_RANK and WORLD_SIZE; a single process if none is set.
 
     On CUDA each process of a machine gets the GPU of its LOCAL_RANK.
 
@@ -102,7 +102,7 @@ def process_group(
 
     Args:
         init_method: how they find each other: by torchrun's environment, or a ``file://`` that all of them see.
-        timeout: that a process waits for the others in one call.
+        timeout: longest wait of a process for the others in one call.
     """
     if not processes.several:
         yield processes
@@ -114,8 +114,8 @@ def process_group(
     store.set_timeout(timeout)
     dist.init_process_group(
         "nccl" if on_gpu else "gloo",
-        # torch itself would write the same keys for each group: whoever comes first would read the addresses of the
-        # group before, where nobody listens any more.
+        # torch itself would write the same keys for each group: the first process would read the addresses of the
+        # previous group, where nobody listens any more.
         store=dist.PrefixStore(f"group {next(number)}", store),
         timeout=timeout,
         rank=processes.rank,
@@ -130,18 +130,17 @@ def process_group(
 
 @functools.cache
 def _meeting_place(init_method: str, rank: int, world_size: int) -> tuple[dist.Store, Iterator[int]]:
-    """Where the processes find each other, for all groups that they form; and a number for each of these."""
+    """The store where the processes find each other, for all groups that they form, and numbers for these groups."""
     store, *_ = next(rendezvous(init_method, rank, world_size, timeout=PATIENCE))
     return store, itertools.count()
 
 
 def said_by_first(line: str, environment: Mapping[str, str] = os.environ, patience: timedelta = HEARING) -> bool:
-    """Whether the first of the processes that torchrun has started ends with the error ``line`` too, which is then not
-    to be said again; the first notes its own for the others.
+    """Whether the first of torchrun's processes ends with the error ``line`` too, so that it need not be reported
+    again; the first process itself records its error for the others.
 
-    They tell each other by the store of torchrun's agent, which outlives them, whether or not they have met before. A
-    process that hears nothing within ``patience``, or something else, is to say its own. False where there is no such
-    store.
+    They communicate by the store of torchrun's agent, which outlives them, whether or not they have connected before. A
+    process that hears nothing within ``patience``, or another error, reports its own. False if there is no such store.
     """
     if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return False
@@ -153,7 +152,7 @@ def said_by_first(line: str, environment: Mapping[str, str] = os.environ, patien
             return False
         store.wait([ERROR], patience)
         return store.get(ERROR) == line.encode()
-    except (UserError, RuntimeError, ValueError):  # of torch.distributed: nothing was said in time, or no one listens
+    except (UserError, RuntimeError, ValueError):  # of torch.distributed: no answer in time, or nobody listens
         return False
 
 
@@ -178,7 +177,7 @@ def sum_gradients(processes: Processes, parameters: Iterable[nn.Parameter]) -> N
 
     Args:
         parameters: used before ``gather_batch``, so that each process's gradient is that of its share. Those without a
-            gradient are passed over; they must be the same ones on every process.
+            gradient are skipped; they must be the same ones on every process.
     """
     if processes.several:
         _reduce([parameter.grad for parameter in parameters if parameter.grad is not None])
@@ -208,8 +207,8 @@ def _reduce(tensors: list[torch.Tensor]) -> None:
 
 
 def _buckets(tensors: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-    """Neighbours of one dtype, up to ``_BUCKET`` elements together: a call for each small tensor would cost more than
-    what it carries."""
+    """Groups of neighbours of one dtype, up to ``_BUCKET`` elements each: a call per small tensor would cost more than
+    its content."""
     bucket: list[torch.Tensor] = []
     size = 0
     for tensor in tensors:

@@ -1,4 +1,4 @@
-"""The most memory that a job has held, for its records."""
+"""Peak memory of a job, for its records."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _STATUS = Path("/proc/self/status")
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """MiB (2**20 bytes): on CUDA the most that torch has had allocated on ``device`` since ``reset_peak_memory``, else
-    the most resident memory of this process since its start."""
+    """Peak memory in MiB (2**20 bytes): on CUDA the most that torch has allocated on ``device`` since
+    ``reset_peak_memory``, else the most resident memory of this process since its start."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return peak_resident_mib()
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Lets ``peak_memory_mib`` begin anew on CUDA, at what is allocated now; a process's peak cannot be taken back."""
+    """Restarts ``peak_memory_mib`` on CUDA at the memory allocated now; a process's own peak cannot be reset."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
@@ -29,10 +29,10 @@ def reset_peak_memory(device: torch.device) -> None:
 def peak_resident_mib() -> float:
     """The most resident memory of this process since its start, in MiB.
 
-    On Linux it is ``VmHWM``. ``ru_maxrss`` is not: the kernel hands the peak of the starting process down to the
-    program that it starts, so that a small job of a large parent would seem large. Elsewhere, and where a sandbox that
-    stands for Linux has no such line (gVisor's), it is ``ru_maxrss``, in bytes on macOS and in KiB on the others; NaN
-    where there is neither.
+    On Linux it is ``VmHWM``, not ``ru_maxrss``: the kernel passes the peak of a parent process on to the program that
+    it starts, so that a small job of a large parent would seem large. Elsewhere, and in sandboxes that emulate Linux
+    without this line (gVisor's), it is ``ru_maxrss``, in bytes on macOS and in KiB on the others; NaN if there is
+    neither.
     """
     line = re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text() if _STATUS.exists() else "", re.MULTILINE)
     if line:

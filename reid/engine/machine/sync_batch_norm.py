@@ -19,15 +19,15 @@ def sync_batch_norm(processes: Processes, module: nn.Module) -> nn.Module:
     """``module`` with every ``BatchNorm1d`` and ``BatchNorm2d`` in it replaced by one that normalises over all
     processes while training.
 
-    A layer of another kind that has a function under ``batch_normalise``, with the arguments of the one here, gets
-    ``batch_normalise_together`` in its place: that is how an elastic BN takes part. What a BN of timm's does besides
-    (``BatchNormAct2d``: dropout and activation) it does then too.
+    A layer of another kind that has an attribute ``batch_normalise``, a function with the arguments of the one here,
+    gets ``batch_normalise_together`` instead: that is how an elastic BN takes part. What a BN of timm's does besides
+    (``BatchNormAct2d``: dropout and activation) is kept.
 
-    Parameters, buffers and their names stay; optimizers and checkpoints see no difference. Where there is one process
+    Parameters, buffers and their names stay; optimizers and checkpoints see no difference. With a single process
     nothing is replaced. From then on all processes must run ``module`` in training mode together.
 
     Raises:
-        UserError: a BN layer is of a kind that does something else besides.
+        UserError: a BN layer is of a kind that does something else in addition.
     """
     if not processes.several:
         return module
@@ -43,13 +43,13 @@ def batch_normalise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, e
 
 
 def batch_normalise_together(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float) -> torch.Tensor:
-    """The same by the statistics of the whole batch of the default process group, of any ``N`` on each process; all of
-    them call it together."""
+    """Same as ``batch_normalise``, by the statistics of the whole batch of the default process group, of any ``N`` on
+    each process; all processes call it together."""
     return _Normalise.apply(x, weight, bias, eps)[0]
 
 
 def replaced(module: nn.Module, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
-    """``module`` with every BN layer in it replaced by what ``make`` makes of it; see ``sync_batch_norm``."""
+    """``module`` with every BN layer in it replaced by the result of ``make``; see ``sync_batch_norm``."""
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         return _made(module, make)
     for name, child in module.named_children():
@@ -58,7 +58,7 @@ def replaced(module: nn.Module, make: Callable[[nn.Module], nn.Module]) -> nn.Mo
 
 
 def _made(plain: nn.BatchNorm1d | nn.BatchNorm2d, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
-    """``make(plain)``, followed by the layers that a BN of timm's holds and runs behind its own sum."""
+    """``make(plain)``, followed by the layers that a BN of timm's holds and runs after its normalisation."""
     behind = dict(plain.named_children())
     if type(plain) not in (nn.BatchNorm1d, nn.BatchNorm2d) and behind.keys() != {"drop", "act"}:
         raise UserError(
@@ -85,7 +85,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
     """A BN layer that takes its statistics in training mode from the whole batch of the default process group.
 
     Args:
-        plain: the layer that it takes over: its parameters and buffers are shared, not copied.
+        plain: the layer that it replaces: its parameters and buffers are shared, not copied.
     """
 
     def __init__(self, plain: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
@@ -113,7 +113,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     @torch.no_grad()
     def _follow(self, mean: torch.Tensor, unbiased_var: torch.Tensor) -> None:
-        """Moves the running statistics as ``nn.BatchNorm2d`` does; ``momentum`` None is the cumulative average."""
+        """Updates the running statistics as ``nn.BatchNorm2d`` does; ``momentum`` None is the cumulative average."""
         self.num_batches_tracked.add_(1)
         share = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, share)
@@ -136,7 +136,7 @@ class _Normalise(torch.autograd.Function):
         gathered = [torch.empty_like(own) for _ in range(dist.get_world_size())]
         dist.all_gather(gathered, own)
         means, variances, counts = torch.stack(gathered).split([len(mean), len(var), 1], dim=1)
-        # Chan et al. 1979: exact where the mean is large beside the spread, which E[x^2] - E[x]^2 is not.
+        # Chan et al. 1979: accurate even if the mean is large relative to the spread, unlike E[x^2] - E[x]^2.
         count = counts.sum()
         mean = (counts * means).sum(0) / count
         var = (counts * (variances + (means - mean).square())).sum(0) / count

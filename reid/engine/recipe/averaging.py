@@ -22,8 +22,8 @@ class AveragingConfig:
     Attributes:
         kind: ``ema`` is an exponential moving average over steps, ``swa`` the plain mean over the ends of the last
             epochs (Izmailov et al. 2018).
-        decay: of ``ema``, per step.
-        start: of ``swa``: the share of the epochs that are over before the first is averaged.
+        decay: for ``ema``, per step.
+        start: for ``swa``: the share of the epochs that pass before the first is averaged.
     """
 
     kind: Literal["none", "ema", "swa"] = "none"
@@ -31,7 +31,7 @@ class AveragingConfig:
     start: Annotated[float, Field(ge=0, lt=1)] = 0.75
 
     def first_epoch(self, epochs: int) -> int:
-        """The first epoch, counted from 1, whose end an SWA over ``epochs`` takes in."""
+        """The first epoch, counted from 1, whose end an SWA over ``epochs`` includes."""
         return int(self.start * epochs * (1 + 1e-12)) + 1  # 0.58 * 50 is below 29 in floating point
 
 
@@ -45,7 +45,7 @@ def ema_decay(decay: float, updates: int) -> float:
 
 @plain_dataclass(frozen=True, eq=False)
 class _Pairs:
-    """Tensors of an average, and in the same order those of ``network`` that they are moved towards or copied from."""
+    """Tensors of an average, and in the same order those of ``network`` that they move towards or are copied from."""
 
     network: nn.Module
     averaged: list[torch.Tensor]
@@ -58,10 +58,10 @@ class WeightAverage:
     """A copy of a network that holds an average of its weights.
 
     Make it before BN is synchronised over processes (``sync_batch_norm``): the copy then has plain BN and can be run by
-    one process alone. It costs one more set of weights, and for ``ema`` one pass over them a step.
+    one process alone. It costs one more set of weights, and for ``ema`` one pass over them per step.
 
     Args:
-        network: what is averaged, on its device; the average begins with its weights.
+        network: the network to average, on its device; the average begins with its weights.
         config: which average; ``kind`` is not ``none``.
 
     Attributes:
@@ -78,42 +78,41 @@ class WeightAverage:
 
     @property
     def started(self) -> bool:
-        """Whether any weights have been averaged yet; before that ``module`` is the network as it was at first."""
+        """Whether any weights have been averaged yet; before that ``module`` is the initial network."""
         return self._updates > 0
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether BN's running statistics have to be measured anew (``bn_calibration.calibrate``) before ``module`` is
-        evaluated: the mean of weights from far apart has other activations than any of them."""
+        """Whether BN's running statistics must be recomputed (``bn_calibration.calibrate``) before ``module`` is
+        evaluated: the mean of distant weights has other activations than any of them."""
         return self.config.kind == "swa"
 
     def after_step(self, network: nn.Module) -> None:
-        """To be called after every optimizer step; moves an EMA."""
+        """Updates an EMA; to be called after every optimizer step."""
         if self.config.kind == "ema":
             self._move(network, 1.0 - ema_decay(self.config.decay, self._updates))
 
     def after_epoch(self, network: nn.Module, epoch: int, epochs: int) -> None:
-        """To be called after every epoch (counted from 1) of ``epochs``; from its start on an SWA takes the weights
-        in."""
+        """Adds the weights to an SWA that has started; to be called after every ``epoch`` (from 1) of ``epochs``."""
         if self.config.kind == "swa" and epoch >= self.config.first_epoch(epochs):
             self._move(network, 1.0 / (self._updates + 1))
 
     @torch.no_grad()
     def _move(self, network: nn.Module, share: float) -> None:
-        """``average += share * (network - average)``; BN's statistics too in an EMA, where they belong to the average.
+        """``average += share * (network - average)``; in an EMA for BN's statistics too, which belong to the average.
 
-        Counters, and an SWA's statistics (measured anew before use), are copied.
+        Counters, and an SWA's statistics (recomputed before use), are copied.
         """
         if self._pairs is None or self._pairs.network is not network:
             self._pairs = self._pair(network)
         pairs = self._pairs
         get_ema_multi_avg_fn(1.0 - share)(pairs.averaged, pairs.averaged_from, None)
-        if pairs.copied:  # all of a network's counters together: one by one they are a call for every BN layer
+        if pairs.copied:  # all counters together: one by one they cost a call for every BN layer
             torch._foreach_copy_(pairs.copied, pairs.copied_from)
         self._updates += 1
 
     def _pair(self, network: nn.Module) -> _Pairs:
-        """The tensors of both, which a training changes in place: looked up once, as it takes milliseconds a step."""
+        """The tensors of both, which a training changes in place: looked up once, as that takes milliseconds."""
         theirs, pairs = network.state_dict(), _Pairs(network, [], [], [], [])
         parameters = {name for name, _ in self.module.named_parameters()}
         for name, own in self.module.state_dict().items():
@@ -123,10 +122,10 @@ class WeightAverage:
         return pairs
 
     def state(self) -> dict[str, Any]:
-        """What ``load_state`` goes on from, bit by bit."""
+        """The state for ``load_state`` to continue from, bit for bit."""
         return {"updates": self._updates, "module": self.module.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Puts back what ``state`` gave; raises RuntimeError where it is of another network."""
+        """Restores what ``state`` returned; raises RuntimeError if it is of another network."""
         self.module.load_state_dict(state["module"])
         self._updates = state["updates"]

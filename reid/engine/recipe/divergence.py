@@ -1,10 +1,10 @@
-"""The divergence guard: what a training that has blown up looks like, as functions of the looks at its loss.
+"""The divergence guard: how to recognise a training that has blown up, as functions of the looks at its loss.
 
-A look is a mean over some twenty steps. Measured on MobileNetV2-like networks with 100 Market-1501 identities: a sound
-start has no look above 1.1 times the loss of the untrained network; a rate that is ten times too high, and still
-learns, has one or two looks above twice that loss; fifty times too high is above it for three looks and more, and ends
-in numbers that are none. Or its loss comes down again, below twice that of the untrained network, with a network that
-is dead: every unit of its last layer is at one end of its range whatever the image.
+A look is a mean over about twenty steps. Measured on MobileNetV2-like networks with 100 Market-1501 identities: a sound
+start has no look above 1.1 times the loss of the untrained network; with a rate ten times too high, which still learns,
+one or two looks are above twice that loss; with one fifty times too high, three or more, and the training ends in NaN.
+Or its loss comes down again, below twice that of the untrained network, with a dead network: every unit of its last
+layer is at one end of its range whatever the image.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from reid.losses.config import ClassificationConfig
 from reid.numbers import Count, Whole
 
 RISEN_BY = 0.5
-"""What a loss must also have risen by: small losses double by chance."""
+"""Amount by which a loss must also have risen: small losses double by chance."""
 
 LOST = 0.25
 """Share of its usual accuracy below which a training has forgotten what it knew."""
 
 KNEW = 0.1
-"""The usual accuracy from which on that is judged; less may be luck."""
+"""The usual accuracy from which on this is judged; less may be luck."""
 
 ONE_VECTOR = 1e-5
-"""``embedding_spread`` below which features do not differ but by rounding, which leaves up to 1e-6: nothing can be
-learnt of them. Trainings whose features had collapsed, and that learned by their BNNeck, had 1e-3 and more."""
+"""``embedding_spread`` below which features differ only by rounding, which leaves up to 1e-6: nothing can be learnt
+from them. Trainings whose features had collapsed, but which learned by their BNNeck, had 1e-3 and more."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class GuardConfig:
-    """When a training is taken back to its last sound epoch, to go on at a lower rate.
+    """When a training is rolled back to its last sound epoch, to continue at a lower rate.
 
-    A loss that is no finite number, and weights that are none, always count as blown up; so does a gradient norm, but
-    not under ``fp16``, whose scaler leaves such steps out, until it finds no scale at which it need not.
+    A loss or weights that are not finite always count as blown up; so does a gradient norm, except under ``fp16``: its
+    scaler skips such steps, until no scale is left at which the gradient is finite.
 
     Attributes:
-        rollbacks: how often a training may be taken back; the next blow-up ends it. 0: the first one does.
-        rate: what the learning rate is multiplied by for the rest of the training. The second rollback does it twice,
-            the third three times: what has not helped is not tried again. By default 1/2, 1/8 and 1/64 of the rate.
-        rise: times its usual level that the loss may reach; null: only numbers that are none are looked for. The usual
-            level is the median of the last sound looks, at the start the loss of the untrained network.
-        patience: looks in a row that must be above it, have lost the accuracy, or show features that are all the same.
-        window: sound looks that the usual level is taken of.
+        rollbacks: how often a training may be rolled back; the next blow-up ends it. 0: the first one does.
+        rate: factor on the learning rate for the rest of the training. The second rollback applies it twice, the third
+            three times: what has not helped is not tried again. By default 1/2, 1/8 and 1/64 of the rate.
+        rise: multiple of its usual level that the loss may reach; null: only numbers that are not finite count. The
+            usual level is the median of the last sound looks, at the start the loss of the untrained network.
+        patience: consecutive looks that must be above it, have lost the accuracy, or show features all the same.
+        window: number of sound looks for the usual level.
     """
 
     rollbacks: Whole = 3
@@ -61,7 +61,7 @@ class GuardConfig:
     window: Count = 20
 
     def rate_after(self, rollbacks: int) -> float:
-        """Times the recipe's that the rate is after so many rollbacks."""
+        """The factor on the recipe's rate after ``rollbacks`` rollbacks."""
         return self.rate ** (rollbacks * (rollbacks + 1) // 2)
 
 
@@ -82,12 +82,12 @@ class Look:
 
 @plain_dataclass(frozen=True)
 class Usual:
-    """What is remembered of the sound looks, latest last.
+    """Memory of the sound looks, latest last.
 
     Attributes:
         losses, accuracies: of at most ``window`` looks.
-        bad: looks in a row that were not sound, up to the last.
-        doubtful: looks in a row that were more than half way there.
+        bad: consecutive looks, up to the last, that were not sound.
+        doubtful: consecutive looks, up to the last, that were more than half way there.
     """
 
     losses: tuple[float, ...] = ()
@@ -96,21 +96,21 @@ class Usual:
     doubtful: int = 0
 
     def sound(self, patience: int) -> bool:
-        """Whether weights as they are now may be gone back to: not while the loss is rising, but where it has stayed on
-        its new level for ``patience`` looks."""
+        """Whether a rollback may return to the present weights: not while the loss is rising, but again once it has
+        stayed on its new level for ``patience`` looks."""
         return self.bad == 0 and not 0 < self.doubtful <= patience
 
 
 def judge(
     usual: Usual, look: Look, config: GuardConfig, *, fp16: bool = False, restless: bool = False, short: bool = False
 ) -> tuple[Usual, str | None]:
-    """What is usual after ``look``, and in words what shows that the training has blown up, or None.
+    """The usual level after ``look``, and in words what shows that the training has blown up, or None.
 
     Args:
-        usual: before the look.
+        usual: the usual level before the look.
         fp16: whether an infinite gradient norm is routine.
-        restless: whether the loss may rise now though all is well; the look is then the new usual level.
-        short: whether the look is over too few steps to be compared with others.
+        restless: whether the loss may rise now although all is well; the look is then the new usual level.
+        short: whether the look covers too few steps to be compared with others.
     """
     broken = _not_finite(look, fp16)
     if broken or short:
@@ -130,7 +130,7 @@ def judge(
 
 
 def restless(classification: ClassificationConfig, optimizer: OptimizerConfig, epoch: int) -> bool:
-    """Whether the loss may rise in ``epoch`` (from 1) though all is well: a margin grows, or a part begins to learn."""
+    """Whether the loss may rise in ``epoch`` (from 1) although all is well: a margin grows, a part starts to learn."""
     grows = classification.kind != "linear" and classification.margin_start != classification.margin
     begins = epoch > 1 and frozen_groups(optimizer, epoch) != frozen_groups(optimizer, epoch - 1)
     return begins or (grows and epoch <= math.ceil(classification.margin_warmup))

@@ -23,7 +23,7 @@ FUSED = ("cpu", "cuda")
 
 @dataclass(frozen=True, config=STRICT)
 class GroupRates:
-    """What the rate is multiplied by for each part of a task; 0 keeps the part as it is."""
+    """Factor on the rate for each part of a task; 0 keeps the part fixed."""
 
     backbone: NonNegative = 1.0
     head: NonNegative = 1.0
@@ -32,7 +32,7 @@ class GroupRates:
 
 @dataclass(frozen=True, config=STRICT)
 class GroupEpochs:
-    """For each part of a task the epochs at the start in which it is kept as it is (staged fine-tuning)."""
+    """Number of first epochs in which each part of a task is kept fixed (staged fine-tuning)."""
 
     backbone: Whole = 0
     head: Whole = 0
@@ -46,12 +46,12 @@ class OptimizerConfig:
     Attributes:
         name: ``sgd``; ``adam`` and ``amsgrad`` (Reddi et al. 2018) with weight decay as an L2 term of the gradient;
             ``adamw`` with decoupled weight decay (Loshchilov and Hutter 2019).
-        lr: the rate after the warm-up, of a part whose factor in ``rates`` is 1.
-        momentum, nesterov: of ``sgd`` alone.
-        decay_norm_and_bias: whether weight decay is also on vectors and scalars, that is, biases and BN's scales and
-            shifts.
+        lr: the rate after the warm-up, for a part whose factor in ``rates`` is 1.
+        momentum, nesterov: for ``sgd`` alone.
+        decay_norm_and_bias: whether weight decay also applies to vectors and scalars, that is, biases and BN's scales
+            and shifts.
         rates: the factor of each part.
-        freeze_epochs: first epochs in which a part is fixed.
+        freeze_epochs: number of first epochs in which each part is fixed.
     """
 
     name: Literal["sgd", "adam", "amsgrad", "adamw"] = "sgd"
@@ -85,11 +85,11 @@ def group_of(name: str) -> Group:
 def build_optimizer(task: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """The optimizer of every trainable parameter of ``task``.
 
-    Each parameter group has, beside torch's keys, ``group`` (a part: ``backbone``, ``head``, ``classifier``) and
+    Each parameter group has, besides torch's keys, ``group`` (a part: ``backbone``, ``head``, ``classifier``) and
     ``rate`` (its factor). Call ``set_rate`` before each step and ``freeze`` at the start of each epoch.
 
-    Torch's fused kernels step a whole group in one pass over its memory. They take gradients to lie in memory as their
-    parameters do, which autograd sees to; give ``task`` its memory format before.
+    Torch's fused kernels step a whole group in one pass over its memory. They assume that gradients have the memory
+    layout of their parameters, which autograd ensures; set the memory format of ``task`` before.
     """
     members: dict[tuple[Group, bool], list[nn.Parameter]] = {}
     for name, parameter in task.named_parameters():
@@ -114,8 +114,8 @@ def build_optimizer(task: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
 
 
 def _with_velocities(optimizer: torch.optim.SGD) -> torch.optim.SGD:
-    """``optimizer`` at rest. Torch makes a parameter's velocity at its first step, and its fused kernel wants that all
-    of a group have their first step together; in a supernet some get their first gradient later."""
+    """``optimizer`` with zero velocities. Torch creates a parameter's velocity at its first step, and its fused kernel
+    requires that all of a group take it together; in a supernet some get their first gradient later."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
@@ -129,7 +129,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def frozen_groups(config: OptimizerConfig, epoch: int) -> frozenset[Group]:
-    """The parts that are fixed in ``epoch`` (counted from 1): those with rate 0, and those whose time has not come."""
+    """The parts that are fixed in ``epoch`` (counted from 1): those with rate 0, and those still frozen then."""
     return frozenset(
         group for group in GROUPS if getattr(config.rates, group) == 0 or epoch <= getattr(config.freeze_epochs, group)
     )
@@ -138,10 +138,10 @@ def frozen_groups(config: OptimizerConfig, epoch: int) -> frozenset[Group]:
 def freeze(task: nn.Module, optimizer: torch.optim.Optimizer, groups: Collection[Group]) -> None:
     """Fixes the parts ``groups`` of ``task`` and lets the others learn; call it after each ``task.train()``.
 
-    Fixed parameters need no gradient, so the optimizer passes them over and a fixed backbone costs no backward pass.
-    The modules of a fixed part run in eval mode: otherwise BN's running statistics would go on moving, and dropout
-    would disturb features that nothing learns from. A head itself, unlike its layers, stays in training mode: by its
-    mode it tells whether all that classifiers learn from is wanted, or what inference needs alone.
+    Fixed parameters need no gradient, so the optimizer skips them and a fixed backbone costs no backward pass. The
+    modules of a fixed part run in eval mode: otherwise BN's running statistics would keep moving, and dropout would
+    disturb features that nothing learns from. A head itself, unlike its layers, stays in training mode: its mode
+    decides whether it outputs everything that classifiers learn from or only what inference needs.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:

@@ -24,32 +24,32 @@ from reid.words import counted
 
 @dataclass(frozen=True, config=STRICT)
 class Recipe:
-    """Everything about a training but the data and the network's backbone.
+    """Everything about a training except the data and the network's backbone.
 
     Attributes:
-        source: what the recipe follows and what to expect of it, in a line; for the log.
+        source: what the recipe follows and what to expect of it, in one line; for the log.
         epochs: passes over the training images.
         sampler: how batches are drawn; ``random`` takes ``identities * instances`` images at a time.
         identities, instances: P and K of the PK batch, over all processes.
         head: what makes a vector of the backbone's feature map.
         zero_init_residual: whether the residual branches of a fresh network begin at 0, or of which blocks alone
-            (``reid.models.residuals.ZeroInit``); of no account where it begins with weights.
+            (``reid.models.residuals.ZeroInit``); no effect on a network that starts from given weights.
         precision: ``bf16`` and ``fp16`` run the backbone under autocast; head, classifiers and losses are fp32.
-        channels_last: whether weights and maps lie in memory pixel by pixel, which convolutions are faster with on most
-            machines; the result is the same but for rounding.
+        channels_last: whether weights and maps are in channels-last memory format, with which convolutions are faster
+            on most machines; the result is the same up to rounding.
         compile: whether ``torch.compile`` makes the backbone's kernels; their sums have another order.
         cuda_graph: whether a CUDA GPU replays the recorded forward and backward pass of a step, where all steps are
-            alike (``reid.engine.cuda_graph``); the numbers are those of steps that are launched kernel by kernel.
+            alike (``reid.engine.cuda_graph``); the numbers are the same as when launched kernel by kernel.
         clip_gradient: greatest global L2 norm of the gradient, or null.
         averaging: the weights that are kept: the last ones, or an average over steps (EMA) or epochs (SWA).
-        evaluate_every: epochs between looks at the monitor set, where there is one; 0 for never.
-        checkpoint_every: epochs between checkpoints; there is one at the end too, and with ``keep_best`` of each epoch
-            that is the best so far. What came since the last one is trained again after an interruption (but for long
-            epochs: ``reid.engine.partway``). Where an epoch takes a second, writing one after each takes a tenth of the
-            time.
-        keep_best: also write the weights of the best look at the monitor set.
-        early_stopping: ends the training when the monitor set no longer gains; null for never.
-        guard: what is done about a training that blows up.
+        evaluate_every: epochs between evaluations on the monitor set, where there is one; 0 for never.
+        checkpoint_every: epochs between checkpoints; there is one at the end too, and with ``keep_best`` after each
+            epoch that is the best so far. Epochs since the last one are trained again after an interruption (except
+            for long epochs: ``reid.engine.partway``). If an epoch takes a second, writing one after each takes a tenth
+            of the time.
+        keep_best: also write the weights of the best evaluation on the monitor set.
+        early_stopping: ends the training when the monitor metric no longer improves; null for never.
+        guard: what to do about a training that blows up.
         sync_batch_norm: BN statistics over the batches of all processes, as in a single one.
     """
 

@@ -23,9 +23,9 @@ class ScheduleConfig:
         warmup_steps: the same in iterations; only one of the two may be given.
         milestones: epochs after which ``multistep`` falls.
         flat: share of the epochs at the full rate before the cosine falls (fast-reid's delayed cosine).
-        planned: epochs that the curve is made for; ``None``: those of the training. One that ends early has fewer.
-        cool_down: last epochs, in which the rate falls in a straight line to ``final`` times the rate, from wherever
-            the curve was (Hägele et al. 2024). With ``constant`` it is warm-up, stable, decay.
+        planned: epochs that the curve is made for; ``None``: those of the training. A shorter training ends it early.
+        cool_down: number of last epochs in which the rate falls linearly to ``final`` times the rate, from wherever
+            the curve was (Hägele et al. 2024). With ``constant`` this is warm-up, stable, decay.
     """
 
     name: Literal["constant", "multistep", "step", "cosine"] = "cosine"
@@ -50,7 +50,7 @@ class ScheduleConfig:
 
 
 def rate_factor(schedule: ScheduleConfig, epoch: float, epochs: int, per_epoch: int) -> float:
-    """What the base rate is multiplied by at a moment of the training.
+    """The factor on the base rate at a moment of the training.
 
     The warm-up multiplies the schedule's own value, so that every schedule keeps its shape whatever the warm-up.
 

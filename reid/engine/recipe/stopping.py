@@ -13,15 +13,15 @@ from reid.errors import UserError, nearest
 from reid.numbers import Count, NonNegative
 
 Record = Mapping[str, float | None]
-"""What is known of one epoch: ``epoch`` (from 1) and, where they were measured, metrics by name. One that was no finite
-number is None once it has been read back from ``metrics.jsonl``, which JSON has no other word for."""
+"""Record of one epoch: ``epoch`` (from 1) and, where measured, metrics by name. A metric that was not finite is None
+once it has been read back from ``metrics.jsonl``, since JSON cannot express it."""
 
 Mode = Literal["max", "min"]
 """Whether greater or smaller values of a metric are better."""
 
 
 def check_mode(metric: str, mode: Mode) -> None:
-    """Raises ValueError where a metric whose name says that it is a loss is to be as great as can be."""
+    """Raises ValueError if a metric whose name says that it is a loss is to be maximised."""
     if mode == "max" and "loss" in metric.split("_"):
         raise ValueError(f"metric {metric} is a loss, of which less is better; set mode: min too")
 
@@ -31,10 +31,10 @@ class EarlyStopping:
     """When a training ends before its last epoch.
 
     Attributes:
-        patience: epochs that may pass without a gain. A metric is only seen in the epochs that are evaluated, so a
-            patience below the epochs between evaluations acts at the first evaluation without a gain.
+        patience: epochs that may pass without a gain. The metric is only known in evaluated epochs, so a patience
+            below the epochs between evaluations acts at the first evaluation without a gain.
         metric: a name in the records, such as ``holdout_mAP`` or ``loss``.
-        mode: whether greater or smaller values are better; of a loss it is ``min``.
+        mode: whether greater or smaller values are better; for a loss it is ``min``.
         minimum_gain: only a value better than the best so far by more than this counts.
     """
 
@@ -44,7 +44,7 @@ class EarlyStopping:
     minimum_gain: NonNegative = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a loss is to grow: the training would end as soon as it learns."""
+        """Raises ValueError if a loss is to be maximised: the training would end as soon as it learns."""
         check_mode(self.metric, self.mode)
 
 
@@ -63,13 +63,13 @@ def best_epoch(records: Sequence[Record], metric: str, mode: Mode = "max", minim
 
 
 def check_metric(record: Record, stopping: EarlyStopping) -> None:
-    """Ends a training that would never stop early.
+    """Refuses a training that could never stop early.
 
     Args:
-        record: of an epoch in which all is measured that ever is.
+        record: record of an epoch in which every metric is measured.
 
     Raises:
-        UserError: the metric is not among it.
+        UserError: it does not have the metric.
     """
     if stopping.metric not in record:
         raise UserError(
@@ -88,5 +88,5 @@ def should_stop(records: Sequence[Record], stopping: EarlyStopping) -> bool:
     if not evaluated:
         return False
     best = best_epoch(evaluated, stopping.metric, stopping.mode, stopping.minimum_gain)
-    # A metric that was never finite has had no gain since before the first epoch.
+    # A metric that was never finite counts as having last gained before the first epoch.
     return int(evaluated[-1]["epoch"]) - (best or 0) >= stopping.patience

@@ -1,1 +1,1 @@
-"""What a training leaves in its folder: records, checkpoints, events."""
+"""Files that a training writes into its folder: records, checkpoints, events."""

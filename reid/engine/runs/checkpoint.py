@@ -1,4 +1,4 @@
-"""Weights as safetensors, and the state that a training goes on from."""
+"""Checkpoints: weights as safetensors, and the state that a training resumes from."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def save_weights(path: Path, module: nn.Module, about: dict[str, Any]) -> Path:
 
 
 def _write_tensors(path: Path, state: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-    """``save_file``, with the system's errors, as of a full disk, as Python has them: safetensors tells their number in
-    words alone."""
+    """``save_file``, but with system errors such as a full disk as Python's OSError: safetensors only mentions their
+    number in its message."""
     try:
         save_file(state, path, metadata)
     except SafetensorError as error:
@@ -40,10 +40,10 @@ def _write_tensors(path: Path, state: dict[str, torch.Tensor], metadata: dict[st
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What ``save_weights`` was told of the network.
+    """The ``about`` that ``save_weights`` wrote into the header.
 
     Raises:
-        UserError: the file is missing, is no safetensors file, or is not one of ours.
+        UserError: the file is missing, is not a safetensors file, or was not written by ``save_weights``.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -87,13 +87,13 @@ def save_state(path: Path, state: dict[str, Any]) -> Path:
 
 
 def _write_state(path: Path, state: dict[str, Any]) -> None:
-    """``torch.save`` into a file of Python's. Where torch has opened it, a full disk is a RuntimeError that says
-    nothing of a disk; here it comes second to the system's own."""
+    """``torch.save`` into a file opened by Python. If torch opens it, a full disk is a RuntimeError that does not
+    mention the disk; here the system's own error comes first."""
     try:
         with path.open("wb") as file:
             torch.save(state, file)
             file.flush()
-            os.fsync(file.fileno())  # before it takes the last one's place: of the two one is whole
+            os.fsync(file.fileno())  # before it replaces the previous one: one of the two is always complete
     except RuntimeError as error:
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
@@ -101,17 +101,17 @@ def _write_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path, cure: str = "remove it to train from the start") -> dict[str, Any]:
-    """Reads what ``save_state`` wrote, onto the CPU: what takes the state copies it to its own device, where a second
-    copy may have no room. Nothing in the file is executed.
+    """Reads what ``save_state`` wrote, onto the CPU: loading the state copies it to its own device, which may have no
+    room for a second copy. Nothing in the file is executed.
 
     Raises:
-        UserError: the file is damaged or is not one of ours; the message ends with ``cure``.
+        UserError: the file is damaged or was not written by ``save_state``; the message ends with ``cure``.
         MemoryError, RuntimeError: there is no room for it (``no_memory``).
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises for a file that is none of its own has no common kind
-        if no_memory(error):  # says nothing of the file
+    except Exception as error:  # torch's errors for foreign files have no common class
+        if no_memory(error):  # not the file's fault
             raise
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is torch's own, of one that is cut off
             raise UserError(f"checkpoint {path} cannot be read: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""What a training leaves behind after every epoch: its record, TensorBoard's events, and what the doctor says."""
+"""The output of a training after every epoch: its record, TensorBoard's events, and the doctor's diagnoses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from reid.words import counted
 DOCTOR = "doctor.json"
 
 FLUSH_SECONDS = 5
-"""How often TensorBoard's thread writes what it was given, and so the longest that a run's end can wait for it. An
-interrupt that comes while an event is handed to it can take the signal that wakes it to end; by itself it then wakes
-when it next writes, 120 s later by default, and a batch system has killed the process by then."""
+"""How often TensorBoard's thread writes its events, and so the longest that the end of a run may wait for it. If an
+interrupt comes while an event is being queued, the signal that wakes the thread to end may be lost; it then wakes at
+its next write, by default 120 s later, when a batch system has already killed the process."""
 
 
 class Journal:
@@ -30,8 +30,8 @@ class Journal:
 
     Args:
         run: the run folder.
-        done: epochs that the run goes on from; what was written of later ones is dropped.
-        facts: what the doctor must know of the training, or None to do without.
+        done: epochs already done; records of later ones are dropped.
+        facts: what the doctor must know of the training, or None for no doctor.
         say: prints a line between those of the progress bar.
     """
 
@@ -52,7 +52,7 @@ class Journal:
             _write_doctor(self.run, self.records, self.facts)
 
     def _tell_lost(self, done: int) -> None:
-        """What is lost of records, as with a machine whose power went, is no reason to lose the training."""
+        """Warns of lost records, for example after a power failure, which are no reason to lose the training."""
         lost = len({*range(1, done + 1)} - {record["epoch"] for record in self.records})
         if lost:
             self.say(
@@ -61,11 +61,11 @@ class Journal:
             )
 
     def go_back(self, done: int, why: str) -> None:
-        """Drops what was written of epochs after ``done``, and says why."""
+        """Drops the records of epochs after ``done``, and says why."""
         keep_metrics_until(self.run, done)
         self.records = read_metrics(self.run)
-        # TensorBoard drops what came of later epochs. A second file would do as well, but those of one second are read
-        # in the order of their names, in which a tenth comes before a ninth.
+        # This event makes TensorBoard drop later epochs. A new file would too, but files of the same second are read in
+        # the order of their names, where a tenth comes before a ninth.
         self._writer.file_writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), done + 1)
         self.say(f"  {why}")
 
@@ -91,8 +91,8 @@ class Journal:
 
 
 def complete(run: Path, done: int, facts: TrainingFacts | None) -> None:
-    """Writes what a training of ``done`` epochs, all of them, lacks where it was killed between its last checkpoint and
-    its end: what the doctor says. Records of fewer epochs say less than those that it went by."""
+    """Writes the doctor's report of a training whose ``done`` epochs are all done, if it was killed between its last
+    checkpoint and its end. With fewer records the report would say less than the one that exists."""
     if facts is not None and len(records := read_metrics(run)) == done:
         _write_doctor(run, records, facts)
 
@@ -102,5 +102,5 @@ def _write_doctor(run: Path, records: list[dict[str, Any]], facts: TrainingFacts
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity, which the mean gradient norm is where fp16's scaler has left a step out."""
+    """``value`` in a form that JSON has: the mean gradient norm is infinite if fp16's scaler skipped a step."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

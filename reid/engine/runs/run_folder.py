@@ -15,7 +15,7 @@ from reid.files import append_line, is_leftover, read_mapping, write_text
 CONFIG, METRICS = "config.yaml", "metrics.jsonl"
 
 WEIGHTS = "last.safetensors"
-"""A run's network: weights, and in the header what network they are of."""
+"""File name of a run's network: weights, with the network's spec in the header."""
 
 
 def open_run(
@@ -24,13 +24,13 @@ def open_run(
     resume: bool,
     read: Callable[[Path], dict[str, Any]] = read_mapping,
 ) -> Path:
-    """Makes the folder of a new run, or checks that an old one can go on; returns ``path``.
+    """Makes the folder of a new run, or checks that an old one can be resumed; returns ``path``.
 
     Args:
-        read: reads the configuration that a run was begun with; may give what came up since its default.
+        read: reads the configuration that a run was started with; may set newer options to their defaults.
 
     Raises:
-        UserError: there is a run already and ``resume`` is false, or it was begun with another configuration.
+        UserError: there is a run already and ``resume`` is false, or it was started with another configuration.
     """
     saved = path / CONFIG
     if not saved.exists():
@@ -40,7 +40,7 @@ def open_run(
         return path
     if not resume:
         raise taken(path)
-    # Compared as YAML has it: tuples and lists are the same there.
+    # Compared in YAML's form, where tuples and lists are the same.
     wanted = yaml.safe_load(yaml.safe_dump(config, sort_keys=False))
     difference = first_difference(read(saved), wanted)
     if difference:
@@ -51,17 +51,17 @@ def open_run(
 
 
 def taken(path: Path | str, what: str = "a run", cure: str = "go on with --resume") -> UserError:
-    """What to raise where a run's folder is that of an earlier run: nothing that is there is replaced unasked.
+    """The error for a run folder that an earlier run occupies: existing files are never replaced unasked.
 
     Args:
-        what: is there.
-        cure: what the user may do to have it there all the same.
+        what: what is there.
+        cure: what the user can do instead.
     """
     return UserError(f"{path} already holds {what}; {cure}, or give another folder with --out")
 
 
 def first_difference(old: Any, new: Any, name: str = "") -> str | None:
-    """``"recipe.epochs: 10 then, 20 now"`` for the first thing that differs in two mappings, or ``None``."""
+    """The first difference of two mappings, as ``"recipe.epochs: 10 then, 20 now"``, or ``None``."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in {**old, **new}:
             found = first_difference(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
@@ -100,7 +100,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def keep_metrics_until(path: Path, epoch: int) -> None:
-    """Drops the lines of epochs after ``epoch``: a resumed run writes those again.
+    """Drops the lines of epochs after ``epoch``, which a resumed run writes again.
 
     Raises:
         UserError: a line is damaged (``read_metrics``); the file is left as it is.

@@ -20,8 +20,8 @@ TAGS = {
 
 
 def tag_of(name: str) -> str:
-    """``loss/triplet`` of ``loss_triplet``, ``score/holdout_mAP`` of ``holdout_mAP``, ``loss/total_smallest`` of a
-    supernet's ``smallest_loss``; what belongs nowhere is under ``other/``."""
+    """The tag of a field: ``loss/triplet`` for ``loss_triplet``, ``score/holdout_mAP`` for ``holdout_mAP``,
+    ``loss/total_smallest`` for a supernet's ``smallest_loss``; anything else is under ``other/``."""
     if name in TAGS:
         return TAGS[name]
     first, _, rest = name.partition("_")

@@ -26,13 +26,13 @@ class IdentityTask(nn.Module):
     """A network with its training classifiers; what the training loop calls once a step.
 
     Args:
-        network: what is trained.
+        network: the network to train.
         classes: number of training identities.
-        losses: their weights.
-        teacher: what the network learns from beside the labels; it is no part of the task's state.
+        losses: the losses and their weights.
+        teacher: what the network learns from besides the labels; it is not part of the task's state.
 
     Raises:
-        UserError: the losses ask for what the teacher does not have.
+        UserError: the losses need something that the teacher does not have.
     """
 
     def __init__(
@@ -88,5 +88,5 @@ class IdentityTask(nn.Module):
         return log
 
     def recalibrate(self, images: Iterable[torch.Tensor], fixed: Collection[Group] = ()) -> None:
-        """Measures the BN statistics of the network anew on prepared images; see ``Task``."""
+        """Recomputes the BN statistics of the network on prepared images; see ``Task``."""
         calibrate(self.network, images, {layer for name, layer in self.named_modules() if group_of(name) in fixed})

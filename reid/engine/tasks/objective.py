@@ -1,4 +1,4 @@
-"""The loss of a batch: a recipe's weighted sum of what is said of the identities, and the signs that are logged."""
+"""The loss of a batch: the weighted sum of the recipe's losses over identities, and the signs that are logged."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def identity_losses(
     center: CenterLoss | None = None,
     rule: BranchRule = ALL_BRANCHES,
 ) -> tuple[torch.Tensor, Log]:
-    """The weighted sum of the recipe's losses, and each of them (and signs of the embedding) without gradient, for the
-    log.
+    """The weighted sum of the recipe's losses, and for the log each of them (and signs of the embedding) without
+    gradient.
 
-    The classification loss is the mean over the branches of the head that learn in this step, so that its weight means
-    the same for any head. The triplet's signs are logged even where its weight is 0.
+    The classification loss is the mean over the branches of the head that learn in this step, so that its weight has
+    the same meaning for any head. The triplet's signs are logged even if its weight is 0.
 
     Args:
-        output: of the head; metric losses see ``output.feature (N, Df)``.
+        output: output of the head; metric losses see ``output.feature (N, Df)``.
         logits: ``(N, C)`` for each part; cosines where the classification is by angle.
         labels: ``(N,) int64``.
         epoch: with its fraction; margins may grow with it.
         generator: for losses that draw.
         center: the class centers, where that loss has a weight.
-        rule: which of the head's branches learn in this step, and which say who is seen (``accuracy``).
+        rule: which of the head's branches learn in this step, and which predict the identity (``accuracy``).
     """
     classification = _classification(logits, labels, config.classification, epoch, generator, rule)
     triplet = _triplet(output.feature, labels, config, generator)
@@ -58,7 +58,7 @@ def identity_losses(
         losses["loss_centroid"] = (config.centroid.weight, centroid)
     if center is not None:
         losses["loss_center"] = (config.center.weight, center(output.feature, labels))
-    none = output.feature.new_zeros((), dtype=torch.float32)  # where a teacher alone is listened to
+    none = output.feature.new_zeros((), dtype=torch.float32)  # where the teacher's losses are the only ones
     total = sum((weight * loss for weight, loss in losses.values() if weight), none)
     log = {"loss": total.detach()} | {name: loss.detach() for name, (_, loss) in losses.items()}
     log |= {
@@ -72,7 +72,7 @@ def identity_losses(
 
 
 def loss_names(config: LossConfig) -> tuple[str, ...]:
-    """What the losses of a training by ``config`` are called in its log, a teacher's too."""
+    """Names in the log of the losses of a training by ``config``, including a teacher's."""
     told = {
         "loss_circle": config.circle.weight,
         "loss_centroid": config.centroid.weight,
@@ -105,13 +105,13 @@ def _classification(
 
 
 def _guesses(logits: Sequence[torch.Tensor], config: ClassificationConfig, rule: BranchRule) -> torch.Tensor:
-    """``(N,)`` classes that the head takes the persons for."""
+    """``(N,)`` classes that the head predicts."""
     return said_logits([part.detach() for part in logits], config, rule).argmax(1)
 
 
 def said_logits(logits: Sequence[torch.Tensor], config: ClassificationConfig, rule: BranchRule) -> torch.Tensor:
-    """``(N, C)`` logits by which a head says who is seen: the global branch's, or where there is none the mean of all
-    branches' (the geometric mean of their class probabilities).
+    """``(N, C)`` logits by which a head predicts the identity: the global branch's, or where there is none the mean of
+    all branches' (the geometric mean of their class probabilities).
 
     Args:
         logits: ``(N, C)`` for each part; cosines where the classification is by angle.
@@ -120,29 +120,29 @@ def said_logits(logits: Sequence[torch.Tensor], config: ClassificationConfig, ru
 
 
 def mean_logits(logits: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Their mean in float32; a single one as it is."""
+    """The mean of ``logits`` in float32; a single one unchanged."""
     return logits[0] if len(logits) == 1 else torch.stack([each.float() for each in logits]).mean(0)
 
 
 def speakers(rule: BranchRule, parts: int) -> int:
-    """How many of a head's ``parts``, the first of them, say who is seen: one of the whole map does it alone."""
+    """How many of a head's ``parts``, from the first on, predict the identity: one of the whole map does so alone."""
     return 1 if rule.whole else parts - len(rule.extras)
 
 
 def _triplet(features: torch.Tensor, labels: torch.Tensor, config: LossConfig, generator: torch.Generator):
     if config.triplet.weight:
         return triplet_loss(features, labels, config.triplet, generator)
-    with torch.no_grad():  # only looked at
+    with torch.no_grad():  # only for the log
         return triplet_loss(features, labels, config.triplet, generator)
 
 
 def logit_scale(config: ClassificationConfig) -> float:
-    """What a classifier's outputs are multiplied by to be logits: cosines by their scale."""
+    """The factor that turns a classifier's outputs into logits: for cosines their scale."""
     return 1.0 if config.kind == "linear" else config.scale
 
 
 def same_every_step(config: LossConfig, rule: BranchRule) -> bool:
-    """Whether the losses of a step neither draw on the host nor go by the epoch."""
+    """Whether the losses of a step neither draw on the host nor depend on the epoch."""
     drawn = config.triplet.selection == "random_negative" or rule.update == "random"
     drawn = drawn or config.distillation.mixup > 0  # on the device: not known to be well recorded
     by_epoch = config.classification.kind != "linear" and config.classification.margin_warmup > 0

@@ -1,4 +1,4 @@
-"""What the training loop and the tasks that it trains agree on."""
+"""The interface between the training loop and the tasks that it trains."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class StepContext:
     Attributes:
         number: of the step in the whole training, from 0.
         epoch: the same in epochs, with the fraction: 1.5 is the middle of the second epoch.
-        generator: a CPU generator that is a function of seed, epoch and step alone; for draws of the losses.
-        autocast: makes the context that the network's forward pass runs in.
+        generator: a CPU generator that is a function of seed, epoch and step alone; for random draws of the losses.
+        autocast: returns the context that the network's forward pass runs in.
         backward: adds the gradient of a loss to ``.grad`` (with the scale that fp16 needs).
-        run: gives ``module(images)`` for a backbone; compiled where the recipe says so.
+        run: returns ``module(images)`` for a backbone; compiled if the recipe says so.
         processes: the processes that train together, each with its share of the batch.
     """
 
@@ -42,11 +42,11 @@ class Task(Protocol):
     """What is trained: an ``nn.Module`` of everything with parameters, and how one batch gives it a gradient.
 
     Attributes:
-        same_every_step: whether ``backward`` queues the same kernels with the same arguments in every step: nothing of
-            it is drawn on the host or depends on the step's number. Such steps can be recorded; those of a task that
-            does not say it are not.
-        restless_epochs: epochs (from 1) in which the loss that is logged may rise though all is well, since what it is
-            the loss of changes there. A task that does not say it has none.
+        same_every_step: whether ``backward`` queues the same kernels with the same arguments in every step: nothing in
+            it is drawn on the host or depends on the step's number. Such steps can be recorded; a task without this
+            attribute is not recorded.
+        restless_epochs: epochs (from 1) in which the logged loss may rise although all is well, because its definition
+            changes there. A task without this attribute has none.
     """
 
     same_every_step: bool
@@ -61,6 +61,6 @@ class Task(Protocol):
         ...
 
     def recalibrate(self, images: Iterable[torch.Tensor], fixed: Collection[Group] = ()) -> None:
-        """Measures the BN statistics anew on prepared images, after weights were averaged. Those of the ``fixed`` parts
-        stay, whose weights are what they were at first."""
+        """Recomputes the BN statistics on prepared images, after weights were averaged. The ``fixed`` parts, whose
+        weights have not changed, keep theirs."""
         ...

@@ -1,4 +1,4 @@
-"""Trained, fixed networks that another one learns from."""
+"""Teachers: trained, fixed networks that another network learns from."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ class Teacher:
 
     Attributes:
         network: in eval mode, on the training device; never trained.
-        classifiers: of the first vectors that its head classifies, one for each that says who is seen (several where
-            there are stripes alone), ``(N, Di)`` to ``(N, C)`` logits over the same identities as the student's; or
-            none.
-        scale: what the classifiers' outputs are multiplied by; of those that give cosines their loss's.
+        classifiers: one for each of the first vectors of its head that predict the identity (several where there are
+            only stripes), ``(N, Di)`` to ``(N, C)`` logits over the same identities as the student's; or none.
+        scale: factor on the classifiers' outputs; for those that return cosines, the scale of their loss.
     """
 
     network: ReidNetwork
@@ -34,7 +33,7 @@ class Teacher:
     scale: float = 1.0
 
     def __deepcopy__(self, memo: dict) -> Teacher:
-        """Itself: it never changes, so a copy of its student (an average of weights) can share it."""
+        """Returns itself: it never changes, so a copy of its student (an average of weights) can share it."""
         return self
 
     @torch.no_grad()
@@ -46,7 +45,7 @@ class Teacher:
             output = self.network.outputs(images)
         if not self.classifiers:
             return output.embedding, None
-        # Not the embedding: that may be normalised, or a row of several branches' vectors.
+        # Not the embedding: that may be normalised, or several branches' vectors concatenated.
         parts = output.parts or (output.embedding,)
         said = [classify(part) for classify, part in zip(self.classifiers, parts, strict=False)]
         return output.embedding, self.scale * mean_logits(said)
@@ -54,11 +53,11 @@ class Teacher:
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Several teachers that are listened to as one.
+    """Several teachers that act as one.
 
-    Its embedding is the row of all their vectors, each of length 1: the cosine of two such rows is the mean of the
-    teachers' cosines. Its logits are the mean of theirs, as in Hinton et al. 2015 (the geometric mean of their class
-    probabilities, at any temperature).
+    Its embedding concatenates all their vectors, each normalised to length 1: the cosine of two such embeddings is the
+    mean of the teachers' cosines. Its logits are the mean of theirs, as in Hinton et al. 2015 (the geometric mean of
+    their class probabilities, at any temperature).
     """
 
     members: tuple[Teacher, ...]
@@ -79,11 +78,11 @@ class Ensemble:
 
 
 def check_teacher(config: DistillationConfig, teacher: Teacher | Ensemble, classes: int, dim: int) -> None:
-    """Ends before the training what could not be distilled.
+    """Checks before the training that ``teacher`` gives what ``config`` distils.
 
     Raises:
-        UserError: logits are asked for and the teacher has none or those of other identities; embeddings are asked for
-            and have another length.
+        UserError: logits are needed and the teacher has none or those of other identities; embeddings are needed and
+            have another length.
     """
     members = teacher.members if isinstance(teacher, Ensemble) else (teacher,)
     for name, each in zip(config.teachers, members, strict=True):
@@ -114,7 +113,7 @@ def distillation_losses(
     teacher_logits: torch.Tensor | None,
     config: DistillationConfig,
 ) -> torch.Tensor:
-    """The weighted sum of what the student is told: ``(N, D)`` embeddings and ``(N, C)`` logits of both."""
+    """The weighted sum of the distillation losses, from ``(N, D)`` embeddings and ``(N, C)`` logits of both."""
     total = embedding.new_zeros((), dtype=torch.float32)
     if config.logits:
         total = total + config.logits * logit_distillation(logits, teacher_logits, config.temperature)

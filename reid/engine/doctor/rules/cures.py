@@ -1,4 +1,4 @@
-"""What to try, most promising first, by the recipe's keys and their present values."""
+"""Cures: what to try, most promising first, by the recipe's keys and their present values."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def separate(facts: TrainingFacts) -> str:
     """For features that the triplet loss has drawn together.
 
     In short trainings from scratch, batch-hard triplets drew all features into one vector, where their loss is the
-    margin; semi-hard ones kept them apart at every rate. Behind a BNNeck, which takes out mean and scale, the
-    classification learnt on all the same, so that what is lost differs. Held-out mAP of MobileNetV2, SGD at 0.05 with a
+    margin; semi-hard ones kept them apart at every rate. After a BNNeck, which removes mean and scale, the
+    classification still went on learning, so the damage varies. Held-out mAP of MobileNetV2, SGD at 0.05 with a
     short warm-up and at 0.02 with a longer one: 8 epochs of 200 Market-1501 identities at 64x32, batch-hard 33.5 and
     20.1 %, semi-hard 35.4 and 32.9 %; 14 epochs of 72 synthetic ones, batch-hard 12.9 and 17.1 %, semi-hard 7.0 %
     (the classification loss rose far above guessing) and 27.5 %; chance is 5.4 %.
@@ -43,8 +43,8 @@ def feed_gradients(facts: TrainingFacts) -> str:
 
 
 def learn(facts: TrainingFacts) -> str:
-    """For a network that knows no more than at the start, as MobileNetV2's does for a third of a short training and
-    longer (docs/recipes.md, "Residual branches that begin at 0")."""
+    """For a network that knows no more than at the start, as MobileNetV2 does for a third of a short training or longer
+    (docs/recipes.md, "Residual branches that begin at 0")."""
     return _join(
         f"train longer (now {facts.epochs * facts.steps_per_epoch} steps)",
         "" if facts.zero_init_residual else "zero_init_residual: auto (inverted residuals learn sooner by it)",
@@ -59,7 +59,7 @@ def train_on(facts: TrainingFacts) -> str:
 
 
 def stop_earlier(facts: TrainingFacts) -> str:
-    """For a network that has learnt its training images by heart."""
+    """For a network that has overfitted its training images."""
     return "keep_best: true, early_stopping on holdout_mAP, more augment.erase, a greater optimizer.weight_decay"
 
 

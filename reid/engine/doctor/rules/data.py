@@ -1,4 +1,4 @@
-"""Data and batches: what is wrong before the first step."""
+"""Rules on data and batches: troubles that exist before the first step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONELY = 0.1
 """Share of the identities that may have a single image."""
 
 MOST_OF_ALL = 0.5
-"""Share of the identities that one batch may hold: above, hardest negatives are the same few persons in each."""
+"""Share of the identities that one batch may hold: above it, the hardest negatives are the same few persons."""
 
 
 def pk_starvation(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:

@@ -1,4 +1,4 @@
-"""Embedding: collapse, and a triplet loss that stays at its margin."""
+"""Rules on the embedding: collapse, and a triplet loss that stays at its margin."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ COLLAPSED = 0.005
 features, trainings that went well had 0.007 and more, collapsed ones 0.0007 to 0.002."""
 
 COLLAPSED_FOR = 2
-"""Epochs of a collapse before it is named: some trainings pass through one."""
+"""Epochs of a collapse before it is reported: some trainings pass through one."""
 
 AT_LEVEL = 0.1
-"""Share of its margin that a stuck triplet loss may be away from it."""
+"""Share of the margin by which a stuck triplet loss may differ from it."""
 
 STUCK_FOR = 5
-"""Epochs at the margin before it is named."""
+"""Epochs at the margin before it is reported."""
 
 PROGRESS = 0.025
 """Share of the margin by which the gap must grow in ``STUCK_FOR`` epochs not to count as stuck."""
 
 MOSTLY_ACTIVE = 0.9
-"""Share of active triplets below which they do come apart: losses that are means over the active ones alone stay near
-the margin to the end."""
+"""Share of active triplets below which features do come apart: losses that are means over active triplets alone stay
+near the margin to the end."""
 
 
 def collapse(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """All features are nearly the same vector, and the triplet loss, where there is one, does nothing about it.
+    """All features are nearly the same vector, and the triplet loss, if there is one, does not change that.
 
-    Records without ``embedding_spread`` are judged by the distances beside the feature norm.
+    Records without ``embedding_spread`` are judged by the distances relative to the feature norm.
     """
     seen = stretch(records, lambda record: _collapsed(record, facts))
     if len(seen) < COLLAPSED_FOR:
@@ -65,8 +65,8 @@ def _collapsed(record: Record, facts: TrainingFacts) -> bool:
 
 
 def stuck_at_margin(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """The triplet loss stays at its margin though the features are not all the same: hardest positives are as far as
-    hardest negatives, and the gap between them does not grow."""
+    """The triplet loss stays at its margin although the features are not all the same: hardest positives are as far
+    away as hardest negatives, and the gap between them does not grow."""
     if facts.triplet_weight == 0:
         return None
     seen = stretch(records, lambda record: epoch_of(record) > facts.warmup and _at_level(record, facts))

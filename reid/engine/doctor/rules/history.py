@@ -1,4 +1,4 @@
-"""Reading a run's records: keys may be missing, and a rule looks at the last epochs."""
+"""Helpers to read a run's records, in which keys may be missing, and their last epochs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Record = Mapping[str, Any]
 """One line of ``metrics.jsonl``."""
 
 Rule = Callable[[Sequence[Record], TrainingFacts], Finding | None]
-"""What the last of the records shows, seen after those before it."""
+"""Returns what the last record shows in the light of those before it."""
 
 SCORES = ("holdout_mAP", "largest_mAP")
 """mAP on held-out identities: of a network, and of a supernet's largest arch."""
@@ -35,7 +35,7 @@ def epoch_of(record: Record) -> int:
 
 
 def stretch(records: Sequence[Record], shows: Callable[[Record], bool]) -> Sequence[Record]:
-    """The longest end of ``records`` of which each ``shows`` something."""
+    """The longest run of records at the end of ``records`` for which ``shows`` is true."""
     start = len(records)
     while start and shows(records[start - 1]):
         start -= 1

@@ -1,4 +1,4 @@
-"""Retrieval on held-out identities: no better than chance, or getting worse."""
+"""Rules on retrieval of held-out identities: no better than chance, or getting worse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reid.engine.doctor.rules.cures import learn, stop_earlier
 from reid.engine.doctor.rules.history import Record, epoch_of, number, score, stretch
 
 ABOVE_RANDOM = 1.25
-"""Times the random level that a network must reach,"""
+"""Multiple of the random level that a network must reach,"""
 
 ABOVE_RANDOM_BY = 0.01
 """and by how much it must exceed it: with 125 queries an mAP varies by 0.003 by chance, an untrained MobileNetV2 is at
@@ -20,7 +20,7 @@ SCORES_WITHIN = 0.25
 """Share of the epochs after the warm-up in which it must."""
 
 FITTED = 0.95
-"""Training accuracy from which on training images have nothing more to teach."""
+"""Training accuracy from which on the training images have nothing more to teach."""
 
 FALLEN = 0.1
 """Share of the best mAP that must have been lost, ..."""
@@ -29,11 +29,11 @@ FALLEN_BY = 0.01
 """... at least this much, ..."""
 
 FALLEN_FOR = 2
-"""... in so many evaluations running."""
+"""... in this many consecutive evaluations."""
 
 
 def random_level_score(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """An mAP that a random ranking would have as well."""
+    """An mAP no better than that of a random ranking."""
     if facts.random_mAP is None:
         return None
     limit = max(ABOVE_RANDOM * facts.random_mAP, facts.random_mAP + ABOVE_RANDOM_BY)
@@ -47,7 +47,7 @@ def random_level_score(records: Sequence[Record], facts: TrainingFacts) -> Findi
 
 
 def overfitting(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """Training images are fitted and the held-out mAP has fallen from its best."""
+    """Training images are fitted, and the held-out mAP has fallen from its best."""
     evaluated = [record for record in records if score(record) is not None]
     accuracy = number(records[-1], "accuracy") if records else None
     if not evaluated or accuracy is None or accuracy < FITTED:

@@ -1,4 +1,4 @@
-"""Trainings that blew up and were taken back."""
+"""Rule on trainings that blew up and were rolled back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from reid.engine.doctor.rules.history import Record, epoch_of
 
 
 def taken_back(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """Epochs that begin with a rollback: what follows is trained at another rate than the recipe's, and is not quite
-    to be compared with networks that were trained by it."""
+    """Epochs that begin with a rollback: from there on the rate differs from the recipe's, so the result is not quite
+    comparable with networks that were trained by the recipe."""
     first = next((record for record in records if record.get("rolled_back")), None)
     if first is None:
         return None
