@@ -1,4 +1,4 @@
-"""Which network a name or a checkpoint stands for: an arch or another backbone, and the head on it."""
+"""The network that a name or a checkpoint stands for: an arch or another backbone, and the head on it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from supernet.network import build_network
 
 @dataclass(frozen=True)
 class Backbone:
-    """A backbone that is no arch.
+    """A backbone that is not an arch.
 
     Attributes:
         name: a name that ``reid.models.backbones.build_backbone`` takes.
-        last_stride: 1 or 2 where the backbone leaves that open, else ``None``.
+        last_stride: 1 or 2 where the backbone offers the choice, else ``None``.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Backbone:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network as a value: what ``build`` makes and a checkpoint's header says.
+    """A network as a value: ``build`` makes it, and a checkpoint's header stores it.
 
     Attributes:
         name: what tables call it.
         backbone: gives the feature map.
         input_size: ``(height, width)`` in pixels.
-        head: makes a vector of the feature map.
+        head: turns the feature map into a vector.
         origin: how an arch was found, or the paper it is from.
     """
 
@@ -50,11 +50,11 @@ class NetworkSpec:
 
     @property
     def searched(self) -> bool:
-        """Whether a search found it; one that was drawn, and never scored, is of a space too."""
+        """Whether a search found it: random archs that were drawn from a space, and never scored, do not count."""
         return "space" in self.origin and ("score" in self.origin or self.origin.get("strategy") != "random")
 
     def at(self, input_size: tuple[int, int] | None) -> NetworkSpec:
-        """The same network for another input size (``None``: as it is)."""
+        """The same network for another input size (``None``: unchanged)."""
         if input_size is None:
             return self
         backbone = self.backbone.at(input_size) if isinstance(self.backbone, Arch) else self.backbone
@@ -76,11 +76,11 @@ def find_network(
         folders: where arch files are looked for first.
         input_size: overrides an arch's own; ``None`` keeps it.
         default_size: for backbones that have no size of their own where ``input_size`` is ``None``.
-        last_stride: of backbones that leave it open; an arch says itself.
+        last_stride: for backbones that offer the choice; an arch has its own.
         head: the head on it.
 
     Raises:
-        UserError: nothing is called so; the nearest names are listed.
+        UserError: nothing has that name; the nearest names are listed.
     """
     kind = backbone_kind(name.lower())
     if kind is not None:
@@ -109,7 +109,7 @@ def build(spec: NetworkSpec) -> ReidNetwork:
 
 
 def for_inference(network: ReidNetwork, spec: NetworkSpec) -> tuple[ReidNetwork, NetworkSpec]:
-    """The network less what served its training only (stripes that do not retrieve, erasing), and its spec."""
+    """The network without parts that serve training only (stripes not used in retrieval, erasing), and its spec."""
     head = network.head.inference_head()
     parts = spec.head.parts if head is network.head else None
     lean = replace(spec.head, parts=parts, erase=None, spectral=None)
@@ -117,7 +117,7 @@ def for_inference(network: ReidNetwork, spec: NetworkSpec) -> tuple[ReidNetwork,
 
 
 def spec_to_dict(spec: NetworkSpec) -> dict:
-    """What a checkpoint's header says of its network; ``spec_from_dict`` reads it back equal."""
+    """The form of ``spec`` in a checkpoint's header; ``spec_from_dict`` reads it back equal."""
     head = {"head": config_to_dict(spec.head)}
     if isinstance(spec.backbone, Arch):
         arch = arch_to_dict(spec.backbone)
@@ -134,8 +134,8 @@ def spec_to_dict(spec: NetworkSpec) -> dict:
 
 
 def spec_from_dict(data: Mapping) -> NetworkSpec:
-    """Raises UserError where the mapping does not describe a network, TypeError or ValueError where it holds values of
-    another kind: ``reid.files.expecting`` says of which file."""
+    """The spec that ``spec_to_dict`` wrote. Raises UserError if the mapping does not describe a network, TypeError or
+    ValueError if it holds values of another kind: ``reid.files.expecting`` adds the file."""
     try:
         if data["kind"] not in ("arch", "backbone"):
             raise UserError(f"a checkpoint of kind '{data['kind']}' is no network; give the weights of a network")

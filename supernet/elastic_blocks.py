@@ -1,4 +1,4 @@
-"""Elastic twins of ``supernet.layers.blocks``: what a supernet's stages are made of."""
+"""Elastic twins of ``supernet.layers.blocks``, the parts of a supernet's stages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ElasticInvertedResidual(nn.Module):
     """Elastic twin of ``InvertedResidual``: input width from the tensor, the rest by argument.
 
     Args:
-        in_channels, stage: the greatest input width and the choices of the stage that the block stands in.
+        in_channels, stage: the greatest input width and the choices of the block's stage.
         kernel_transforms: whether smaller kernels are trained maps of the largest one's centre, or that centre itself.
         first: whether the block can begin a stage, and so has a shortcut in some archs only, or in none.
     """
@@ -56,7 +56,7 @@ class ElasticInvertedResidual(nn.Module):
         super().__init__()
         self.first = first
         hidden, out_channels = in_channels * stage.expands[-1], stage.widths[-1]
-        # Where every choice is expand = 1 the expansion can never be used, and so is not held.
+        # If expand = 1 is the only choice, the expansion can never be used, so there is none.
         self.conv_pw = ElasticConvBNAct(in_channels, hidden, 1, 1) if stage.expands[-1] > 1 else None
         transforms = KernelTransforms(stage.kernels) if kernel_transforms and len(stage.kernels) > 1 else None
         self.conv_dw = ElasticConv2d(hidden, hidden, stage.kernels[-1], depthwise=True, transforms=transforms)
@@ -118,7 +118,7 @@ class ElasticInvertedStage(nn.ModuleList):
 
 @torch.no_grad()
 def _sort_hidden(block: InvertedResidual, order: list[int]) -> None:
-    """Puts the hidden channels of ``block`` in another order, which its output does not show.
+    """Reorders the hidden channels of ``block``, which leaves its output unchanged.
 
     The expansion's normalisation is left alone: ``ElasticIBN.copy_to`` has sorted its channels.
     """

@@ -1,8 +1,8 @@
 """Elastic stages of every kind, by the kind of block that a space's stage has.
 
-Each is made by the greatest input width, the stage's choices, and which weights its archs have in common; ``stage(x,
-values)`` runs the stage of an arch on ``(N, C, H, W)``, and ``stage.copy_to(plain)`` writes the part that a plain
-stage's shapes ask for into it.
+Each is built from the greatest input width, the stage's choices, and which weights its archs share. ``stage(x,
+values)`` runs the stage of an arch on ``(N, C, H, W)``; ``stage.copy_to(plain)`` writes the part of the weights that
+fits the plain stage into it.
 """
 
 from __future__ import annotations

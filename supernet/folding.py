@@ -1,7 +1,7 @@
-"""An arch's network at its fastest: BN folded into the convolutions before it, for inference alone.
+"""The fastest form of an arch's network: BN folded into the convolutions before it, for inference alone.
 
-BN in eval mode is a scale and a shift of each channel, and so is a convolution's weight and bias. A folded network
-reads and writes each activation once less for every convolution; its output differs by rounding.
+BN in eval mode is a scale and a shift of each channel, which a convolution's weight and bias can absorb. A folded
+network saves one read and write of each activation per convolution; its output differs by rounding.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _PAIRS = {
 def fold_batch_norm(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Folds the BNs of an arch's blocks into their convolutions, in place; returns ``network``.
 
-    Only for inference, and for what is thrown away after it: the network has other weights then, and fits neither a
-    checkpoint nor a FLOPs count. IBN, half of which is of the image, and the head's BNNeck stay as they are, and so do
-    networks that are no arch's.
+    Only for inference, on a network that is discarded afterwards: it then has other weights, and fits neither a
+    checkpoint nor a FLOPs count. IBN, half of which depends on the image, and the head's BNNeck stay as they are, as do
+    networks that are not archs.
 
     Args:
-        network: with the running statistics that it is to be used with; ends in eval mode.
-        dtype: of all convolutions. Other than float32, run the network under ``torch.autocast`` of the same: what is no
-            convolution stays in float32.
+        network: with its final running statistics; ends in eval mode.
+        dtype: of all convolutions. If it is not float32, run the network under ``torch.autocast`` of the same type:
+            other layers stay in float32.
     """
     for block in list(network.modules()):
         for conv_name, bn_name in _PAIRS.get(type(block), ()):
@@ -48,7 +48,7 @@ def fold_batch_norm(network: nn.Module, dtype: torch.dtype = torch.float32) -> n
 
 
 def _folded(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> nn.Conv2d:
-    """A plain convolution: a class of its own, such as ``DepthwiseConv2d``, may have no use for a bias."""
+    """The pair as a plain ``nn.Conv2d``: another class, such as ``DepthwiseConv2d``, may ignore a bias."""
     shape = (conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation)
     with without_drawing():
         plain = nn.Conv2d(*shape, groups=conv.groups, bias=False)  # both parameters are set next

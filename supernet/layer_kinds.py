@@ -1,4 +1,4 @@
-"""Every kind of layer that an arch is made of, by the names that ``Arch`` and its stages give them."""
+"""Every kind of layer in an arch, by its name in ``Arch`` and its stages."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class ArchBackbone(nn.Module):
 def build_network(arch: Arch, head: HeadConfig = DEFAULT_HEAD) -> ReidNetwork:
     """The network of ``arch`` with fresh weights from torch's global generator: ``(N, 3, H, W)`` to ``(N, D)``.
 
-    An embedding that ``head`` does not ask for is the arch's own.
+    If ``head`` sets no embedding, the arch's own is used.
     """
     backbone = ArchBackbone(arch)
     initialise(backbone)
@@ -50,8 +50,8 @@ def build_network(arch: Arch, head: HeadConfig = DEFAULT_HEAD) -> ReidNetwork:
 
 
 def initialise(module: nn.Module) -> None:
-    """MobileNetV2's and V3's initialisation as torchvision has it: Kaiming normal (fan out) for convolutions, their
-    biases at 0, BN and instance normalisation at 1 and 0."""
+    """Initialises as torchvision does MobileNetV2 and V3: Kaiming normal (fan out) for convolutions, their biases at 0,
+    BN and instance normalisation at 1 and 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out")

@@ -1,4 +1,4 @@
-"""Which weights the archs of a supernet have in common, where that is a choice."""
+"""Which weights the archs of a supernet share, where that is a choice."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class Sharing:
             al. 2020), or that centre itself.
         depth: ``first``: a stage of d blocks runs the first d, as in Once-for-All, so that a block is the stage's last
             in one arch and not in another. ``ends``: the first one and the last d - 1, so that a stage ends in the same
-            block whatever its depth, if that is over 1. ``own``: each depth has blocks of its own, which are trained
-            by fewer steps; one dimension of few-shot NAS (Zhao et al. 2021).
+            block whatever its depth, if that is above 1. ``own``: each depth has blocks of its own, which are trained
+            in fewer steps; one dimension of few-shot NAS (Zhao et al. 2021).
     """
 
     kernel_transforms: bool = False
     depth: DepthSharing = "first"
 
     def first_blocks(self, depths: tuple[int, ...]) -> tuple[int, ...]:
-        """Those of the held blocks that a stage of ``depths`` (ascending) can begin with, by their numbers from 0."""
+        """Numbers (from 0) of the held blocks that a stage of ``depths`` (ascending) can begin with."""
         return tuple(sorted({self.blocks(depths, depth)[0] for depth in depths}))
 
     def held(self, depths: tuple[int, ...]) -> int:
-        """How many blocks a stage of these depths (ascending) holds."""
+        """Number of blocks that a stage of ``depths`` (ascending) holds."""
         return sum(depths) if self.depth == "own" else depths[-1]
 
     def blocks(self, depths: tuple[int, ...], depth: int) -> tuple[int, ...]:

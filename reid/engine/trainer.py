@@ -145,7 +145,7 @@ class _Loop:
         return number
 
     def end_early(self, epoch: int) -> None:
-        """Writes the checkpoint of ``epoch``, the last, if it was not written yet and the guard would return to it."""
+        """Writes the checkpoint of ``epoch``, the last, which may have none yet, if the guard would return to it."""
         if self.guard.sound:
             self._write(epoch)
             barrier(self.step.processes)

@@ -1,4 +1,4 @@
-"""Archs and spaces as they are written: YAML on disk, and the mappings that it holds."""
+"""File formats of archs and spaces: YAML on disk, and the mappings that it holds."""
 
 from supernet.files.arch_forms import arch_from_dict, arch_from_rows, arch_to_dict, mobilenet_v2
 from supernet.files.named import (

@@ -1,4 +1,4 @@
-"""Archs as they are written: as ``[expand, channels, blocks, stride]`` rows, and as the mapping of an arch file."""
+"""Written forms of archs: ``[expand, channels, blocks, stride]`` rows, and the mapping of an arch file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def mobilenet_v2(input_size: tuple[int, int] = (256, 128)) -> Arch:
 
 
 def arch_to_dict(arch: Arch) -> dict:
-    """Plain lists and numbers, in the order an arch file shows them; ``arch_from_dict`` reads it back equal."""
+    """The arch as plain lists and numbers, in the order of an arch file; ``arch_from_dict`` reads it back equal."""
     return {
         "input_size": list(arch.input_size),
         "stem": arch.stem,
@@ -50,7 +50,7 @@ def arch_to_dict(arch: Arch) -> dict:
 
 
 def _stem(arch: Arch) -> dict:
-    """What is not at its default; left out otherwise, as in files from before there were other stems."""
+    """The stem's keys that differ from their defaults; files written before there were other stems have none."""
     return {key: getattr(arch, key) for key in ("stem_kernel", "stem_pool") if getattr(arch, key) != getattr(Arch, key)}
 
 

@@ -42,8 +42,7 @@ class NamedArch:
 
 
 def load_space(name: str) -> Space:
-    """The space called ``name`` (a file under ``configs/spaces``), or the one in the YAML file that ``name`` is a
-    path to.
+    """The space called ``name`` (a file under ``configs/spaces``), or the one in the YAML file at path ``name``.
 
     Raises:
         UserError: no such space (the nearest names are listed), or the file does not describe one.
@@ -59,9 +58,9 @@ def load_space(name: str) -> Space:
 
 
 def space_to_dict(space: Space) -> dict:
-    """Plain lists and numbers, the form of a space file; ``space_from_dict`` reads it back equal.
+    """The space as plain lists and numbers, the form of a space file; ``space_from_dict`` reads it back equal.
 
-    Choices that stand at their default are left out, as in files from before they were there.
+    Choices at their default are left out, as in files written before there were such choices.
     """
     several = [list(size) for size in space.input_sizes]
     sizes = {"input_sizes": several} if space.smaller_sizes else {"input_size": several[0]}
@@ -122,7 +121,7 @@ def load_arch(path: str | Path) -> NamedArch:
     """Reads an arch file.
 
     Raises:
-        UserError: the file is missing, or does not describe an arch; or no file could be called as it is.
+        UserError: the file is missing or does not describe an arch, or the arch's name cannot be a file name.
     """
     path = Path(path)
     data = read_yaml(path)
@@ -139,7 +138,7 @@ def load_arch(path: str | Path) -> NamedArch:
 
 
 def _name(data: Mapping, path: Path) -> str:
-    """What the arch is called. Folders of its trainings are called after it."""
+    """The name of the arch. Folders of its trainings are named after it."""
     name = str(data.get("name") or path.stem)
     if not name.isprintable() or name.startswith(".") or set("/\\") & set(name) or len(name.encode()) > LONGEST:
         few = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
@@ -150,8 +149,8 @@ def _name(data: Mapping, path: Path) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What YAML has read, as JSON can say it: a checkpoint's header holds an arch's origin, and an unquoted date, which
-    YAML takes for one, would end a training when its weights are written."""
+    """A value read from YAML in a form that JSON has: a checkpoint's header holds an arch's origin, and an unquoted
+    date, which YAML reads as a date, would end a training when its weights are written."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set):

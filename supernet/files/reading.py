@@ -1,4 +1,4 @@
-"""Values out of a mapping that a YAML file or a header held; what has the wrong form is refused by its key."""
+"""Reads values from the mapping of a YAML file or a header; refuses a wrong form by naming its key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ take all memory."""
 
 
 def list_of(data: Mapping, key: str) -> Sequence:
-    """``data[key]``; raises UserError naming the key where it is no list, KeyError where it is missing."""
+    """``data[key]``; raises UserError naming the key if it is not a list, KeyError if it is missing."""
     if not isinstance(data[key], list | tuple):
         raise UserError(f"{key}: must be a list: {data[key]}")
     return data[key]
@@ -26,7 +26,7 @@ def whole_numbers(data: Mapping, key: str) -> tuple[int, ...]:
 
 
 def whole_number(data: Mapping, key: str) -> int:
-    """``data[key]``; raises UserError naming the key where it is no whole number."""
+    """``data[key]``; raises UserError naming the key if it is not a whole number."""
     if not is_whole(data[key]):
         raise UserError(f"{key}: must be a whole number, not beyond {MOST}: {data[key]}")
     return data[key]
@@ -47,5 +47,5 @@ def texts(data: Mapping, key: str) -> tuple[str, ...]:
 
 
 def is_whole(value: object) -> bool:
-    """Whether ``value`` is a whole number, not beyond ``MOST``; ``True`` is none."""
+    """Whether ``value`` is a whole number, not beyond ``MOST``; ``True`` is not one."""
     return isinstance(value, int) and not isinstance(value, bool) and value <= MOST

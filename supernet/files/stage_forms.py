@@ -1,6 +1,6 @@
 """Stages, and choices of stages, as the mappings of arch files and space files: one form for each kind of block.
 
-``block`` names the kind; it is left out for inverted residual blocks, as in files from before there were others.
+``block`` names the kind; it is left out for inverted residual blocks, as in files written before there were others.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class StageForm:
 
     Attributes:
         stage, block, choices: the classes of its values.
-        per_block: keys that hold a list, in an arch an entry a block, in a space the options; and what a block calls
-            it.
+        per_block: keys that hold a list (in an arch one entry per block, in a space the options), and the name of the
+            value in a block.
         extras: keys of an arch's stage that may be left out.
-        extra_choices: those of a space's, and how they are read.
+        extra_choices: keys of a space's stage that may be left out, and how they are read.
     """
 
     stage: type[AnyStage]
@@ -57,7 +57,7 @@ FORMS = {
 
 
 def stage_to_dict(stage: AnyStage) -> dict:
-    """A stage of an arch; ``stage_from_dict`` reads it back equal. What is at its default is left out."""
+    """The mapping of an arch's stage; ``stage_from_dict`` reads it back equal. Defaults are left out."""
     form = FORMS[stage.kind]
     lists = {key: [getattr(block, name) for block in stage.blocks] for key, name in form.per_block.items()}
     return {**_kind(stage.kind), "width": stage.width, "stride": stage.stride, **lists} | {
@@ -66,7 +66,7 @@ def stage_to_dict(stage: AnyStage) -> dict:
 
 
 def stage_from_dict(data: Mapping) -> AnyStage:
-    """Raises UserError where the mapping is no stage of an arch, KeyError where a key is missing."""
+    """The arch's stage in a mapping. Raises UserError if it is not one, KeyError if a key is missing."""
     form = _form(data, "arch: ")
     _check_keys(data, {"width", "stride", *form.per_block, *form.extras}, "arch: ")
     lists = {key: whole_numbers(data, key) for key in form.per_block}
@@ -82,7 +82,7 @@ def stage_from_dict(data: Mapping) -> AnyStage:
 
 
 def choices_to_dict(choices: StageChoices) -> dict:
-    """A stage of a space; ``choices_from_dict`` reads it back equal. What is at its default is left out."""
+    """The mapping of a space's stage; ``choices_from_dict`` reads it back equal. Defaults are left out."""
     form = FORMS[choices.kind]
     extras = [key for key in form.extra_choices if getattr(choices, key) != getattr(form.choices, key)]
     keys = ("widths", "depths", *form.per_block, *extras)
@@ -90,7 +90,7 @@ def choices_to_dict(choices: StageChoices) -> dict:
 
 
 def choices_from_dict(data: Mapping) -> StageChoices:
-    """Raises UserError where the mapping is no stage of a space, KeyError where a key is missing."""
+    """The space's stage in a mapping. Raises UserError if it is not one, KeyError if a key is missing."""
     form = _form(data, "")
     keys = ("widths", "depths", *form.per_block)
     _check_keys(data, {"stride", *keys, *form.extra_choices}, "")

@@ -22,8 +22,8 @@ class OmniBlock:
 
     Attributes:
         hidden: channels of its streams. OSNet has a quarter of the block's width. Multiples of 8 fill a processor's
-            vectors: others take about as long as the next one.
-        streams: how many there are, 1 to 4; the n-th is n light convolutions in a row.
+            vector registers: other numbers take about as long as the next multiple.
+        streams: number of streams, 1 to 4; the n-th is n light convolutions in a row.
         kernel: side of the light convolutions' depthwise filters (odd).
     """
 
@@ -42,11 +42,11 @@ class OmniBlock:
 
 @dataclass(frozen=True)
 class OmniStage:
-    """Omni-scale blocks of one width and what ends them; see ``supernet.arch.AnyStage``.
+    """Omni-scale blocks of one width, and the end of the stage; see ``supernet.arch.AnyStage``.
 
-    The first block's shortcut is a 1x1 convolution, those of the others are the block's input itself. OSNet does the
-    same by asking whether the widths differ, as they do there between all stages; here a choice of equal widths would
-    then take a layer away, and a wider stage could cost less than a narrower one.
+    The first block's shortcut is a 1x1 convolution, those of the others are the block's input itself. In OSNet the
+    shortcut is a convolution where the widths differ, as they do between all its stages; with that rule, a choice of
+    equal widths would remove a layer here, and a wider stage could cost less than a narrower one.
 
     Attributes:
         width: channels of the blocks and of the transition.
@@ -72,11 +72,11 @@ class OmniStage:
 
     @property
     def needs_map(self) -> bool:
-        """Pooling needs two pixels."""
+        """Whether it pools, for which both sides of the map need two pixels."""
         return self.stride == 2
 
     def layers(self, channels: int, height: int, width: int) -> list[Layer]:
-        """A layer a block, and the transition, which is there also where it does nothing."""
+        """One layer per block, and the transition, which is listed even if it does nothing."""
         layers = []
         for number, block in enumerate(self.blocks):
             shape = (channels, self.width, block.hidden, block.streams, block.kernel)

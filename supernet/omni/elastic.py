@@ -70,7 +70,7 @@ class ElasticOmniScale(nn.Module):
     """Elastic twin of ``OmniScale``. The n-th stream is shared by all blocks that have one.
 
     Args:
-        in_channels, stage: the greatest input width and the choices of the stage that the block stands in.
+        in_channels, stage: the greatest input width and the choices of the block's stage.
         project: whether the shortcut is a 1x1 convolution.
         kernel_transforms: see ``supernet.layers.kernel_transforms``.
     """

@@ -38,7 +38,7 @@ class OmniScale(nn.Module):
     """OSNet's block with any number of streams: with 4, a kernel of 3 and a quarter of the width in its streams it is
     ``reid.models.backbones.osnet_blocks.OSBlock``.
 
-    The n-th stream is n light convolutions in a row. One gate, shared by the streams, weights what each gives before
+    The n-th stream is n light convolutions in a row. One gate, shared by the streams, weights their outputs before
     they are summed.
 
     Args:
@@ -83,7 +83,7 @@ class OmniScale(nn.Module):
 
 
 class Transition(nn.Sequential):
-    """What ends an omni-scale stage: a 1x1 convolution with BN and activation, 2x2 average pooling, either or nothing.
+    """The end of an omni-scale stage: a 1x1 convolution with BN and activation, 2x2 average pooling, both or neither.
 
     Args:
         channels: of input and output.

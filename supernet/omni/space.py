@@ -18,7 +18,8 @@ class OmniStageSpace(StageChoices):
     Attributes:
         stride: 2 where pooling ends the stage.
         widths, depths: for the stage.
-        hidden, streams, kernels: chosen for each block apart. The n-th stream is the same in blocks of more streams.
+        hidden, streams, kernels: chosen for each block separately. The n-th stream is the same in blocks of more
+            streams.
         transition: for the stage; see ``OmniStage``.
     """
 

@@ -1,4 +1,4 @@
-"""Training a supernet: its recipe, which archs a step runs, and the task that makes a gradient of them."""
+"""Training a supernet: its recipe, which archs a step runs, and the task that computes their gradient."""
 
 from supernet.training.recipe import SupernetRecipe
 from supernet.training.task import SupernetTask

@@ -1,4 +1,4 @@
-"""``SupernetRecipe``: how a supernet is trained; what it cannot be asked for is refused before that."""
+"""``SupernetRecipe``: how a supernet is trained, and checks that refuse impossible recipes before the training."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ OF_SECOND = ("loss", "loss_triplet", "accuracy")
 
 @dataclass(frozen=True, config=STRICT)
 class SupernetRecipe:
-    """A recipe, and what the supernet adds to it.
+    """A recipe, and the supernet's additions to it.
 
     Attributes:
         sampling: which archs a step trains.
         kernel_transforms, depth_sharing: see ``supernet.sharing``.
-        label_weight: weight of the recipe's own losses, those of ``losses.distillation`` among them, for every arch
-            that the largest one teaches (1 for others).
+        label_weight: weight of the recipe's own losses, including those of ``losses.distillation``, for every arch that
+            the largest one teaches (1 for others).
         logit_weight: weight of the distillation of the largest arch's class probabilities.
-        similarity_weight: weight of the distillation of its similarity matrix; the identities that the search scores
-            on are unseen, and there class probabilities say nothing.
+        similarity_weight: weight of the distillation of its similarity matrix; the search scores on unseen identities,
+            about which class probabilities say nothing.
         embedding_weight: weight of the distillation of its embeddings, image by image; for spaces whose archs all have
             embeddings of one length.
     """
@@ -76,7 +76,7 @@ class SupernetRecipe:
         return Sharing(self.kernel_transforms, self.depth_sharing)
 
     def at_epochs(self, epochs: int) -> SupernetRecipe:
-        """With ``epochs`` epochs, the schedule and the epochs of the largest arch alone stretched or shrunk by as much;
+        """The recipe with ``epochs`` epochs; the schedule and the epochs of the largest arch alone scale in proportion;
         see ``reid.engine.recipe.scaling``."""
         alone = self.sampling.warmup_epochs * epochs / self.recipe.epochs
         sampling = dataclasses.replace(self.sampling, warmup_epochs=alone)
@@ -84,7 +84,7 @@ class SupernetRecipe:
 
 
 def check_recipe(config: SupernetRecipe, space: Space) -> None:
-    """Raises UserError where the recipe asks for a head, a loss or an end that a supernet of ``space`` has not."""
+    """Raises UserError if the recipe asks for something that a supernet of ``space`` does not support."""
     recipe = config.recipe
     pooled = {width or last for width in space.last_widths for last in space.stages[-1].widths}
     if config.embedding_weight and space.embedding is None and len(pooled) > 1:
@@ -117,12 +117,12 @@ def check_recipe(config: SupernetRecipe, space: Space) -> None:
 
 
 def second_arch(sampling: SamplingConfig) -> str:
-    """What the records call the arch that a step trains after the largest; ``_`` and one of ``OF_SECOND`` follow."""
+    """Name in the records of the arch that a step trains after the largest; ``_`` and one of ``OF_SECOND`` follow."""
     return "smallest" if sampling.smallest else "random"
 
 
 def _not_beside(sampling: SamplingConfig) -> str | None:
-    """Why there are epochs in which no step trains an arch after the largest, in words; None where there need not be
+    """Why, in words, some epochs may have no step that trains an arch after the largest; None if there need not be
     any."""
     if not sampling.largest_every:
         return "no step trains the largest (sampling.largest_every: 0)"
@@ -134,7 +134,7 @@ def _not_beside(sampling: SamplingConfig) -> str | None:
 
 
 def _check_measured(recipe: Recipe, sampling: SamplingConfig) -> None:
-    """Before anything is trained: the loop would find out at its first look, which may be hours away."""
+    """Checks, before anything is trained, what the loop would only notice at its first look, hours later."""
     where, metric = "supernet.recipe.early_stopping.metric", recipe.early_stopping.metric
     if metric in HELD_OUT and not recipe.evaluate_every:
         raise UserError(f"{where} {metric} is never looked at; set supernet.recipe.evaluate_every above 0")

@@ -25,19 +25,19 @@ class SamplingConfig:
     """The archs of a step.
 
     Attributes:
-        archs: random archs a step.
-        largest_every: the largest arch is in every step (1), in every n-th, or in none (0). Where it is, it teaches the
-            others; where it is not, they learn from labels alone.
-        spread: ``uniform`` draws every choice alike, which gives archs of middling FLOPs nearly always; ``flops``
-            spreads them evenly over the space's FLOPs, so that large and small ones are trained as much.
+        archs: number of random archs per step.
+        largest_every: the largest arch is in every step (1), in every n-th, or in none (0). In steps with it, it
+            teaches the others; in steps without it, they learn from labels alone.
+        spread: ``uniform`` draws every choice uniformly, which nearly always gives archs of middling FLOPs; ``flops``
+            spreads them evenly over the space's FLOPs, so that large and small ones are trained equally often.
         flops: the least and the most FLOPs of random archs, as ``search.flops_words.parse_flops`` reads them, counted
-            as the search counts them; ``None`` for all that the space has. A supernet that is searched at one limit
-            need not learn what costs half or twice as much. For ``spread: flops``.
+            as the search counts them; ``None`` for the whole range of the space. A supernet that is searched at one
+            limit need not learn archs that cost half or twice as much. For ``spread: flops``.
         smallest: whether the smallest arch is in every step too (the sandwich rule, Yu and Huang 2019) or has to be
-            drawn like any other. What is trained every step is scored too well, and so are the archs near it.
-        attentive: ``best`` or ``worst`` of ``attentive_of`` archs that were drawn for a place is trained, by its own
-            loss on the batch (AttentiveNAS, Wang et al. 2021); ``none`` draws one.
-        attentive_of: how many are compared; each of them costs a forward pass.
+            drawn like any other. An arch trained in every step is scored too well, and so are the archs near it.
+        attentive: ``best`` or ``worst``: of ``attentive_of`` archs drawn for a place, the one with the lowest or the
+            highest loss of its own on the batch is trained (AttentiveNAS, Wang et al. 2021); ``none`` draws one.
+        attentive_of: number of archs compared; each of them costs a forward pass.
         warmup_epochs: epochs at the start in which the largest arch is trained alone.
     """
 
@@ -59,12 +59,12 @@ class SamplingConfig:
         return self
 
     def with_largest(self, step: int, epoch: float) -> bool:
-        """Whether the largest arch is in a step: it is then its first place, and teaches the others."""
+        """Whether the largest arch is in a step; it is then first, and teaches the others."""
         return epoch < self.warmup_epochs or (self.largest_every > 0 and step % self.largest_every == 0)
 
 
 def uniform(space: Space) -> Draw:
-    """Every choice alike, at whatever FLOPs that gives."""
+    """Draws every choice uniformly, at whatever FLOPs that gives."""
 
     def draw(random: Random, share: float) -> Iterator[Arch]:
         while True:
@@ -76,11 +76,11 @@ def uniform(space: Space) -> Draw:
 def step_archs(
     space: Space, config: SamplingConfig, draw: Draw, seed: int, step: int, epoch: float
 ) -> tuple[tuple[Arch, ...], ...]:
-    """The places of a step: the largest arch and the smallest where they are asked for, and the random ones.
+    """The places of a step: the largest and the smallest arch if ``config`` includes them, and the random ones.
 
-    A place has one arch, or those of which the attentive sampling takes one. The random places share the range of FLOPs
-    among them, so that every step has small and large ones. A pure function of its arguments: a
-    resumed training draws what an unbroken one would.
+    A place has one arch, or several of which attentive sampling takes one. The random places divide the range of FLOPs
+    among themselves, so that every step has small and large archs. A pure function of its arguments: a resumed training
+    draws the same archs as an uninterrupted one.
     """
     if epoch < config.warmup_epochs:
         return ((largest(space),),)
@@ -88,7 +88,7 @@ def step_archs(
     random = Random(f"{seed}/{step}")
     places = []
     for place in range(config.archs):
-        # One share for all archs of a place: archs of different size would be compared by size alone.
+        # One share for all archs of a place: archs of different sizes would be compared by size alone.
         share = (place + random.random()) / config.archs
         places.append(tuple(itertools.islice(draw(random, share), each)))
     fixed = ((largest(space),),) if config.with_largest(step, epoch) else ()

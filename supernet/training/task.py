@@ -1,5 +1,5 @@
-"""Supernet training: several archs a step with in-place distillation (Yu et al. 2020, BigNAS), on the common training
-loop."""
+"""Supernet training: several archs per step with in-place distillation (Yu et al. 2020, BigNAS), on the common
+training loop."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ Told = tuple[torch.Tensor, torch.Tensor | None]
 
 
 class SupernetTask(nn.Module):
-    """A supernet with its training classifier; what the training loop calls once a step.
+    """A supernet with its training classifier; the training loop calls it once per step.
 
     Args:
-        supernet: what is trained.
+        supernet: the supernet to train.
         classes: number of training identities.
-        config: weights and number of archs a step.
+        config: weights and number of archs per step.
         seed: of the archs that are drawn.
-        draw: draws the random ones; ``None`` for ``supernet.training.sampling.uniform``. What ``sampling.spread`` asks
-            for is the caller's to bring, since FLOPs are not known here.
-        teacher: a network that every arch learns from beside the labels, as ``recipe.losses.distillation`` says; it is
-            no part of the task's state.
+        draw: draws the random archs; ``None`` for ``supernet.training.sampling.uniform``. The caller must choose it to
+            match ``sampling.spread``, since FLOPs are not known here.
+        teacher: a network that every arch learns from besides the labels, as ``recipe.losses.distillation`` says; it is
+            not part of the task's state.
 
     Raises:
-        UserError: the recipe asks for a head or a loss that a supernet does not have, or for what the teacher does not
-            have.
+        UserError: the recipe needs a head or a loss that a supernet does not have, or something that the teacher does
+            not have.
     """
 
-    same_every_step = False  # each has other archs
+    same_every_step = False  # each step has other archs
 
     @property
     def restless_epochs(self) -> range:
-        """See ``reid.engine.tasks.task.Task``. The log is of a step's first arch: where the largest is not in every
-        step, one that has hardly been trained takes its place once its warm-up is over."""
+        """See ``reid.engine.tasks.task.Task``. The log is of a step's first arch: if the largest is not in every step,
+        an arch that has hardly been trained takes its place once the warm-up is over."""
         sampling = self.config.sampling
         if not sampling.warmup_epochs or sampling.largest_every == 1:
             return range(0)
@@ -78,8 +78,8 @@ class SupernetTask(nn.Module):
         self._teacher = (teacher,)  # in a tuple, so that torch does not take it for a part of this module
 
     def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
-        """Adds the gradients of one batch through every arch of the step; returns the log of its first one, which is
-        the largest where that is in the step, on the device.
+        """Adds the gradients of one batch through every arch of the step; returns the log of the first one (the
+        largest, if it is in the step), on the device.
 
         Each arch's graph is freed before the next one runs, so memory is that of the largest arch alone.
         """
@@ -106,7 +106,7 @@ class SupernetTask(nn.Module):
         return log
 
     def _told(self, images: torch.Tensor, context: StepContext) -> Told | None:
-        """What the teacher says of a batch, at the size of the largest archs, and of those of other processes."""
+        """The teacher's outputs for a batch, at the size of the largest archs, including other processes' shares."""
         (teacher,) = self._teacher
         if teacher is None:
             return None
@@ -123,7 +123,7 @@ class SupernetTask(nn.Module):
         told: Told | None,
         context: StepContext,
     ) -> Arch:
-        """The arch of a place that is trained: the one with the least loss, or with the greatest."""
+        """The arch of a place to train: the one with the lowest loss, or with the highest."""
         if len(archs) == 1:
             return archs[0]
         losses = torch.stack(
