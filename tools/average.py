@@ -1,12 +1,12 @@
-"""Makes one network of several trainings of it: the mean of their weights ("model soup"), scored on the test set.
+"""Averages the weights of several trainings of one network ("model soup") and scores the result on the test set.
 
 python tools/average.py runs/one runs/two runs/three --out runs/mean
 
-For trainings that have most of their way in common: ends of one training by other seeds (retrain.py --cool-down RUN
---seed N), or trainings from the same weights. Networks that were trained apart have no mean that is worth anything.
-A network of the zoo may be one of them, by its name: the one that a training went on from, say.
-Nothing is chosen: all that are named are in it. BN's statistics are measured anew on training images. The data are
-those of the trainings; --data says where they are by now.
+Use it for trainings that share most of their history: several endings of one training with different seeds
+(retrain.py --cool-down RUN --seed N), or trainings that started from the same weights. Averaging networks that were
+trained independently is useless. A zoo network may be included by name, for example the one that a training started
+from. Every network named is averaged; none is left out. BN statistics are measured again on training images. The data
+set is that of the trainings; --data says where it is if it has moved.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every command line tool has: common options, and errors as one line with exit code 2."""
+"""Common to all command line tools: shared options, and errors reported as one line with exit code 2."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tools.jobs.paths import check_folder, shown
 from tools.typed import as_typed, tool_parser
 
 SYNTHETIC = Path("synthetic")
-"""What ``--data`` may name in place of a folder."""
+"""Value that ``--data`` accepts in place of a folder."""
 
 ANEW = "anew"
-"""Among a tool's options: that it has nothing to go on with, and ``--resume`` is an older spelling of ``--replace``."""
+"""Marks the options of a tool that cannot resume, for which ``--resume`` is an older spelling of ``--replace``."""
 
 
 def job_parser(description: str, out: str, anew: bool = False) -> argparse.ArgumentParser:
@@ -33,7 +33,7 @@ def job_parser(description: str, out: str, anew: bool = False) -> argparse.Argum
 
     Args:
         out: the default folder, for the help text.
-        anew: the tool has nothing to go on with: what is in its folder is kept, or replaced.
+        anew: the tool cannot resume: what is in its folder is kept, or replaced.
     """
     parser = tool_parser(description)
     parser.add_argument(
@@ -68,22 +68,22 @@ def job_parser(description: str, out: str, anew: bool = False) -> argparse.Argum
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """The ``--device`` option."""
+    """Adds the ``--device`` option."""
     parser.add_argument(
         "--device", default="auto", help="auto (CUDA where it is there), cpu, cuda, cuda:1 (default: auto)"
     )
 
 
 def add_replace(parser: argparse.ArgumentParser, *also: str) -> None:
-    """The ``--replace`` option, of tools that write all of their folder at each call, read into ``resume``; ``also``
-    are older spellings of it."""
+    """Adds ``--replace``, read into ``resume``, for tools that write their whole folder on every call; ``also`` are
+    older spellings of it."""
     text = "write again what an earlier call has left in --out (without it that is refused)"
     parser.add_argument("--replace", *also, dest="resume", action="store_true", help=text)
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
-    """The ``--search`` option of tools that look archs up by name. A folder that is given is to have some: where it is
-    mistyped, an arch of configs/archs that is called alike would take the place of the one that is meant."""
+    """Adds ``--search`` for tools that look archs up by name. A given folder must contain archs: otherwise a typing
+    error would silently select an arch of the same name from configs/archs."""
     parser.add_argument(
         "--search",
         type=_with_archs,
@@ -100,7 +100,7 @@ def _with_archs(text: str) -> Path:
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """The limits of tools that search, and ``--target``."""
+    """Adds the limits of tools that search, and ``--target``."""
     limits = parser.add_argument_group("limits", "those that are given stand in place of all of the config's")
     limits.add_argument("--flops", metavar="LIMIT", help="at most so many by fvcore's count, for example 210M")
     limits.add_argument("--latency", metavar="LIMIT", help="at most so long on --target, for example 5ms")
@@ -113,27 +113,27 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def check_one_process() -> None:
-    """Raises UserError where torchrun has started several processes, of a tool whose work cannot be shared: the first
-    would work, the others be refused its folder, and torchrun then end the first."""
+    """Raises UserError if torchrun started several processes of a tool whose work cannot be shared: the first process
+    would work, the others would be refused its folder, and torchrun would then end the first."""
     if from_environment(torch.device("cpu")).several:
         raise UserError("torchrun started several processes, and this tool is run by one: start it without torchrun")
 
 
 def check_seed(seed: int | None) -> None:
-    """Raises UserError for a ``--seed`` that torch does not take; None is one that was not given."""
+    """Raises UserError for a ``--seed`` that torch does not accept; None means that none was given."""
     if seed is not None and not 0 <= seed <= GREATEST_SEED:
         raise UserError(f"--seed {seed}: must be a whole number from 0 to {GREATEST_SEED}")
 
 
 def read_job(arguments: argparse.Namespace, out: str) -> Job:
-    """The common options as values; raises UserError for a bad config, override, seed, device or output folder, and for
-    several processes of a tool that has nothing to go on with: none of these can share its work."""
+    """The common options as values. Raises UserError for a bad config, override, seed, device or output folder, and if
+    there are several processes of a tool that cannot resume, since no such tool can share its work."""
     if hasattr(arguments, ANEW):
         check_one_process()
     check_folder(arguments.out or Path(out))
     check_seed(arguments.seed)
     synthetic = arguments.data == SYNTHETIC and not SYNTHETIC.exists()
-    if synthetic:  # as an override it also reaches the commands that are told to follow
+    if synthetic:  # as an override, it is also part of the commands suggested as next steps
         arguments.data, arguments.set = None, [*arguments.set, "data.name=synthetic"]
     experiment = load_experiment(
         arguments.config,
@@ -163,7 +163,7 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
 
 
 def _tell_beginning(out: Path) -> None:
-    """Says so where ``--resume`` has nothing to go on with: another folder may have been meant."""
+    """Prints a note if ``--resume`` finds nothing to resume: another folder may have been meant."""
     if not out.exists() or not any(out.iterdir()):
         print(f"note: --resume: {shown(out)} holds nothing to go on with; it is begun there")
 
@@ -180,12 +180,13 @@ def run_tool(
     again: str = "the same command with --resume goes on from the last checkpoint",
     less: str = "give smaller images (--set input_size=[128,64])",
 ) -> None:
-    """Runs a tool's ``main``; ends the process with 2 and one line for a user's error and where memory runs out, with
-    130 when interrupted, by Ctrl-C or SIGTERM. Of torchrun's processes that all come upon the same error one says it.
+    """Runs a tool's ``main``. Ends the process with code 2 and a one-line message on a user error or when memory runs
+    out, and with 130 when interrupted by Ctrl-C or SIGTERM. If all of torchrun's processes hit the same error, only one
+    reports it.
 
     Args:
-        again: says what to do after an interrupt.
-        less: says how the tool takes less memory.
+        again: what to do after an interrupt, for the message.
+        less: how to make the tool use less memory, for the message.
     """
     keep_freed_memory()
     try:
@@ -198,7 +199,7 @@ def run_tool(
         line = line_of(error, less)
         if line is None:
             raise
-        one = line.replace("\n", "\\n")  # of a name that has one in it
+        one = line.replace("\n", "\\n")  # a file name may contain a newline
         if not said_by_first(one):
             print(f"error: {as_typed(one)}", file=sys.stderr)
         sys.exit(2)

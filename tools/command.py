@@ -15,24 +15,23 @@ from reid.errors import nearest
 from tools.typed import FOLDER, NAME, TYPED_BY
 
 RUNS = 'if __name__ == "__main__":'
-"""What a tool has and the modules beside it have not."""
+"""Line that every tool contains, and that no other module in the folder does."""
 
 
 def tools() -> dict[str, str]:
-    """The tools by name, each with the first sentence of what it says of itself. None is imported, which takes
-    seconds."""
+    """The tools by name, each with the first sentence of its docstring. None is imported, since that takes seconds."""
     texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.py"))}
     own = Path(__file__).stem
     return {name: _first_sentence(text) for name, text in texts.items() if RUNS in text and name != own}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Becomes the tool that the first of ``arguments`` (None: of the command line) names; lists the tools without one,
-    and says which version is installed for ``--version``.
+    """Becomes the tool named by the first of ``arguments`` (None: the command line's). Lists the tools if there is no
+    name, and prints the installed version for ``--version``.
 
-    The process is replaced by ``python tools/TOOL.py``, so that nothing but what it calls itself tells the two ways to
-    start a tool apart: exit code, signals, what it imports. A name that no tool has ends it with code 2 and the nearest
-    ones.
+    The process is replaced by ``python tools/TOOL.py``, so both ways of starting a tool behave alike (exit code,
+    signals, imports) and differ only in the name that it calls itself. An unknown name ends the process with code 2 and
+    a suggestion of the nearest names.
     """
     name, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
     known = tools()
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.stdout.flush()
     words = [sys.executable, str(FOLDER / f"{tool}.py"), *rest]
     environment = os.environ | {TYPED_BY: NAME}
-    if os.name == "nt":  # whose exec would give the prompt back at once
+    if os.name == "nt":  # there, exec would return to the prompt at once
         import subprocess
 
         sys.exit(subprocess.call(words, env=environment))
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _say(text: str) -> None:
-    """Prints ``text``, and ends as other programs do where nobody reads it to its end, as ``| head`` does."""
+    """Prints ``text``; if the reader closes the pipe early, as ``| head`` does, ends as other programs do."""
     try:
         print(text, flush=True)
     except BrokenPipeError:

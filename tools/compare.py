@@ -1,6 +1,6 @@
 """Puts the results of several runs into one table and a report page with a picture of accuracy against FLOPs.
 
-Latency is measured afresh for all runs in turn, so that its column can be compared.
+Latency is measured again for all runs in turn, so that its values are comparable.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Trained on A, evaluated on B: several runs against several data sets, as one matrix.
 
-RUN is a run folder with last.safetensors, such a file, a name of the zoo, or an .onnx file. Data sets that are not at
-hand are left out, and the matrix says why. A data set that a RUN was trained on is read as for its training (split,
-share, seed). Features are kept under data/cache/features.
+RUN is a run folder with last.safetensors, such a file, a name of the zoo, or an .onnx file. Data sets that are not
+available are left out, and the matrix says why. A data set that a RUN was trained on is read as in that training
+(split, share, seed). Features are kept under data/cache/features.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What networks are made of and what they cost: a table of blocks, FLOPs by all three counts, parameters, latency.
+"""Describes networks and their cost: a table of blocks, FLOPs by all three counts, parameters, latency.
 
 python tools/describe.py MLR-210M-C                                block by block, and a picture
 python tools/describe.py MLR-210M-C mobilenetv2 osnet_x0_5 --target onnx-cpu-1t
                                                                    side by side, measured here
-python tools/describe.py --space osnet-like                        what a search may choose, and what that costs
+python tools/describe.py --space osnet-like                        the choices open to a search, and their cost
 
-NAME is a network's name, also of the zoo, an arch file, a run folder or weights file. Nothing is trained, and no data
-are needed.
+NAME is the name of a network (the zoo's included), an arch file, a run folder or a weights file. Nothing is trained,
+and no data set is needed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tools.typed import tool_parser
 
 OUT = Path("runs/describe")
 SIZE = (256, 128)
-"""Of networks that have no size of their own."""
+"""Input size of networks that do not specify one."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _check_options(read: argparse.Namespace) -> None:
-    """Raises UserError for an option that would be of no account."""
+    """Raises UserError for an option that would have no effect."""
     of_networks = (("--target", read.target), ("--last-stride", read.last_stride))
     for option, given in of_networks if read.space is not None else (("--seed", read.seed),):
         if given is not None:

@@ -1,10 +1,10 @@
-"""Vectors of images of persons by a trained network, and the images most like another.
+"""Embeds images of persons with a trained network, and finds the images most similar to another.
 
 python tools/embed.py SOURCE IMAGES --out features.npz          features (N, D) of length 1, and the names of the files
 python tools/embed.py SOURCE IMAGES --query IMG --top 5         the nearest images, with their cosine similarity
 
 SOURCE is a name of the zoo (tools/zoo.py lists them), a run folder, its last.safetensors, or an .onnx file of
-tools/export.py. IMAGES are files, or folders that are searched to any depth. docs/embed.md has the same in Python.
+tools/export.py. IMAGES are files, or folders that are searched recursively. docs/embed.md shows the same in Python.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _check_options(read: argparse.Namespace) -> None:
-    """Raises UserError where nothing is asked for, or an option does not fit."""
+    """Raises UserError if nothing is asked for, or an option does not fit."""
     if read.out is None and read.query is None:
         raise UserError("say what is wanted: --out FILE.npz, or --query IMG")
     if read.top is not None and (read.query is None or read.top < 1):

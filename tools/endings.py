@@ -1,4 +1,4 @@
-"""What a tool says in one line where it cannot go on; anything else is a fault of ours and keeps its traceback."""
+"""One-line messages for errors that a tool's user can cure; any other error is a bug and keeps its traceback."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ CANNOT_WRITE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
     *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG),
 )
-"""What the machine says of a path that cannot be written."""
+"""Error numbers of a path that cannot be written."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Of these, what there being room would help against."""
+"""Those of them that more disk space would cure."""
 
 LOST = re.compile(r"gloo/transport|Connection (closed|reset) by peer|Broken pipe|remote process exited", re.IGNORECASE)
-"""In RuntimeErrors of gloo and NCCL: another of torchrun's processes is no longer there."""
+"""In a RuntimeError of gloo or NCCL: another of torchrun's processes has gone."""
 
 
 def line_of(error: Exception, less: str) -> str | None:
-    """What to say of ``error``; ``None`` where it is a fault of ours.
+    """The message for ``error``; ``None`` if the error is a bug.
 
     Args:
-        less: what the tool can be told so that it takes less memory.
+        less: how to make the tool use less memory.
     """
     if isinstance(error, UserError):
         return str(error)
@@ -51,7 +51,7 @@ def line_of(error: Exception, less: str) -> str | None:
 
 
 def _where(error: Exception) -> str:
-    """The device, and how much was asked for, where the error tells."""
+    """The device and the amount of memory requested, as far as the error gives them."""
     text = str(error)
     device = " on the GPU" if isinstance(error, torch.OutOfMemoryError) or "CU" in text else ""
     asked = re.search(r"[Tt]ried to allocate ([\d.,]+ ?\w+)", text)
@@ -60,8 +60,8 @@ def _where(error: Exception) -> str:
 
 @contextlib.contextmanager
 def hushed_threads() -> Iterator[None]:
-    """Inside the block, threads that cannot write end without a traceback: TensorBoard's, whose next write in the main
-    thread raises the same error."""
+    """Inside the block, threads that cannot write end without a traceback. These are TensorBoard's: its next write in
+    the main thread raises the same error."""
     told = threading.excepthook
 
     def tell(ended: threading.ExceptHookArgs) -> None:
@@ -76,10 +76,10 @@ def hushed_threads() -> Iterator[None]:
 
 
 def end_with_the_reader() -> None:
-    """Ends the process, as ``| head`` does, where standard output is a pipe that nobody reads any longer."""
+    """Ends the process if standard output is a pipe that nobody reads any longer, as after ``| head``."""
     poll = select.poll()
     poll.register(sys.stdout, 0)
     if any(event & select.POLLERR for _, event in poll.poll(0)):
-        # What is still buffered goes nowhere, or the interpreter would complain as it ends.
+        # Discards what is still buffered; otherwise the interpreter would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)

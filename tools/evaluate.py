@@ -1,11 +1,11 @@
 """Scores a network, or saved features, on a data set's query and gallery: mAP, CMC, mINP, ROC, a threshold.
 
 SOURCE is a run folder or its last.safetensors; a network of the zoo by its name (tools/zoo.py lists them); an .onnx
-file; a feature file (.npz); or a supernet's weights with --arch: the arch then runs on the weights that it inherits,
-its BN calibrated on training images.
+file; a feature file (.npz); or a supernet's weights with --arch: the arch then uses the weights it inherits, with its
+BN calibrated on training images.
 
-Features are kept under data/cache/features: another evaluation of the same network does not run it again.
-docs/evaluation.md says how everything is computed.
+Features are kept under data/cache/features, so evaluating the same network again does not run it again.
+docs/evaluation.md explains how everything is computed.
 """
 
 from __future__ import annotations

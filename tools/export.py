@@ -1,11 +1,11 @@
-"""Writes a trained network as an .onnx file, checks it against PyTorch, and says what it costs.
+"""Writes a trained network as an .onnx file, checks it against PyTorch, and reports its cost.
 
 python tools/export.py runs/retrain-MLR-210M-A                          a run, or its last.safetensors
 python tools/export.py NAME --preprocess                                a network of the zoo; pixels in, features out
 python tools/export.py RUN --int8 --score --beside mobilenetv2          quantised too, both scored, next to a baseline
 
-The file has the input "images", the batch left open, and the output "embedding". The data set is that of the run; for
-weights without one it is the config's. docs/export.md has how to call the file.
+The file has the input "images", with a dynamic batch size, and the output "embedding". The data set is the run's, or
+the config's for weights without a run. docs/export.md shows how to call the file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tells what a search gained from what its space, and a recipe, give anyway.
+"""Separates what a search gained from what its space and the recipe give anyway.
 
 The archs that a finished search found, random archs of the same space and FLOPs, and baselines are trained from scratch
-by the same recipe with the same seeds, and scored on the test set. Finished trainings are kept: the same command with
---resume goes on.
+with the same recipe and seeds, and scored on the test set. Finished trainings are kept: run the same command with
+--resume to continue.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _jobs(read: argparse.Namespace) -> dict[str, Job]:
-    """A job for each recipe, by its name; one by the config's without ``--recipes``."""
+    """A job for each recipe, by its name; without ``--recipes``, one job with the config's recipe."""
     jobs = {}
     for recipe in read.recipes.split(",") if read.recipes else [None]:
         read.recipe = recipe

@@ -1,9 +1,9 @@
-"""Makes a run folder of a network that torchreid trained (OSNet with its fc), for every tool that takes runs.
+"""Makes a run folder from a network trained by torchreid (OSNet with its fc layer), for all tools that take runs.
 
 python tools/import_torchreid.py osnet_x1_0_market.pth --out runs/osnet-torchreid
 python tools/evaluate.py runs/osnet-torchreid --metric euclidean
 
-Its vectors are those of torchreid's model in eval mode. docs/evaluation.md says what files are taken.
+Its embeddings are those of torchreid's model in eval mode. docs/evaluation.md says which files are accepted.
 """
 
 from __future__ import annotations

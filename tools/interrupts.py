@@ -1,5 +1,5 @@
-"""How a tool is interrupted: by Ctrl-C, and in the same way by SIGTERM, as ``kill``, ``timeout``, batch systems and
-containers send it. The background jobs of a script's shell ignore Ctrl-C's signal: for these it is the only way."""
+"""Interrupting a tool: by Ctrl-C, and in the same way by SIGTERM, which ``kill``, ``timeout``, batch systems and
+containers send. A shell script's background jobs ignore SIGINT, so SIGTERM is the only way to interrupt them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from types import FrameType
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Inside the block, SIGINT and SIGTERM raise KeyboardInterrupt; what was told otherwise, as to ignore one, stays.
+    """Inside the block, SIGINT and SIGTERM raise KeyboardInterrupt, unless the signal is ignored or handled already.
 
-    Processes that torchrun started end at once by SIGTERM: it is how torchrun ends them when one of them has failed,
-    and they may be waiting for each other where no Python runs.
+    Processes started by torchrun still end at once on SIGTERM: torchrun ends them this way when one of them has failed,
+    and they may be waiting for each other in native code, where no Python runs.
     """
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield

@@ -1,7 +1,7 @@
-"""Measures the latency table of a space for a target, and how far its predictions are off on whole networks.
+"""Measures the latency table of a space for a target, and the error of its predictions on whole networks.
 
 Targets: onnx-cpu-<threads>t, torch-cpu-<threads>t, torch-cuda-b<batch>. Tables are kept under data/cache/latency, where
-tools/search.py finds them; an interrupted measurement goes on where it was.
+tools/search.py finds them; an interrupted measurement continues where it stopped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tools.typed import tool_parser
 OUT = "runs/latency-<space>-<target>"
 TARGET, NETWORKS = "onnx-cpu-1t", 30
 MOST = 1000
-"""Whole networks: all take turns, and so are in memory at once."""
+"""Upper limit on whole networks: they are timed in turn, so all are in memory at once."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _check_options(read: argparse.Namespace) -> None:
-    """Raises UserError for an option that would be of no account."""
+    """Raises UserError for an option that would have no effect."""
     of_no_account = ()
     if read.kit is not None:
         given = (("--out", read.out), ("--replace", read.resume or None))
@@ -95,14 +95,14 @@ def _check_options(read: argparse.Namespace) -> None:
 
 
 def _options(read: argparse.Namespace) -> list[str]:
-    """Those that name the space and its size."""
+    """The options that name the space and its size."""
     options = [] if read.config == DEFAULT_CONFIG else ["--config", str(read.config)]
     options += [] if read.space is None else ["--space", read.space]
     return options + ([] if read.size is None else ["--size", "{}x{}".format(*read.size)])
 
 
 def _space(read: argparse.Namespace) -> Space:
-    experiment = load_experiment(read.config)  # also where --space is given: it is told in the commands that follow
+    experiment = load_experiment(read.config)  # checked even with --space: suggested commands name the config
     if read.space is not None:
         return load_space(read.space).at(read.size)
     return load_space(experiment.space).at(read.size or experiment.search.cost_input_size or experiment.input_size)

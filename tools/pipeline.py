@@ -1,6 +1,6 @@
-"""The whole way in one command: supernet, search, retraining of the best arch and of the baselines, one table.
+"""Runs everything in one command: supernet, search, retraining of the best arch and of the baselines, one table.
 
-With --resume, finished steps are skipped and an interrupted one goes on.
+With --resume, finished steps are skipped and an interrupted step continues.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tells whether a supernet ranks archs as stand-alone training does, which is what a search takes for granted.
+"""Tests whether a supernet ranks archs as stand-alone training does, which every search takes for granted.
 
 Archs spread evenly over the space's FLOPs (or over a band of them) are trained alone by the config's retraining recipe,
-with several seeds. Their scores are compared with those that a trained supernet's weights give the same archs, and with
-what FLOPs alone would say. Finished trainings are kept: the same command with --resume goes on.
+with several seeds. Their scores are compared with those of the same archs on a trained supernet's weights, and with a
+ranking by FLOPs alone. Finished trainings are kept: run the same command with --resume to continue.
 """
 
 from __future__ import annotations

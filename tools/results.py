@@ -1,7 +1,7 @@
-"""Does the whole experiment of a plan: supernets, searches, rows, an ablation ladder, rankings, latencies, one table.
+"""Runs the whole experiment of a plan: supernets, searches, rows, an ablation ladder, rankings, latencies, one table.
 
-Each step runs by its own tool in a process and with a log of its own, --jobs of them side by side. With --minutes the
-command ends after that time; given again, it goes on, until all is done. docs/plans.md says how plans are written.
+Each step runs its own tool in a separate process with its own log, --jobs of them in parallel. With --minutes the
+command ends after that time; run again, it continues until all is done. docs/plans.md explains how to write a plan.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import _root  # noqa: F401  (first: it mends the import path)
 
-if importlib.util.find_spec("fvcore") is None:  # all tools count by it, and import it
+if importlib.util.find_spec("fvcore") is None:  # all tools import it, to count FLOPs
     print("error: fvcore is not installed: pip install fvcore", file=sys.stderr)
     sys.exit(2)
 
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--step", choices=("latency",), help="do this step in this process, and nothing else")
     read = parser.parse_args(arguments)
     _check_options(read)
-    check_one_process()  # its steps would take themselves for one of several too
+    check_one_process()  # its steps would also think that they are one of several processes
     read.plan = find_plan(read.plan)
     places = Places(read.out or Path("runs/results") / read.plan.stem)
     if not read.status:
@@ -77,9 +77,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _check_options(read: argparse.Namespace) -> None:
-    """Raises UserError where two things are asked for that each are done alone.
+    """Raises UserError if two options are given of which each does nothing else.
 
-    ``--jobs``, ``--minutes`` and ``--only`` may stand beside them: a command is often given again with one more option.
+    ``--jobs``, ``--minutes`` and ``--only`` may accompany them: users often repeat a command with one more option.
     """
     alone = [option for option in ("status", "publish", "step") if getattr(read, option)]
     if len(alone) > 1:

@@ -1,4 +1,4 @@
-"""Trains a network: a found arch, MobileNetV2, or another backbone; all by the same recipe, from scratch unless told.
+"""Trains a network: a found arch, MobileNetV2, or another backbone; all by the same recipe, by default from scratch.
 
 --arch takes the name of an arch file (looked up in the search's archs, then in configs/archs), the path of one, or a
 backbone: resnet18, resnet50_ibn_a, osnet_x0_25, ... (docs/networks.md lists them). mobilenetv2 is an arch file too.

@@ -2,7 +2,7 @@
 
 NNI drives the search in this process. Candidates are scored on identities that were held out of the supernet's
 training. The best archs, or with --strategy pareto the knees of the front, are written as arch files that
-tools/retrain.py takes by name. Under torchrun its processes share the evaluations; what is found is the same.
+tools/retrain.py takes by name. Under torchrun, the processes share the evaluations; the outcome is the same.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     read = _parser().parse_args(arguments)
     _check_options(read)
     job = read_job(read, OUT)
-    if read.write or read.explain:  # a search that is there: nothing is evaluated
+    if read.write or read.explain:  # of an existing search: nothing is evaluated
         if read.write:
             write_more(job.out, read.write)
         if read.explain:
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _check_options(read: argparse.Namespace) -> None:
-    """Raises UserError for options of a search where none is made."""
+    """Raises UserError for search options if no search is run."""
     asked = "--write" if read.write else "--explain"
     for name in OF_A_SEARCH if read.write or read.explain else ():
         if getattr(read, name) is not None:

@@ -1,4 +1,4 @@
-"""``--size HxW``: how every tool is told the size of images."""
+"""``--size HxW``: the option by which every tool takes the size of images."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ SIZE = "--size"
 
 
 def add_size(parser: argparse.ArgumentParser, help: str, default: tuple[int, int] | None = None, *also: str) -> None:
-    """The option, read as ``(height, width)`` in pixels into ``size``; ``also`` are older spellings of it.
+    """Adds the option, read into ``size`` as ``(height, width)`` in pixels; ``also`` are older spellings of it.
 
-    The parser must be given the arguments as ``joined`` writes them where an older spelling had two numbers.
+    If an older spelling took two numbers, the parser must be given the arguments that ``joined`` returns.
     """
     parser.add_argument(SIZE, *also, dest="size", type=parse_size, default=default, metavar="HxW", help=help)
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """``(256, 128)`` of ``"256x128"``."""
+    """``(256, 128)`` from ``"256x128"``."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"'{text}': give height and width in pixels, as in 256x128")
@@ -34,7 +34,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def joined(arguments: Sequence[str] | None, *options: str) -> list[str]:
-    """The arguments (those of the process for None) with ``--size 256 128``, as it once was, in one word."""
+    """The arguments (None: the process's) with the former ``--size 256 128`` rewritten as ``--size 256x128``."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     for place, word in enumerate(words):
         height, width = (*words[place + 1 : place + 3], "", "")[:2]

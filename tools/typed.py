@@ -1,4 +1,4 @@
-"""How tools are called to the user who types their names: as files of a checkout, or by ``reid-nas``."""
+"""How messages name the tools: as the user starts them, as files of a checkout or through ``reid-nas``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ FOLDER = Path(__file__).resolve().parent
 
 NAME = "reid-nas"
 TYPED_BY = "REID_NAS_TYPED_BY"
-"""An environment variable: the command that the user starts tools by, where it is this one; so that a tool, and those
-that it starts, know."""
+"""Environment variable set to ``reid-nas`` if the user starts tools by that command, so that a tool, and the tools that
+it starts, know."""
 
 _CALL = re.compile(r"(torchrun [^\n]*)?(?<![\w./])(?:python )?tools/([a-z_]+)\.py")
 
 
 def as_typed(text: str) -> str:
-    """``text``, in which tools are called as in a checkout, with them called as this user does: ``reid-nas search`` in
-    place of ``python tools/search.py`` and ``tools/search.py``. torchrun takes programs alone, and is given the file.
+    """``text`` with its tools named as this user calls them: ``reid-nas search`` in place of ``python tools/search.py``
+    or ``tools/search.py``. After torchrun, which takes only program files, the file's path is kept.
     """
     if os.environ.get(TYPED_BY) != NAME:
         return text
@@ -32,7 +32,7 @@ def as_typed(text: str) -> str:
 
 
 def to_type(tool: str, *words: str) -> str:
-    """A tool's command line, for the user to type."""
+    """The command line of a tool, as the user types it."""
     return " ".join([as_typed(f"python tools/{tool}.py"), *map(shlex.quote, words)])
 
 
@@ -40,10 +40,10 @@ _EMPTY = re.compile(r"(--[\w-]+=)?")
 
 
 class _Parser(Parser):
-    """Calls tools as the user does, in usage and help.
+    """Names tools in usage and help as the user calls them.
 
-    Raises UserError for what is wrong, which ``run_tool`` says; also for an empty word, as ``--weights "$W"`` gives
-    where there is no W: it would count as not given, or, of a path, as the folder that the user is in.
+    Raises UserError, which ``run_tool`` reports, for wrong arguments. This includes an empty argument, as in
+    ``--weights "$W"`` with W unset: it would count as not given or, for a path, as the current folder.
     """
 
     def parse_known_args(self, args=None, namespace=None):
@@ -66,6 +66,6 @@ class _Parser(Parser):
 
 
 def tool_parser(description: str) -> Parser:
-    """A parser without options, whose help begins with ``description`` as it stands."""
+    """A parser without options, whose help begins with ``description`` verbatim."""
     program = as_typed(f"tools/{Path(sys.argv[0]).name}").removeprefix("tools/")
     return _Parser(program, description=description)

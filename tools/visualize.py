@@ -2,12 +2,13 @@
 
 SOURCE is a run folder or its last.safetensors; a network of the zoo by its name; an .onnx file (without activation
 maps); or a supernet's weights with --arch. Queries are drawn by --seed, or are those of --pids, or the --worst. All
-pictures are PNG files in --out, with an index.html that holds them. docs/pictures.md shows them. Those of real persons
-are to be kept private.
+pictures are PNG files in --out, with an index.html that shows them. docs/pictures.md has examples. Keep pictures of
+real persons private.
 
-SOURCE may also be vectors, of which a t-SNE is drawn without network and data: features.npz of tools/embed.py or
-tools/evaluate.py --save-features, any .npz of features and labels, a .npy with --labels; mnist (from your disk) or
-digits (scikit-learn's), whose pixels are drawn, or with --learn what a small network learns of them.
+SOURCE may also be vectors, for a t-SNE that needs no network and no data set: features.npz of tools/embed.py or
+tools/evaluate.py --save-features, any .npz of features and labels, or a .npy with --labels; or mnist (from your disk)
+or digits (scikit-learn's), drawn by their pixels or, with --learn, by the embeddings of a small network trained on
+them.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _read_vectors(parser: argparse.ArgumentParser, read: argparse.Namespace) -> VectorsRequest:
-    """The options of a t-SNE of vectors; raises UserError for one that wants a network or images."""
+    """The options of a t-SNE of vectors; raises UserError for an option that needs a network or images."""
     kinds = [kind for kind in read.kinds or () if kind != "tsne"]
     if kinds:
         raise UserError(f"--kinds {kinds[0]}: wants a network; of vectors there is a t-SNE alone")

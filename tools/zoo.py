@@ -1,9 +1,9 @@
-"""Trained networks that come with the checkout: lists them, tells of one, runs it on images, adds a finished run's.
+"""Trained networks that come with the checkout: lists them, describes one, runs it on images, adds a finished run's.
 
-python tools/zoo.py                                    what there is
-python tools/zoo.py NAME                               all that is known of one, its file checked
-python tools/zoo.py NAME --image A.jpg B.jpg           its features of images, and how alike the images are
-python tools/zoo.py add RUN --name NAME                puts the weights of a run of tools/retrain.py there
+python tools/zoo.py                                    the list of networks
+python tools/zoo.py NAME                               all that is known of a network; checks its file
+python tools/zoo.py NAME --image A.jpg B.jpg           its features of images, and how similar the images are
+python tools/zoo.py add RUN --name NAME                adds the weights of a run of tools/retrain.py
 python tools/zoo.py --markdown                         the table of docs/zoo.md
 python tools/zoo.py --picture FILE.png                 accuracy against FLOPs, beside published networks
 """
@@ -62,12 +62,12 @@ def main(arguments: list[str] | None = None) -> None:
     elif read.image:
         _show(read.what, read.image, read.folder)
     else:
-        load_network(zoo_weights(read.what, read.folder), torch.device("cpu"))  # says what is wrong with the file
+        load_network(zoo_weights(read.what, read.folder), torch.device("cpu"))  # raises if the file is damaged
         print(describe(find_entry(read.what, read.folder)))
 
 
 def _check_options(read: argparse.Namespace) -> None:
-    """Raises UserError for an option that would say nothing."""
+    """Raises UserError for an option that would have no effect."""
     for option, given in (("--name", read.name), ("--flip", read.flip), ("--replace", read.replace)):
         if given and read.what != ADD:
             raise UserError(f"{option} is for adding weights: python tools/zoo.py add RUN --name NAME")
