@@ -1,1 +1,1 @@
-"""What a trained network is worth: features, scores, comparison tables, pictures, report pages."""
+"""Evaluation of trained networks: features, scores, comparison tables, pictures, report pages."""

@@ -1,4 +1,4 @@
-"""Networks against data sets: trained on one, evaluated on every other."""
+"""Cross-domain evaluation as a matrix of networks by data sets: trained on one, evaluated on every other."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Cell:
     """One network on one data set.
 
     Attributes:
-        score: None where it could not be had.
-        reason: why not.
-        reranked: of the re-ranked retrieval, where that was asked for.
+        score: None if there is none.
+        reason: why there is no score.
+        reranked: score of the re-ranked retrieval, if that was requested.
     """
 
     score: ReidScore | None
@@ -51,7 +51,7 @@ class Matrix:
     """Attributes:
     datasets: names of the columns.
     rows: one for each network.
-    rules: for each column how its scores were computed, a line each; nothing where there is no score.
+    rules: for each column, how its scores were computed, a line each; empty if there is no score.
     """
 
     datasets: tuple[str, ...]
@@ -78,18 +78,18 @@ HEADING = "mAP (step) / mAP (trapezoid) / Rank-1 in %; rows: trained on, columns
 
 
 def matrix_table(matrix: Matrix) -> str:
-    """The matrix for a terminal, what was left out and the rules below it."""
+    """The matrix for a terminal, with notes on what was left out and the rules below it."""
     return "\n".join([HEADING, aligned(matrix_cells(matrix), words=2, ruled=True), *matrix_notes(matrix)])
 
 
 def matrix_markdown(matrix: Matrix) -> str:
-    """Likewise in Markdown."""
+    """The same in Markdown."""
     notes = [f"- {note}" for note in matrix_notes(matrix)]
     return "\n".join([f"{HEADING}:", "", markdown(matrix_cells(matrix), words=2), *([""] if notes else []), *notes])
 
 
 def matrix_cells(matrix: Matrix) -> list[list[str]]:
-    """A heading and a line for each network, as text; below it one of the re-ranked scores, where there are such."""
+    """A header and a line for each network, as text; below each a line of its re-ranked scores, if there are any."""
     lines = [["network", "trained on", *matrix.datasets]]
     for row in matrix.rows:
         lines.append([row.name, row.train_set, *(_percent(cell.score) for cell in row.cells)])
@@ -106,8 +106,8 @@ def _percent(score: ReidScore | None) -> str:
 
 
 def matrix_notes(matrix: Matrix) -> list[str]:
-    """What was left out, and the rules: a reason that is the same in a whole column, and a rule that is the same in
-    several, are said once; a rule of all columns with scores without their names."""
+    """Notes on what was left out, and the rules. A reason shared by a whole column and a rule shared by several columns
+    appear once; a rule of all columns that have scores appears without their names."""
     notes = []
     for place, dataset in enumerate(matrix.datasets):
         reasons = [(row.name, row.cells[place].reason) for row in matrix.rows if row.cells[place].score is None]

@@ -1,4 +1,4 @@
-"""A trained network for somebody else's code: crops of persons in, vectors of length 1 out.
+"""A trained network for use in other programs: crops of persons in, vectors of length 1 out.
 
 embedder = Embedder.open("OSNet-x0.42-market1501")
 vectors = embedder(crops)
@@ -27,18 +27,18 @@ from supernet.trained.zoo import FOLDER
 
 
 class Embedder:
-    """``embedder(crops)``: the vectors of images of one person each, as an evaluation makes its features: resized
+    """``embedder(crops)``: the vectors of images of one person each. Crops are prepared as in an evaluation: resized
     (bilinear, with antialiasing) to the network's input size, normalised with ImageNet's mean and standard deviation.
 
     Attributes:
         network: in eval mode on ``device``.
         input_size: ``(h, w)`` that crops are resized to.
-        device: that ``network`` lies on; onnxruntime takes its images from the CPU.
-        batch_size: crops that the network is given at once.
+        device: of ``network``; onnxruntime takes its images from the CPU.
+        batch_size: number of crops that the network processes at once.
         feature_dim: D, the length of a vector.
 
     Args:
-        network: ``(N, 3, h, w)`` normalised images to ``(N, D)`` features; is put into eval mode.
+        network: maps ``(N, 3, h, w)`` normalised images to ``(N, D)`` features; is put into eval mode.
 
     Raises:
         UserError: ``batch_size`` is below 1.
@@ -51,7 +51,7 @@ class Embedder:
             raise UserError(f"batch_size {batch_size}: must be at least 1; it is how many crops go through at once")
         self.network, self.input_size = network.eval(), tuple(input_size)
         self.device, self.batch_size = torch.device(device), batch_size
-        # Says the length of a vector, also of a file that does not tell.
+        # Gives the length of a vector, even for a file that does not state it.
         self._black = self._run([np.zeros((*self.input_size, 3), np.uint8)])[0]
         self.feature_dim = len(self._black)
 
@@ -68,13 +68,13 @@ class Embedder:
         ``.onnx`` file.
 
         Args:
-            device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for CUDA where it is there.
-            input_size: ``(h, w)``, for an ``.onnx`` file that takes images of any size; any other network says itself.
+            device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for CUDA if available.
+            input_size: ``(h, w)``, for an ``.onnx`` file that takes images of any size; other networks have their own.
             zoo: folder of the zoo's weights.
 
         Raises:
-            UserError: there is no such network, with the nearest names; it is a supernet, damaged, or made for another
-                input size; the device is not there; or ``batch_size`` is below 1.
+            UserError: there is no such network (the nearest names are listed); it is a supernet, damaged, or made for
+                another input size; the device is not available; or ``batch_size`` is below 1.
         """
         device = pick_device(str(device))
         path = network_file(source, zoo=zoo)
@@ -91,15 +91,15 @@ class Embedder:
         return cls(network.requires_grad_(False), size, device, batch_size)
 
     def __call__(self, crops: Sequence[np.ndarray], bgr: bool = False) -> np.ndarray:
-        """``(N, D) float32`` vectors of L2 norm 1, in the crops' order; their products are cosine similarities. Where
-        the network itself gives a vector of zeros it stays one, which is like nobody.
+        """``(N, D) float32`` vectors of L2 norm 1, in the crops' order; their dot products are cosine similarities. A
+        vector of zeros from the network stays one: its similarity to every vector is 0.
 
         Args:
             crops: N arrays ``(H, W, 3) uint8``, each of its own size; none gives ``(0, D)``.
             bgr: channels are in OpenCV's order, not RGB.
 
         Raises:
-            UserError: a crop is something else, or has no pixels; or the network gives a vector that is not finite.
+            UserError: a crop has another form, or no pixels; or the network gives a vector that is not finite.
         """
         if isinstance(crops, np.ndarray) and crops.ndim == 3:
             raise UserError("crops must be a list of arrays, one for each person; for a single one, give [crop]")
@@ -112,11 +112,11 @@ class Embedder:
         return self._run([crop[:, :, ::-1] for crop in crops] if bgr else crops)
 
     def get_features(self, xyxys: np.ndarray, frame: np.ndarray) -> np.ndarray:
-        """``(N, D) float32`` vectors of the boxes' contents, as ``__call__``'s: what BoxMOT's trackers ask of an
-        appearance model, by its name for it.
+        """``(N, D) float32`` vectors of the boxes' contents, as from ``__call__``. This is the method that BoxMOT's
+        trackers call on an appearance model.
 
-        A box is rounded to whole pixels and clipped to the frame. One of which nothing is left there, or that has no
-        area, gets the vector of a black image, as in BoxMOT: its length is 1 too, which trackers divide by.
+        A box is rounded to whole pixels and clipped to the frame. A box that lies outside the frame or has no area gets
+        the vector of a black image, as in BoxMOT: its length is 1 too, and trackers divide by the length.
 
         Args:
             xyxys: ``(N, 4)`` left, top, right, bottom in pixels of the frame, right and bottom exclusive; of any number
@@ -150,13 +150,13 @@ class Embedder:
         return normalize(features).cpu().numpy()
 
     def _prepared(self, crops: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:
-        """Batches for the network. Crops are resized on the CPU, each from its own size, as the cache does it."""
+        """Batches for the network. Crops are resized on the CPU, each from its own size, as the cache does."""
         for start in range(0, len(crops), self.batch_size):
             sized = [resize(_tensor(crop)[None], self.input_size) for crop in crops[start : start + self.batch_size]]
             yield prepare(to_device(torch.cat(sized), self.device), self.input_size)
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
-    """torch takes neither reversed nor read-only arrays; others are not copied."""
+    """``array`` as a tensor; copied only if it is reversed or read-only, which torch does not accept."""
     plain = array.flags.writeable and array.flags.c_contiguous and min(array.strides) > 0
     return torch.from_numpy(array if plain else array.copy())

@@ -15,13 +15,13 @@ from reid.errors import UserError
 from reid.files import write_atomic, write_text
 
 CONFIG = "projector_config.pbtxt"
-"""The name that TensorBoard looks for beside a run's events."""
+"""File name that TensorBoard looks for beside a run's events."""
 
 FOLDER = "projector"
 NAME = "embeddings"
 
 NOBODY = (JUNK_PID, DISTRACTOR_PID)
-"""Identities, as our own labels number them, of nobody in particular."""
+"""Identities of junk and distractors, as our own labels number them."""
 
 
 def write_projector(
@@ -32,18 +32,18 @@ def write_projector(
     limit: int = 2000,
     nobody: Collection[int] = NOBODY,
 ) -> Path:
-    """Writes what the projector shows into the folder of a run's events, and returns its configuration file.
+    """Writes the projector's data into the folder of a run's events, and returns its configuration file.
 
     Whole identities are taken, in ascending order, as long as they fit into ``limit`` points (of the first at least
     ``limit`` images); ``nobody``, junk and distractors, are left out. Writing again replaces what
-    was there. It is written here and not by ``SummaryWriter.add_embedding``, which opens one more file of events each
-    time and cannot replace.
+    was there. ``SummaryWriter.add_embedding`` is not used, since it opens another event file each time and cannot
+    replace.
 
     Args:
         folder: where the run's TensorBoard events lie.
         embeddings: ``(N, D)`` float, the vectors that persons are compared by.
         pids, camids: ``(N,) int64`` identity and camera, shown and coloured by.
-        nobody: identities of nobody in particular; a feature file may number its persons otherwise than we do.
+        nobody: identities of junk and distractors; a feature file may number them differently from our labels.
         limit: the greatest number of points; the projector's t-SNE is slow beyond some thousands.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One evaluation: what is computed of the features of a query and a gallery, and by which rules."""
+"""One evaluation: everything computed from the features of a query and a gallery, and the rules used."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Protocol:
     Attributes:
         metric: cosine distance ``1 - cos``, or Euclidean distance.
         flip: the mean of the features of an image and of its mirror image.
-        precision: that the network runs in.
-        rerank: k-reciprocal re-ranking besides.
-        verification: the ROC of all pairs besides.
-        false_match_rate: that a threshold is set for.
+        precision: of the network's computation.
+        rerank: also score a k-reciprocal re-ranking.
+        verification: also compute the ROC of all pairs.
+        false_match_rate: rate for which a threshold is set.
     """
 
     metric: Literal["cosine", "euclidean"] = "cosine"
@@ -50,12 +50,12 @@ class Protocol:
 
 @plain_dataclass(frozen=True, eq=False)
 class Calibration:
-    """What a threshold is set on, and measured on.
+    """The data that a threshold is set on, and measured on.
 
     Attributes:
         features: of identities that the network was not trained on.
-        words: whose they are.
-        test: to measure it on; None for all that is evaluated.
+        words: whose features they are.
+        test: features to measure it on; None for all that are evaluated.
     """
 
     features: RetrievalFeatures
@@ -66,13 +66,13 @@ class Calibration:
 @plain_dataclass(frozen=True, eq=False)
 class Evaluation:
     """Attributes:
-    protocol: that was asked for.
+    protocol: as requested.
     score: of the retrieval.
     reranked: of the re-ranked retrieval.
     single_shot: CMC with one gallery image per person, where that is the data set's protocol.
     roc, verification: of all pairs by their distance; re-ranking does not touch them.
-    threshold, threshold_rates: set on held-out identities, and what it gives on the test set.
-    rules: how it was scored, a line each.
+    threshold, threshold_rates: set on held-out identities, and its rates on the test set.
+    rules: how the scores were computed, a line each.
     notes: what could not be computed, and why.
     """
 
@@ -88,7 +88,7 @@ class Evaluation:
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: the score's fields at the top, what else was computed below."""
+        """For JSON: the score's fields at the top level, all other results nested."""
         data: dict[str, Any] = {**self.score.as_dict(), "protocol": config_to_dict(self.protocol)}
         for name in ("reranked", "single_shot", "verification"):
             value = getattr(self, name)
@@ -117,9 +117,9 @@ def retrieval_features(
 def evaluate_features(
     features: RetrievalFeatures, protocol: Protocol, calibration: Calibration | None = None, progress: bool = False
 ) -> Evaluation:
-    """Everything that ``protocol`` asks for; a threshold where there is a ``calibration``.
+    """Computes everything that ``protocol`` asks for, and a threshold if there is a ``calibration``.
 
-    Junk is taken out of the gallery before re-ranking, as by programs that never read it (torchreid, fast-reid).
+    Junk is removed from the gallery before re-ranking, as in programs that never read it (torchreid, fast-reid).
 
     Raises:
         UserError: as ``evaluation.retrieval.metrics.score_features``.
@@ -159,7 +159,7 @@ def evaluate_features(
 
 
 def passed_over(features: RetrievalFeatures) -> tuple[str, ...]:
-    """What of its own identity a query is not ranked against, in words; empty where it is ranked against all."""
+    """Which images of its own identity a query is not ranked against, in words; empty if it is ranked against all."""
     rule = features.rule
     known = ~np.isin(features.query.camids.numpy(), rule.unknown_camids)
     camera = ("images of the query's identity at its own camera",) if rule.same_camera_is_junk and known.any() else ()
@@ -195,7 +195,7 @@ def _rules(features: RetrievalFeatures, protocol: Protocol, calibration: Calibra
 
 
 def _made(about: Mapping[str, Any]) -> str:
-    """How features were made, in words, as far as they say it: those of a file may come from another program."""
+    """How the features were made, in words, as far as is known: a feature file may come from another program."""
     told = []
     if "flip" in about:
         told.append("averaged with the mirror image" if about["flip"] else "of the image as it is")
@@ -205,7 +205,7 @@ def _made(about: Mapping[str, Any]) -> str:
 
 
 def _names(dataset: Dataset) -> list[np.ndarray]:
-    """Paths of queries and gallery below the folder that all are in, so that files do not tell of the machine."""
+    """Paths of queries and gallery relative to their common folder, so that files reveal nothing of the machine."""
     sides = [[record.path for record in records] for records in (dataset.query, dataset.gallery)]
     folder = os.path.commonpath([os.path.dirname(path) for side in sides for path in side])
     return [np.array([os.path.relpath(path, folder) for path in side]) for side in sides]

@@ -20,7 +20,7 @@ def score_table(evaluation: Evaluation) -> str:
 
 
 def score_cells(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """The scores in percent and the counts of queries: a heading, then a line for each of them."""
+    """The scores in percent and the numbers of queries: a header, then a line for each score."""
     columns: dict[str, ReidScore | SingleShotScore] = {"retrieval": evaluation.score}
     if evaluation.reranked is not None:
         columns["re-ranked"] = evaluation.reranked
@@ -48,7 +48,7 @@ def verification_lines(score: VerificationScore) -> list[str]:
 
 
 def threshold_lines(evaluation: Evaluation) -> list[str]:
-    """The threshold, where there is one, what it was set for, and its rates where it was set and on the test set."""
+    """The threshold, if there is one, its target rate, and its rates on the calibration data and on the test set."""
     threshold, rates = evaluation.threshold, evaluation.threshold_rates
     return [
         f"same person up to a {threshold.metric} distance of {threshold.distance:.4g}, set for a false-match rate of "

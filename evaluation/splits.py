@@ -1,4 +1,4 @@
-"""Several splits of one protocol as one evaluation."""
+"""Evaluations on several splits of one protocol, combined into one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Score = TypeVar("Score", ReidScore, SingleShotScore)
 
 
 def mean_evaluation(splits: Sequence[Evaluation]) -> Evaluation:
-    """The mean of the scores of at least one split, counted from 0; queries are added up, and what was noted of a split
-    is said to be of it.
+    """The mean of the scores of at least one split, numbered from 0; queries are added up, and each note names its
+    splits.
 
     ROC and threshold are left out: splits share persons, and their pairs are not independent.
     """
@@ -37,7 +37,7 @@ def mean_evaluation(splits: Sequence[Evaluation]) -> Evaluation:
 
 
 def _notes(splits: Sequence[Evaluation]) -> Iterator[str]:
-    """Every note once, behind the numbers of the splits that have it."""
+    """Every note once, preceded by the numbers of its splits."""
     of: dict[str, list[int]] = {}
     for number, each in enumerate(splits):
         for note in each.notes:

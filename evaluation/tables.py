@@ -1,4 +1,4 @@
-"""Tables: cells with what is best among them, as columns of text for a terminal, and in Markdown."""
+"""Tables whose best cells are marked, as aligned text for a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Table:
     """Cells as text, which of them are the best of their column, and lines to print below.
 
     Attributes:
-        words: how many columns, from the left, are words and no figures.
+        words: number of columns, from the left, that hold words, not figures.
     """
 
     headers: tuple[str, ...]
@@ -22,25 +22,25 @@ class Table:
 
 
 def markdown(lines: Sequence[Sequence[str]], words: int = 1) -> str:
-    """``lines`` of as many cells each, the first of them the heading, as a table in Markdown; figures to the right.
+    """``lines`` of equally many cells, the first of them the header, as a Markdown table; figures are right-aligned.
 
     Args:
-        words: how many columns, from the left, are words; the others are figures.
+        words: number of columns, from the left, that hold words; the others hold figures.
     """
     head, *body = lines
     ruler = ["---" if place < words else "---:" for place in range(len(head))]
-    # A table ends a cell at every other ``|``, also at one within code or a link.
+    # Every unescaped ``|`` ends a cell, even within code or a link.
     escaped = ([cell.replace("|", "\\|") for cell in line] for line in (head, ruler, *body))
     return "\n".join("| " + " | ".join(line) + " |" for line in escaped)
 
 
 def aligned(lines: Sequence[Sequence[str]], words: int = 1, ruled: bool = False) -> str:
-    """``lines`` of as many cells each, the first of them the heading, in columns two spaces apart.
+    """``lines`` of equally many cells, the first of them the header, in columns two spaces apart.
 
     Args:
-        words: how many columns, from the left, are words, and start where their heading does; the others are figures,
-            and end where it does.
-        ruled: whether a line of dashes stands below the heading.
+        words: number of columns, from the left, that hold words and are left-aligned; the others hold figures and are
+            right-aligned.
+        ruled: whether to put a line of dashes below the header.
     """
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     if ruled:

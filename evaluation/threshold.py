@@ -1,4 +1,4 @@
-"""A distance up to which two images are taken for the same person, set on identities held out for it."""
+"""A distance threshold for taking two images as the same person, set on identities held out for it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from reid.errors import UserError
 
 @dataclass(frozen=True)
 class Threshold:
-    """Two images are of the same person where their distance is at most ``distance``.
+    """Two images are taken for the same person if their distance is at most ``distance``.
 
     Attributes:
-        distance: float32's value.
-        metric: ``"cosine"`` (``1 - cos``) or ``"euclidean"``; the distance means nothing by another.
-        false_match_rate: that was asked for.
+        distance: a float32 value.
+        metric: ``"cosine"`` (``1 - cos``) or ``"euclidean"``; the distance is valid for this metric only.
+        false_match_rate: as requested.
         fmr, tpr: false-match and true-positive rate on the pairs that it was set on.
         genuine, impostors: number of those pairs.
     """
@@ -36,11 +36,11 @@ class Threshold:
 
 @dataclass(frozen=True)
 class ThresholdRates:
-    """What a threshold gives on pairs that it was not set on.
+    """The rates of a threshold on pairs that it was not set on.
 
     Attributes:
         fmr: share of impostor pairs that are taken for the same person.
-        tpr: share of genuine pairs that are.
+        tpr: share of genuine pairs that are taken for the same person.
         genuine, impostors: number of pairs.
     """
 
@@ -55,15 +55,14 @@ def calibrate_threshold(
 ) -> Threshold:
     """The greatest threshold at which no more than ``false_match_rate`` of the impostor pairs are accepted.
 
-    That is the float32 number right below the ``k + 1``-th smallest impostor distance, k pairs being allowed; exact,
-    with ``k + 1`` distances held.
+    If k pairs are allowed, this is the float32 number just below the ``k + 1``-th smallest impostor distance. It is
+    exact, and only ``k + 1`` distances are held.
 
     Args:
         features: of identities that the network was not trained on and that are not tested.
 
     Raises:
-        UserError: the rate is not between 0 and 1, or not one of the impostor pairs would be a false match at it; or
-            as ``Pairs``.
+        UserError: the rate is not between 0 and 1, or so small that it allows no impostor pair; or as ``Pairs``.
     """
     if not 0 < false_match_rate < 1:
         raise UserError(f"false-match rate {false_match_rate:g}: must lie between 0 and 1, for example 0.001")
@@ -106,7 +105,7 @@ def apply_threshold(features: RetrievalFeatures, threshold: Threshold) -> Thresh
 
 
 def _round_up(rate: float) -> float:
-    """``rate`` with one digit, no less: 0.02 for 0.0143."""
+    """``rate`` rounded up to one significant digit: 0.02 for 0.0143."""
     unit = 10.0 ** math.floor(math.log10(rate))
     return math.ceil(rate / unit) * unit
 
@@ -116,9 +115,9 @@ def _share(values: np.ndarray, distance: np.floating) -> float:
 
 
 def halve_identities(features: RetrievalFeatures) -> tuple[RetrievalFeatures, RetrievalFeatures]:
-    """Every other queried identity to set a threshold on, and the rest, distractors included, to measure it on.
+    """Every other queried identity for setting a threshold, and the rest, distractors included, for measuring it.
 
-    For networks that no identities were held out from. No identity is in both.
+    For networks trained without held-out identities. No identity is in both halves.
     """
     persons = torch.unique(features.query.pids)
     nobody = (*features.rule.junk_pids, *features.rule.distractor_pids)

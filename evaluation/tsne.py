@@ -1,4 +1,4 @@
-"""Embeddings of a few persons, or of anything with labels, in a plane by t-SNE (van der Maaten & Hinton 2008)."""
+"""Embeddings of a few persons, or any labelled vectors, in a plane by t-SNE (van der Maaten & Hinton 2008)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from evaluation.retrieval.labeled_features import RetrievalFeatures
 from reid.errors import UserError
 
 PERPLEXITY = 30.0
-"""scikit-learn's and the original's; what a picture of few images is given is less."""
+"""Default of scikit-learn and of the original; pictures of few images use less."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plane:
     """Attributes:
-    points: ``(N, 2) float32``; only who lies beside whom has a meaning, no axis and no distance between groups.
+    points: ``(N, 2) float32``; only neighbourhood has a meaning, not the axes or the distances between groups.
     pids, camids: ``(N,) int64`` of the images.
-    perplexity: roughly, how many neighbours each image was to keep.
+    perplexity: roughly the number of neighbours that each image should keep.
     seed: of the layout.
     """
 
@@ -44,16 +44,16 @@ def tsne_plane(
     most: int | None = None,
 ) -> Plane:
     """All images, queries and gallery, of ``persons`` identities that ``seed`` draws from those with three images or
-    more, by scikit-learn's ``TSNE``. Junk and distractors, who are nobody in particular, are left out, and an image
-    that is on both sides is taken once.
+    more, laid out by scikit-learn's ``TSNE``. Junk and distractors are left out, and an image that is on both sides is
+    taken once.
 
     Args:
-        persons: fewer where there are fewer.
-        named: identities that are taken before any are drawn, those with fewer images too.
-        perplexity: below the number of images; None takes ``PERPLEXITY``, or a third of the images where that is less
-            (more neighbours than that are most of the picture).
+        persons: number of identities; fewer are taken if there are fewer.
+        named: identities that are taken before any are drawn, including those with fewer images.
+        perplexity: below the number of images; None takes ``PERPLEXITY``, or a third of the images if that is less
+            (more neighbours than that would be most of the picture).
         metric: ``cosine`` lays out features of length 1, whose Euclidean distances rank as cosines do.
-        most: of more images so many are drawn.
+        most: greatest number of images; if there are more, this many are drawn.
 
     Raises:
         UserError: scikit-learn is not installed, there is no such person, a feature is NaN or infinite, all images have
@@ -84,8 +84,8 @@ def labelled_plane(
     named: Collection[int] = (),
     most: int | None = None,
 ) -> Plane:
-    """The vectors of ``labels`` labels that ``seed`` draws from those with three or more. The plane's ``pids`` are the
-    labels. Other arguments are ``tsne_plane``'s.
+    """The vectors of ``labels`` labels that ``seed`` draws from those with three or more vectors. The plane's ``pids``
+    are the labels. Other arguments are ``tsne_plane``'s.
 
     Raises:
         UserError: as ``tsne_plane``.
@@ -107,8 +107,8 @@ def lay_out(vectors: np.ndarray, seed: int, perplexity: float | None, metric: st
     """``(N, 2) float32`` points of ``vectors (N, D)``, and the perplexity; arguments are ``tsne_plane``'s.
 
     Raises:
-        UserError: scikit-learn is not installed, the perplexity does not fit, vectors are of one number each, or all of
-            them are one.
+        UserError: scikit-learn is not installed, the perplexity does not fit, vectors have only one number each, or all
+            vectors are equal.
     """
     vectors = vectors.astype(np.float64)
     if vectors.shape[1] < 2:
@@ -121,33 +121,33 @@ def lay_out(vectors: np.ndarray, seed: int, perplexity: float | None, metric: st
         raise UserError(f"--perplexity {perplexity:g}: must lie between 0 and the number of images, {len(vectors)}")
     spread = np.ptp(vectors, axis=0).max()
     if not spread:
-        # scikit-learn divides by their spread, and its tree of points that are NaN ends the process.
+        # scikit-learn divides by their spread, and its tree ends the process if points are NaN.
         raise UserError(
             f"t-SNE: all {len(vectors)} images have the same embedding; the network that made them collapsed"
         )
     if not 1e-9 < spread < 1e9:
-        # It squares distances in float32, where those of less than 1e-22 are none; and a layout knows no scale.
+        # It squares distances in float32, where those below 1e-22 vanish; and a layout does not depend on scale.
         vectors = (vectors - vectors.mean(axis=0)) / spread
     layout = need_sklearn().TSNE(perplexity=perplexity, init="pca", random_state=seed % 2**32)
     return layout.fit_transform(vectors), float(perplexity)
 
 
 def _chosen(eligible: np.ndarray, known: np.ndarray, named: Collection[int], count: int, seed: int) -> np.ndarray:
-    """``count`` numbers: those of ``known`` that are ``named``, and then of ``eligible`` ones what ``seed`` draws."""
+    """``count`` numbers: those of ``known`` that are ``named``, then ones that ``seed`` draws from ``eligible``."""
     drawn = eligible[np.argsort(np.random.default_rng(seed).random(len(eligible)), kind="stable")]
     first = known[np.isin(known, list(named))]
     return np.concatenate([first, drawn[~np.isin(drawn, first)]])[:count]
 
 
 def _at_most(most: int | None, shown: np.ndarray, seed: int) -> np.ndarray:
-    """``shown``, or ``most`` of them that ``seed`` draws."""
+    """``shown``, or ``most`` of them, drawn by ``seed``."""
     if most is None or len(shown) <= most:
         return shown
     return np.sort(np.random.default_rng(seed).permutation(shown)[:most])
 
 
 def _images(features: RetrievalFeatures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, identities and cameras of the queries and then the gallery."""
+    """Features, identities and cameras of the queries followed by the gallery."""
     query, gallery = features.query, features.gallery
     if query.ids is not None and gallery.ids is not None:
         query = query.select(torch.from_numpy(~np.isin(query.ids, gallery.ids)))

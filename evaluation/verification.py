@@ -1,11 +1,11 @@
 """Are two images of the same person? The ROC of distances over all pairs of query and gallery.
 
-A pair of a query and a right answer is genuine, one of two identities is an impostor pair; distractors make impostor
-pairs. What the retrieval passes over (junk, the query's identity at its own camera) is no pair at all, and queries of
-junk or distractor identities make none. A pair is taken for the same person where its distance is at most a threshold.
+A pair of a query and a right answer is genuine, a pair of two identities is an impostor pair; distractors make impostor
+pairs. Images that the retrieval passes over (junk, the query's identity at its own camera) make no pairs, nor do
+queries of junk or distractor identities. A pair is accepted as the same person if its distance is at most a threshold.
 
-The curve is exact, whatever the number of impostor pairs: it is kept at the distances of the genuine pairs, which are
-few, and only there does the share of accepted genuine pairs change. Impostor distances are made a block at a time,
+The curve is exact, whatever the number of impostor pairs: it is stored at the distances of the genuine pairs, which are
+few, since the share of accepted genuine pairs changes only there. Impostor distances are computed a block at a time,
 sorted, counted and dropped.
 """
 
@@ -22,10 +22,10 @@ from evaluation.retrieval.matching import Matching, match
 from reid.errors import UserError
 
 RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-"""False-match rates that are reported where there are impostor pairs enough to tell them."""
+"""False-match rates that are reported if there are enough impostor pairs to measure them."""
 
 _BLOCK = 1 << 22
-"""Distances held at once, but for a query's whole row."""
+"""Distances held at once, though always a query's whole row."""
 
 
 class Pairs:
@@ -64,7 +64,7 @@ class Pairs:
         return len(self.genuine_distances)
 
     def impostor_distances(self) -> Iterator[np.ndarray]:
-        """Sorted float32 distances of the impostor pairs of some queries after another."""
+        """Sorted float32 distances of the impostor pairs, for a few queries at a time."""
         for block, rows, places, _ in self._blocks():
             block[rows, places] = np.inf  # sorted to the end
             values = np.sort(block, axis=None)
@@ -81,7 +81,7 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """Accepted pairs at the distinct distances of genuine pairs.
+    """Numbers of accepted pairs at the distinct distances of genuine pairs.
 
     Attributes:
         metric: of the distances.
@@ -101,9 +101,9 @@ class Roc:
     impostors: int
 
     def points(self) -> tuple[np.ndarray, np.ndarray]:
-        """False-match rates and true-positive rates, ``(2U + 2,) float64`` each, of the corners of the curve, from
-        ``(0, 0)`` to ``(1, 1)``; lines between them are the curve. Where pairs of both kinds have one distance, the
-        line is slanted, as in scikit-learn's ``roc_curve``."""
+        """False-match rates and true-positive rates, ``(2U + 2,) float64`` each, of the curve's corners from ``(0, 0)``
+        to ``(1, 1)``, joined by straight lines. Where pairs of both kinds have the same distance, the line is slanted,
+        as in scikit-learn's ``roc_curve``."""
         rates = np.stack([self.nearer, self.false], axis=1).ravel() / self.impostors
         found = np.stack([np.concatenate([[0], self.accepted[:-1]]), self.accepted], axis=1).ravel() / self.genuine
         return np.concatenate([[0.0], rates, [1.0]]), np.concatenate([[0.0], found, [1.0]])
@@ -126,7 +126,7 @@ class Roc:
         return 1 - beaten / (2 * self.genuine * self.impostors)
 
     def equal_error_rate(self) -> float:
-        """Where the curve has as many false matches as misses, as shares."""
+        """The rate at which the shares of false matches and of misses are equal."""
         rates, found = self.points()
         excess = rates + found - 1
         after = int(np.argmax(excess >= 0))
@@ -152,12 +152,12 @@ class VerificationScore:
     impostors: int
 
     def as_dict(self) -> dict:
-        """For JSON; rates become texts such as ``"0.001"``."""
+        """For JSON; rates become strings such as ``"0.001"``."""
         return {**asdict(self), "tpr_at_fmr": {f"{rate:g}": tpr for rate, tpr in self.tpr_at_fmr.items()}}
 
 
 def receiver_curve(features: RetrievalFeatures, metric: str = "cosine") -> Roc:
-    """The ROC of all pairs; time is that of sorting the impostor distances.
+    """The ROC of all pairs; most of the time goes into sorting the impostor distances.
 
     Raises:
         UserError: as ``Pairs``.
@@ -172,6 +172,6 @@ def receiver_curve(features: RetrievalFeatures, metric: str = "cosine") -> Roc:
 
 
 def verification_score(roc: Roc, rates: Sequence[float] = RATES) -> VerificationScore:
-    """The figures of a curve; a rate of which there would not be one impostor pair is left out."""
+    """The figures of a curve; a rate too small for even one impostor pair is left out."""
     told = {rate: roc.tpr_at(rate) for rate in rates if rate * roc.impostors >= 1}
     return VerificationScore(roc.metric, told, roc.equal_error_rate(), roc.area(), roc.genuine, roc.impostors)

@@ -1,4 +1,4 @@
-"""Which rows can be compared at all: those of one training set, one test set and one input size."""
+"""Groups of comparable rows: those of one training set, one test set and one input size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from evaluation.comparison.row import ResultRow
 
 
 def comparable_groups(rows: Sequence[ResultRow]) -> list[list[int]]:
-    """Indices of ``rows``, put together where trained and tested on the same data at the same input size."""
+    """Indices of ``rows``, grouped by training set, test set and input size."""
     groups: dict[tuple[str, str, tuple[int, int]], list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault((row.train_set, row.test_set, row.input_size), []).append(index)

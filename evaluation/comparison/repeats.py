@@ -11,9 +11,9 @@ from reid.errors import UserError
 
 
 def mean_row(rows: Sequence[ResultRow]) -> ResultRow:
-    """The mean of ``rows``, which differ in their seed alone, with the standard deviation between them (of the sample:
-    ``n - 1``). Of trainings that stop by themselves it has the most epochs, and a note tells those of each; a note that
-    not all have is told with its seeds.
+    """The mean of ``rows``, which differ only in their seed, with their sample standard deviation (``n - 1``). If the
+    trainings stopped after different numbers of epochs, it has the largest, and a note lists each; a note that not all
+    rows have names its seeds.
 
     Raises:
         UserError: there are fewer than two rows, two of one seed, or they are of different networks or data.

@@ -1,4 +1,4 @@
-"""The result of one run, ``result.json`` in its folder: what tables and pictures of several runs are made of."""
+"""The result of one run, ``result.json`` in its folder, from which tables and pictures of several runs are made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reid.numbers import Measured, NonNegative, Share, Whole
 RESULT = "result.json"
 
 SCORE = "score.json"
-"""Beside it: every score of the evaluation that the row is of."""
+"""File beside it with every score of the evaluation behind the row."""
 
 REMAKE = "remove it and give the command that made the run again, with --resume"
 """The cure of a damaged result: training and evaluation both score what is there anew where it is missing."""
@@ -30,7 +30,7 @@ Spread = NonNegative | None
 
 @dataclass(frozen=True, config=STRICT)
 class ResultRow:
-    """One network's result, and what has to be alike for two results to be compared.
+    """One network's result, with the facts that must agree for two results to be comparable.
 
     Attributes:
         name: what tables call the network.

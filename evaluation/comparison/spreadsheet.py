@@ -17,10 +17,10 @@ FIELDS = (
 
 
 def csv_table(rows: Sequence[ResultRow]) -> str:
-    """A heading and a line for each of ``rows``, in their order (RFC 4180, but for plain line ends).
+    """A header and a line for each of ``rows``, in their order (RFC 4180, except that lines end in a plain newline).
 
-    Scores and spreads are fractions, ``latency_ms`` milliseconds, FLOPs and parameters whole numbers; what is not there
-    is empty. Seeds have blanks between them, notes semicolons.
+    Scores and spreads are fractions, ``latency_ms`` milliseconds, FLOPs and parameters whole numbers; missing values
+    are empty. Seeds are separated by spaces, notes by semicolons.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")

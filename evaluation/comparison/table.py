@@ -1,4 +1,4 @@
-"""Results of runs beside each other: the cells of one table, and which of them are the best."""
+"""Results of several runs as one table: its cells, and which of them are the best."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Column:
 
 
 SPREAD = " ± "
-"""Stands between a mean and its standard deviation."""
+"""Separates a mean from its standard deviation."""
 
 
 def _percent(value: float, spread: float | None) -> str:
@@ -29,7 +29,7 @@ def _percent(value: float, spread: float | None) -> str:
 
 
 def _nothing(row: ResultRow) -> None:
-    """Of a column in which nothing is better."""
+    """Value for columns in which no value is better than another."""
     return None
 
 
@@ -52,14 +52,14 @@ COLUMNS = (
 
 
 WORDS = 2
-"""How many of the columns, from the left, are words."""
+"""Number of columns, from the left, that hold words."""
 
 
 def compare(rows: Sequence[ResultRow]) -> Table:
     """The table of ``rows`` in the order given.
 
-    The best value of a column is marked, and all that print the same. Rows that were trained or tested on different
-    data or at different input sizes cannot be compared: the best is then marked within each group of rows that can,
+    The best value of a column is marked, with every value that prints the same. Rows that were trained or tested on
+    different data or at different input sizes cannot be compared: the best is then marked within each comparable group,
     and a note lists the groups.
     """
     cells = tuple(tuple(column.text(row) for column in COLUMNS) for row in rows)

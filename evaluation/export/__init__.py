@@ -1,4 +1,4 @@
-"""Deployment: a trained network as an ``.onnx`` file that is checked against PyTorch, and as one of int8.
+"""Deployment: a trained network as an ``.onnx`` file that is checked against PyTorch, and as an int8 ``.onnx`` file.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What an exported file says of itself, in ONNX's own metadata: a table of texts that any runtime reads."""
+"""Description of an exported file in ONNX's own metadata: a table of strings that any runtime can read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FileAbout:
     parameters: of the network, before its BN was folded.
     weights_sha256: of the safetensors file that it was made of; empty for fresh weights.
     pixels: the input is uint8 pixels, which the graph normalises.
-    precision: that convolutions are computed in.
+    precision: of the convolutions.
     """
 
     name: str
@@ -40,7 +40,7 @@ class FileAbout:
     precision: Literal["fp32", "int8"] = "fp32"
 
     def to_metadata(self) -> dict[str, str]:
-        """For the file; ``from_metadata`` reads it back equal."""
+        """As strings for the file; ``from_metadata`` reads back an equal value."""
         return {
             "name": self.name,
             "input_size": "{}x{}".format(*self.input_size),
@@ -57,7 +57,7 @@ class FileAbout:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> FileAbout:
-        """Raises UserError, which names ``path``, where the texts are not those of one of our files."""
+        """Reads ``to_metadata``'s strings; raises UserError, naming ``path``, if they are not from one of our files."""
         try:
             height, width = map(int, metadata["input_size"].split("x"))
             return cls(

@@ -1,4 +1,4 @@
-"""A network as an ``.onnx`` file: BN folded, the batch left open, normalisation inside where it is asked for."""
+"""A network as an ``.onnx`` file: BN folded, dynamic batch size, normalisation included if requested."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from reid.files import write_atomic
 from supernet.folding import fold_batch_norm
 
 OPSET = 17
-"""Of the ONNX operators: of 2022, which every runtime in use reads; it has hard swish as one operator."""
+"""ONNX operator set version, of 2022: every runtime in use supports it, and it has hard swish as one operator."""
 
 NORMALISE = "normalise"
-"""Nodes of the normalisation have names below this one."""
+"""Prefix of the names of the normalisation's nodes."""
 
 
 class FromPixels(nn.Module):
@@ -58,10 +58,10 @@ def export_network(
     Args:
         network: on the CPU and in eval mode, ``(N, 3, h, w)`` to ``(N, D)``; it is left as it is.
         about: written into the file; ``pixels`` puts the normalisation into the graph.
-        samples: ``(N, h, w, 3) uint8`` images of the network's size to compare on, by what to call them.
+        samples: ``(N, h, w, 3) uint8`` images of the network's size to compare on, by a name for messages.
 
     Returns:
-        What was found on each of the samples.
+        The comparison on each of the samples.
 
     Raises:
         UserError: the exporter does not know a layer, or the embeddings differ by more than ``parity`` allows; nothing
@@ -105,7 +105,7 @@ def _write_graph(network: nn.Module, about: FileAbout, path: Path) -> None:
 
 
 def set_metadata(model, about: FileAbout) -> None:
-    """Puts ``about`` into an ``onnx.ModelProto``, in the place of what it said of itself before."""
+    """Replaces the metadata of an ``onnx.ModelProto`` with ``about``."""
     import onnx
 
     onnx.helper.set_model_props(model, about.to_metadata())

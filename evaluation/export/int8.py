@@ -1,8 +1,8 @@
-"""Static quantisation after the training: weights and activations of int8, ranges from training images.
+"""Static post-training quantisation: int8 weights and activations, with ranges from training images.
 
-Weights have a scale for each output channel, without which depthwise convolutions lose most; activations a scale and a
-zero point for each tensor. Weights take 7 of the 8 bits: processors without VNNI (AVX2) add two products in 16 bits,
-which 8 bits overflow, silently; measured there, the full range had a mean cosine of 0.991 to float32, this 0.998.
+Weights have a scale per output channel, since depthwise convolutions lose most without; activations have a scale and a
+zero point per tensor. Weights use 7 of the 8 bits: processors without VNNI (AVX2) add two products in 16 bits, which
+8-bit weights silently overflow. Measured there, the mean cosine to float32 was 0.991 with 8 bits and 0.998 with 7.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from reid.errors import UserError, first_line
 from reid.files import write_atomic
 
 OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Clip", "Relu"]
-"""What is computed in int8: convolutions and linear layers, those of squeeze-and-excite and of the head too, and what
-stands between two of them. Pooling, hard swish, the gates' hard sigmoid and the neck's BN stay in float32.
+"""Operators computed in int8: convolutions and linear layers, including those of squeeze-and-excite and of the head,
+and the operators between them. Pooling, hard swish, the gates' hard sigmoid and the neck's BN stay in float32.
 
-With squeeze-and-excite in float32 the file of MLR-210M-C is 62 % larger; its mean cosine 0.9988 instead of 0.9986."""
+With squeeze-and-excite in float32, MLR-210M-C's file is 62 % larger, and its mean cosine 0.9988 instead of 0.9986."""
 
 _BATCH = 32
 
 
 def quantise(source: Path, target: Path, about: FileAbout, pixels: torch.Tensor) -> FileAbout:
-    """Writes ``target``: ``source`` with its convolutions in int8 (QDQ form). Returns what it says of itself.
+    """Writes ``target``: ``source`` with its convolutions in int8 (QDQ form). Returns the description of ``target``.
 
     Args:
-        source: of ``export_network``.
-        about: of ``source``.
-        pixels: ``(N, h, w, 3) uint8`` training images, whose activations' least and greatest values become the ranges.
+        source: file that ``export_network`` wrote.
+        about: description of ``source``.
+        pixels: ``(N, h, w, 3) uint8`` training images; the extremes of their activations become the ranges.
 
     Raises:
         UserError: ONNX Runtime cannot quantise the graph; nothing is left of the file then.
-        OSError: there is no room for the file, or for the library's in the machine's folder for temporary ones.
+        OSError: there is no room for the file, or for the library's own files in the system's temporary folder.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -69,7 +69,7 @@ def quantise(source: Path, target: Path, about: FileAbout, pixels: torch.Tensor)
         except MemoryError:
             raise
         except OSError as error:  # no fault of the graph's
-            # Files that the library writes for itself are in the machine's folder for temporary ones.
+            # The library writes its own files into the system's temporary folder.
             if error.filename is None and not temporary.exists():
                 error.filename = tempfile.gettempdir()
             raise
@@ -84,7 +84,7 @@ def quantise(source: Path, target: Path, about: FileAbout, pixels: torch.Tensor)
 
 
 def _reader(pixels: torch.Tensor, about: FileAbout):
-    """Batches for the calibration; an odd rest of them is a batch too."""
+    """Batches for the calibration, a smaller last one included."""
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):
@@ -100,7 +100,7 @@ def _reader(pixels: torch.Tensor, about: FileAbout):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the library's advice to run a preparation that the exporter has done already."""
+    """Silences the library's advice to run a preparation that the exporter has done already."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""The memory that a file takes in a process that does nothing else, as a tracker's would."""
+"""The memory that an ``.onnx`` file takes in a process that does nothing else, as a tracker's process would."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Memory:
     """MiB of physical memory.
 
     Attributes:
-        peak: most that the process had at any moment from opening the file on.
-        before: that it had before: Python, numpy and ONNX Runtime.
+        peak: the process's maximum from opening the file on.
+        before: the process's memory before that: Python, numpy and ONNX Runtime.
     """
 
     peak: float
@@ -27,13 +27,13 @@ class Memory:
 
     @property
     def added(self) -> float:
-        """What opening and running the file took."""
+        """Memory that opening and running the file took."""
         return self.peak - self.before
 
 
 def peak_memory(path: Path, batch: int = 1) -> Memory | None:
-    """Of a process of its own that opens ``path`` on one thread and runs it on ``batch`` images a few times; None where
-    the system does not tell (it is read from Linux's ``/proc``), or the process failed."""
+    """Memory of a new process that opens ``path`` on one thread and runs it on ``batch`` images a few times. None if
+    the system does not report it (it is read from Linux's ``/proc``) or the process failed."""
     if not Path("/proc/self/status").exists():
         return None
     # -P: this folder's names must not shadow others'.

@@ -1,5 +1,5 @@
-"""A program: opens an ``.onnx`` file, runs it, and prints as JSON what memory that took. It imports nothing of ours, as
-torch would count too."""
+"""A program that opens an ``.onnx`` file, runs it, and prints the memory that took as JSON. It imports none of our
+modules, since torch would count too."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""How far the embeddings of an exported file are from those of the network that it was made of."""
+"""Comparison of an exported file's embeddings with those of the network that it was made from."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 LARGEST_SHARE = 1e-3
-"""Greatest difference that a float32 file may have, as a share of the largest number in the embeddings. Sums in another
-order make one of some 1e-6; a wrong layer, or one with wrong weights, far more than this."""
+"""Greatest difference allowed for a float32 file, as a share of the largest number in the embeddings. Another order of
+summation makes a difference of some 1e-6; a wrong layer, or one with wrong weights, far more than this limit."""
 
 LEAST_COSINE = 0.99999
-"""Least cosine of an image's two embeddings, of a float32 file likewise."""
+"""Least cosine allowed between an image's two embeddings, again for a float32 file."""
 
 ZERO = 1e-6
-"""Share of the largest number in the embeddings up to which an embedding's length is rounding. A ReLU at a head's end
-gives zeros for images that it knows nothing of: two such embeddings are alike, and no direction tells them apart."""
+"""Share of the largest number in the embeddings up to which an embedding's length is only rounding. A head that ends in
+a ReLU can give an embedding of zeros; two of those are equal, though they have no direction to compare."""
 
 ALONE = 4
-"""Images that are also run one at a time."""
+"""Number of images that are also run one at a time."""
 
 
 @dataclass(frozen=True)
 class Parity:
     """Attributes:
-    images: that were compared, all in one call and the first ``ALONE`` by themselves too.
+    images: number compared, all in one call and the first ``ALONE`` also one at a time.
     largest: largest absolute number in PyTorch's embeddings.
     difference: largest absolute difference of a number.
-    least_cosine, mean_cosine: of an image's embedding here and there.
+    least_cosine, mean_cosine: between an image's embeddings from PyTorch and from the file.
     """
 
     images: int
@@ -47,8 +47,8 @@ class Parity:
     mean_cosine: float
 
     def check(self, words: str) -> None:
-        """Raises UserError where they differ by more than rounding does; ``words`` say whose and what on."""
-        # So written that NaN fails.
+        """Raises UserError if they differ by more than rounding; ``words`` say which file's, and on which images."""
+        # Written so that NaN fails.
         if self.difference <= LARGEST_SHARE * self.largest and self.least_cosine >= LEAST_COSINE:
             return
         raise UserError(
@@ -63,10 +63,10 @@ def measure_parity(network: nn.Module, session: InferenceSession, pixels: torch.
 
     Args:
         network: on the CPU and in eval mode.
-        session: of the file that ``about`` is of.
+        session: of the file that ``about`` describes.
 
     Raises:
-        UserError: the network itself gives no vectors that could be compared: such as hold NaN, or zeros alone.
+        UserError: the network's own vectors cannot be compared: they hold NaN, or are all zeros.
     """
     with torch.inference_mode():
         expected = network(prepare(pixels, about.input_size)).double()
@@ -80,7 +80,7 @@ def measure_parity(network: nn.Module, session: InferenceSession, pixels: torch.
     batches = [pixels, *pixels[:alone].split(1)]
     found = torch.cat([torch.from_numpy(session.run([OUTPUT], feed_of(each, about))[0]) for each in batches]).double()
     wanted = torch.cat([expected, expected[:alone]])
-    # Not cosine_similarity, to which embeddings near zero are all unlike. To one of zeros alone another's cosine is 0.
+    # Not cosine_similarity, which finds all embeddings near zero unlike. A vector of zeros has cosine 0 to any other.
     lengths, largest = torch.stack([found.norm(dim=1), wanted.norm(dim=1)]), wanted.abs().max()
     cosine = (found * wanted).sum(1) / lengths.prod(0).clamp_min(torch.finfo(torch.double).tiny)
     cosine = torch.where((lengths <= ZERO * largest).all(0), 1.0, cosine)
@@ -94,6 +94,6 @@ def measure_parity(network: nn.Module, session: InferenceSession, pixels: torch.
 
 
 def random_pixels(count: int, size: tuple[int, int], seed: int = 0) -> torch.Tensor:
-    """``(count, h, w, 3) uint8`` of noise, the same for the same seed."""
+    """``(count, h, w, 3) uint8`` images of noise, the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (count, *size, 3), dtype=torch.uint8, generator=generator)

@@ -1,4 +1,4 @@
-"""ONNX Runtime on one CPU thread, and what is optional installed or not."""
+"""ONNX Runtime on one CPU thread, and the check that the optional packages are installed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 NEEDED = ("onnx", "onnxruntime")
-"""Of the extra "export": nothing else here needs them."""
+"""Packages of the extra "export"; only the export needs them."""
 
 
 def check_installed() -> None:
-    """Raises UserError, which says what to install, where a package is missing."""
+    """Raises UserError, which says what to install, if a package is missing."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"exporting needs {' and '.join(missing)}: pip install {' '.join(NEEDED)}")
 
 
 def open_session(path: Path, threads: int = 1) -> InferenceSession:
-    """The file on ``threads`` CPU threads with the runtime's default optimisations."""
+    """A session of the file on ``threads`` CPU threads, with the runtime's default optimisations."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -38,6 +38,6 @@ def open_session(path: Path, threads: int = 1) -> InferenceSession:
 
 
 def feed_of(pixels: torch.Tensor, about: FileAbout) -> dict[str, np.ndarray]:
-    """``(N, h, w, 3) uint8`` pixels as the file's input: themselves, or ``(N, 3, h, w) float32``."""
+    """``(N, h, w, 3) uint8`` pixels as the file's input: unchanged, or normalised as ``(N, 3, h, w) float32``."""
     values = pixels if about.pixels else prepare(pixels, about.input_size)
     return {INPUT: np.ascontiguousarray(values.numpy())}

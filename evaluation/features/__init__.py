@@ -1,1 +1,1 @@
-"""Features of images: from a network or an ONNX file, kept in a cache or a file."""
+"""Features of images: extracted by a network or an ONNX file, kept in a cache or a file."""

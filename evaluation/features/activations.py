@@ -1,4 +1,4 @@
-"""Where on an image a network is active: maps of its last feature map's energy."""
+"""Activation maps: the energy of a network's last feature map at each place of an image."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from reid.models.network import ReidNetwork
 from reid.transfer import to_device
 
 FLAT = 1e-6
-"""Share of its greatest value below which a map's range is rounding alone."""
+"""Share of a map's greatest value below which its range is only rounding."""
 
 
 @torch.no_grad()
 def activation_maps(
     network: nn.Module, pixels: torch.Tensor, size: tuple[int, int], device: torch.device | str, batch_size: int = 64
 ) -> torch.Tensor:
-    """``(N, h, w) float32`` on the CPU: at each place of the last feature map the sum over the channels of their
-    squares, each image's map then divided by its L2 norm.
+    """``(N, h, w) float32`` on the CPU: at each place of the last feature map, the sum of the squared channels; each
+    image's map is then divided by its L2 norm.
 
     These are the activation-based attention maps of Zagoruyko & Komodakis (2017, "Paying more attention to attention"),
     with p = 2, as torchreid's ``visualize_actmap`` draws them. A map of zeros stays one.

@@ -1,4 +1,4 @@
-"""Features that are kept: the same network does not see the same images twice."""
+"""Cached features: the same network is not run on the same images twice."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from reid.data.records import ImageSet
 from reid.files import write_atomic
 
 VERSION = 1
-"""Goes up when the same network and images would give other features."""
+"""Incremented when the same network and images would give different features."""
 
 
 def network_fingerprint(network: nn.Module, about: Mapping[str, Any]) -> str:
-    """SHA-256 of a network's weights and buffers, and of ``about`` (JSON), which says what no weight shows, such as
-    strides."""
+    """SHA-256 of a network's weights and buffers, and of ``about`` (JSON), which holds properties that no weight shows,
+    such as strides."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, tensor in network.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -32,7 +32,7 @@ def network_fingerprint(network: nn.Module, about: Mapping[str, Any]) -> str:
 
 
 def images_fingerprint(images: ImageSet) -> str:
-    """SHA-256 of decoded pixels, about a second per GB; labels do not count."""
+    """SHA-256 of the decoded pixels, without the labels; takes about a second per GB."""
     digest = hashlib.sha256(str(tuple(images.images.shape)).encode())
     for block in images.images.split(256):
         digest.update(block.contiguous().numpy())
@@ -51,10 +51,10 @@ def cached_features(
     precision: str = "fp32",
     progress: bool = False,
 ) -> torch.Tensor:
-    """``extract_features``, from a file in ``cache`` where the same was computed before.
+    """``extract_features``, read from a file in ``cache`` if they were computed before.
 
-    A file is named by what features depend on: ``fingerprint`` (the network's), pixels, size, flip and precision. One
-    that is damaged is made again; any may be removed.
+    A file's name is made from all that the features depend on: ``fingerprint`` (the network's), pixels, size, flip and
+    precision. A damaged file is made again; any file may be removed.
 
     Raises:
         UserError: as ``extract_features``.

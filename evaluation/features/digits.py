@@ -1,5 +1,5 @@
-"""Handwritten digits as vectors of their pixels: the picture that t-SNE is known by (van der Maaten & Hinton 2008,
-figure 2), whose outcome everybody knows. Nothing is downloaded."""
+"""Handwritten digits as vectors of pixels, for the picture that made t-SNE known (van der Maaten & Hinton 2008,
+figure 2), so that the result is easy to check. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MNIST = Place(
     parts=(IMAGES, LABELS),
     advice=f"put {IMAGES} and {LABELS}, unpacked, into data/MNIST/raw, or take SOURCE digits, which needs no file",
 )
-"""As ``torchvision.datasets.MNIST`` leaves it; its 10,000 test images alone are read."""
+"""MNIST as ``torchvision.datasets.MNIST`` stores it; only its 10,000 test images are read."""
 
 
 def mnist_pixels(given: Path | None, root: Path) -> LabelledVectors:
@@ -28,7 +28,7 @@ def mnist_pixels(given: Path | None, root: Path) -> LabelledVectors:
         given: folder to look in; else ``$REID_DATA`` or ``root / "data"``.
 
     Raises:
-        UserError: MNIST is not there, half of it, or damaged.
+        UserError: MNIST is missing, incomplete or damaged.
     """
     from torchvision.datasets.mnist import read_image_file, read_label_file  # here, since it takes seconds
 
@@ -37,7 +37,7 @@ def mnist_pixels(given: Path | None, root: Path) -> LabelledVectors:
         images, labels = read_image_file(str(folder / IMAGES)), read_label_file(str(folder / LABELS))
     except FileNotFoundError as error:
         raise UserError(f"MNIST in {folder} lacks {Path(error.filename).name}; {MNIST.advice}") from None
-    except Exception:  # torchvision's reader asserts, or numpy cannot shape what there is
+    except Exception:  # torchvision's reader asserts, or numpy cannot reshape the data
         raise UserError(f"MNIST in {folder} is damaged; {MNIST.advice}") from None
     if len(images) != len(labels):
         raise UserError(f"MNIST in {folder} has {len(images)} images and {len(labels)} labels; {MNIST.advice}")

@@ -1,4 +1,4 @@
-"""Features of images from a network, and the score of a network on a query and a gallery."""
+"""Extraction of image features by a network, and the score of a network on a query and a gallery."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def evaluate_network(
     """The score of ``network`` when each query is looked up in the gallery, by ``metric``; other arguments as
     ``extract_features``'s.
 
-    Labels are the readers' (``RECORDS`` of ``evaluation.retrieval.rules``), with cameras or without. Features of both
-    sets are held at once (20 MB for 10,000 images of 512 numbers), distances a block at a time.
+    Labels are numbered as the readers do (``RECORDS`` of ``evaluation.retrieval.rules``), with or without cameras.
+    Features of both sets are held at once (20 MB for 10,000 images of 512 numbers), distances a block at a time.
     """
     features = [extract_features(network, images, size, device, batch_size).to(device) for images in (query, gallery)]
     return score_features(

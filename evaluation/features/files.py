@@ -49,11 +49,11 @@ def save_features(path: Path, features: RetrievalFeatures) -> Path:
 def load_features(path: Path) -> RetrievalFeatures:
     """Reads a feature file; nothing in it is executed.
 
-    Of a file whose ``about`` names no rule (another program's) labels are read as Market-1501 has them: -1 is junk,
-    0 a distractor, every camera number a camera. Without ``camids`` there are no cameras.
+    If ``about`` names no rule (a file of another program), labels are read as in Market-1501: -1 is junk, 0 a
+    distractor, every camera number a camera. Without ``camids`` there are no cameras.
 
     Raises:
-        UserError: the file is missing or no such file, or an array is missing, of a wrong shape or kind, or holds NaN.
+        UserError: the file is missing or of another kind, or an array is missing, of wrong shape or kind, or holds NaN.
     """
     arrays = _read(path)
     about = _about(path, arrays)
@@ -100,7 +100,7 @@ def _about(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         return {}
     try:
         return dict(_mapping(path, json.loads(str(arrays["about"]), parse_constant=_no_number)))
-    except ValueError:  # JSON has neither NaN nor infinity, and score.json, where it goes, could not hold them
+    except ValueError:  # JSON has neither NaN nor infinity, so score.json could not hold them
         raise UserError(f"feature file {path}: about is no JSON") from None
 
 

@@ -1,5 +1,5 @@
-"""Handwritten digits as a network sees them that was trained on others with the triplet loss: the picture that metric
-learning is known by (TryTry ReID has one of MNIST's). It shows in seconds what the losses and the sampler of this
+"""Embeddings of handwritten digits by a network that was trained on other digits with the triplet loss, a classic
+picture of metric learning (TryTry ReID has one of MNIST). It shows in seconds what the losses and the sampler of this
 framework do."""
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _EACH_OTHER = MatchRule(same_camera_is_junk=False, junk_pids=(), distractor_pids
 @dataclass(frozen=True, eq=False)
 class LearntDigits:
     """Attributes:
-    embeddings: ``(N, 32)``, of the digits that were not learnt.
-    pixels: of the same, as they were given.
-    learnt: how many others the network was trained on.
+    embeddings: ``(N, 32)``, of the digits that were held out.
+    pixels: of the same digits, as they were given.
+    learnt: number of digits that the network was trained on.
     """
 
     embeddings: LabelledVectors
@@ -48,8 +48,8 @@ class LearntDigits:
 def learn_digits(given: LabelledVectors, seed: int, steps: int = STEPS) -> LearntDigits:
     """Trains a small network on half of ``given``, pixels in 0..1 of square images, and embeds the other half.
 
-    Every batch has ``INSTANCES`` images of each digit. Which half is learnt, batches and first weights follow from
-    ``seed``.
+    Every batch has ``INSTANCES`` images of each digit. ``seed`` determines the split, the batches and the initial
+    weights.
     """
     order = np.argsort(np.random.default_rng(seed).random(len(given.labels)), kind="stable")
     half = len(order) // 2
@@ -62,7 +62,7 @@ def learn_digits(given: LabelledVectors, seed: int, steps: int = STEPS) -> Learn
 
 
 def each_by_the_others(given: LabelledVectors, metric: str) -> float:
-    """mAP (step) of finding each vector's label among all others'."""
+    """mAP (step) when each vector is looked up among all others by its label."""
     ids = np.arange(len(given.labels))
     side = (given.vectors, given.labels, None)
     return score_features(*side, *side, metric=metric, rule=_EACH_OTHER, query_ids=ids, gallery_ids=ids).mAP
@@ -89,7 +89,7 @@ def _trained(images: torch.Tensor, labels: torch.Tensor, seed: int, steps: int) 
 
 
 def _images(given: LabelledVectors, side: int) -> torch.Tensor:
-    """``(N, 3, 16, 16)`` in -1..1, of images with sides of more than 16 pixels ``(N, 3, 32, 32)``."""
+    """``(N, 3, 16, 16)`` in -1..1; ``(N, 3, 32, 32)`` if the images' sides have more than 16 pixels."""
     pixels = torch.from_numpy(given.vectors).view(-1, 1, side, side)
     size = 16 if side <= 16 else 32
     return F.interpolate(pixels, (size, size), mode="bilinear").mul(2).sub(1).expand(-1, 3, -1, -1)

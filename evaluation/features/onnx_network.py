@@ -1,4 +1,4 @@
-"""A network in an ``.onnx`` file, run by onnxruntime, in the place of a PyTorch one."""
+"""A network in an ``.onnx`` file, run by onnxruntime, usable in place of a PyTorch network."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class OnnxNetwork(nn.Module):
     images' device.
 
     The file must have one input: ``(batch, 3, h, w)`` of floats, or ``(batch, h, w, 3)`` of uint8 pixels, which it
-    normalises itself; those are got back from ``images`` exactly. Its first output is taken. A fixed batch is kept to:
-    the last one is filled up with zeros and cut off again.
+    normalises itself; those are recovered from ``images`` exactly. Its first output is taken. A fixed batch size is
+    respected: the last batch is padded with zeros, and its output cut off again.
 
     Attributes:
         input_size: ``(h, w)`` that the file asks for, or None where it takes any.
         takes_pixels: whether the input is of uint8 pixels.
-        metadata: what the file says of itself, as text (``evaluation.export.about`` has the words of our own files).
-        providers: what onnxruntime runs it on.
+        metadata: the file's own metadata, as text (``evaluation.export.about`` has the keys of our own files).
+        providers: onnxruntime's execution providers.
         digest: SHA-256 of the file, and of the files beside it that hold its weights; tells networks apart.
 
     Args:
@@ -88,10 +88,10 @@ class OnnxNetwork(nn.Module):
         self.path, self.digest = path, _digest(path)
 
     def size_for(self, wanted: tuple[int, int] | None, cure: str) -> tuple[int, int]:
-        """``(h, w)`` to give it: the file's own, or ``wanted`` where it takes any. ``cure`` is how to say which.
+        """The input size ``(h, w)``: the file's own, or ``wanted`` if it takes any. ``cure`` says how to give one.
 
         Raises:
-            UserError: it is not known, or another than the file's.
+            UserError: the size is unknown, or differs from the file's.
         """
         found = self.input_size or wanted
         if found is None:
@@ -134,8 +134,8 @@ class OnnxNetwork(nn.Module):
 def _digest(path: Path) -> str:
     """SHA-256, in hexadecimal, of the file and then of its external data, by name.
 
-    Exporters put the weights of a network into a file beside it; two networks of one structure may then be the same
-    ``.onnx`` file.
+    Exporters may put the weights into a separate file; the ``.onnx`` files of two networks of the same structure may
+    then be identical.
     """
     content = path.read_bytes()
     digest = hashlib.sha256(content)

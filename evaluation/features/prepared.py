@@ -1,4 +1,4 @@
-"""Images that many networks are run on: prepared once for each input size, and kept where the networks run."""
+"""Images on which many networks are run: prepared once for each input size, and kept on the networks' device."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ KEPT_BYTES = 512 * 2**20
 class PreparedImages:
     """Batches of prepared images, the same ones at each call.
 
-    Sizes are kept as they are asked for, each whole, as long as all that is kept stays within ``limit``; images of any
-    further size are carried to the device and prepared anew at every call. The features are the same either way.
+    The images of each requested size are kept as a whole while the total stays within ``limit``; for any further size
+    they are moved to the device and prepared again at every call. The features are the same either way.
 
     Args:
         pixels: ``(N, H, W, 3) uint8`` on the CPU.
         device: where the batches lie.
         batch_size: images of a batch; the last may be smaller.
-        dtype: of the batches; a network in half precision rounds its input so anyway.
-        limit: bytes that are kept at most.
+        dtype: of the batches; a network in half precision rounds its input in the same way.
+        limit: maximum number of bytes kept.
     """
 
     def __init__(

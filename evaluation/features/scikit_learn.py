@@ -1,4 +1,4 @@
-"""scikit-learn, which only t-SNE and its digits need: the package need not be installed for anything else."""
+"""Access to scikit-learn, an optional package that only t-SNE and the digits need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether vectors differ at all: ranks can be read from any, and a score near chance is no sign of what is wrong."""
+"""A check that vectors differ at all: even equal vectors can be ranked, and a score near chance does not say why."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import torch
 from torch.nn import functional
 
 ALIKE = 0.01
-"""Spread below which a reader is told: two vectors then have a cosine of 0.9999 in the mean."""
+"""Spread below which the user is warned: two vectors then have a cosine of 0.9999 on average."""
 
 MOST = 4096
-"""Vectors that are looked at; of more every so many-th."""
+"""Greatest number of vectors examined; if there are more, they are sampled at a regular interval."""
 
 
 def hardly_differ(features: torch.Tensor) -> list[str]:
-    """A note on vectors ``(N, D)`` that are nearly all the same, none on others.
+    """A note if the vectors ``(N, D)`` are nearly all the same, else none.
 
-    The spread is the doctor's (``reid.engine.doctor.signs``). A network that was trained for a few steps gives such
-    vectors: what it learnt may differ between images, but BN's running statistics are still near those it began with.
+    The spread is the doctor's (``reid.engine.doctor.signs``). A network trained for only a few steps gives such
+    vectors: its features may differ between images, but BN's running statistics are still near their initial values.
     """
     some = features[:: max(1, len(features) // MOST)].float()
     spread = float(functional.normalize(some, dim=1).std(0, correction=0).mean() * features.shape[1] ** 0.5)

@@ -1,4 +1,4 @@
-"""Vectors with a label each, from whatever file holds some: what a picture of them needs, and no network."""
+"""Labelled vectors read from files of several kinds, for pictures that need no network."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from reid.errors import UserError
 VECTORS = ("features", "embeddings", "vectors", "x")
 LABELS = ("labels", "pids", "targets", "y")
 NAMES = ("names", "files", "paths")
-"""What arrays are called, in small or capital letters; the first that is there is taken."""
+"""Accepted names of arrays, in lower or upper case; the first one present is taken."""
 
 _DIGITS = 18
-"""Of the longest number that int64 holds whatever its digits are; longer ones are names, as of moments."""
+"""Digits that int64 always holds, whatever they are; longer numbers, such as timestamps, are taken as names."""
 
 _MARKET = re.compile(rf"(-1|\d{{1,{_DIGITS}}})_c(\d{{1,{_DIGITS}}})")
-"""How file names of Market-1501 and its kin begin: identity and camera."""
+"""Beginning of file names of Market-1501 and similar data sets: identity and camera."""
 
 _NOBODY = re.compile(r"-\d+|0+")
 """Identities of junk (-1) and distractors (0), as numbers or as in file names."""
@@ -44,7 +44,7 @@ class LabelledVectors:
     word: str = "label"
 
     def select(self, index: np.ndarray) -> LabelledVectors:
-        """Those at ``index``, ``(M,)`` places or ``(N,)`` bools; names stay."""
+        """The vectors at ``index``, ``(M,)`` positions or ``(N,)`` bools; ``names`` is kept whole."""
         return replace(self, vectors=self.vectors[index], labels=self.labels[index], camids=self.camids[index])
 
 
@@ -53,8 +53,8 @@ def label_vectors(
 ) -> LabelledVectors:
     """``vectors (N, D)`` with ``labels (N,)``: whole numbers or strings, which are numbered in ascending order.
 
-    Strings stay as they are written, so ``"01"`` and ``"1"`` are two labels; where all are digits, their order is that
-    of the numbers.
+    Strings are kept as written, so ``"01"`` and ``"1"`` are two labels; if all consist of digits, they are ordered as
+    numbers.
     """
     spelled, places = np.unique(labels, return_inverse=True)
     names, places = tuple(map(str, spelled)), places.reshape(-1).astype(np.int64)
@@ -69,17 +69,17 @@ def read_labelled(path: Path, labels: Path | None = None) -> LabelledVectors:
     """Vectors and labels of a file; nothing in it is executed.
 
     Args:
-        path: ``.npz`` with an array of ``VECTORS`` ``(N, D)`` and one of ``LABELS`` ``(N,)``, with ``camids`` if you
-            like; or as ``tools/embed.py`` writes it, with ``NAMES``: files called as Market-1501's
-            (``0002_c1s1_000451_03.jpg``) tell person and camera, others the folder that they lie in. Or ``.npy`` of
-            ``(N, D)``, with ``labels``.
-            Of an array called ``pids`` -1 and 0 are left out: junk and distractors, as in Market-1501. Strings may be
+        path: ``.npz`` with an array of ``VECTORS`` ``(N, D)`` and one of ``LABELS`` ``(N,)``, and optionally
+            ``camids``; or as ``tools/embed.py`` writes it, with ``NAMES``: file names like Market-1501's
+            (``0002_c1s1_000451_03.jpg``) give person and camera; of other files the folder is the label. Or ``.npy``
+            of ``(N, D)``, with ``labels``.
+            In an array called ``pids``, -1 and 0 are left out: junk and distractors, as in Market-1501. Strings may be
             bytes in UTF-8.
-        labels: ``.npy`` of ``(N,)``, or a text with a label in each line; goes before those of ``path``.
+        labels: ``.npy`` of ``(N,)``, or a text file with a label per line; takes precedence over those of ``path``.
 
     Raises:
-        UserError: a file is missing or unreadable, an array is missing, of a wrong shape or kind, or holds NaN, or
-            names do not tell labels apart.
+        UserError: a file is missing or unreadable, an array is missing, of wrong shape or kind, or holds NaN, or the
+            names give no distinct labels.
     """
     arrays = {name.lower(): array for name, array in _arrays(path).items()}
     key, vectors = _first(arrays, VECTORS)
@@ -122,7 +122,7 @@ def _by_names(path: Path, vectors: np.ndarray, names: np.ndarray) -> LabelledVec
 
 
 def _of_persons(path: Path, vectors: np.ndarray, pids: np.ndarray, cameras: np.ndarray | None) -> LabelledVectors:
-    """Without those of nobody in particular."""
+    """The vectors without junk and distractors."""
     somebody = np.array([_NOBODY.fullmatch(str(pid)) is None for pid in pids])
     if not somebody.any():
         raise UserError(f"{path}: all persons are junk (-1) or distractors (0); embed images of known persons")
@@ -164,7 +164,7 @@ def _label_file(path: Path) -> np.ndarray:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file; the one of a ``.npy`` is called by the first of ``VECTORS``."""
+    """All arrays of a file; the array of a ``.npy`` gets the first name of ``VECTORS``."""
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):

@@ -1,4 +1,4 @@
-"""Activation maps beside and over the images that they are of."""
+"""Activation maps, drawn beside and over their images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = matplotlib.colormaps["turbo"]
 """Blue is little, red is much."""
 
 SHARE = 0.5
-"""Of the map's colour in what is drawn over an image."""
+"""Opacity of the map's colour over an image."""
 
 MARGIN, GAP, LINE, ACROSS = 16, 6, 15, 3
 """Pixels around the sheet, between an image and its maps, for a line of words; images in a row."""
@@ -46,15 +46,13 @@ def heat(strength: np.ndarray) -> np.ndarray:
 
 
 def overlay(pixels: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """``(H, W, 3) uint8``: the map's colours over the image in grey, so that no colour of clothes is taken for one of
-    the map's."""
+    """``(H, W, 3) uint8``: the map's colours over the image in grey, so that clothes are not taken for the map."""
     grey = pixels @ np.array([0.299, 0.587, 0.114])
     return np.rint((1 - SHARE) * grey[..., None] + SHARE * heat(strength)).astype(np.uint8)
 
 
 def draw_activation_maps(tiles: Sequence[ActivationTile], path: Path, footer: Sequence[str] = ()) -> Path:
-    """A PNG of at least one image, each with its map beside it and then over it; the lines of ``footer`` are said
-    below."""
+    """A PNG of at least one image, each with its map beside it and then over it; the lines of ``footer`` go below."""
     size = tile_size(*tiles[0].pixels.shape[:2])
     triple = 3 * (size[1] + 2 * BORDER) + 2 * GAP
     line = size[0] + 2 * BORDER + LINE + 12

@@ -1,4 +1,4 @@
-"""An arch as a row of boxes: one a block, as tall as it is wide in channels, coloured by its kernel."""
+"""An arch as a row of boxes, one per block: the height shows the channels, the colour the kernel size."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from supernet.layers.activations import RELU6
 from supernet.omni.arch import OMNI_SCALE
 
 FIXED = "#d5d9de"
-"""Colour of what a search does not choose: stem, last convolution, embedding."""
+"""Colour of the parts that a search does not choose: stem, last convolution, embedding."""
 
 FLOOR, CEILING, LINE = 0.98, 0.72, 0.1
-"""Room below and above the middle of the boxes, and what one more line of a caption takes of it."""
+"""Room below and above the middle of the boxes, and the height of one more caption line."""
 
 KERNELS = {3: SCALE(0.12), 5: SCALE(0.45), 7: SCALE(0.75)}
 
@@ -29,9 +29,9 @@ class Look:
     """How one kind of stage is drawn.
 
     Attributes:
-        word: what the text in a box is.
-        text: of a block's box.
-        extras: what a stage has beside plain blocks, a line each.
+        word: what the text in a box means.
+        text: gives the text of a block's box.
+        extras: gives the features of a stage beyond plain blocks, a line each.
     """
 
     word: str
@@ -55,7 +55,7 @@ LOOKS = {
 
 @dataclass(frozen=True)
 class Box:
-    """One layer or block; ``kernel`` is None for what is no block, ``stage`` None outside stages."""
+    """One layer or block; ``kernel`` is None for layers that are not blocks, ``stage`` None outside stages."""
 
     channels: int
     text: str
@@ -65,9 +65,9 @@ class Box:
 
 def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
     """A PNG of ``arch`` from the image on the left to the feature on the right; below each stage its width,
-    stride and map, and what it has beside plain blocks.
+    stride and map, and its features beyond plain blocks.
 
-    A box's height goes with the square root of its channels, its text is what ``LOOKS`` says, its colour the kernel.
+    A box's height grows with the square root of its channels, ``LOOKS`` gives its text, and its colour is the kernel's.
     """
     boxes = boxes_of(arch)
     further = LINE * max(len(_extras(stage)) for stage in arch.stages)
@@ -104,12 +104,12 @@ def draw_architecture(arch: Arch, path: Path, title: str = "") -> Path:
 
 
 def box_words(arch: Arch) -> str:
-    """What the text in a block's box is: ``"expansion"``."""
+    """What the text in a block's box means: ``"expansion"``."""
     return ", ".join(dict.fromkeys(LOOKS[stage.kind].word for stage in arch.stages))
 
 
 def boxes_of(arch: Arch) -> list[Box]:
-    """The boxes of ``arch`` in the order that an image passes them."""
+    """The boxes of ``arch`` in the order in which an image passes through them."""
     boxes = [Box(arch.stem, "stem", None, None)]
     for number, stage in enumerate(arch.stages):
         text = LOOKS[stage.kind].text
@@ -140,7 +140,7 @@ def _draw_box(axes: Axes, x: float, box: Box, height: float) -> None:
 
 
 def _draw_captions(axes: Axes, arch: Arch, boxes: list[Box], places: list[float]) -> None:
-    """Below: channels, the size of the map that comes out, and the stride, once a stage."""
+    """Draws below the boxes, once per stage: channels, size of the output map, and stride."""
     sizes = list(arch.stage_sizes())
     stem = f"{arch.stem}\n{sizes[0][0]}x{sizes[0][1]}\nstride {4 if arch.stem_pool else 2}"
     for index, (box, x) in enumerate(zip(boxes, places, strict=True)):
@@ -155,7 +155,7 @@ def _draw_captions(axes: Axes, arch: Arch, boxes: list[Box], places: list[float]
 
 
 def _extras(stage: AnyStage) -> list[str]:
-    """What a stage has beside plain blocks, a line each."""
+    """A stage's features beyond plain blocks, a line each."""
     return [name for name, there in LOOKS[stage.kind].extras(stage).items() if there]
 
 

@@ -1,4 +1,4 @@
-"""Accuracy against what a network costs: FLOPs and, where it was measured, latency, beside each other."""
+"""Accuracy against cost: a panel for FLOPs and, if it was measured, one for latency."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from evaluation.pictures.style import ERROR_BAR, LEGEND, MILLION_FLOPS, new_figu
 from reid.errors import UserError
 
 FRONT = "front: none better at no more cost"
-"""What the legend calls the line."""
+"""Name of the line in the legend."""
 
 FAINT = "#aab3bc"
-"""Of the line behind dots and labels."""
+"""Colour of the line behind dots and labels."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class CostDot:
 
 def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency", comparable: bool = True) -> Path:
     """A PNG with a panel of mAP by FLOPs, and one of mAP by latency where any was measured; in each a line joins the
-    networks that no other one beats in both, and the legend says so.
+    networks that no other one beats in both, as the legend explains.
 
     Args:
         target: what latency was measured on, for the label.
@@ -66,7 +66,7 @@ def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency", com
         style_axes(panels[1], "Accuracy against latency", f"ms an image ({target})", "mAP (%)")
         _draw(panels[1], timed, lambda dot: dot.latency_ms, comparable)
     _legend(figure, panels)
-    # Labels last: placing them fixes where the axes stand.
+    # Labels last: placing them fixes the position of the axes.
     _label(panels[0], dots, lambda dot: dot.flops / 1e6, comparable)
     if timed:
         _label(panels[1], timed, lambda dot: dot.latency_ms, comparable)
@@ -101,7 +101,7 @@ def _label(axes: Axes, dots: Sequence[CostDot], cost: Callable[[CostDot], float]
 
 
 def along(front: Sequence[tuple[float, float]], pieces: int = 24) -> list[tuple[float, float]]:
-    """Points on the line that joins a front, to the right and then up: labels keep off them."""
+    """Points on the line that joins a front, to the right and then up; labels avoid them."""
     line = []
     for (cost, score), (dearer, better) in pairwise(front):
         for share in (piece / pieces for piece in range(pieces)):

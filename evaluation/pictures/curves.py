@@ -35,7 +35,7 @@ APART, MIXED = "#3d8f63", "#c0392b"
 
 
 RECORDS = "Records"
-"""Text in the PNG file: the digest of the records that it was drawn of."""
+"""Name of a text in the PNG file: the digest of the records that it was drawn from."""
 
 
 def draw_curves(histories: Sequence[Records], path: Path, drawn: Sequence[Path] = ()) -> Path:
@@ -45,7 +45,7 @@ def draw_curves(histories: Sequence[Records], path: Path, drawn: Sequence[Path] 
     Args:
         histories: of each training a record for each epoch (``reid.engine.runs.run_folder.read_metrics``), with
             ``epoch`` and any numeric fields; a field need not be in every record.
-        drawn: files that may be such a picture of the very records already; it is then copied.
+        drawn: files that may already be the picture of exactly these records; such a file is copied.
 
     Raises:
         UserError: no record of any has a numeric field.
@@ -139,7 +139,7 @@ def _scale(axes: Axes, panel: Panel, curves: Sequence[Sequence[float]]) -> None:
 def _logarithmic(axes: Axes, lowest: float, highest: float) -> None:
     """A logarithmic axis with plain numbers at its ticks."""
     axes.set_yscale("log")
-    # A curve that hardly moves is not blown up to the height of the panel.
+    # A nearly constant curve is not magnified to the height of the panel.
     middle = (lowest * highest) ** 0.5
     low, high = min(lowest / 1.3, middle / 3), max(highest * 1.3, middle * 3)
     powers = range(floor(log10(low)), ceil(log10(high)) + 1)
@@ -151,8 +151,8 @@ def _logarithmic(axes: Axes, lowest: float, highest: float) -> None:
 
 
 def _title(axes: Axes, panel: Panel, names: Sequence[str], colours: Mapping[str, str]) -> float:
-    """The title, and between it and the axes the legend, where it cannot hide a curve; returns the title's height above
-    the axes, in points."""
+    """Draws the title, and between it and the axes the legend, so that it hides no curve; returns the title's height
+    above the axes, in points."""
     handles = {words_of(base_of(name)): _key(colours[name], "-") for name in names}
     dashed = [split_arch(name)[0] for name in names if _dash(name) == "--"]
     if dashed:

@@ -1,4 +1,4 @@
-"""Which choices moved the score of a search: a bar for each option of the choices that matter most."""
+"""Effects of choices on the score of a search: a bar for each option of the choices that matter most."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GAP = 0.7
 """Room between two choices, in bars."""
 
 MARK = {"s": 14, "facecolor": "white", "edgecolor": INK, "linewidth": 0.8}
-"""An effect at equal FLOPs."""
+"""Marker of an effect at equal FLOPs."""
 
 
 def draw_effects(explanation: Mapping[str, Any], path: Path) -> Path:
@@ -55,7 +55,7 @@ def draw_effects(explanation: Mapping[str, Any], path: Path) -> Path:
 
 def _name_groups(axes: Axes, groups: Sequence[tuple[Mapping[str, Any], float]]) -> None:
     """The choices' names and shares left of their options, however wide those are."""
-    axes.figure.draw_without_rendering()  # ticks have their texts after it
+    axes.figure.draw_without_rendering()  # only then do the ticks have their texts
     options = max(label.get_window_extent().width for label in axes.get_yticklabels()) * 72 / axes.figure.dpi
     for dimension, middle in groups:
         axes.annotate(

@@ -1,4 +1,4 @@
-"""Accuracy against FLOPs: the compared networks, and beside them what the search saw."""
+"""Accuracy against FLOPs: the compared networks, and beside them the candidates of the search."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ COSTS = {
     "latency_ms": ("predicted latency (ms)", 1.0),
     "parameters": ("parameters (millions)", 1e6),
 }
-"""What an axis says of a candidate's cost, and the unit that it is drawn in."""
+"""Axis label of each cost of a candidate, and the unit it is drawn in."""
 
 
 def draw_front(rows: Sequence[ResultRow], path: Path, candidates: Sequence[Mapping[str, Any]] = ()) -> Path:
     """A PNG of mAP against FLOPs for ``rows``, coloured by kind, with a bar where there is a spread over seeds; with
     ``candidates`` a second panel shows the search.
 
-    Candidates are mappings with ``score`` (a fraction, on the search's own held-out identities: not the panel
-    of ``rows``' scale) and ``flops``; those without a score are left out.
+    Candidates are mappings with ``score`` (a fraction, on the search's own held-out identities, so not comparable
+    with the panel of ``rows``) and ``flops``; those without a score are left out.
 
     Raises:
         UserError: there is no row.
@@ -67,13 +67,13 @@ def draw_search_front(
 ) -> Path:
     """A PNG of every candidate's ``score`` by its cost, and their Pareto front; of several costs each has a panel.
 
-    With several costs, what is marked are the members of the front over all of them. The line is the front by the
-    panel's own cost alone: a member below it costs less by another one.
+    With several costs, the members of the front over all of them are marked. The line is the front by the panel's own
+    cost alone: a member below it is cheaper by another cost.
 
     Args:
         candidates: as for ``draw_front``, with the costs, and where there are several with their ``trial``.
         costs: the keys of the costs, of ``flops``, ``latency_ms`` and ``parameters``.
-        members: of the front over several costs, by their trials; not looked at where there is one cost.
+        members: trials of the front over several costs; ignored if there is only one cost.
 
     Raises:
         UserError: no candidate has a score.
@@ -92,7 +92,7 @@ def draw_search_front(
 
 
 def _share_words(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One title, one name of the scores and one legend for panels that stand beside each other."""
+    """Gives panels that stand side by side one title, one label of the scores and one legend."""
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, **LEGEND)
     for axes in panels:
         axes.get_legend().remove()
@@ -152,7 +152,7 @@ def _draw_candidates(
     cost: str = "flops",
     marked: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
-    """``marked`` are the members of a front over several costs; ``None`` where this one alone has a front."""
+    """Draws candidates and their front. ``marked``: members of a front over several costs; ``None`` for one cost."""
     label, unit = COSTS[cost]
     style_axes(axes, "Candidates of the search", label, "score on held-out identities (%)")
     points = [(candidate[cost] / unit, 100 * candidate["score"]) for candidate in candidates]

@@ -1,4 +1,4 @@
-"""What a search gained: mAP of each network with its seeds, found, random and baseline beside each other."""
+"""The gain of a search: mAP of found, random and baseline networks side by side, each with its seeds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from reid.errors import UserError
 RANDOM_MEAN = "mean of the random archs"
 
 WIDEST = 10.5
-"""Inches; what is wider cannot be read where a page shrinks it."""
+"""Greatest width in inches; a wider picture becomes illegible when a page shrinks it."""
 
 LEGEND_COLUMN = 2.9
 """Inches that the longest word of the legend takes."""
@@ -44,7 +44,7 @@ class GainDot:
 
 @dataclass(frozen=True)
 class GainPanel:
-    """Networks that are to be compared, those of a kind in a row, and what stands above them."""
+    """Networks to be compared, those of a kind side by side, and the title above them."""
 
     title: str
     dots: Sequence[GainDot]
@@ -72,7 +72,7 @@ def draw_gain(panels: Sequence[GainPanel], path: Path) -> Path:
 
 
 def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One for all panels, below them: dots may be anywhere in them."""
+    """One legend for all panels, below them, since dots may be anywhere inside."""
     found = {word: handle for axes in panels for handle, word in zip(*axes.get_legend_handles_labels(), strict=True)}
     columns = min(len(found), max(1, int(figure.get_figwidth() / LEGEND_COLUMN)))
     figure.legend(found.values(), found.keys(), loc="outside lower left", ncols=columns, **LEGEND)

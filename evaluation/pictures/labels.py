@@ -27,11 +27,11 @@ def place_labels(
     """Writes ``texts`` beside ``points`` (data coordinates) and returns the boxes they take, in pixels.
 
     For each label the places around its point are tried from near to far, and the first one is taken that
-    lies inside the axes and touches no other label, no point and no point's bar; where none is free, the one that
+    lies inside the axes and touches no other label, no point and no point's bar; if none is free, the one that
     covers least. Labels far from their point get a thin line. Limits and scales of the axes must be final.
 
     Args:
-        texts: as they are; a ``$`` begins no formula.
+        texts: drawn literally; a ``$`` does not begin a formula.
         gap: a point's radius in points.
         spreads: how far each point's bar goes up and down, in data coordinates; None where there is none.
         others: further points that no label may touch.

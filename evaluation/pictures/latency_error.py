@@ -1,4 +1,4 @@
-"""Predicted against measured latency: how far a table of parts is to be trusted."""
+"""Predicted against measured latency, which shows how far a latency table can be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which fields of a training's records are looked at together, and what they are called."""
+"""Panels of training curves: which fields of the records are drawn together, and how they are labelled."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Curve = tuple[list[float], list[float]]
 """Epochs and values."""
 
 COUNTS = ("epoch", "step", "queries", "skipped_queries")
-"""Fields that say where a record stands or what was counted: no curves."""
+"""Fields that are positions or counts, and are not drawn."""
 
 SCORES = ("mAP", "mAP_trapezoid", "rank1", "rank5", "rank10", "rank20", "mINP")
 
 ARCHS = ("largest", "smallest", "random")
-"""What the name of a field begins with that is a supernet's, of one of its archs."""
+"""Prefixes of a supernet's fields that belong to one of its archs."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Panel:
     """Axes of a picture of curves.
 
     Attributes:
-        title: what stands above them.
-        unit: what the y axis says.
-        fields: those that belong here, in the order of their colours.
+        title: text above the axes.
+        unit: label of the y axis.
+        fields: the fields drawn here, in the order of their colours.
         percent: values are fractions, drawn in percent.
         scale: ``linear``; ``log``; or ``auto``, logarithmic where curves are far apart.
         bounds: ends of the y axis; None where the values decide.
@@ -70,7 +70,7 @@ PANELS = (
     Panel("Speed", "images/s", ("images_per_second",), bounds=(0, None)),
     Panel("Peak memory so far", "MiB (CPU: whole process)", ("peak_memory_mib",), bounds=(0, None)),
 )
-"""In the order of the picture; fields that are in none of them get a panel each, behind these."""
+"""Panels in the picture's order; each field that is in none of them gets its own panel after these."""
 
 WORDS = {
     "loss": "total",
@@ -93,8 +93,8 @@ WORDS = {
 def panels_of(records: Sequence[Mapping[str, Any]]) -> dict[Panel, dict[str, Curve]]:
     """The panels that ``records`` have values for, each with its curves in the order of their colours.
 
-    Values that are no finite numbers, and records without an epoch, are left out. The gap between the hardest pairs has
-    a panel only where the distances themselves are not recorded.
+    Values that are not finite numbers, and records without an epoch, are left out. The gap between the hardest pairs
+    has a panel only if the distances themselves are not recorded.
     """
     curves = _curves(records)
     if "distance_positive" in curves and "distance_negative" in curves:
@@ -108,7 +108,7 @@ def panels_of(records: Sequence[Mapping[str, Any]]) -> dict[Panel, dict[str, Cur
 
 
 def panel_of(name: str) -> Panel:
-    """Where the field ``name`` is drawn."""
+    """The panel in which the field ``name`` is drawn."""
     arch, base = split_arch(name)
     if base.split("_")[-1] in SCORES or base in SCORES:
         return RETRIEVAL
@@ -118,20 +118,20 @@ def panel_of(name: str) -> Panel:
 
 
 def split_arch(name: str) -> tuple[str, str]:
-    """``("smallest", "loss")`` of ``smallest_loss``; the first is empty where the field is of no arch."""
+    """``("smallest", "loss")`` for ``smallest_loss``; the first is empty if the field belongs to no arch."""
     first, _, rest = name.partition("_")
     return (first, rest) if first in ARCHS and rest else ("", name)
 
 
 def base_of(name: str) -> str:
-    """What gives the curve its colour: the field without the arch, or the held-out set, that it is of."""
+    """The field's name without its arch or held-out set; determines the curve's colour."""
     base = split_arch(name)[1]
     score = base.split("_")[-1]
     return score if score in SCORES else base
 
 
 def words_of(base: str) -> str:
-    """What a legend calls a field, given what ``base_of`` says of it."""
+    """A field's name in a legend, given ``base_of`` the field."""
     return WORDS.get(base, base.removeprefix("loss_").replace("_", " "))
 
 

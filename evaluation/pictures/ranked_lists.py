@@ -1,4 +1,4 @@
-"""Queries and what they found: the nearest gallery images, right and wrong ones told apart."""
+"""Ranked lists: queries with their nearest gallery images, right and wrong ones marked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evaluation.pictures.sheet import BORDER, TILE, Sheet, tile_size
 from evaluation.pictures.style import INK, MUTED
 
 RIGHT, WRONG = "#1a8f3c", "#d1242f"
-"""Borders; a tick and a cross say the same to readers who do not see them apart."""
+"""Border colours; a tick and a cross repeat them for readers who cannot tell them apart."""
 
 MARGIN, GAP, LINE, AFTER_QUERY = 16, 12, 15, 14
 """Pixels around the sheet, between images, for a line of words, and between query and gallery besides."""
@@ -26,10 +26,10 @@ FOOTER = "Left the query, then the gallery from the nearest on. Green and ✓: t
 @dataclass(frozen=True, eq=False)
 class ListTile:
     """Attributes:
-    layers: images ``(H, W, 3) uint8`` of one person below one another: the photograph, its activation map.
-    caption: at most two lines: who it is, and at which camera.
+    layers: images ``(H, W, 3) uint8`` of one person, top to bottom: the photograph, its activation map.
+    caption: at most two lines: the person and the camera.
     right: whether it is of the query's person; None for the query.
-    distance: from the query; None likewise.
+    distance: from the query; None for the query.
     """
 
     layers: tuple[np.ndarray, ...]
@@ -43,7 +43,7 @@ class ListRow:
     """Attributes:
     query: the image that is looked up.
     found: the nearest gallery images, nearest first.
-    heading: who is looked for, and how it went.
+    heading: the person searched for, and the result.
     """
 
     query: ListTile
@@ -53,11 +53,11 @@ class ListRow:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything is, in pixels.
+    """Positions in pixels.
 
     Attributes:
         size: height and width of an image.
-        layers: images below one another in a tile.
+        layers: images stacked in a tile.
         tiles: gallery images of the longest row.
         rows: queries.
     """
@@ -69,12 +69,12 @@ class Layout:
 
     @property
     def step(self) -> int:
-        """From an image to the next; narrow ones stand apart, for the words below them."""
+        """Distance from an image to the next; narrow images are spaced out to fit the words below them."""
         return max(self.size[1], TILE) + 2 * BORDER + GAP
 
     @property
     def row(self) -> int:
-        """From a query to the next: a heading, images with borders, three lines of words, space."""
+        """Distance from a query to the next: a heading, images with borders, three lines of words, space."""
         return 4 * LINE + self.layers * (self.size[0] + 2 * BORDER) + 20
 
     @property
@@ -82,7 +82,7 @@ class Layout:
         return 2 * MARGIN + (self.tiles + 1) * self.step - GAP + AFTER_QUERY
 
     def corner(self, row: int, place: int, layer: int = 0) -> tuple[int, int]:
-        """``(x, y)`` of the upper left pixel of an image, its border not counted; ``place`` 0 is the query."""
+        """``(x, y)`` of an image's upper left pixel, inside its border; ``place`` 0 is the query."""
         x = MARGIN + BORDER + place * self.step + (AFTER_QUERY if place else 0) + max(TILE - self.size[1], 0) // 2
         return x, MARGIN + row * self.row + LINE + 4 + BORDER + layer * (self.size[0] + 2 * BORDER)
 
@@ -95,7 +95,7 @@ def layout_of(rows: Sequence[ListRow]) -> Layout:
 
 
 def draw_ranked_lists(rows: Sequence[ListRow], path: Path, footer: Sequence[str] = ()) -> Path:
-    """A PNG of at least one query; the lines of ``footer`` are said below."""
+    """A PNG of at least one query; the lines of ``footer`` go below."""
     layout = layout_of(rows)
     lines = [FOOTER, *footer]
     height = 2 * MARGIN + layout.rows * layout.row + len(lines) * LINE
@@ -125,5 +125,5 @@ def _draw(sheet: Sheet, layout: Layout, row: int, place: int, tile: ListTile) ->
 
 
 def _figures(distance: float) -> str:
-    """Three decimals; of a network that finds all images alike, whose distances would all be 0.000, two digits."""
+    """Three decimals; two significant digits for tiny distances, which would all print as 0.000."""
     return f"{distance:.2g}" if 1e-6 < distance < 0.01 else f"{max(distance, 0):.3f}"

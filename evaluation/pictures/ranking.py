@@ -1,4 +1,4 @@
-"""Whether a supernet ranks as stand-alone training does: its scores against theirs, a panel for each ranker."""
+"""A supernet's ranking of archs against stand-alone training: scores of both, a panel for each ranker."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RankingPoint:
 
 @dataclass(frozen=True)
 class RankingPanel:
-    """A ranker's panel: what stands above it, its archs, and what its scores are."""
+    """A ranker's panel: its title, its archs, and what its scores are."""
 
     title: str
     points: Sequence[RankingPoint]

@@ -1,4 +1,4 @@
-"""Names in scripts that matplotlib's own font has no letters of: in an installed font that has them, or escaped."""
+"""Text in scripts that matplotlib's own font lacks: drawn in an installed font that has them, or escaped."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
 EVERYTHING = "Last Resort"
-"""Begins the name of fonts that have an empty box for every letter."""
+"""Prefix of the names of fonts that have an empty box for every letter."""
 
 
 _SECOND: set[str] = set()
-"""Families that texts were set in besides their own."""
+"""Second font families used besides the texts' own."""
 
 
 def _says_more_than_a_weight(record: logging.LogRecord) -> bool:
-    """Not so of matplotlib's word that a second font has not the weight of the first, which is no fault of anybody's:
-    what is installed for a script may have one weight alone."""
+    """False for matplotlib's warning that a second font lacks the weight of the first, which nobody needs to know: the
+    font installed for a script may have only one weight."""
     weight = str(record.msg).startswith("findfont: Failed to find font weight")
     return not (weight and isinstance(record.args, tuple) and _SECOND.intersection(map(str, record.args)))
 
@@ -31,8 +31,8 @@ logging.getLogger("matplotlib.font_manager").addFilter(_says_more_than_a_weight)
 
 
 def texts_of(artist: Artist) -> Iterator[Text]:
-    """All texts in a picture but those at ticks, which are numbers and words of ours nearly everywhere; to make ticks
-    takes time."""
+    """All texts in a picture except tick labels, which are slow to create and nearly always our own numbers and
+    words."""
     for child in artist.get_children():
         if isinstance(child, Text):
             yield child
@@ -43,10 +43,10 @@ def texts_of(artist: Artist) -> Iterator[Text]:
 
 
 def make_legible(texts: Iterable[Text]) -> None:
-    """Sets what would be drawn as empty boxes in a second font, the installed one that has the most of it; what no font
-    has is written as ``\\u738b``. Texts that their font has all letters of are left as they are.
+    """Sets letters that would be drawn as empty boxes in a second font, the installed one that has the most of them;
+    letters that no font has are written as ``\\u738b``. Texts whose font has all their letters are left as they are.
 
-    To be called before a picture is laid out, since other letters are of another width.
+    Call it before a picture is laid out, since the replaced letters have other widths.
     """
     for text in texts:
         words = text.get_text()
@@ -60,7 +60,7 @@ def make_legible(texts: Iterable[Text]) -> None:
 
 
 def _without(words: str, font: str) -> frozenset[str]:
-    """The letters that the font in a file has not."""
+    """The letters that the font in a file lacks."""
     return frozenset(letter for letter in words if not letter.isspace() and ord(letter) not in _letters(font))
 
 
@@ -70,8 +70,8 @@ def _escaped(letter: str) -> str:
 
 @functools.cache
 def _font_of(missing: frozenset[str]) -> tuple[str, frozenset[int]]:
-    """Family and letters of the installed font that has the most of ``missing``, the first by name of several; an empty
-    name where none has any."""
+    """Family and letters of the installed font that has the most of ``missing``, by name if several do; an empty name
+    if none has any."""
     wanted = {ord(letter) for letter in missing}
     best, letters = "", frozenset()
     for name, file in sorted((font.name, font.fname) for font in fontManager.ttflist):
@@ -82,7 +82,7 @@ def _font_of(missing: frozenset[str]) -> tuple[str, frozenset[int]]:
 
 @functools.cache
 def _letters(file: str) -> frozenset[int]:
-    """The code points that a font has; none of a file that is gone."""
+    """The code points that a font has; none if the file is gone."""
     try:
         return frozenset(FT2Font(file).get_charmap())
     except (OSError, RuntimeError):

@@ -1,4 +1,4 @@
-"""How a search got on: every candidate's score by trial, and the best so far."""
+"""Progress of a search: every candidate's score by trial, and the best so far."""
 
 from __future__ import annotations
 

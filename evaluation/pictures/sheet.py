@@ -1,4 +1,4 @@
-"""A sheet of photographs with borders and words: every pixel has a known place, and photographs keep theirs."""
+"""A sheet of photographs with borders and words, laid out in whole pixels."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ TILE = 64
 """Width of a photograph in pixels: Market-1501's are shown as they are."""
 
 TALLEST = 192
-"""Greatest height of a photograph: those that are narrower still are shrunk."""
+"""Greatest height of a photograph; taller ones are shrunk."""
 
 
 ASCENT = 0.76
-"""Height of the tallest letters of matplotlib's own font, in its size."""
+"""Height of the tallest letters of matplotlib's own font, as a fraction of the font size."""
 
 
 class Sheet:
@@ -59,10 +59,10 @@ class Sheet:
         middle: bool = False,
         room: float | None = None,
     ) -> Text:
-        """Writes a line whose letters begin at ``x``, or are centred there with ``middle``, and reach up to ``y``; with
-        an ellipsis in its middle where it is wider than ``room`` pixels: names that begin alike end in their number. A
-        ``$`` begins no formula."""
-        # By the baseline: matplotlib's top is that of the letters there are, and lines side by side would stand uneven.
+        """Writes a line that begins at ``x``, or is centred there with ``middle``, and whose top is at ``y``. A line
+        wider than ``room`` pixels gets an ellipsis in its middle, since similar names differ at their end. A ``$`` does
+        not begin a formula."""
+        # By the baseline: matplotlib's top depends on the letters, so lines side by side would be uneven.
         up = self.height - y - ASCENT * size * DPI / 72
         line = Text(
             x, up, text, fontsize=size, color=color, fontweight="bold" if bold else "normal",

@@ -1,6 +1,4 @@
-"""What all pictures share: canvas, colours, axes, saving. No global matplotlib state is read into or written
-to.
-"""
+"""Shared by all pictures: canvas, colours, axes, saving. No global matplotlib state is read or written."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ GRID = "#e4e7eb"
 ACCENT = "#1f6fb2"
 
 SERIES = (ACCENT, "#c8612b", "#3d8f63", "#8a63a8", "#b3892a", "#5b7f95")
-"""Colours of series in the order they come; tell apart in print and for most colour-blind readers."""
+"""Colours of series in order; distinguishable in print and by most colour-blind readers."""
 
 KINDS = {
     "searched": ACCENT,
@@ -46,15 +44,15 @@ KIND_WORDS = {
     "published": "published, from scratch",
     "pretrained": "published, from ImageNet weights",
 }
-"""What legends call a kind; one that is not here by its own name."""
+"""Names of kinds in legends; a kind that is not listed goes by its own name."""
 
 LEGEND = {"frameon": False, "fontsize": 8.5, "labelcolor": INK}
 
 ERROR_BAR = {"color": INK, "elinewidth": 1.1, "capsize": 3.5, "capthick": 1.1, "zorder": 5}
-"""Over the dots: most bars are shorter than a dot is high."""
+"""Error bars, drawn over the dots, since most bars are shorter than a dot."""
 
 SCALE = LinearSegmentedColormap.from_list("cost", ("#bfe0e6", "#4f9fc0", "#1f5f9b", "#1c2f5e"))
-"""For a quantity: light is little."""
+"""Colour map for a quantity: light means little."""
 
 MILLION_FLOPS = "FLOPs (millions)"
 
@@ -85,7 +83,7 @@ def style_axes(axes: Axes, title: str, xlabel: str, ylabel: str) -> Axes:
 
 
 def add_flops_bar(figure: Figure, dots: PathCollection, axes: Axes | Sequence[Axes], rows: int = 1) -> None:
-    """Says beside ``axes``, which may lie in several ``rows``, how many million FLOPs the colours of ``dots`` are."""
+    """Adds a colour bar of million FLOPs for ``dots`` beside ``axes``, which may lie in several ``rows``."""
     bar = figure.colorbar(dots, ax=axes, pad=0.02, aspect=28 * rows)
     bar.set_label(MILLION_FLOPS, fontsize=9, color=INK)
     bar.ax.tick_params(colors=MUTED, labelsize=8, length=2)
@@ -93,10 +91,10 @@ def add_flops_bar(figure: Figure, dots: PathCollection, axes: Axes | Sequence[Ax
 
 
 def save_figure(figure: Figure, path: Path, texts: Mapping[str, str] | None = None) -> Path:
-    """Writes a PNG atomically, with ``texts`` by their names in it. The same figure gives the same bytes: no date or
-    version is put in."""
+    """Writes a PNG atomically, with ``texts`` in it by name. The same figure gives the same bytes: no date or version
+    is written."""
     make_legible(texts_of(figure))
-    # Not by ``savefig``, which draws everything a first time, only to have it laid out, and has it laid out by that.
+    # Not by ``savefig``, which draws everything once more just for the layout.
     layout = figure.get_layout_engine()
     if layout is not None:
         layout.execute(figure)
@@ -107,7 +105,7 @@ def save_figure(figure: Figure, path: Path, texts: Mapping[str, str] | None = No
 
 
 def text_in(path: Path, name: str) -> str | None:
-    """The text of such a name in a PNG file; None where there is none, or no such file."""
+    """The text called ``name`` in a PNG file; None if the text or the file does not exist."""
     try:
         with Image.open(path) as picture:
             return picture.info.get(name)

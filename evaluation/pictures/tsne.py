@@ -21,7 +21,7 @@ MOST = 20
 """Persons that colours tell apart."""
 
 MARKERS = "os^DvPX*<>phd8H"
-"""Cameras in ascending order; from the 16th on they come again."""
+"""Markers of the cameras in ascending order; they repeat from the 16th on."""
 
 
 def draw_tsne(
@@ -33,11 +33,11 @@ def draw_tsne(
     word: str = "person",
     legend: bool = False,
 ) -> Path:
-    """A PNG of the images as dots, each person's name beside the dot in the middle of theirs.
+    """A PNG of the images as dots, each person's name beside that person's central dot.
 
     Args:
         person, camera: names of identities and cameras.
-        word: what the colours tell apart, where it is not persons.
+        word: what the colours distinguish, if not persons.
         legend: also list the colours with their names, at the side.
 
     Raises:
@@ -76,7 +76,7 @@ def _name_colours(axes: Axes, names: list[str], colours: Sequence[tuple[float, .
         for name, colour in zip(names, colours, strict=False)
     ]
     look = {"frameon": False, "fontsize": 8.5, "labelcolor": INK, "title": word, "title_fontsize": 8.5}
-    # The legend of the cameras, where there is one, keeps the upper place; a second one would take the first one's.
+    # The legend of the cameras, if any, keeps the upper place; a second legend would otherwise replace it.
     cameras = axes.get_legend()
     where = ("lower left", (1.0, 0.0)) if cameras else ("upper left", (1.0, 1.0))
     axes.legend(handles=handles, loc=where[0], bbox_to_anchor=where[1], **look)
@@ -108,12 +108,12 @@ def _footer(plane: Plane, word: str) -> str:
 
 
 def _middle(points: np.ndarray) -> tuple[float, float]:
-    """The point with the least sum of distances to the others: one of them, however they lie."""
+    """The point with the least sum of distances to the others; always one of the points."""
     between = np.linalg.norm(points[:, None] - points[None], axis=2)
     x, y = points[between.sum(axis=1).argmin()].tolist()
     return x, y
 
 
 def _darker(colour: tuple[float, float, float]) -> tuple[float, ...]:
-    """Of a dot's colour what can be read as letters."""
+    """A darker shade of a dot's colour, legible as text."""
     return tuple(0.7 * part for part in colour)

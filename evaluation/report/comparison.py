@@ -1,4 +1,4 @@
-"""The page that tells how a search came out: the table, accuracy against cost, the search, the network found."""
+"""The page on the outcome of a search: the table, accuracy against cost, the search, the network found."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from evaluation.report.training import CURVES, training_section
 from supernet.files import NamedArch
 
 NOT_COMPARABLE = " Not all of these networks can be compared; the notes below the table say which."
-"""Behind the caption of a picture that shows such rows beside each other."""
+"""Appended to the caption of a picture that shows incomparable rows together."""
 
 PICTURES = "pictures"
-"""Folder beside the page that keeps the pictures as files too."""
+"""Folder beside the page in which the pictures are also kept as files."""
 
 OURS = re.compile(r"(front|latency|search_progress|architecture|training-\d+)\.png")
-"""What pictures of a comparison are called there."""
+"""File names of a comparison's pictures there."""
 
 
 def write_comparison_report(
@@ -106,7 +106,7 @@ def _remove_others(folder: Path, drawn: Collection[str]) -> None:
 
 
 def _latency(rows: Sequence[ResultRow], path: Path) -> tuple[Picture, ...]:
-    """Accuracy against latency, where it was measured of every row: of some alone it would mislead."""
+    """Accuracy against latency if it was measured for every row; for only some it would mislead."""
     if len(rows) < 2 or any(row.latency_ms is None for row in rows):
         return ()
     dots = [CostDot(row.name, row.kind, row.mAP, row.mAP_spread, row.flops, row.latency_ms) for row in rows]

@@ -1,4 +1,4 @@
-"""What the configurations of compared runs have in common, and in what they differ."""
+"""The configurations of compared runs: their differences, and what they have in common."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from evaluation.report.html import Section, Words
 HEADING = "Configuration"
 ABSENT = "-"
 ELSEWHERE = ("seed", "recipe.source", "supernet_sha256")
-"""Keys that the table tells, or that say nothing by themselves."""
+"""Keys that the table shows already, or that mean nothing by themselves."""
 
 STRIDE = "network.last_stride"
-"""All of ``network`` that is a setting; the rest of it is the network."""
+"""The only setting within ``network``; the rest describes the network itself."""
 
 
 def configuration_section(names: Sequence[str], configs: Sequence[Mapping[str, Any] | None]) -> Section | None:
@@ -50,7 +50,7 @@ def configuration_section(names: Sequence[str], configs: Sequence[Mapping[str, A
 
 
 def _leaves(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Values by their dotted keys; an empty mapping and a list are values."""
+    """Values by dotted key; an empty mapping or a list counts as a value."""
     for name, value in config.items():
         key = f"{above}{name}"
         if key in ELSEWHERE or (above == "network." and key != STRIDE):

@@ -1,4 +1,4 @@
-"""The page of networks against data sets."""
+"""The page of the matrix of networks by data sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reid.words import counted
 
 
 def write_matrix_report(path: Path, matrix: Matrix, made_by: str = "") -> Path:
-    """Writes the page of a matrix with a score at least and returns its path; ``made_by`` is command and commit."""
+    """Writes the page of a matrix with at least one score and returns its path; ``made_by`` is command and commit."""
     head, *lines = matrix_cells(matrix)
     table = Table(tuple(head), tuple(map(tuple, lines)), notes=tuple(matrix_notes(matrix)), words=2)
     sections = [Section("Networks against data sets", (f"{HEADING}.",), table=table)]

@@ -1,4 +1,4 @@
-"""How a report page looks, light or dark as the reader's system is."""
+"""Style sheet of a report page, light or dark as the reader's system is."""
 
 CSS = """
 :root { color-scheme: light dark; --ink: #24292f; --soft: #5d666f; --line: #dde1e6; --page: #ffffff;

@@ -14,7 +14,7 @@ NOT_ASKED = "No doctor.json: the doctor was not asked, or the training has not e
 
 
 def doctor_table(histories: Sequence[History]) -> Words | None:
-    """A row for each finding, with its severity; None where there is none. Of several trainings each says which."""
+    """A row for each finding, with its severity; None if there are none. With several trainings, rows name theirs."""
     several = len(histories) > 1
     lines, marks = [], []
     for history in histories:
@@ -28,7 +28,7 @@ def doctor_table(histories: Sequence[History]) -> Words | None:
 
 
 def doctor_lines(histories: Sequence[History]) -> tuple[str, ...]:
-    """What to say of trainings that have no row in the table."""
+    """Lines about trainings that have no row in the table."""
     if len(histories) == 1:
         return tuple(_line(history) for history in histories if not history.diagnoses)
     lines = []

@@ -24,7 +24,7 @@ ABOUT = {
     "flip": "mean with the mirror image",
     "precision": "precision",
 }
-"""What features say of themselves, in words and in the order that they are shown in."""
+"""Facts about features, in words and in the order in which they are shown."""
 
 
 def write_evaluation_report(
@@ -38,9 +38,9 @@ def write_evaluation_report(
     """Writes the page and returns its path.
 
     Args:
-        about: what the features say of themselves (``RetrievalFeatures.about``).
-        row: the network's result, where FLOPs and parameters are known.
-        roc: picture of the ROC, where there is one.
+        about: facts about the features (``RetrievalFeatures.about``).
+        row: the network's result, if FLOPs and parameters are known.
+        roc: picture of the ROC, if there is one.
         made_by: command and commit.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a run's folder tells of its training: the records of every epoch, and what the doctor found."""
+"""The history of a training, read from its run folder: the records of every epoch and the doctor's findings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class History:
     """One training.
 
     Attributes:
-        label: tells it from the others of its run; empty where it is the only one.
+        label: distinguishes it from the others of its run; empty if it is the only one.
         records: the lines of ``metrics.jsonl``.
-        diagnoses: of the doctor, or None where it was not asked.
+        diagnoses: the doctor's, or None if it was not run.
     """
 
     label: str
@@ -55,7 +55,7 @@ def read_histories(run: Path) -> tuple[History, ...]:
 
 
 def read_diagnoses(run: Path) -> tuple[Diagnosis, ...] | None:
-    """What the training loop wrote into ``doctor.json``, or None where there is none.
+    """The findings that the training loop wrote into ``doctor.json``, or None if there is no such file.
 
     Raises:
         UserError: the file is damaged.

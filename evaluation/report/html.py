@@ -15,7 +15,7 @@ from reid.errors import UserError
 from reid.files import write_text
 
 REPORT = "report.html"
-"""What a run's page is called in its folder."""
+"""File name of the page in a run folder."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Words:
         headers: of the columns; all empty for none.
         rows: cells as text.
         marks: a word for each row, shown in a frame before the cell in column ``marked``; ``warning`` and ``critical``
-            have a colour of their own. None where empty.
+            have their own colours. No frame if empty.
     """
 
     headers: tuple[str, ...]
@@ -45,7 +45,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Link:
-    """Leads to another file of the same run: ``target`` is a path relative to the page, with ``/``."""
+    """A link to another file of the same run: ``target`` is a path relative to the page, with ``/``."""
 
     text: str
     target: str
@@ -57,7 +57,7 @@ class Section:
     commands or configuration.
 
     Attributes:
-        fold: where it is not empty, the block is folded away below this line.
+        fold: if not empty, the block is collapsed below this line.
     """
 
     heading: str

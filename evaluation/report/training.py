@@ -1,4 +1,4 @@
-"""The page of one run: what came out, by which recipe, how the training went."""
+"""The page of one run: its result, its recipe, and the course of its training."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ CAPTION = (
 def write_training_report(run: Path, made_by: str = "", trained_on: str = "") -> Path:
     """Writes ``report.html`` and ``curves.png`` into a run folder and returns the page's path.
 
-    The page has the result, where the run is scored, the curves, the doctor's findings, the command and the
+    The page has the result (if the run is scored), the curves, the doctor's findings, the command and the
     configuration. The folder of a repeated training (``seed-*`` in it) gets one page for all of its seeds.
 
     Args:
-        made_by, trained_on: command and data, for a run without a score, whose files do not say them: a supernet, a
-            network trained on data without a test.
+        made_by, trained_on: command and data, for a run without a score, whose files do not hold them: a supernet, or
+            a network trained on data without a test set.
 
     Raises:
         UserError: nothing was trained in ``run``, or a file in it is damaged.
@@ -55,7 +55,7 @@ def write_training_report(run: Path, made_by: str = "", trained_on: str = "") ->
 
 
 def training_section(heading: str, histories: Sequence[History], picture: Path, drawn: Sequence[Path] = ()) -> Section:
-    """What the doctor found and the curves, which are drawn into ``picture``; see ``draw_curves``."""
+    """The doctor's findings and the curves, which are drawn into ``picture``; see ``draw_curves``."""
     curves = draw_curves([history.records for history in histories], picture, drawn)
     caption = CAPTION + (" One line for each seed." if len(histories) > 1 else "")
     return Section(
@@ -101,7 +101,7 @@ def _result(run: Path, row: ResultRow) -> Section:
 
 
 def _scores(run: Path, row: ResultRow) -> Table:
-    """The scores of ``score.json``, or the row's two where there is none; what the network costs is above, in cards."""
+    """The scores of ``score.json``, or the row's two if there is none. The network's cost is in the cards above."""
     path = run / SCORE
     scores = read_mapping(path, REMAKE_SCORE) if path.exists() else {"mAP": row.mAP, "rank1": row.rank1}
     known = {

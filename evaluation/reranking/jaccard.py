@@ -11,10 +11,10 @@ BLOCK_ELEMENTS = 1 << 22
 
 
 def jaccard_blocks(queries: sparse.csr_array, gallery: sparse.csc_array) -> Iterator[np.ndarray]:
-    """``(B, G) float64`` Jaccard distances of ``(Q, N)`` to ``(G, N)`` encodings, for B queries after another.
+    """``(B, G) float64`` blocks of Jaccard distances of ``(Q, N)`` to ``(G, N)`` encodings, B queries at a time.
 
-    The distance is ``1 - m / (2 - m)`` with m the sum of the element-wise minima (equations 9 and 10). B varies: a
-    block looks at about as many pairs of non-zero elements everywhere.
+    The distance is ``1 - m / (2 - m)`` with m the sum of the element-wise minima (equations 9 and 10). B varies, so
+    that every block has about the same number of pairs of non-zero elements.
     """
     lists = np.diff(gallery.indptr)[queries.indices]  # length of the inverted list behind each non-zero element
     work = np.concatenate([[0], np.cumsum(lists, dtype=np.int64)])[queries.indptr]

@@ -1,4 +1,4 @@
-"""Squared distances from matrices of distances that the caller has."""
+"""Squared distances from the caller's matrices of distances."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MatrixDistances:
 
 
 def check_matrices(query_query: torch.Tensor, query_gallery: torch.Tensor, gallery_gallery: torch.Tensor) -> None:
-    """Raises the ``UserError`` that names the matrix that cannot be used, if one cannot."""
+    """Raises a ``UserError`` that names the unusable matrix, if there is one."""
     if query_gallery.ndim != 2 or not query_gallery.numel():
         raise UserError(f"query_gallery must be (Q, G) with a query and a gallery, got {tuple(query_gallery.shape)}")
     queries, gallery = query_gallery.shape

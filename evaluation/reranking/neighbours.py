@@ -1,4 +1,4 @@
-"""The nearest neighbours of every image among all, exact and with ties in a stated order."""
+"""The nearest neighbours of every image among all, exact, with ties in a defined order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def nearest_neighbours(distances: Distances, count: int, advance: Callable[[int]
     """The ``count`` nearest images (all, where there are fewer) to each image; equal distances go by the image's index.
 
     Rows of ``distances`` only narrow the choice, ``pairs`` decide: the lists do not depend on the size of blocks, the
-    number of threads or the device. ``advance`` is told how many images are done.
+    number of threads or the device. ``advance`` is called with the number of images done.
     """
     images = distances.images
     count = min(count, images)

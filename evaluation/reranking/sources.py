@@ -1,7 +1,7 @@
 """Squared distances among queries and gallery together, by blocks of rows and by pairs.
 
 Re-ranking needs all ``N = Q + G`` images against each other. Image ``i`` is query ``i`` for ``i < Q`` and gallery
-image ``i - Q`` otherwise. Nothing here holds ``(N, N)`` numbers that the caller has not.
+image ``i - Q`` otherwise. Nothing here allocates ``(N, N)`` numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ UNIT_ROUNDOFF = 2.0**-24  # of float32
 
 
 class Distances(Protocol):
-    """Squared distances; how ``nearest_neighbours`` and the blending see them.
+    """Squared distances, as ``nearest_neighbours`` and the blending use them.
 
     Attributes:
         queries: Q.

@@ -1,1 +1,1 @@
-"""Ranks of right answers, and the scores that are made of them."""
+"""Ranks of right answers, and the scores computed from them."""

@@ -12,7 +12,7 @@ import torch
 from reid.errors import UserError, nearest
 
 Features = torch.Tensor | np.ndarray
-"""``(N, D)``; an array, as an ``Embedder`` gives it, is computed with on the CPU."""
+"""``(N, D)``; an array, as from an ``Embedder``, is processed on the CPU."""
 
 METRICS = ("cosine", "euclidean")
 
@@ -20,10 +20,10 @@ CROWDED = 0.01
 """Features crowd where their variance is less than this part of their mean squared length."""
 
 _ROWS = 4096
-"""Features that are held in float64 at once."""
+"""Number of features held in float64 at once."""
 
 _EXPONENT = 40
-"""Of 2, at most and at least: numbers of which float32 holds the squares, and the sums of thousands of them."""
+"""Greatest absolute exponent of 2 of numbers whose squares, and sums of thousands of those, float32 can hold."""
 
 
 def pairwise_distances(query: Features, gallery: Features, metric: str = "cosine") -> torch.Tensor:
@@ -44,7 +44,7 @@ def pairwise_distances(query: Features, gallery: Features, metric: str = "cosine
 def distance_blocks(
     query: Features, gallery: Features, metric: str = "cosine", block: int = 512
 ) -> Iterator[torch.Tensor]:
-    """``pairwise_distances`` for ``block`` queries after another: ``(<=block, G)`` each, in the queries' order.
+    """``pairwise_distances``, ``block`` queries at a time: ``(<=block, G)`` each, in the queries' order.
 
     Raises:
         UserError: as ``pairwise_distances``, at the call.
@@ -58,9 +58,9 @@ def ranking_blocks(
 ) -> Iterator[torch.Tensor]:
     """Blocks of numbers that order each query's gallery as its distances do, and are cheaper.
 
-    They are ``-cos`` (which nothing is rounded away from, as it is from ``1 - cos``) and ``|g|^2 - 2 q.g``
-    (``|q|^2`` is the same in a row), in float32, of features that are moved to the origin where they crowd far from
-    it; the latter of features of a size whose squares float32 holds. Only their order within a row has a meaning.
+    They are ``-cos`` (without the rounding of ``1 - cos``) and ``|g|^2 - 2 q.g`` (``|q|^2`` is constant in a row), in
+    float32. Features that crowd far from the origin are first moved to it; for the latter, features are also scaled so
+    that float32 can hold their squares. Only the order within a row has a meaning.
 
     Raises:
         UserError: as ``pairwise_distances``, at the call.
@@ -72,8 +72,7 @@ def ranking_blocks(
 def check_features(
     query: Features, gallery: Features, metric: str = "cosine", block: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both as tensors; raises the ``UserError`` that names what is wrong with features, metric or block, if anything
-    is."""
+    """Both as tensors; raises a ``UserError`` if something is wrong with features, metric or block."""
     query, gallery = as_tensor(query, "query features"), as_tensor(gallery, "gallery features")
     if metric not in METRICS:
         raise UserError(f"metric '{metric}' is unknown; known: {', '.join(METRICS)}{nearest(str(metric), METRICS)}")
@@ -90,10 +89,10 @@ def check_features(
 
 
 def as_tensor(values: torch.Tensor | np.ndarray, name: str) -> torch.Tensor:
-    """``values`` themselves, or numpy's as a tensor; raises UserError, which begins with ``name``, for what is none."""
+    """``values`` as a tensor; raises UserError, which begins with ``name``, for anything but a tensor or an array."""
     if isinstance(values, torch.Tensor):
         return values
-    try:  # of what is reversed or read-only, which torch does not take, a copy
+    try:  # reversed and read-only arrays, which torch does not accept, are copied
         return torch.from_numpy(np.require(values, requirements=["C", "W"]))
     except (TypeError, ValueError):  # of text, of objects, of rows that are not of one length
         raise UserError(f"{name} must be a tensor or an array of numbers") from None
@@ -154,8 +153,8 @@ def _points(query: torch.Tensor, gallery: torch.Tensor, metric: str) -> _Points:
 
 
 def _scale(query: torch.Tensor, gallery: torch.Tensor) -> float:
-    """1, and where float32 may not hold their squares what brings the greatest number of both to 0.5 .. 1: a power of
-    2, which rounds nothing."""
+    """1, or, if float32 may not hold their squares, the power of 2 (so nothing is rounded) that brings the greatest
+    number of both to 0.5 .. 1."""
     largest = max((float(side.detach().abs().max()) for side in (query, gallery) if side.numel()), default=0.0)
     exponent = math.frexp(largest)[1]
     return 1.0 if abs(exponent) <= _EXPONENT else 2.0 ** -max(exponent, -1000)
@@ -164,8 +163,8 @@ def _scale(query: torch.Tensor, gallery: torch.Tensor) -> float:
 def _moved(
     features: torch.Tensor, metric: str, scale: float, origin: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """``(N, D) float32`` features from ``origin`` on, and ``(N,) float64``: their squared lengths, or for the cosine
-    their products with ``origin``."""
+    """``(N, D) float32`` features relative to ``origin``, and ``(N,) float64``: their squared lengths, or for the
+    cosine their products with ``origin``."""
     parts, products = [], []
     for exact in _exact_rows(features, metric, scale):
         exact = exact - origin
@@ -194,8 +193,7 @@ def _origin(gallery: torch.Tensor, metric: str, scale: float) -> torch.Tensor:
 
 
 def _exact_rows(features: torch.Tensor, metric: str, scale: float) -> Iterator[torch.Tensor]:
-    """The features times ``scale`` in float64, some after another; for the cosine at length 1, zeros left as they
-    are."""
+    """The features times ``scale`` in float64, some at a time; for the cosine scaled to length 1, except zeros."""
     for rows in features.detach().split(_ROWS):
         rows = rows.double() * scale
         if metric == "cosine":

@@ -1,4 +1,4 @@
-"""What a score is computed from: features of a query and a gallery with their labels."""
+"""Features of a query and a gallery with their labels, from which scores are computed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LabeledFeatures:
         features: ``(N, D) float32``.
         pids: ``(N,) int64`` identities.
         camids: ``(N,) int64`` cameras.
-        ids: ``(N,)`` strings, what image it is; None where no image is on both sides.
+        ids: ``(N,)`` strings that identify the images; None if no image is on both sides.
     """
 
     features: torch.Tensor
@@ -32,7 +32,7 @@ class LabeledFeatures:
         return len(self.pids)
 
     def select(self, index: torch.Tensor) -> LabeledFeatures:
-        """Those at ``index``, a ``(M,) int64`` or ``(N,) bool`` tensor."""
+        """The features at ``index``, a ``(M,) int64`` or ``(N,) bool`` tensor."""
         ids = None if self.ids is None else self.ids[index.cpu().numpy()]
         return LabeledFeatures(self.features[index], self.pids[index], self.camids[index], ids)
 
@@ -42,8 +42,8 @@ class RetrievalFeatures:
     """Everything that a score is computed from.
 
     Attributes:
-        query, gallery: both sides, of one D.
-        rule: what junk, distractors and unknown cameras are numbered as in these labels.
+        query, gallery: both sides, with the same D.
+        rule: how these labels number junk, distractors and unknown cameras.
         single_gallery_shot: as ``reid.data.records.Dataset``'s.
         about: what the features are of, as JSON: network, weights, data set, size, flip, ...
     """

@@ -1,4 +1,4 @@
-"""What a query finds, image by image: the top of its ranking, and the queries that are worth a look."""
+"""Ranked lists: the top of a query's ranking, image by image, and the choice of queries to look at."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from evaluation.retrieval.scores import QueryScores, score_queries
 
 @dataclass(frozen=True, eq=False)
 class RankedList:
-    """The top of one query's ranking; what is passed over is not in it and takes no rank.
+    """The top of one query's ranking; images that are passed over are not in it and take no rank.
 
     Attributes:
         query: position among the queries.
@@ -65,8 +65,8 @@ def choose_queries(
     Args:
         pids: ``(Q,) int64``, the queries' identities.
         scores: theirs, of the same features.
-        count: how many; None for all that there are.
-        persons: these identities' queries alone, those without a right answer too.
+        count: how many; None for all.
+        persons: only queries of these identities, including those without a right answer.
         worst: least AP first, equal ones in the queries' order; queries without a right answer, which have no AP, are
             left out. Otherwise ``seed`` draws from those that have one, and they come in the queries' order.
     """
@@ -127,8 +127,8 @@ def _blocks(matching: Matching, features: RetrievalFeatures, metric: str):
 
 
 def _rows(blocks, queries: Collection[int]) -> dict[int, np.ndarray]:
-    """The rows of some queries. The blocks are those that are scored: a product of other shape may round otherwise, and
-    near-ties would stand at another rank than the scores have them."""
+    """The rows of some queries. They are taken from the blocks that are scored: a matrix product of another shape may
+    round differently, which would rank near-ties differently from the scores."""
     rows, start = {}, 0
     for block in blocks:
         rows.update({query: block[query - start] for query in queries if start <= query < start + len(block)})

@@ -82,9 +82,9 @@ def match(
         query_camids, gallery_camids: cameras, whole numbers; may be None, and are not looked at, where
             ``rule.same_camera_is_junk`` is false.
         rule: what is junk.
-        query_ids, gallery_ids: what image it is, as numbers or strings (paths). Where a query's own image lies in
-            the gallery too, it is passed over. Give the same ids on both sides to look each image up among all
-            others (leave-one-out).
+        query_ids, gallery_ids: identify the images, as numbers or strings (paths). If a query's own image is in the
+            gallery too, it is passed over. Give the same ids on both sides to look each image up among all others
+            (leave-one-out).
 
     Raises:
         UserError: labels of wrong shape, number or kind, an empty side, cameras missing that the rule asks for,

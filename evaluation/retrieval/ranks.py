@@ -1,4 +1,4 @@
-"""At which ranks each query's right answers stand: the counting that every retrieval score starts from."""
+"""Ranks of each query's right answers, the basis of every retrieval score."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROWS = 16
 """Rows of which all pairs of one identity are held at once."""
 
 _SHRINK = 16
-"""A row is cut down to what can still matter where that is less than this part of it; copying it has its price."""
+"""A row is cut down to the part that still matters if that is less than one part in this many; copying has a cost."""
 
 _SORT = 64
 """A row of fewer distances than this for each right answer is sorted, a longer one is counted through."""

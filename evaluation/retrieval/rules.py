@@ -10,7 +10,7 @@ from reid.data.records import DISTRACTOR_PID, JUNK_PID, NO_CAMERA
 
 @dataclass(frozen=True, config=STRICT)
 class MatchRule:
-    """What is passed over, what is wrong, and what is right for a query.
+    """Which gallery images are passed over, wrong, or right for a query.
 
     In this order: an image of a junk identity is no part of the gallery; an image of the query's identity that the
     query's own camera saw, or that is the query's own image (where image ids are given), is passed over for that
@@ -41,8 +41,8 @@ MSMT17 = MatchRule(junk_pids=(), distractor_pids=())
 """Wei et al. 2018: no junk, no distractors; its lists number persons from 0, and 0 is a person."""
 
 NO_CAMERAS = MatchRule(same_camera_is_junk=False)
-"""Data without cameras: nothing is passed over but the query's own image, where image ids are given. Identities that
-are numbered from 0 want ``distractor_pids=()`` too."""
+"""Data without cameras: only the query's own image is passed over, if image ids are given. Identities numbered from 0
+need ``distractor_pids=()`` too."""
 
 RECORDS = MatchRule(unknown_camids=(NO_CAMERA,))
 """Labels as this framework's readers number them (``reid.data.records``), of any data set, with cameras or without."""

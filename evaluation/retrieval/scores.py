@@ -1,4 +1,4 @@
-"""What is reported of a retrieval: AP by its two definitions, CMC and mINP, per query and as means."""
+"""Scores of a retrieval: AP by its two definitions, CMC and mINP, per query and as means."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCORE_WORDS = {
     "rank20": "Rank-20",
     "mINP": "mINP",
 }
-"""What a score's fields are called wherever they are shown, in the order they are shown in."""
+"""Displayed names of a score's fields, in the order of display."""
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,11 @@ class SingleShotScore:
 
 
 def single_shot_score(features: RetrievalFeatures, metric: str = "cosine", block: int = 128) -> SingleShotScore:
-    """The mean over all ways to draw, of which the literature samples some (Li et al. 2014 draw 100, torchreid 10).
+    """The exact mean over all possible draws; the literature samples some (Li et al. 2014 draw 100, torchreid 10).
 
     A query's right answer is drawn from those that are not passed over, each other person's image from all of theirs;
-    a distractor is a person with one image. With the right answer drawn, the number of persons before it is a sum of
-    independent yes-or-no draws, so that the share of draws with k of them follows person by person. Equal distances
+    a distractor is a person with one image. Given the right answer, the number of persons before it is a sum of
+    independent yes-or-no draws, so the share of draws with k of them can be computed person by person. Equal distances
     keep the gallery's order.
 
     Raises:

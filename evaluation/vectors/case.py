@@ -1,4 +1,4 @@
-"""``Case``: one test vector, its JSON file, and as the arguments of the reference and of the evaluation."""
+"""``Case``: one test vector, its JSON file, and its form as arguments of the reference and of the evaluation."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Side:
     """Attributes:
     features: ``N`` rows of ``D`` numbers, each exact in float32.
     pids: ``N`` identities.
-    camids: ``N`` cameras; null where cameras are not known.
-    ids: ``N`` names of images; null where no image is on both sides.
+    camids: ``N`` cameras; null if cameras are not known.
+    ids: ``N`` names of images; null if no image is on both sides.
     """
 
     features: list[list[float]]
@@ -41,7 +41,7 @@ class Side:
 class Case:
     """Attributes:
     name: of the case and its file.
-    about: what it is a test of, in a sentence.
+    about: what it tests, in a sentence.
     metric: of the distances.
     rule: what is passed over and what is wrong; false ``same_camera_is_junk`` where there are no cameras.
     query, gallery: the input.

@@ -1,4 +1,4 @@
-"""Holds anybody's results against the expected ones: a line for each mismatch."""
+"""Comparison of any program's results with the expected ones: a line for each mismatch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from evaluation.vectors.case import Case
 from reid.errors import UserError, nearest
 
 TOLERANCE = 1e-6
-"""Of scores: others sum them in float32. Counts and ranks must be equal."""
+"""For scores, which other programs sum in float32. Counts and ranks must be equal."""
 
 DISTANCE_TOLERANCE = 1e-5
-"""Of distances (the threshold, re-ranked ones): others compute them in float32 throughout."""
+"""For distances (threshold, re-ranked ones), which other programs compute in float32 throughout."""
 
 _DISTANCES = ("distance", "reranked")
 
@@ -72,7 +72,7 @@ def _compare_matrices(where: str, expected: list, given: list) -> tuple[int, str
 
 
 def _same_length(where: str, expected: list, given: Any) -> bool:
-    """True, or the error for what is no list of that length."""
+    """True; raises the error for anything but a list of that length."""
     if not isinstance(given, list) or len(given) != len(expected):
         got = f"one of {len(given)}" if isinstance(given, list) else _kind(given)
         raise UserError(f"{where}: must be a list of {len(expected)}, got {got}")

@@ -1,4 +1,4 @@
-"""What the reference gives for a case."""
+"""The expected results of a case, computed by the reference."""
 
 from __future__ import annotations
 

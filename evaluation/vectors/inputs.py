@@ -16,11 +16,11 @@ STEP = 64
 """Features are multiples of ``1 / STEP``: exact in float32, and so are their Euclidean distances squared."""
 
 GAP = 2e-6
-"""Between two squared distances of a case without ties there is more than this: float32 orders them alike."""
+"""Least difference of squared distances in a case without ties, so that float32 gives the same order."""
 
 RERANKINGS = [ReRanking(), ReRanking(7, 3, 0.0), ReRanking(5, 1, 0.5), ReRanking(4, 12, 0.3), ReRanking(100, 60, 1.0)]
-"""The paper's parameters; a k1 where programs round the half set otherwise, the Jaccard distance alone; no query
-expansion; a wide one; more neighbours than there are images and the original distance alone."""
+"""In order: the paper's parameters; a k1 for which programs round the half set differently, with the Jaccard distance
+alone; no query expansion; a wide one; more neighbours than images, with the original distance alone."""
 
 Label = tuple[int, int]
 """Identity and camera."""

@@ -1,4 +1,4 @@
-"""What this framework's evaluation gives for a case, in the form that ``check`` reads."""
+"""This framework's results for a case, in the form that ``check`` reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reid.data.records import NO_CAMERA
 
 
 def our_results(case: Case) -> dict[str, Any]:
-    """As ``evaluation.vectors.expected.expected_results``, by the code that evaluates networks."""
+    """Like ``evaluation.vectors.expected.expected_results``, but by the code that evaluates networks."""
     features = retrieval_features(case)
     query, gallery = features.query, features.gallery
     roc = receiver_curve(features, case.metric)

@@ -1,4 +1,4 @@
-"""The published definitions as plain float64 loops, one after another: slow, and what everything fast is held against.
+"""The published definitions as plain float64 loops: slow, and the reference for all fast code.
 
-Nothing here uses the code that it judges; of the evaluation it knows ``MatchRule`` alone, which is data.
+Nothing here uses the code under test; the only import from the evaluation is ``MatchRule``, which is data.
 """

@@ -1,4 +1,4 @@
-"""Distances, one pair after another."""
+"""Distances, one pair at a time."""
 
 from __future__ import annotations
 

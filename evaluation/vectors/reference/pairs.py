@@ -1,4 +1,4 @@
-"""ROC, equal error rate and threshold over all pairs, each pair looked at for each threshold."""
+"""ROC, equal error rate and threshold over all pairs, testing every pair at every threshold."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def roc_points(genuine: Sequence[float], impostors: Sequence[float]) -> list[tup
 
 
 def equal_error_rate(points: Sequence[tuple[float, float]]) -> float:
-    """Where the curve, lines between its points, has as many false matches as misses."""
+    """The rate at which false matches equal misses on the curve, which is linear between its points."""
     for (fmr, tpr), (next_fmr, next_tpr) in zip(points, points[1:], strict=False):
         before, after = fmr + tpr - 1, next_fmr + next_tpr - 1
         if after >= 0:

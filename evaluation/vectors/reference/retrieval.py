@@ -1,4 +1,4 @@
-"""Each query's ranking, walked from the top as the programs walk it that published the scores.
+"""Each query's ranking, walked from the top, as in the programs that defined the scores.
 
 AP (step), CMC and which queries count: ``torchreid/metrics/rank.py`` of KaiyangZhou/deep-person-reid. AP (trapezoid):
 ``compute_AP.m`` of the MATLAB toolbox that came with Market-1501 (Zheng et al. 2015). INP: Ye et al. 2021, "Deep
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from evaluation.retrieval.rules import MARKET1501, MatchRule
 
 MEANS = {"mAP": "ap", "mAP_trapezoid": "ap_trapezoid", "mINP": "inp"}
-"""Names of the means, and of what they are the means of."""
+"""Names of the means, and of the per-query values behind them."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Labels:
     """Attributes:
     query_pids, gallery_pids: identities.
     query_camids, gallery_camids: cameras.
-    query_ids, gallery_ids: what image it is; None where no image is on both sides.
+    query_ids, gallery_ids: identify the images; None if no image is on both sides.
     """
 
     query_pids: Sequence[int]
