@@ -1,4 +1,4 @@
-"""The archs that a search chooses, as files: what they are called, and what is written of each."""
+"""Arch files of the archs that a search chooses: their names and contents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def arch_names(config: SearchConfig, limits: Limits) -> list[str]:
-    """What a search within ``limits`` can call its archs, best first; it writes the first ``config.top_k``."""
+    """Names for the archs of a search within ``limits``, best first; the first ``config.top_k`` are used."""
     return [f"{config.name_prefix}-{limit_name(limits)}-{letter}" for letter in LETTERS]
 
 
@@ -37,7 +37,7 @@ def limit_name(limits: Limits) -> str:
 
 
 def archs_before(out: Path) -> list[str]:
-    """Names of the archs that the search in ``out`` has written until now, as its summary has them; none without one.
+    """Names of the archs that the search in ``out`` has written so far, from its summary; none without a summary.
 
     Raises:
         UserError: the summary is damaged.
@@ -54,7 +54,7 @@ def archs_before(out: Path) -> list[str]:
 def write_arch(
     out: Path, name: str, arch: Arch, settings: Mapping[str, Any], about: Mapping[str, Any], origin: Mapping[str, Any]
 ) -> Path:
-    """Writes ``archs/<name>.yaml``, with where the arch is from and what is known of it."""
+    """Writes ``archs/<name>.yaml``, with the arch's origin and the facts about it."""
     own = {key: settings[key] for key in ("strategy", "seed", "target") if settings.get(key) is not None}
     limits = {key: value for key, value in settings.items() if key.startswith("limit_") and value is not None}
     source = {"space": settings["space"]["name"], **own, **limits}
@@ -62,7 +62,7 @@ def write_arch(
 
 
 def describe(candidate: Candidate) -> dict[str, Any]:
-    """What an arch costs and scored; FLOPs by each of the three counts of ``search.costs.fvcore_counts``."""
+    """A candidate's costs and scores, with FLOPs by each of the three counts of ``search.costs.fvcore_counts``."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(candidate.arch)
     counts = network_counts(network, candidate.arch.input_size)

@@ -1,4 +1,4 @@
-"""``Asked``: what is searched for. With the scores it decides which archs are found."""
+"""``Asked``: the request that a search answers. With the scores it determines which archs are found."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from supernet.space import Space
 
 @dataclass(frozen=True)
 class Asked:
-    """What a search is asked for. A resumed search must be asked for the same.
+    """The request of a search. A resumed search must have the same request.
 
     Attributes:
-        space: that archs are drawn from, at the input size that they are scored at.
-        limits: that the archs keep; they stand in place of the config's. FLOPs by fvcore's count at
-            ``config.cost_input_size``.
-        config: how much is searched and how, how many archs are chosen, and what these are called. ``trials``,
-            ``time``, ``finalists``, ``top_k``, ``name_prefix`` and ``eval_batch_size`` may change on resuming.
+        space: source of the archs, at the input size that they are scored at.
+        limits: limits on the archs, replacing the config's. FLOPs by fvcore's count at ``config.cost_input_size``.
+        config: how much is searched and how, how many archs are chosen, and how they are named. ``trials``, ``time``,
+            ``finalists``, ``top_k``, ``name_prefix`` and ``eval_batch_size`` may change on resuming.
         strategy: a name in ``search.proposers.STRATEGIES``; ``"pareto"`` chooses archs along the front, the others the
             best ones.
-        seed: of what is drawn.
-        origin: what the scores depend on beside the settings (supernet, data, commit); kept in the arch files and the
+        seed: of all random draws.
+        origin: what the scores depend on besides the settings (supernet, data, commit); kept in the arch files and the
             summary. ``commit`` may change on resuming.
-        data: settings that say which persons candidates are scored on; ``None`` where nobody told.
+        data: settings that say which persons candidates are scored on; ``None`` if unknown.
     """
 
     space: Space

@@ -24,10 +24,10 @@ class FinalistsConfig:
     """Candidates that are trained before one is chosen (``search.finalists``).
 
     Attributes:
-        count: how many; 0 for none, when the supernet's own order decides.
-        epochs: of the retraining recipe, which is shortened to them.
-        start: ``inherited``: they go on from what the supernet has for them; ``scratch``: from fresh weights, which
-            takes more epochs and owes the supernet nothing.
+        count: how many; with 0, the supernet's own order decides.
+        epochs: length to which the retraining recipe is shortened.
+        start: ``inherited``: from the supernet's weights; ``scratch``: from fresh weights, which takes more epochs and
+            does not depend on the supernet.
     """
 
     count: Whole = 0
@@ -44,35 +44,35 @@ class SearchConfig:
             there is another limit.
         latency: upper limit on the latency that is predicted for ``target``, as ``search.limits.limits.parse_latency``
             reads it.
-        target: what latency is predicted for, by its name in ``search.latency``. Without a limit on latency it is
-            reported, and is by default the cost that ``pareto`` trades the score for.
+        target: target of latency predictions, by its name in ``search.latency``. Without a limit, latency is reported
+            only, and is by default the cost that ``pareto`` trades the score for.
         parameters: upper limit on parameters, as ``search.limits.limits.parse_parameters`` reads it.
         min_flops_fraction: lower limit as a fraction of the upper one; 0 for none.
         cost_input_size: ``(height, width)`` that FLOPs are counted at; ``None`` for the space's own.
         trials: candidates evaluated in all; ``None`` where ``time`` is the only budget.
-        time: time for evaluations, as ``parse_time`` reads it, after which none is begun; a resumed search gets it
-            anew. Candidates stay the same, how many there are depends on the machine.
-        population: candidates that are alive at a time, and the random ones that the search begins with.
-        generation: candidates that are proposed together, from earlier generations; at most that many workers have
-            something to do.
-        sample_size: candidates that meet in a tournament for parenthood; two in ``pareto``.
+        time: time for evaluations, as ``parse_time`` reads it, after which none is begun; a resumed search gets the
+            full time again. Candidates stay the same; their number depends on the machine.
+        population: size of the population, and number of random candidates that the search begins with.
+        generation: candidates that are proposed together, from earlier generations; at most this many workers are
+            busy.
+        sample_size: candidates in a tournament that selects a parent; two in ``pareto``.
         mutation: chance that a choice is redrawn.
         crossover: chance that a child has two parents.
-        screen: children that are drawn where one is to be evaluated; a predictor of the score picks it.
-        screen_after: scored candidates from which the predictor is trusted to do so.
+        screen: children drawn for each one evaluated, which a predictor of the score picks.
+        screen_after: number of scored candidates from which the predictor is used.
         calibration_batches, calibration_batch_size: training images that BN is calibrated on for each
             candidate.
         calibration_images: ``augmented`` as the supernet's training showed them, or ``plain`` as in evaluation.
         eval_batch_size: images per forward pass while features are extracted.
         precision: of the forward passes of calibration and features: ``fp32``, ``bf16``, ``fp16``; ``auto`` is fp16 on
             CUDA and fp32 on a CPU, where half precision moves scores and gains little.
-        learn_from: ``ranking.json`` files, or the folders they are in, of ``tools/rank.py``: candidates are then scored
-            by what is learnt from the archs that were trained there, and no longer by the supernet alone.
+        learn_from: ``ranking.json`` files of ``tools/rank.py``, or their folders: candidates are then scored by a
+            model fitted to the archs trained there, and no longer by the supernet alone.
         front: costs that ``pareto`` trades the score for, one to three of ``flops``, ``latency`` (on ``target``) and
             ``parameters``; ``None`` for latency where there is a target, else FLOPs.
         finalists: candidates that are trained before one is chosen; not for ``pareto``.
         top_k: how many archs are written as arch files: the best ones, or with ``pareto`` the front's knees.
-        name_prefix: what the names of those archs begin with.
+        name_prefix: prefix of the names of those archs.
     """
 
     flops: Measure = "210M"
@@ -117,7 +117,7 @@ class SearchConfig:
             raise ValueError(f"finalists.count {self.finalists.count} must be at least top_k {self.top_k}, or 0")
         if self.trials is None and self.time is None:
             raise ValueError("no budget is set: give trials or time")
-        try:  # the supernet's training would not read them, and be over before they are found to say nothing
+        try:  # here, since the supernet's training ignores them, and errors would be found only after it
             limits_of(self)
             if self.time is not None:
                 parse_time(self.time)
@@ -127,7 +127,7 @@ class SearchConfig:
 
 
 def limits_of(config: SearchConfig) -> Limits:
-    """The limits that the config sets; raises UserError where one cannot be read."""
+    """The limits that the config sets; raises UserError if one cannot be parsed."""
     return Limits(
         None if config.flops is None else parse_flops(config.flops),
         None if config.latency is None else parse_latency(config.latency),

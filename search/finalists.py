@@ -1,8 +1,8 @@
 """Finalists: a few of a search's best candidates that are trained before one of them is chosen.
 
-Among archs of the same FLOPs a supernet's order says little, and what its weights are worth after some epochs of an
-arch's own says more (docs/ranking.md has both measured). So a search can end in two rounds: the supernet picks the
-finalists, their own training picks among them, on the same held-out identities.
+Among archs of the same FLOPs a supernet's order says little; the score after some epochs of an arch's own training says
+more (docs/ranking.md has measurements of both). So a search can end in two rounds: the supernet picks the finalists,
+and their own training picks among them, on the same held-out identities.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from search.predictor.choices import read_choices
 from supernet.space import Space
 
 POOL = 4
-"""Finalists are taken from so many times as many of the best candidates."""
+"""Size of the pool of best candidates from which finalists are taken, as a multiple of their number."""
 
 Judge = Callable[[Sequence[Candidate]], Sequence[float]]
 """Trains finalists, and scores each on the held-out identities: mAP as a fraction, NaN where it has none."""
@@ -39,11 +39,11 @@ class Finalist:
 
 
 def choose_finalists(space: Space, candidates: Sequence[Candidate], count: int) -> tuple[Candidate, ...]:
-    """The best candidate, and then in turn the one that has most in which it differs from all that are taken already.
+    """The best candidate, then repeatedly the one that differs most from all that are taken already.
 
-    All are of the ``POOL * count`` best scores. The best of an evolved search are near relatives, whose scores are
-    wrong in the same way: to train six of them would try one arch six times. Of equally different ones the better comes
-    first. Fewer where there are fewer with a score.
+    All are among the ``POOL * count`` best scores. The best candidates of an evolutionary search are close relatives,
+    whose scores have the same error: training six of them would try one arch six times. Of equally different ones the
+    better comes first. Fewer are returned if fewer have a score.
     """
     pool = best_of(candidates, POOL * count)
     if len(pool) <= count:

@@ -1,4 +1,4 @@
-"""FLOPs as words: ``210M``."""
+"""FLOPs as text: ``210M``."""
 
 from __future__ import annotations
 

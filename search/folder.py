@@ -1,4 +1,4 @@
-"""A search's run folder: its files, and what is read back from its ``search.json``."""
+"""A search's run folder: its files, and reading back its ``search.json``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reid.files import expecting, read_mapping
 LOG, FRONT, SUMMARY, ARCHS = "candidates.jsonl", "front.json", "search.json", "archs"
 
 CURE = "restore it, or remove the search's folder and search again"
-"""Of a damaged summary: the log beside it does not say by which settings its candidates were drawn."""
+"""Cure of a damaged summary: the log beside it does not hold the settings by which its candidates were drawn."""
 
 
 def read_summary(run: Path) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def read_summary(run: Path) -> dict[str, Any]:
 
 
 def search_is_finished(run: Path) -> bool:
-    """Whether the search in ``run`` has come to its end, and the archs that it chose are still there.
+    """Whether the search in ``run`` is finished, and the archs that it chose are still there.
 
     Raises:
         UserError: the summary is damaged.

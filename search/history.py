@@ -1,4 +1,4 @@
-"""Candidates that a search has evaluated, and the log that they are kept in (``candidates.jsonl``)."""
+"""Candidates that a search has evaluated, and their log (``candidates.jsonl``)."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def candidate_to_dict(candidate: Candidate) -> dict:
 
 
 def candidate_from_dict(data: Mapping) -> Candidate:
-    """What ``candidate_to_dict`` wrote; raises UserError, KeyError or TypeError for anything else."""
+    """The candidate that ``candidate_to_dict`` wrote; raises UserError, KeyError or TypeError for anything else."""
     return Candidate(**{**data, "arch": arch_from_dict(data["arch"])})
 
 
 def append_candidate(path: Path, candidate: Candidate) -> None:
-    """Adds a line to the log. A line that a kill cuts short is left out by ``read_candidates``; ``recover_candidates``
-    comes before the next one is added."""
+    """Appends a line to the log. If the process is killed, a truncated line is skipped by ``read_candidates``;
+    ``recover_candidates`` must run before the next line is added."""
     append_line(path, json.dumps(candidate_to_dict(candidate), allow_nan=False))
 
 
@@ -90,7 +90,7 @@ def read_candidates(path: Path) -> list[Candidate]:
 
 
 def recover_candidates(path: Path) -> list[Candidate]:
-    """``read_candidates`` for the search that goes on with the log: a last line that was cut short is removed."""
+    """``read_candidates`` for a search that continues the log: a truncated last line is removed from it."""
     candidates = read_candidates(path)
     if path.exists():
         log = path.read_bytes()

@@ -1,4 +1,4 @@
-"""``Means``: what a search is done with, and what archs cost and score by."""
+"""``Means``: the functions and processes with which a search costs and scores archs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Measure = Callable[[Sequence[Arch]], Sequence[float]]
 
 @dataclass(frozen=True)
 class Means:
-    """What a search is done with.
+    """The functions and processes that a search uses.
 
     Attributes:
         evaluate: an arch at its size in the space to ``{"default": score, "rank1": ...}``; a NaN score is a failed

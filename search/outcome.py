@@ -1,4 +1,4 @@
-"""What a search leaves when it ends: the front, the chosen archs as files, and a summary."""
+"""The files that a finished search writes: the front, the chosen archs, and a summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from search.settings import settings_of
 
 @dataclass(frozen=True)
 class Ended:
-    """What its trials came to.
+    """The outcome of a search's trials.
 
     Attributes:
         history: all candidates, in the order of their trials.
@@ -40,8 +40,8 @@ class Ended:
 
 
 def finish(out: Path, asked: Asked, ended: Ended, means: Means) -> SearchResult:
-    """Writes everything but the log into ``out``, last the summary, by which the search is taken for finished. At
-    least one candidate has a score.
+    """Writes everything but the log into ``out``; the summary, which marks the search as finished, comes last. At least
+    one candidate must have a score.
     """
     settings = settings_of(asked)
     front = pareto_front(ended.history, minimise=ended.costs)
@@ -79,7 +79,7 @@ def _chosen(asked: Asked, ended: Ended, front: Sequence[Candidate]) -> tuple[Can
 
 
 def _facts(best: Sequence[Candidate], measured: Sequence[float], finalists: Sequence[Finalist]) -> list[dict[str, Any]]:
-    """What is known of each chosen candidate: its costs and scores."""
+    """The costs and scores of each chosen candidate."""
     facts = []
     for index, candidate in enumerate(best):
         known = describe(candidate) | ({"measured_ms": measured[index]} if measured else {})
@@ -93,7 +93,7 @@ def _write_archs(
     """Writes the chosen archs in place of those of before; their rows of the summary."""
     names = arch_names(asked.config, asked.limits)
     chosen = names[: len(best)]
-    # Kept first: where this call is killed among its files, the next one, by other names again, knows these too.
+    # Saved first: if this call is killed while writing, the next one, which may use other names, knows these too.
     former = sorted({*archs_before(out), *chosen})
     write_json(out / SUMMARY, {"finished": False, "former": former, "settings": settings})
     for name in {*names, *archs_before(out)} - set(chosen):

@@ -1,4 +1,4 @@
-"""``SearchResult``: what a finished search gives."""
+"""``SearchResult``: the result of a finished search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from search.history import Candidate
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a call of the search was, whatever was evaluated before it.
+    """The speed of one call of the search, without earlier evaluations.
 
     Attributes:
         candidates: evaluated by this call, by all of its processes together.
@@ -29,7 +29,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a finished search gives.
+    """The result of a finished search.
 
     Attributes:
         out: the folder that all files are in.

@@ -39,8 +39,8 @@ def evenly_over_flops(
         UserError: the space has no arch of such FLOPs, or ``cost_size`` is given and it chooses among sizes; by a draw,
             where the band lies within the space's FLOPs and no arch within the band.
 
-    Drawing every choice alike gives archs of middling FLOPs nearly always: of a space that spans 1.5M to 20M, nine in
-    ten lie between 3 and 11M, and what is seldom trained is scored too low.
+    Drawing every choice uniformly nearly always gives archs of medium FLOPs: in a space that spans 1.5M to 20M, nine in
+    ten lie between 3 and 11M, and archs that are seldom trained are scored too low.
     """
     low, high = flops_range(space.at(cost_size), table)
     if within is not None:

@@ -1,4 +1,4 @@
-"""Settings that a search is kept with: what it may be resumed with, and what does not go together."""
+"""The stored settings of a search: which may change on resuming, and which do not fit together."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from supernet.space import Space
 _FREE = ("flops", "latency", "parameters", "trials", "time", "finalists", "top_k", "name_prefix", "eval_batch_size")
 
 _AT_FIRST = {"front": None, "learn_from": [], "calibration_images": "plain"}
-"""Keys that came up later, and what every search had before: with that they are left out of what is kept, so that
-searches that were begun without them are gone on with, and one with anything else is noticed."""
+"""Keys that were added later, with the value that earlier searches implied. With that value they are not stored, so
+that earlier searches can be resumed, and a search with any other value is noticed."""
 
 
 def check_strategy(strategy: str, config: SearchConfig) -> None:
-    """Raises UserError where the strategy is unknown or does not go together with the config."""
+    """Raises UserError if the strategy is unknown or does not fit the config."""
     if strategy not in STRATEGIES:
         hint = nearest(strategy, STRATEGIES) or f"; known: {', '.join(STRATEGIES)}"
         raise UserError(f"strategy '{strategy}' is unknown{hint}")
@@ -49,7 +49,7 @@ def check_strategy(strategy: str, config: SearchConfig) -> None:
 
 
 def settings_of(asked: Asked) -> dict:
-    """All that decides which candidates a search proposes and how they score, as JSON gives it back."""
+    """All settings that determine which candidates a search proposes and how they score, as read back from JSON."""
     kept = {key: value for key, value in config_to_dict(asked.config).items() if key not in (*_FREE, "front")}
     kept |= _front(asked.config)
     depends = {key: value for key, value in asked.origin.items() if key != "commit"}
@@ -61,8 +61,8 @@ def settings_of(asked: Asked) -> dict:
 
 
 def _front(config: SearchConfig) -> dict[str, Sequence[str]]:
-    """The costs by their names, in the order of ``COSTS``; nothing for those of a search that was not told which, as in
-    searches that were begun before they could be chosen."""
+    """The costs by name, in the order of ``COSTS``; empty if the search does not choose them, as in searches that
+    were begun before they could be chosen."""
     default, fields = (cost_fields(front, config.target is not None) for front in (None, config.front))
     return {} if fields == default else {"front": [name for name, field in COSTS.items() if field in fields]}
 
@@ -70,7 +70,7 @@ def _front(config: SearchConfig) -> dict[str, Sequence[str]]:
 def space_settings(space: Space) -> dict:
     """The fields of ``space``, and of each stage the kind of its blocks where it is another than the first there was.
 
-    Stems at their default are left out, so that searches that were begun before they could be chosen are gone on with.
+    Stems at their default are left out, so that searches begun before stems could be chosen can be resumed.
     """
     fields = asdict(space)
     for stage, own in zip(space.stages, fields["stages"], strict=True):
@@ -129,7 +129,7 @@ def _where_they_are(before: dict, now: dict) -> dict:
 
 
 def _difference(name: str, had: Any, given: Any) -> tuple[str, Any, Any]:
-    """The first part that differs of two values that do: its whole name, ``origin.dataset``, and what it is in both."""
+    """The first difference between two unequal values: its full name, ``origin.dataset``, and both values."""
     if isinstance(had, dict) and isinstance(given, dict):
         key = next(key for key in {**had, **given} if had.get(key) != given.get(key))
         return _difference(f"{name}.{key}", had.get(key), given.get(key))

@@ -24,7 +24,7 @@ Evaluate = Callable[[Arch], Mapping[str, float]]
 
 
 def measured(evaluate: Evaluate, arch: Arch) -> dict[str, float]:
-    """What ``evaluate`` says of ``arch``, and beside it the ``seconds`` that it took."""
+    """The metrics that ``evaluate`` gives for ``arch``, with the ``seconds`` that it took."""
     start = time.perf_counter()
     metrics = {name: float(value) for name, value in evaluate(arch).items()}
     return {**metrics, "seconds": time.perf_counter() - start}
@@ -101,8 +101,8 @@ class Team:
                 dist.gather_object(outcome, dst=0)
 
     def dismiss(self) -> None:
-        """Ends the others' ``serve``; for the first process, whatever happened to the search. Who has died since the
-        last round need not be told, and is no reason to lose what was found."""
+        """Ends the others' ``serve``; called by the first process, whatever happened to the search. A process that has
+        died since the last round is ignored, so that the results are not lost."""
         if self.processes.several and self._in_step:
             with suppress(RuntimeError):
                 dist.broadcast_object_list([None], src=0)
@@ -120,7 +120,7 @@ class Team:
 
 @contextmanager
 def _connected(otherwise: str) -> Iterator[None]:
-    """Where the block's call to the other processes fails, a UserError of that message."""
+    """Turns a failure of the block's call to the other processes into a UserError with the message ``otherwise``."""
     try:
         yield
     except RuntimeError:

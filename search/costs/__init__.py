@@ -1,4 +1,4 @@
-"""What an arch or a network costs: FLOPs as fvcore counts them, parameters, and where they go."""
+"""Costs of archs and networks: FLOPs as fvcore counts them, parameters, and their breakdown."""
 
 from search.costs.fvcore_counts import NetworkCounts, network_counts, network_flops, whole_network_flops
 from search.costs.table import CostTable, flops_range

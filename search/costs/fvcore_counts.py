@@ -1,12 +1,12 @@
-"""What fvcore counts of any network.
+"""FLOPs of any network by fvcore.
 
 One "FLOP" is what ``fvcore.nn.FlopCountAnalysis`` counts with its default handles, on the inference network
 (backbone and embedding, no classifier) in eval mode, for one image: a multiply-add counts once, BN counts 2
 for each element of its output, instance normalisation 5 (it has to look at its input), global average pooling 1 for
 each of its input; activations, other pooling, residual additions, biases and the products of gates count nothing.
 
-fvcore has no handle for attention that torch computes in one call, as timm's networks do: without a word it would count
-nothing. Here it counts as the two matrix products that it is, which fvcore counts where they are written out.
+fvcore has no handle for attention computed by torch in one call, as in timm's networks: it would silently count as 0.
+Here it counts as its two matrix products, which is what fvcore counts when they are written out.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def module_flops(network: nn.Module, size: tuple[int, int]) -> dict[str, int]:
 
 
 def whole_network_flops(arch: Arch) -> int:
-    """FLOPs of ``build_network(arch)`` analysed in one piece: what the table's sums are equal to."""
+    """FLOPs of ``build_network(arch)`` analysed in one piece; the table's sums are equal to this."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(arch)
     return network_flops(network, arch.input_size)
@@ -63,7 +63,7 @@ class NetworkCounts(NamedTuple):
     """The three counts that tables of networks use, for one image.
 
     Attributes:
-        flops: fvcore's total; what a FLOPs limit is about. MobileNetV2's features at 256x128: 204.311M.
+        flops: fvcore's total, to which a FLOPs limit applies. MobileNetV2's features at 256x128: 204.311M.
         conv_linear: multiply-adds of convolutions and linear layers alone, as in most papers: 195.588M.
         mlr: MLR's convention, where activations count too: fvcore's total plus 1 for each output of an
             activation: 204.311M + 3.987M (ReLU6) = 208.298M, which MLR's tables call 210M.
@@ -97,7 +97,7 @@ def _count(network: nn.Module, shape: tuple[int, ...], **handles: Callable) -> C
 def _analyse(
     network: nn.Module, shape: tuple[int, ...], counts: Callable[[FlopCountAnalysis], Counter[str]], **handles: Callable
 ) -> Counter[str]:
-    """``counts`` of fvcore's analysis, which it makes when it is first asked."""
+    """Applies ``counts`` to fvcore's analysis, which is computed lazily."""
     # A copy, since the analysis needs eval mode and the CPU, and the network may be in training on a GPU.
     network = copy.deepcopy(network).cpu().eval()
     with warnings.catch_warnings(), torch.no_grad():  # the tracer that fvcore uses is deprecated

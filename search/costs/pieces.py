@@ -1,5 +1,5 @@
-"""Layers as sums of pieces, for their costs: of layers a space has thousands, of pieces a few hundred, and fvcore takes
-tens of milliseconds for a layer.
+"""Layers as sums of pieces, for counting costs: a space has thousands of layers but only a few hundred pieces, and
+fvcore takes tens of milliseconds per layer.
 
 fvcore counts operator by operator, so a layer's FLOPs are those of its convolutions, norms and pools; sums, products
 and activations count nothing.
@@ -24,10 +24,10 @@ class Piece(NamedTuple):
     """A module that a layer runs.
 
     Attributes:
-        make: makes it of ``arguments``, whose first is the channels of its input.
+        make: constructs it from ``arguments``, whose first is the number of input channels.
         height, width: of its input.
-        runs: how often the layer runs it, or one like it.
-        copies: how many of these have weights of their own.
+        runs: how often the layer runs it, or an identical one.
+        copies: how many of these have separate weights.
     """
 
     make: Callable[..., nn.Module]
@@ -49,7 +49,7 @@ def inverted_residual(
     se: bool = False,
     ibn: bool = False,
 ) -> list[Piece]:
-    """Of a ``supernet.layers.blocks.InvertedResidual``."""
+    """The pieces of a ``supernet.layers.blocks.InvertedResidual``."""
     hidden, small = channels * expand, (-(-height // stride), -(-width // stride))
     expansion = [Piece(ConvBNAct, height, width, (channels, hidden, 1, 1, RELU6, ibn))] if expand > 1 else []
     gate = [Piece(SqueezeExcite, *small, (hidden,))] if se else []
@@ -64,7 +64,7 @@ def _depthwise(channels: int, kernel: int, stride: int) -> nn.Module:
 def omni_scale(
     height: int, width: int, channels: int, out: int, hidden: int, streams: int, kernel: int, project: bool
 ) -> list[Piece]:
-    """Of a ``supernet.omni.layers.OmniScale``, whose streams share one gate."""
+    """The pieces of a ``supernet.omni.layers.OmniScale``, whose streams share one gate."""
 
     def conv(before: int, after: int) -> Piece:
         return Piece(ConvBNAct, height, width, (before, after, 1, 1))

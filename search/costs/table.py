@@ -1,4 +1,4 @@
-"""What an arch costs: FLOPs and parameters from a table of its parts.
+"""FLOPs and parameters of an arch from a table of its parts.
 
 ``search.costs.fvcore_counts`` says what a FLOP is.
 """
@@ -23,7 +23,7 @@ from supernet.space.genome import largest, smallest
 
 
 class Cost(NamedTuple):
-    """FLOPs (see the module) and parameters (buffers not) of a network or of a part of one."""
+    """FLOPs (see the module) and parameters (without buffers) of a network or of a part of one."""
 
     flops: int
     parameters: int
@@ -96,7 +96,7 @@ PARTS: dict[str, Callable[..., nn.Module]] = {**LAYERS, "head": BNNeckHead}
 
 
 def part_cost(key: tuple) -> Cost:
-    """Of a part by its key, see ``part_keys``; by its pieces where it is a block."""
+    """The cost of a part by its key (see ``part_keys``); blocks are counted by their pieces."""
     kind, *arguments = key
     if kind not in PIECES:
         height, width, *own = arguments
@@ -111,8 +111,8 @@ def part_cost(key: tuple) -> Cost:
 
 @functools.cache
 def _count(make: Callable[..., nn.Module], height: int, width: int, channels: int, *rest: Any) -> Cost:
-    """Kept for the process: tables of one space are made by each job, and to fill one takes seconds."""
-    with torch.random.fork_rng(devices=[]):  # weights are drawn, but not from anybody's numbers
+    """The cost of a part; cached for the process, since every job fills a table of the space, which takes seconds."""
+    with torch.random.fork_rng(devices=[]):  # drawing weights must not advance the caller's generator
         module = make(channels, *rest).eval()
     return Cost(count_flops(module, (channels, height, width)), count_parameters(module))
 

@@ -1,4 +1,4 @@
-"""Where a network's FLOPs and parameters go, unit by unit: convolutions with their BN, and whole blocks."""
+"""Breakdown of a network's FLOPs and parameters by unit: convolutions with their BN, and whole blocks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from reid.models.network import ReidNetwork, count_parameters
 from search.costs.fvcore_counts import module_flops
 
 CONTAINERS = (nn.Sequential, nn.ModuleList)
-"""What holds units and is none; blocks that derive from them are units."""
+"""Modules that hold units without being one; blocks derived from them are units."""
 
 
 @dataclass(frozen=True)
 class UnitCost:
-    """A part of a network that is told of as one.
+    """A part of a network that is listed as one unit.
 
     Attributes:
-        path: its module's name in the backbone, ``stages.0.1``; ``head``; or empty for what no unit does, such as
-            pooling in a backbone's own ``forward``.
+        path: its module's name in the backbone, ``stages.0.1``; ``head``; or empty for operations outside all units,
+            such as pooling in a backbone's own ``forward``.
         kind: its module's class.
-        shape: ``(channels, height, width)`` of what it gives, or ``(length,)``; empty where ``path`` is.
+        shape: ``(channels, height, width)`` of its output, or ``(length,)``; empty if ``path`` is empty.
         flops: by fvcore, as ``search.costs.fvcore_counts`` says, for one image.
         parameters: weights and biases.
     """
@@ -40,7 +40,7 @@ def unit_costs(network: ReidNetwork, size: tuple[int, int]) -> list[UnitCost]:
     """The units of ``network`` for one image of ``(height, width)``, in the order that the image passes them. Their
     FLOPs and parameters add up to those of the whole network.
 
-    What costs nothing and keeps the map's shape, an activation or an identity, is left out.
+    Modules that cost nothing and keep the map's shape, such as an activation or an identity, are left out.
     """
     flops = module_flops(network, size)
     network = copy.deepcopy(network).cpu().eval()
@@ -61,7 +61,7 @@ def unit_costs(network: ReidNetwork, size: tuple[int, int]) -> list[UnitCost]:
 
 
 def _units(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Modules below ``module`` that are no containers; of a backbone that only wraps another one, that one's."""
+    """Modules below ``module`` that are not containers; for a backbone that only wraps another, the inner one's."""
     children = list(module.named_children())
     for name, child in children:
         inner = f"{path}.{name}" if path else name

@@ -1,4 +1,4 @@
-"""Which choices moved the score in a search: adjusted marginal effects, with what may be believed of them."""
+"""Effects of choices on the score in a search: adjusted marginal effects, with notes on their reliability."""
 
 from search.explanation.effects import (
     DimensionEffect,

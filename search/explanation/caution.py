@@ -1,4 +1,4 @@
-"""What the user should know before an explanation is believed."""
+"""Cautions that the user should know before trusting an explanation."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ FEW = 5
 """Candidates below which an option's effect is no more than a guess."""
 
 CONCENTRATED = 0.9
-"""Part of the candidates that an option has where the others are hardly compared with it."""
+"""Share of the candidates with one option above which the other options are hardly compared with it."""
 
 LITTLE = 0.3
 """R^2 below which effects say little about scores."""
 
 NARROW = 1.25
-"""Dearest over cheapest candidate below which the effect of FLOPs is hardly known."""
+"""Ratio of the greatest to the least FLOPs of candidates below which the effect of FLOPs is hardly known."""
 
 
 def cautions(

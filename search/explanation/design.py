@@ -1,4 +1,4 @@
-"""Main effects of the choices, all at once: the regression that an explanation is made of."""
+"""Main effects of all choices together: the regression behind an explanation."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def make_design(choices: Choices, flops: np.ndarray | None = None) -> Design:
 
 
 def best_ridge(design: Design, scores: np.ndarray) -> float:
-    """How strongly effects are drawn towards 0: what leaves the least leave-one-out error."""
+    """The ridge penalty, which shrinks effects towards 0, with the least leave-one-out error."""
     table = np.hstack([np.sqrt(LEVEL) * design.fixed, design.columns])
     return least_error_of(table, scores - scores.mean()).ridge
 
@@ -67,9 +67,9 @@ def solve(design: Design, scores: np.ndarray, ridge: float) -> tuple[np.ndarray,
     ``(N,)`` scores about 0.
 
     Least squares with a penalty on the others: the best linear unbiased prediction of random effects (Henderson 1975;
-    Robinson 1991). The covariances are of what is not known after the data, of effects that are drawn towards 0 too:
-    where the data say nothing, an error is as large as effects are at all. A bootstrap of shrunken effects knows of no
-    such thing; on two halves of the Market-1501 search's log, effects differed 1.7 times as much as it expects.
+    Robinson 1991). The covariances include the uncertainty from shrinkage towards 0: where the data say nothing, an
+    error is as large as effects are in general. A bootstrap of shrunken effects misses this; on two halves of the
+    Market-1501 search's log, effects differed 1.7 times as much as it predicts.
     """
     table = np.hstack([design.fixed, design.columns])
     penalty = np.full(table.shape[1], ridge)

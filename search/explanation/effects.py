@@ -1,4 +1,4 @@
-"""Which choices moved the score of a search's candidates, and by how much."""
+"""Effects of the choices on the score of a search's candidates."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class Explanation:
     """Main effects of every choice, those that matter most first.
 
     Attributes:
-        candidates: scored ones, that it is from.
+        candidates: number of scored candidates behind it.
         r2, r2_with_flops: share of the variance of scores that main effects predict for candidates that were held out,
             by cross-validation; negative where they predict worse than the mean does.
         points_per_doubling: points that a doubling of FLOPs goes with at equal choices; ``None`` where all cost the
             same.
         dimensions: choices with two options or more.
-        notes: where the candidates say little.
+        notes: cautions on where the candidates say little.
     """
 
     candidates: int

@@ -1,4 +1,4 @@
-"""The Pareto front: which candidates no other one beats, and how fronts are sorted and weighed."""
+"""The Pareto front: candidates that no other one beats, sorting into fronts, and the hypervolume."""
 
 from search.front.pareto import COSTS, cost_fields, knees, pareto_front, words_of, write_front
 

@@ -1,4 +1,4 @@
-"""The hypervolume that points dominate: what a set of trade-offs is worth, by any number of measures."""
+"""The hypervolume that points dominate: the quality of a set of trade-offs in any number of measures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hypervolume(points: Iterable[Sequence[float]], corner: Sequence[float]) -> f
 
 
 def _beats(point: Sequence[float], corner: Sequence[float]) -> bool:
-    # A list: however the first numbers compare, the last ones are met, and a point with more or fewer of them is found.
+    # A list, so that all numbers are compared, and a point with more or fewer of them is noticed.
     return all([a < b for a, b in zip(point, corner, strict=True)])
 
 

@@ -10,24 +10,24 @@ from search.front.hypervolume import hypervolume
 from search.history import Candidate, candidate_to_dict
 
 COSTS = {"flops": "flops", "latency": "latency_ms", "parameters": "parameters"}
-"""What ``search.front.pareto`` names, by the fields of ``Candidate`` and ``ArchCost`` that hold it."""
+"""Names of costs, with the fields of ``Candidate`` and ``ArchCost`` that hold them."""
 
 NAMES = {"flops": "FLOPs", "latency_ms": "latency", "parameters": "parameters"}
 """The same fields in words."""
 
 
 def words_of(costs: Sequence[str], score: bool = False) -> str:
-    """``"FLOPs, latency and parameters"`` for the fields of these costs; ``score``: with that before them."""
+    """``"FLOPs, latency and parameters"`` for the fields of these costs; with ``score``, preceded by the score."""
     *first, last = (*("score",) * score, *(NAMES[cost] for cost in costs))
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def cost_fields(front: Sequence[str] | None, timed: bool) -> tuple[str, ...]:
-    """The fields that a front is drawn over, in the order of ``COSTS``, however ``front`` has its names.
+    """The fields that a front is drawn over, in the order of ``COSTS``, whatever the order of ``front``.
 
     Args:
-        front: names in ``COSTS``; ``None`` for predicted latency where the search has it, else FLOPs.
-        timed: whether the search has it.
+        front: names in ``COSTS``; ``None`` for predicted latency if the search has it, else FLOPs.
+        timed: whether the search predicts latency.
     """
     names = front or (("latency",) if timed else ("flops",))
     return tuple(field for name, field in COSTS.items() if name in names)

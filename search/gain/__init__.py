@@ -1,1 +1,1 @@
-"""What a search gained over chance, beside what space and recipe gave; what inherited weights gain over fresh ones."""
+"""Gains of a search over chance, of its space and of the recipe; gains of inherited weights over fresh ones."""

@@ -1,4 +1,4 @@
-"""What trained networks say of a search: gains with their errors, and each as a sentence."""
+"""Gains of a search, computed from trained networks: with their errors, and each as a sentence."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _sureness(found: Difference) -> str:
 
 
 def gains(networks: Sequence[Trained]) -> list[Gain]:
-    """Search gain, found archs above each baseline, and space gain (random archs above it) by every recipe; then what
-    the first recipe is above each other one, for the same networks. Every recipe has the same networks in one order.
+    """For every recipe the search gain, the found archs over each baseline, and the space gain (random archs over it);
+    then the first recipe over each other one, for the same networks. All recipes have the same networks in one order.
     """
     recipes = list(dict.fromkeys(network.recipe for network in networks))
     made: list[Gain] = []
@@ -92,9 +92,9 @@ def gains(networks: Sequence[Trained]) -> list[Gain]:
 
 
 def ways(scratch: Trained, inherited: Trained, tuned: Trained) -> list[Gain]:
-    """What an arch gets from a supernet's weights, as they are and trained on, against from scratch.
+    """Gains of an arch from a supernet's weights, unchanged and trained further, over training from scratch.
 
-    The supernet is one: what another one would have given is in no error here.
+    There is only one supernet: the errors do not include the variation between supernets.
     """
     return [compare("inherited", [inherited], [scratch]), compare("inherited and trained on", [tuned], [scratch])]
 
@@ -115,8 +115,8 @@ def compare(name: str, first: Sequence[Trained], second: Sequence[Trained]) -> G
 def group_mean(networks: Sequence[Trained], metric: str) -> Mean:
     """The mean over networks of one kind, with its error.
 
-    Found archs and baselines are these very networks: the error is their seeds'. Random archs stand for all archs of
-    their FLOPs: the error is that of both levels, archs and seeds. What was not trained has none.
+    For found archs and baselines the error is over their seeds only. Random archs stand for all archs of their FLOPs,
+    so the error covers both levels, archs and seeds. Networks that were not trained have no error.
     """
     if networks[0].kind == RANDOM:
         return mean_of(_means(networks, metric))

@@ -1,4 +1,4 @@
-"""Random archs that cost what a found one does."""
+"""Random archs of the same cost as a found one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def random_archs(
         latency: predicted ms, for a limit on latency.
 
     Raises:
-        UserError: the band has not as many archs within the limits.
+        UserError: the band does not have that many archs within the limits.
     """
     high = band.high if limits is None or limits.flops is None else min(band.high, limits.flops)
     within = Limits(flops=high) if limits is None else replace(limits, flops=high)

@@ -1,4 +1,4 @@
-"""Means of trainings, differences between them, and how sure these are."""
+"""Means of trainings and differences between them, with their uncertainty."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Mean:
 
     Attributes:
         value: the estimate.
-        error: its standard error; ``None`` where it cannot be had.
-        freedom: degrees of freedom that ``error`` was estimated with; infinite for a number that is no estimate.
+        error: its standard error; ``None`` if it cannot be estimated.
+        freedom: degrees of freedom that ``error`` was estimated with; infinite for a number that is not an estimate.
     """
 
     value: float
@@ -60,13 +60,13 @@ def combine(weights: Sequence[float], means: Sequence[Mean]) -> Mean:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two means; what the numbers of trainings do not give is ``None``.
+    """A difference of two means; fields that the numbers of trainings do not allow are ``None``.
 
     Attributes:
         value: first less second.
         error: standard error.
         freedom: its degrees of freedom.
-        errors: how many standard errors ``value`` is from 0.
+        errors: distance of ``value`` from 0 in standard errors.
         low, high: interval of ``CONFIDENCE`` by Student's t.
     """
 
@@ -79,17 +79,17 @@ class Difference:
 
     @property
     def settled(self) -> bool:
-        """Whether the interval is there and leaves 0 out."""
+        """Whether there is an interval and it excludes 0."""
         return self.low is not None and (self.low > 0 or self.high < 0)
 
 
 def difference(first: Mean, second: Mean) -> Difference:
-    """``first`` less ``second``, which are independent."""
+    """``first`` minus ``second``, which are independent."""
     return as_difference(combine((1, -1), (first, second)))
 
 
 def as_difference(mean: Mean) -> Difference:
-    """A mean that is a difference already, as of pairs."""
+    """The difference for a mean that is one already, such as a mean of paired differences."""
     if not mean.error:  # none, or no noise at all: then there is nothing to count errors by
         return Difference(mean.value)
     from scipy.stats import t  # here, since it takes a second to import

@@ -1,4 +1,4 @@
-"""Ways to weights for the same archs: a supernet's as they are, those trained on, and from scratch."""
+"""Comparison of three ways to weights for the same archs: a supernet's, those trained further, and from scratch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Ways:
 
     Attributes:
         inherited: with the supernet's weights, BN calibrated.
-        tuned: with those trained on.
+        tuned: with those trained further.
         scratch: trained alone; the mean over seeds.
     """
 
@@ -27,14 +27,14 @@ class Ways:
 
 @dataclass(frozen=True)
 class WaysCompared:
-    """The ways over archs; differences are of pairs, so that what archs differ by is in no error.
+    """The ways compared over archs; differences are paired, so that variation between archs is not in the errors.
 
     Attributes:
         supernet: its label.
-        epochs: that its weights were trained on for.
-        count: of archs.
+        epochs: for which its weights were trained further.
+        count: number of archs.
         inherited, tuned, scratch: mean mAPs.
-        inherited_over_scratch, tuned_over_scratch: by how much the first is above the second.
+        inherited_over_scratch, tuned_over_scratch: first minus second.
     """
 
     supernet: str
@@ -77,7 +77,7 @@ def ways_table(ways: WaysCompared) -> str:
 
 
 def ways_title(ways: WaysCompared) -> str:
-    """What is in the table."""
+    """The table's title."""
     return f"mean mAP on the test set (%) of the same {ways.count} archs, by the way to their weights"
 
 

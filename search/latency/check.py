@@ -1,4 +1,4 @@
-"""How far predicted latencies are off, on whole networks that the table has not seen."""
+"""Error of predicted latencies on whole networks that the table has not seen."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ANCHORS = 8
 """Networks of the table's fit that are measured again to see how fast the machine is now."""
 
 TOLD_DRIFT = 0.03
-"""Drift that ``describe_error`` names."""
+"""Drift from which ``describe_error`` mentions it."""
 
 
 @dataclass(frozen=True)
 class LatencyRow:
-    """One network: what was predicted of it, and the least ms that it took, at the table's speed of the machine."""
+    """One network: its predicted ms, and its least measured ms at the machine speed that the table was measured at."""
 
     arch: Arch
     flops: int
@@ -33,7 +33,7 @@ class LatencyRow:
 
     @property
     def error(self) -> float:
-        """Relative to the measured one; above 0 where too much was predicted."""
+        """Error relative to the measured latency; above 0 if the prediction is too high."""
         return self.predicted_ms / self.measured_ms - 1
 
 
@@ -67,9 +67,9 @@ def prediction_error(
     """Measures ``n`` archs whole, drawn all over the FLOPs of ``space``, none of them among those fitted on; a space of
     so few archs that fewer than two are left is checked on those.
 
-    A busy machine is slower at one time than at another. Some of the networks that the table was fitted on therefore
-    take turns with the others, and tell how fast it is now. A table of another machine has times of its own for this:
-    nothing is measured, and ``n`` and ``seed`` are its kit's.
+    The speed of a busy machine varies. Some of the networks that the table was fitted on are therefore measured in turn
+    with the others, to find the machine's current speed. A table of another machine already has times for this: nothing
+    is measured, and ``n`` and ``seed`` are its kit's.
 
     Args:
         space: the table's, at its input size.
@@ -77,7 +77,7 @@ def prediction_error(
         rounds, seconds: see ``take_turns``.
 
     Raises:
-        UserError: the space has but one arch.
+        UserError: the space has only one arch.
     """
     costs = CostTable() if costs is None else costs
     if table.device is not None:

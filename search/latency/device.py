@@ -1,4 +1,4 @@
-"""Another machine as a latency target: what it is called, and what it said of itself when it measured a kit."""
+"""Another machine as a latency target: its name, and its own description from when it measured a kit."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.]*(-[a-z0-9_.]+)*")
 
 @dataclass(frozen=True, eq=False)
 class Device:
-    """Another machine, which measured by a kit.
+    """Another machine that measured a kit.
 
     Attributes:
-        name: that it was imported as.
-        machine: what it said of itself; ``processor`` and ``onnxruntime`` are there.
-        checked: the whole networks that it measured for predictions to be checked on, and the ms that they took.
+        name: under which it was imported.
+        machine: its own description, with at least ``processor`` and ``onnxruntime``.
+        checked: the whole networks that it measured for checking predictions, with their ms.
     """
 
     name: str
@@ -37,7 +37,7 @@ def device_name(text: str) -> str:
     """A name for another machine, in small letters.
 
     Raises:
-        UserError: it cannot be part of a file's name, or is or begins like that of a target of this machine.
+        UserError: it cannot be part of a file name, or equals or begins like the name of a target of this machine.
     """
     name = str(text).strip().lower()
     if not _NAME.fullmatch(name) or len(name) > 40:

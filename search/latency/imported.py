@@ -1,4 +1,4 @@
-"""Tables of other machines: made of the times that a kit's program wrote, and read back for a search."""
+"""Latency tables of other machines: made from the times that a kit's program wrote, and read back for a search."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from supernet.space import Space
 def import_times(
     path: Path, space: Space, name: str, folder: Path, replace: bool = True, called: str | None = None
 ) -> tuple[LatencyTable, Times]:
-    """Makes the times in ``path`` the table of ``space`` under ``folder`` on the machine ``name``, and returns both.
+    """Makes the times in ``path`` the table of ``space`` on the machine ``name``, under ``folder``; returns both.
 
-    A table that was there is replaced. A ``space`` of another input size is taken at the kit's.
+    An existing table is replaced. A ``space`` of another input size is taken at the kit's.
 
     Args:
         called: see ``check_target``.
@@ -60,7 +60,7 @@ def open_table(
 ) -> LatencyTable:
     """The table of ``space``, at its input size, on the target ``name``.
 
-    Of a target of this machine, what ``folder`` does not hold is measured; of another machine nothing ever is.
+    For a target of this machine, times missing from ``folder`` are measured; for another machine, nothing is.
 
     Args:
         called: see ``check_target``.
@@ -86,10 +86,10 @@ def open_table(
 
 
 def check_target(space: Space, name: str, folder: Path, called: str | None = None) -> None:
-    """Raises UserError where ``name`` is no target of this machine and ``folder`` has no table of it for ``space``.
+    """Raises UserError if ``name`` is not a target of this machine and ``folder`` has no table of it for ``space``.
 
     Args:
-        called: what the user gives as ``--space``, for the message; the space's name otherwise.
+        called: the user's ``--space``, for the message; the space's name by default.
     """
     if is_local(name):
         return
@@ -105,7 +105,7 @@ def check_target(space: Space, name: str, folder: Path, called: str | None = Non
 
 
 def devices(folder: Path) -> list[str]:
-    """Names of other machines that there are tables of under ``folder``."""
+    """Names of other machines that have tables under ``folder``."""
     names = set()
     for path in sorted(folder.glob("*.json")):
         try:

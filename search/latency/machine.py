@@ -1,4 +1,4 @@
-"""What a measured time depends on beside the network: the processor and the versions of what runs on it."""
+"""Description of the machine behind a measured time: its processor and the versions of the libraries."""
 
 from __future__ import annotations
 

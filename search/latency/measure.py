@@ -1,9 +1,9 @@
-"""Whole networks measured in turn, so that a machine's moods hit all alike.
+"""Latency of whole networks, measured in turn, so that changes in the machine's speed affect all alike.
 
-What other programs on the machine take is only ever added to a time. The least of many rounds is therefore what a call
-takes where it is not disturbed, and what predictions are about. On a busy machine every call of more than a few ms is
-interrupted: on one CPU thread the clock is therefore that thread's own time, the same as the wall's where nothing else
-runs. The rule is that of the program that measures on other machines, ``search.latency.kit.measure``.
+Other programs on the machine can only add to a time. The least of many rounds is therefore the time of an undisturbed
+call, and this is what is predicted. On a busy machine every call of more than a few ms is interrupted: on one CPU
+thread the clock is therefore the thread's CPU time, which equals wall time when nothing else runs. The rule is that of
+the program that measures on other machines, ``search.latency.kit.measure``.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from supernet.arch import Arch
 from supernet.network import build_network
 
 ROUNDS = 40
-"""Least number of rounds that a time is taken from."""
+"""Least number of rounds behind a time."""
 
 SECONDS = 4.0
-"""Rounds go on that long at least: on a busy machine those of small networks could all fall into one bad moment."""
+"""Least duration of the rounds: on a busy machine, those of small networks could all fall into one bad moment."""
 
 
 class Timing(NamedTuple):
@@ -38,7 +38,7 @@ class Timing(NamedTuple):
 
 
 def clock_of(target: Target) -> Callable[[], float]:
-    """Seconds that a call on ``target`` is measured by; see the module."""
+    """The clock, in seconds, that measures calls on ``target``; see the module."""
     return cpu_clock(target.threads) if target.device == "cpu" else time.perf_counter
 
 

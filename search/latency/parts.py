@@ -1,4 +1,4 @@
-"""The parts that archs are measured by: the table of FLOPs' parts, told apart by their activations too."""
+"""The parts of archs that are timed: those of the FLOPs table, distinguished also by their activations."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Part = tuple
 """``(kind, input height, input width, *constructor arguments, activation or None)``."""
 
 NULL: Part = ("null", 1, 1, 1)
-"""One activation on one number: what a call costs by itself."""
+"""One activation on one number: measures the overhead of a call."""
 
 _BASES = 6
-"""Random archs, beside the largest, in which every choice is changed to see which parts it is about."""
+"""Number of random archs, besides the largest, in which every choice is changed to see which parts it affects."""
 
 
 def parts_of(arch: Arch) -> list[Part]:
@@ -71,7 +71,7 @@ def space_parts(space: Space) -> list[Part]:
 def _choices_by_place(space: Space, free: dict[str, Sequence[Option]], fixed: Genome) -> list[list[str]]:
     """For each place in ``parts_of`` the ``free`` choices that its part depends on.
 
-    One choice may hide another: IBN is of no account to a block without expansion. At the largest arch none is hidden.
+    One choice may hide another: IBN has no effect in a block without expansion. In the largest arch none is hidden.
     """
     found: list[dict[str, None]] = []
     greatest = {name: values[-1] for name, values in space.dimensions().items()}

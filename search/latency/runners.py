@@ -53,7 +53,7 @@ def cpu_threads(count: int) -> Iterator[None]:
 
 
 class _Vector(nn.Module):
-    """What a network is called for: of a head's several outputs the embedding."""
+    """A network that returns only the embedding, of a head's several outputs."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The file that measured times are kept in, so that they are measured once and an interrupted measurement goes on."""
+"""The file of measured times, so that nothing is measured twice and an interrupted measurement can continue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORM = 1
 """Number of the file's form; files of another are measured again."""
 
 DIGITS = 6
-"""Of a time in ms behind the point; ``round`` leaves infinity as it is."""
+"""Decimal places of a time in ms; ``round`` leaves infinity unchanged."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Measured:
     rounds: int
 
     def take(self, ms: float) -> None:
-        """Another round."""
+        """Adds the ms of another round."""
         self.least_ms, self.rounds = min(self.least_ms, ms), self.rounds + 1
 
 
@@ -44,7 +44,7 @@ class Store:
         path: the file; see ``store_path``.
         about: target and machine.
         times: in the order in which they were measured.
-        note: a line for the user where times in the file were of no use, else empty.
+        note: a line for the user if times in the file could not be used, else empty.
     """
 
     path: Path
@@ -73,7 +73,7 @@ class Store:
 
 
 def name_of(what: tuple | Arch) -> str:
-    """What a part or a whole network is called in the file."""
+    """The name of a part or a whole network in the file."""
     return json.dumps(arch_to_dict(what) if isinstance(what, Arch) else what)
 
 
@@ -92,7 +92,7 @@ def store_path(folder: Path, space: Space, target_name: str) -> Path:
 
 
 def read_measured(rows: Mapping[str, Sequence[float]]) -> dict[str, Measured]:
-    """The times in a store's file; raises ValueError, TypeError or AttributeError where there are none such."""
+    """The times in a store's file; raises ValueError, TypeError or AttributeError if they are malformed."""
     for ms, rounds in rows.values():
         if not (0 <= ms < math.inf and 0 <= rounds < math.inf):  # nor NaN
             raise ValueError(f"a time of {ms} ms in {rounds} rounds")
@@ -100,7 +100,7 @@ def read_measured(rows: Mapping[str, Sequence[float]]) -> dict[str, Measured]:
 
 
 def open_store(path: Path, target: Target) -> Store:
-    """The times in the file; none where there is no file, or where it is of another machine or damaged."""
+    """The times in the file; none if there is no file, or if it is damaged or from another machine."""
     about = {"target": target.name, "machine": describe_machine(target)}
     if not path.exists():
         return Store(path, about)

@@ -1,9 +1,9 @@
 """``LatencyTable``: the latency of every arch of a space, predicted from measured times of its parts.
 
-A part is measured as a network of its own, as in the tables of ProxylessNAS (Cai et al. 2019). What a call costs by
-itself is measured with a network of one activation on one number, taken off every part and added once. Sums of parts
-differ from whole networks all the same: a runtime changes layouts at both ends of a network, and data stay in the cache
-from one part to the next. A scale and an offset, fitted on a few whole networks of the space, make up for that.
+A part is measured as a separate network, as in the tables of ProxylessNAS (Cai et al. 2019). The overhead of a call is
+measured with a network of one activation on one number, subtracted from every part and added once. Sums of parts still
+differ from whole networks: a runtime changes layouts at both ends of a network, and data stay in the cache from one
+part to the next. A scale and an offset, fitted on a few whole networks of the space, correct for that.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FITTED = 16
 """Whole networks that scale and offset are fitted on."""
 
 SAVE_SECONDS = 5.0
-"""An interrupted measurement loses no more; longer than ``SECONDS``, so that what is saved was measured that long."""
+"""Most that an interrupted measurement loses; longer than ``SECONDS``, so that saved times were measured that long."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class LatencyTable:
 
     Attributes:
         target: where they were measured.
-        parts: ms of each part, a call's own ms taken off.
-        call_ms: what a call costs by itself.
+        parts: ms of each part, without the overhead of a call.
+        call_ms: overhead of a call.
         correction: see the module.
         fitted: the whole networks that the correction was fitted on, and the ms that they took.
         path: the file that holds the times.
-        note: a line for the user where the file's old times were of no use, else empty.
+        note: a line for the user if the file's old times could not be used, else empty.
         device: where they were measured, if that is another machine.
     """
 
@@ -78,7 +78,7 @@ class LatencyTable:
 
     @property
     def name(self) -> str:
-        """Of the target, as ``--target`` takes it."""
+        """The target's name, as ``--target`` takes it."""
         return self.target.name if self.device is None else self.device.name
 
     def latency(self, arch: Arch) -> float:
@@ -106,9 +106,9 @@ def build_table(
 ) -> LatencyTable:
     """The table of ``space``, at its input size, on ``target``; what ``folder`` does not hold yet is measured.
 
-    Times are written every few seconds: a measurement that was interrupted goes on where it was. One that another
-    process is at in ``folder`` is waited for: each would be in the other's times, and of two tables one would be lost,
-    by which a search may have gone.
+    Times are written every few seconds, so an interrupted measurement continues where it stopped. If another process is
+    measuring in ``folder``, this one waits: the two would disturb each other's times, and one of the two tables, which
+    a search may have used, would be lost.
 
     Args:
         costs: what has been counted already; networks to fit on are spread over the FLOPs.
@@ -123,7 +123,7 @@ def build_table(
     store = open_store(path, target)
     if _left(store, [*parts, *networks], rounds):
         with _alone(folder, progress):
-            store = open_store(path, target)  # with what another process has measured since
+            store = open_store(path, target)  # includes times that another process has measured since
             with tqdm(total=len(parts) + len(networks), desc=f"latency on {target.name}", disable=not progress) as bar:
                 _measure(store, parts, target, rounds, seconds, bar)
                 _measure(store, networks, target, rounds, seconds, bar)
@@ -160,7 +160,7 @@ def fit_correction(sums: Sequence[float], measured: Sequence[float]) -> Correcti
 
 @contextlib.contextmanager
 def _alone(folder: Path, progress: bool) -> Iterator[None]:
-    """Holds ``folder``, when no other process does any longer."""
+    """Waits until no other process holds ``folder``, then holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if stack.enter_context(locked(folder)) is False:
@@ -181,7 +181,7 @@ def _measure(
     """Brings each of ``wanted`` to ``rounds`` rounds in the store."""
     left = _left(store, wanted, rounds)
     bar.update(len(wanted) - len(left))
-    Random("groups").shuffle(left)  # so that what sets one group apart from another averages out in an arch
+    Random("groups").shuffle(left)  # so that differences between groups average out in an arch
     for start in range(0, len(left), GROUP):
         group = left[start : start + GROUP]
         calls = []

@@ -1,4 +1,4 @@
-"""Latency targets: what a network is run by, on what and with how many threads or images, as one name."""
+"""Latency targets: runtime, device, and number of threads or images, as one name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Target:
     Attributes:
         runtime: ``onnx`` is ONNX Runtime with its default optimisations, ``torch`` is eager mode, channels-last.
         device: ``cpu`` or ``cuda``.
-        threads: of one operator; operators run one after the other. 1 on CUDA, where it is of no account.
+        threads: of one operator; operators run one after the other. 1 on CUDA, where it has no effect.
         batch: images in a call; 1 on a CPU.
     """
 
@@ -41,7 +41,7 @@ class Target:
 
 
 def is_local(name: str) -> bool:
-    """Whether ``parse_target`` knows it; other names are of other machines."""
+    """Whether ``parse_target`` knows the name; other names belong to other machines."""
     return _NAME.fullmatch(str(name).strip().lower()) is not None
 
 

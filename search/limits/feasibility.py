@@ -1,4 +1,4 @@
-"""Whether limits leave anything of a space, and how far up its FLOPs they reach."""
+"""Feasibility of limits: whether they leave any arch of a space, and the most FLOPs within them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from supernet.space.genome import largest, smallest
 Costs = Callable[[Arch], ArchCost]
 
 NAMES = {"flops": "FLOPs limit", "latency_ms": "latency limit", "parameters": "parameter limit"}
-"""What messages call the fields of ``Limits``."""
+"""Names of ``Limits``' fields in messages."""
 
 ASCENTS = 16
-"""Ways up from a cheap arch that ``most_flops`` tries, each in another order of the choices."""
+"""Number of ascents from a cheap arch that ``most_flops`` tries, each with another order of the choices."""
 
 
 def check_feasible(space: Space, costs: Costs, limits: Limits) -> Genome:

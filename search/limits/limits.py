@@ -1,4 +1,4 @@
-"""``Limits``: what an arch may cost at most, by one or several measures, and how such limits are written."""
+"""``Limits``: upper limits on an arch's cost, by one or several measures, and their text form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LATENCY = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)\s*(us|ms|s)?")
 
 
 class ArchCost(NamedTuple):
-    """What an arch costs: FLOPs by fvcore's count, parameters, and predicted ms a call where a target is given."""
+    """The cost of an arch: FLOPs by fvcore's count, parameters, and, if there is a target, predicted ms per call."""
 
     flops: int
     parameters: int
@@ -33,7 +33,7 @@ def arch_cost(arch: Arch, table: CostTable, latency: Callable[[Arch], float] | N
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper limits that hold together; ``None`` where a measure is not limited.
+    """Upper limits that all apply; ``None`` if a measure is not limited.
 
     Attributes:
         flops: fvcore's count.

@@ -1,4 +1,4 @@
-"""Every arch of a region in a row: what a search falls back on where random draws find nothing new."""
+"""Listing of every arch of a region, the fallback of a search when random draws find nothing new."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ class TeamEngine(ExecutionEngine):
         self._history: list[ArchSpace] = []
 
     def submit_models(self, *models: ArchSpace) -> None:
-        """Evaluates ``models``; what an evaluation raises, here or elsewhere, is raised when the models before it have
-        been reported."""
+        """Evaluates ``models``; an exception from an evaluation, in any process, is raised once the models before it
+        have been reported."""
         for start in range(0, len(models), self._team.size):
             self._run(models[start : start + self._team.size])
 

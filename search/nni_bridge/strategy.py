@@ -91,7 +91,7 @@ class GenerationSearch(Strategy):
         self.engine.wait_models(*models)
 
     def _check_begun(self, proposals: Sequence[Proposal]) -> None:
-        """What was evaluated of a generation must be what is proposed for it now."""
+        """Checks that the evaluated part of a generation is what is proposed for it now."""
         for candidate, proposal in zip(self._done, proposals, strict=False):
             if candidate.arch != proposal.arch:
                 raise UserError(

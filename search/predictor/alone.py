@@ -1,7 +1,7 @@
-"""What some archs' own trainings say of others: a predictor of stand-alone scores.
+"""A predictor of stand-alone scores, fitted to archs that were trained alone.
 
-A supernet sees every arch and is wrong about some kinds of them; trainings are right, and see few. This is ridge
-regression on the choices of some twenty archs that were trained alone, as predictor-based search has it (Wen et al.,
+A supernet scores every arch but is wrong about some kinds; trainings are right but few. This is ridge regression on the
+choices of some twenty archs that were trained alone, as in predictor-based search (Wen et al.,
 "Neural Predictor for Neural Architecture Search", ECCV 2020). FLOPs and the supernet's score are features of an arch
 too, as far as they help (White et al., "How Powerful are Performance Predictors in Neural Architecture Search?",
 NeurIPS 2021).
@@ -24,7 +24,7 @@ from supernet.arch import Arch
 from supernet.space import Space
 
 FEWEST = 8
-"""Trained archs that a predictor is fitted to at the least."""
+"""Least number of trained archs that a predictor is fitted to."""
 
 WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0)
 """Prior variances that FLOPs and the supernet's score may have beside that of all choices together, which is 1."""
@@ -77,7 +77,7 @@ class AlonePredictor:
         space: what archs it takes.
         fit: to all trained archs.
         scores: ``(N,)`` of the trained archs.
-        left_out: ``(N,)``: what the trainings of all others say of each trained arch; see ``_left_out``.
+        left_out: ``(N,)`` prediction for each trained arch from all others; see ``_left_out``.
     """
 
     space: Space
@@ -87,12 +87,12 @@ class AlonePredictor:
 
     @property
     def takes_flops(self) -> bool:
-        """Whether FLOPs are listened to beside the choices."""
+        """Whether FLOPs are used besides the choices."""
         return self.fit.flops_weight > 0
 
     @property
     def takes_supernet(self) -> bool:
-        """Whether the supernet's score of an arch has to be known."""
+        """Whether the supernet's score of an arch is needed."""
         return self.fit.supernet_weight > 0
 
     def predict(
@@ -129,11 +129,11 @@ def fit_alone(space: Space, trained: Sequence[TrainedArch]) -> AlonePredictor:
 
 
 def _left_out(features: np.ndarray, scores: np.ndarray, index: int) -> float:
-    """What all other archs say of one.
+    """The prediction for one arch from all others.
 
-    The settings are chosen without it: the error that they were chosen by is the least of hundreds, and says too much
-    of strangers. And the others' mean is taken for that of all: it is the higher, the lower the score that is left out,
-    and where nothing else is learnt such predictions have a tau of -1.
+    The settings are chosen without it too, since the minimised error of hundreds of settings is optimistic for unseen
+    archs. The others' mean is replaced by the mean of all: it is higher the lower the score left out is, so if nothing
+    else were learnt, such predictions would have a tau of -1.
     """
     others = np.delete(np.arange(len(scores)), index)
     fit = _fitted(features[others], scores[others])

@@ -1,7 +1,7 @@
-"""Archs as a table of the options they chose, with a mark where a choice has nothing to say.
+"""Archs as a table of the options they chose, with a mark where a choice has no effect.
 
-The predictor and the explanation of a search both read archs here, so that a choice that is of no consequence (the
-kernel of a block that a shallow stage leaves out) can move neither.
+The predictor and the explanation of a search both read archs through this, so that a choice without effect (the kernel
+of a block that a shallow stage leaves out) influences neither.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Predictor:
 
 
 def fit_predictor(space: Space, candidates: Sequence[Candidate]) -> Predictor:
-    """Learns scores from the scored ones among ``candidates``; others are passed over.
+    """Fits a predictor to the scored ones among ``candidates``; others are ignored.
 
     Ridge regression in its dual form, which is the mean of a Gaussian process: the kernel of two archs is
     ``(1 - pairs) * k + pairs * k**2`` and a constant, with ``k`` the scalar product of their centred encodings, so that
@@ -84,7 +84,7 @@ def fit_predictor(space: Space, candidates: Sequence[Candidate]) -> Predictor:
 
 
 def scored_candidates(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those with a score; raises UserError where they are fewer than ``MINIMUM``."""
+    """The candidates with a score; raises UserError if they are fewer than ``MINIMUM``."""
     scored = [candidate for candidate in candidates if candidate.score is not None]
     if len(scored) < MINIMUM:
         known = counted(len(scored), "candidate")

@@ -1,4 +1,4 @@
-"""Ridge regression in its dual form, with the ridge that leave-one-out predictions are best by."""
+"""Ridge regression in its dual form, with the ridge of the best leave-one-out predictions."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def least_error(kernel: np.ndarray, values: np.ndarray) -> RidgeFit:
 
 
 def least_error_of(table: np.ndarray, values: np.ndarray) -> RidgeFit:
-    """``least_error`` of the kernel ``table @ table.T``, which is never made: for ``(N, D)`` tables the time grows with
-    ``N * D**2`` and not with ``N**3``, so that the log of a long search is a matter of seconds too."""
+    """``least_error`` of the kernel ``table @ table.T``, which is never computed: for ``(N, D)`` tables the time grows
+    with ``N * D**2`` instead of ``N**3``, so even the log of a long search takes only seconds."""
     vectors, lengths, _ = svd(table, full_matrices=False)
     return _best(lengths**2, vectors, values)
 

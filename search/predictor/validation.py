@@ -1,4 +1,4 @@
-"""How well a predictor orders candidates that it has not seen."""
+"""Cross-validation of a predictor: how well it orders candidates that it has not seen."""
 
 from __future__ import annotations
 

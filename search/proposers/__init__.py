@@ -1,4 +1,4 @@
-"""What to evaluate next: random search, evolution, and evolution of the whole front."""
+"""Proposers of archs to evaluate: random search, evolution, and evolution of the whole front."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What all ways to propose archs share: generations, no arch twice, and something to fall back on in a small space.
+"""Base class of all proposers: generations, no arch twice, and a fallback for small spaces.
 
-Everything is a function of the seed and of the candidates of earlier generations: each trial has random numbers of its
-own, and nothing that happens inside a generation but the names of its archs is looked at. So the candidates of a
-generation can be evaluated in any order by any number of workers, and a resumed search goes on as an unbroken one
-would.
+Everything is a function of the seed and of the candidates of earlier generations: each trial has its own random
+numbers, and within a generation only its archs matter, not their scores. So the candidates of a generation can be
+evaluated in any order by any number of workers, and a resumed search continues exactly as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ class Proposer(ABC):
         self._parts = Random(f"{seed}/parts").sample(range(config.population), config.population)
 
     def observe(self, generation: Sequence[Candidate]) -> None:
-        """Takes note of an evaluated generation; generations must come in order, candidates in that of their trials."""
+        """Records an evaluated generation; generations must come in order, and candidates in the order of trials."""
         self._known.update(candidate.arch for candidate in generation)
 
     def propose(self, trials: range) -> list[Proposal]:
@@ -90,7 +89,7 @@ class Proposer(ABC):
         """The ways to draw for a trial, in the order in which they are tried."""
 
     def _choose(self, proposals: list[Proposal]) -> Proposal:
-        """The one that goes on of those that a way has drawn."""
+        """The one to evaluate of those that a way has drawn."""
         return proposals[0]
 
     def _spread(self, trial: int) -> Draws:

@@ -37,7 +37,7 @@ class FamilyProposer(Proposer):
 
     @abstractmethod
     def _parent(self, random: Random) -> Genome | None:
-        """A parent's genome; none as long as no candidate has got a score."""
+        """A parent's genome; None while no candidate has a score."""
 
     def _ways(self, trial: int) -> list[Draws]:
         if trial < self.config.population:
@@ -72,6 +72,6 @@ class EvolutionProposer(FamilyProposer):
         return max(met, key=lambda candidate: candidate.score).genome
 
     def _choose(self, proposals: list[Proposal]) -> Proposal:
-        """The child that the predictor expects the best score of."""
+        """The child with the best predicted score."""
         scores = self._screen.scores(proposals)
         return proposals[int(scores.argmax())]

@@ -23,12 +23,12 @@ class ParetoProposer(FamilyProposer):
     """The best ``config.population`` of all candidates live on: by rank in the sorting into fronts, and inside a front
     those with the most room around them. A parent wins a tournament of two by the same measure.
 
-    A generation is ``config.generation`` children, where the paper has as many as there are parents. What the score is
-    traded for are the costs in ``config.front``: by default predicted latency where the region has a target, else
-    FLOPs. Archs outside the limits are never evaluated, so that the paper's rules for them are not needed.
+    A generation is ``config.generation`` children; in the paper it has as many children as parents. The score is traded
+    for the costs in ``config.front``: by default predicted latency if the region has a target, else FLOPs. Archs
+    outside the limits are never evaluated, so the paper's rules for them are not needed.
 
     Raises:
-        UserError: latency is among the costs, and the region has no target that it is predicted for.
+        UserError: latency is among the costs, and the region has no latency target.
     """
 
     def __init__(self, region: Region, config: SearchConfig, seed: int) -> None:
@@ -59,7 +59,7 @@ class ParetoProposer(FamilyProposer):
         return proposals[int(np.argmax(scores - known))]
 
     def _best_up_to(self, costs: Sequence[float]) -> float:
-        """The best score among the living that cost at most this by every cost; the lowest of all where none does."""
+        """The best score among the living that cost at most ``costs`` by every cost; the lowest of all if none does."""
         scores = [
             each.score for each in self._living if all(a <= b for a, b in zip(self._costs(each), costs, strict=True))
         ]

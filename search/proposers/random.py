@@ -1,4 +1,4 @@
-"""Random search: what every other strategy has to beat."""
+"""Random search, the baseline of every other strategy."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Screen:
         return self._config.screen if len(self._history) >= self._config.screen_after else 1
 
     def observe(self, generation: Sequence[Candidate]) -> None:
-        """Takes note of an evaluated generation."""
+        """Records an evaluated generation."""
         self._history += [candidate for candidate in generation if candidate.score is not None]
         self._predictor = None
 

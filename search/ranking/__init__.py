@@ -1,1 +1,1 @@
-"""Whether a supernet ranks archs as stand-alone training does: which archs to ask, and what to say of the answer."""
+"""Agreement of a supernet's ranking of archs with stand-alone training: sampling of archs, and statistics."""

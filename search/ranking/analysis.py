@@ -26,15 +26,15 @@ TEST, HOLDOUT = "test", "holdout"
 GROUNDS = (TEST, HOLDOUT)
 
 FLOPS, PARAMETERS, LEARNT, SAME_HOLDOUT = "FLOPs", "parameters", "other archs' trainings", "stand-alone, held-out"
-"""Rankers that are no supernets. The third is what is learnt of an arch from the others' trainings
-(``search.predictor.alone``). The last is the very trainings' score on the held-out identities: what is between it and 1
-is owed to other persons and images, not to shared weights."""
+"""Rankers that are not supernets. The third predicts an arch's score from the others' trainings
+(``search.predictor.alone``). The last is the score of the trainings themselves on the held-out identities: its gap to 1
+is due to different persons and images, not to shared weights."""
 
 AND_FLOPS = ", and FLOPs"
-"""Behind a supernet's label: archs by the mean of their ranks in its scores and in FLOPs. Both err, but not alike."""
+"""Suffix of a supernet's label: archs by the mean of their ranks in its scores and in FLOPs, whose errors differ."""
 
 OTHER_RANKINGS = "other rankings' trainings"
-"""Label, among a ranking's supernets, of what the trainings of other rankings say of its archs."""
+"""Label, among a ranking's supernets, of the prediction from the trainings of other rankings."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Alone:
 
 @dataclass(frozen=True)
 class RankedArch:
-    """An arch and all that was measured of it.
+    """An arch and all its measurements.
 
     Attributes:
         name: of its file and its trainings.
@@ -63,8 +63,7 @@ class RankedArch:
         supernets: mAP on the held-out identities with each supernet's weights, by the supernet's label; also with such
             weights trained on, by a label of their own.
         alone: at least one, by seed.
-        learnt: what the other archs' trainings say of it (``AlonePredictor.left_out``); ``None`` where they are too
-            few.
+        learnt: prediction from the other archs' trainings (``AlonePredictor.left_out``); ``None`` if they are too few.
         arch: what it is, at the input size that it was trained at.
     """
 
@@ -109,7 +108,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Everything against one ground.
+    """All rankers compared with the stand-alone scores on one ground.
 
     Attributes:
         k: of the precision: a quarter of the archs.

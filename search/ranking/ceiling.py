@@ -1,4 +1,4 @@
-"""How well any ranker could do: stand-alone scores are noisy themselves, by the seed that a training begins with.
+"""The ceiling of any ranker: stand-alone scores are themselves noisy, depending on the seed of a training.
 
 The model: a training of arch ``i`` with seed ``s`` scores ``truth_i + noise_is``, with normal noise of one variance for
 all archs. The variance of the noise is the pooled variance of seeds within archs, and the variance of the truth what is
@@ -21,7 +21,7 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What the noise of seeds leaves possible.
+    """The best agreement that the noise of seeds allows.
 
     Attributes:
         noise: standard deviation between seeds of one arch, in the scores' unit.

@@ -14,7 +14,7 @@ from supernet.files import NamedArch
 from supernet.space import Space, decode, sizes_words
 
 FEWEST = 4
-"""Archs that a ranking is measured on at the least; with 20 the interval of a tau is still some 0.3 wide."""
+"""Least number of archs for a ranking; even with 20 the interval of a tau is some 0.3 wide."""
 
 TRIES = 100
 """Draws for one stratum before its archs count as used up."""
@@ -25,7 +25,7 @@ class Band:
     """FLOPs that archs are drawn from, ``low`` to ``high``.
 
     Attributes:
-        prefix: what the archs' names begin with: ``W`` for the whole space, ``B`` for a band of it.
+        prefix: of the archs' names: ``W`` for the whole space, ``B`` for a band of it.
     """
 
     low: int
@@ -99,6 +99,6 @@ def _draw(region: Region, space: Space, low: float, high: float, seed: str, met:
 
 
 def check_count(count: int, what: str) -> None:
-    """Raises UserError where so few archs have no ranking to speak of."""
+    """Raises UserError if the archs are too few for a ranking."""
     if count < FEWEST:
         raise UserError(f"{what}: {count} archs are too few to rank; give at least {FEWEST}")

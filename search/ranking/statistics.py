@@ -1,4 +1,4 @@
-"""How alike two rankings of the same archs are.
+"""Agreement of two rankings of the same archs.
 
 The functions take scores along their last axis, where more is better, and broadcast over the axes before it, so that
 thousands of resamples are one call.
@@ -44,10 +44,10 @@ def spearman_rho(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def tau_given(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Tau-b of what is left of ``x`` and ``y`` when a straight line in the ranks of ``z`` is taken out of their ranks.
+    """Tau-b of the residuals of the ranks of ``x`` and ``y`` after linear regression on the ranks of ``z``.
 
-    Zero, but for chance, where ``x`` knows of ``y`` only what ``z`` tells. Kendall's own partial tau is not: of three
-    normal quantities, two of which correlate with the third by 0.9 and beyond that not at all, it makes 0.19.
+    Zero, up to chance, if ``x`` is related to ``y`` only through ``z``. Kendall's own partial tau is not: it gives 0.19
+    for two of three normal quantities that correlate by 0.9 with the third and not at all beyond that.
     """
     return kendall_tau(_without(x, z), _without(y, z))
 
@@ -77,7 +77,7 @@ def precision_at(k: int, scores: np.ndarray, truth: np.ndarray) -> float:
 
 
 def regret(scores: np.ndarray, truth: np.ndarray) -> float:
-    """What is lost by taking the arch with the best score: the best truth less that arch's, in the truth's unit."""
+    """The loss from taking the arch with the best score: the best truth minus that arch's, in the truth's unit."""
     return float(np.max(truth) - np.asarray(truth)[_best(scores, 1)[0]])
 
 

@@ -13,7 +13,7 @@ GROUND_WORDS = {TEST: "on the test set", HOLDOUT: "on the held-out identities"}
 
 
 def arch_table(archs: Sequence[RankedArch]) -> str:
-    """A line an arch, by FLOPs: its stand-alone scores, the mean over seeds, and what each supernet says."""
+    """A line per arch, by FLOPs: its stand-alone scores, their mean over seeds, and each supernet's score."""
     rows = arch_cells(archs)
     least = (4, 8, 5, 6, 8, *[9] * len(archs[0].supernets))
     widths = [max(size, *map(len, column)) for size, column in zip(least, zip(*rows, strict=True), strict=True)]
@@ -35,7 +35,7 @@ def arch_cells(archs: Sequence[RankedArch]) -> list[tuple[str, ...]]:
 
 
 def verdict_table(verdict: Verdict, ground: str, archs: Sequence[RankedArch]) -> str:
-    """A line a ranker, then the ceiling, what chance would give, and what the supernets' taus are above others."""
+    """A line per ranker, then the ceiling, the chance level, and how far the supernets' taus exceed others."""
     rows = verdict_cells(verdict, len(archs))
     lines = aligned(rows, words=len(rows[0])).splitlines()
     lines += verdict_notes(verdict, archs)
@@ -43,7 +43,7 @@ def verdict_table(verdict: Verdict, ground: str, archs: Sequence[RankedArch]) ->
 
 
 def verdict_title(ground: str, count: int) -> str:
-    """What rankers of ``count`` archs are held against."""
+    """The title: the scores that rankers of ``count`` archs are compared with."""
     return f"against stand-alone mAP {GROUND_WORDS[ground]}, {count} archs, {100 * CONFIDENCE:.0f} % intervals"
 
 
@@ -62,7 +62,7 @@ def verdict_cells(verdict: Verdict, count: int) -> list[tuple[str, ...]]:
 
 
 def verdict_notes(verdict: Verdict, archs: Sequence[RankedArch]) -> list[str]:
-    """What of it is noise, and what the supernets' taus are above others."""
+    """Notes on the noise, and on how far the supernets' taus exceed others."""
     noise = "no arch was trained with two seeds: how much of this is noise is not known; give --repeats 2"
     if verdict.ceiling is not None:
         best = verdict.ceiling

@@ -1,1 +1,1 @@
-"""What an arch scores: by one supernet, by several, and by what trainings of other archs have shown."""
+"""Scoring of archs: by one supernet, by several, and by a predictor fitted to trainings of other archs."""

@@ -9,13 +9,13 @@ from supernet.arch import Arch
 
 
 class Committee:
-    """``committee(arch)``: the mean of what ``members`` say of the arch, NaN where any of them has no score.
+    """``committee(arch)``: the mean of the arch's scores by ``members``, NaN if any of them has no score.
 
-    Supernets of one space and recipe err each in its own way: their mean ranks nearly as the better of them, which
-    nobody knows beforehand.
+    Supernets of one space and recipe have different errors: their mean ranks nearly as well as the best of them, which
+    is not known beforehand.
 
     Args:
-        members: evaluators of one supernet each, on the same images; all tell the same metrics.
+        members: evaluators of one supernet each, on the same images; all give the same metrics.
     """
 
     def __init__(self, members: Sequence[Evaluate]) -> None:

@@ -23,7 +23,7 @@ from supernet.folding import fold_batch_norm
 from supernet.supernet import Supernet
 
 DEFAULT = AugmentConfig()
-"""What recipes do unless told otherwise."""
+"""The default augmentation of recipes."""
 
 
 class SupernetEvaluator:
@@ -119,7 +119,7 @@ class SupernetEvaluator:
         return forward_batches(network, images, len(self.images.pixels), precision=precision)
 
     def score(self, features: torch.Tensor) -> dict[str, float]:
-        """What a call gives, from finite features."""
+        """The metrics that a call returns, from finite features."""
         query, gallery = features.split([len(self.query), len(self.gallery)])
         score = score_features(
             query, self.query.pids, self.query.camids, gallery, self.gallery.pids, self.gallery.camids, rule=RECORDS

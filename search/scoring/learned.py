@@ -1,4 +1,4 @@
-"""Scores candidates by what is learnt from archs that were trained alone."""
+"""Scores candidates by a predictor fitted to archs that were trained alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from supernet.arch import Arch
 
 
 class LearnedEvaluator:
-    """``evaluator(arch)``: the score that a training of the arch's own is expected to end with.
+    """``evaluator(arch)``: the expected score of the arch after training it alone.
 
     Args:
         predictor: of stand-alone scores.

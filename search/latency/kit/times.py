@@ -20,8 +20,8 @@ class Times:
     """What another machine measured.
 
     Attributes:
-        space, input_size, target: that the kit was made for.
-        machine: what the program said of it.
+        space, input_size, target: those of the kit.
+        machine: its description by the program.
         clock: the function of Python's ``time`` that was read.
         times: of parts and whole networks, by ``search.latency.store.name_of``.
         fitted, checked: the whole networks to fit and to check predictions on.
@@ -38,7 +38,7 @@ class Times:
 
     @property
     def rounds(self) -> int:
-        """The fewest that a time is the least of."""
+        """The least number of rounds behind any of the times."""
         return min(each.rounds for each in self.times.values())
 
 

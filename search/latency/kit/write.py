@@ -1,4 +1,4 @@
-"""``write_kit``: a folder that another machine measures a space's latency with."""
+"""``write_kit``: writes a folder with which another machine measures a space's latency."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ WORDS = {
     "checked": "its choice of networks differs",
     "parts": "its space's choice of parts differs",
 }
-"""What is said of fields of a manifest that are too long to be shown."""
+"""Descriptions of a manifest's fields that are too long to be shown."""
 
 PERIOD = 256
-"""Weights that repeat after so many take 1/100 of their room in a zip file. None of them are 0 or alike in two layers:
-nothing can be left out or shared that a trained network needs."""
+"""Period of the weights: repeated weights take 1/100 of the space in a zip file. None is 0, and no two layers have the
+same ones, so the runtime can skip or share nothing that a trained network needs."""
 
 
 @dataclass(frozen=True)
 class Kit:
-    """What was written: how many parts and whole networks, in how many ``.onnx`` files, and the folder's bytes."""
+    """Summary of a written kit: numbers of parts, whole networks and ``.onnx`` files, and the folder's bytes."""
 
     folder: Path
     parts: int
@@ -130,7 +130,7 @@ def write_kit(
 
 
 def _check_same(folder: Path, asked: Mapping[str, Any], parts: Set[str]) -> None:
-    """Raises UserError where another kit is in ``folder``: its times may be still to come, and would fit nothing."""
+    """Raises UserError if ``folder`` holds another kit, whose times may still arrive and would then match nothing."""
     path = folder / measure.MANIFEST
     if not path.exists():
         return
