@@ -1,1 +1,1 @@
-"""What every person re-identification model needs, searched or not: data, networks, losses, the training loop."""
+"""Parts that every person re-identification model needs, searched or not: data, networks, losses, training loop."""

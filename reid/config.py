@@ -22,11 +22,11 @@ STRICT = ConfigDict(extra="forbid")
 """For ``pydantic.dataclasses.dataclass(frozen=True, config=STRICT)``: keys that do not exist are errors."""
 
 HOME = Path(__file__).resolve().parents[1]
-"""Holds ``configs``, in a checkout and beside installed packages alike."""
+"""The folder that holds ``configs``, in a checkout and beside installed packages alike."""
 
 KINDS = {"dataset": "name"}
-"""Keys of mappings that say by the value of another key what they are, and so what else may be in them: a folder's
-pattern is of no table."""
+"""Keys of mappings whose kind, and so whose possible keys, depends on the value of another key: ``pattern`` is for a
+folder of images, not for a table."""
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def load_config(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
     """The configuration of type ``kind`` in a YAML file, after overrides.
 
     Any mapping in a file may name another file under ``base``; its values then replace that file's, mapping by
-    mapping. A base is relative to the file that names it; where nothing is there, ``configs/demo.yaml`` is ours.
+    mapping. A base is relative to the file that names it; if there is none, ``configs/demo.yaml`` is this product's.
 
     Raises:
         UserError: the file or an override is unreadable, has an unknown key, or a value of a wrong type or range.
@@ -44,8 +44,8 @@ def load_config(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
 
 
 def build_overridden(kind: type[T], data: Mapping, overrides: Sequence[str], where: str) -> T:
-    """``data`` with ``overrides`` as a ``kind``. An error names the override that brought it, or ``where`` for one that
-    is there without any."""
+    """``data`` with ``overrides`` as a ``kind``. An error names the override that caused it, or ``where`` for one that
+    exists without any."""
     parsed = [parse_override(text) for text in overrides]
     # What they say of another kind than the file's stands by itself, in whatever order they say it.
     stages, below = [data], _without_other_kinds(data, functools.reduce(merge, parsed, {}))
@@ -76,7 +76,7 @@ def read_merged(path: Path, above: tuple[Path, ...] = ()) -> dict:
 
     ``above`` are the files that led here by their ``base``.
     """
-    data = read_yaml(path)  # first, as a link to itself, which resolve() fails at, cannot be read
+    data = read_yaml(path)  # first: it refuses a link to itself, on which resolve() fails
     if path.resolve() in above:
         raise UserError(f"config {path}: is its own base; remove one of the 'base' keys")
     if data is None:
@@ -110,8 +110,8 @@ def _bases_below(value: Any, path: Path, above: tuple[Path, ...]) -> Any:
 
 
 def merge(base: Mapping, over: Mapping) -> dict:
-    """``base`` with the values of ``over`` in their place; mappings are merged, anything else is replaced, and so is a
-    mapping by one of another kind (``KINDS``)."""
+    """``base`` updated by ``over``; mappings are merged, anything else is replaced, including a mapping by one of
+    another kind (``KINDS``)."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -121,7 +121,7 @@ def merge(base: Mapping, over: Mapping) -> dict:
 
 
 def _without_other_kinds(base: Mapping, over: Mapping) -> dict:
-    """``base`` without what is in its mappings that ``over`` has another kind for."""
+    """``base`` without the content of its mappings to which ``over`` gives another kind."""
     kept = dict(base)
     for key, below in base.items():
         value = over.get(key)
@@ -150,14 +150,14 @@ def parse_override(text: str) -> dict:
 
 
 def build_config(kind: type[T], data: Mapping, where: str) -> T:
-    """``data`` as a ``kind``; ``where`` is named in errors."""
+    """``data`` as a ``kind``; errors name ``where``."""
     if not isinstance(data, Mapping):
         raise UserError(f"{where}: must be a mapping of keys to values")
     try:
         built = TypeAdapter(kind).validate_python(dict(data))
     except ValidationError as error:
         raise UserError(f"{where}: {first_problem(kind, error)}") from None
-    except UserError as error:  # of a part that is checked wherever it is made
+    except UserError as error:  # from a part that checks itself
         raise UserError(f"{where}: {error}") from None
     for place, given in _booleans_for_numbers(data, built):
         raise UserError(f"{where}: {'.'.join(place)}: must be a number (given: {given!r})")
@@ -180,5 +180,5 @@ def _booleans_for_numbers(
 
 
 def config_to_dict(config: Any) -> dict:
-    """Plain mappings, lists and numbers; ``build_config`` reads it back equal."""
+    """``config`` as plain mappings, lists and numbers; ``build_config`` reads it back equal."""
     return TypeAdapter(type(config)).dump_python(config, mode="json")

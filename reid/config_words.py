@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: a line that names the key, and for one that is unknown the one that was meant."""
+"""Messages for invalid configurations: one line that names the key, and for an unknown key the one that was meant."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from reid.errors import nearest
 from reid.words import counted
 
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
-"""What pydantic calls a key that there is not."""
+"""pydantic's types of error for an unknown key."""
 
 
 def first_problem(kind: type, error: ValidationError) -> str:
-    """The first thing that pydantic has against values for ``kind``, in a line that begins with its key."""
+    """pydantic's first objection to the values for ``kind``, in one line that begins with the key."""
     first, *others = error.errors()
-    # A key that is missing may be there, mistyped.
+    # A missing key may be there, mistyped.
     beside = [each for each in others if each["type"] in _UNKNOWN and each["loc"][:-1] == first["loc"][:-1]]
     problem = beside[0] if beside and first["type"].startswith("missing") else first
     place = [str(part) for part in problem["loc"]]
@@ -44,7 +44,7 @@ def first_problem(kind: type, error: ValidationError) -> str:
 
 
 def _words(problem: Mapping[str, Any]) -> str:
-    """pydantic's own, except where they call a list a tuple, and for what YAML calls true and false."""
+    """pydantic's own words, except where they call a list a tuple, and for what YAML calls true and false."""
     if problem["type"] in ("bool_parsing", "bool_type"):
         return "input should be true or false"
     if problem["type"] in ("tuple_type", "list_type"):
@@ -69,21 +69,21 @@ def _without_options(kind: Any, place: Sequence[str]) -> list[str]:
 
 
 def _glued(key: str, known: Sequence[str]) -> str:
-    """The cure of ``{stripes:4}``, which YAML takes for a key ``stripes:4`` without a value; empty for other keys."""
+    """The cure for ``{stripes:4}``, which YAML reads as a key ``stripes:4`` without a value; empty for other keys."""
     name, colon, value = key.partition(":")
     return f"; YAML wants a space behind a colon: {name}: {value}" if colon and name in known else ""
 
 
 def _elsewhere(kind: type, place: Sequence[str]) -> str:
-    """Where a key of this very name does stand, for a message; empty where it stands nowhere. Up to three: those below
-    the same mapping first, and of these the least deep."""
+    """Places where a key of this name exists, for a message; empty if there are none. Up to three: those below the same
+    mapping first, and of these the least deep."""
     paths = [path for path in _paths(kind) if path[-1] == place[-1]]
     paths.sort(key=lambda path: (path[: len(place) - 1] != tuple(place[:-1]), len(path)))
     return f"; it stands under {', '.join('.'.join(path) for path in paths[:3])}" if paths else ""
 
 
 def _paths(kind: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every key inside the dataclass ``kind``, in the order of its fields; those of a list's items are left out."""
+    """Every key inside the dataclass ``kind``, in the order of its fields, without those of a list's items."""
     for field in dataclasses.fields(kind):
         path = (*above, field.name)
         yield path
@@ -94,13 +94,13 @@ def _paths(kind: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 def _dataclass_of(hint: Any) -> Any:
-    """The dataclass that a field holds, or may hold, or whose list it is; None for other fields."""
+    """The dataclass that a field holds, may hold, or holds a list of; None for other fields."""
     options = [hint, *typing.get_args(hint)]
     return next((option for option in options if dataclasses.is_dataclass(option)), None)
 
 
 def _keys_at(kind: Any, place: Sequence[str]) -> list[str]:
-    """Field names of the dataclass at ``place`` inside ``kind``; none where there is no dataclass."""
+    """Field names of the dataclass at ``place`` inside ``kind``; empty if there is no dataclass."""
     for part in place:
         if part.isdecimal():  # the place in a list, of whose items ``kind`` is already
             continue

@@ -15,7 +15,7 @@ class UserError(Exception):
 
 
 def first_line(error: BaseException | str) -> str:
-    """What another library's exception says, in one line: its class's name where it says nothing."""
+    """The first line of another library's exception, or the name of its class if it has no message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

@@ -18,15 +18,15 @@ from reid.locks import locked
 from reid.strict_yaml import parse_yaml
 
 _TEMPORARY = ".tmp"
-"""How the names of temporary folders end."""
+"""Suffix of temporary folders."""
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> Path:
-    """Lets ``write`` make a file of ``path``'s name in a temporary folder beside it and then moves it there, so that
-    ``path`` is never half written.
+    """Lets ``write`` create a file of ``path``'s name in a temporary folder beside it and then moves it to ``path``,
+    which is therefore never half written.
 
-    What a killed process leaves is a folder for which ``is_leftover`` holds: ``*.yaml`` does not find it among files,
-    and the next call for this path removes it.
+    A killed process leaves a folder for which ``is_leftover`` holds: the pattern ``*.yaml`` does not match it, and the
+    next call for this path removes it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with naming(path), temporary_folder(path) as folder:
@@ -50,7 +50,7 @@ def temporary_folder(path: Path) -> Iterator[Path]:
                 shutil.rmtree(entry, ignore_errors=True)
     with contextlib.ExitStack() as stack:
         folder = None
-        while folder is None or not folder.is_dir():  # before it was held, another process may have taken it for dead
+        while folder is None or not folder.is_dir():  # another process may remove it before it is locked
             folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY))
             with contextlib.suppress(FileNotFoundError):
                 stack.enter_context(locked(folder, wait=True))
@@ -74,8 +74,8 @@ def append_line(path: Path, line: str) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """An OSError of the block that names no file, as that of a full disk, or a temporary one of ``write_atomic``'s, is
-    said to be of ``path``."""
+    """Makes an OSError of the block name ``path`` if it names no file, as for a full disk, or a temporary file of
+    ``write_atomic``."""
     try:
         yield
     except OSError as error:
@@ -86,7 +86,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def is_leftover(entry: Path, path: Path) -> bool:
-    """Whether ``entry``, of ``path``'s folder, is what ``write_atomic(path, ...)`` leaves where it is killed."""
+    """Whether ``entry``, in ``path``'s folder, is what ``write_atomic(path, ...)`` leaves when it is killed."""
     return entry.name.startswith(f".{path.name}.")
 
 
@@ -101,11 +101,11 @@ def write_json(path: Path, data: Any) -> Path:
 
 
 RESTORE = "restore it from a copy"
-"""The cure of a damaged file that nothing is known of."""
+"""The cure for a damaged file of unknown origin."""
 
 
 def read_json(path: Path, cure: str = RESTORE) -> Any:
-    """Raises UserError, which ends with ``cure``, where the file is no JSON; also where it is missing."""
+    """The content of a JSON file. Raises UserError, which ends with ``cure``, if it is not JSON or is missing."""
     try:
         return json.loads(_text(path))
     except (ValueError, RecursionError) as error:  # of JSON or of UTF-8
@@ -113,7 +113,7 @@ def read_json(path: Path, cure: str = RESTORE) -> Any:
 
 
 def read_yaml(path: Path, cure: str = "correct it") -> Any:
-    """Raises UserError, which ends with ``cure``, where the file is no YAML; also where it is missing."""
+    """The content of a YAML file. Raises UserError, which ends with ``cure``, if it is not YAML or is missing."""
     try:
         return parse_yaml(_text(path))
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of UTF-8, or a date that is none
@@ -138,8 +138,8 @@ def read_mapping(path: Path, cure: str = RESTORE) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def expecting(path: Path, cure: str = RESTORE) -> Iterator[None]:
-    """For the lines that take apart what was read from ``path``, and for no others: a key that is missing there, or a
-    value of another kind, is the file's fault.
+    """A context only for code that interprets the content of ``path``: a missing key, or a value of another kind, is
+    then the file's fault.
 
     Raises:
         UserError: the message ends with ``cure``.

@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def locked(path: Path, wait: bool = False) -> Iterator[bool | None]:
-    """Holds ``path``, a file or folder that is there, inside the block.
+    """Locks ``path``, an existing file or folder, inside the block.
 
-    Gives whether it is held; ``False``, without ``wait``, where another block holds it, of this process or of another;
-    ``None`` where the platform or the file system has no locks, and nobody can tell.
+    Yields whether it is locked; ``False``, without ``wait``, if another block of this or another process holds the
+    lock; ``None`` if the platform or the file system has no locks, so that nobody can tell.
 
     Raises:
         OSError: ``path`` cannot be opened.

@@ -17,7 +17,7 @@ Several = Annotated[int, Field(ge=2, le=GREATEST)]
 Whole = Annotated[int, Field(ge=0, le=GREATEST)]
 
 Measured = Annotated[int, Field(ge=0)]
-"""What is counted of a network and not asked for: a ResNet-50 has 4 * 10**9 FLOPs."""
+"""A number measured on a network, not set by a user: a ResNet-50 has 4 * 10**9 FLOPs."""
 
 MOST_EPOCHS = 10**6
 
@@ -26,14 +26,14 @@ Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
 MOST_TRAINED = 1000
 
 Trained = Annotated[int, Field(ge=1, le=MOST_TRAINED)]
-"""Networks, or seeds of one, that a call trains. More are a typing error, and to list them takes all memory."""
+"""Networks, or seeds of one, that a call trains. More are a typing error, and listing them would take all memory."""
 
 GREATEST_SEED = 2**63 - 1
-"""torch takes no greater one."""
+"""The greatest seed that torch takes."""
 
 Seed = Annotated[int, Field(ge=0, le=GREATEST_SEED)]
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 2048
-"""Pixels of an image's side. Images of persons have some hundred; far more are a typing error that takes all memory."""
+"""Pixels of an image's side. Images of persons have a few hundred; far more are a typing error and take all memory."""
 
 Side = Annotated[int, Field(ge=SMALLEST_SIDE, le=LARGEST_SIDE)]

@@ -1,4 +1,4 @@
-"""A command line's options, as every program here reads them: by their whole names, and what is wrong in one line."""
+"""The parser of command lines for every program here: options by their full names, errors in one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORDS = (
     (r"the following arguments are required: (.*)", r"\1: must be given; see --help"),
     (r"unrecognized arguments: (.*)", r"\1: of no option, and nothing else is taken; see --help"),
 )
-"""What argparse says, and how it is said here."""
+"""argparse's messages, and the words for them here."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, allow_abbrev=False, **settings)
 
     def parse_known_args(self, args=None, namespace=None):
-        """Names the first option that there is not; argparse would first ask for those that must be given."""
+        """Reports the first unknown option; argparse would first report missing required ones."""
         words = sys.argv[1:] if args is None else list(args)
         for word in words[: words.index("--") if "--" in words else None]:
             if self._is_unknown(word):
@@ -47,14 +47,14 @@ class Parser(argparse.ArgumentParser):
         return message
 
     def _is_unknown(self, word: str) -> bool:
-        """Whether ``word`` is meant for an option, and there is none: nothing that begins as a negative number does, as
-        ``-4x4``, whose option argparse then names, nor what has a space, which it takes for a value."""
+        """Whether ``word`` is meant as an option but unknown: not if it begins like a negative number, as ``-4x4``,
+        whose option argparse then names, nor if it has a space, which makes it a value."""
         if len(word) < 2 or word[0] != "-" or " " in word or re.match(r"-\.?\d", word):
             return False
         return word.partition("=")[0] not in self._option_string_actions
 
     def _near(self, option: str) -> str:
-        """Without the hyphens, which would make any two alike."""
+        """The nearest options, compared without their hyphens, which would make any two similar."""
         known = {name.lstrip("-"): name for name in self._option_string_actions if name.startswith("--")}
         close = difflib.get_close_matches(option.lstrip("-"), known, n=3, cutoff=0.6)
         return f"; nearest: {', '.join(known[name] for name in close)}" if close else ""

@@ -1,4 +1,4 @@
-"""Errors that tell of memory that has run out, and of nothing else: of a file that was being read, say, they do not."""
+"""Recognises errors that mean that memory has run out, and not, say, that a file being read is damaged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import torch
 
 _WORDS = re.compile(r"out of memory|not enough memory|can't allocate memory|ALLOC_FAILED|bad_?\s?alloc", re.IGNORECASE)
-"""In torch's RuntimeErrors: the CPU's allocator, CUDA's, and cuBLAS's and cuDNN's own."""
+"""Words in torch's RuntimeErrors of the allocators of CPU and CUDA, and of cuBLAS and cuDNN."""
 
 
 def no_memory(error: BaseException) -> bool:

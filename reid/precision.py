@@ -1,4 +1,4 @@
-"""Heads and losses are computed in float32, whatever precision the backbone ran in."""
+"""Full precision for heads and losses: they are computed in float32, whatever precision the backbone ran in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     """The function (of at least one tensor) with autocast off and its half-precision arguments as float32; float64
     stays float64.
 
-    Casting the arguments alone would not do: under autocast a matrix product of float32 tensors is rounded to half
+    Casting the arguments alone is not enough: under autocast a matrix product of float32 tensors is rounded to half
     precision again.
     """
 
@@ -30,6 +30,6 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def widened(value: Any) -> Any:
-    """A tensor of half precision as float32, in which sums do not lose the small terms; anything else as it is."""
+    """A tensor of half precision as float32, in which sums do not lose the small terms; anything else unchanged."""
     half = isinstance(value, torch.Tensor) and value.dtype in (torch.float16, torch.bfloat16)
     return value.float() if half else value

@@ -1,4 +1,4 @@
-"""YAML in which a mistake is an error, where PyYAML takes it for something else."""
+"""A YAML parser that refuses mistakes which PyYAML silently accepts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import yaml
 
 
 def parse_yaml(text: str) -> Any:
-    """``yaml.safe_load``, for which of two equal keys of a mapping the last counts and the first is lost unsaid; as in
-    YAML's own specification, such a text is in error. So is one with a zero byte (``"\\0"``), which no file's name has,
-    and a mapping or list that is a part of itself.
+    """``yaml.safe_load``, but two equal keys in a mapping are an error, as in YAML's specification; in PyYAML the last
+    silently replaces the first. A zero byte (``"\\0"``), which no file name has, is an error too, and so is a mapping
+    or list that contains itself.
 
     Raises:
-        yaml.YAMLError, ValueError, RecursionError: the text is no YAML.
+        yaml.YAMLError, ValueError, RecursionError: the text is not valid YAML.
     """
     return yaml.load(text, _Loader)
 

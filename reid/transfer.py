@@ -1,4 +1,4 @@
-"""Small tensors on their way from the CPU to the device that trains."""
+"""Transfer of small tensors from the CPU to the training device."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A CPU tensor on ``device``, without waiting for the device; on the CPU the tensor itself.
 
-    CUDA copies from ordinary memory only when all that was queued before is done, and the host waits for that. From
-    page-locked memory it copies in its turn while the host goes on. torch keeps such a buffer until its copy is over
-    and then hands it out again, so that a step allocates none.
+    CUDA copies from ordinary memory only when all previously queued work is done, and the host waits for that. From
+    page-locked memory it copies in order while the host continues. torch keeps such a buffer until its copy is done
+    and then reuses it, so that a step allocates none.
     """
     if device.type == "cuda":
         tensor = tensor.pin_memory()
