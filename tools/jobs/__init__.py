@@ -1,1 +1,1 @@
-"""What the command line tools do: each job joins data, network, training or search, and writes a run folder."""
+"""The jobs of the command line tools: each combines data, network, training or search, and writes a run folder."""

@@ -1,4 +1,4 @@
-"""How BN is calibrated of what is cut out of a supernet, as files keep it."""
+"""The BN calibration of networks extracted from a supernet, as recorded in files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from reid.data.augment import AugmentConfig
 from tools.jobs.experiment import Experiment
 
 CALIBRATION = "calibration"
-"""Where a file keeps what ``calibrated_by`` gives."""
+"""Key under which a file keeps the result of ``calibrated_by``."""
 
 _KEYS = ("calibration_images", "calibration_batches", "calibration_batch_size")
 
 
 def calibrated_by(experiment: Experiment, seed: int) -> dict[str, Any]:
-    """The settings that decide what images BN is calibrated on, by the names that a user knows."""
+    """The settings that determine the images for BN calibration, by the names that a user knows."""
     keys = {key: getattr(experiment.search, key) for key in _KEYS}
     return {**keys, "seed": seed, **augmented_otherwise(experiment)}
 

@@ -1,4 +1,4 @@
-"""The images a job works on: found or made, split by identity, decoded."""
+"""The images of a job: located or generated, split by identity, decoded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MADE_BY_US = "synthetic.json"
 
 @dataclass(frozen=True)
 class Source:
-    """A data set at hand.
+    """An available data set.
 
     Attributes:
         dataset: its records.
@@ -86,8 +86,8 @@ def open_source(config: DataConfig, given: Path | None, size: tuple[int, int] | 
 
 
 def _open_besides(config: DatasetConfig, given: Path | None, cache: Path) -> Dataset:
-    """One that is trained on besides: below ``given`` if it is there, which may as well be the first one's own folder;
-    else where data sets lie that no folder is given for."""
+    """A further training data set: below ``given`` if it is there, which may also be the first data set's own folder;
+    else in the default places."""
     place = READERS[config.name].place
     there = place is not None and config.root is None and given is not None and folder_below(place, given) is not None
     return open_dataset(config, given if there else None, ROOT, cache)
@@ -174,7 +174,7 @@ def _too_few(source: Source, config: DataConfig, identities: int) -> UserError:
 
 
 def check_test(source: Source) -> None:
-    """Raises UserError before work whose end is a score on the data set's test: there are training images only, or no
+    """Raises UserError, before work that ends with a score on the test set, if there are only training images or no
     query has a right answer."""
     _check_there(source)
     check_answers(source.dataset)

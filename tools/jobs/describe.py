@@ -1,4 +1,4 @@
-"""The job of ``tools/describe.py``: what networks and spaces are made of, and what they cost."""
+"""The job of ``tools/describe.py``: the structure and cost of networks and spaces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from supernet.trained.zoo import zoo_entries
 from tools.jobs.words.units import unit_name, unit_words
 
 DRAWN = 1000
-"""Archs that a space's usual costs are told from."""
+"""Number of archs from which a space's typical costs are estimated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def find_described(
 
 
 def open_stride(spec: NetworkSpec) -> int | None:
-    """The last stride of a backbone that leaves it open, ``None`` of an arch or another backbone."""
+    """The last stride of a backbone that leaves it open; ``None`` for an arch or another backbone."""
     return None if isinstance(spec.backbone, Arch) else spec.backbone.last_stride
 
 
@@ -113,7 +113,7 @@ def describe_networks(specs: Sequence[NetworkSpec], target: Target | None = None
 
 
 def networks_table(rows: Sequence[Described], target: Target | None = None) -> str:
-    """A line a network, with all three counts of FLOPs."""
+    """A line per network, with all three counts of FLOPs."""
     header = ["name", "input", "FLOPs", "MLR's count", "conv+linear", "params", "feature"]
     lines = [header + ([target.name] if target else [])]
     for row in rows:
@@ -125,7 +125,7 @@ def networks_table(rows: Sequence[Described], target: Target | None = None) -> s
 
 
 def units_table(row: Described) -> str:
-    """A line for each block of one network: what it is, what it gives, and its part of the whole."""
+    """A line for each block of one network: its kind, its output, and its share of the whole."""
     arch = row.spec.backbone if isinstance(row.spec.backbone, Arch) else None
     lines = [["unit", "what", "gives", "FLOPs", "share", "params"]]
     for unit in unit_costs(row.network, row.spec.input_size):
@@ -154,7 +154,7 @@ def draw(rows: Sequence[Described], out: Path) -> list[Path]:
 
 
 def describe_space(space: Space, seed: int) -> str:
-    """How many archs it has, every choice, and what its archs cost."""
+    """The number of archs of the space, every choice, and the costs of its archs."""
     table, random = CostTable(), Random(seed)
     costs = [table.cost(decode(space, sample(space, random))) for _ in range(DRAWN)]
     low, high = flops_range(space, table)

@@ -26,7 +26,7 @@ CONFIGS = ROOT / "configs"
 IS_CHECKOUT = (ROOT / "pyproject.toml").is_file()
 """Else the tools are installed, and beside them is no place for anybody's files."""
 WORKPLACE = ROOT if IS_CHECKOUT else Path.cwd()
-"""Where ``data`` is looked for, and made."""
+"""Folder in which ``data`` is searched for, and created."""
 RECIPES = CONFIGS / "recipes"
 DEFAULT_CONFIG = CONFIGS / "market1501.yaml"
 CPU_CONFIGS = "configs/market1501-cpu.yaml (Market-1501, about two hours) or configs/demo.yaml (synthetic, minutes)"
@@ -44,9 +44,9 @@ class DataConfig:
 
     Attributes:
         name: ``auto`` takes Market-1501 where it is found and else the synthetic set.
-        dataset: any other data set, by its own configuration; ``name`` is of no account then (docs/data.md).
-        also_train: data sets whose training images stand-alone networks are trained on besides; tested and searched is
-            on the one above alone.
+        dataset: any other data set, by its own configuration; ``name`` is ignored then (docs/data.md).
+        also_train: further data sets whose training images stand-alone networks are trained on; tests and searches use
+            only the one above.
         synthetic: how the synthetic set is made.
         train_identities: ``None`` for all but the held-out ones.
         retrain_on_holdout: whether retraining uses the held-out identities too (the search is over by then).
@@ -72,7 +72,7 @@ class Experiment:
         supernet: how the supernet is trained.
         search: how it is searched.
         retrain: the recipe that found archs and baselines alike are trained by.
-        last_stride: of backbones that are no archs and leave it open.
+        last_stride: of backbones that are not archs and leave it open.
     """
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -116,7 +116,7 @@ def load_experiment(
     if recipe is not None:
         file = find_recipe(recipe)
         data["retrain"] = read_merged(file)
-        build_config(Recipe, data["retrain"], str(file))  # what is wrong in it bears its name
+        build_config(Recipe, data["retrain"], str(file))  # so that errors in it name this file
     for given in (epochs, supernet_epochs):
         if given is not None and not 1 <= given <= MOST_EPOCHS:
             raise UserError(f"--epochs {given}: must be at least 1, and at most {MOST_EPOCHS}")

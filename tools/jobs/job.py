@@ -1,4 +1,4 @@
-"""``Job``: what a tool was asked for, read and checked."""
+"""``Job``: a tool's common options, read and checked."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Job:
 
 
 def check_trained(option: str, count: int) -> None:
-    """Raises UserError where ``option`` asks for less than one training, or for more than anybody waits for."""
+    """Raises UserError if ``option`` asks for less than one training, or for unreasonably many."""
     if not 1 <= count <= MOST_TRAINED:
         raise UserError(f"{option} {count}: must be at least 1, and at most {MOST_TRAINED}")
 
 
 def next_command(tool: str, job: Job, *options: str) -> str:
-    """What to type after the job: ``tools/<tool>.py`` for the same experiment."""
+    """The command to type after the job: ``tools/<tool>.py`` for the same experiment."""
     return to_type(tool, *job.common, *options)

@@ -11,8 +11,8 @@ from reid.errors import UserError
 
 
 def check_folder(folder: Path, option: str = "--out") -> None:
-    """Raises UserError where ``folder`` is a file or a broken link, or lies below one, or cannot be written in. What is
-    made to find that out is removed."""
+    """Raises UserError if ``folder`` is a file or a broken link, lies below one, or is not writable. Anything created
+    for the test is removed."""
     there = folder
     while not os.path.lexists(there) and there != there.parent:
         there = there.parent

@@ -46,7 +46,7 @@ STRATEGY = "evolution"
 
 @dataclass(frozen=True)
 class Asked:
-    """What the pipeline is asked for.
+    """The request of a pipeline.
 
     Attributes:
         baselines: networks that are retrained beside the found arch, as ``find_network`` takes them; the search's own
@@ -85,7 +85,7 @@ def _pipeline(job: Job, asked: Asked) -> Path:
     searched = search_is_finished(job.out / "search")
     limits, baselines = _check(wanted.experiment, asked, searched)
     if not (job.out / "supernet" / SUPERNET).exists():
-        check_test(open_source(job.experiment.data, job.data))  # which the comparison at the end is made on
+        check_test(open_source(job.experiment.data, job.data))  # needed for the comparison at the end
     given = limits.given() | ({"target": asked.target} if asked.target else {})
     about = {"seed": job.seed, **given, "experiment": config_to_dict(job.experiment)}
     out = open_run(job.out, about, job.resume)
@@ -183,7 +183,7 @@ def _train_on(job: Job, out: Path, name: str, epochs: int) -> Path:
 
 
 def _step(job: Job, run: Path) -> Job:
-    """The job of one step: an interrupted one goes on."""
+    """The job of one step, which resumes if interrupted."""
     return dataclasses.replace(job, out=run, resume=(run / CONFIG).exists())
 
 

@@ -1,1 +1,1 @@
-"""What is evaluated, on which data sets, by which protocol, and what is kept of it."""
+"""The evaluation jobs: networks, data sets, protocols, and the files written."""

@@ -1,4 +1,4 @@
-"""Which identities a same-person threshold is set on."""
+"""Choice of the identities on which a same-person threshold is set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MADE_ALIKE = {
     "flip": "flip test (--flip)",
     "precision": "precision (--precision)",
 }
-"""What features say of themselves that a threshold holds for alone, and what it is in words."""
+"""Facts about features on which a threshold's validity depends, with their names in words."""
 
 
 def check_choice(choice: str, saved: bool, several: bool) -> None:

@@ -1,4 +1,4 @@
-"""A network by what a user names: what ``network_file`` finds, or an arch of a supernet's weights."""
+"""Networks by the name that a user gives: as ``network_file`` finds them, or an arch with a supernet's weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.supernets import cut_out
 
 INHERITED = "inherited_weights"
-"""Key of a network's origin that says that an evaluation of a supernet's arch has written its weights."""
+"""Key of a network's origin, set if its weights were written by an evaluation of a supernet's arch."""
 
 
 def check_weights(run: Path, subject: Path) -> None:
@@ -40,7 +40,7 @@ def check_weights(run: Path, subject: Path) -> None:
         return
     try:
         ours = INHERITED in (read_about(weights).get("origin") or ())
-        # Before the key there was: no other tool leaves a row of this kind.
+        # From before the key existed: no other tool writes a row of this kind.
         ours = ours or (run / RESULT).is_file() and read_result(run).kind == "supernet"
     except UserError:
         ours = False
@@ -49,7 +49,7 @@ def check_weights(run: Path, subject: Path) -> None:
 
 
 def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
-    """For the folder of what is made of a network: the source's name, the arch's and the data set's."""
+    """The name for a network's output folder, made from those of the source, the arch and the data set."""
     source = Path(os.path.abspath(source)) if source.exists() else source  # "." has no name
     name = source.parent.name if source.suffix == ".safetensors" else source.name
     name = source.stem if source.suffix in (".npz", ".onnx") else name

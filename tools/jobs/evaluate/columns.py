@@ -19,7 +19,7 @@ class Column:
 
     Attributes:
         data: the configuration that it is opened by.
-        rule: what to say of it beside the rules of its scores; nothing where it is read as it stands.
+        rule: a line besides the rules of its scores; empty if it is read unchanged.
     """
 
     data: DataConfig
@@ -29,8 +29,8 @@ class Column:
 def column_of(name: str, job: Job, rows: Sequence[tuple[str, DataConfig]]) -> Column:
     """The data set that ``NAME`` or ``NAME=FOLDER`` stands for.
 
-    If the user's own configuration says how it is read, it is read so. Otherwise, if a network was trained on it, it is
-    read as in that training (split, share, seed, pattern), so that no person is tested whom the network has seen.
+    If the user's own configuration says how it is read, that is followed. Otherwise, if a network was trained on it, it
+    is read as in that training (split, share, seed, pattern), so that no person the network has seen is tested.
 
     Args:
         rows: name and data of each network that is known to have been trained on them.
@@ -56,7 +56,7 @@ def column_of(name: str, job: Job, rows: Sequence[tuple[str, DataConfig]]) -> Co
 
 
 def _is_of(asked: DataConfig, trained: DataConfig) -> bool:
-    """Whether a training was on the data set that is asked for."""
+    """Whether a training used the requested data set."""
     if asked.dataset is None or trained.dataset is None:
         return asked.dataset is trained.dataset and asked.name == trained.name
     same = partition_of(asked.dataset).persons == partition_of(trained.dataset).persons

@@ -55,9 +55,9 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
     """Evaluates each run's network on each data set; prints the matrix, writes it into ``job.out`` as ``matrix.json``,
     ``matrix.md`` and ``report.html``, and returns the path of the second.
 
-    What is not at hand is left out and said, and so is a network on persons whom it was trained on. A data set that a
-    network was trained on is read as its training had it. Features are kept: a second call, or one with more runs,
-    computes what is new. With ``job.resume`` the matrix of an earlier one is replaced.
+    Data sets that are not available are left out with a note, and so is a network on persons that it was trained on. A
+    data set that a network was trained on is read as in its training. Features are kept: a second call, or one with
+    more runs, computes only what is new. With ``job.resume`` the matrix of an earlier call is replaced.
 
     Raises:
         UserError: a data set's name is unknown, it or a network is given twice, networks were trained on other
@@ -70,7 +70,7 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
         raise UserError(f"--data {job.data}: each of the --datasets has a folder of its own; leave it out")
     check_free(job.out, MATRIX, job.resume, REPLACE)
     for name in datasets:
-        column_of(name, job, ())  # an unknown name is told first
+        column_of(name, job, ())  # an unknown name is reported first
     protocol = dataclasses.replace(protocol, verification=False)
     announce(
         f"{counted(len(runs), 'network')} on {counted(len(datasets), 'data set')}, in {shown(job.out)}",
@@ -94,7 +94,7 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
     print(matrix_table(matrix))
     write_matrix_report(job.out / REPORT, matrix, made_by())
     text = write_text(job.out / "matrix.md", matrix_markdown(matrix) + "\n")
-    # Last: where it is there, so is all else.
+    # Written last: if it exists, so do all the others.
     write_json(job.out / MATRIX, {**matrix.as_dict(), "command": command(), "commit": commit()})
     return Path(shown(text))
 

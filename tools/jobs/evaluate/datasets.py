@@ -1,4 +1,4 @@
-"""Data sets that are evaluated on, by what a user calls them."""
+"""Data sets for evaluation, by the names that a user gives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.jobs.runs.lineage import lineage
 from tools.jobs.runs.trained_images import check_never_trained_on, holds_note
 
 OWN = ("auto", "synthetic")
-"""Names of ``DataConfig`` that are in no registry."""
+"""Names in ``DataConfig`` that no registry contains."""
 
 
 def open_test_sets(
@@ -86,7 +86,7 @@ def check_all_tested(runs: Mapping[Path, str], sources: Sequence[Source]) -> Non
 
 
 def dataset_words(config: DatasetConfig) -> str:
-    """``"cuhk01 split 3"``: what says which persons are tested."""
+    """``"cuhk01 split 3"``: identifies the persons that are tested."""
     told = [config.name, *([f"in {shown(config.root)}"] if config.root else [])]
     for field in fields(config):
         value = getattr(config, field.name)

@@ -199,7 +199,7 @@ def _unseen(run: Path, source: Source, config: DataConfig, supernet: bool) -> bo
         return False
     try:
         held = search_data(source, config)
-    except UserError:  # there are none; who asks for them is told
+    except UserError:  # there are none; asking for them is reported elsewhere
         return True
     return not any(persons_trained_on(each, held.query, held.gallery) for each in (run, *lineage(run)))
 
@@ -221,7 +221,7 @@ def _open(job: Job, request: Request, size: tuple[int, int], trained: Sequence[D
 
 
 def _doubts(request: Request, trained: Sequence[DatasetConfig] | None) -> str | None:
-    """What to say of other splits than the default one, where nothing tells what the network was trained on."""
+    """A note for splits other than the default one, if it is unknown what the network was trained on."""
     if request.split is None or trained is not None:
         return None
     return "no configuration says what the network was trained on; persons that it saw there may be tested here"

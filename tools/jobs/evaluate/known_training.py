@@ -1,4 +1,4 @@
-"""What is known of how a network was trained, as its row in a table has it."""
+"""The known facts about a network's training, for its row in a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.jobs.words.recipes import saved_recipe_name
 
 @dataclass(frozen=True)
 class KnownTraining:
-    """The fields of a ``ResultRow`` that tell of a training; see there.
+    """The fields of a ``ResultRow`` about a training; see there.
 
     Attributes:
         train_set: in words.
@@ -33,7 +33,7 @@ class KnownTraining:
 
 
 def train_set_of(weights: Path, otherwise: str = "not told") -> str:
-    """What the network in a file was trained on: in the words of the run that it lies in, or of the zoo."""
+    """The training data of the network in a file, in the words of its run or of the zoo."""
     if (weights.parent / RESULT).is_file():
         return read_result(weights.parent).train_set
     entry = entry_of(weights)

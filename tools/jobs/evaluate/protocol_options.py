@@ -1,4 +1,4 @@
-"""The options that say how features are made and compared."""
+"""Command line options for how features are made and compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT = "20,6,0.3"
 
 
 def add_comparison(parser: argparse.ArgumentParser) -> None:
-    """``--metric``, ``--flip`` and ``--precision``."""
+    """Adds ``--metric``, ``--flip`` and ``--precision``."""
     parser.add_argument("--metric", choices=METRICS, default="cosine", help="distance of features (default: cosine)")
     parser.add_argument("--flip", action="store_true", help="average features with those of the mirror image")
     parser.add_argument(
@@ -25,7 +25,7 @@ def add_comparison(parser: argparse.ArgumentParser) -> None:
 
 
 def add_retrieval(parser: argparse.ArgumentParser) -> None:
-    """Those and ``--rerank``."""
+    """Adds those and ``--rerank``."""
     add_comparison(parser)
     parser.add_argument(
         "--rerank",
@@ -37,7 +37,7 @@ def add_retrieval(parser: argparse.ArgumentParser) -> None:
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:
-    """Those and ``--fmr``."""
+    """Adds those and ``--fmr``."""
     add_retrieval(parser)
     parser.add_argument(
         "--fmr",

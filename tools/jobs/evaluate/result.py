@@ -1,4 +1,4 @@
-"""The final evaluation of a network on the official query and gallery, and what is kept of it."""
+"""The final evaluation of a network on the official query and gallery, and its result files."""
 
 from __future__ import annotations
 
@@ -167,11 +167,11 @@ def write_scores(
         save_features(wanted.save_features, features)
     if wanted.projector:
         show_gallery(run, features)
-    write_json(run / SCORE, data)  # last: where it is there, so is all else
+    write_json(run / SCORE, data)  # last: if it exists, so do all other files
 
 
 def _test_set(sources: Sequence[Source], features: RetrievalFeatures, protocol: Protocol) -> str:
-    """What tells results apart that must not be compared."""
+    """Facts that distinguish results which must not be compared."""
     name = sources[0].dataset.name
     words = f"{name}: {len(features.query)} queries, {len(features.gallery)} gallery images"
     if len(sources) > 1:

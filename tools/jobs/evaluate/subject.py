@@ -1,4 +1,4 @@
-"""What is evaluated: a network from a checkpoint or an ``.onnx`` file, and its features of a data set's images."""
+"""The subject of an evaluation: a network from a checkpoint or an ``.onnx`` file, and its features of images."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Subject:
         input_size: ``(h, w)``.
         device: where it runs.
         fingerprint: tells networks apart, by their weights too.
-        about: what is said of it beside its features, as JSON.
+        about: facts kept with its features, as JSON.
     """
 
     network: nn.Module

@@ -1,1 +1,1 @@
-"""The job of ``tools/export.py``: files, what they cost beside rivals, and their page."""
+"""The job of ``tools/export.py``: files, their cost compared with baselines, and their page."""

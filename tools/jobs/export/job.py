@@ -46,7 +46,7 @@ from tools.jobs.words.opening import announce
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted beside the file.
+    """Requested outputs besides the file.
 
     Attributes:
         preprocess: normalisation in the graph, whose input is uint8 pixels then.
@@ -104,7 +104,7 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
 
 
 def _remove_stale(made: Sequence[Path], request: Request) -> None:
-    """Removes what was made of the file that has just been written again, so that nothing stays that is not of it."""
+    """Removes files made from the earlier version of the file just rewritten, so that nothing outdated remains."""
     int8, *_ = made
     if int8.exists() and not request.int8:
         print(f"  removed   {shown(int8)}, quantised from the file that was here before; --int8 writes it again")

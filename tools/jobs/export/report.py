@@ -1,4 +1,4 @@
-"""The page of an export: the files, what they cost, and how far they are from PyTorch."""
+"""The page of an export: the files, their cost, and their difference from PyTorch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.jobs.export.table import ExportRow, export_cells, export_notes
 from tools.jobs.runs.provenance import made_by
 
 PAGE = ".html"
-"""Behind a network's name: several may be exported to one folder, and each has a page."""
+"""Suffix of a network's name: several may be exported to one folder, and each has a page."""
 
 PARITY = ("file", "images", "how many", "largest difference", "of at most", "mean cosine", "least cosine")
 ALLOWED = f"allowed of a float32 file: {LARGEST_SHARE:g} of the largest number, and a least cosine of {LEAST_COSINE:g}"
@@ -26,7 +26,7 @@ FACTS = {
     "calibrated_on": "int8 calibrated on",
     "scored_on": "scored on",
 }
-"""Of the table as JSON, what holds for all rows."""
+"""Keys of the JSON table that hold for all rows."""
 
 
 def write_export_report(path: Path, rows: Sequence[ExportRow], told: Mapping[str, Any]) -> Path:

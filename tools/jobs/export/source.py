@@ -85,7 +85,7 @@ def about_of(network: ReidNetwork, spec: NetworkSpec, pixels: bool, digest: str 
 
 
 def file_stem(spec: NetworkSpec) -> str:
-    """The network's name without what file names had better not have."""
+    """The network's name without characters that are unsafe in file names."""
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", spec.name).strip("-.") or "network"
 
 

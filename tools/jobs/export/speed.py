@@ -1,4 +1,4 @@
-"""What exported files cost where they run: milliseconds, images a second, memory."""
+"""Cost of running exported files: milliseconds, images per second, memory."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Speed:
 
 
 def measure_speeds(files: Sequence[tuple[Path, FileAbout]]) -> list[Speed]:
-    """All files in turn, so that a machine's moods hit all alike (see ``search.latency.measure``, whose clock and
-    rounds these are); then their memory, each in a process of its own."""
+    """Times all files in turn, so that changes in the machine's speed affect all alike (see ``search.latency.measure``,
+    whose clock and rounds are used); then measures their memory, each in a separate process."""
     one = list(take_turns(_calls(files, 1), ROUNDS, SECONDS, clock_of(TARGET)))
     many = list(take_turns(_calls(files, BATCH), BATCH_ROUNDS, clock=clock_of(TARGET)))
     return [

@@ -1,4 +1,4 @@
-"""What is told of exported files: the table, and the same as JSON."""
+"""The table of exported files, for the terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def export_notes(rows: Sequence[ExportRow]) -> list[str]:
         least = f"{min(before):.0f} before it is open"
         notes.append(f"MiB: peak of a process that only runs the file on one image; {least}")
     for file in (row.file for row in rows):
-        # So written that NaN is far too.
+        # Written so that NaN is far too.
         if file.about.precision == "int8" and not all(each.mean_cosine >= ALIKE for each in file.parity.values()):
             far = f"far from float32 (mean cosine below {ALIKE})"
             cure = "score it with --score" if file.mAP is None else "compare the mAP of both"

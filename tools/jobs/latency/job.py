@@ -32,8 +32,7 @@ PICTURE = "latency_error.png"
 
 @dataclass(frozen=True)
 class LatencyRun:
-    """Where a table is, of which space at the size it was measured at, how good it is, and the picture and the page of
-    that."""
+    """A table's file, its space at the measured size, its error, and the picture and page of the error."""
 
     table: Path
     space: Space
@@ -43,7 +42,7 @@ class LatencyRun:
 
 
 def latency_folder() -> Path:
-    """Where tables are kept that jobs share, beside the other caches."""
+    """The folder of the tables that jobs share, beside the other caches."""
     return data.ROOT / "data" / "cache" / "latency"
 
 
@@ -84,7 +83,7 @@ def _measure_space(space: Space, target_name: str, out: Path, networks: int, see
 
 
 def report(table: LatencyTable, space: Space, out: Path, error: LatencyError, machine: Mapping[str, str]) -> LatencyRun:
-    """Says what a table is and how far it is off, draws that and writes it into ``out``."""
+    """Prints a table's description and its error, draws the error, and writes both into ``out``."""
     lines = _lines(table, error)
     print("\n".join(lines))
     predicted, measured = [row.predicted_ms for row in error.rows], [row.measured_ms for row in error.rows]
@@ -92,13 +91,13 @@ def report(table: LatencyTable, space: Space, out: Path, error: LatencyError, ma
     picture = draw_latency_error(predicted, measured, [row.flops for row in error.rows], out / PICTURE, title)
     lines += [f"note: {table.note}"] * bool(table.note)
     page = write_latency_report(out, picture, space, table, error, lines, machine)
-    # Last: where it is there, so is all else.
+    # Written last: if it exists, so do all the others.
     write_json(out / LATENCY, {**_error_to_dict(error, table.name, space), "machine": dict(machine)})
     return LatencyRun(table.path, space, error, picture, page)
 
 
 def _lines(table: LatencyTable, error: LatencyError) -> list[str]:
-    """How times are made of parts, and how far predictions are off."""
+    """Lines on how times are predicted from parts, and on the error of predictions."""
     fit, measured = table.correction, [row.measured_ms for row in error.rows]
     return [
         f"{len(table.parts)} parts; ms = {fit.scale:.3f} x their sum {fit.offset_ms:+.3f}; "

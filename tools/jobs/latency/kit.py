@@ -1,4 +1,4 @@
-"""``tools/latency.py`` for another machine: the folder that it measures with, and what it measured."""
+"""``tools/latency.py`` for another machine: writing the kit that it measures with, and importing its times."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _space_override(called: str | None) -> list[str]:
 
 
 def _size_override(config: Path, called: str | None, measured: Space) -> list[str]:
-    """What makes a search count its costs at the size that ``measured`` has; nothing where it does by itself."""
+    """Options that make a search count its costs at the size of ``measured``; none if it does so by default."""
     experiment = load_experiment(config, _space_override(called))
     space = load_space(experiment.space).at(experiment.input_size)
     if space.at(experiment.search.cost_input_size).input_sizes == measured.input_sizes:

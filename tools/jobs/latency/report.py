@@ -1,4 +1,4 @@
-"""The page of a latency table: how far its predictions are off, network by network, and on what machine."""
+"""The page of a latency table: the error of its predictions, network by network, and the machine."""
 
 from __future__ import annotations
 

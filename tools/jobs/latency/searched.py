@@ -1,4 +1,4 @@
-"""The latency table that a search went by, for what is to be held to the same limit."""
+"""The latency table that a search used, for other archs that must keep the same limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tools.jobs.runs.provenance import sha256
 def searched_latency(
     run: Path, target: str, space: Space, costs: CostTable, called: str, cure: str
 ) -> Callable[[Arch], float]:
-    """Predicted ms by the very table that the search in ``run`` went by; nothing is measured.
+    """Predicted ms by exactly the table that the search in ``run`` used; nothing is measured.
 
     Args:
         target: of the search.
@@ -39,7 +39,7 @@ def searched_latency(
     with expecting(run / SUMMARY, CURE):
         digest = summary["run_origin"]["latency_table_sha256"]
     same = path.is_file() and sha256(path) == digest
-    # A note says that the times in it are of no use here.
+    # A note means that the times in it cannot be used here.
     if not same or (local and open_store(path, parse_target(target)).note):
         raise UserError(
             f"{called} went by a latency table that is no longer in {shown(path)}, or is of another machine: {cure}"

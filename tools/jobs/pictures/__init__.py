@@ -1,1 +1,1 @@
-"""The job of ``tools/visualize.py``: which images, what is written below them, which files, and their page."""
+"""The job of ``tools/visualize.py``: the images, their captions, the files and their page."""

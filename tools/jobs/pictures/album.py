@@ -1,4 +1,4 @@
-"""The images of a test set with what is written below them; and whether they show real persons."""
+"""The images of a test set with their captions; and whether they show real persons."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Album:
         return Path(getattr(self.dataset, side)[place].path).name
 
     def person(self, pid: int) -> str:
-        """What the data set calls an identity."""
+        """The data set's name of an identity."""
         if pid == DISTRACTOR_PID:
             return "distractor"
         names = self.dataset.identity_names

@@ -1,4 +1,4 @@
-"""Which pictures are asked for."""
+"""The request for pictures."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Request:
 
 
 def check_request(request: Request) -> None:
-    """Raises UserError for what no data could mend, and for an option of a kind of picture that is not drawn."""
+    """Raises UserError for values that are wrong for any data, and for an option of a kind that is not drawn."""
     for option, value, most in (
         ("--queries", request.queries, None),
         ("--top", request.top, LONGEST),

@@ -29,7 +29,7 @@ from tools.jobs.runs.provenance import command, commit, made_by
 from tools.jobs.words.opening import announce
 
 DIGITS = {"mnist": "MNIST's test digits", "digits": "scikit-learn's digits"}
-"""What SOURCE may be in place of a file, and what it is in words."""
+"""Values of SOURCE other than files, with their descriptions."""
 
 MOST_DIGITS = 2000
 """Digits in the picture unless told; a layout of all 10,000 takes a minute or two and shows no more."""

@@ -1,1 +1,1 @@
-"""The jobs of ``tools/rank.py`` and ``tools/gain.py``: many stand-alone trainings, and what they prove together."""
+"""The jobs of ``tools/rank.py`` and ``tools/gain.py``: many stand-alone trainings, and the conclusions from them."""

@@ -1,4 +1,4 @@
-"""The networks that a search's gain is measured on: found archs, random ones of their FLOPs, baselines."""
+"""The networks that are compared to measure a search's gain: found archs, random ones of their FLOPs, baselines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WITHIN = 0.05
 """How far a random arch's FLOPs may be from the found one's, as a share of them."""
 
 NEAR = 0.1
-"""The same for archs that the user brings."""
+"""The same for archs that the user supplies."""
 
 ARCHS = "archs"
 

@@ -37,7 +37,7 @@ def write_gain_report(
         networks, made: those trained from scratch, and what follows of them.
         inherited, by_ways: likewise of a supernet's weights; empty where they were not compared.
         notes: lines below these.
-        warnings: what is to be known before the gains are believed.
+        warnings: cautions about the reliability of the gains.
         settings: everything that the gains depend on, for YAML.
     """
     sections = [
@@ -70,6 +70,6 @@ def _table(networks: Sequence[Trained], notes: tuple[str, ...] = ()) -> Table:
 
 
 def _gains(made: Sequence[Gain]) -> Words:
-    """What each is above the other, with its interval, and in words."""
+    """Each difference with its interval, and in words."""
     rows = ((each.name, difference_words(each.mAP), difference_words(each.rank1), each.sentence) for each in made)
     return Words(("gain", "mAP, points", "Rank-1, points", "in words"), tuple(rows))

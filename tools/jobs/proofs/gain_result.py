@@ -1,4 +1,4 @@
-"""What a measurement of gains leaves: table and sentences on the terminal, ``gain.json``, ``gain.png`` and a page."""
+"""The output of a gain measurement: table and sentences on the terminal, ``gain.json``, ``gain.png`` and a page."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def write_gain(out: Path, measured: Measured) -> Path:
 
 
 def _runs(measured: Measured) -> dict[str, Path]:
-    """All trainings, by what tells them apart: name and seed, and the recipe where there are several."""
+    """All trainings by name and seed, and by recipe if there are several."""
     named = [(recipe, each.run) for recipe, own in measured.trainings.items() for each in own]
     named += [("", each.run) for each in (measured.ways.trainings if measured.ways else ())]
     return {f"{recipe}/{run.name}" if recipe else run.name: run for recipe, run in named}

@@ -51,7 +51,7 @@ def ranking_file(place: str | Path, where: str = IN_SEARCH) -> Path:
 
 @dataclass(frozen=True)
 class SupernetScores:
-    """What a supernet's scores depend on, so that those in a ranking are taken for these or not.
+    """The facts that a supernet's scores depend on, which tell whether those in a ranking are the same.
 
     Attributes:
         sha256: of its weights.
@@ -62,7 +62,7 @@ class SupernetScores:
     calibration_images: str
 
     def label(self, ranking: Mapping[str, Any]) -> str | None:
-        """What the ranking calls this supernet, where it has these scores of it."""
+        """The ranking's label of this supernet, if it holds the same scores of it."""
         if ranking.get("calibration_images", "plain") != self.calibration_images:
             return None
         digests = ranking.get("supernet_sha256", {})
@@ -116,7 +116,7 @@ def learn_from(
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
-    """What other rankings' trainings say of the archs of this one.
+    """Predictions for the archs of this ranking from the trainings of others.
 
     Attributes:
         files: the rankings.
@@ -130,7 +130,7 @@ class Lessons:
 
     @property
     def archs(self) -> int:
-        """How many archs it is learnt from."""
+        """Number of archs that it is fitted to."""
         return len(self.predictor.scores)
 
     def told(self, ranked: Sequence[RankedArch]) -> list[RankedArch]:

@@ -1,4 +1,4 @@
-"""What ends a run's page: how it was made, and with which settings."""
+"""The last sections of a run's page: the command and the settings."""
 
 from __future__ import annotations
 

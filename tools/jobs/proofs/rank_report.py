@@ -1,4 +1,4 @@
-"""The page of a ranking: how well supernets rank, the archs, the settings."""
+"""The page of a ranking: the supernets' agreement, the archs, the settings."""
 
 from __future__ import annotations
 

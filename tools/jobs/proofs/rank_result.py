@@ -1,4 +1,4 @@
-"""What a ranking leaves: tables on the terminal, ``ranking.json``, ``ranking.png`` and a page."""
+"""The output of a ranking: tables on the terminal, ``ranking.json``, ``ranking.png`` and a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What supernets have for ranked archs, trained on: how these rank, and how good they are."""
+"""Supernet weights of ranked archs, trained further: how these rank, and how good they are."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def contenders(archs: Sequence[tuple[NamedArch, Path]]) -> list[Contender]:
 
 
 def plan_all(asked: Asked, archs: Sequence[tuple[NamedArch, Path]], job: Job) -> tuple[Inheriting, ...]:
-    """What each supernet gives, trained on by the job's first seed; none where it is not asked for.
+    """Each supernet's weights, trained further with the job's first seed; none if that is not requested.
 
     The first supernet's runs lie beside the stand-alone ones. Each further one's have a folder there, named by the
     SHA-256 of its weights, so that it is found again in whatever order these are given.
@@ -55,7 +55,7 @@ def mean_over(scores: Mapping[str, Mapping[str, float]], behind: str = "") -> di
 
 
 def tuned_label(ways: Inheriting) -> str:
-    """Of the ranker that the trained-on weights are: ``runs/supernet + 5 epochs``."""
+    """Label of the ranker by weights trained further: ``runs/supernet + 5 epochs``."""
     return f"{shown(ways.supernet)} + {counted(ways.epochs, 'epoch')}"
 
 
@@ -67,7 +67,7 @@ def tuned_scores(ways: Inheriting, archs: Sequence[NamedArch], images: SearchDat
 
 
 def compare(ways: Inheriting, archs: Sequence[RankedArch]) -> WaysCompared:
-    """On the test set, by the scores that the runs ended with."""
+    """The ways compared on the test set, by the runs' final scores."""
     rows = [
         Ways(
             read_result(ways.scored[arch.name]).mAP,

@@ -1,4 +1,4 @@
-"""What ``tools/rank.py`` is asked to rank, and what it says before it starts."""
+"""The request of ``tools/rank.py``, and its messages before the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search's rivals may cost beside FLOPs: no more than what it searched."""
+"""The limits of a search's rivals besides FLOPs: the same as the search's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stand-alone trainings of several archs by several seeds: which are there, which are missing, how they score."""
+"""Stand-alone trainings of several archs with several seeds: finished ones, missing ones, and their scores."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Training:
 
     @property
     def begun(self) -> bool:
-        """Whether there is something to go on with."""
+        """Whether it can be resumed."""
         return (self.run / CONFIG).is_file() and not self.finished
 
 

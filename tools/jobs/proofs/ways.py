@@ -1,4 +1,4 @@
-"""Ways to an arch's weights: the supernet's as they are, and the supernet's trained on."""
+"""Ways to an arch's weights: the supernet's unchanged, and the supernet's trained further."""
 
 from __future__ import annotations
 

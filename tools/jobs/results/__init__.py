@@ -1,1 +1,1 @@
-"""The whole experiment by a plan: which steps it has, how they are run in slices of time, and the tables of them."""
+"""The whole experiment of a plan: its steps, their execution in slices of time, and their tables."""

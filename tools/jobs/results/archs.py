@@ -1,4 +1,4 @@
-"""Which network a row trains: a name as it is, or an arch file that is written for it."""
+"""The network that a row trains: by its name, or by an arch file written for the row."""
 
 from __future__ import annotations
 

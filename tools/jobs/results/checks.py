@@ -1,4 +1,4 @@
-"""What is wrong with a plan: told before the first of its steps is run, and not hours later."""
+"""Checks of a plan, made before its first step runs, so that errors do not appear hours later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row's random archs: of the FLOPs of another one, and within the limits of the search that it comes from."""
+"""A row's random archs: of the same FLOPs as another arch, and within the limits of the search that it comes from."""
 
 from __future__ import annotations
 

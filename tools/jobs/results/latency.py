@@ -1,4 +1,4 @@
-"""The latency step: all trained networks on one target, in turn, on this machine with nothing beside it."""
+"""The latency step: times all trained networks in turn on one target, with no other step running."""
 
 from __future__ import annotations
 

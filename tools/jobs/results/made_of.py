@@ -1,4 +1,4 @@
-"""Which network a run's weights are of, and whether figures that were kept are of that network and those weights."""
+"""The network behind a run's weights, and whether stored figures belong to that network and those weights."""
 
 from __future__ import annotations
 

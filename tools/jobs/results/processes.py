@@ -1,4 +1,4 @@
-"""A task's commands as child processes: one after the other, into one log, to be stopped at any time."""
+"""A task's commands as child processes: one after the other, with one log, and stoppable at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings that a step's outcome depends on: kept beside it, so that it is not taken for another one's."""
+"""The settings that a step's outcome depends on, stored beside it so that it is not mistaken for another's."""
 
 from __future__ import annotations
 

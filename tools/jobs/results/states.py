@@ -1,4 +1,4 @@
-"""How far a step is, read from the files that its tool left."""
+"""The progress of a step, read from the files that its tool wrote."""
 
 from __future__ import annotations
 

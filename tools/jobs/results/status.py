@@ -1,4 +1,4 @@
-"""How far the steps of an experiment are, and what is left, in words."""
+"""The progress of an experiment's steps, and what remains, in words."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a run folder says of itself, and to whom it belongs."""
+"""Run folders: the facts that they record, and their ownership."""

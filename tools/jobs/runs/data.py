@@ -1,4 +1,4 @@
-"""The data that a run was trained on, by its folder."""
+"""The training data of a run, read from its folder."""
 
 from __future__ import annotations
 

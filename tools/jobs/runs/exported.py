@@ -1,4 +1,4 @@
-"""The weights that an ``.onnx`` file was made of, where ``tools/export.py``'s own page beside it leads to them."""
+"""The weights that an ``.onnx`` file was made from, if ``tools/export.py``'s own page beside it leads to them."""
 
 from __future__ import annotations
 

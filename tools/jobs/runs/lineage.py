@@ -1,4 +1,4 @@
-"""Runs whose networks have had a part in another: it began with their weights, or learnt from them."""
+"""Lineage of a network: the runs whose weights it started from, or that it was distilled from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a training began with or learnt from: the same by their SHA-256, wherever they lie by now."""
+"""Files that a training started from or learnt from, identified by SHA-256 even if they have moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run must say of itself so that it can be made again."""
+"""The facts that a run must record to be reproducible."""
 
 from __future__ import annotations
 

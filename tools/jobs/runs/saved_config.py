@@ -1,4 +1,4 @@
-"""Configurations that an earlier run has kept, as a later version of the code understands them."""
+"""Saved configurations of earlier runs, as a later version of the code reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the held-out persons are strangers to a network and to those that taught it, as the folders of runs tell."""
+"""Whether a network and its teachers have never seen the held-out persons, according to the run folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trained supernets by their run folders, networks with their weights, and what these say of archs."""
+"""Trained supernets by their run folders, networks with their weights, and their scores of archs."""
 
 from __future__ import annotations
 

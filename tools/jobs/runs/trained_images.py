@@ -1,4 +1,4 @@
-"""Which images a network was trained on, as its run folder notes them.
+"""The images that a network was trained on, as recorded in its run folder.
 
 A configuration says how persons are divided into those to train on and those to test, and of data of one's own that
 changes with every person who comes or goes. So a run keeps a hash of each of its training images: by them it is known

@@ -1,4 +1,4 @@
-"""What the doctor found in trainings and lasted to their end, of one and of several that are compared."""
+"""The doctor's findings that lasted to the end of a training, for one or several compared trainings."""
 
 from __future__ import annotations
 

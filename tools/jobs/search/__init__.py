@@ -1,1 +1,1 @@
-"""The jobs of ``tools/search.py``: a search, its words and its page, its finalists, its explanation."""
+"""The jobs of ``tools/search.py``: a search, its messages and page, its finalists, its explanation."""

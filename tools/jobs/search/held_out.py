@@ -1,4 +1,4 @@
-"""Which persons a search scores its candidates on, and whether its supernet, or who taught it, was trained on them."""
+"""The persons that a search scores candidates on, and whether its supernet or a teacher was trained on them."""
 
 from __future__ import annotations
 

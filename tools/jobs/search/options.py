@@ -1,4 +1,4 @@
-"""What a search is asked for in place of what its config says, and whether its limits can be met."""
+"""Command line options that override a search's config, and the check that its limits can be met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a finished search: the archs it chose, what it saw on the way, the front, the settings."""
+"""The page of a finished search: the chosen archs, the candidates, the front, the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``tools/search.py`` says of a finished search, and arch files of further candidates of one."""
+"""Messages of ``tools/search.py`` about a finished search, and arch files of its further candidates."""
 
 from __future__ import annotations
 

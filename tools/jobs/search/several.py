@@ -1,4 +1,4 @@
-"""A search by several supernets: what they must be, and what each has of its own in the search's folder."""
+"""A search by several supernets: their requirements, and each one's own files in the search's folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``tools/search.py`` says before it starts."""
+"""Messages of ``tools/search.py`` before it starts."""
 
 from __future__ import annotations
 

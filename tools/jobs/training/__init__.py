@@ -1,1 +1,1 @@
-"""Training networks and supernets: data, recipe and run folder joined, and what a training says of itself."""
+"""Training networks and supernets: data, recipe and run folder combined, and the messages of a training."""

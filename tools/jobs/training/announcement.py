@@ -1,4 +1,4 @@
-"""What a training of one network says of itself at its start."""
+"""Messages at the start of a network's training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job of ``tools/average.py``: one network whose weights are the mean of several trainings' ("model soup")."""
+"""The job of ``tools/average.py``: a network with the mean weights of several trainings ("model soup")."""
 
 from __future__ import annotations
 

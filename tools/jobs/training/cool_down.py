@@ -1,4 +1,4 @@
-"""Ends a training before its time: goes on from an interrupted run's checkpoint while the rate falls to its end.
+"""Ends a training early: continues from an interrupted run's checkpoint while the learning rate falls to its end.
 
 A rate that falls makes most of what a training's last epochs bring, wherever it begins to fall (Hägele et al. 2024,
 "Scaling laws and compute-optimal training beyond fixed training durations"). So what was interrupted, on a machine that

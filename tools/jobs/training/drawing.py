@@ -1,4 +1,4 @@
-"""The batches of a training, and where they cannot be drawn, which identities of the data set are not trained on."""
+"""The batches of a training; if they cannot be drawn, the error explains which identities are left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tools that train say at their end: where everything is, and what may be compared with it."""
+"""Final messages of the tools that train: where the files are, and what they may be compared with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the training doctor must know of a training, from its recipe and its data."""
+"""Facts about a training that the training doctor needs, from its recipe and its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trainings are finished, and what one lacks that was killed at its very end, or whose files are gone."""
+"""Which trainings are finished, and what is missing if one was killed at its very end or has lost files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training that starts from what a supernet has for an arch."""
+"""Training that starts from an arch's weights in a supernet."""
 
 from __future__ import annotations
 

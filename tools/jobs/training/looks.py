@@ -1,4 +1,4 @@
-"""Looks at a network while it is trained: at held-out identities, never at test data, and by a caller's function."""
+"""Evaluations of a network during training: on held-out identities, never on test data, or by a caller's function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``tools/average.py`` takes the mean of: trainings of one network, and networks of the zoo beside them."""
+"""The members of an average by ``tools/average.py``: trainings of one network, and networks of the zoo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user is told of a recipe before days of training by it: what it asks for and will not happen, or not work."""
+"""Notes on a recipe, shown before days of training: settings that will have no effect, or will not work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training of one network has before its first step: network, task, data, and what is said of them."""
+"""Preparation of a network's training before its first step: network, task, data, and messages about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same training with several seeds, and what they come to together."""
+"""The same training with several seeds, and their combined result."""
 
 from __future__ import annotations
 

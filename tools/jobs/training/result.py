@@ -1,4 +1,4 @@
-"""What a training of one network leaves: the weights that it ended with, and their score."""
+"""The result of a network's training: its final weights, and their score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tables say of a training of one network, and of what it began with."""
+"""Descriptions in tables of a network's training and of its initial weights."""
 
 from __future__ import annotations
 

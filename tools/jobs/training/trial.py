@@ -1,4 +1,4 @@
-"""What can be wrong with a network and its recipe, found before a run folder is begun."""
+"""Checks of a network and its recipe, made before a run folder is created."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a plan is: its file, the rows and steps that it comes to, and the settings of each step."""
+"""Plans: the file, the rows and steps that it defines, and the settings of each step."""

@@ -1,4 +1,4 @@
-"""A plan's file, read and checked, and the rows that it comes to."""
+"""A plan's file, read and checked, and the rows that it defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``Plan``: what the whole experiment consists of, as a YAML file; ``row_parts`` says what a row is."""
+"""``Plan``: the whole experiment as a YAML file; ``row_parts`` defines its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other people's rows: figures that were not measured here, each with its source."""
+"""Published rows: figures of other authors, not measured here, each with its source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of a plan in the order they are taken in, and which of them need which."""
+"""The steps of a plan in the order of execution, with their dependencies."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is written of an experiment: its figures, tables, pictures and pages, and what of them is published."""
+"""The written results of an experiment: figures, tables, pictures and pages, and the part that is published."""

@@ -1,4 +1,4 @@
-"""A part of what is written of an experiment, and how Markdown has it."""
+"""A part of an experiment's written results, and its Markdown form."""
 
 from __future__ import annotations
 

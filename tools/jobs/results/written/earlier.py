@@ -1,4 +1,4 @@
-"""What an earlier call has published into a folder: told by its ``results.json``, so that nothing else is removed."""
+"""Files that an earlier call published into a folder, by its ``results.json``, so that no others are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Differences between rows: what the ladder's levers do, and what a search gained."""
+"""Differences between rows: the effects of the ladder's levers, and the gain of a search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What finished steps came to, as the values that tables and pictures are made of."""
+"""The results of finished steps, as values for tables and pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that leave this machine, without its paths."""
+"""Texts for publication, without the machine's paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written of an experiment, and what of that is published: no image, no path of this machine."""
+"""Writing an experiment's results, and publishing a part of them: no image, no path of this machine."""
 
 from __future__ import annotations
 

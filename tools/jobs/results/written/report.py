@@ -1,4 +1,4 @@
-"""The page of an experiment: the table and all that goes with it, its picture, and the way to the runs' own pages."""
+"""The page of an experiment: the table with its notes, its picture, and links to the runs' own pages."""
 
 from __future__ import annotations
 
