@@ -1,9 +1,9 @@
-"""What each backbone costs, and whether its counts are the published ones.
+"""The cost of each backbone, and whether its counts agree with published ones.
 
 Prints for every backbone parameters, fvcore FLOPs and convolution multiply-adds at 256x128 and its usual last stride.
-Beside them, the multiply-adds that somebody published, at the input size and last stride they were published for, and
-the ratio of ours to it: 1 but for the digits that were rounded away. Published counts hold layers that are a head's
-work here; those are added to ours first.
+Beside them, published multiply-adds, at the input size and last stride they were published for, and the ratio of ours
+to them: 1 except for rounding. Published counts include layers that belong to a head here; those are added to ours
+first.
 """
 
 from __future__ import annotations

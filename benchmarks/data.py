@@ -1,4 +1,4 @@
-"""The way of an image into a training step: decoding, the cache, augmentation, and their share of the step.
+"""The data pipeline of a training step: decoding, the cache, augmentation, and their share of the step.
 
     python benchmarks/data.py --images data/Market-1501-v15.09.15/bounding_box_train --torchreid FOLDER
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def made_images(folder: Path, count: int) -> Path:
-    """Coloured blots with some noise on them: JPEGs of about the size of Market-1501's."""
+    """Coloured blots with some noise: JPEGs of about the size of Market-1501's."""
     folder.mkdir()
     random = np.random.default_rng(0)
     for number in range(count):

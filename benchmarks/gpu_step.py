@@ -70,7 +70,7 @@ def main() -> None:
             profile = 0 if first else options.profile
             seconds, host, mib, ready = _measure(name, batch, size, precision, way, options.steps, profile)
             first = first or seconds
-            torch.cuda.empty_cache()  # of the network that is gone
+            torch.cuda.empty_cache()  # memory of the deleted network
             torch._dynamo.reset()
             print(
                 f"{name:<16}{batch:>6} {precision:<10}{way:<10}{batch / seconds:>9.0f}{first / seconds:>7.2f}"
@@ -86,7 +86,7 @@ def _measure(
     device = torch.device("cuda")
     recipe = Recipe(
         identities=batch // 4,
-        optimizer=OptimizerConfig(lr=1e-3),  # as in a warm-up: numbers stay of a usual size
+        optimizer=OptimizerConfig(lr=1e-3),  # as in a warm-up, so that numbers keep a usual magnitude
         losses=LossConfig(triplet={"selection": "semi_hard"}),
         clip_gradient=5.0,
         precision=precision,

@@ -2,9 +2,9 @@
 
     python benchmarks/recipes.py --arch osnet_x0_25 --epochs 14 --config configs/demo.yaml --set input_size=[96,48]
 
-Each recipe is trained by tools/retrain.py in a process of its own, its schedule scaled to the budget. A recipe that is
-done is not trained again, and one that was interrupted goes on; one that was trained there with other options ends the
-program before anything is trained.
+Each recipe is trained by tools/retrain.py in a separate process, its schedule scaled to the budget. A finished recipe
+is not trained again, and an interrupted one continues; one that was trained there with other options ends the program
+before anything is trained.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _check(read: argparse.Namespace, recipe: str, run: Path) -> None:
-    """Raises UserError where the run that is there is not the one that is asked for."""
+    """Raises UserError if the existing run is not the requested one."""
     if not (run / CONFIG).exists():
         return
     experiment = load_experiment(read.config, read.set, recipe=recipe, epochs=read.epochs)
@@ -100,7 +100,7 @@ def _row(recipe: str, run: Path) -> tuple[str, ...]:
     result = json.loads((run / "result.json").read_text())
     records = read_metrics(run)
     held = [record["holdout_mAP"] for record in records if "holdout_mAP" in record]
-    # The first epoch warms caches up.
+    # The first epoch warms up the caches.
     speeds = sorted(record["images_per_second"] for record in records[1:] or records)
     troubles = [each["trouble"] for each in json.loads((run / "doctor.json").read_text())]
     return (

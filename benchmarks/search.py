@@ -1,4 +1,4 @@
-"""What a search spends on one candidate: seconds by phase, candidates/s, and how near that is to the bare networks.
+"""Time of a search per candidate: seconds by phase, candidates/s, and how close that is to the bare networks.
 
     python benchmarks/search.py                                                # mlr-210m at 128x64, 1,700 images
     python benchmarks/search.py --space tiny --size 80x40 --images 375           # the demo's
@@ -110,7 +110,7 @@ def _evaluator(options: argparse.Namespace, size: tuple[int, int], device: torch
 
 
 def _clock(device: torch.device) -> Callable[[], float]:
-    """Seconds; on CUDA of what is done, not of what is queued."""
+    """A clock in seconds; on CUDA it waits for queued work to finish."""
     if device.type == "cuda":
         return lambda: torch.cuda.synchronize(device) or time.perf_counter()
     return time.process_time if torch.get_num_threads() == 1 else time.perf_counter

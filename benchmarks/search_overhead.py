@@ -1,4 +1,4 @@
-"""What a search costs beside its evaluations: NNI, proposals, FLOPs and the log, where an evaluation does nothing.
+"""The overhead of a search besides its evaluations: NNI, proposals, FLOPs and the log, with empty evaluations.
 
 For each strategy, prints ms of CPU time a candidate over 1,000 and over 10,000 candidates; what share of a search that
 is where an evaluation takes as long as that of an arch of the tiny space, timed in the same run on as many images as

@@ -1,4 +1,4 @@
-"""What weight sharing costs in training: an arch run on the supernet's slices against the same arch cut out.
+"""The cost of weight sharing in training: an arch run on the supernet's slices against the same arch cut out.
 
 In one run, for archs drawn as training draws them, prints seconds of forward and backward on a resident batch
 

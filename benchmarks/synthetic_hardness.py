@@ -3,7 +3,7 @@
     python benchmarks/synthetic_hardness.py --out runs/hardness
 
 makes the default set below ``--out`` and prints Rank-1 and mAP for each way to compare two pictures. The set
-does its work when the linear probes stay low, ResNet-18 is far above them, and smaller networks are below it.
+serves its purpose if the linear probes stay low, ResNet-18 is far above them, and smaller networks are below it.
 """
 
 from __future__ import annotations

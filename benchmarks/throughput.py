@@ -1,4 +1,4 @@
-"""Images/s of networks in training and inference, and what each setting of the device is worth.
+"""Images/s of networks in training and inference, and the effect of each device setting.
 
     python benchmarks/throughput.py --networks mobilenetv2 resnet18 MLR-210M-A --sizes 128x64 256x128
     python benchmarks/throughput.py --threads 1 2 --compile

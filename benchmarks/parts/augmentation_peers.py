@@ -1,4 +1,4 @@
-"""What the field augments with, image by image on decoded PIL images: torchvision's transforms, and torchreid's."""
+"""Common augmentation pipelines, image by image on decoded PIL images: torchvision's transforms, and torchreid's."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Pipeline = Callable[[Image.Image], torch.Tensor]
 
 
 def augmentation_peers(folder: Path | None) -> dict[str, Callable[[tuple[int, int]], Pipeline]]:
-    """By name what makes the pipeline for images of ``(height, width)``; torchreid's where ``folder`` is a checkout of
-    it, or it is installed."""
+    """By name, functions that make the pipeline for images of ``(height, width)``; torchreid's if ``folder`` is a
+    checkout of it, or it is installed."""
     peers: dict[str, Callable[[tuple[int, int]], Pipeline]] = {"torchvision": _torchvision}
     if (file := torchreid_file(folder, "data/transforms.py")) is not None:
         peers["torchreid"] = partial(_torchreid, load_file(file, "torchreid_transforms"))

@@ -1,4 +1,4 @@
-"""``--size`` of the benchmarks, as the tools spell it; ``--height 256``, as it once was, is 256x128."""
+"""``--size`` of the benchmarks, as in the tools; the former ``--height 256`` means 256x128."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single files of torchreid, the peer of several benchmarks: to import all of it would need all that it trains with."""
+"""Single files of torchreid, the peer of several benchmarks: importing all of it would need all its dependencies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def torchreid_file(folder: Path | None, pattern: str) -> Path | None:
 
 
 def load_file(file: Path, name: str) -> ModuleType:
-    """``file`` by itself as a module called ``name``, which a compiled one must have as it was built."""
+    """``file`` alone as a module called ``name``; for a compiled module this must be the name it was built with."""
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -114,4 +114,4 @@ def embed(net: Net, part: Part, size: tuple[int, int]) -> Tensor:
 
 
 BUILDERS: dict[str, Callable[[int], Net]] = {"small-8": small(8), "small-24": small(24), "resnet18": resnet18}
-"""By name what makes a network for a number of training identities; weakest first."""
+"""By name, functions that make a network for a number of training identities; weakest first."""

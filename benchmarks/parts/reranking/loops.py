@@ -11,7 +11,7 @@ from evaluation.reranking import ReRanking
 
 @dataclass(frozen=True)
 class Variant:
-    """What is done otherwise than in the authors' MATLAB code.
+    """Differences from the authors' MATLAB code.
 
     Attributes:
         power: of the squared distances: 0.5 leaves distances plain, 2 squares them twice.
@@ -21,7 +21,7 @@ class Variant:
         normalised: distances are divided by the row maximum.
         blended: what the original distances are multiplied by before they are blended.
         dtype: of features, distances and encodings.
-        latest: equal distances go the other way round.
+        latest: equal distances are ordered the other way round.
         global_maximum: distances are divided by the greatest of all instead of the row's.
     """
 

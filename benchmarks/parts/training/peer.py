@@ -194,12 +194,12 @@ def _theirs(
 
 
 class _Enough(Exception):
-    """An epoch has had its steps."""
+    """Raised when an epoch has run its steps."""
 
 
 @contextlib.contextmanager
 def _quiet():
-    """torchreid tells much on the standard output, and warns that its evaluator is not built."""
+    """Silences torchreid, which prints much to standard output and warns that its evaluator is not built."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

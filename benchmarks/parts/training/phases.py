@@ -1,4 +1,4 @@
-"""Where the time of a training step goes; for ``training.py``."""
+"""Time of a training step by phase; for ``training.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What share of a device's own speed a network's training has; for ``training.py``."""
+"""Share of a device's peak speed that a network's training reaches; for ``training.py``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from search.costs.fvcore_counts import conv_linear_macs
 
 
 def timed(run: Callable[[], object], device: torch.device) -> float:
-    """Seconds of ``run``, with what it left the device to do."""
+    """Seconds of ``run``, including the work that it queued on the device."""
     start = time.perf_counter()
     run()
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""What is timed: a network by its name, and images that it is trained on."""
+"""The networks that are timed, by name, and their training images."""
 
 from __future__ import annotations
 
