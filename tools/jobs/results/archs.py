@@ -93,7 +93,7 @@ def _find(name: str, experiment: Experiment):
 
 
 def named_backbone(name: str, experiment: Experiment) -> Backbone:
-    """What the network called ``name`` is made of; raises UserError where there is none."""
+    """The backbone of the network called ``name``; raises UserError if there is none."""
     return _find(name, experiment)[0].backbone
 
 

@@ -16,7 +16,7 @@ Command = list[str]
 
 
 def step_commands(setup: Setup, step: Step) -> list[Command]:
-    """What is run, one after the other; what is done already is left out.
+    """The commands to run, one after the other, without those already done.
 
     Raises:
         UserError: the row's network cannot be made; see ``network_name``.

@@ -35,7 +35,7 @@ WAIT = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class Ask:
-    """What a command is to do.
+    """The request of a command.
 
     Attributes:
         minutes: how long steps may run; ``None`` for as long as they take.

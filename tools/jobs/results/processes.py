@@ -16,7 +16,7 @@ from typing import IO
 LOG = "log.txt"
 
 TAIL_BYTES = 16384
-"""Of a log that is read for its last lines: progress bars write long ones."""
+"""Bytes of a log that are read for its last lines, since progress bars write long ones."""
 
 
 class Running:

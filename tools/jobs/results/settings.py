@@ -39,7 +39,7 @@ SCORING = "scoring"
 """Of a ranking's settings those of a search that its scores and its archs depend on."""
 
 _CAME_LATER = {SEARCH: "recipe", RANKING: SCORING, ROW: CALIBRATION}
-"""What steps of an earlier version do not say of themselves: they are taken as they are."""
+"""Settings that steps of an earlier version did not record; these steps are accepted as they are."""
 
 
 def step_settings(setup: Setup, step: Step) -> dict[str, Any]:

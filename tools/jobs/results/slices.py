@@ -27,7 +27,7 @@ LEAST = 20.0
 
 @dataclass(frozen=True)
 class Task:
-    """Something that can be run, and gone on with.
+    """A task that can be run and resumed.
 
     Attributes:
         name: unique.
@@ -60,7 +60,7 @@ class Ending:
 
 @dataclass
 class Slice:
-    """What came of a slice: the tasks that ran, and whether the user ended it."""
+    """The outcome of a slice: the tasks that ran, and whether the user ended it."""
 
     endings: dict[str, Ending] = field(default_factory=dict)
     interrupted: bool = False
@@ -107,7 +107,7 @@ def run_slice(
 
 
 def _unsaid(code: int, log: Path) -> Iterator[str]:
-    """How a process ended that has not said it itself."""
+    """How a process ended, for one that did not say so itself."""
     if code < 0:
         yield f"killed by signal {-code}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
     elif not last_lines(log):
@@ -126,7 +126,7 @@ class _Loop:
         self._finished = {task.name for task in tasks if task.done()}
 
     def step(self, may_begin: bool) -> bool:
-        """Notes what has ended and begins what can; whether there is anything left to wait for."""
+        """Records finished tasks and starts those that can run; returns whether there is anything to wait for."""
         self._collect()
         while may_begin and len(self.running) < self.jobs:
             task = self._next()
@@ -189,7 +189,7 @@ class _Loop:
         self.tell(f"[{time.monotonic() - self.start:6.0f} s] {words}")
 
     def stop(self, grace: float) -> None:
-        """Interrupts what runs, and kills what has not ended after ``grace`` seconds."""
+        """Interrupts the running tasks, and kills those that have not ended after ``grace`` seconds."""
         for number, wait in ((signal.SIGINT, grace), (signal.SIGKILL, 5.0)):
             for running in self.running.values():
                 running.stop(number)

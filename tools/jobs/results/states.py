@@ -38,7 +38,7 @@ ONNX = ("onnx", "onnxruntime")
 
 @dataclass(frozen=True)
 class Record:
-    """What was noted of a step's runs.
+    """The records of a step's runs.
 
     Attributes:
         seconds: that it ran for, over all slices; what was killed in the middle is not in it.
@@ -148,7 +148,7 @@ def missing_packages(setup: Setup, step: Step) -> str | None:
 
 
 def progress(places: Places, step: Step) -> str:
-    """How far it is, in words: ``epoch 34, 3.1 s an epoch``."""
+    """The progress in words: ``epoch 34, 3.1 s an epoch``."""
     run, record = places.run(step), read_record(places.record(step))
     parts = []
     if step.kind in (SUPERNET, ROW):

@@ -27,7 +27,7 @@ REFUSED = "refused"
 
 
 def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]:
-    """What failed, what cannot run here, and how much is left."""
+    """Lines on failed steps, steps that cannot run here, and the remaining work."""
     states = {step.name: _state(setup, step, steps) for step in steps}
     for step in steps:
         ending = made.endings.get(step.name)

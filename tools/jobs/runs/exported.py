@@ -9,7 +9,7 @@ from reid.files import read_json
 from tools.jobs.runs.provenance import sha256
 
 SMALL = "-int8"
-"""What the name of a quantised file ends in; one page is of both."""
+"""Suffix of a quantised file's name; both files share a page."""
 
 
 def exported_from(path: Path, digest: str | None) -> Path | None:

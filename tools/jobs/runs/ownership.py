@@ -34,14 +34,14 @@ _LEFT = {
     LATENCY: "a latency table's error",
     MATRIX: "a cross-domain matrix",
 }
-"""What a file in a folder tells of who wrote there."""
+"""Files that mark a folder as a tool's, with what they show to be there."""
 
 
 LATER = (TEACHER_SHA256, WEIGHTS_SHA256)
 """Keys of a training's configuration that are no setting and came up later: a run that says none goes on with any."""
 
 GO_ON, REPLACE = "go on with --resume", "write it again with --replace"
-"""What tools do with a run of theirs that is in the folder already: hours are kept, minutes are repeated."""
+"""How tools treat their own existing run in the folder: work of hours is kept, work of minutes is repeated."""
 
 
 def check_owner(out: Path, own: str | None = None) -> None:

@@ -19,7 +19,7 @@ _KINDS = {"data": DataConfig, "supernet": SupernetRecipe, "search": SearchConfig
 
 
 CURE = "restore it, or train into another folder"
-"""Of a damaged configuration: what it was is not known, so nothing can go on with it."""
+"""Cure of a damaged configuration: its content is lost, so the run cannot be resumed."""
 
 
 def read_saved(path: Path) -> dict[str, Any]:

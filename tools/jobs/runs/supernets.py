@@ -62,7 +62,7 @@ def cut_out(supernet: Supernet, spec: NetworkSpec, images: ImageSet, job: Job) -
 
 
 def evaluator_of(supernet: Supernet, images: SearchData, job: Job) -> SupernetEvaluator:
-    """What scores the supernet's archs as the job's config asks for it."""
+    """The evaluator that scores the supernet's archs as the job's config asks."""
     experiment = job.experiment
     return SupernetEvaluator(
         supernet,

@@ -29,7 +29,7 @@ SHARE = 0.5
 pictures under two names."""
 
 NAMED = 3
-"""That many persons are named in an error."""
+"""Number of persons named in an error."""
 
 
 def holds_note(run: Path) -> bool:

@@ -39,7 +39,7 @@ def check_finalists(job: Job, processes: int) -> None:
 def train_finalists(
     job: Job, supernets: Sequence[Path], images: SearchData
 ) -> Callable[[Sequence[Candidate]], list[float]]:
-    """What trains candidates for ``search.finalists`` and scores them on the held-out identities of ``images``.
+    """The judge of ``search.finalists``: trains candidates and scores them on the held-out identities of ``images``.
 
     Each is trained by the shortened recipe on the identities that the supernet was trained on, at the input size that
     it was scored at, with the job's seed, in ``finalists/T<trial>-<start>-<epochs>ep``; one that is finished there is

@@ -150,7 +150,7 @@ def halved(config: SearchConfig, device: torch.device) -> dict[str, str]:
 
 
 def _open(job: Job, supernets: Sequence[Path]) -> Opened:
-    """What a process needs to evaluate candidates."""
+    """Everything that a process needs to evaluate candidates."""
     experiment = job.experiment
     space = load_space(experiment.space).at(experiment.input_size)
     first, *others = [open_supernet(run, space, job.device) for run in supernets]

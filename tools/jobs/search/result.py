@@ -19,7 +19,7 @@ from tools.typed import to_type
 
 
 def score_words(learn_from: Sequence[str] | None) -> str:
-    """What the scores of a search are that learns from these rankings, or from none."""
+    """A description of the scores of a search that learns from these rankings, or from none."""
     return "expected mAP of its own training" if learn_from else "held-out mAP"
 
 

@@ -29,7 +29,7 @@ from tools.jobs.runs.troubles import lasting
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """What candidates are evaluated with.
+    """The means with which candidates are evaluated.
 
     Attributes:
         space: at the size that the supernet sees.

@@ -1,4 +1,4 @@
-"""What a training begins with."""
+"""The initial weights of a training."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ SAME = ("dataset", "input_size", "data", "recipe", "network", "weights")
 and the ends averaged (``tools/average.py``)."""
 
 HOW = (*NO_MATTER, "precision")
-"""Of the recipe, what may differ: the machine that ends a training need not be the one that began it."""
+"""Keys of the recipe that may differ: another machine may end a training than began it."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
 
 
 def _kept(out: Path) -> dict[str, Any] | None:
-    """What the training in ``out`` was begun from; ``None`` where there is none that ends another."""
+    """The start of the training in ``out``; ``None`` if there is no training there that ends another."""
     file = out / CONFIG
     kept = read_mapping(file, CURE).get("cooled_down") if file.exists() else None
     if kept is None:

@@ -27,7 +27,7 @@ def tell_training(run: Path, result: str, following: str) -> None:
 
 
 def comparing_command(run: Path) -> str:
-    """What puts ``run`` beside the runs of its parent's folder that can be compared with it."""
+    """The command that compares ``run`` with the comparable runs in its parent folder."""
     return to_type("compare", str(run), *map(str, _beside(run)))
 
 

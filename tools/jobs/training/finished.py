@@ -41,7 +41,7 @@ def is_over(run: Path, weights: str) -> bool:
 
 
 def tell_over(run: Path) -> None:
-    """Says so of a run that is over."""
+    """Prints that a run is already finished."""
     print(f"{shown(run)} is finished and its {STATE} is gone: its weights are kept, and nothing is trained")
 
 

@@ -43,7 +43,7 @@ class Inheritance:
 
 
 def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritance:
-    """What the supernet in the folder ``run`` has for ``spec``'s arch.
+    """The weights of ``spec``'s arch in the supernet of the folder ``run``.
 
     BN is calibrated as for the row "inherited" (``tools.jobs.evaluate.job``) and for a search's scores, on the same
     images: so the training's step 0 is the network of that row. Most recipes would do without, since BN's statistics

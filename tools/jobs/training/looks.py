@@ -29,7 +29,7 @@ from tools.jobs.job import Job
 BEST = "best.safetensors"
 
 HELD_OUT = ("holdout_mAP", "holdout_rank1")
-"""What the looks at held-out identities are called in the training's records."""
+"""Names of the evaluations on held-out identities in the training's records."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def monitor_of(
 
 
 def best_by(own: OwnEvaluation | None) -> tuple[str, Mode]:
-    """What the best weights go by, and whether more of it is better, or less."""
+    """The field that selects the best weights, and whether more or less of it is better."""
     return (own.metric, own.mode) if own is not None else (HELD_OUT[0], "max")
 
 

@@ -22,7 +22,7 @@ from tools.jobs.paths import shown
 from tools.jobs.runs.saved_config import read_saved
 
 SAME = ("dataset", "input_size", "data", "network")
-"""What trainings must have in common; recipes, lengths and seeds may differ."""
+"""Facts that all trainings must share; recipes, lengths and seeds may differ."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,11 +10,11 @@ from reid.models.residuals import ZeroInit
 from reid.words import counted
 
 BLUNT = 0.1
-"""Of a classification loss, what may be left at the best features before a user is told."""
+"""Remaining classification loss at the best features above which the user is warned."""
 
 
 def bluntness(config: ClassificationConfig, classes: int) -> str | None:
-    """What to say where scale and margin leave the classification a loss that no training brings down."""
+    """A note if scale and margin leave a classification loss that no training can reduce."""
     left = least_loss(config, classes)
     if left < BLUNT:
         return None
@@ -77,7 +77,7 @@ def never_reached(recipe: Recipe, per_epoch: int) -> str | None:
 
 
 def never_looked(recipe: Recipe) -> str | None:
-    """What to say of looks at held-out identities that are asked for where those are trained on."""
+    """A note if evaluations on held-out identities are requested although those are trained on."""
     if not recipe.evaluate_every:
         return None
     return (

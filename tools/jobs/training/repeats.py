@@ -99,7 +99,7 @@ def _check_same(run: Path, wanted: dict[str, Any]) -> None:
 
 
 def _compared(config: dict[str, Any]) -> dict[str, Any]:
-    """Of a training's configuration all but the seed and where its network is from."""
+    """A training's configuration without the seed and the source of its network."""
     kept = {key: value for key, value in config.items() if key != "seed"}
     if "network" in kept:
         kept["network"] = dataclasses.replace(spec_from_dict(kept["network"]), origin={})

@@ -68,7 +68,7 @@ def epochs_of(run: Path, recipe: Recipe) -> int:
 
 
 def missing_average(run: Path, recipe: Recipe) -> tuple[str, ...]:
-    """What a reader of the table must know of a training that stopped before the mean of its weights had begun."""
+    """A note for the table on a training that stopped before the averaging of its weights had begun."""
     if recipe.averaging.kind != "swa":
         return ()
     last, first = epochs_of(run, recipe), recipe.averaging.first_epoch(recipe.epochs)

@@ -26,14 +26,14 @@ TAUGHT = ", taught by "
 
 
 def taken_back(run: Path) -> tuple[str, ...]:
-    """What a reader of the table must know of a training that was not by the recipe's rate to its end."""
+    """A note for the table on a training that did not follow the recipe's learning rate to its end."""
     return tuple(f"the training blew up and was taken back: {rollback}" for rollback in read_rollbacks(run))
 
 
 def trained_on_words(
     source: Source, images: ImageSet, weights: str | None, recipe: Recipe, inherited: Inheritance | None
 ) -> str:
-    """What a table says of the data that made the network; rows that differ in it are not compared."""
+    """A table's description of the training data; rows that differ in it are not compared."""
     words = train_set_words(source, images)
     if inherited:
         words = f"{inherited.words}, then {counted(recipe.epochs, 'epoch')} of {words}"

@@ -113,7 +113,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
 
 
 def _draw(experiment: Experiment, space: Space) -> Draw:
-    """What ``sampling.spread`` and ``sampling.flops`` ask for; FLOPs are counted as the search counts them."""
+    """The sampling requested by ``sampling.spread`` and ``sampling.flops``; FLOPs are counted as in the search."""
     sampling = experiment.supernet.sampling
     if sampling.spread == "uniform":
         return uniform(space)

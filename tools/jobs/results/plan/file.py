@@ -26,7 +26,7 @@ class PlannedRow:
 
 
 def in_terminal(name: str, *, lever: bool) -> str:
-    """What a row is called in the terminal's table, which has the ladder's levers among its lines."""
+    """A row's name in the terminal's table, which has the ladder's levers among its lines."""
     return f"{name} (ladder)" if lever else name
 
 

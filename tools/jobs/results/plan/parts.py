@@ -67,7 +67,7 @@ class SearchPart:
 
 @dataclass(frozen=True, config=STRICT)
 class RankingPart:
-    """How well a supernet ranks: ``tools/rank.py`` on ``n`` archs; ``band`` in FLOPs, ``None`` for the whole space."""
+    """A ranking by a supernet: ``tools/rank.py`` on ``n`` archs; ``band`` in FLOPs, ``None`` for the whole space."""
 
     name: Name
     supernet: Name

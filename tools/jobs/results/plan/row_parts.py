@@ -50,7 +50,7 @@ class RandomArchs:
 
 @dataclass(frozen=True, config=STRICT)
 class ArchChange:
-    """What is changed in an arch before it is trained; what is left out stays.
+    """Changes to an arch before it is trained; anything left out stays the same.
 
     Attributes:
         last_stride: of the last stage that halves its map.

@@ -17,7 +17,7 @@ TEACHER = "losses.distillation.teacher"
 
 @dataclass(frozen=True)
 class Setup:
-    """What all steps have in common.
+    """Settings common to all steps.
 
     Attributes:
         plan, file: the plan, and where it was read from.
@@ -38,7 +38,7 @@ class Setup:
         return self.file.parent / self.plan.config
 
     def experiment(self, step: Step) -> Experiment:
-        """What the step's tool reads; raises UserError where an override, an option or the recipe is wrong."""
+        """The experiment that the step's tool reads; raises UserError if an override, option or the recipe is wrong."""
         training = self.training(step.part) if step.kind == ROW else {}
         experiment = load_experiment(self.config, self.overrides(step), **training)
         if step.kind != SEARCH:
@@ -76,7 +76,7 @@ class Setup:
         return [*self.plan.set, *own]
 
     def _inherited(self, planned: PlannedRow) -> tuple[str, ...]:
-        """What the supernet's space is, and how the search calibrates what is cut out of it."""
+        """The supernet's space, and how the search calibrates networks extracted from it."""
         supernet = supernet_of(self.plan, planned.row)
         if supernet is None:
             return ()

@@ -16,7 +16,7 @@ SUPERNET, SEARCH, ROW, RANKING, LATENCY = "supernet", "search", "row", "ranking"
 
 @dataclass(frozen=True)
 class LatencyPart:
-    """What the latency step measures on."""
+    """The target of the latency step."""
 
     target: str
     name: str = LATENCY
@@ -27,7 +27,7 @@ Part = SupernetPart | SearchPart | PlannedRow | RankingPart | LatencyPart | None
 
 @dataclass(frozen=True)
 class Step:
-    """Something that is run to its end, in one slice of time or in several.
+    """A task that is run to its end, in one or several slices of time.
 
     Attributes:
         name: unique: ``supernet/<name>``, ``search/<name>``, ``row/<name>/<seed>``, ``ranking/<name>`` or ``latency``.
@@ -136,7 +136,7 @@ def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
 
 
 def _called(step: Step) -> str:
-    """What the plan calls a step."""
+    """A step's name in the plan."""
     return step.name if step.part is None else step.part.name
 
 
@@ -150,7 +150,7 @@ def _names(step: Step) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Places:
-    """Where everything of an experiment is, below ``out``."""
+    """The paths of an experiment's files, below ``out``."""
 
     out: Path
 
@@ -171,7 +171,7 @@ class Places:
         return self.out / "rows" / f"{slug(name)}-s{seed}"
 
     def flip(self, step: Step) -> Path:
-        """Where a row's score with the flip test is."""
+        """The path of a row's score with the flip test."""
         return self.out / "flip" / f"{slug(step.part.name)}-s{step.seed}"
 
     def arch(self, planned: PlannedRow) -> Path:

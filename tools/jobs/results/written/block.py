@@ -10,7 +10,7 @@ from evaluation.tables import markdown
 
 @dataclass(frozen=True)
 class Block:
-    """In this order; what is empty is left out.
+    """A part of the text, with its content in this order; anything empty is left out.
 
     Attributes:
         heading: empty for the first part.

@@ -18,7 +18,7 @@ from tools.jobs.results.written.figures import Figures
 
 @dataclass(frozen=True)
 class Effect:
-    """What a lever does: its row less the base row, as fractions."""
+    """The effect of a lever: its row minus the base row, as fractions."""
 
     lever: Figures
     mAP: Difference

@@ -90,7 +90,7 @@ def publish(setup: Setup, folder: Path) -> Path:
 
 
 def _notes(setup: Setup, step: Step) -> dict[str, Path]:
-    """What a step notes down, by where it is published."""
+    """The files that a step writes, by their published place."""
     run = setup.places.run(step)
     if step.kind == ROW:
         return {f"{LOGS}/{run.name}.jsonl": run / METRICS}

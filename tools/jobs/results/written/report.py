@@ -57,7 +57,7 @@ def _section(block: Block) -> Section:
 
 
 def _links(setup: Setup) -> tuple[Link, ...]:
-    """To every run that has a page, in the order of the steps."""
+    """Links to every run that has a page, in the order of the steps."""
     places, pages = setup.places, []
     for step in plan_steps(setup.plan):
         pages.append((step.name, places.run(step) / REPORT))

@@ -93,7 +93,7 @@ def _gains(setup: Setup, rows: Sequence[Figures]) -> Block | None:
 
 
 def _rankings(setup: Setup) -> Block | None:
-    """What ``tools/rank.py`` found, against the test set."""
+    """The results of ``tools/rank.py``, against the test set."""
     lines = []
     for step in plan_steps(setup.plan):
         if step.kind == RANKING_STEP and is_done(setup.places, step):
@@ -139,7 +139,7 @@ def _made_by(rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str], li
 
 
 def log_of(row: Figures, seed: SeedRun) -> str:
-    """Where the training's log is on this machine."""
+    """The path of the training's log on this machine."""
     return f"{seed.run}/metrics.jsonl"
 
 
