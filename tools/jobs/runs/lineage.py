@@ -11,9 +11,9 @@ from reid.errors import UserError
 from reid.files import expecting, read_mapping
 from supernet.trained import network_file
 from tools.jobs.paths import shown
-from tools.jobs.runs.moved import SUPERNET_SHA256, TEACHER_SHA256, WEIGHTS_SHA256
+from tools.jobs.runs.moved import SUPERNET_SHA256, WEIGHTS_SHA256
 from tools.jobs.runs.provenance import sha256
-from tools.jobs.runs.strangers import AVERAGED, CURE, TEACHER, named, teachers
+from tools.jobs.runs.strangers import AVERAGED, CURE, TEACHER, named, teacher_digests, teachers
 from tools.jobs.runs.supernets import PREFIX
 
 
@@ -60,14 +60,10 @@ def _parts(saved: Mapping[str, Any]) -> Iterator[tuple[str, list[str], str]]:
         yield str(begun).removeprefix(PREFIX), digests, "{} began with its weights"
     for part in (saved, saved.get("supernet") or {}):  # of a network's training, and of a supernet's
         for name in teachers(part):
-            yield name, _digests(saved), "it taught {}"
+            yield name, teacher_digests(saved), "it taught {}"
     for member in saved.get(AVERAGED) or ():
         for name in named(member.get(TEACHER)):
-            yield name, _digests(member), "it taught a training that {} is the mean of"
-
-
-def _digests(told: Mapping[str, Any]) -> list[str]:
-    return [digest for digest in str(told.get(TEACHER_SHA256) or "").split(", ") if digest]
+            yield name, teacher_digests(member), "it taught a training that {} is the mean of"
 
 
 def _weights(name: str, digests: list[str]) -> Path | None:

@@ -49,7 +49,7 @@ def unsure_teachers(run: Path, source: Source, config: DataConfig) -> list[str]:
     saved = read_mapping(path, CURE) if path.is_file() else {}
     with expecting(path, CURE):
         taught_by = [each for part in (saved, saved.get("supernet") or {}) for each in teachers(part)]
-        digests = str(saved.get(TEACHER_SHA256, "")).split(", ")
+        digests = teacher_digests(saved)
     return unsure_of(taught_by, source, config, digests)
 
 
@@ -77,6 +77,11 @@ def teachers(part: Mapping[str, Any]) -> Iterator[str]:
     for key in ("recipe", "losses", "distillation"):
         part = part.get(key) or {}
     yield from named(part.get(TEACHER))
+
+
+def teacher_digests(told: Mapping[str, Any]) -> list[str]:
+    """SHA-256 digests of the teachers' weights in a run's configuration, or in the part of it on a mean's member."""
+    return [digest for digest in str(told.get(TEACHER_SHA256) or "").split(", ") if digest]
 
 
 def named(teachers: str | Iterable[str] | None) -> list[str]:
@@ -125,7 +130,7 @@ def _known_members(run: Path, source: Source, config: DataConfig) -> bool:
     saved = read_mapping(path, CURE)
     with expecting(path, CURE):
         for each in saved.get(AVERAGED) or ():
-            digests = str(each.get(TEACHER_SHA256, "")).split(", ")
+            digests = teacher_digests(each)
             if TEACHER not in each or unsure_of(named(each[TEACHER]), source, config, digests):
                 return False
     return True
