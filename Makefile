@@ -20,9 +20,9 @@ PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -
 test: $(STAMP)
 	$(PYTEST)
 
-# Also the tests that take minutes or need Market-1501 (under data/ or $$REID_DATA).
+# Also the tests that take minutes or need Market-1501 (under data/ or $$REID_DATA), and hypothesis draws other examples each time.
 test-all: $(STAMP)
-	$(PYTEST) -m "slow or real or not slow"
+	$(PYTEST) --hypothesis-profile anew -m "slow or real or not slow"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
