@@ -1,4 +1,4 @@
-"""The network that a row trains: by its name, or by an arch file written for the row."""
+"""The network that a row trains: a named network, or one written to an arch file for the row."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from tools.jobs.results.plan.steps import SEARCH, Step
 
 
 def has_own_file(planned: PlannedRow) -> bool:
-    """Whether an arch file is written for the row: its network is found, drawn or changed, and not one by name."""
+    """Whether an arch file is written for the row: its network is found, drawn or changed, not just given by name."""
     row = planned.row
     return row.found is not None or row.random is not None or row.change is not None
 
 
 def network_name(setup: Setup, step: Step) -> str:
-    """What ``tools/retrain.py`` takes as ``--arch``; a network that is found, drawn or changed is written as an arch
-    file first.
+    """The value of ``--arch`` for ``tools/retrain.py``; writes the arch file of a found, drawn or changed network.
 
     Raises:
-        UserError: there is no such network, no such arch of the search or none of such FLOPs, or an arch file of that
-            name is another network.
+        UserError: the network does not exist, the search chose too few archs, too few archs have the FLOPs, or the arch
+            file already holds another network.
     """
     if not has_own_file(step.part):
         row = step.part.row
@@ -46,7 +45,7 @@ def network_name(setup: Setup, step: Step) -> str:
 
 
 def _check_same(setup: Setup, step: Step, named: NamedArch) -> None:
-    """Raises UserError where the row's arch file is of another network than ``named``."""
+    """Raises UserError if the row's arch file holds another network than ``named``."""
     planned, path = step.part, setup.places.arch(step.part)
     if load_arch(path).arch != named.arch:
         runs = [run for seed in planned.row.seeds if (run := setup.places.row_run(planned.name, seed)).exists()]
@@ -57,8 +56,8 @@ def _check_same(setup: Setup, step: Step, named: NamedArch) -> None:
 
 
 def check_trained(setup: Setup, step: Step) -> None:
-    """Raises UserError where a finished row whose network is found, drawn or changed was trained with another one than
-    the plan's is now. Nothing is written."""
+    """Raises UserError if a finished row with an arch file of its own was trained with another network than the plan's
+    current one. Writes nothing."""
     if not has_own_file(step.part):
         return
     named, path, run = _named(setup, step), setup.places.arch(step.part), setup.places.run(step)
@@ -70,7 +69,7 @@ def check_trained(setup: Setup, step: Step) -> None:
 
 
 def _named(setup: Setup, step: Step) -> NamedArch:
-    """The network of a row that has an arch file of its own."""
+    """The network of a row that has its own arch file."""
     planned, row = step.part, step.part.row
     if row.found is not None:
         named = _found(setup, row.found.search, row.found.number)
@@ -93,7 +92,7 @@ def _find(name: str, experiment: Experiment):
 
 
 def named_backbone(name: str, experiment: Experiment) -> Backbone:
-    """The backbone of the network called ``name``; raises UserError if there is none."""
+    """The backbone of the network called ``name``; raises UserError if it does not exist."""
     return _find(name, experiment)[0].backbone
 
 
@@ -106,7 +105,7 @@ def _found(setup: Setup, search: str, number: int) -> NamedArch:
 
 
 def found_there(setup: Setup, planned: PlannedRow) -> bool:
-    """Whether the search that the row's network comes from is finished, where there is one."""
+    """Whether the search that the row's network comes from is finished; true if it comes from none."""
     search = planned.row.search
     if search is None:
         return True
@@ -114,7 +113,7 @@ def found_there(setup: Setup, planned: PlannedRow) -> bool:
 
 
 def changed(arch: Arch, change: ArchChange) -> Arch:
-    """``arch`` with what ``change`` gives.
+    """``arch`` with ``change`` applied.
 
     Raises:
         UserError: a stage's blocks have no such choice.
@@ -127,7 +126,7 @@ def changed(arch: Arch, change: ArchChange) -> Arch:
 
 
 def _changed(stage: AnyStage, number: int, last: int, change: ArchChange) -> AnyStage:
-    """``last`` is the number of the last stage that halves its map: the smallest map is its and those' behind it."""
+    """``last``: index of the last stage that halves its map; it and the stages after it have the smallest map."""
     wanted = [name for name in ("se", "ibn", "act") if getattr(change, name) is not None]
     if wanted and stage.kind != INVERTED_RESIDUAL:
         raise UserError(

@@ -24,8 +24,12 @@ from tools.jobs.search.options import check_limits
 
 
 def check_plan(setup: Setup, steps: Sequence[Step]) -> None:
-    """Raises UserError, which names the plan's file and the step, where one of ``steps``, the target, the file of
-    published rows or the device cannot be."""
+    """Checks the target, the published rows, the device and each of ``steps``.
+
+    Raises:
+        UserError: one of them is invalid. Except for the device, the message names the plan's file, and the step if it
+            is about one.
+    """
     _check_device(setup.device)
     try:
         if setup.plan.target is not None:
@@ -42,7 +46,7 @@ def check_plan(setup: Setup, steps: Sequence[Step]) -> None:
 
 
 def _check_device(name: str) -> None:
-    """As ``pick_device`` has it, but without taking memory of a GPU that this process does not work on."""
+    """Like ``pick_device``, but takes no GPU memory, since this process does not work on the GPU."""
     try:
         device = torch.device("cpu" if name == "auto" else name)
     except RuntimeError:
@@ -78,7 +82,7 @@ def _check_step(setup: Setup, step: Step, costs: CostTable) -> None:
 
 
 def _check_knows_no_strangers(setup: Setup, teacher: str) -> None:
-    """Raises UserError where a supernet's teacher is trained on the persons that searches score on."""
+    """Raises UserError if a supernet's teacher is trained on the identities that searches score on."""
     planned = find(planned_rows(setup.plan), teacher, "teacher")
     if setup.experiment(Step(planned.name, ROW, planned)).data.retrain_on_holdout:
         raise UserError(
@@ -88,7 +92,7 @@ def _check_knows_no_strangers(setup: Setup, teacher: str) -> None:
 
 
 def _check_number(setup: Setup, found: Found) -> None:
-    """Raises UserError where the search, which is still to be run, will not choose so many archs."""
+    """Raises UserError if an unfinished search will choose fewer archs than the row's number."""
     step = Step("", SEARCH, find(setup.plan.searches, found.search, "found"))
     chosen = setup.experiment(step).search.top_k
     if found.number > chosen and not search_is_finished(setup.places.run(step)):
@@ -98,7 +102,7 @@ def _check_number(setup: Setup, found: Found) -> None:
 
 
 def _check_network(setup: Setup, step: Step, planned: PlannedRow) -> None:
-    """That of a network by name; what a search will find is not known."""
+    """Checks a network given by name; what a search will find is not known yet."""
     row = planned.row
     name = row.random.network if row.random is not None else row.network
     if name is None:

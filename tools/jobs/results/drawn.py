@@ -1,4 +1,4 @@
-"""A row's random archs: of the same FLOPs as another arch, and within the limits of the search that it comes from."""
+"""A row's random archs, with the FLOPs of a given arch and within the limits of the search they belong to."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _ELSE = "draw its random archs where it was searched, or search again"
 
 
 def draw(setup: Setup, step: Step, like: Arch) -> NamedArch:
-    """The row's own of its random archs, which are drawn together, like the arch ``like``.
+    """The random arch of this row's number; all of the row's archs are drawn together, with FLOPs like ``like``'s.
 
-    Where latency is limited the draw is one of the table that the search went by, which another machine does not have
-    and a later measurement changes: what was drawn before is kept there.
+    If latency is limited, the draw depends on the search's latency table, which other machines do not have and which
+    later measurements change. An arch that was already drawn is then kept.
 
     Raises:
-        UserError: there are not as many, or latency is limited and the search's table is not at hand.
+        UserError: too few archs fit, or latency is limited and the search's table is not available.
     """
     random = step.part.row.random
     part = None if random.search is None else find(setup.plan.searches, random.search, "row")
     experiment = setup.experiment(step if part is None else Step("", SEARCH, part))
     space = load_space(experiment.space).at(experiment.input_size)
     size, table = experiment.search.cost_input_size, CostTable()
-    # Where sizes are a choice, that of the arch is one; a network by name may be meant for a size of no space.
+    # If the space has several sizes, the arch's own is one of them; a named network may have a size outside the space.
     own = like if like.input_size in space.input_sizes else like.at(space.input_size)
     band = find_band(space, table.flops(own.at(size)), WITHIN, size, table)
     avoid = {like.at(None if space.smaller_sizes else space.input_size)}
@@ -50,8 +50,8 @@ def draw(setup: Setup, step: Step, like: Arch) -> NamedArch:
 
 
 def _kept(setup: Setup, step: Step, band: Band, size: tuple[int, int] | None, table: CostTable) -> NamedArch | None:
-    """The arch in the row's file; ``None`` where there is none, or not of these FLOPs: the search's best is another one
-    by now."""
+    """The arch in the row's file; ``None`` if there is no file, the row has a change, or the FLOPs do not match (the
+    search now has another best arch)."""
     path: Path = setup.places.arch(step.part)
     if step.part.row.change is not None or not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""The job of ``tools/results.py``: a plan's steps in slices of time, each by its own tool."""
+"""The job of ``tools/results.py``: runs a plan's steps in slices of time, each step with its own tool."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from tools.jobs.training.finished import complete
 from tools.jobs.words.opening import announce
 
 WAIT = 60.0
-"""Seconds that steps of a command that was killed have to end."""
+"""Seconds to wait for the remaining steps of a killed command to end."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Ask:
-    """The request of a command.
+    """The options of one call.
 
     Attributes:
-        minutes: how long steps may run; ``None`` for as long as they take.
-        jobs: steps that run side by side.
-        only: names of steps; see ``select``.
+        minutes: how long steps may run; ``None`` for no limit.
+        jobs: number of steps that run at once.
+        only: names of the steps to run; see ``select``.
     """
 
     minutes: float | None = None
@@ -49,12 +49,13 @@ class Ask:
 
 
 def run_results(setup: Setup, ask: Ask) -> int:
-    """Runs what is not finished for a slice of time, then writes and prints the table; returns the exit code: 0, 1
-    where a step failed, 130 where the user interrupted.
+    """Runs unfinished steps for a slice of time, then writes and prints the table.
+
+    Returns the exit code: 0, 1 if a step failed, or 130 if the user interrupted.
 
     Raises:
-        UserError: a step's settings are wrong, or others than it was run with; data are missing; another command works
-            in the folder, or another tool's run is there.
+        UserError: a step's settings are wrong or differ from those it was run with, data are missing, another command
+            is working in the folder, or the folder holds another tool's run.
     """
     if ask.jobs < 1:
         raise UserError(f"--jobs {ask.jobs}: must be above 0")
@@ -132,7 +133,7 @@ def _noting(setup: Setup, steps: Sequence[Step]):
 
 
 def _decode_images(setup: Setup, left: Sequence[Step]) -> None:
-    """Makes or finds the data, and decodes all of it, before steps that run side by side all do so."""
+    """Prepares and decodes all data once, so that steps running at the same time do not each do it."""
     if not any(step.kind != LATENCY for step in left):
         return
     experiment = setup.experiment(left[0])
@@ -146,11 +147,11 @@ def _decode_images(setup: Setup, left: Sequence[Step]) -> None:
 
 @contextlib.contextmanager
 def _locked(out: Path) -> Iterator[tuple[int, ...]]:
-    """Holds the folder for one command, and gives the files by which its steps hold it too: those of a command that
-    was killed may still be ending. Where the file system or the platform has no locks, nothing is held.
+    """Locks the folder for one command and yields the files that pass the lock on to its steps: steps of a killed
+    command may still be ending. Without locks on the platform or file system, nothing is locked.
 
     Raises:
-        UserError: it is held for longer than ``WAIT`` seconds.
+        UserError: another process holds the lock for longer than ``WAIT`` seconds.
     """
     out.mkdir(parents=True, exist_ok=True)
     try:

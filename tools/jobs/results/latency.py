@@ -19,12 +19,12 @@ from tools.jobs.runs.provenance import command, commit
 
 
 def measure_latencies(setup: Setup) -> Path:
-    """Measures every row's network at the size that FLOPs are counted at; returns the path of ``latency.json``.
+    """Measures every trained row's network at the size at which FLOPs are counted; returns ``latency.json``'s path.
 
-    All are measured anew each time: times of one run can be compared, those of two runs less so.
+    Always measures all networks anew: times of one session are more comparable than those of two.
 
     Raises:
-        UserError: the plan has no target, this machine cannot run it, or nothing is trained yet.
+        UserError: the plan has no target, this machine does not support it, or nothing is trained yet.
     """
     if setup.plan.target is None:
         raise UserError(f"{setup.file}: has no target to measure latency on; add one, for example onnx-cpu-1t")
@@ -39,7 +39,7 @@ def measure_latencies(setup: Setup) -> Path:
         "target": target.name,
         "machine": describe_machine(target),
         "networks": {
-            # The least time: other programs only ever add to one.
+            # The minimum, since other programs can only add to a measured time.
             name: {"ms": timing.least_ms, "input_size": list(size), NETWORK: network_digest(runs[name])}
             for (name, (_, size)), timing in zip(networks.items(), timings, strict=True)
         },
@@ -50,11 +50,11 @@ def measure_latencies(setup: Setup) -> Path:
 
 
 def cost_size(setup: Setup) -> tuple[int, int] | None:
-    """The size that FLOPs and latency are told at; ``None`` for the one that a network is trained at."""
+    """The size at which FLOPs and latency are reported; ``None`` for each network's training size."""
     return setup.experiment(Step(LATENCY, LATENCY)).search.cost_input_size
 
 
 def counted_network(run: Path, size: tuple[int, int] | None) -> tuple[nn.Module, tuple[int, int]]:
-    """The network of a finished training with fresh weights, and the size that its cost is told at."""
+    """The network of a finished training with fresh weights, and the size at which its cost is reported."""
     spec = spec_of(run).at(size)
     return build(spec).eval(), spec.input_size

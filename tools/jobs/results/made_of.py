@@ -15,7 +15,7 @@ from supernet.catalog import NetworkSpec, spec_from_dict
 from tools.jobs.runs.provenance import sha256
 
 NETWORK = "network"
-"""The key of kept figures that says by ``network_digest`` which network they are of."""
+"""The key in stored figures that holds the ``network_digest`` of their network."""
 
 
 def spec_of(run: Path) -> NetworkSpec:
@@ -24,18 +24,18 @@ def spec_of(run: Path) -> NetworkSpec:
 
 
 def network_digest(run: Path) -> str:
-    """SHA-256 of what the header of a run's weights says of the network, but for its name and origin.
+    """SHA-256 of a run's network as its weights' header describes it, without name and origin.
 
-    Of the header as it stands: what later versions take for granted in it does not make it another network.
+    The header is hashed as written: defaults that later versions add do not change the digest.
     """
     made_of = {key: value for key, value in read_about(run / WEIGHTS).items() if key not in ("name", "origin")}
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
 def is_of_network(kept: Mapping[str, Any], file: Path, run: Path) -> bool:
-    """Whether the figures ``kept`` in ``file`` are of the network in ``run``.
+    """Whether the figures ``kept`` in ``file`` belong to the network in ``run``.
 
-    Those that do not say, as an earlier version wrote them, are unless they are older than its weights.
+    Figures without a digest, from an earlier version, are accepted unless they are older than the run's weights.
     """
     if NETWORK in kept:
         return kept[NETWORK] == network_digest(run)
@@ -43,10 +43,10 @@ def is_of_network(kept: Mapping[str, Any], file: Path, run: Path) -> bool:
 
 
 def is_of_weights(score: Mapping[str, Any], file: Path, run: Path, cure: str) -> bool:
-    """Whether the evaluation ``score``, in ``file``, is of the very weights in ``run``; one that does not say is.
+    """Whether the evaluation ``score`` in ``file`` used exactly the weights in ``run``; accepted if it has no digest.
 
     Raises:
-        UserError: the file is damaged; ``cure`` is what helps.
+        UserError: the file is damaged; ``cure`` is the advice to give.
     """
     with expecting(file, cure):
         told = score.get("about", {}).get("weights_sha256")

@@ -1,4 +1,4 @@
-"""A task's commands as child processes: one after the other, with one log, and stoppable at any time."""
+"""A task's commands as child processes: run one after the other, logged to one file, stoppable at any time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from typing import IO
 LOG = "log.txt"
 
 TAIL_BYTES = 16384
-"""Bytes of a log that are read for its last lines, since progress bars write long ones."""
+"""Bytes read from the end of a log to find its last lines; progress bars write long ones."""
 
 
 class Running:
-    """The commands of a task under way.
+    """The running commands of a task.
 
     Args:
-        commands: command lines; the next begins when one has ended with 0.
-        log: what they print is added to it.
+        commands: command lines; each starts once the one before has exited with 0.
+        log: file to which their output is appended.
         environment: of the processes.
-        held: files that they keep open.
+        held: file descriptors that the processes keep open.
 
     Attributes:
         started: ``time.monotonic()`` of the start.
@@ -51,7 +51,7 @@ class Running:
         command = self._left.pop(0)
         self._log.write(f"\n$ {' '.join(command)}\n".encode())
         self._log.flush()
-        # A session of its own: a terminal's interrupt reaches this program alone, which passes it on.
+        # A session of its own: a terminal's interrupt then reaches only this program, which passes it on.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -64,7 +64,7 @@ class Running:
         )
 
     def poll(self) -> int | None:
-        """The exit code once all is over: that of the first command that failed, or 0."""
+        """The exit code once everything has ended: that of the first command that failed, or 0; ``None`` before."""
         if self._code is None and self._process is not None:
             code = self._process.poll()
             if code == 0 and self._left and not self.stopping:
@@ -76,7 +76,7 @@ class Running:
         return self._code
 
     def stop(self, number: int = signal.SIGINT) -> None:
-        """Sends a signal to the process and those that it started."""
+        """Sends a signal to the running process and to those that it started."""
         self.stopping = True
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -84,8 +84,8 @@ class Running:
 
 
 def _ending_with_parent(parent: int) -> Callable[[], None]:
-    """What a child does first: it can be interrupted whatever its parent ignores, and is interrupted when its parent is
-    killed (on Linux), so that no training goes on that nobody waits for."""
+    """What a child runs first: it accepts interrupts even if its parent ignores them, and on Linux it is interrupted
+    when its parent is killed, so that no orphaned training continues."""
 
     def prepare() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -98,7 +98,7 @@ def _ending_with_parent(parent: int) -> Callable[[], None]:
 
 
 def last_lines(log: Path, count: int = 8) -> list[str]:
-    """The last lines of a log that are not empty; of a progress bar what it showed last."""
+    """The last non-empty lines of a log; of a progress bar, its last state."""
     if not log.is_file():
         return []
     with log.open("rb") as file:
@@ -109,7 +109,7 @@ def last_lines(log: Path, count: int = 8) -> list[str]:
 
 
 def share_cores(jobs: int) -> dict[str, str]:
-    """The environment of ``jobs`` processes side by side: each gets its share of the cores, unless that is set."""
+    """The environment of ``jobs`` parallel processes: each gets its share of the cores, unless already set."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // jobs))
     return {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONUNBUFFERED": "1"}

@@ -36,19 +36,19 @@ from tools.jobs.runs.saved_config import read_saved
 SETTINGS = "settings.yaml"
 
 SCORING = "scoring"
-"""Of a ranking's settings those of a search that its scores and its archs depend on."""
+"""In a ranking's settings: the search settings that its scores and archs depend on."""
 
 _CAME_LATER = {SEARCH: "recipe", RANKING: SCORING, ROW: CALIBRATION}
-"""Settings that steps of an earlier version did not record; these steps are accepted as they are."""
+"""Settings that earlier versions did not record; steps without them are accepted."""
 
 
 def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
-    """Everything that decides what the step comes to, but the code: plain mappings, lists and numbers.
+    """Everything except the code that determines the step's outcome, as plain mappings, lists and numbers.
 
     Raises:
-        UserError: an override, a recipe or a network of it is wrong.
+        UserError: an override, a recipe or a network in it is wrong.
     """
-    if step.kind == LATENCY:  # it measures whatever is there
+    if step.kind == LATENCY:  # measures all networks that are trained
         return {"target": setup.plan.target}
     experiment = setup.experiment(step)
     settings: dict[str, Any] = {
@@ -59,16 +59,16 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
         settings |= {"space": space_to_dict(load_space(experiment.space)), "seed": getattr(step.part, "seed", 0)}
         settings["supernet"] = config_to_dict(experiment.supernet)
         part = find(setup.plan.supernets, getattr(step.part, "supernet", step.part.name), step.name)
-        if part.teacher is not None:  # wherever its run is
+        if part.teacher is not None:  # by name, independent of its run's path
             settings["supernet"]["recipe"]["losses"]["distillation"]["teacher"] = f"row {part.teacher}"
     if step.kind == SEARCH:
         settings["search"] = config_to_dict(experiment.search)
         settings["strategy"] = step.part.strategy
-        if experiment.search.finalists.count:  # which it trains
+        if experiment.search.finalists.count:  # the search trains them by this recipe
             settings["recipe"] = config_to_dict(experiment.retrain)
-        if step.part.beside:  # wherever their runs are
+        if step.part.beside:  # by name, independent of their runs' paths
             settings["beside"] = [f"supernet {name}" for name in step.part.beside]
-        if step.part.learn_from is not None:  # wherever its run is
+        if step.part.learn_from is not None:  # by name, independent of its run's path
             settings["search"]["learn_from"] = [f"ranking {step.part.learn_from}"]
     if step.kind == RANKING:
         part = step.part
@@ -80,11 +80,11 @@ def step_settings(setup: Setup, step: Step) -> dict[str, Any]:
     if step.kind == ROW:
         settings |= {"seed": step.seed, "network": _network(step.part, experiment)}
         supernet = supernet_of(setup.plan, step.part.row)
-        if supernet is not None:  # wherever its run is
+        if supernet is not None:  # by name, independent of its run's path
             settings |= {"inherit": f"supernet {supernet.name}", CALIBRATION: calibrated_by(experiment, step.seed)}
-        if step.part.row.teacher is not None:  # wherever its run is
+        if step.part.row.teacher is not None:  # by name, independent of its run's path
             settings["recipe"]["losses"]["distillation"]["teacher"] = f"row {step.part.row.teacher}"
-    # As YAML has it: tuples and lists are the same there.
+    # As read back from YAML, where tuples and lists are the same.
     return yaml.safe_load(yaml.safe_dump(settings))
 
 
@@ -102,7 +102,7 @@ def _network(planned: PlannedRow, experiment: Experiment) -> dict[str, Any]:
 
 
 def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
-    """``check_step`` of each of ``steps``; the arch file of a finished row is written again where it is gone."""
+    """Applies ``check_step`` to each of ``steps``; rewrites the arch file of a finished row if it is missing."""
     for step in steps:
         check_step(setup, step)
         if step.kind == ROW and has_own_file(step.part) and not setup.places.arch(step.part).exists():
@@ -111,8 +111,8 @@ def check_steps(setup: Setup, steps: Sequence[Step]) -> None:
 
 
 def check_step(setup: Setup, step: Step) -> None:
-    """Raises UserError where a step that is finished or begun has other settings than the plan's, or none. One that
-    failed before it left anything, as by a wrong setting, may have any. Nothing is written."""
+    """Raises UserError if a finished or begun step has recorded no settings, or others than the plan's. A step that
+    failed before writing anything, for example because of a wrong setting, may have any. Writes nothing."""
     now = step_settings(setup, step)
     path = setup.places.record(step) / SETTINGS
     run = shown(setup.places.run(step))
@@ -141,13 +141,13 @@ def check_step(setup: Setup, step: Step) -> None:
 
 
 def _has_begun(setup: Setup, step: Step) -> bool:
-    """Whether a step has left anything, in whatever of its folders."""
+    """Whether a step has left files in any of its folders."""
     folders = [setup.places.run(step), *([setup.places.flip(step)] if step.kind == ROW else [])]
     return any(folder.is_dir() and any(folder.iterdir()) for folder in folders)
 
 
 def _check_inherited(setup: Setup, step: Step) -> None:
-    """Raises UserError where a finished row began with other weights than the supernet has now."""
+    """Raises UserError if a finished row started from other weights than the supernet has now."""
     supernet = supernet_of(setup.plan, step.part.row)
     weights = supernet and setup.places.run(Step("", SUPERNET, supernet)) / WEIGHTS
     if supernet is None or not weights.is_file():
@@ -161,8 +161,8 @@ def _check_inherited(setup: Setup, step: Step) -> None:
 
 
 def _check_scored(setup: Setup, step: Step) -> None:
-    """Raises UserError where a finished search or ranking is of other weights than its supernets have now; one that
-    does not say is taken."""
+    """Raises UserError if a finished search or ranking used other weights than its supernets have now; accepts one
+    that recorded no digest."""
     names = (step.part.supernet, *getattr(step.part, "beside", ()))
     parts = [find(setup.plan.supernets, each, step.name) for each in names]
     weights = [setup.places.run(Step("", SUPERNET, each)) / WEIGHTS for each in parts]
@@ -181,8 +181,8 @@ def _check_scored(setup: Setup, step: Step) -> None:
 
 
 def _check_taught(setup: Setup, step: Step, name: str | None, made: str) -> None:
-    """Raises UserError where a finished row or supernet was taught by other weights than its teacher, the row ``name``,
-    has now; one that does not say is taken. ``made`` is what is to be removed with it."""
+    """Raises UserError if a finished row or supernet was taught by other weights than its teacher, row ``name``, has
+    now; accepts one that recorded no digest. ``made`` says what else to remove."""
     teacher = setup.teacher_run(name)
     told = read_saved(setup.places.run(step) / CONFIG).get(TEACHER_SHA256) if teacher is not None else None
     if told is None or not (teacher / LAST).is_file() or told == sha256(teacher / LAST):
@@ -194,6 +194,6 @@ def _check_taught(setup: Setup, step: Step, name: str | None, made: str) -> None
 
 
 def keep_settings(setup: Setup, step: Step) -> Path:
-    """Writes the step's settings, before it is begun."""
+    """Writes the step's settings, before the step begins."""
     text = yaml.safe_dump(step_settings(setup, step), sort_keys=False)
     return write_text(setup.places.record(step) / SETTINGS, text)

@@ -1,4 +1,4 @@
-"""A slice of time: tasks are run side by side, in their order, until all are done or the time is up."""
+"""A slice of time: runs tasks side by side, in order, until all are done or the time is up."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tools.jobs.results.processes import Running, last_lines
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
 
 POLL = 0.1
-"""Seconds between looks at the processes."""
+"""Seconds between checks of the processes."""
 
 GRACE = 25.0
-"""Seconds that an interrupted process has to save and end; then it is killed, and goes on from its last checkpoint."""
+"""Seconds that an interrupted process has to save and end; then it is killed, and resumes from its last checkpoint."""
 
 LEAST = 20.0
-"""Seconds that must be left for a task to be begun: a process takes that long before it trains."""
+"""Seconds that must be left for a task to begin: a process needs that long before it trains."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Task:
 
     Attributes:
         name: unique.
-        needs: names of tasks that must be done before.
-        done: whether there is nothing left to do.
-        commands: what is to be run now; raises UserError where that cannot be told.
-        log: file that is written to.
-        alone: it runs when nothing else can any more, and nothing runs beside it.
-        blocked: why it cannot be run here; ``None`` where it can.
+        needs: names of tasks that must be done first.
+        done: whether nothing is left to do.
+        commands: what to run now; raises UserError if this cannot be determined.
+        log: file for the output.
+        alone: runs only when no other task can start, with nothing at the same time.
+        blocked: why it cannot run on this machine; ``None`` if it can.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a task's run in this slice ended: ``DONE``, ``STOPPED`` or ``FAILED``; after how many seconds, and with
-    which last lines where it failed."""
+    """How a task ended in this slice: its state (``DONE``, ``STOPPED`` or ``FAILED``), its duration in seconds, and the
+    last lines of its log if it failed."""
 
     state: str
     seconds: float
@@ -60,7 +60,7 @@ class Ending:
 
 @dataclass
 class Slice:
-    """The outcome of a slice: the tasks that ran, and whether the user ended it."""
+    """The outcome of a slice: the endings of the tasks that ran, and whether the user interrupted it."""
 
     endings: dict[str, Ending] = field(default_factory=dict)
     interrupted: bool = False
@@ -77,18 +77,18 @@ def run_slice(
     least: float = LEAST,
     held: Sequence[int] = (),
 ) -> Slice:
-    """Runs what is not done, at most ``jobs`` at a time, the first that can be first.
+    """Runs unfinished tasks, at most ``jobs`` at a time; of those that can run, the first in order begins first.
 
-    After ``seconds`` (``None``: never), or when the user interrupts, running tasks are interrupted too: they save and
-    end. A task that failed is not begun again in this slice; what needs it waits, and others go on.
+    After ``seconds`` (``None``: never), or when the user interrupts, running tasks are interrupted: they save and end.
+    A failed task is not started again in this slice; tasks that need it wait, and others continue.
 
     Args:
         environment: of the processes.
-        tell: is given a line when a task begins and when it ends.
-        on_end: is told how a task ended, at once.
+        tell: receives a line when a task begins and when it ends.
+        on_end: called with each ending at once.
         grace: see ``GRACE``.
         least: see ``LEAST``; at most a tenth of ``seconds``.
-        held: files that the processes keep open, as locks are held.
+        held: file descriptors that the processes keep open, and with them the locks.
     """
     loop = _Loop(tasks, jobs, environment, tell, on_end, held)
     end = None if seconds is None else loop.start + seconds
@@ -101,13 +101,13 @@ def run_slice(
                 time.sleep(POLL)
         except KeyboardInterrupt:
             loop.result.interrupted = True
-        finally:  # also where a record of theirs cannot be written: no step goes on that nobody waits for
+        finally:  # also if recording an ending fails: no step may continue unattended
             loop.stop(grace)
     return loop.result
 
 
 def _unsaid(code: int, log: Path) -> Iterator[str]:
-    """How a process ended, for one that did not say so itself."""
+    """How a process ended, if its log does not say."""
     if code < 0:
         yield f"killed by signal {-code}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
     elif not last_lines(log):
@@ -115,7 +115,7 @@ def _unsaid(code: int, log: Path) -> Iterator[str]:
 
 
 class _Loop:
-    """The tasks of a slice and those of them that run."""
+    """The tasks of a slice and those that are running."""
 
     def __init__(self, tasks, jobs, environment, tell, on_end, held) -> None:
         self.tasks, self.jobs, self.environment, self.held = list(tasks), jobs, environment, held
@@ -149,7 +149,7 @@ class _Loop:
         return not ran and not task.blocked and self._finished.issuperset(task.needs) and not self._is_finished(task)
 
     def _is_finished(self, task: Task) -> bool:
-        if task.alone:  # what it measures may have become more
+        if task.alone:  # there may be more to measure by now
             return task.done()
         return task.name in self._finished
 
@@ -170,7 +170,7 @@ class _Loop:
             seconds = time.monotonic() - running.started
             if code == 0 and task.done():
                 self._end(task, Ending(DONE, seconds))
-            elif running.stopping:  # interrupted while it was still being loaded, it may end with any code
+            elif running.stopping:  # interrupted during its imports, it may exit with any code
                 self._end(task, Ending(STOPPED, seconds))
             else:
                 self._end(task, Ending(FAILED, seconds, (*last_lines(task.log), *_unsaid(code, task.log))))
@@ -189,13 +189,13 @@ class _Loop:
         self.tell(f"[{time.monotonic() - self.start:6.0f} s] {words}")
 
     def stop(self, grace: float) -> None:
-        """Interrupts the running tasks, and kills those that have not ended after ``grace`` seconds."""
+        """Interrupts the running tasks and kills those that have not ended after ``grace`` seconds."""
         for number, wait in ((signal.SIGINT, grace), (signal.SIGKILL, 5.0)):
             for running in self.running.values():
                 running.stop(number)
             until = time.monotonic() + wait
             while self.running and time.monotonic() < until:
-                # They are ending already; and where of one nothing can be noted, others are ended all the same.
+                # The tasks are ending already; if one's ending cannot be recorded, the others must still be ended.
                 with contextlib.suppress(KeyboardInterrupt, OSError, UserError):
                     time.sleep(POLL)
                     self._collect()

@@ -27,22 +27,22 @@ from tools.jobs.words.opening import format_time
 STATE, TIMES = "state.json", "latency.json"
 
 _SAVED = (STATE_OF_TRAINING, PARTWAY, WEIGHTS, checkpoint.SUPERNET, LOG, RESULT)
-"""Files that grow, or come, as a training, a search or the trainings of a ranking get on."""
+"""Files that appear or grow as a training, a search or a ranking's trainings progress."""
 
 AGAIN = "remove it and give the command again"
-"""The cure of a damaged file that a step, or the table, makes anew where it is missing."""
+"""The cure for a damaged file that the step or the table rewrites when it is missing."""
 
 ONNX = ("onnx", "onnxruntime")
-"""Packages that latency is measured by on an onnx target."""
+"""Packages needed to measure latency on an onnx target."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """The records of a step's runs.
+    """What is recorded about a step's runs.
 
     Attributes:
-        seconds: that it ran for, over all slices; what was killed in the middle is not in it.
-        slices: how often it was begun or gone on with.
+        seconds: total run time over all slices, without runs that were killed.
+        slices: number of times it was started or resumed.
         failed: whether its last run ended with an error.
     """
 
@@ -52,7 +52,7 @@ class Record:
 
 
 def read_record(folder: Path) -> Record:
-    """The record in a step's folder, an empty one where there is none yet."""
+    """The record in a step's folder; an empty one if there is none yet."""
     path = folder / STATE
     if not path.is_file():
         return Record()
@@ -62,13 +62,13 @@ def read_record(folder: Path) -> Record:
 
 
 def write_record(folder: Path, record: Record) -> Path:
-    """Writes it, atomically."""
+    """Writes the record, atomically."""
     return write_json(folder / STATE, dict(record.__dict__))
 
 
 def is_done(places: Places, step: Step) -> bool:
-    """Whether the step has left everything that it is there for: a row the flip test of the weights that it has now,
-    latencies those of every row's network on the plan's target."""
+    """Whether the step's results are complete. A row needs the flip test of its current weights too, the latency step
+    the times of every trained network on the plan's target."""
     run = places.run(step)
     if step.kind == SUPERNET:
         return (run / checkpoint.SUPERNET).is_file()
@@ -85,7 +85,7 @@ def is_done(places: Places, step: Step) -> bool:
 
 
 def is_trained(places: Places, step: Step) -> bool:
-    """Whether a row's network has its weights and its score."""
+    """Whether a row's network has been trained and scored."""
     return is_finished(places.run(step))
 
 
@@ -95,13 +95,13 @@ def _is_flipped(places: Places, step: Step) -> bool:
 
 
 def is_begun(places: Places, step: Step) -> bool:
-    """Whether its tool must be told to go on."""
+    """Whether the step's tool must be called with ``--resume``."""
     run = places.run(step)
     return (run / (SUMMARY if step.kind == SEARCH else CONFIG)).is_file()
 
 
 def trained_networks(places: Places) -> dict[str, Path]:
-    """Run folders with a finished training by their names; of several seeds of a row the first."""
+    """Run folders of finished trainings by row name; for a row with several seeds, the first in sorting order."""
     found: dict[str, Path] = {}
     for run in sorted((places.out / "rows").glob("*-s*")):
         if is_finished(run):
@@ -110,8 +110,7 @@ def trained_networks(places: Places) -> dict[str, Path]:
 
 
 def latencies(places: Places) -> dict[str, Any]:
-    """What the latency step wrote, less the times of networks in whose place another one has been trained since; an
-    empty mapping where it has not run."""
+    """What the latency step wrote, without networks that have been replaced since; empty if it has not run."""
     path = places.run(Step(LATENCY, LATENCY)) / TIMES
     if not path.is_file():
         return {}
@@ -128,18 +127,18 @@ def latencies(places: Places) -> dict[str, Any]:
 
 
 def saved(places: Places, step: Step) -> frozenset[tuple[Path, int]]:
-    """The files that a step can go on with, or has ended with, each with the time of its last change."""
+    """The files from which a step can resume, or that it ended with, each with its modification time."""
     folders = [places.run(step), *([places.flip(step)] if step.kind == ROW else [])]
     found = [path for folder in folders for path in folder.rglob("*") if path.name in _SAVED]
     return frozenset((path, path.stat().st_mtime_ns) for path in found)
 
 
 def missing_packages(setup: Setup, step: Step) -> str | None:
-    """Why the step cannot run on this machine, in words; raises UserError where a search's settings are wrong."""
+    """Why the step cannot run on this machine, if it cannot; raises UserError if a search's settings are wrong."""
     needed, target = (), None
     if step.kind == LATENCY:
         target = step.part.target
-    if step.kind == SEARCH:  # the plan's, or the config's
+    if step.kind == SEARCH:  # its own target, the plan's or the config's
         needed, target = ("nni",), setup.experiment(step).search.target
     if (target or "").startswith("onnx-"):
         needed += ONNX
@@ -148,7 +147,7 @@ def missing_packages(setup: Setup, step: Step) -> str | None:
 
 
 def progress(places: Places, step: Step) -> str:
-    """The progress in words: ``epoch 34, 3.1 s an epoch``."""
+    """The progress in words, such as ``34 epochs, 2 min so far``."""
     run, record = places.run(step), read_record(places.record(step))
     parts = []
     if step.kind in (SUPERNET, ROW):

@@ -1,4 +1,4 @@
-"""The progress of an experiment's steps, and what remains, in words."""
+"""The progress of an experiment's steps and the remaining work, in words."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tools.jobs.results.states import (
 )
 
 REFUSED = "refused"
-"""The state of a step that is not what the plan, as it is now, asks for."""
+"""The state of a step that does not match the current plan."""
 
 
 def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]:
-    """Lines on failed steps, steps that cannot run here, and the remaining work."""
+    """Lines about failed steps, steps that cannot run on this machine, and the remaining work."""
     states = {step.name: _state(setup, step, steps) for step in steps}
     for step in steps:
         ending = made.endings.get(step.name)
@@ -44,8 +44,8 @@ def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]
 
 
 def in_vain(setup: Setup, before: Mapping[str, frozenset], steps: Sequence[Step], made: Slice) -> Iterator[str]:
-    """Which steps were stopped by the slice's end with nothing more to go on with than ``before``: however often the
-    command is given again, they would not get on."""
+    """Names steps that the slice's end stopped before they saved anything beyond ``before``: giving the same command
+    again would never finish them."""
     stopped = [each for each in steps if (ended := made.endings.get(each.name)) and ended.state == STOPPED]
     names = [each.name for each in stopped if saved(setup.places, each) == before[each.name]]
     if names and not made.interrupted:
@@ -53,8 +53,8 @@ def in_vain(setup: Setup, before: Mapping[str, frozenset], steps: Sequence[Step]
 
 
 def print_status(setup: Setup, only: Sequence[str]) -> None:
-    """Prints how far every step is, and runs nothing. Why the next command would be refused is said of every step, with
-    what to do: above all of one that was run with other settings than the plan has by now."""
+    """Prints the progress of every step and runs nothing. Also prints why the next command would be refused and what to
+    do, above all for steps that were run with settings other than the plan's current ones."""
     steps = select(plan_steps(setup.plan), only)
     width = max(len(step.name) for step in steps)
     refused = refusals(setup, steps)
@@ -69,7 +69,7 @@ def print_status(setup: Setup, only: Sequence[str]) -> None:
 
 
 def refusals(setup: Setup, steps: Iterable[Step]) -> dict[str, str]:
-    """Why a command that is to run them will be refused, of each step for which it will be."""
+    """Why running a step would be refused, by step name, for each step for which it would be."""
     found = {}
     for step in steps:
         try:

@@ -17,7 +17,7 @@ from tools.jobs.results.plan.row_parts import ArchChange, Inherit, Lever, Row
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A line of a table: a row, one of its random archs (``number``, from 0), or a lever of the ladder."""
+    """A line of a table: a row, one of a row's random archs (``number``, from 0), or a lever of the ladder."""
 
     name: str
     row: Row
@@ -26,12 +26,12 @@ class PlannedRow:
 
 
 def in_terminal(name: str, *, lever: bool) -> str:
-    """A row's name in the terminal's table, which has the ladder's levers among its lines."""
+    """A row's name in the terminal's table, which also lists the ladder's levers."""
     return f"{name} (ladder)" if lever else name
 
 
 def find_plan(given: Path, folder: Path = CONFIGS / "results") -> Path:
-    """The file ``given``, or that of such a name in ``folder``; raises UserError for a name that is none."""
+    """The plan file ``given``, or the one in ``folder`` with that name; raises UserError for an unknown name."""
     if given.exists() or given.suffix in (".yaml", ".yml") or len(given.parts) > 1:
         return given
     known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
@@ -41,18 +41,18 @@ def find_plan(given: Path, folder: Path = CONFIGS / "results") -> Path:
 
 
 def load_plan(path: Path) -> Plan:
-    """The plan in a YAML file; searches that limit latency have the plan's target where they name none.
+    """The plan in a YAML file; searches that limit latency without a target get the plan's target.
 
     Raises:
-        UserError: the file is unreadable, a key is unknown, a name is there twice, or a step needs one that is not
-            there.
+        UserError: the file is unreadable, a key is unknown, a name occurs twice, or a step needs one that does not
+            exist.
     """
     if not path.is_file():
         raise UserError(f"--plan {path} does not exist; name a file, or a plan of configs/results")
     data = read_merged(path)
     for place, kind, parts in _lists(data):
         for number, part in enumerate(parts, start=1):
-            if isinstance(part, Mapping):  # a fault in it is told by its name
+            if isinstance(part, Mapping):  # so that an error names the part
                 build_config(kind, part, f"{path}: {place}: {part.get('name', f'number {number}')}")
     plan = build_config(Plan, data, str(path))
     try:
@@ -67,7 +67,7 @@ def _with_target(part: SearchPart, plan: Plan) -> SearchPart:
 
 
 def _lists(data: Mapping) -> Iterator[tuple[str, type, list]]:
-    """Every list of parts in a plan's file: where it stands, and what its parts are."""
+    """Every list of parts in a plan's file: its place, the type of its parts, and the parts."""
     kinds = {"supernets": SupernetPart, "searches": SearchPart, "rows": Row, "rankings": RankingPart}
     for place, kind in kinds.items():
         if isinstance(data.get(place), list):
@@ -78,7 +78,7 @@ def _lists(data: Mapping) -> Iterator[tuple[str, type, list]]:
 
 
 def planned_rows(plan: Plan) -> tuple[PlannedRow, ...]:
-    """All lines of the plan's tables, in its order: rows, then the ladder's levers."""
+    """All lines of the plan's tables, in order: the rows, then the ladder's levers."""
     rows = [planned for row in plan.rows for planned in _expanded(row)]
     return (*rows, *(PlannedRow(row.name, row, lever=True) for row in _levers(plan)))
 
@@ -120,7 +120,7 @@ def _changes(base: ArchChange | None, lever: ArchChange | None) -> ArchChange | 
 
 
 def find(parts: Iterable, name: str, where: str):
-    """The part called ``name``; raises UserError, which begins with ``where``, where there is none."""
+    """The part called ``name``; raises a UserError that begins with ``where`` if there is none."""
     parts = list(parts)
     found = next((part for part in parts if part.name == name), None)
     if found is None:
@@ -130,19 +130,19 @@ def find(parts: Iterable, name: str, where: str):
 
 
 def supernet_of(plan: Plan, row: Row) -> SupernetPart | None:
-    """The supernet whose weights the row's network begins with; ``None`` where it is trained from scratch."""
+    """The supernet whose weights the row's training starts from; ``None`` if it is trained from scratch."""
     if row.inherit is None:
         return None
     return find(plan.supernets, find(plan.searches, row.search, row.name).supernet, row.name)
 
 
 def slug(name: str) -> str:
-    """``name`` as a file is called."""
+    """``name`` in a form that is safe as a file name."""
     return re.sub(r"[^A-Za-z0-9._+]+", "-", name).strip("-.") or "-"
 
 
 def _check(plan: Plan) -> None:
-    """Raises UserError where names clash or point nowhere, or there is nothing to do."""
+    """Raises UserError if names clash, refer to nothing or to unsuitable parts, or if there is nothing to do."""
     if not (plan.supernets or plan.rows):
         raise UserError("the plan has neither supernets nor rows: there is nothing to do")
     if plan.ladder is not None:
@@ -150,7 +150,7 @@ def _check(plan: Plan) -> None:
         if base.random is not None and base.random.count > 1:
             raise UserError(f"ladder: row {base.name} is several random archs; take a row of one network")
     rows = planned_rows(plan)
-    for name in plan.ladder.also if plan.ladder is not None else ():  # a line of the ladder each
+    for name in plan.ladder.also if plan.ladder is not None else ():  # each is one line of the ladder
         find((planned for planned in rows if not planned.lever), name, "ladder: also")
     kinds = {"supernets": plan.supernets, "searches": plan.searches, "rows": rows, "rankings": plan.rankings}
     for kind, parts in kinds.items():

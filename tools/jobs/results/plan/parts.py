@@ -1,4 +1,4 @@
-"""``Plan``: the whole experiment as a YAML file; ``row_parts`` defines its rows."""
+"""``Plan``: the whole experiment as a YAML file; ``row_parts`` defines the rows."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Limit = str | int | float | None
 
 @dataclass(frozen=True, config=STRICT)
 class SupernetPart:
-    """A supernet that is trained; ``set`` are ``a.b=c`` overrides of the plan's config, as everywhere here.
+    """A supernet to train; ``set`` holds ``a.b=c`` overrides of the plan's config, as in every part.
 
     Attributes:
-        teacher: a row of a network given by name, whose first seed it learns from; how, ``set`` must say
-            (``supernet.recipe.losses.distillation...``).
+        teacher: a row with a network given by name; the supernet learns from its first seed, in the way that ``set``
+            states (``supernet.recipe.losses.distillation...``).
     """
 
     name: Name
@@ -31,16 +31,16 @@ class SupernetPart:
 
 @dataclass(frozen=True, config=STRICT)
 class SearchPart:
-    """A search of a supernet; what is not given is the config's.
+    """A search of a supernet; settings that are left out come from the config.
 
     Attributes:
-        beside: further supernets; candidates are scored by the mean of all.
-        flops, latency, params: upper limits as for ``tools/search.py``, at least one; they stand in place of all of the
-            config's.
-        target: what latency is predicted for; where latency is limited, the plan's by default.
-        strategy: how candidates are drawn.
-        finalists: candidates that are trained before one is chosen.
-        learn_from: a ranking whose trainings say what candidates are worth.
+        beside: further supernets; candidates are scored by the mean over all of them.
+        flops, latency, params: upper limits as for ``tools/search.py``, at least one; together they replace all of the
+            config's limits.
+        target: what latency is predicted for; if latency is limited, the default is the plan's target.
+        strategy: how candidates are proposed.
+        finalists: number of candidates that are trained before one is chosen.
+        learn_from: a ranking from whose trainings scores are predicted.
     """
 
     name: Name
@@ -67,7 +67,7 @@ class SearchPart:
 
 @dataclass(frozen=True, config=STRICT)
 class RankingPart:
-    """A ranking by a supernet: ``tools/rank.py`` on ``n`` archs; ``band`` in FLOPs, ``None`` for the whole space."""
+    """A ranking by a supernet: ``tools/rank.py`` on ``n`` archs; ``band`` in FLOPs, or ``None`` for the whole space."""
 
     name: Name
     supernet: Name
@@ -79,17 +79,17 @@ class RankingPart:
 
 @dataclass(frozen=True, config=STRICT)
 class Plan:
-    """Everything that is measured. What stands first is done first; what a step needs is done before it.
+    """Everything to be measured. Steps run in the order listed, each after the steps that it needs.
 
     Attributes:
         config: experiment file, relative to the plan's.
         set: overrides for every step.
-        recipe, epochs: of rows that do not say theirs.
-        target: what latency is measured on, and predicted for in searches that limit it without a target of their own,
-            as in ``tools/latency.py``; ``None`` for no latency.
-        published: file of other people's rows, relative to the plan's.
-        rows: in the order of their importance. All are trained with their first seed, then the ladder, then all with
-            their second one, and so on.
+        recipe, epochs: defaults for rows that do not set their own.
+        target: what latency is measured on, as in ``tools/latency.py``; also the default target of searches that limit
+            latency. ``None`` for no measurement.
+        published: file of other authors' rows, relative to the plan's.
+        rows: in order of importance. All are trained with their first seed, then the ladder, then all with their second
+            seed, and so on.
     """
 
     config: str

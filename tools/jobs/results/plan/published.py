@@ -15,14 +15,14 @@ Percent = Annotated[float, Field(gt=0, le=100)]
 
 @dataclass(frozen=True, config=STRICT)
 class PublishedRow:
-    """A figure as its authors give it.
+    """A result as its authors report it.
 
     Attributes:
-        name: of the network, and of its training where there are several.
-        weights: what the training began with.
+        name: of the network, and of its training if there are several.
+        weights: initial weights of the training.
         mAP, rank1: in percent.
-        flops: as printed there; empty where it is not.
-        source: where it can be read.
+        flops: as printed in the source; empty if not stated.
+        source: where the figure is published.
     """
 
     name: str
@@ -35,12 +35,12 @@ class PublishedRow:
 
 @dataclass(frozen=True, config=STRICT)
 class Published:
-    """A file of them, and in ``about`` what they have in common."""
+    """A file of published rows; ``about`` is what they have in common."""
 
     about: str = ""
     rows: tuple[PublishedRow, ...] = ()
 
 
 def load_published(path: Path) -> Published:
-    """Raises UserError where the file is unreadable, or a row has no source."""
+    """The published rows in a file; raises UserError if it is unreadable or a row has no source."""
     return load_config(Published, path)

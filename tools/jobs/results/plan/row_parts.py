@@ -1,4 +1,4 @@
-"""``Row``: a network with a recipe and its seeds, and the ladder of what is done otherwise than in one of them."""
+"""``Row``: a network with a recipe and seeds; ``Ladder``: variants of one row that each differ from it in one thing."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Found:
 
 @dataclass(frozen=True, config=STRICT)
 class RandomArchs:
-    """``count`` random archs within 5 % of the FLOPs of a search's best arch, and within the search's limits; or within
-    5 % of a network's. None of them is that arch."""
+    """``count`` random archs within 5 % of the FLOPs of a search's best arch (and within the search's limits) or of a
+    named network. None of them is that arch."""
 
     search: Name | None = None
     network: Name | None = None
@@ -54,9 +54,9 @@ class ArchChange:
 
     Attributes:
         last_stride: of the last stage that halves its map.
-        se, ibn: in every stage, or none; IBN-a not in stages at the smallest map nor in those without an expansion, as
-            in ``configs/spaces/mlr-210m-plus.yaml``.
-        act: of every stage.
+        se, ibn: in every stage, or in none. IBN-a is left out of stages at the smallest map and of those without an
+            expansion, as in ``configs/spaces/mlr-210m-plus.yaml``.
+        act: activation of every stage.
         kernel: of every depthwise convolution.
     """
 
@@ -69,8 +69,8 @@ class ArchChange:
 
 @dataclass(frozen=True, config=STRICT)
 class Inherit:
-    """A training that begins with what the search's supernet has for the arch, for ``epochs`` of the recipe, whose
-    schedule is scaled to them (``tools/retrain.py --inherit``)."""
+    """A training that starts from the supernet's weights for the arch and runs for ``epochs``, to which the recipe's
+    schedule is scaled (``tools/retrain.py --inherit``)."""
 
     epochs: Epochs
 
@@ -80,16 +80,16 @@ class Row:
     """A network that is trained by one recipe with one or more seeds.
 
     Attributes:
-        name: what tables call it.
-        network, found, random: one of the three says which network it is: a name or arch file as for
-            ``tools/retrain.py``, an arch of a search, or random archs, which are a row each.
+        name: as tables show it.
+        network, found, random: the network, by exactly one of the three: a name or arch file as for
+            ``tools/retrain.py``, an arch of a search, or random archs, each of which becomes a row.
         recipe: as for ``tools/retrain.py``; ``None`` for the plan's.
-        epochs: the recipe's schedule is scaled to so many.
-        inherit: see there; ``None`` for from scratch. ``set`` of supernet and search hold then too.
-        batch: ``32x4`` for batches of 32 identities with 4 images each, the recipe's rates scaled to them.
-        change: see there.
-        teacher: a row whose first seed it learns from; how, ``set`` must say (``retrain.losses.distillation...``).
-        published: the published row that it is held against.
+        epochs: length to which the recipe's schedule is scaled.
+        inherit: see ``Inherit``; overrides of the supernet and the search then apply too. ``None`` for from scratch.
+        batch: ``32x4`` for batches of 32 identities with 4 images each, to which the recipe's rates are scaled.
+        change: see ``ArchChange``.
+        teacher: a row from whose first seed it learns, as ``set`` states (``retrain.losses.distillation...``).
+        published: the published row to compare it with.
     """
 
     name: Name
@@ -118,13 +118,13 @@ class Row:
 
     @property
     def search(self) -> str | None:
-        """The search that the network comes from; ``None`` where it comes from none."""
+        """The search that the network comes from, if any."""
         return next((each.search for each in (self.found, self.random) if each is not None), None)
 
 
 @dataclass(frozen=True, config=STRICT)
 class Lever:
-    """One thing that is done otherwise than in the base row; see ``Row``. ``set`` comes after the base row's."""
+    """One thing that differs from the base row; fields as in ``Row``. ``set`` is added to the base row's."""
 
     name: Name
     recipe: Name | None = None
@@ -144,7 +144,7 @@ class Lever:
 
 @dataclass(frozen=True, config=STRICT)
 class Ladder:
-    """An ablation: a row, and its levers, one at a time; ``also`` are rows that differ from it in one thing too."""
+    """An ablation: a row and its levers, one at a time; ``also`` names rows that differ from it in one thing too."""
 
     row: Name
     levers: tuple[Lever, ...] = ()

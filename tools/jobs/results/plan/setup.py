@@ -1,4 +1,4 @@
-"""A plan with the options of the command, and each step's experiment: what its tool reads from config and options."""
+"""A plan with the command's options, and the experiment of each step: what its tool reads from config and options."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Setup:
     """Settings common to all steps.
 
     Attributes:
-        plan, file: the plan, and where it was read from.
-        places: where everything goes.
-        data: folder of the data set, for tools' ``--data``.
-        device: for tools' ``--device``.
+        plan, file: the plan and the file it was read from.
+        places: the paths of all outputs.
+        data: folder of the data set, for the tools' ``--data``.
+        device: for the tools' ``--device``.
     """
 
     plan: Plan
@@ -38,7 +38,7 @@ class Setup:
         return self.file.parent / self.plan.config
 
     def experiment(self, step: Step) -> Experiment:
-        """The experiment that the step's tool reads; raises UserError if an override, option or the recipe is wrong."""
+        """The experiment that the step's tool reads; raises UserError if an override, option or recipe is wrong."""
         training = self.training(step.part) if step.kind == ROW else {}
         experiment = load_experiment(self.config, self.overrides(step), **training)
         if step.kind != SEARCH:
@@ -47,13 +47,13 @@ class Setup:
         return searched_by(experiment, parameters=options.pop("params", None), **options)
 
     def searching(self, part: SearchPart) -> dict[str, str | int | float]:
-        """The options of ``tools/search.py`` that say within which limits, and how many candidates are trained."""
+        """The options of ``tools/search.py`` for the limits, the target and the number of finalists."""
         names = ("flops", "latency", "params", "target", "finalists")
         return {name: value for name in names if (value := getattr(part, name)) is not None}
 
     def training(self, planned: PlannedRow) -> dict[str, str | int]:
-        """The options of ``tools/retrain.py`` that say by which recipe, how long and in what batches a row is trained;
-        what is not given is the config's, or the recipe's."""
+        """The options of ``tools/retrain.py`` for a row's recipe, epochs and batches; those left out come from the
+        config or the recipe."""
         row = planned.row
         options = {
             "recipe": row.recipe or self.plan.recipe,
@@ -76,7 +76,7 @@ class Setup:
         return [*self.plan.set, *own]
 
     def _inherited(self, planned: PlannedRow) -> tuple[str, ...]:
-        """The supernet's space, and how the search calibrates networks extracted from it."""
+        """Overrides for the supernet's space and for how the search calibrates extracted networks."""
         supernet = supernet_of(self.plan, planned.row)
         if supernet is None:
             return ()
@@ -87,7 +87,7 @@ class Setup:
         return part.set if run is None else (*part.set, f"supernet.recipe.{TEACHER}={shown(run)}")
 
     def teacher_run(self, name: str | None) -> Path | None:
-        """Run folder of the row ``name`` that teaches; None where there is none."""
+        """Run folder of the teacher, the row ``name``; ``None`` if ``name`` is ``None``."""
         if name is None:
             return None
         teacher = find(planned_rows(self.plan), name, "teacher")

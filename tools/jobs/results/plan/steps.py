@@ -27,14 +27,14 @@ Part = SupernetPart | SearchPart | PlannedRow | RankingPart | LatencyPart | None
 
 @dataclass(frozen=True)
 class Step:
-    """A task that is run to its end, in one or several slices of time.
+    """A task that runs to its end, in one or several slices of time.
 
     Attributes:
         name: unique: ``supernet/<name>``, ``search/<name>``, ``row/<name>/<seed>``, ``ranking/<name>`` or ``latency``.
-        kind: the first word of it.
-        part: of the plan.
+        kind: the first word of the name.
+        part: the part of the plan that the step carries out.
         seed: of a row's training.
-        needs: names of the steps that must be finished before.
+        needs: names of the steps that must be finished before it.
     """
 
     name: str
@@ -45,13 +45,13 @@ class Step:
 
     @property
     def alone(self) -> bool:
-        """Whether nothing may run beside it: other work would be in what it measures."""
+        """Whether nothing may run at the same time: other work would distort what it measures."""
         return self.kind == LATENCY
 
 
 def plan_steps(plan: Plan) -> tuple[Step, ...]:
-    """All steps: rows by their first seed in the plan's order, then by their second one, and so on; each is preceded
-    by what it needs. Supernets and searches that no row needs follow, then rankings, then the latencies."""
+    """All steps: rows with their first seed in the plan's order, then with their second, and so on, each preceded by
+    what it needs. Then supernets and searches that no row needs, then rankings, then latency."""
     ordered: dict[str, Step] = {}
 
     def take(step: Step) -> str:
@@ -108,13 +108,13 @@ def row_name(name: str, seed: int) -> str:
 
 
 def select(steps: Sequence[Step], names: Sequence[str]) -> tuple[Step, ...]:
-    """The steps that ``names`` name, and all that they need, in the order of ``steps``; without names all of them.
+    """The steps that ``names`` select and everything they need, in the order of ``steps``; all if there are no names.
 
-    A name is a step's, the beginning of one up to a ``/``, or what the plan or the terminal's table calls it; the first
-    of these that there is. So ``latency`` is the step, and a row that is called so is ``row/latency``.
+    A name is a step's full name or its beginning up to a ``/``; failing that, the name in the plan or in the terminal's
+    table. So ``latency`` selects the latency step, and ``row/latency`` a row with that name.
 
     Raises:
-        UserError: nothing is called so.
+        UserError: no step has such a name.
     """
     if not names:
         return tuple(steps)
@@ -141,8 +141,8 @@ def _called(step: Step) -> str:
 
 
 def _names(step: Step) -> tuple[str, ...]:
-    """What the plan calls a step, and what the terminal's table does if it is a row: each of several random archs by
-    itself, which have one name in the plan."""
+    """The names of a step in the plan and, for a row, in the terminal's table. There, random archs that share one name
+    in the plan have a name each."""
     if not isinstance(step.part, PlannedRow):
         return (_called(step),)
     return step.part.row.name, _called(step), in_terminal(_called(step), lever=step.part.lever)
@@ -159,7 +159,7 @@ class Places:
         return self.out / "steps" / slug(step.name)
 
     def run(self, step: Step) -> Path:
-        """The run folder that its tool writes."""
+        """The run folder that the step's tool writes."""
         name = slug(_called(step))
         if step.kind == ROW:
             return self.row_run(step.part.name, step.seed)
@@ -171,9 +171,9 @@ class Places:
         return self.out / "rows" / f"{slug(name)}-s{seed}"
 
     def flip(self, step: Step) -> Path:
-        """The path of a row's score with the flip test."""
+        """The folder of a row's evaluation with the flip test."""
         return self.out / "flip" / f"{slug(step.part.name)}-s{step.seed}"
 
     def arch(self, planned: PlannedRow) -> Path:
-        """The arch file of a row whose network comes from a search, is drawn, or is changed."""
+        """The arch file of a row whose network is found, drawn or changed."""
         return self.out / "archs" / f"{slug(planned.name)}.yaml"

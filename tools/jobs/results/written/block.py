@@ -10,15 +10,16 @@ from evaluation.tables import markdown
 
 @dataclass(frozen=True)
 class Block:
-    """A part of the text, with its content in this order; anything empty is left out.
+    """A part of the text. The fields from ``heading`` to ``links`` come first, then ``points`` and ``note``; empty ones
+    are left out.
 
     Attributes:
         heading: empty for the first part.
         about: a paragraph.
         headers, lines: of a table, as text.
-        words: how many of its columns, from the left, are words; the others are figures.
-        code: the columns that are commands or paths.
-        links: those of them that lead to a file beside the text.
+        words: number of columns, from the left, that are words; the others are numbers.
+        code: indices of the columns that hold commands or paths.
+        links: indices of the columns that link to a file beside the text.
         points: a list.
         note: a last paragraph.
     """
@@ -35,7 +36,7 @@ class Block:
 
 
 def to_markdown(blocks: Sequence[Block]) -> str:
-    """All of them, one below the other."""
+    """All blocks as Markdown, one below the other."""
     return "\n\n".join(part for block in blocks for part in _parts(block)) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Files that an earlier call published into a folder, by its ``results.json``, so that no others are removed."""
+"""Files that an earlier call published into a folder, according to its ``results.json``: only those may be removed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tools.jobs.paths import shown
 RESULTS = "results.json"
 
 FILES = "files"
-"""Its key for what was written beside it, as paths from its folder."""
+"""The key in ``results.json`` for the files written beside it, as paths relative to its folder."""
 
 CURE = "remove it: what it was published with then stays where it is"
 
 
 def files_before(folder: Path, plan: str) -> set[str]:
-    """What the plan called ``plan`` has published into ``folder``, but for ``results.json`` itself; an earlier
-    version's says the logs of rows alone.
+    """The files that the plan called ``plan`` published into ``folder``, without ``results.json`` itself. If an earlier
+    version wrote ``results.json``, it lists only the logs of rows.
 
     Raises:
-        UserError: another plan has, or ``results.json`` is damaged.
+        UserError: another plan published there, or ``results.json`` is damaged.
     """
     path = folder / RESULTS
     if not path.exists():
@@ -39,7 +39,7 @@ def files_before(folder: Path, plan: str) -> set[str]:
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> None:
-    """Removes the files of these names below ``folder``, and a folder that none is left in."""
+    """Removes these files below ``folder``, and folders that are empty afterwards."""
     for name in names:
         path = folder / name
         if path.is_file():

@@ -26,7 +26,7 @@ class Effect:
 
 
 def ladder(setup: Setup, rows: Sequence[Figures]) -> tuple[Figures | None, tuple[Effect, ...]]:
-    """The base row, and the effect of every finished lever; nothing where the base is not finished."""
+    """The base row and the effect of every finished lever; ``None`` and no effects if the base is not finished."""
     plan = setup.plan.ladder
     base = next((row for row in rows if plan and row.name == plan.row), None)
     if base is None:
@@ -39,7 +39,7 @@ def ladder(setup: Setup, rows: Sequence[Figures]) -> tuple[Figures | None, tuple
 
 
 def search_gains(setup: Setup, rows: Iterable[Figures]) -> list[Gain]:
-    """For each search whose best arch and random rivals are trained alike: the best one less the rivals' mean."""
+    """For each search whose best arch and random archs were trained alike: the best arch's score minus their mean."""
     by_name = {row.name: row for row in rows if not row.lever}
     lines = [planned for planned in planned_rows(setup.plan) if planned.name in by_name]
     made = []
@@ -63,8 +63,8 @@ def _alike(found: Figures, rivals: Sequence[Figures]) -> bool:
 
 
 def _how(setup: Setup, planned: PlannedRow) -> dict[str, Any]:
-    """All that decides what a row comes to but its seed and the arch that was found or drawn; what is changed in that
-    arch is in it."""
+    """All settings that decide a row's outcome, except its seed and the found or drawn arch; changes to that arch are
+    included."""
     settings = step_settings(setup, Step(planned.name, ROW, planned))
     return {**settings, "seed": None, "network": settings["network"]["change"]}
 

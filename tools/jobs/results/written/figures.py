@@ -32,10 +32,10 @@ class SeedRun:
 
     Attributes:
         mAP, rank1: step AP, cosine, last weights.
-        flip_mAP, flip_rank1: likewise with features averaged with those of the mirror image.
-        command, commit: that made the training, and the code's state.
-        run: its folder.
-        notes: what a reader must know of it.
+        flip_mAP, flip_rank1: the same with features averaged with those of the mirror image.
+        command, commit: the training's command and the commit of the code.
+        run: the run folder.
+        notes: what a reader should know about it.
     """
 
     seed: int
@@ -54,16 +54,16 @@ class Figures:
     """A line of a table.
 
     Attributes:
-        name: the row's.
-        kind: ``searched``, ``random`` or ``baseline``; pictures colour by it.
-        recipe: its name, empty for the config's.
-        epochs: trained; the most of any seed, where they stop by themselves.
-        inherited: the supernet whose weights it began with, empty for from scratch; its training is not in ``epochs``.
-        lever: whether it is one of the ladder's.
+        name: of the row.
+        kind: ``searched``, ``random`` or ``baseline``; it decides the colour in pictures.
+        recipe: its name; empty for the config's.
+        epochs: epochs trained; the maximum over seeds if trainings stop early.
+        inherited: the supernet whose weights it started from; empty for from scratch. ``epochs`` excludes its training.
+        lever: whether it is one of the ladder's levers.
         flops, flops_mlr: fvcore's total and MLR's count at ``cost_size``; see ``search.costs.NetworkCounts``.
         parameters: of the inference network.
         cost_size: ``(height, width)``.
-        latency_ms: on the plan's target at that size; ``None`` where it was not measured.
+        latency_ms: on the plan's target at ``cost_size``; ``None`` if not measured.
         train_set, test_set: in words.
         seeds: the finished ones, in the plan's order.
     """
@@ -84,7 +84,7 @@ class Figures:
     seeds: tuple[SeedRun, ...]
 
     def values(self, metric: str) -> tuple[float, ...]:
-        """A score of every seed: ``mAP``, ``rank1``, ``flip_mAP`` or ``flip_rank1``."""
+        """A score for every seed: ``mAP``, ``rank1``, ``flip_mAP`` or ``flip_rank1``."""
         return tuple(getattr(seed, metric) for seed in self.seeds)
 
     def mean(self, metric: str) -> float:
@@ -92,18 +92,18 @@ class Figures:
         return statistics.fmean(self.values(metric))
 
     def spread(self, metric: str) -> float | None:
-        """The standard deviation over seeds (of the sample); ``None`` of one seed."""
+        """The sample standard deviation over seeds; ``None`` for one seed."""
         return statistics.stdev(self.values(metric)) if len(self.seeds) > 1 else None
 
 
 def read_figures(setup: Setup, without: Collection[str] = ()) -> tuple[Figures, ...]:
-    """The rows that have at least one finished seed, in the plan's order.
+    """The rows with at least one finished seed, in the plan's order.
 
     Args:
-        without: names of steps that are left out.
+        without: names of steps to leave out.
 
     Raises:
-        UserError: a result is damaged, or seeds of a row were not scored alike.
+        UserError: a result is damaged, or the seeds of a row were not trained and tested alike.
     """
     rows = [step for step in plan_steps(setup.plan) if step.kind == ROW and step.name not in without]
     steps = [step for step in rows if is_done(setup.places, step)]
@@ -148,7 +148,7 @@ def _figures(
 
 
 def _kind(planned: PlannedRow, result: ResultRow) -> str:
-    """What pictures colour by; a network that is given by name can be one that an earlier search found."""
+    """The kind that decides the colour in pictures; a network given by name may come from an earlier search."""
     if planned.row.found is not None:
         return FOUND
     if planned.row.network is not None and planned.row.change is None and result.kind == FOUND:
@@ -171,7 +171,7 @@ def _seed(setup: Setup, step: Step, row: ResultRow) -> SeedRun:
 
 
 def _counts(path: Path, run: Path, size: tuple[int, int] | None) -> dict[str, Any]:
-    """Counts of a run's network, from a file where this network was counted before at that size."""
+    """Counts of a run's network, from a file if this network was counted at this size before."""
     if path.is_file():
         kept = read_mapping(path, AGAIN)
         with expecting(path, AGAIN):
@@ -192,7 +192,7 @@ def _counts(path: Path, run: Path, size: tuple[int, int] | None) -> dict[str, An
 
 
 def figures_to_dict(row: Figures) -> dict[str, Any]:
-    """For JSON, means and spreads beside the seeds."""
+    """The row for JSON, with means and spreads beside the seeds."""
     data = dataclasses.asdict(row)
     for metric in ("mAP", "rank1", "flip_mAP", "flip_rank1"):
         data[metric], data[f"{metric}_spread"] = row.mean(metric), row.spread(metric)

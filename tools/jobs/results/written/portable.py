@@ -11,8 +11,8 @@ _ABSOLUTE = re.compile(r"(?<![\w.:/])(?:~|/[\w.+@-]+)(?:/[\w.+@-]+)*/([\w.+@-]+)
 
 
 def portable(text: str) -> str:
-    """``text`` with paths below the checkout or the working folder made relative, and of other absolute ones the last
-    part alone."""
+    """``text`` with paths below the checkout or working folder made relative, and other absolute paths cut to their
+    last part."""
     for folder in (ROOT, Path.cwd()):
         text = text.replace(f"{folder.resolve()}/", "")
     return _ABSOLUTE.sub(r"\1", text)

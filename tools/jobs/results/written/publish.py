@@ -1,4 +1,4 @@
-"""Writing an experiment's results, and publishing a part of them: no image, no path of this machine."""
+"""Writes an experiment's results and publishes a part of them, without images of persons or paths of this machine."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ TABLE, PICTURE, LOGS, ARCHS = "table.md", "front.png", "logs", "archs"
 
 
 def write_results(setup: Setup, rows: Sequence[Figures]) -> Path:
-    """Writes ``results.json``, ``table.md``, ``front.png`` and ``report.html`` of the finished rows; returns the path
-    of the second."""
+    """Writes ``results.json``, ``table.md``, ``front.png`` and ``report.html`` for the finished rows; returns the path
+    of ``table.md``."""
     out = setup.places.out
     write_json(out / RESULTS, _data(setup, rows))
     blocks = write_up(setup, rows, log_of)
@@ -43,14 +43,14 @@ def write_results(setup: Setup, rows: Sequence[Figures]) -> Path:
 
 
 def publish(setup: Setup, folder: Path) -> Path:
-    """Writes the same into ``folder``, and under ``logs/`` what every finished step noted down: metrics of trainings,
-    candidates of searches. Archs go to ``archs/``. Paths of this machine are cut to their last part. The page is left
-    out: it leads to the runs' own, which stay where they are. What an earlier call has written there of rows and steps
-    that the plan no longer has is removed. Returns the table's path.
+    """Writes what ``write_results`` does into ``folder``, except the page, whose links lead to the runs' own pages.
+    Adds records of finished steps in ``logs/`` (metrics of trainings, candidates of searches) and archs in ``archs/``.
+    Absolute paths are made relative or cut to their last part. Files that an earlier call wrote for rows and steps no
+    longer in the plan are removed. Returns the table's path.
 
     Raises:
-        UserError: ``folder`` is the plan's own, or holds what another plan published; no row is finished, a finished
-            step is of other settings than the plan has now, or what it noted down is gone.
+        UserError: ``folder`` is the plan's output folder or holds another plan's results; no row is finished; a
+            finished step's settings differ from the plan's, or its records are missing.
     """
     if folder.resolve() == setup.places.out.resolve():
         raise UserError(f"--publish {shown(folder)}: is where the plan itself writes; give another folder")
@@ -78,7 +78,7 @@ def publish(setup: Setup, folder: Path) -> Path:
             del seed["run"]
             seed["log"] = logs[row["name"], seed["seed"]]
     own = {TABLE, *picture, *copies}
-    write_json(folder / RESULTS, {**data, FILES: sorted(own | before)})  # where this is killed, the next call knows all
+    write_json(folder / RESULTS, {**data, FILES: sorted(own | before)})  # if killed here, the next call knows all files
     _draw(setup, rows, folder / PICTURE)
     for name, source in copies.items():
         write_text(folder / name, portable(source.read_text(encoding="utf-8")))
@@ -90,7 +90,7 @@ def publish(setup: Setup, folder: Path) -> Path:
 
 
 def _notes(setup: Setup, step: Step) -> dict[str, Path]:
-    """The files that a step writes, by their published place."""
+    """The records that a step writes, by the path under which they are published."""
     run = setup.places.run(step)
     if step.kind == ROW:
         return {f"{LOGS}/{run.name}.jsonl": run / METRICS}
@@ -99,7 +99,7 @@ def _notes(setup: Setup, step: Step) -> dict[str, Path]:
 
 
 def _check_there(setup: Setup, step: Step) -> None:
-    """Raises UserError where what a finished step noted down is gone."""
+    """Raises UserError if a record of a finished step is missing."""
     gone = next((file for file in _notes(setup, step).values() if not file.is_file()), None)
     if gone is not None:
         raise UserError(
@@ -109,7 +109,7 @@ def _check_there(setup: Setup, step: Step) -> None:
 
 
 def _archs(setup: Setup) -> dict[str, Path]:
-    """The arch files of the plan's rows, by where they are published."""
+    """The arch files of the plan's rows, by the path under which they are published."""
     files = [setup.places.arch(planned) for planned in planned_rows(setup.plan) if has_own_file(planned)]
     return {f"{ARCHS}/{file.name}": file for file in files if file.is_file()}
 
@@ -128,7 +128,7 @@ def _data(setup: Setup, rows: Sequence[Figures]) -> dict[str, Any]:
 
 
 def _measured(setup: Setup) -> dict[str, Any]:
-    """The latencies, of the plan's rows alone: those of rows that it no longer has are measured beside them."""
+    """The latencies without those of rows that the plan no longer has (the latency step measures these too)."""
     data, names = latencies(setup.places), {slug(planned.name) for planned in planned_rows(setup.plan)}
     networks = {name: each for name, each in data.get("networks", {}).items() if name in names}
     return data and data | {"networks": networks}

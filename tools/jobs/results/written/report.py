@@ -1,4 +1,4 @@
-"""The page of an experiment: the table with its notes, its picture, and links to the runs' own pages."""
+"""The page of an experiment: the table with its notes, the picture, and links to the runs' own pages."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ NO_FRONT = " There is no front: not all of these networks were trained and teste
 
 
 def alike(rows: Sequence[Figures]) -> bool:
-    """Whether all rows that are drawn were trained on the same images, tested on the same and counted at one size."""
+    """Whether all rows in the picture share training images, test images and cost size."""
     return len({(row.train_set, row.test_set, row.cost_size) for row in rows if not row.lever}) == 1
 
 
 def write_results_report(setup: Setup, rows: Sequence[Figures], blocks: Sequence[Block], picture: Path | None) -> Path:
     """Writes ``report.html`` into the experiment's folder and returns its path.
 
-    Its links are paths below that folder: the page is good only there.
+    Its links are relative to that folder, so the page only works there.
 
     Args:
-        blocks: all that is written; the first is the table of ``rows``.
-        picture: of accuracy against cost; None where no row is finished.
+        blocks: the whole text; the first block is the table of ``rows``.
+        picture: accuracy against cost; ``None`` if no row is finished.
     """
     first, *others = (_section(block) for block in blocks)
     sections = [first]

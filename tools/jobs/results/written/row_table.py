@@ -1,4 +1,4 @@
-"""The rows of an experiment as tables: the one of the page, and a short one for a terminal."""
+"""The rows of an experiment as tables: the full one of the page, and a short one for a terminal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tools.jobs.results.written.block import Block
 from tools.jobs.results.written.figures import Figures
 
 START = "starts from"
-"""The column that says which weights trainings begin with; it is there where some of them are a supernet's."""
+"""The column for the initial weights of trainings; shown if some start from a supernet's."""
 
 
 def rows_part(setup: Setup, rows: Sequence[Figures]) -> Block:
-    """The table of the rows, and below it what a reader must know of them."""
+    """The table of the rows, with notes for the reader below."""
     if not rows:
         return Block(about="No row is finished yet.")
     times = latencies(setup.places)
@@ -66,7 +66,7 @@ def _start(row: Figures) -> str:
 
 
 def percent(row: Figures, metric: str) -> str:
-    """A score's mean over seeds, with their standard deviation where there are several."""
+    """A score's mean over seeds, with the standard deviation if there are several."""
     spread = row.spread(metric)
     return f"{100 * row.mean(metric):.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
 

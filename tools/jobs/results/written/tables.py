@@ -22,15 +22,15 @@ from tools.jobs.results.written.figures import Figures, SeedRun
 from tools.jobs.results.written.row_table import percent, rows_part
 
 WITHIN = 1.5
-"""Points of mAP that a row may be from the published one and still be called the same."""
+"""Points of mAP by which a row may differ from the published one and still count as the same."""
 
 
 def write_up(
     setup: Setup, rows: Sequence[Figures], log: Callable[[Figures, SeedRun], str], linked: bool = False
 ) -> list[Block]:
-    """All there is to say; parts without anything in them are left out, and nothing stands there that was not measured.
+    """The whole text, without empty parts; contains only what was measured or published.
 
-    ``log`` says where a training's log is; ``linked``, that this is a path from where the text will be."""
+    ``log`` gives the path of a training's log; ``linked`` says that this path works as a link from the text."""
     main = [row for row in rows if not row.lever]
     parts = [
         rows_part(setup, main),
@@ -45,7 +45,7 @@ def write_up(
 
 
 def _held_against(setup: Setup, rows: Sequence[Figures]) -> Block | None:
-    """Rows of ours that are meant to be a published one."""
+    """Our rows that reproduce a published one, compared with it."""
     theirs = {row.name: row for row in _published_rows(setup)}
     lines = []
     for row in rows:
@@ -144,5 +144,5 @@ def log_of(row: Figures, seed: SeedRun) -> str:
 
 
 def log_name(row: Figures, seed: SeedRun) -> str:
-    """A log's name where an experiment is published."""
+    """A log's file name in a published experiment."""
     return f"{slug(row.name)}-s{seed.seed}.jsonl"
