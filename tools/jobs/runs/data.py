@@ -18,11 +18,11 @@ from tools.jobs.paths import shown
 
 
 def data_of(run: Path) -> DataConfig:
-    """What the run in a folder says of its data. Where it took what was there, it is that data set by its name: another
-    that is there now is no substitute.
+    """The data configuration saved in a run folder. If the run took whatever data it found, the result names that data
+    set, so that a different one found now cannot replace it.
 
     Raises:
-        UserError: the run's configuration is missing, damaged or of something else.
+        UserError: the run's configuration is missing, damaged or does not describe data.
     """
     path = run / CONFIG
     saved = read_yaml(path)
@@ -35,7 +35,7 @@ def data_of(run: Path) -> DataConfig:
 
 
 def known_data(weights: Path) -> DataConfig | None:
-    """``data_of`` the run that a file of weights lies in; None where there is no run, or it does not say."""
+    """``data_of`` the run that a weights file lies in; ``None`` if there is no run or its data cannot be read."""
     if weights.suffix != ".safetensors" or not (weights.parent / CONFIG).is_file():
         return None
     try:
@@ -45,13 +45,13 @@ def known_data(weights: Path) -> DataConfig | None:
 
 
 def trained_on(weights: Path, supernet: bool = False) -> tuple[DatasetConfig, ...] | None:
-    """The data sets whose training persons the network in a file has seen, as its run says; None where nothing says it.
+    """The data sets on whose training persons a network was trained, according to its run; ``None`` if unknown.
 
-    Synthetic persons, who are in no data set, are left out.
+    Synthetic persons belong to no data set and are left out.
 
     Args:
-        weights: as of ``known_data``.
-        supernet: the file holds a supernet, which is trained on the first data set alone.
+        weights: as for ``known_data``.
+        supernet: the file holds a supernet, which is trained only on the first data set.
     """
     data = known_data(weights)
     if data is None:
@@ -61,8 +61,8 @@ def trained_on(weights: Path, supernet: bool = False) -> tuple[DatasetConfig, ..
 
 
 def with_effect(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's configuration without the settings of its data that had no part in them: how a synthetic set is made
-    where none was taken, and by which name the set was asked for, as ``dataset`` tells which it was."""
+    """A run's configuration without data settings that had no effect: how to make a synthetic set if none was used, and
+    the name by which the set was requested, since ``dataset`` tells which one it was."""
     data = saved.get("data")
     if "dataset" not in saved or not isinstance(data, Mapping):
         return dict(saved)
@@ -72,7 +72,7 @@ def with_effect(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def names_data(job: Job) -> bool:
-    """Whether the user has said what the data are."""
+    """Whether the user specified the data, by ``--data``, ``--config`` or ``--set data...``."""
     return job.data is not None or _configures_data(job)
 
 
@@ -81,13 +81,13 @@ def _configures_data(job: Job) -> bool:
 
 
 def on_its_data(job: Job, source: Path) -> Job:
-    """The job on the data that ``source`` was trained on, and said so, unless the user named any.
+    """The job, moved to the data that ``source`` was trained on unless the user specified data; prints a line about it.
 
-    A network is evaluated where it was trained: the default config's data may be another set, and held-out persons of
-    another split may have been trained on.
+    A network is best evaluated where it was trained: the default config may name another data set, or a split whose
+    held-out persons the network was trained on.
 
     Args:
-        source: a run folder, or weights in one; the job is left as it is for anything else.
+        source: a run folder, or weights in one; for anything else the job is returned unchanged.
 
     Raises:
         UserError: the run's configuration is damaged.
@@ -97,14 +97,14 @@ def on_its_data(job: Job, source: Path) -> Job:
     if names_data(job) or not weights or not (run / CONFIG).is_file():
         return job
     print(f"data: as {shown(run / CONFIG)} has them; --config, --data or --set data... name others")
-    # Those that are trained on besides need not be there: nothing is tested on them.
+    # Additional training sets need not be available: nothing is tested on them.
     return _with_data(job, dataclasses.replace(data_of(run), also_train=()))
 
 
 def on_that_data_alone(job: Job, run: Path) -> Job:
-    """The job on the data that the training in ``run`` had, with those that it was trained on besides, for what is told
-    to have been trained on them, as a mean of weights is. ``--data``, or the configuration's roots, say where they are
-    by now.
+    """The job on the data of the training in ``run``, including its additional training sets, for results that will
+    claim to be trained on them, such as a mean of weights. ``--data``, or a root in the configuration, gives their
+    current place.
 
     Raises:
         UserError: ``--config`` or ``--set`` names other data, or the run's configuration is damaged.
@@ -135,13 +135,13 @@ def _with_data(job: Job, data: DataConfig) -> Job:
 
 
 def _besides(data: DataConfig) -> dict[str, Any]:
-    """The data sets that are trained on besides, wherever they lie."""
+    """The additional training sets, without their paths."""
     return {"also_train": [config_to_dict(dataclasses.replace(each, root=None)) for each in data.also_train]}
 
 
 def _told(data: DataConfig, auto: str) -> dict[str, Any]:
-    """What says which persons are trained on and tested, wherever the data lie; ``auto`` is what ``data.name`` stands
-    for where it is that. Those that are trained on besides are left out."""
+    """What determines the persons for training and testing, without paths and additional training sets. ``auto`` is the
+    name to use where ``data.name`` is ``auto``."""
     told = config_to_dict(dataclasses.replace(data, also_train=()))
     if data.dataset is not None:
         return {**told, "name": None, "synthetic": None, "dataset": {**told["dataset"], "root": None}}

@@ -1,4 +1,4 @@
-"""The weights that an ``.onnx`` file was made from, if ``tools/export.py``'s own page beside it leads to them."""
+"""The weights that an ``.onnx`` file was made from, found by the JSON file that ``tools/export.py`` wrote beside it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from reid.files import read_json
 from tools.jobs.runs.provenance import sha256
 
 SMALL = "-int8"
-"""Suffix of a quantised file's name; both files share a page."""
+"""Suffix of a quantised file's name; both files share one JSON file and page."""
 
 
 def exported_from(path: Path, digest: str | None) -> Path | None:
-    """The weights that the JSON beside ``path`` names; ``None`` where there is none, or they are gone, or are others by
-    now than those of ``digest``, the SHA-256 that the file itself has of them."""
+    """The weights named in the JSON file beside ``path``; ``None`` if there are none, or if their SHA-256 is not
+    ``digest``, which the ``.onnx`` file itself records."""
     try:
         told = read_json(path.with_name(f"{path.stem.removesuffix(SMALL)}.json"))
         weights = Path(told["weights"])

@@ -1,4 +1,4 @@
-"""Lineage of a network: the runs whose weights it started from, or that it was distilled from."""
+"""Lineage of a network: the runs whose weights it started from or was distilled from."""
 
 from __future__ import annotations
 
@@ -18,27 +18,26 @@ from tools.jobs.runs.supernets import PREFIX
 
 
 def lineage(run: Path) -> dict[Path, str]:
-    """Folders of the networks that had a part in the one in ``run``, and of those that had one in these, each with
-    words that say which part. Those that are gone, or have other weights by now, are left out: nothing is known of
-    them.
+    """Folders of the networks that contributed to the one in ``run``, directly or through others, each with a phrase
+    that says how. Networks whose weights are missing or have changed are left out, since nothing is known about them.
 
     Raises:
-        UserError: the configuration of one is damaged.
+        UserError: one of the configurations is damaged.
     """
     path = run / CONFIG
     return lineage_of(read_mapping(path, CURE), path, shown(run)) if path.is_file() else {}
 
 
 def lineage_of(saved: Mapping[str, Any], path: Path, called: str) -> dict[Path, str]:
-    """``lineage`` of a training by what its configuration ``saved`` says, or will say where it is yet to begin.
+    """``lineage`` of a training by its configuration ``saved``, which may be that of a training yet to begin.
 
     Args:
-        path: of the configuration, for messages.
-        called: what the training is called in words.
+        path: of the configuration, for error messages.
+        called: what to call the training in the phrases.
     """
     found: dict[Path, str] = {}
     told = [(saved, path, called)]
-    for saved, path, called in told:  # which grows
+    for saved, path, called in told:  # the list grows meanwhile
         with expecting(path, CURE):
             parts = list(_parts(saved))
         for name, digests, part in parts:
@@ -53,12 +52,12 @@ def lineage_of(saved: Mapping[str, Any], path: Path, called: str) -> dict[Path, 
 
 
 def _parts(saved: Mapping[str, Any]) -> Iterator[tuple[str, list[str], str]]:
-    """Names of weights as the user gave them, the SHA-256 that they may have (none: not told), and their part."""
+    """Names of weights as the user gave them, their accepted SHA-256 digests (empty: not recorded), and their role."""
     begun = saved.get("weights")
     if begun and begun != "imagenet":
         digests = [str(saved[key]) for key in (WEIGHTS_SHA256, SUPERNET_SHA256) if key in saved]
         yield str(begun).removeprefix(PREFIX), digests, "{} began with its weights"
-    for part in (saved, saved.get("supernet") or {}):  # of a network's training, and of a supernet's
+    for part in (saved, saved.get("supernet") or {}):  # a network's training, and a supernet's
         for name in teachers(part):
             yield name, teacher_digests(saved), "it taught {}"
     for member in saved.get(AVERAGED) or ():

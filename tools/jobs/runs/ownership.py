@@ -34,29 +34,29 @@ _LEFT = {
     LATENCY: "a latency table's error",
     MATRIX: "a cross-domain matrix",
 }
-"""Files that mark a folder as a tool's, with what they show to be there."""
+"""Files that mark a folder as a tool's, with words for what the folder then holds."""
 
 
 LATER = (TEACHER_SHA256, WEIGHTS_SHA256)
-"""Keys of a training's configuration that are no setting and came up later: a run that says none goes on with any."""
+"""Keys of a training's configuration that are not settings and were added later: runs without them can be resumed."""
 
 GO_ON, REPLACE = "go on with --resume", "write it again with --replace"
-"""How tools treat their own existing run in the folder: work of hours is kept, work of minutes is repeated."""
+"""Cures for a tool's own earlier run in the folder: hours of work are continued, minutes of work are repeated."""
 
 
 def check_owner(out: Path, own: str | None = None) -> None:
-    """Raises UserError where ``out`` holds another tool's run; ``own`` is the file that the caller's runs leave."""
+    """Raises UserError if ``out`` holds another tool's run; ``own`` is the file that marks the caller's own runs."""
     for name, what in _LEFT.items():
         if name != own and (out / name).exists():
             raise UserError(f"{shown(out)} holds {what}; give another folder with --out")
-    # ``retrain.py --repeats`` has a configuration in each seed's folder alone.
+    # ``retrain.py --repeats`` writes configurations only into the folders of the seeds.
     if (out / RESULT).exists() and any(out.glob(f"seed-*/{CONFIG}")):
         raise UserError(f"{shown(out)} holds repeated trainings; give another folder with --out")
 
 
 def check_free(out: Path, own: str, resume: bool, cure: str = GO_ON) -> None:
-    """Raises UserError where ``out`` holds another tool's run, or one of the caller's, which leaves the file ``own``,
-    and ``resume`` is not set; ``cure`` says what the caller then does with it, by which option."""
+    """Raises UserError if ``out`` holds another tool's run, or if it holds one of the caller's, marked by the file
+    ``own``, and ``resume`` is not set; ``cure`` then names the option to use."""
     check_owner(out, own)
     if (out / own).exists() and not resume:
         raise taken(shown(out), _LEFT[own], cure)
@@ -64,15 +64,15 @@ def check_free(out: Path, own: str, resume: bool, cure: str = GO_ON) -> None:
 
 @contextlib.contextmanager
 def alone_in(run: Path) -> Iterator[None]:
-    """Holds a run folder for this process while it works there; it is made where it is not there yet, and removed again
-    where the block raises and has left nothing there.
+    """Holds a run folder for this process while the block runs. Creates the folder if needed, and removes it again if
+    the block raises and left nothing in it.
 
-    Two processes that go on with one run would both add to its records, and the files of two evaluations would be
-    mixed. What ends a process in whatever way lets the folder go, and nothing is written into it. Where the file system
-    or the platform has no locks, nothing is held.
+    Otherwise two processes resuming one run would both append to its records, and the files of two evaluations would
+    mix. The lock ends with the process, however that ends, and leaves no file behind. Without locks on the platform or
+    file system, nothing is held.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds the folder.
     """
     made = [folder for folder in (run, *run.parents) if not folder.exists()]
     run.mkdir(parents=True, exist_ok=True)
@@ -84,14 +84,14 @@ def alone_in(run: Path) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            with contextlib.suppress(OSError):  # something is there
+            with contextlib.suppress(OSError):  # the folder is not empty
                 for folder in made:
                     folder.rmdir()
             raise
 
 
 def alone(work: Callable[..., T]) -> Callable[..., T]:
-    """``work``, whose first argument is the ``Job``, holds the job's folder from its first check to its last file."""
+    """Makes ``work``, whose first argument is the ``Job``, hold the job's folder from first check to last file."""
 
     @functools.wraps(work)
     def held(job: Job, *arguments: Any, **named: Any) -> T:
@@ -109,13 +109,13 @@ def training_in(
     processes: Processes,
     images: ImageSet | None = None,
 ) -> Iterator[None]:
-    """Opens the run folder of a training, says what begins, and holds the folder; the first process does, and then lets
-    the others go on, which wait until it has made the data.
+    """Opens and holds the run folder of a training and announces the start. The first process does this; the others
+    wait until it has made the data and reaches this point.
 
-    Only for data and settings that have been found to fit: a folder that is begun cannot be begun again.
+    To be used only once data and settings have been checked: a folder that has been begun cannot be begun again.
 
     Args:
-        images: what is trained on, which is noted in the folder (``tools.jobs.runs.trained_images``).
+        images: the training images, which are recorded in the folder (``tools.jobs.runs.trained_images``).
 
     Raises:
         UserError: the folder holds another run, or one on other images, or another process works there.
@@ -128,7 +128,7 @@ def training_in(
         if images is not None and job.resume:
             check_trained_images(job.out, images)
         open_run(job.out, config, job.resume, lambda path: {**later, **where_they_are(read_saved(path), config)})
-        if images is not None and not (job.out / METRICS).exists():  # else it is of a version that noted none
+        if images is not None and not (job.out / METRICS).exists():  # else from a version that recorded no images
             note_trained_images(job.out, images)
         announce()
         barrier(processes)

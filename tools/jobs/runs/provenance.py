@@ -1,4 +1,4 @@
-"""The facts that a run must record to be reproducible."""
+"""What a run must record to be reproducible."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tools.typed import as_typed
 ARCHIVAL = ".git_archival.txt"
 
 AGAIN = ("--resume", "--replace")
-"""Options that do not change what comes out."""
+"""Options that do not change the result."""
 
 
 def run_config(job: Job, source: Source, **parts: Any) -> dict[str, Any]:
-    """The resolved configuration that a run folder keeps and a resumed run must match."""
+    """The resolved configuration that a run folder stores and a resumed run must match."""
     return {
         "seed": job.seed,
         "dataset": source.dataset.name,
@@ -52,7 +52,7 @@ def _git(*arguments: str) -> str:
 
 
 def _read_commit() -> str:
-    if not IS_CHECKOUT:  # a checkout around installed packages is somebody else's
+    if not IS_CHECKOUT:  # a git repository around installed packages is not this project's
         return "unknown"
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
@@ -62,7 +62,7 @@ def _read_commit() -> str:
 
 
 def _archived(file: Path) -> str:
-    """The commit that ``git archive`` has written into the copy that it made (``.gitattributes``)."""
+    """The commit that ``git archive`` recorded in a copy (``.gitattributes``)."""
     try:
         text = file.read_text().strip()
     except OSError:
@@ -70,15 +70,15 @@ def _archived(file: Path) -> str:
     return text[:12] if re.fullmatch("[0-9a-f]{40}", text) else "unknown"
 
 
-_AT_START = _read_commit()  # the checkout may move on while a long job runs the code it began with
+_AT_START = _read_commit()  # the checkout may change while a long job still runs the code it started with
 
 
 def commit() -> str:
-    """The checkout's git commit when this process began, with ``+`` where files were changed; that of a
-    copy by ``git archive``; ``"unknown"`` in any other."""
+    """The checkout's git commit when this process began, with ``+`` if tracked files were changed; in a copy made by
+    ``git archive``, the commit that it was made from; elsewhere ``"unknown"``."""
     return _AT_START
 
 
 def made_by() -> str:
-    """The command and the commit, as pages have them."""
+    """The command and the commit, in the form that pages show."""
     return f"{command()}\n# at commit {commit()}"

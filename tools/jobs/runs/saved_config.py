@@ -1,4 +1,4 @@
-"""Saved configurations of earlier runs, as a later version of the code reads them."""
+"""Saved configurations of earlier runs, read by the current version of the code."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CURE = "restore it, or train into another folder"
 
 
 def read_saved(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, in which keys of a configuration that came up after it was written have their
-    defaults: a run that was begun without them is of those.
+    """The mapping in a YAML file. Configuration keys that were added after it was written get their defaults, by which
+    the run was in effect begun.
 
     Raises:
-        UserError: the file is unreadable, or a configuration in it has a key or value that there is no longer.
+        UserError: the file is unreadable, or a configuration in it has a key or value that no longer exists.
     """
     saved = read_mapping(path, CURE)
     for name, kind in _KINDS.items():
@@ -36,5 +36,5 @@ def read_saved(path: Path) -> dict[str, Any]:
     network = saved.get("network")
     if isinstance(network, dict) and isinstance(network.get("head"), dict):
         network["head"] = config_to_dict(build_config(HeadConfig, network["head"], f"{path}: network.head"))
-    # In the order of the file: the first difference is then told as the file has it.
+    # In the file's order, so that the first difference reported is the first in the file.
     return yaml.safe_load(yaml.safe_dump(saved, sort_keys=False))

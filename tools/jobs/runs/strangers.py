@@ -22,25 +22,25 @@ from tools.jobs.runs.supernets import inherited_run
 CURE = "restore it, or train another"
 
 AVERAGED = "averaged"
-"""Key of the configuration of a mean of trainings (``tools/average.py``): for each of them what it is and its teachers'
+"""Key of the configuration of a mean of trainings (``tools/average.py``): one entry per training, with its teachers'
 names and digests."""
 
 TEACHER = "teacher"
-"""Key of a recipe's distillation, and of each training of a mean."""
+"""Key for the teacher in a recipe's distillation, and in each entry of ``AVERAGED``."""
 
 
 def never_saw(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
-    """Whether the network, or the supernet, in ``run`` is known to have learnt nothing of the persons that ``config``
-    holds out: it was never trained on them (``never_trained_on``), and no teacher of its own was. A mean of trainings
-    has had the teachers of all."""
+    """Whether the network or supernet in ``run`` is known to have learnt nothing about the persons that ``config``
+    holds out: neither it (``never_trained_on``) nor any of its teachers was trained on them. For a mean of trainings,
+    the teachers of all of them count."""
     if not never_trained_on(run, source, config, supernet) or unsure_teachers(run, source, config):
         return False
     return _known_members(run, source, config)
 
 
 def unsure_teachers(run: Path, source: Source, config: DataConfig) -> list[str]:
-    """Those that taught the network or the supernet in ``run`` and are not known never to have seen the persons that
-    ``config`` holds out. Nothing is known of one that is gone, or whose weights have another SHA-256 by now.
+    """Teachers of the network or supernet in ``run`` that may have seen the persons that ``config`` holds out. A
+    teacher counts as unsure if it is missing, or if its weights' SHA-256 has changed.
 
     Raises:
         UserError: the run's configuration is damaged.
@@ -56,8 +56,8 @@ def unsure_teachers(run: Path, source: Source, config: DataConfig) -> list[str]:
 def unsure_of(
     teachers: Iterable[str], source: Source, config: DataConfig, digests: Collection[str] | None = None
 ) -> list[str]:
-    """Those of ``teachers`` that are not known never to have seen the persons that ``config`` holds out: also one that
-    is gone, or whose weights' SHA-256 is none of ``digests``, where these are told."""
+    """Those of ``teachers`` that may have seen the persons that ``config`` holds out, including any that is missing or,
+    if ``digests`` are given, whose weights' SHA-256 is not among them."""
 
     def known(teacher: str) -> bool:
         try:
@@ -80,21 +80,22 @@ def teachers(part: Mapping[str, Any]) -> Iterator[str]:
 
 
 def teacher_digests(told: Mapping[str, Any]) -> list[str]:
-    """SHA-256 digests of the teachers' weights in a run's configuration, or in the part of it on a mean's member."""
+    """SHA-256 digests of the teachers' weights in a run's configuration, or in one entry of ``AVERAGED``."""
     return [digest for digest in str(told.get(TEACHER_SHA256) or "").split(", ") if digest]
 
 
 def named(teachers: str | Iterable[str] | None) -> list[str]:
-    """Of what a recipe has there: one, several or none."""
+    """The value of a recipe's teacher key, which may be one name, several or none, as a list of names."""
     return [teachers] if isinstance(teachers, str) else list(map(str, teachers or ()))
 
 
 def never_trained_on(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
-    """Whether the config's held-out identities are known to be strangers to the network in ``run``: its own
-    configuration says so, or it was trained on other data sets. Variants of one data set (``cuhk03-...``) are one.
+    """Whether the network in ``run`` is known not to have been trained on the config's held-out identities: because its
+    own configuration holds them out too, or because it was trained on other data sets. Variants of a data set
+    (``cuhk03-...``) count as the same set.
 
-    A network that began with another's weights has seen that one's persons, who are not known; unless the weights are
-    ImageNet's, or a supernet's, whose persons its own configuration tells."""
+    Nothing is known about a network that started from weights other than ImageNet's or a supernet's. For a supernet,
+    its own configuration decides."""
     if not (run / CONFIG).is_file():
         return False
     saved = read_yaml(run / CONFIG)
@@ -111,8 +112,8 @@ def never_trained_on(run: Path, source: Source, config: DataConfig, supernet: bo
 
 
 def _begun_among_strangers(weights: str | None, source: Source, config: DataConfig) -> bool:
-    """Whether what a training began with had not seen the held-out identities; of a supernet that is not there any
-    more its inheritor's own data tell."""
+    """Whether the initial weights of a training had not seen the held-out identities. If the supernet that they came
+    from is gone, the answer is true: the heir's own data decide."""
     supernet = inherited_run(weights)
     if supernet is None:
         return weights in (None, "imagenet")
@@ -124,8 +125,8 @@ def _stem(name: str) -> str:
 
 
 def _known_members(run: Path, source: Source, config: DataConfig) -> bool:
-    """Whether no training that the network in ``run`` is the mean of had a teacher that is not known never to have seen
-    the persons held out. Of one of the zoo, and in means of earlier versions, it is not told who taught it."""
+    """Whether, if the network in ``run`` is a mean of trainings, all their teachers are known not to have seen the
+    held-out persons. For networks of the zoo and means of earlier versions, the teachers are not recorded."""
     path = run / CONFIG
     saved = read_mapping(path, CURE)
     with expecting(path, CURE):

@@ -1,4 +1,4 @@
-"""Trained supernets by their run folders, networks with their weights, and their scores of archs."""
+"""Trained supernets opened from run folders, networks extracted from them, and their scores of archs."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tools.jobs.data import SearchData
 from tools.jobs.job import Job
 
 PREFIX = "supernet:"
-"""Before a supernet's run folder where weights' source is named in one word, as in a run's configuration."""
+"""Prefix of a supernet's run folder where one word names the source of weights, as in a run's configuration."""
 
 
 def inherited_run(weights: str | None) -> Path | None:
-    """The supernet's run folder that ``weights`` names; ``None`` where they are from elsewhere."""
+    """The supernet's run folder named in ``weights``; ``None`` if they come from elsewhere."""
     return Path(weights.removeprefix(PREFIX)) if weights and weights.startswith(PREFIX) else None
 
 
 def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
-    """The supernet that the run in a folder ended with.
+    """The trained supernet in a run folder.
 
     Raises:
-        UserError: there is none yet, or it is of another space than ``space``.
+        UserError: it is not trained yet, or its space is not ``space``.
     """
     weights = run / SUPERNET
     if not weights.exists():
@@ -54,7 +54,7 @@ def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
 
 
 def cut_out(supernet: Supernet, spec: NetworkSpec, images: ImageSet, job: Job) -> ReidNetwork:
-    """The stand-alone network of ``spec``'s arch, BN calibrated on ``images`` as a search does it."""
+    """The stand-alone network of ``spec``'s arch, with BN calibrated on ``images`` as in a search."""
     search, augmentation = job.experiment.search, job.experiment.supernet.recipe.augment
     trained_at = supernet.space.input_size
     batches = calibration_batches(images, spec.input_size, job.device, search, augmentation, job.seed, trained_at)
@@ -62,7 +62,7 @@ def cut_out(supernet: Supernet, spec: NetworkSpec, images: ImageSet, job: Job) -
 
 
 def evaluator_of(supernet: Supernet, images: SearchData, job: Job) -> SupernetEvaluator:
-    """The evaluator that scores the supernet's archs as the job's config asks."""
+    """The evaluator that scores the supernet's archs as configured in the job."""
     experiment = job.experiment
     return SupernetEvaluator(
         supernet,
@@ -79,10 +79,10 @@ def evaluator_of(supernet: Supernet, images: SearchData, job: Job) -> SupernetEv
 def supernet_scores(
     label: str, supernet: Supernet, archs: Sequence[NamedArch], images: SearchData, job: Job
 ) -> dict[str, float]:
-    """mAP on the held-out identities by the arch's name, as a search would see it.
+    """mAP on the held-out identities by the arch's name, as a search would score it.
 
     Raises:
-        UserError: one is no finite number.
+        UserError: a score is not finite.
     """
     evaluate = evaluator_of(supernet, images, job)
     scores = {named.name: evaluate(named.arch)["default"] for named in tqdm(archs, desc=label, unit="arch")}

@@ -1,8 +1,8 @@
 """The images that a network was trained on, as recorded in its run folder.
 
-A configuration says how persons are divided into those to train on and those to test, and of data of one's own that
-changes with every person who comes or goes. So a run keeps a hash of each of its training images: by them it is known
-again who was trained on, whatever the data set is called by now and wherever it lies.
+A configuration says how persons are split into training and test sets, but with a user's own data that split changes
+with every person added or removed. So a run records a hash of each training image. These hashes tell who was trained
+on, whatever the data set is called now and wherever it lies.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ TRAINED_IMAGES = "trained-images.npz"
 """``pids (N,) int64`` and ``digests (N, 16) uint8`` (``image_digests``) of the training images, in their order."""
 
 SHARE = 0.5
-"""A person was trained on if more than this share of the person's images were: data sets of one's own may show a few
-pictures under two names."""
+"""A person counts as trained on if more than this share of their images were: a user's own data set may contain a few
+images under two names."""
 
 NAMED = 3
 """Number of persons named in an error."""
 
 
 def holds_note(run: Path) -> bool:
-    """Whether ``run`` notes its images. Runs of earlier versions, the zoo and other weights do not."""
+    """Whether ``run`` records its training images. Runs of earlier versions, the zoo and other weights do not."""
     return (run / TRAINED_IMAGES).is_file()
 
 
@@ -44,10 +44,10 @@ def note_trained_images(run: Path, images: ImageSet) -> None:
 
 
 def check_trained_images(run: Path, images: ImageSet) -> None:
-    """Raises UserError where a training that was begun on other images than ``images`` would go on with these: other
-    persons, other numbers of images, or the same images under other persons' numbers.
+    """Raises UserError if a training that was begun on other images would continue on ``images``: other persons, other
+    numbers of images, or the same images with other persons' numbers.
 
-    Pixels that another decoder gives are no other images: a run may be carried to another machine.
+    Different pixels from another image decoder are accepted: a run may move to another machine.
     """
     noted = _noted(run)
     if noted is None:
@@ -66,11 +66,11 @@ def check_trained_images(run: Path, images: ImageSet) -> None:
 
 
 def persons_trained_on(run: Path, *parts: ImageSet) -> list[int]:
-    """Numbers of the persons in ``parts`` whom the network in ``run`` was trained on by what it notes, ascending; none
-    where it notes nothing. Distractors and junk are no persons.
+    """Numbers, ascending, of the persons in ``parts`` that the network in ``run`` was trained on, according to its
+    record; empty without a record. Distractors and junk do not count as persons.
 
     Raises:
-        UserError: the note is damaged.
+        UserError: the record is damaged.
     """
     noted = _noted(run)
     if noted is None:
@@ -86,10 +86,11 @@ def persons_trained_on(run: Path, *parts: ImageSet) -> list[int]:
 
 
 def check_never_trained_on(run: Path, dataset: Dataset, what: str, *parts: ImageSet, part: str = "") -> None:
-    """Raises UserError where the network in ``run`` was trained on persons of ``parts``; ``what`` is done to them.
+    """Raises UserError if the network in ``run`` was trained on persons of ``parts``.
 
     Args:
-        part: that this network had in the one that is meant, in words; empty where it is that one.
+        what: what would be done to these persons, as a participle, for the message.
+        part: how this network contributed to the one in question, in words; empty if it is that one.
     """
     known = persons_trained_on(run, *parts)
     if known:
@@ -110,7 +111,7 @@ def _count(pids: Sequence[int]) -> str:
 
 
 def _noted(run: Path) -> tuple[list[int], list[bytes]] | None:
-    """Numbers of the persons and hashes of the images; None where nothing is noted."""
+    """Numbers of the persons and hashes of the images; ``None`` without a record."""
     if not holds_note(run):
         return None
     path = run / TRAINED_IMAGES

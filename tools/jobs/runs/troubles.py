@@ -1,4 +1,4 @@
-"""The doctor's findings that lasted to the end of a training, for one or several compared trainings."""
+"""The doctor's findings that persisted to the end of a training, for one or several compared trainings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from reid.words import counted
 
 
 def lasting(run: Path) -> list[Diagnosis]:
-    """What the doctor found in the training in ``run`` that lasted to its end, but for notes; nothing where it was not
-    asked.
+    """The doctor's findings, except notes, that persisted to the end of the training in ``run``; empty if the run has
+    no ``doctor.json``.
 
     Raises:
         UserError: the run's ``doctor.json`` is damaged.
@@ -22,9 +22,9 @@ def lasting(run: Path) -> list[Diagnosis]:
 
 
 def troubles_of(runs: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Which of several trainings, by their labels, ended in each trouble, by its name, the worst troubles first.
+    """For each trouble in which trainings ended, by its name, the labels of these trainings; the worst trouble first.
 
-    What data and recipe have of themselves, before the first epoch, is left out: it is the same for all of them.
+    Findings from before the first epoch, on data and recipe, are left out: they are the same for all trainings.
 
     Raises:
         UserError: a run's ``doctor.json`` is damaged.
@@ -40,7 +40,7 @@ def troubles_of(runs: Mapping[str, Path]) -> dict[str, list[str]]:
 
 
 def trouble_lines(troubles: Mapping[str, list[str]], trainings: int) -> tuple[str, ...]:
-    """A line for each of ``troubles_of``'s, of so many trainings: a mean with such a score in it misleads."""
+    """A warning line for each entry of ``troubles_of``: a mean that contains such a score misleads."""
     return tuple(
         f"doctor: {name} in {len(labels)} of {counted(trainings, 'training')}: {', '.join(labels)}; such a score is in "
         "the figures too; the training's page says what to try"

@@ -1,1 +1,1 @@
-"""What jobs say in words."""
+"""Words and messages that several jobs share."""

@@ -1,4 +1,4 @@
-"""What a long job says before it starts, and its estimate after the first steps."""
+"""The announcement before a long job starts, and the estimate of its time after the first steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 from tools.jobs.experiment import CPU_CONFIGS
 
 LONG = 2.5 * 3600
-"""Seconds from which a job on a CPU is told of the configs meant for CPUs."""
+"""Seconds above which a job on a CPU points to the configs meant for CPUs."""
 
 
 def announce(title: str, lines: list[tuple[str, str | None]]) -> None:
@@ -24,7 +24,7 @@ def announce(title: str, lines: list[tuple[str, str | None]]) -> None:
 
 
 def tell_estimate(device: torch.device) -> Callable[[float], None]:
-    """A callback for the training loop: prints how long it will take, and on a CPU what to do when that is long."""
+    """A callback for the training loop that prints the estimated time and, if that is long on a CPU, what to do."""
 
     def tell(seconds: float) -> None:
         tqdm.write(f"  estimate  about {format_time(seconds)} for the training")

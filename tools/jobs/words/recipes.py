@@ -1,4 +1,4 @@
-"""A recipe in words: in a job's opening, and what tables call the one that a network was trained by."""
+"""A recipe in words: for a job's announcement, and the name that tables give it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from supernet.training import SupernetRecipe
 from tools.jobs.experiment import RECIPES
 
 OWN = "own"
-"""Of a recipe that follows none of those that come with the checkout."""
+"""Name of a recipe that is not based on any supplied one."""
 
 CHANGED = ", changed"
 
@@ -30,13 +30,13 @@ _FROM_0 = {
 }
 
 NO_MATTER = ("compile", "cuda_graph", "channels_last", "checkpoint_every", "evaluate_every", "keep_best")
-"""Keys that say how fast a training goes and what is kept of it; the weights are the same recipe's."""
+"""Keys that affect only the speed of a training and what it saves; the recipe counts as the same."""
 
 
 def recipe_name(recipe: Recipe) -> str:
-    """The name of the file under ``configs/recipes`` that ``recipe`` is, at any number of epochs.
+    """The name of the file under ``configs/recipes`` that ``recipe`` is based on, at any number of epochs, or ``OWN``.
 
-    ``source`` tells which file it began with; ``", changed"`` behind the name says that more than the epochs differs.
+    ``source`` identifies that file; ``", changed"`` after the name says that more than the number of epochs differs.
     """
     for path in sorted(RECIPES.glob("*.yaml")):
         known = load_config(Recipe, path)
@@ -47,7 +47,7 @@ def recipe_name(recipe: Recipe) -> str:
 
 
 def saved_recipe_name(config: Mapping[str, Any] | None) -> str:
-    """``recipe_name`` of a run's configuration; empty where it has no recipe, or one of another version of the code."""
+    """``recipe_name`` of a run's configuration; empty if it has no recipe or one that this version cannot read."""
     recipe = (config or {}).get("recipe")
     if not isinstance(recipe, Mapping):
         return ""
@@ -58,8 +58,8 @@ def saved_recipe_name(config: Mapping[str, Any] | None) -> str:
 
 
 def recipe_lines(recipe: Recipe, fresh: bool = True) -> list[tuple[str, str | None]]:
-    """A recipe in two to four lines: its name and where it is from, how it steps, what it minimises, and its head where
-    that is not the default one. ``fresh``: the network begins with random weights; given ones begin as they are."""
+    """A recipe in two to four lines: its name and source, how it steps, its losses, and its head if that is not the
+    default. ``fresh``: the network starts from random weights, so its residual branches are initialised."""
     optimizer, schedule = recipe.optimizer, recipe.schedule
     batch = f"{recipe.identities}x{recipe.instances}"
     steps = (
@@ -80,7 +80,7 @@ def recipe_lines(recipe: Recipe, fresh: bool = True) -> list[tuple[str, str | No
 
 
 def _fixed(optimizer: OptimizerConfig) -> Iterator[str]:
-    """``, backbone fixed for 10 epochs`` or ``, backbone fixed`` for each part that is."""
+    """``, backbone fixed for 10 epochs`` or ``, backbone fixed`` for each part that is fixed."""
     for part in GROUPS:
         epochs = getattr(optimizer.freeze_epochs, part)
         if getattr(optimizer.rates, part) == 0:
@@ -90,7 +90,7 @@ def _fixed(optimizer: OptimizerConfig) -> Iterator[str]:
 
 
 def loss_line(losses: LossConfig) -> str:
-    """The losses that have a weight, as ``1 classification + 1 triplet (batch_hard, margin 0.3)``."""
+    """The losses with a non-zero weight, as ``1 classification + 1 triplet (batch_hard, margin 0.3)``."""
     named = {
         "classification": (losses.classification.weight, losses.classification.kind),
         "triplet": (losses.triplet.weight, f"{losses.triplet.selection}, {_margin(losses.triplet.margin)}"),
@@ -105,7 +105,7 @@ def loss_line(losses: LossConfig) -> str:
 
 
 def head_line(head: HeadConfig) -> str:
-    """What a head is made of, as ``gem pooling, embedding 512, bnneck, 4 stripes of 128 (update all, retrieve
+    """The parts of a head, as ``gem pooling, embedding 512, neck bnneck, 4 stripes of 128 (update all, retrieve
     global)``."""
     words = [f"{head.pool} pooling", f"embedding {head.embedding}" if head.embedding else "", f"neck {head.neck}"]
     words += [name for name in ("relu", "mask") if getattr(head, name)]
@@ -122,7 +122,7 @@ def head_line(head: HeadConfig) -> str:
 
 
 def step_line(config: SupernetRecipe) -> str:
-    """The archs that a supernet's step trains, and what the largest teaches the others."""
+    """The archs that a supernet trains in each step, and what the largest teaches the others."""
     sampling, places = config.sampling, []
     if every := sampling.largest_every:
         places.append("largest arch" if every == 1 else f"largest arch every {every} steps")

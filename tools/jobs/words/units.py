@@ -1,4 +1,4 @@
-"""What a unit of an arch is, in words."""
+"""Words for the units of an arch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def unit_name(unit: UnitCost, arch: Arch) -> str:
 
 
 def unit_words(unit: UnitCost, arch: Arch) -> str:
-    """``"inverted residual: kernel 5, expand 6, se, h-swish"``: what the arch says of it."""
+    """``"inverted residual: kernel 5, expand 6, se, h-swish"``: the unit's choices in the arch."""
     place = _place(unit)
     if place is not None:
         stage, layer = arch.stages[place[0]], place[1]
@@ -44,6 +44,6 @@ def _end_words(stage: AnyStage, unit: UnitCost) -> str:
 
 
 def _place(unit: UnitCost) -> tuple[int, int] | None:
-    """Of what stands in a stage: its number and the layer's, from 0."""
+    """For a unit in a stage: the indices of the stage and of the layer; ``None`` for other units."""
     where, *numbers = unit.path.split(".")
     return (int(numbers[0]), int(numbers[1])) if where == "stages" else None

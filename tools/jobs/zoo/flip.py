@@ -1,4 +1,4 @@
-"""The score with the flip test that the zoo sets beside a training's own: of the same weights, measured alike."""
+"""The score with the flip test that the zoo shows beside a training's own; both must be of the same weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.jobs.runs.provenance import sha256
 
 
 def score_of(run: Path) -> dict[str, Any]:
-    """What ``score.json`` of a run holds; raises UserError where there is none, or it is damaged."""
+    """The contents of a run's ``score.json``; raises UserError if it is missing or damaged."""
     if not (run / SCORE).is_file():
         raise UserError(
             f"{shown(run)} has no {SCORE}: name a run that was scored, or give the command that made it again, with "
@@ -25,11 +25,11 @@ def score_of(run: Path) -> dict[str, Any]:
 
 
 def flip_score(flip: Path, run: Path) -> dict[str, Any]:
-    """What the evaluation in ``flip`` found of the training in ``run``.
+    """The score that the evaluation in ``flip`` gave the training in ``run``.
 
     Raises:
-        UserError: it is of other weights, without the flip test, or differs by more than that test from how ``run`` was
-            scored.
+        UserError: the evaluation is of other weights, has no flip test, or differs from ``run``'s scoring in more than
+            that test.
     """
     score = score_of(flip)
     with expecting(flip / SCORE, REMAKE_SCORE):
@@ -48,7 +48,7 @@ def flip_score(flip: Path, run: Path) -> dict[str, Any]:
 
 
 def _scored_by(folder: Path) -> dict[str, Any]:
-    """What two scores of a network must share to be set side by side, in words; ``None`` for what is not told."""
+    """What two scores must share to be shown side by side, in words; ``None`` for what is not recorded."""
     score = score_of(folder)
     with expecting(folder / SCORE, REMAKE_SCORE):
         about, protocol = score.get("about", {}), score.get("protocol", {})

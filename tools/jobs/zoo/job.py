@@ -1,4 +1,4 @@
-"""The job of ``tools/zoo.py``: what is in the zoo, features of images, and a finished run's weights put there."""
+"""The job of ``tools/zoo.py``: lists the zoo, computes features of images, and adds a finished run's weights."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from tools.jobs.zoo.licence import licence_of
 from tools.typed import to_type
 
 ADD = "add"
-"""What ``tools/zoo.py`` takes in the place of a name to put weights there."""
+"""Given to ``tools/zoo.py`` in place of a name to add weights."""
 
 LARGEST = 12 * 2**20
-"""Bytes of a file: weights travel with the checkout."""
+"""Largest size of a file in bytes: weights are part of the checkout."""
 
 
 def zoo_table(folder: Path = FOLDER) -> str:
-    """What there is, for a terminal."""
+    """The zoo's networks as a table for a terminal."""
     entries = zoo_entries(folder)
     if not entries:
         return f"no weights yet; a finished run's are put here by: {to_type('zoo', ADD, 'RUN', '--name', 'NAME')}"
@@ -62,7 +62,7 @@ def zoo_table(folder: Path = FOLDER) -> str:
 
 
 def markdown_table(folder: Path = FOLDER) -> str:
-    """The table of docs/zoo.md; raises UserError where a file of weights is missing or is not the index's."""
+    """The table of docs/zoo.md; raises UserError if a weights file is missing or does not match the index."""
     head = ["Name", "Trained on", "mAP (step) %", "Rank-1 %", "with flip", "FLOPs (M)", "Params (M)", "File (MB)"]
     lines = [[*head, "SHA-256", "Licence"], ["---", "---", *["---:"] * 6, "---", "---"]]
     for entry in zoo_entries(folder):
@@ -76,14 +76,14 @@ def markdown_table(folder: Path = FOLDER) -> str:
 
 
 def describe(entry: ZooEntry) -> str:
-    """All that the index says of a network, a line each."""
+    """Everything in the index about a network, one line each."""
     said = {name: value for name, value in vars(entry).items() if value is not None}
     width = max(map(len, said))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in said.items())
 
 
 def features_of(name: str, images: Sequence[Path], folder: Path = FOLDER) -> np.ndarray:
-    """``(N, D) float32`` features of image files by the network called ``name``, of L2 norm 1.
+    """``(N, D) float32`` features of image files by the zoo's network ``name``, with L2 norm 1.
 
     Raises:
         UserError: there is no such network, or an image is missing or unreadable.
@@ -95,17 +95,17 @@ def features_of(name: str, images: Sequence[Path], folder: Path = FOLDER) -> np.
 
 
 def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, folder: Path = FOLDER) -> ZooEntry:
-    """Copies the weights of a finished run into the zoo, an arch file beside them, and notes both down.
+    """Copies a finished run's weights into the zoo, with an arch file if it is an arch, and updates the index.
 
     Args:
         run: of ``tools/retrain.py``.
-        name: what it is to be loaded by.
-        flip: run of ``tools/evaluate.py --flip`` of the same network, scored like the training's end in all else.
-        replace: an entry of that name is replaced.
+        name: by which the network will be loaded.
+        flip: run of ``tools/evaluate.py --flip`` on the same network, otherwise scored like the training's end.
+        replace: whether to replace an entry of that name.
 
     Raises:
-        UserError: the run is not finished or no training, its weights are larger than ``LARGEST`` or those of no
-            sound network, the name is taken or none, or as ``flip_score``.
+        UserError: the run is not a finished training, its weights are larger than ``LARGEST`` or cannot be loaded, the
+            name is taken or invalid, or see ``flip_score``.
     """
     if not is_name(name) or name == ADD:
         raise UserError(
@@ -133,14 +133,14 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
         save_arch(folder / entry.arch, NamedArch(name, spec.backbone, dict(spec.origin)))
     write_index(with_entry(entries, entry), folder)
     kept = _files(zoo_entries(folder), folder)
-    for file in _files(entries, folder):  # those of the one that was replaced; there may be no upper case in file names
+    for file in _files(entries, folder):  # files of a replaced entry; the file system may ignore case
         if not any(file.samefile(other) for other in kept):
             file.unlink()
     return entry
 
 
 def _files(entries: Sequence[ZooEntry], folder: Path) -> list[Path]:
-    """Those that are there."""
+    """The entries' files that exist."""
     names = [name for entry in entries for name in (entry.weights, entry.arch) if name is not None]
     return [folder / name for name in names if (folder / name).exists()]
 
@@ -148,7 +148,7 @@ def _files(entries: Sequence[ZooEntry], folder: Path) -> list[Path]:
 def _entry(
     name: str, row: ResultRow, spec: NetworkSpec, weights: Path, flip: dict | None, score: dict, licence: str
 ) -> ZooEntry:
-    network = load_network(weights, torch.device("cpu"))[0].eval()  # what nobody can load takes no sound one's place
+    network = load_network(weights, torch.device("cpu"))[0].eval()  # a broken network must not replace a sound one
     counts, size = network_counts(network, spec.input_size), spec.input_size
     with torch.inference_mode():
         dim = network(torch.zeros(1, 3, *size)).shape[1]

@@ -1,4 +1,4 @@
-"""Whose licence a network's weights have: that of all that they have learnt from."""
+"""The licence of a network's weights: that of everything they have learnt from."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LICENCES = {
     "market1501": "research only: trained on Market-1501, whose images may be used for academic research",
     "synthetic": "no restriction by its data: trained on images drawn by this project",
 }
-"""By the data set that a network was trained on alone."""
+"""Licences of networks trained only on one of these data sets."""
 
 
 def licence_of(train_set: str, known: Mapping[str, str]) -> str:
-    """Of a network whose result has the words ``train_set``: what it began with, its data set, who taught it.
+    """The licence of a network described by ``train_set``: its initial weights, its data set and its teachers.
 
-    It is told where all of these have one licence. A teacher that is the folder of a run is asked what it was trained
-    on itself; of what is not at hand nothing is told.
+    The result is a licence only if all of these share it. If a teacher is a run folder, that run's own data and
+    teachers are checked too; if it cannot be read, no licence is stated.
 
     Args:
         known: licences by the names of the zoo's networks.
@@ -42,7 +42,7 @@ def _common(train_set: str, known: Mapping[str, str], asked: tuple[str, ...]) ->
 def _of_teacher(name: str, known: Mapping[str, str], asked: tuple[str, ...]) -> str | None:
     if name in known:
         return known[name]
-    if name in asked:  # two that taught each other: one of them is another by now
+    if name in asked:  # a cycle: one of the folders has been trained again since
         return None
     try:
         row = read_result(Path(name))

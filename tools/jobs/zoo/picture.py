@@ -14,30 +14,30 @@ from tools.jobs.paths import check_file
 from tools.jobs.results.plan.published import load_published
 
 TRAINED, TESTED = "market1501: 751 identities", "market1501: 3368 queries"
-"""How ``train_set`` and ``protocol`` of a network begin that can stand beside the published ones."""
+"""Beginnings of ``train_set`` and ``protocol`` for networks that are comparable with the published ones."""
 
 PUBLISHED = CONFIGS / "results" / "published" / "market1501.yaml"
 
 REACH = 1.5
-"""Published networks are drawn up to so many times the FLOPs of the zoo's largest: the others would crowd all else."""
+"""Published networks are drawn up to this multiple of the zoo's largest FLOPs; others would crowd the picture."""
 
 KINDS = {"scratch": "published", "ImageNet": "pretrained"}
-"""What pictures call published rows, by the weights that these began with."""
+"""Kinds of published rows in pictures, by their initial weights."""
 
 
 def check_picture(path: Path) -> None:
-    """Raises UserError where ``--picture`` can be no picture."""
+    """Raises UserError if ``--picture`` cannot be written as a picture."""
     if path.suffix.lower() != ".png":
         raise UserError(f"--picture {path}: is written as a PNG; name a file that ends in .png")
     check_file(path, "--picture")
 
 
 def draw_zoo(path: Path, folder: Path = FOLDER) -> Path:
-    """A PNG of mAP against FLOPs: the zoo's networks that were trained and tested on all of Market-1501, and published
-    ones of about their FLOPs.
+    """Draws mAP against FLOPs as a PNG: the zoo's networks that were trained and tested on all of Market-1501, and
+    published ones of comparable FLOPs.
 
     Raises:
-        UserError: there is no such network in the zoo.
+        UserError: the zoo has no such network.
     """
     ours = list(_ours(folder))
     if not ours:
