@@ -1,4 +1,4 @@
-"""The networks that are compared to measure a search's gain: found archs, random ones of their FLOPs, baselines."""
+"""The networks compared to measure a search's gain: found archs, random archs of the same FLOPs, and baselines."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from tools.jobs.proofs.given_archs import arch_files, given_archs
 from tools.jobs.proofs.rival_limits import RivalLimits
 
 WITHIN = 0.05
-"""How far a random arch's FLOPs may be from the found one's, as a share of them."""
+"""Largest difference between a random arch's FLOPs and the found one's, as a fraction of the latter."""
 
 NEAR = 0.1
-"""The same for archs that the user supplies."""
+"""The same for archs supplied by the user."""
 
 ARCHS = "archs"
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A network that is trained.
+    """A network to train.
 
     Attributes:
-        name: unique among them.
+        name: unique among the contenders.
         kind: ``FOUND``, ``RANDOM`` or ``BASELINE``.
-        backbone: at the input size that it is trained at.
-        file: what ``retrain`` finds it by: an arch file, or a backbone's name.
-        drawn: for a random arch, what is to be written into ``file``.
+        backbone: at its training input size.
+        file: by which ``retrain`` finds it: an arch file, or a backbone's name.
+        drawn: for a random arch, the contents to write into ``file``.
     """
 
     name: str
@@ -52,9 +52,9 @@ class Contender:
 
 
 def own_files(search: Path, count: int, names: Sequence[str], paths: Sequence[Path]) -> list[Path]:
-    """The arch files of the first ``count`` archs that a search chose, of baselines that have one, and in ``paths``.
+    """Arch files of the first ``count`` archs of a search, of the baselines that have one, and in ``paths``.
 
-    Nothing is judged here: what is not there is left out.
+    Nothing is checked: files that do not exist are left out.
     """
     best = chosen_files(search)[: max(count, 0)] if (search / SUMMARY).is_file() else ()
     known = known_archs()
@@ -66,7 +66,7 @@ def found_archs(search: Path, count: int, space: Space, job: Job) -> list[Conten
     """The first ``count`` archs that a finished search chose, best first.
 
     Raises:
-        UserError: the search is not there or not finished, chose fewer, or is of another space than the config's.
+        UserError: the search is missing or unfinished, chose fewer archs, or used another space than the config's.
     """
     best = chosen_files(search) if (search / SUMMARY).is_file() else ()
     if not best:
@@ -88,7 +88,7 @@ def found_archs(search: Path, count: int, space: Space, job: Job) -> list[Conten
 
 
 def _check_size(found: NamedArch, space: Space) -> None:
-    """Raises UserError where the supernet scored a found arch at another input size than the space's is now."""
+    """Raises UserError if the supernet scored a found arch at another input size than the space's current one."""
     size = found.origin.get("input_size")
     if size is not None and list(size) != list(space.input_size):
         then, now = ("{}x{}".format(*each) for each in (size, space.input_size))
@@ -96,7 +96,7 @@ def _check_size(found: NamedArch, space: Space) -> None:
 
 
 def baselines(names: Sequence[str], space: Space, job: Job) -> list[Contender]:
-    """The networks called ``names``; raises UserError where one is called so, or two are the same."""
+    """The networks called ``names``; raises UserError if one is unknown or two are the same."""
     contenders = [_named(name, BASELINE, space, job) for name in names]
     twice = next((each for each in contenders if sum(each.name == other.name for other in contenders) > 1), None)
     if twice is not None:
@@ -113,11 +113,11 @@ def _named(name: str, kind: str, space: Space, job: Job) -> Contender:
 def random_rivals(
     found: Sequence[Contender], count: int, space: Space, job: Job, within: RivalLimits
 ) -> tuple[list[Contender], Band]:
-    """``count`` archs of about the best found one's FLOPs ``within`` the search's other limits, and the band of FLOPs
-    that they are from. None of them is a found one. Nothing is written; see ``save_drawn``.
+    """``count`` random archs with about the FLOPs of the best found one, ``within`` the search's other limits and
+    different from all found ones; also the band of FLOPs that they are from. Writes nothing; see ``save_drawn``.
 
     Raises:
-        UserError: the found archs differ more in FLOPs than random ones may, or there are not as many.
+        UserError: the found archs' FLOPs lie further apart than the band allows, or there are too few such archs.
     """
     size, table = job.experiment.search.cost_input_size, CostTable()
     centre, *others = (table.flops(each.backbone.at(size)) for each in found)
@@ -137,10 +137,10 @@ def random_rivals(
 def given_rivals(
     paths: Sequence[Path], found: Sequence[Contender], space: Space, job: Job
 ) -> tuple[list[Contender], Band]:
-    """Random archs that were drawn before, by their files, and the band that they lie in.
+    """Random archs drawn earlier, from their files, and the band of FLOPs that they span.
 
     Raises:
-        UserError: one is not in the space, is a found one, or has other FLOPs than the best found one.
+        UserError: one is not in the space, is a found arch, or differs too much in FLOPs from the best found one.
     """
     size, table = job.experiment.search.cost_input_size, CostTable()
     centre = table.flops(found[0].backbone.at(size))

@@ -44,19 +44,19 @@ ALONE = "alone"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is measured.
+    """The request for a measurement.
 
     Attributes:
         search: run folder of a finished search.
-        archs: how many of the archs that it chose.
-        random: archs that are drawn, where ``random_archs`` is empty.
-        random_archs: files, or folders, of archs that were drawn before.
-        repeats: seeds that each network is trained with, from the job's on.
+        archs: number of its chosen archs to measure.
+        random: number of random archs to draw if ``random_archs`` is empty.
+        random_archs: files, or folders, of archs drawn earlier.
+        repeats: number of seeds that each network is trained with, starting from the job's.
         random_repeats: the same for random archs; ``None`` for ``repeats``.
         baselines: names of networks.
-        alone: where trainings are, and missing ones go; ``None`` for a folder in the job's.
-        supernet: run folder of a supernet whose weights found archs are given too; ``None`` for none.
-        finetune_epochs: that inherited weights are trained on for; ``None`` for a quarter of the recipe's.
+        alone: folder for the trainings; ``None`` for a subfolder of the job's.
+        supernet: run folder of a supernet whose weights the found archs are also tried with; ``None`` for none.
+        finetune_epochs: epochs for training inherited weights further; ``None`` for a quarter of the recipe's.
     """
 
     search: Path
@@ -72,17 +72,17 @@ class Asked:
 
 
 def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
-    """Trains found archs, random archs of their FLOPs and baselines alike, all at the input size that the search scored
-    archs at where an arch file has another, and tells what each is above the others; returns ``gain.json``.
+    """Trains found archs, random archs of the same FLOPs and baselines alike and reports the differences between them;
+    returns ``gain.json``. If any arch file has another input size, all are trained at the size that the search used.
 
     Args:
-        jobs: one for each recipe, by its name, that differ in ``experiment.retrain`` alone; the name is empty for the
-            config's own recipe. Ways to weights are compared by the first.
+        jobs: one per recipe, by its name (empty for the config's own), differing only in ``experiment.retrain``. The
+            first one is used to compare ways to weights.
 
     Raises:
-        UserError: the folder holds a gain and ``job.resume`` is not set; the search is not finished or of another
-            space, there are no such random archs within its limits, a baseline is not known, there is no supernet; a
-            training at hand was made otherwise.
+        UserError: the folder holds a gain and ``job.resume`` is not set; the search is unfinished or of another space;
+            there are too few random archs within its limits; a baseline is unknown; there is no supernet; or an
+            existing training was made with other settings.
     """
     job = next(iter(jobs.values()))
     if from_environment(job.device).several:
@@ -135,7 +135,7 @@ def _gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
 
 
 def _recipes(jobs: Mapping[str, Job]) -> dict[str, Any]:
-    """The recipes by their names; the config's own by itself."""
+    """The recipes by their names; without names, the config's own recipe."""
     recipes = {name: config_to_dict(job.experiment.retrain) for name, job in jobs.items()}
     return recipes.get("", recipes)
 
@@ -148,8 +148,8 @@ def _check_names(contenders: Sequence[Contender]) -> None:
 
 
 def _trainings(contenders: Sequence[Contender], folder: Path, first: int, repeats: Mapping[str, int]) -> list[Training]:
-    """All networks by the ``first`` seed, then by the next, as often as ``repeats`` has it by name: the table can be
-    looked at long before the last."""
+    """All networks with the ``first`` seed, then with the next, each as often as ``repeats`` states for its name. So
+    results for every network are available long before the last training."""
     return [
         Training(each.name, each.backbone, each.file, first + number, folder / f"{each.name}-s{first + number}")
         for number in range(max(repeats.values()))
@@ -161,7 +161,7 @@ def _trainings(contenders: Sequence[Contender], folder: Path, first: int, repeat
 def _check_runs(
     jobs: Mapping[str, Job], trainings: Mapping[str, Sequence[Training]], ways: Inheriting | None, source: Source
 ) -> None:
-    """Raises UserError where a run at hand is of something else, or unfinished without ``--resume``."""
+    """Raises UserError if an existing run was made with other settings, or is unfinished without ``--resume``."""
     first = next(iter(jobs.values()))
     for recipe, job in jobs.items():
         check_trainings(trainings[recipe], job, source.dataset.name)

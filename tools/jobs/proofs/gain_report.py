@@ -1,4 +1,4 @@
-"""The page of a measurement of gains: what each network is above the others, the table, the settings."""
+"""The page of a gain measurement: each network's lead over others, the table, the settings."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def write_gain_report(
     """Writes ``report.html`` into ``out`` and returns its path.
 
     Args:
-        picture: of the networks, drawn already.
-        networks, made: those trained from scratch, and what follows of them.
-        inherited, by_ways: likewise of a supernet's weights; empty where they were not compared.
-        notes: lines below these.
+        picture: of the networks, already drawn.
+        networks, made: the networks trained from scratch, and the gains between them.
+        inherited, by_ways: the same for a supernet's weights; empty if these were not compared.
+        notes: lines below the table of ``inherited``.
         warnings: cautions about the reliability of the gains.
         settings: everything that the gains depend on, for YAML.
     """
@@ -59,7 +59,7 @@ def write_gain_report(
 
 
 def difference_words(found: Difference) -> str:
-    """In points: ``"+2.9 (0.9 to 4.9)"``; without an interval where none is known."""
+    """In points: ``"+2.9 (0.9 to 4.9)"``; without an interval if there is none."""
     interval = "" if found.low is None else f" ({100 * found.low:.1f} to {100 * found.high:.1f})"
     return f"{100 * found.value:+.1f}{interval}"
 
@@ -70,6 +70,6 @@ def _table(networks: Sequence[Trained], notes: tuple[str, ...] = ()) -> Table:
 
 
 def _gains(made: Sequence[Gain]) -> Words:
-    """Each difference with its interval, and in words."""
+    """Each gain with its intervals, and as a sentence."""
     rows = ((each.name, difference_words(each.mAP), difference_words(each.rank1), each.sentence) for each in made)
     return Words(("gain", "mAP, points", "Rank-1, points", "in words"), tuple(rows))

@@ -33,15 +33,15 @@ PICTURE = "gain.png"
 
 @dataclass(frozen=True)
 class Measured:
-    """All that was trained, in finished runs.
+    """Everything that was trained, in finished runs.
 
     Attributes:
         contenders: networks in the table's order.
         trainings: their runs by recipe.
-        ways: runs on inherited weights, by the first recipe.
-        band: FLOPs that random archs are from.
+        ways: runs with inherited weights, by the first recipe.
+        band: range of FLOPs of the random archs.
         search: run folder of the search.
-        dataset: name of the data.
+        dataset: name of the data set.
         config: the resolved configuration, with every recipe.
     """
 
@@ -58,7 +58,7 @@ NOTE = "note: inherited weights have had the supernet's training too, which is i
 
 
 def write_gain(out: Path, measured: Measured) -> Path:
-    """Prints the table and what follows from it, and writes the files into ``out``; returns the path of ``gain.json``.
+    """Prints tables and gains and writes the files into ``out``; returns the path of ``gain.json``.
 
     Raises:
         UserError: a run's result or ``doctor.json`` is damaged, or results were scored on different images.
@@ -120,7 +120,7 @@ def _trained(name: str, kind: str, recipe: str, runs: Sequence[Path]) -> Trained
 
 
 def _inherited(measured: Measured, networks: Sequence[Trained]) -> dict[str, tuple[Trained, Trained, Trained]]:
-    """For each found arch its rows from scratch, with inherited weights, and with those trained on."""
+    """For each found arch, its rows from scratch, with inherited weights, and with these trained further."""
     ways, recipe = measured.ways, next(iter(measured.trainings))
     if ways is None:
         return {}
@@ -136,7 +136,7 @@ def _inherited(measured: Measured, networks: Sequence[Trained]) -> dict[str, tup
 
 
 def _of_fewer(inherited: Mapping[str, Sequence[Trained]]) -> Iterator[str]:
-    """Of each arch whose supernet was trained on others than its networks are: on none of those who are held out."""
+    """Notes on archs whose supernet was trained on other data than their own trainings (no held-out persons)."""
     for scratch, as_it_is, _ in inherited.values():
         if as_it_is.train_set != scratch.train_set:
             yield f"note: {as_it_is.name}: trained on {as_it_is.train_set}; {scratch.name}: on {scratch.train_set}"
@@ -150,7 +150,7 @@ def _panels(
         for recipe in measured.trainings
     ]
     own = []
-    for scratch, *others in inherited.values():  # both of the supernet's colour
+    for scratch, *others in inherited.values():  # both in the supernet's colour
         own += [_dot(scratch), *(dataclasses.replace(_dot(each), kind=INHERITED) for each in others)]
     return [*panels, GainPanel("ways to weights", own)] if own else panels
 

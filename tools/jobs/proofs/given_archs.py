@@ -1,4 +1,4 @@
-"""Archs that a user names by files and folders of them."""
+"""Archs that a user gives as files or folders."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from supernet.space.genome import encode
 
 
 def arch_files(paths: Sequence[Path]) -> list[Path]:
-    """These files, and all in folders among them."""
+    """These files, and all YAML files in the folders among them."""
     return [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
 
 
 def given_archs(option: str, paths: Sequence[Path], space: Space) -> list[tuple[NamedArch, Path]]:
-    """The archs of these files, and of all in folders among them, each with its file and called as that is.
+    """The archs in these files and folders, each named after its file, with that file.
 
     Raises:
-        UserError: one is not in ``space``, or two are the same or have one name; it begins with ``option``.
+        UserError: one is not in ``space``, or two are the same or share a name; the message begins with ``option``.
     """
     found: dict[str, tuple[NamedArch, Path]] = {}
     for file in arch_files(paths):

@@ -1,5 +1,5 @@
-"""What is learnt from archs that were trained alone, by the ``ranking.json`` that ``tools/rank.py`` leaves: a search's
-scores, and a ranker that ``tools/rank.py`` holds against trainings it has not seen."""
+"""Predictions learnt from stand-alone trainings that ``tools/rank.py`` recorded in ``ranking.json``, for use as a
+search's scores, or as a ranker that ``tools/rank.py`` compares with other trainings."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tools.jobs.proofs.trained_alike import ANEW, check_same_persons, check_trai
 
 
 def with_learnt(space: Space, ranked: Sequence[RankedArch]) -> list[RankedArch]:
-    """The archs, each with what the others' trainings say of it, where there are enough of them.
+    """The archs, each with its score predicted from the trainings of all others; unchanged if there are too few.
 
-    Of several supernets the first one's scores are offered to the predictor.
+    The scores of the first supernet are offered to the predictor.
     """
     if len(ranked) <= FEWEST:
         return list(ranked)
@@ -37,11 +37,11 @@ def with_learnt(space: Space, ranked: Sequence[RankedArch]) -> list[RankedArch]:
 
 
 IN_SEARCH, IN_RANK = "search.learn_from", "--learn-from"
-"""Where a user named the rankings; refusals begin with it."""
+"""How the user named the rankings; error messages begin with it."""
 
 
 def ranking_file(place: str | Path, where: str = IN_SEARCH) -> Path:
-    """``place`` itself, or the ``ranking.json`` in the folder ``place``; raises UserError where there is none."""
+    """``place`` itself, or the ``ranking.json`` in the folder ``place``; raises UserError if there is none."""
     path = Path(place)
     file = path / RANKING if path.is_dir() else path
     if not file.is_file():
@@ -51,18 +51,18 @@ def ranking_file(place: str | Path, where: str = IN_SEARCH) -> Path:
 
 @dataclass(frozen=True)
 class SupernetScores:
-    """The facts that a supernet's scores depend on, which tell whether those in a ranking are the same.
+    """What a supernet's scores depend on, to tell whether a ranking holds the same scores.
 
     Attributes:
-        sha256: of its weights.
-        calibration_images: see ``SearchConfig``; rankings from before it could be chosen have ``plain`` ones.
+        sha256: of the supernet's weights.
+        calibration_images: see ``SearchConfig``; older rankings, from before this was a setting, used ``plain`` ones.
     """
 
     sha256: str
     calibration_images: str
 
     def label(self, ranking: Mapping[str, Any]) -> str | None:
-        """The ranking's label of this supernet, if it holds the same scores of it."""
+        """The label of this supernet in a ranking that has the same scores of it; ``None`` otherwise."""
         if ranking.get("calibration_images", "plain") != self.calibration_images:
             return None
         digests = ranking.get("supernet_sha256", {})
@@ -80,20 +80,20 @@ def learn_from(
 ) -> AlonePredictor:
     """A predictor of stand-alone scores, fitted to the trained archs in ``files``.
 
-    An arch that is in several of them counts once, with what the first one says. The supernet's scores are offered to
-    the predictor where all files have those of the very supernet that is searched, calibrated alike.
+    An arch that is in several files counts once, with the first file's values. The supernet's scores are offered to the
+    predictor if every arch has one by exactly the searched supernet, calibrated alike.
 
     Args:
-        data: name of the data set, and the configuration that it was opened by.
-        scores: of the supernet that is searched.
-        flops: of an arch at the space's input size, as those of the archs are counted that are predicted: a ranking may
-            have counted its own at another ``cost_input_size``.
-        without: archs whose trainings are not learnt from.
-        where: what refusals begin with.
+        data: name of the data set, and its configuration.
+        scores: identifies the scores of the searched supernet.
+        flops: counts an arch's FLOPs as for the archs to predict; a ranking may have counted at another
+            ``cost_input_size``.
+        without: archs whose trainings are not used.
+        where: beginning of error messages.
 
     Raises:
-        UserError: a file is of other data, of another space, of trainings unlike another file's, or of an older
-            version that did not keep archs; or there are too few archs.
+        UserError: a file is of other data, of another space, of trainings unlike another file's, or from an older
+            version that did not record archs; or there are too few archs.
     """
     trained: dict[object, TrainedArch] = {}
     for file in files:
@@ -116,12 +116,12 @@ def learn_from(
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
-    """Predictions for the archs of this ranking from the trainings of others.
+    """Predictions for a ranking's archs, learnt from other rankings.
 
     Attributes:
-        files: the rankings.
-        predictor: fitted to their archs, less those of this ranking.
-        supernet: label of the supernet whose scores it was offered.
+        files: the other rankings.
+        predictor: fitted to their archs, except those that are also in this ranking.
+        supernet: label of the supernet whose scores are offered to the predictor.
     """
 
     files: Sequence[Path]
@@ -130,11 +130,11 @@ class Lessons:
 
     @property
     def archs(self) -> int:
-        """Number of archs that it is fitted to."""
+        """Number of archs that the predictor is fitted to."""
         return len(self.predictor.scores)
 
     def told(self, ranked: Sequence[RankedArch]) -> list[RankedArch]:
-        """The archs with a ranker more, ``OTHER_RANKINGS``: what the predictor expects of their own trainings."""
+        """The archs with one more ranker, ``OTHER_RANKINGS``: the predicted scores of their own trainings."""
         archs, flops = [each.arch for each in ranked], [each.flops for each in ranked]
         expected = self.predictor.predict(archs, flops, [each.supernets[self.supernet] for each in ranked])
         return [
@@ -157,7 +157,7 @@ def _trained(
 def _row(
     file: Path, row: Mapping[str, Any], label: str | None, space: Space, flops: Callable[[Arch], int], where: str
 ) -> TrainedArch:
-    """One of the file's archs; ``label`` is of the supernet whose scores are taken."""
+    """One of the file's archs; ``label`` names the supernet whose score is used."""
     if not row.get("arch"):
         raise UserError(f"{where} {shown(file)}: does not say what {row.get('name')} is; {ANEW}")
     try:
@@ -170,5 +170,5 @@ def _row(
 
 
 def _sized(arch: Arch, space: Space) -> Arch:
-    """At the one input size of the space, or at its own where sizes are a choice."""
+    """The arch at the space's input size, or at its own if the space has several."""
     return arch.at(None if space.smaller_sizes else space.input_size)

@@ -53,16 +53,17 @@ SCORED_BY = (
     "eval_batch_size",
     "precision",
 )
-"""Keys of a search that supernets' scores, and costs, depend on."""
+"""Keys of ``search`` that supernets' scores and costs depend on."""
 
 
 def rank(job: Job, asked: Asked) -> Path:
-    """Compares the ranks that supernets give archs with those of stand-alone trainings; returns ``ranking.json``.
+    """Compares supernets' rankings of archs with stand-alone trainings; returns ``ranking.json``.
 
     Raises:
-        UserError: the folder holds a ranking and ``job.resume`` is not set; there is no supernet, or one of another
-            space; an arch is not in the space; there are too few archs, or too few with a finished training; a training
-            at hand was made otherwise; a ranking to learn from is of other data, of another space or too small.
+        UserError: the folder holds a ranking and ``job.resume`` is not set; a supernet is missing or of another space;
+            an arch is not in the space; there are too few archs, or too few with a finished training; an existing
+            training was made with other settings; a ranking to learn from is of other data or another space, or has too
+            few archs.
     """
     if from_environment(job.device).several:
         raise UserError("tools/rank.py: archs are ranked by one process; start it without torchrun")
@@ -149,7 +150,7 @@ def _lessons(
     table: CostTable,
     archs: Sequence[tuple[NamedArch, Path]],
 ) -> Lessons:
-    """The first supernet's scores are offered to the predictor; ``digests`` are of the supernets' weights, by label."""
+    """Fits a predictor to other rankings, with the first supernet's scores; ``digests``: of supernets, by label."""
     label, digest = next(iter(digests.items()))
     own = {named.arch for named, _ in archs}
     search = job.experiment.search
@@ -163,7 +164,7 @@ def _lessons(
 
 
 def _trainings(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) -> list[Training]:
-    """All archs by the first seed, then by the next: a ranking can be looked at long before the last has finished."""
+    """All archs with the first seed, then with the next, so that a ranking is possible before the last has finished."""
     folder = asked.folder(job)
     return [
         Training(named.name, named.arch, file, seed, folder / f"{named.name}-s{seed}")
@@ -175,7 +176,7 @@ def _trainings(job: Job, asked: Asked, archs: Sequence[tuple[NamedArch, Path]]) 
 def _ready(
     archs: Sequence[tuple[NamedArch, Path]], trainings: Sequence[Training], ways: Sequence[Inheriting]
 ) -> set[str]:
-    """Names of the archs that have been trained alone by a seed at least, and all that was asked for beside that."""
+    """Names of archs with at least one finished stand-alone training and, if requested, all trainings of ``ways``."""
     finished = {each.name for each in trainings if each.finished}
     return {name for named, _ in archs if (name := named.name) in finished and all(way.taken(name) for way in ways)}
 
@@ -187,8 +188,8 @@ def _scores(
     images: SearchData,
     job: Job,
 ) -> dict[str, dict[str, float]]:
-    """On the held-out identities, by ranker and arch's name: by each supernet, by what was trained on from it, and by
-    the mean over several of either."""
+    """Scores on the held-out identities by ranker and arch's name. The rankers are each supernet, its weights trained
+    further, and the means over several supernets of either."""
     own = {label: supernet_scores(label, each, archs, images, job) for label, each in supernets.items()}
     tuned = {tuned_label(each): tuned_scores(each, archs, images, job) for each in ways}
     scores = {**own, **tuned, **mean_over(own)}

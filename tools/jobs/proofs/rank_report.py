@@ -1,4 +1,4 @@
-"""The page of a ranking: the supernets' agreement, the archs, the settings."""
+"""The page of a ranking: how well each ranker agrees with the trainings, the archs, the settings."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def write_rank_report(
     """Writes ``report.html`` into ``out`` and returns its path.
 
     Args:
-        picture: of the rankings, drawn already.
-        verdicts: by their ground.
+        picture: of the rankings, already drawn.
+        verdicts: by ground (``GROUNDS``).
         notes: lines below the table of archs.
         settings: everything that the ranking depends on, for YAML.
     """

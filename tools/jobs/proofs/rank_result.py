@@ -32,16 +32,15 @@ def write_ranking(
     ways: Sequence[WaysCompared] = (),
     config: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Prints the tables, and which trainings ended in trouble, and writes the files into ``out``; returns the path of
-    ``ranking.json``.
+    """Prints tables and troubled trainings, and writes the files into ``out``; returns the path of ``ranking.json``.
 
     Args:
-        ranked: archs that have a finished training at least.
-        trainings: all that were asked for, finished or not.
+        ranked: archs with at least one finished training.
+        trainings: all requested trainings, finished or not.
         seed: of the resampling.
-        about: what else the file says of data and supernets.
-        ways: to the same archs' weights, by each supernet, where they were compared.
-        config: the resolved configuration, as far as the archs' own trainings and the supernets' scores depend on it.
+        about: further entries for the file, on data and supernets.
+        ways: comparisons of ways to the archs' weights, per supernet, if made.
+        config: the resolved settings that the archs' trainings and the supernets' scores depend on.
 
     Raises:
         UserError: a training's ``doctor.json`` is damaged.

@@ -1,4 +1,4 @@
-"""Supernet weights of ranked archs, trained further: how these rank, and how good they are."""
+"""Weights of ranked archs from supernets, trained further: how they rank, and how good they are."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from tools.jobs.runs.provenance import sha256
 
 
 def contenders(archs: Sequence[tuple[NamedArch, Path]]) -> list[Contender]:
-    """The archs as ``tools.jobs.proofs.ways`` takes them."""
+    """The archs in the form that ``tools.jobs.proofs.ways`` takes."""
     return [Contender(named.name, RANDOM, named.arch, file) for named, file in archs]
 
 
 def plan_all(asked: Asked, archs: Sequence[tuple[NamedArch, Path]], job: Job) -> tuple[Inheriting, ...]:
-    """Each supernet's weights, trained further with the job's first seed; none if that is not requested.
+    """The runs that train each supernet's weights further with the job's first seed; none if not requested.
 
-    The first supernet's runs lie beside the stand-alone ones. Each further one's have a folder there, named by the
-    SHA-256 of its weights, so that it is found again in whatever order these are given.
+    Those of the first supernet lie beside the stand-alone runs. Each further supernet has a subfolder named after the
+    SHA-256 of its weights, so that its runs are found in any order of the supernets.
     """
     if asked.finetune_epochs is None:
         return ()
@@ -45,8 +45,8 @@ def plan_all(asked: Asked, archs: Sequence[tuple[NamedArch, Path]], job: Job) ->
 
 
 def mean_over(scores: Mapping[str, Mapping[str, float]], behind: str = "") -> dict[str, dict[str, float]]:
-    """A ranker by the mean of ``scores``, those of each arch by each of several supernets, labelled with ``behind`` at
-    its end; none where there is one supernet. Each errs in its own way (docs/ranking-tries.md)."""
+    """A ranker by the mean of several supernets' scores, or nothing for a single supernet; ``behind`` ends its label.
+    Each supernet errs in its own way (docs/ranking-tries.md)."""
     if len(scores) < 2:
         return {}
     first, *_ = scores.values()
@@ -60,14 +60,14 @@ def tuned_label(ways: Inheriting) -> str:
 
 
 def tuned_scores(ways: Inheriting, archs: Sequence[NamedArch], images: SearchData, job: Job) -> dict[str, float]:
-    """mAP on the held-out identities of the trained-on weights, the mean over seeds, by the arch's name."""
+    """mAP of the weights trained further on the held-out identities, the mean over seeds, by the arch's name."""
     runs = {named.name: ways.runs(named.name) for named in archs}
     scored = score_alone([run for own in runs.values() for run in own], images, job)
     return {name: statistics.fmean(each.holdout for each in scored[own[0].name]) for name, own in runs.items()}
 
 
 def compare(ways: Inheriting, archs: Sequence[RankedArch]) -> WaysCompared:
-    """The ways compared on the test set, by the runs' final scores."""
+    """Compares the ways by the runs' final scores on the test set."""
     rows = [
         Ways(
             read_result(ways.scored[arch.name]).mAP,

@@ -26,20 +26,20 @@ ALONE = "alone"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is ranked.
+    """The request for a ranking.
 
     Attributes:
         supernets: run folders.
-        archs: arch files, or folders of them; empty to draw some.
-        count: how many are drawn.
-        band: FLOPs that they lie around; ``None`` for the whole space.
-        within: how far from ``band``, as a share of it.
-        repeats: seeds that each is trained with, from the job's on.
-        alone: where the stand-alone trainings are; ``None`` for a folder in the job's.
-        train: whether missing ones are trained; else the finished ones are made do with.
-        finetune_epochs: that each arch's weights in each supernet are trained on for, as rankers of their own;
-            ``None`` for none.
-        learn_from: rankings of other archs; what is learnt from the trainings there is a ranker of its own.
+        archs: arch files, or folders of them; empty to draw archs.
+        count: number of archs to draw.
+        band: FLOPs around which they lie; ``None`` for the whole space.
+        within: largest distance from ``band``, as a fraction of it.
+        repeats: number of seeds that each is trained with, starting from the job's.
+        alone: folder of the stand-alone trainings; ``None`` for a subfolder of the job's.
+        train: whether to train missing ones; otherwise only finished ones are used.
+        finetune_epochs: epochs for training each supernet's weights of each arch further, as additional rankers;
+            ``None`` for no such rankers.
+        learn_from: rankings of other archs, whose trainings are learnt from for one more ranker.
     """
 
     supernets: Sequence[Path]
@@ -54,7 +54,7 @@ class Asked:
     learn_from: Sequence[Path] = ()
 
     def folder(self, job: Job) -> Path:
-        """Where the stand-alone trainings are."""
+        """The folder of the stand-alone trainings."""
         return self.alone or job.out / ALONE
 
 
@@ -68,7 +68,7 @@ def announce_ranking(
     ways: Sequence[Inheriting],
     lessons: Lessons | None,
 ) -> None:
-    """Prints it before the trainings begin; ``trainings`` are all that are wanted, finished or not."""
+    """Prints the announcement before the trainings; ``trainings`` are all requested ones, finished or not."""
     held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
     finished, data = sum(each.finished for each in trainings), job.experiment.data
     unsure = [run for run in asked.supernets if not never_trained_on(run, source, data, supernet=True)]

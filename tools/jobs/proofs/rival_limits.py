@@ -1,4 +1,4 @@
-"""The limits of a search's rivals besides FLOPs: the same as the search's own."""
+"""A search's limits other than FLOPs, which also apply to the random archs compared with its own."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _ELSE = "draw random archs where it was searched, or name archs that were drawn 
 
 @dataclass(frozen=True)
 class RivalLimits:
-    """A search's limits on anything but FLOPs.
+    """A search's limits other than FLOPs.
 
     Attributes:
-        limits: ``None`` where it had no such limit.
-        latency: predicted ms as the search predicted them, where latency is limited.
+        limits: ``None`` if there are none.
+        latency: predicts ms in the way that the search did, if latency is limited.
     """
 
     limits: Limits | None = None
@@ -37,14 +37,14 @@ class RivalLimits:
 
 
 def rival_limits(search: Path, space: Space, costs: CostTable) -> RivalLimits:
-    """The limits of the search in a run folder that its ``search.json`` tells, but for that on FLOPs: rivals lie to
-    either side of the found arch's.
+    """The limits of a search as its ``search.json`` records them, without that on FLOPs, since the random archs' FLOPs
+    may lie on either side of the found arch's.
 
     Args:
-        space: at the input size that costs are counted at.
+        space: at the input size at which costs are counted.
 
     Raises:
-        UserError: the summary is damaged, or latency is limited and the search's table is not at hand.
+        UserError: the summary is damaged, or latency is limited and the search's table is not available.
     """
     summary = read_summary(search)
     with expecting(search / SUMMARY, CURE):

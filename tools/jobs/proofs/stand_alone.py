@@ -34,12 +34,12 @@ from tools.jobs.training.wanted import Retraining
 
 @dataclass(frozen=True)
 class Training:
-    """A network to be trained alone with one seed.
+    """A network to be trained on its own with one seed.
 
     Attributes:
-        name: the arch's, unique among those that are trained.
-        arch: at the input size that it is trained at; or a backbone that is none.
-        file: arch file that ``retrain`` reads.
+        name: the arch's, unique among the trainings of one seed.
+        arch: at its training input size; or another backbone.
+        file: arch file that ``retrain`` reads, or a backbone's name.
         seed: of the training.
         run: its folder, ``<name>-s<seed>``.
     """
@@ -52,7 +52,7 @@ class Training:
 
     @property
     def finished(self) -> bool:
-        """Whether it has its weights and its score."""
+        """Whether it has weights and a score."""
         return is_finished(self.run)
 
     @property
@@ -62,16 +62,16 @@ class Training:
 
 
 def on_training_identities(job: Job) -> Job:
-    """The job with the held-out identities left out of stand-alone trainings too, so that these can be scored there."""
+    """The job with held-out identities excluded from stand-alone trainings too, so that these can be scored on them."""
     data = dataclasses.replace(job.experiment.data, retrain_on_holdout=False)
     return dataclasses.replace(job, experiment=dataclasses.replace(job.experiment, data=data))
 
 
 def at_searched_size(job: Job) -> Job:
-    """The job with stand-alone networks at the input size that the search scores its archs at.
+    """The job with stand-alone networks trained at the input size at which the search scores archs.
 
-    The search's arch files have the size that costs are counted at, the ``cost_input_size`` of ``search``. Where the
-    config has no ``input_size``, which takes its place, found archs would be trained at that, others at the space's.
+    Arch files of the search have the size at which costs are counted (``cost_input_size`` of ``search``). Without
+    ``input_size`` in the config, found archs would be trained at that size and others at the space's.
     """
     experiment = job.experiment
     space = load_space(experiment.space)
@@ -81,10 +81,10 @@ def at_searched_size(job: Job) -> Job:
 
 
 def at_one_size(job: Job, files: Iterable[Path]) -> Job:
-    """The job with all networks at the input size of its space, where one of these arch files is meant for another.
+    """The job with all networks at the space's input size, if one of these arch files has another.
 
-    An arch is trained at the size in its file where the config has no ``input_size``: what is compared would differ by
-    the images that it sees. Nothing is changed where sizes are a choice of the space.
+    Without ``input_size`` in the config, an arch is trained at its file's size, so the compared networks would see
+    different images. Nothing changes if the space itself has several sizes.
     """
     experiment = job.experiment
     space = load_space(experiment.space)
@@ -96,10 +96,10 @@ def at_one_size(job: Job, files: Iterable[Path]) -> Job:
 
 
 def check_trainings(trainings: Sequence[Training], job: Job, dataset: str) -> None:
-    """Raises UserError where a finished run is of another arch, seed, recipe, teacher or data than the job would train
-    now. Its teacher is known by its weights, wherever they lie; a run that does not say which may have had any.
+    """Raises UserError if a finished run has another arch, seed, recipe, teacher or data than the job would use now. A
+    teacher is identified by its weights, wherever they lie; runs that do not record it are accepted.
 
-    How often a training was scored on its way is no part of the recipe here: it changes no weight.
+    How often a training was evaluated on the way does not count, since it changes no weights.
     """
     experiment = job.experiment
     teacher = teacher_sha256(experiment.retrain.losses.distillation)
@@ -120,7 +120,7 @@ def check_trainings(trainings: Sequence[Training], job: Job, dataset: str) -> No
 def _decides(
     network: object, seed: int, dataset: str, weights: str | None, data: DataConfig, recipe: Recipe
 ) -> dict[str, object]:
-    """All that decides which weights a training ends with, by the names that a user knows."""
+    """Everything that determines a training's final weights, by the names that users know."""
     recipe = dataclasses.replace(recipe, evaluate_every=0)
     named = {"network": network, "seed": seed, "dataset": dataset, "weights": weights}
     for part, config in (("data", data), ("recipe", recipe)):
@@ -129,8 +129,8 @@ def _decides(
 
 
 def _saved(run: Path, now: Mapping[str, object]) -> dict[str, object]:
-    """``_decides`` of a run at hand, and its teacher's SHA-256 where it says it; a setting that came up later has its
-    default. ``now`` is where its teacher is looked for (``where_they_are``)."""
+    """``_decides`` of an existing run, with its teacher's SHA-256 if recorded. Settings added later get their defaults;
+    the teacher's path follows ``now`` (``where_they_are``)."""
     file = run / CONFIG
     cure = "is it of a stand-alone training? restore it, or give another folder with --alone"
     saved = read_mapping(file, cure)
@@ -146,15 +146,15 @@ def _saved(run: Path, now: Mapping[str, object]) -> dict[str, object]:
 
 
 def check_resumed(trainings: Sequence[Training], job: Job) -> None:
-    """Raises UserError where a training was interrupted and ``job.resume`` is not set."""
+    """Raises UserError if a training was interrupted and ``job.resume`` is not set."""
     begun = next((training for training in trainings if training.begun), None)
     if begun is not None and not job.resume:
         raise UserError(f"{shown(begun.run)} holds an unfinished run; go on with --resume")
 
 
 def missing(trainings: Sequence[Training]) -> Iterator[tuple[str, Training]]:
-    """Those that are not finished, in order, each with words for its start: its number among them, name and seed. What
-    another process has finished when its turn comes is passed over; one that was killed before its page gets that."""
+    """Unfinished trainings in order, each with words for its start: its number, name and seed. Trainings that another
+    process has finished by then are skipped, after ``complete`` has written a missing page."""
     count, number = sum(not training.finished for training in trainings), 0
     for training in trainings:
         if training.finished:
@@ -165,7 +165,7 @@ def missing(trainings: Sequence[Training]) -> Iterator[tuple[str, Training]]:
 
 
 def train_missing(trainings: Sequence[Training], job: Job) -> None:
-    """Trains what is not finished, in order; an interrupted training goes on."""
+    """Trains what is unfinished, in order; interrupted trainings are resumed."""
     for words, training in missing(trainings):
         print(f"stand-alone training {words}")
         own = dataclasses.replace(job, out=training.run, seed=training.seed, resume=training.begun)
@@ -173,10 +173,10 @@ def train_missing(trainings: Sequence[Training], job: Job) -> None:
 
 
 def score_alone(trainings: Sequence[Training], images: SearchData, job: Job) -> dict[str, tuple[Alone, ...]]:
-    """The scores of every finished training by the arch's name, in the order of ``trainings``.
+    """Scores of all finished trainings by the arch's name, in the order of ``trainings``.
 
-    The test set's score is the one that the training ended with; on the held-out identities its last weights are scored
-    here, whether or not it looked at them itself.
+    The test set's score is the one recorded at the training's end. On the held-out identities, the final weights are
+    scored here, whether or not the training evaluated them.
     """
     scores: dict[str, tuple[Alone, ...]] = {}
     finished = [training for training in trainings if training.finished]

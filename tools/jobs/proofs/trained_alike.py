@@ -19,22 +19,22 @@ from tools.jobs.runs.moved import TEACHER_SHA256
 from tools.jobs.words.recipes import NO_MATTER
 
 ANEW = "write it anew by the same rank command with --resume"
-"""The cure of a ranking that does not say all: its trainings are kept, and are not made again."""
+"""The cure for a ranking with missing records: its trainings are kept, not repeated."""
 
 TEACHER_PATH = "retrain.losses.distillation.teacher"
-"""Of the settings that trainings are compared by: where their teacher lay."""
+"""Key for the teacher's path among the settings by which trainings are compared."""
 
 
 def check_trained_alike(files: Sequence[Path], where: str, one_size: bool) -> None:
-    """Raises UserError where two rankings are of trainings by other recipes or teachers, on another split of the data,
-    or, with ``one_size``, at another input size. Teachers are known by their weights where both rankings tell of those,
-    else by their path.
+    """Raises UserError if two rankings differ in the recipe, teacher or data split of their trainings or, with
+    ``one_size``, in the input size. Teachers are compared by their weights if both rankings record these, otherwise by
+    path.
 
-    Those that do not say, as at first, are passed over; what input size archs have is said by every one.
+    Older rankings that do not record their settings are skipped; all rankings record input sizes.
 
     Args:
-        where: what refusals begin with.
-        one_size: whether sizes are no choice of the space.
+        where: beginning of error messages.
+        one_size: whether the space has only one input size.
     """
     told = [(file, settings) for file in files if (settings := _trained_by(file)) is not None]
     _check_alike(told, where)
@@ -43,11 +43,11 @@ def check_trained_alike(files: Sequence[Path], where: str, one_size: bool) -> No
 
 
 def check_same_persons(files: Sequence[Path], data: DataConfig, where: str) -> None:
-    """Raises UserError where a ranking is of a synthetic set that was made otherwise than that of ``data``: of other
-    persons, though the data set is called the same. One that does not say is passed over.
+    """Raises UserError if a ranking's synthetic set was generated with other settings than that of ``data``, and so has
+    other persons under the same name. Rankings that do not record this are skipped.
 
     Args:
-        where: what refusals begin with.
+        where: beginning of error messages.
     """
     here = config_to_dict(data)["synthetic"]
     for file in files:
@@ -70,20 +70,20 @@ def _check_alike(told: Sequence[tuple[Path, Mapping[str, Any]]], where: str) -> 
 
 
 def _with_known_teachers(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both without the teachers' digests where one has none, and without their paths where both have one."""
+    """Both without the teachers' digests if one lacks them, otherwise without the teachers' paths."""
     idle = TEACHER_PATH if one.get(TEACHER_SHA256) and other.get(TEACHER_SHA256) else TEACHER_SHA256
     return tuple({key: value for key, value in each.items() if key != idle} for each in (one, other))
 
 
 def _sizes(file: Path) -> set[tuple[int, ...]]:
-    """The input sizes that a ranking's archs were trained at."""
+    """The input sizes at which a ranking's archs were trained."""
     with expecting(file, ANEW):
         return {tuple(row["arch"]["input_size"]) for row in read_mapping(file, ANEW)["archs"]}
 
 
 def _trained_by(file: Path) -> dict[str, Any] | None:
-    """The settings that decide what a training's score is, by the names that a user knows; a setting that came up later
-    has its default."""
+    """The settings that determine a training's score, by the names that users know; settings added later have their
+    defaults. ``None`` if the ranking does not record them."""
     ranking = read_mapping(file, ANEW)
     if "config" not in ranking:
         return None

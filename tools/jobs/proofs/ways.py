@@ -31,18 +31,18 @@ from tools.jobs.training.teacher import teacher_sha256
 from tools.jobs.training.wanted import Retraining
 
 SHARE = 4
-"""Inherited weights are trained on for the recipe's epochs divided by this, unless told."""
+"""By default, inherited weights are trained for the recipe's epochs divided by this."""
 
 
 @dataclass(frozen=True)
 class Inheriting:
-    """Runs that begin with a supernet's weights.
+    """Runs that start from a supernet's weights.
 
     Attributes:
         supernet: its run folder.
-        epochs: that inherited weights are trained on for.
-        scored: for each arch the folder that they are scored in as they are.
-        trainings: those that go on from them, of all archs and seeds.
+        epochs: for which inherited weights are trained further.
+        scored: for each arch, the folder in which its inherited weights are scored unchanged.
+        trainings: the further trainings, of all archs and seeds.
     """
 
     supernet: Path
@@ -51,11 +51,11 @@ class Inheriting:
     trainings: tuple[Training, ...]
 
     def runs(self, name: str) -> list[Training]:
-        """Those of the arch called ``name``, by seed."""
+        """The further trainings of the arch called ``name``, by seed."""
         return [training for training in self.trainings if training.name == _tuned(name, self.epochs)]
 
     def taken(self, name: str) -> bool:
-        """Whether all that the arch called ``name`` has of them is scored and trained."""
+        """Whether the arch called ``name`` has been scored and all its further trainings are finished."""
         return (self.scored[name] / RESULT).is_file() and all(training.finished for training in self.runs(name))
 
 
@@ -66,10 +66,10 @@ def _tuned(name: str, epochs: int) -> str:
 def plan_ways(
     archs: Sequence[Contender], supernet: Path, epochs: int | None, seeds: Sequence[int], folder: Path, job: Job
 ) -> Inheriting:
-    """The runs below ``folder``, with the epochs that ``None`` stands for.
+    """The planned runs below ``folder``; ``epochs=None`` stands for the recipe's divided by ``SHARE``.
 
     Raises:
-        UserError: ``epochs`` is no number of epochs.
+        UserError: ``epochs`` is below 1.
     """
     if epochs is not None and epochs < 1:
         raise UserError(f"--finetune-epochs {epochs}: must be at least 1")
@@ -85,8 +85,8 @@ def plan_ways(
 
 
 def check_ways(ways: Inheriting, job: Job, dataset: str, supernets: Sequence[Path] = ()) -> None:
-    """Raises UserError where a run at hand began with another supernet's weights, or was calibrated or trained
-    otherwise; ``supernets`` are all that are ranked, of which the first has its runs where the others' folders are."""
+    """Raises UserError if an existing run started from another supernet's weights, or was calibrated or trained with
+    other settings. ``supernets`` are all that are ranked; the first one's runs lie where the others have subfolders."""
     digest, job = sha256(ways.supernet / SUPERNET), _tuning(job, ways.epochs)
     others = {sha256(run / SUPERNET): run for run in supernets if run != ways.supernet}
     for run in ways.scored.values():
@@ -129,8 +129,8 @@ def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> Non
         **teacher,
     }
     saved = where_they_are(read_saved(training.run / CONFIG), now)
-    then = {key: saved.get(key, teacher.get(key)) for key in now}  # of a teacher it may not say which it was
-    for one in (then, now):  # how often it was scored on its way changes no weight
+    then = {key: saved.get(key, teacher.get(key)) for key in now}  # it may not record its teacher
+    for one in (then, now):  # the number of evaluations on the way changes no weights
         one["recipe"] = {**(one["recipe"] or {}), "evaluate_every": 0}
     wrong = next((key for key, value in now.items() if then[key] != value), None)
     if wrong is None and spec_from_dict(saved["network"]).backbone != training.arch:
@@ -143,12 +143,12 @@ def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> Non
 
 
 def take_ways(ways: Inheriting, archs: Sequence[Contender], job: Job) -> None:
-    """Scores and trains what is not there yet; an interrupted training goes on."""
+    """Scores and trains what is missing; interrupted trainings are resumed."""
     unscored = Request(protocol=Protocol(verification=False), calibrate="none")
     for contender in archs:
         run = ways.scored[contender.name]
         if not (run / RESULT).is_file():
-            own = dataclasses.replace(job, out=run, resume=True)  # it may have been ended between score and result
+            own = dataclasses.replace(job, out=run, resume=True)  # it may have been killed between score and result
             evaluate(own, ways.supernet / SUPERNET, str(contender.file), run / "none", unscored)
     job = _tuning(job, ways.epochs)
     for words, training in missing(ways.trainings):

@@ -21,11 +21,11 @@ EFFECTS, PICTURE = "effects.json", "effects.png"
 
 
 def explain_search(run: Path) -> None:
-    """Prints which choices moved the score in the search in ``run``, finished or not, and writes ``effects.json`` and
+    """Prints which choices affected the score in the search in ``run``, finished or not; writes ``effects.json`` and
     ``effects.png`` beside its log.
 
     Raises:
-        UserError: ``run`` holds no search, too few of its candidates have a score, or all took the same options.
+        UserError: ``run`` holds no search, too few of its candidates have a score, or all made the same choices.
     """
     if not (run / SUMMARY).is_file():
         raise UserError(f"{shown(run)} holds no search to explain: give the --out of a search")
@@ -47,10 +47,10 @@ def explain_search(run: Path) -> None:
 
 
 def searched_space(summary: Mapping[str, Any], path: Path) -> Space:
-    """The space that the settings of a ``search.json`` hold: the fields of ``Space``, or the form of a space file.
+    """The space recorded in a ``search.json``, either as the fields of ``Space`` or in the form of a space file.
 
     Raises:
-        UserError: there is none, or it is no space; the message names ``path``.
+        UserError: there is no valid space; the message names ``path``.
     """
     try:
         data = dict(summary["settings"]["space"])

@@ -1,4 +1,4 @@
-"""Training of a search's finalists; the test set is not read."""
+"""Training of a search's finalists, without reading the test set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FOLDER = "finalists"
 
 
 def check_finalists(job: Job, processes: int) -> None:
-    """Raises UserError where finalists are asked for and cannot be trained."""
+    """Raises UserError if finalists are requested but cannot be trained."""
     count = job.experiment.search.finalists.count
     if count and processes > 1:
         raise UserError(
@@ -39,12 +39,12 @@ def check_finalists(job: Job, processes: int) -> None:
 def train_finalists(
     job: Job, supernets: Sequence[Path], images: SearchData
 ) -> Callable[[Sequence[Candidate]], list[float]]:
-    """The judge of ``search.finalists``: trains candidates and scores them on the held-out identities of ``images``.
+    """The judge for ``search.finalists``: trains candidates and scores them on the held-out identities of ``images``.
 
-    Each is trained by the shortened recipe on the identities that the supernet was trained on, at the input size that
-    it was scored at, with the job's seed, in ``finalists/T<trial>-<start>-<epochs>ep``; one that is finished there is
-    kept, one that was interrupted goes on. With inherited weights that is done once for each of several supernets, of
-    the others in a folder there (``own_folder``), and the score is the mean.
+    Each is trained by the shortened recipe on the supernet's training identities, at the input size that it was scored
+    at and with the job's seed, in ``finalists/T<trial>-<start>-<epochs>ep``. Finished trainings are kept, interrupted
+    ones resumed. With inherited weights and several supernets, each is trained once per supernet (for all but the first
+    in a subfolder, ``own_folder``), and its score is the mean.
     """
     config = job.experiment.search.finalists
     recipe = at_epochs(job.experiment.retrain, config.epochs)
@@ -65,7 +65,7 @@ def train_finalists(
         name = f"T{candidate.trial}"
         out = job.out / FOLDER / folder / f"{name}-{config.start}-{config.epochs}ep"
         file = save_arch(job.out / FOLDER / "archs" / f"{name}.yaml", NamedArch(name, candidate.arch, {}))
-        # A finished one is gone through again, which trains nothing: so other settings than it had are noticed.
+        # ``retrain`` is called for finished ones too: it trains nothing, but notices if settings have changed.
         own = dataclasses.replace(training, out=out, resume=(out / CONFIG).is_file())
         return retrain(own, Retraining(str(file), out / "none", weights, test=False))
 

@@ -1,4 +1,4 @@
-"""The persons that a search scores candidates on, and whether its supernet or a teacher was trained on them."""
+"""The persons that a search scores candidates on, and checks that its supernet and teachers never saw them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _COUNTS = ("train_identities", "holdout_identities")
 
 
 def persons_of(source: Source, config: DataConfig) -> dict[str, Any]:
-    """The settings of the data that decide whom a search's BN is calibrated on, and whom its candidates are scored on;
-    a resumed search must have the same."""
+    """The data settings that decide which images calibrate a search's BN and which persons score its candidates; a
+    resumed search must have the same."""
     return _deciding(source.dataset.name, config_to_dict(config))
 
 
 def check_strangers(run: Path, source: Source, config: DataConfig) -> str | None:
-    """What is to be said of the supernet in ``run``, where it is not known whether it was trained on the identities
-    that ``config`` holds out.
+    """A warning if it is unknown whether the supernet in ``run`` was trained on the identities that ``config`` holds
+    out, otherwise ``None``.
 
     Raises:
         UserError: it was trained on some of them, or its configuration is damaged.
@@ -44,7 +44,7 @@ def check_strangers(run: Path, source: Source, config: DataConfig) -> str | None
     name, data = saved.get("dataset"), saved.get("data")
     if not isinstance(name, str) or not isinstance(data, Mapping):
         return f"{unknown}: its {CONFIG} does not say"
-    if name.split("-")[0] != source.dataset.name.split("-")[0]:  # variants of one (cuhk03-...) have the same persons
+    if name.split("-")[0] != source.dataset.name.split("-")[0]:  # variants (cuhk03-...) share their persons
         return None
     then = build_config(DataConfig, data, str(path))
     settings = (_deciding(name, config_to_dict(then)), persons_of(source, config))
@@ -62,17 +62,17 @@ def check_strangers(run: Path, source: Source, config: DataConfig) -> str | None
 
 
 def check_teachers(run: Path, source: Source, config: DataConfig) -> str | None:
-    """What is to be said of the supernet in ``run``, where one that taught it is not known never to have seen the
-    identities that ``config`` holds out: their scores then flatter the archs that took after it.
+    """A warning if a teacher of the supernet in ``run`` may have seen the identities that ``config`` holds out, since
+    scores on them favour archs that resemble the teacher; otherwise ``None``.
 
     Raises:
-        UserError: its configuration is damaged.
+        UserError: the supernet's configuration is damaged.
     """
     return _doubt(f"the supernet in {shown(run)} was", unsure_teachers(run, source, config))
 
 
 def doubts_of_trainings(recipe: Recipe, called: str, source: Source, config: DataConfig) -> str | None:
-    """Likewise of networks, ``called`` so in the plural, that ``recipe`` trains to be scored on these identities."""
+    """The same warning for networks, named ``called`` in the plural, that ``recipe`` will train to be scored so."""
     return _doubt(f"{called} are", unsure_of(recipe.losses.distillation.teachers, source, config))
 
 
@@ -84,7 +84,7 @@ def _doubt(whom: str, unsure: Sequence[str]) -> str | None:
 
 
 def _deciding(dataset: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that count for a supernet and its search; where a data set lies is none."""
+    """The data settings that matter for a supernet and its search, without the data set's path."""
     kept = with_effect({"dataset": dataset, "data": data})["data"]
     if kept["dataset"] is not None:
         kept["dataset"] = {key: value for key, value in kept["dataset"].items() if key != "root"}
@@ -92,5 +92,5 @@ def _deciding(dataset: str, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _training_identities(source: Source, config: DataConfig) -> int:
-    """How many, from the first on, train a supernet."""
+    """The number of identities, counted from the first, that train a supernet."""
     return config.train_identities or len(training_identities(source)) - config.holdout_identities

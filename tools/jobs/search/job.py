@@ -54,13 +54,13 @@ from tools.jobs.words.opening import announce
 
 
 def search(job: Job, supernets: Sequence[Path], strategy: str) -> SearchResult | None:
-    """Searches the supernet in a run's folder, or several, whose scores are averaged; ``None`` in all but the first of
-    several processes (``torchrun``).
+    """Searches one supernet, given by its run folder, or several, whose scores are averaged. Under ``torchrun``, all
+    processes except the first return ``None``.
 
     Raises:
-        UserError: the strategy does not go together with the config, there is no supernet, it is of another space than
-            the config's or was trained on held-out identities, one is named twice, several are to be learnt from, the
-            limits cannot be met in the space, or the folder holds another tool's run.
+        UserError: the strategy does not suit the config; a supernet is missing, has another space than the config or
+            was trained on held-out identities; one is given twice; several are given with ``learn_from``; the limits
+            cannot be met in the space; or the folder holds another tool's run.
     """
     check_owner(job.out, own=SUMMARY)
     check_strategy(strategy, job.experiment.search)
@@ -68,7 +68,7 @@ def search(job: Job, supernets: Sequence[Path], strategy: str) -> SearchResult |
     processes = from_environment(job.device)
     check_finalists(job, processes.world_size)
     job = dataclasses.replace(job, device=processes.device)
-    # What is sent are archs and scores: gloo between CPUs, wherever the networks run.
+    # Processes exchange only archs and scores, so they use gloo on CPUs, wherever the networks run.
     with process_group(dataclasses.replace(processes, device=torch.device("cpu"))):
         return _search(job, supernets, strategy, processes)
 
@@ -85,12 +85,12 @@ def _search(job: Job, supernets: Sequence[Path], strategy: str, processes: Proce
 
 
 def _lead(job: Job, supernets: Sequence[Path], strategy: str, team: Team) -> SearchResult:
-    check_free(job.out, job.resume)  # before a latency table is measured, which takes minutes
+    check_free(job.out, job.resume)  # before measuring a latency table, which takes minutes
     config = job.experiment.search
     costs = CostTable()
     space = load_space(job.experiment.space).at(job.experiment.input_size)
     limits = check_limits(space, config, costs, job.experiment.space)
-    from search.run import run_search  # not before: nni takes seconds to import, and a refusal or --help needs none
+    from search.run import run_search  # late, since importing nni takes seconds that errors and --help do not need
 
     opened = _open(job, supernets)
     checks = [(check, run) for run in supernets for check in (check_strangers, check_teachers)]
@@ -121,8 +121,8 @@ def _lead(job: Job, supernets: Sequence[Path], strategy: str, team: Team) -> Sea
 
 
 def _origin(job: Job, supernets: Sequence[Path], opened: Opened, latency: LatencyTable | None) -> dict[str, Any]:
-    """What the scores depend on beside the settings, as arch files and the summary tell it: of one supernet a word, of
-    several lists."""
+    """What the scores depend on besides the settings, as arch files and the summary record it: values for one supernet,
+    lists for several."""
     config, weights = job.experiment.search, [run / SUPERNET for run in supernets]
     names, digests = [shown(each) for each in weights], [sha256(each) for each in weights]
     origin = {
@@ -144,7 +144,7 @@ def _origin(job: Job, supernets: Sequence[Path], opened: Opened, latency: Latenc
 
 
 def halved(config: SearchConfig, device: torch.device) -> dict[str, str]:
-    """The precision of the scores where it is not single: what ``auto`` is on one device it need not be on another."""
+    """The precision of the scores if it is not fp32; ``auto`` may resolve differently on another device."""
     precision = pick_precision(config.precision, device)
     return {} if precision == "fp32" else {"precision": precision}
 
@@ -174,8 +174,8 @@ def _open(job: Job, supernets: Sequence[Path]) -> Opened:
 
 
 def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
-    """The table of the config's target, from the cache, or measured now where the target is of this machine; says how
-    far it is off."""
+    """The latency table of the config's target, from the cache or, for a target on this machine, measured now. Prints
+    its error."""
     called = job.experiment.space
     table = open_table(space, job.experiment.search.target, latency_folder(), costs=costs, called=called)
     off = describe_error(prediction_error(table, space, costs=costs))
@@ -186,6 +186,6 @@ def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
 
 
 def _measure(target: Target) -> Measure:
-    """Whole networks on ``target``: the least of the rounds, which is what the table predicts."""
+    """Measures whole networks on ``target``: the minimum over rounds, which is what the table predicts."""
     measured = functools.partial(measure_archs, target=target, progress=True)
     return lambda archs: [timing.least_ms for timing in measured(archs)]

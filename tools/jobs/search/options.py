@@ -22,18 +22,18 @@ Option = str | int | float | Sequence[str] | None
 
 
 def with_options(job: Job, **given: Option) -> Job:
-    """The job whose experiment is ``searched_by`` these options."""
+    """The job with ``searched_by`` these options applied to its experiment."""
     return dataclasses.replace(job, experiment=searched_by(job.experiment, **given))
 
 
 def searched_by(experiment: Experiment, **given: Option) -> Experiment:
-    """The experiment with a search's options (``None`` where one was not given) in place of the config's.
+    """The experiment with a search's options in place of the config's values; ``None`` stands for an option not given.
 
-    Limits that are given stand in place of all of the config's limits, ``time`` alone in place of its trials too;
-    ``finalists`` is their number.
+    Limits given as options replace all of the config's limits. ``time`` without ``trials`` also removes the config's
+    trials. ``finalists`` is their number.
 
     Raises:
-        UserError: they do not fit together or with the config.
+        UserError: the options are inconsistent with each other or with the config.
     """
     options = {name: value for name, value in given.items() if value is not None}
     if not options:
@@ -52,10 +52,10 @@ def searched_by(experiment: Experiment, **given: Option) -> Experiment:
 def check_limits(
     space: Space, config: SearchConfig, table: CostTable | None = None, called: str | None = None
 ) -> Limits:
-    """The config's limits, read; raises UserError where one cannot be read or leaves nothing of ``space``, where there
-    is no such target, or where costs are to be counted at one size and ``space`` has several.
+    """The config's limits, parsed; raises UserError if one is invalid or leaves nothing of ``space``, if there is no
+    such target, or if costs are to be counted at one size but ``space`` has several.
 
-    A limit on latency is not judged here: that takes a measurement. ``called`` is what ``--space`` takes for the space.
+    Limits on latency are not checked, since that takes a measurement. ``called`` is the space's name for ``--space``.
     """
     limits = limits_of(config)
     if config.time is not None:

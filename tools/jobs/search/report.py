@@ -26,10 +26,10 @@ from tools.jobs.runs.provenance import made_by
 
 
 def write_search_report(job: Job, result: SearchResult, strategy: str, opening: Sequence[tuple[str, str]]) -> Path:
-    """Draws the search's pictures into its folder, writes ``report.html`` that embeds them, and returns its path.
+    """Draws the search's pictures into its folder, writes ``report.html``, which embeds them, and returns its path.
 
     Args:
-        opening: the named lines that the search began with: its data, its supernet and what is wrong with that.
+        opening: the lines announced at the start: data, supernet and doubts about it.
     """
     out = result.out
     rows = [dataclasses.asdict(each) for each in result.candidates]
@@ -70,7 +70,7 @@ def write_search_report(job: Job, result: SearchResult, strategy: str, opening: 
 
 
 def _best(result: SearchResult, score: str) -> tuple[str, str]:
-    """The card of the first arch: of a finalist what it was chosen by, since another one's ``score`` may be higher."""
+    """The card of the first arch. A finalist shows the score that chose it; another one's ``score`` may be higher."""
     name = result.archs[0].stem
     if result.finalists:
         return "Best finalist, held-out mAP", f"{100 * result.finalists[0].trained:.1f} %, {name}"
@@ -79,7 +79,7 @@ def _best(result: SearchResult, score: str) -> tuple[str, str]:
 
 def _chosen(result: SearchResult, score: str) -> Table:
     timed = any(each.latency_ms is not None for each in result.best)
-    measured, trained = bool(result.measured_ms), bool(result.finalists)  # on another machine nothing is measured
+    measured, trained = bool(result.measured_ms), bool(result.finalists)  # no measurement for another machine's target
     headers = ("arch", f"{score} (%)", "FLOPs", "params (M)")
     headers += ("latency",) if timed else ()
     headers += ("measured",) if measured else ()
@@ -95,7 +95,7 @@ def _chosen(result: SearchResult, score: str) -> Table:
 
 
 def _front_section(result: SearchResult, score: str) -> Section:
-    """Every member of the front with all that it costs, in the order of ``front.json``; ``score`` is what they have."""
+    """All members of the front with their costs, in the order of ``front.json``; ``score`` names their score."""
     names = {each.trial: path.stem for path, each in zip(result.archs, result.best, strict=True)}
     timed = any(each.latency_ms is not None for each in result.front)
     cells = []

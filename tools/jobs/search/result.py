@@ -19,19 +19,19 @@ from tools.typed import to_type
 
 
 def score_words(learn_from: Sequence[str] | None) -> str:
-    """A description of the scores of a search that learns from these rankings, or from none."""
+    """A description of the scores of a search, which may learn from rankings."""
     return "expected mAP of its own training" if learn_from else "held-out mAP"
 
 
 def print_result(
     result: SearchResult, strategy: str, following: Callable[[str], str], what: str = "held-out mAP"
 ) -> None:
-    """Prints notes, the search's speed, with ``pareto`` the front, finalists where some were trained, and the chosen
-    archs; with a target their predicted and measured latencies beside each other.
+    """Prints notes, the search's speed, the front (with ``pareto``), finalists if any were trained, and the chosen
+    archs, with their predicted and measured latencies if there is a target.
 
     Args:
-        following: the command that retrains an arch, by its name.
-        what: the candidates' scores are.
+        following: gives the command that retrains an arch, by its name.
+        what: describes the candidates' scores.
     """
     for note in result.notes:
         print(f"note: {note}")
@@ -65,7 +65,7 @@ def print_result(
 
 
 def _costs(candidate: Candidate) -> str:
-    """FLOPs, parameters, and latency where it is known: any of them may be limited."""
+    """FLOPs, parameters and, if known, latency: any of them may be limited."""
     words = f"{candidate.flops / 1e6:.1f}M FLOPs, {candidate.parameters / 1e6:.3f}M parameters"
     return words if candidate.latency_ms is None else f"{words}, {format_value('latency_ms', candidate.latency_ms)}"
 
@@ -74,7 +74,7 @@ def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
     """Writes candidates of the finished search in ``out`` as ``archs/<prefix>-<limit>-T<trial>.yaml``.
 
     Raises:
-        UserError: there is no finished search, or no candidate of that number that got a score.
+        UserError: there is no finished search, or no scored candidate with that number.
     """
     if not (out / SUMMARY).is_file():
         raise UserError(f"{out} holds no search: give the --out of a finished one")
@@ -86,7 +86,7 @@ def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
         settings, origin = summary["settings"], dict(summary["run_origin"])
         limits = Limits(**{name: settings.get(f"limit_{name}") for name in ("flops", "latency_ms", "parameters")})
         prefix = best.stem.removesuffix(f"-{limit_name(limits)}-A")
-        settings["space"]["name"]  # which arch files are written with
+        settings["space"]["name"]  # needed to write arch files
         what = score_words(settings.get("learn_from"))
     scored = {each.trial: each for each in read_candidates(out / LOG) if each.score is not None}
     missing = [trial for trial in trials if trial not in scored]

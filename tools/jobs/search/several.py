@@ -1,4 +1,4 @@
-"""A search by several supernets: their requirements, and each one's own files in the search's folder."""
+"""Searches with several supernets: requirements, and the folders for each supernet's own runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.jobs.runs.provenance import sha256
 
 
 def check_several(supernets: Sequence[Path], config: SearchConfig) -> None:
-    """Raises UserError where several supernets cannot be searched together; whether each is there is not looked at."""
+    """Raises UserError if several supernets cannot be searched together; does not check that they exist."""
     if len(supernets) > 1 and config.learn_from:
         raise UserError(
             f"--learn-from takes one supernet's scores into account, and --supernet names {len(supernets)}; give one"
@@ -27,6 +27,6 @@ def check_several(supernets: Sequence[Path], config: SearchConfig) -> None:
 
 
 def own_folder(supernets: Sequence[Path], number: int) -> str:
-    """Where in a folder the runs are that began with the weights of one of ``supernets``: in it for the first, below it
-    for the others, by their weights, as ``tools/rank.py`` has them."""
+    """The subfolder for runs that start from supernet ``number`` of ``supernets``: none for the first; for the others a
+    name made of their weights' digest, as in ``tools/rank.py``."""
     return f"supernet-{sha256(supernets[number] / SUPERNET)[:8]}" if number else ""

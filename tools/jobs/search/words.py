@@ -29,12 +29,12 @@ from tools.jobs.runs.troubles import lasting
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """The means with which candidates are evaluated.
+    """What a process needs to evaluate candidates.
 
     Attributes:
-        space: at the size that the supernet sees.
-        source: the data set, and how its persons are shared out.
-        images: of the held-out persons, and of the training.
+        space: at the supernet's input size.
+        source: the data set and the split of its persons.
+        images: of the held-out persons and of the training.
         evaluator: scores an arch.
     """
 
@@ -53,8 +53,8 @@ def opening_lines(
     team: Team,
     doubts: Sequence[str],
 ) -> list[tuple[str, str]]:
-    """Named lines: what the search is of, within which limits, how its candidates are scored, what the doctor says of
-    the supernets, and the ``doubts`` whether they, or who taught them, know persons that score candidates."""
+    """Named lines about the search: data, supernets and what the doctor found in their trainings, limits, how
+    candidates are scored, and ``doubts`` whether the supernets or their teachers know the held-out persons."""
     config, space, evaluator = job.experiment.search, opened.space, opened.evaluator
     query, gallery = opened.images.query, opened.images.gallery
     held = f"{describe_images(query)} as query, {len(gallery)} images as gallery"
@@ -83,7 +83,7 @@ def _named(supernets: Sequence[Path]) -> str:
 
 
 def _troubles(supernets: Sequence[Path]) -> list[tuple[str, str]]:
-    """Whose training it is, and what of it lasts."""
+    """Whose training, and its lasting trouble, for every finding."""
     alone = len(supernets) == 1
     return [
         ("the supernet's" if alone else f"{shown(run)}'s", f"{each.trouble}: {each.evidence}; try: {each.cure}")
