@@ -19,8 +19,8 @@ from tools.jobs.words.recipes import recipe_lines
 
 
 def announce_training(job: Job, ready: Prepared, processes: Processes, looks: bool) -> None:
-    """Prints what is trained, from what, on what, how and where; ``looks``: there is something to score it on while it
-    is trained."""
+    """Prints what is trained, from which weights, on which data, how and where; ``looks``: whether it is evaluated
+    during training."""
     spec, file, dataset, recipe = ready.spec, ready.file, ready.source.dataset, job.experiment.retrain
     classes, per_epoch = ready.batches.classes, ready.batches.per_epoch
     height, width = spec.input_size

@@ -38,22 +38,22 @@ from tools.jobs.training.retrain_words import THEN
 from tools.jobs.words.opening import announce
 
 IMAGES, BATCH = 2048, 64
-"""BN is calibrated on so many training images, so many at a time, as after SWA (``TrainingBatches.calibration``)."""
+"""Number of training images that calibrate BN, and batch size, as after SWA (``TrainingBatches.calibration``)."""
 
 
 def average(job: Job, runs: Sequence[str | Path]) -> Path:
-    """Writes the mean of the runs' weights as a network of its own, scores it on the test set; returns the run folder.
+    """Writes the mean of the runs' weights as a network, scores it on the test set and returns the run folder.
 
-    The mean of parameters is taken in double precision; BN's statistics are measured anew on training images, of every
-    data set that was trained on, augmented by the first run's recipe, but where all trainings have the same: such a
-    part was fixed in each. Source: Wortsman et al. 2022, "Model soups"; all members are in it, none is chosen.
+    Parameters are averaged in double precision. BN statistics are measured anew on training images of all data sets
+    used, augmented by the first run's recipe, except in modules that are identical in all trainings and so were frozen.
+    Source: Wortsman et al. 2022, "Model soups"; all members are included, none is selected.
 
     Args:
-        runs: folders of trainings, and names of the zoo's networks beside one training at least.
+        runs: folders of trainings, and names of the zoo's networks; at least one training.
 
     Raises:
-        UserError: as ``open_members`` and ``on_that_data_alone``; the data have changed since; or the folder holds
-            another run.
+        UserError: see ``open_members`` and ``on_that_data_alone``; also if the data have changed since, or the folder
+            holds another run.
     """
     _check_folder(job)
     members = open_members(runs)
@@ -109,7 +109,7 @@ def mean_network(members: Sequence[Member]) -> ReidNetwork:
 
 
 def alike(members: Sequence[Member]) -> set[nn.Module]:
-    """The modules of the first member's network of which all others have the very parameters and buffers."""
+    """The modules of the first member's network whose parameters and buffers are identical in all members."""
     first, *others = (dict(member.network.named_modules()) for member in members)
     states = {name: module.state_dict() for name, module in first.items()}
     return {
@@ -126,7 +126,7 @@ def _calibration(images: ImageSet, spec: NetworkSpec, recipe: Recipe, seed: int)
 
 
 def _check_folder(job: Job) -> None:
-    """Raises UserError where ``--out`` holds something else, or an average and ``--replace`` is not given."""
+    """Raises UserError if ``--out`` holds something else, or an average while ``--replace`` is not given."""
     if not job.out.exists() or not any(job.out.iterdir()):
         return
     saved = read_saved(job.out / CONFIG) if (job.out / CONFIG).is_file() else {}
@@ -137,9 +137,9 @@ def _check_folder(job: Job) -> None:
 
 
 def began_with(weights: Sequence[str | None]) -> str | None:
-    """What the mean of trainings that began with ``weights`` is said to have begun with.
+    """What to record as the initial weights of a mean of trainings that started from ``weights``.
 
-    The mean knows every person that any of these weights has seen. So the weights that may have seen most are named:
+    The mean knows every person that any of these weights has seen, so the weights that may have seen most are recorded:
     those of another network, else a supernet's (of the same data), else ImageNet's, else none."""
 
     def seen(each: str | None) -> int:
@@ -151,8 +151,8 @@ def began_with(weights: Sequence[str | None]) -> str | None:
 
 
 def trained_on(members: Sequence[Member]) -> str:
-    """What a table says that the mean was trained on: what it says of each training, once, and who of the zoo is in the
-    mean that no training says it went on from. Rows that differ in it are not compared."""
+    """A table's description of the mean's training data: the distinct descriptions of the trainings, preceded by zoo
+    members that none of these trainings started from. Rows that differ in it are not compared."""
     told = list(dict.fromkeys(member.row.train_set for member in members if isinstance(member, TrainingMember)))
     zoo = [member.name for member in members if not isinstance(member, TrainingMember)]
     begun = [name for name in zoo if not any(words.startswith(f"{name}{THEN}") for words in told)]
@@ -172,7 +172,7 @@ def _write_config(job: Job, members: Sequence[Member], first: TrainingMember) ->
 
 
 def _taught_by(member: Member) -> dict[str, Any]:
-    """Who taught a training, as its configuration says; one of the zoo does not say it."""
+    """The teachers of a training, from its configuration; empty for the zoo's networks, which do not record them."""
     if not isinstance(member, TrainingMember):
         return {}
     digests = {TEACHER_SHA256: member.config[TEACHER_SHA256]} if TEACHER_SHA256 in member.config else {}

@@ -12,9 +12,8 @@ from tools.jobs.runs.supernets import inherited_run
 
 
 def weights_sha256(weights: str | None) -> dict[str, str]:
-    """What a run keeps of the file that ``--weights`` named, which may be another by and by; nothing where there is
-    none, or none any longer, as for ImageNet's, which their publisher names, and for a supernet's, which has a digest
-    of its own."""
+    """The digest to record for the file given as ``--weights``, which may change later. Empty if there is no such file
+    (any more), for ImageNet's weights, which have a published name, and for a supernet's, recorded by another key."""
     if weights is None or inherited_run(weights):
         return {}
     try:

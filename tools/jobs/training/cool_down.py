@@ -1,8 +1,8 @@
 """Ends a training early: continues from an interrupted run's checkpoint while the learning rate falls to its end.
 
-A rate that falls makes most of what a training's last epochs bring, wherever it begins to fall (Hägele et al. 2024,
-"Scaling laws and compute-optimal training beyond fixed training durations"). So what was interrupted, on a machine that
-is there no more say, need not be lost. The run itself is left as it is and can still go on to its own end.
+The falling rate brings most of what a training's last epochs gain, wherever the fall begins (Hägele et al. 2024,
+"Scaling laws and compute-optimal training beyond fixed training durations"). So an interrupted training, for example on
+a machine that is no longer available, need not be lost. The run itself is not changed and can still be resumed.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from tools.jobs.training.looks import HELD_OUT, best_at
 from tools.jobs.words.recipes import NO_MATTER
 
 SAME = ("dataset", "input_size", "data", "recipe", "network", "weights")
-"""What the two trainings must have in common. Not the seed: one training may be ended several times, by other batches,
-and the ends averaged (``tools/average.py``)."""
+"""What the two trainings must have in common. The seed may differ: one training may be ended several times, with other
+batches, and the results averaged (``tools/average.py``)."""
 
 HOW = (*NO_MATTER, "precision")
-"""Keys of the recipe that may differ: another machine may end a training than began it."""
+"""Keys of the recipe that may differ: a training may be ended on another machine."""
 
 
 @dataclass(frozen=True)
 class CoolDown:
-    """What is ended.
+    """Which training to end, and how.
 
     Attributes:
         run: folder of the interrupted training.
-        epochs: over which the rate falls, after those that the run has done.
+        epochs: number of epochs over which the rate falls, after those already done.
     """
 
     run: Path
@@ -62,10 +62,11 @@ class Begun:
     """An interrupted training: the recipe that ends it, and how far it had come.
 
     Attributes:
-        done, planned: epochs done when it was taken over, and those it was to have.
-        seed: that it was begun with.
-        noted: what the configuration of the training that ends it says of it.
-        goes_on: whether that training was begun before; ``open_run`` compares its configuration then.
+        recipe: the recipe of the training that ends it.
+        done, planned: epochs done when it was taken over, and epochs planned.
+        seed: seed of the interrupted training.
+        noted: what the configuration of the ending training records about it.
+        goes_on: whether the ending training was begun before, in which case ``open_run`` compares its configuration.
     """
 
     recipe: Recipe
@@ -76,22 +77,21 @@ class Begun:
     goes_on: bool
 
     def words(self, seed: int) -> str:
-        """What a reader of a table must know; ``seed`` is that of the training that ends it."""
+        """A note for readers of a table; ``seed`` is that of the ending training."""
         left = self.recipe.epochs - self.done
         words = f"cooled down over {counted(left, 'epoch')} after {self.done} of {self.planned}"
         return words if seed == self.seed else f"{words} by seed {self.seed}"
 
 
 def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
-    """``recipe``, the one that the run was begun with but for how steps are computed, ended early, and not stopped
-    earlier still: its rate has to fall to its end, also after a run that stopped early.
+    """The ending training: ``recipe``, by which the run was begun (except for how steps are computed), with an early
+    end and without early stopping, since the rate must fall to its end.
 
-    Where ``out`` holds the training that ends it already, the run is what it was then: it may have gone on since.
+    If ``out`` already holds the ending training, the run's state at its start counts: the run may have gone on since.
 
     Raises:
-        UserError: the folder holds no interrupted training, or one that has not done an epoch or has done all, or
-            whose rate is on its way down in the recipe's own cool-down; or the run has gone on before its checkpoint
-            was taken over.
+        UserError: the folder holds no interrupted training; the run has done no epoch or all of them; its rate is
+            already falling in the recipe's own cool-down; or it went on before its checkpoint was taken over.
     """
     kept = _kept(out)
     noted = _at_hand(what, recipe) if kept is None else kept | {"run": shown(what.run)}
@@ -118,18 +118,18 @@ def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
 
 
 def _kept(out: Path) -> dict[str, Any] | None:
-    """The start of the training in ``out``; ``None`` if there is no training there that ends another."""
+    """What the training in ``out`` records about the run that it ends; ``None`` if there is no such training."""
     file = out / CONFIG
     kept = read_mapping(file, CURE).get("cooled_down") if file.exists() else None
     if kept is None:
         return None
     with expecting(file, CURE):
-        seed = {"seed": int(kept["seed"])} if "seed" in kept else {}  # at first it was not kept
+        seed = {"seed": int(kept["seed"])} if "seed" in kept else {}  # early versions did not record it
         return {"run": str(kept["run"]), "epochs_done": int(kept["epochs_done"]), **seed}
 
 
 def _at_hand(what: CoolDown, recipe: Recipe) -> dict[str, Any]:
-    """Likewise of the run as it is now."""
+    """The same facts about the run as it is now."""
     done = _epochs_done(what)
     if done >= recipe.epochs:
         raise UserError(
@@ -152,11 +152,11 @@ def _seed(what: CoolDown) -> int:
 
 
 def check_same(what: CoolDown, config: dict[str, Any], recipe: Recipe) -> None:
-    """Raises UserError where the run is of other data, another network or recipe.
+    """Raises UserError if the run has other data, another network or another recipe.
 
     Args:
-        config: of the training that ends it.
-        recipe: the one that is ended early.
+        config: of the ending training.
+        recipe: the run's recipe, before it was shortened.
     """
     wanted = yaml.safe_load(yaml.safe_dump({**config, "recipe": config_to_dict(recipe)}))
     saved = where_they_are(read_saved(what.run / CONFIG), wanted)
@@ -175,11 +175,11 @@ def _compared(config: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def take_over(what: CoolDown, done: int, out: Path, metric: str = HELD_OUT[0], mode: Mode = "max") -> None:
-    """Puts the run's checkpoint, records and best weights so far, by ``metric``, into ``out``, whose training then goes
-    on from them; once. ``mode``: whether more of that is better, or less.
+    """Copies the run's checkpoint, records and best weights so far into ``out``, once; the training there continues
+    from them. ``metric`` selects the best weights, and ``mode`` says whether more or less of it is better.
 
     Raises:
-        UserError: the run, which another process may go on with, has done more than ``done`` epochs by now.
+        UserError: another process has continued the run, which has done more than ``done`` epochs by now.
     """
     if (out / STATE).exists():
         return
@@ -188,12 +188,12 @@ def take_over(what: CoolDown, done: int, out: Path, metric: str = HELD_OUT[0], m
     for kept in (what.run / ROLLBACKS, best_at(what.run, done, metric, mode)):
         if kept is not None and kept.exists():
             write_atomic(out / kept.name, functools.partial(shutil.copyfile, kept))
-    # Last: with it the training has begun.
+    # The checkpoint comes last: once it is there, the training has begun.
     write_atomic(out / STATE, lambda temporary: _copy_state(what, done, temporary))
 
 
 def _copy_state(what: CoolDown, done: int, path: Path) -> None:
-    """Copies the run's checkpoint, and looks at the copy: the run's may be replaced at any moment."""
+    """Copies the run's checkpoint and checks the copy: the original may be replaced at any moment."""
     shutil.copyfile(what.run / STATE, path)
     now = load_state(path).get("epoch", 0)
     if now != done:

@@ -1,4 +1,4 @@
-"""The batches of a training; if they cannot be drawn, the error explains which identities are left out."""
+"""The batches of a training, with an error that also explains which identities are left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.jobs.job import Job
 def batches_of(
     source: Source, images: ImageSet, recipe: Recipe, size: tuple[int, int], job: Job, processes: Processes
 ) -> TrainingBatches:
-    """The batches of ``images``, which are those of ``source`` that are trained on; see ``training_batches``."""
+    """The batches of ``images``, the training images of ``source``; see ``training_batches``."""
     try:
         return training_batches(images, recipe, size, job.seed, job.device, processes)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Final messages of the tools that train: where the files are, and what they may be compared with."""
+"""Final messages of the tools that train: where the files are, and which runs they can be compared with."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from reid.errors import UserError
 from tools.typed import to_type
 
 MOST = 7
-"""Runs that the command for a comparison names beside the new one, the newest of them: a line is to be read."""
+"""Maximum number of other runs, newest first, in the command for a comparison, to keep it readable."""
 
 
 def tell_training(run: Path, result: str, following: str) -> None:
-    """Prints ``result``, the picture and the log of a run, the command that comes next, and the page."""
+    """Prints ``result``, the paths of the run's curves and logs, the next command, and the path of the page."""
     logs = [str(folder / METRICS) for folder in training_folders(run) if (folder / METRICS).exists()]
     print(result)
     print(f"curves: {run / CURVES}; log: {', '.join(logs)}")
@@ -35,7 +35,7 @@ def _beside(run: Path) -> list[Path]:
     row, seen = read_result(run), {run.resolve()}
     found = []
     for path in sorted(run.parent.glob(f"*/{RESULT}")):
-        if path.parent.resolve() in seen:  # also by a link, as one called latest
+        if path.parent.resolve() in seen:  # may be reached by a link such as "latest" too
             continue
         seen.add(path.parent.resolve())
         if (other := _row(path.parent)) and comparable([row, other]):
@@ -46,5 +46,5 @@ def _beside(run: Path) -> list[Path]:
 def _row(run: Path) -> ResultRow | None:
     try:
         return read_result(run)
-    except UserError:  # of another version of the code
+    except UserError:  # written by another version of the code
         return None

@@ -15,13 +15,13 @@ def training_facts(
 ) -> TrainingFacts:
     """The facts of a training on ``images``.
 
-    Test images, where there are any, are only compared with the training images here, to find persons that are in both.
+    Test images, if any, are only compared with the training images, to find persons that are in both.
 
     Args:
-        held: query and gallery that the training is monitored on, where it is.
+        held: query and gallery on which the training is monitored, if it is.
     """
     overlap = identity_overlap(images, *test_data(source)) if source.dataset.has_test else None
-    if overlap and source.also_train:  # merging numbers persons anew; the readers keep those of one data set apart
+    if overlap and source.also_train:  # merging renumbers persons, so numbers from different data sets may coincide
         overlap = replace(overlap, identities=())
     level = held and random_level(held[0].pids, held[0].camids, held[1].pids, held[1].camids)
     return facts_of(

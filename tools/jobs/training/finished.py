@@ -1,4 +1,4 @@
-"""Which trainings are finished, and what is missing if one was killed at its very end or has lost files."""
+"""Whether trainings are finished, and completion of one that was killed at its very end or has lost files."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tools.jobs.runs.provenance import made_by
 
 
 def is_finished(run: Path) -> bool:
-    """Whether a run has its network and the network's score: a training, or an evaluation that keeps what it scored."""
+    """Whether a run has its weights and their score: a training, or an evaluation that stores what it scored."""
     return (run / RESULT).is_file() and (run / WEIGHTS).is_file()
 
 
 def is_over(run: Path, weights: str) -> bool:
-    """Whether the training in ``run`` has ended, its weights are there, and its checkpoint is not: then nothing can go
-    on, and they are kept. To go on would be to train it all again.
+    """Whether the training in ``run`` has ended with its weights in place but its checkpoint missing. Its weights are
+    then kept, since resuming would train everything again.
 
     Args:
-        weights: name of the file that it ends with.
+        weights: name of the file with the final weights.
 
     Raises:
-        UserError: the weights are gone too.
+        UserError: the weights are missing too.
     """
     ended = any((run / name).is_file() for name in (weights, RESULT, REPORT))
     if not ended or not (run / CONFIG).is_file() or (run / STATE).is_file():
@@ -46,16 +46,16 @@ def tell_over(run: Path) -> None:
 
 
 def is_complete(run: Path, scored: bool) -> bool:
-    """Whether a training has left its page and, where it is ``scored``, its score and its row of tables."""
+    """Whether a training has its page and, if it is ``scored``, its score and its row for tables."""
     return all((run / name).is_file() for name in (REPORT, *([RESULT, SCORE] if scored else [])))
 
 
 def complete(run: Path) -> None:
-    """Writes the page of a finished training, or a supernet's, that was killed between its result and that; of a run
-    whose records are gone there is none to write.
+    """Writes the page of a finished training, also a supernet's, if it is missing because the process was killed
+    before. Without the run's records no page can be written.
 
     Raises:
-        UserError: its records are damaged.
+        UserError: the records are damaged.
     """
     if not (run / REPORT).exists() and read_metrics(run):
         write_training_report(run, made_by())

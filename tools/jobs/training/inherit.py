@@ -19,17 +19,17 @@ from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.supernets import cut_out, open_supernet
 
 INHERITED = "inherited weights"
-"""In words for tables, before a supernet's run folder in parentheses."""
+"""How tables describe such a start; followed by the supernet's run folder in parentheses."""
 
 
 @dataclass(frozen=True)
 class Inheritance:
-    """Weights of an arch that a supernet gives.
+    """An arch's weights from a supernet.
 
     Attributes:
         run: the supernet's run folder.
-        network: the arch cut out of it, BN calibrated.
-        sha256: of the supernet's weights.
+        network: the arch extracted from it, with calibrated BN.
+        sha256: of the supernet's weights file.
     """
 
     run: Path
@@ -45,13 +45,13 @@ class Inheritance:
 def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritance:
     """The weights of ``spec``'s arch in the supernet of the folder ``run``.
 
-    BN is calibrated as for the row "inherited" (``tools.jobs.evaluate.job``) and for a search's scores, on the same
-    images: so the training's step 0 is the network of that row. Most recipes would do without, since BN's statistics
-    settle in some tens of steps, but not those that keep the backbone, with its BN, fixed at first.
+    BN is calibrated on the same images as for the row "inherited" (``tools.jobs.evaluate.job``) and for a search's
+    scores, so the training starts from exactly the network of that row. Most recipes do not need this, since BN
+    statistics settle within tens of steps, but those that freeze the backbone and its BN at first do.
 
     Raises:
-        UserError: ``spec`` is no arch, there is no supernet, it is of another space than the config's, or the arch is
-            not in it.
+        UserError: ``spec`` is not an arch, there is no supernet, its space is not the config's, or the space does not
+            contain the arch.
     """
     if not isinstance(spec.backbone, Arch):
         raise UserError(f"--inherit {run}: a supernet holds archs only, and {spec.name} is none; leave --inherit out")
@@ -65,10 +65,10 @@ def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritan
 
 
 def start_from(network: ReidNetwork, inherited: Inheritance) -> str:
-    """Fills ``network``, in place, and says with what.
+    """Copies the inherited weights into ``network`` and describes them.
 
-    The backbone is filled whatever the head. The head is where its tensors are the supernet's, name by name and shape
-    by shape, as those of the default head are; any other head keeps its fresh weights.
+    The backbone is always copied. The head is copied only if all its tensors agree with the supernet's in name and
+    shape, as those of the default head do; otherwise it keeps its fresh weights.
     """
     network.backbone.load_state_dict(inherited.network.backbone.state_dict())
     theirs, own = inherited.network.head.state_dict(), network.head.state_dict()

@@ -29,19 +29,19 @@ from tools.jobs.job import Job
 BEST = "best.safetensors"
 
 HELD_OUT = ("holdout_mAP", "holdout_rank1")
-"""Names of the evaluations on held-out identities in the training's records."""
+"""Names of the scores on held-out identities in the training's records."""
 
 
 @dataclass(frozen=True)
 class OwnEvaluation:
-    """A function of one's own that looks at the network every ``evaluate_every`` epochs.
+    """A user's function that evaluates the network every ``evaluate_every`` epochs.
 
     Attributes:
-        evaluate: given the network in eval mode, on the training's device and with autograd off; gives numbers by name.
-            They stand in ``metrics.jsonl``, TensorBoard and the curves, beside those of held-out identities where
-            these are looked at. Names that the training's record has already are refused.
-        metric: the number that ``keep_best`` goes by.
-        mode: ``"max"``, or ``"min"`` where less of it is better, as of every loss.
+        evaluate: called with the network in eval mode, on the training's device and with autograd off; returns numbers
+            by name. They appear in ``metrics.jsonl``, TensorBoard and the curves, beside the scores on held-out
+            identities if there are any. Names that the training's records already use are refused.
+        metric: the number that ``keep_best`` uses.
+        mode: ``"max"``, or ``"min"`` if less is better, as for every loss.
     """
 
     evaluate: Callable[[ReidNetwork], Mapping[str, float]]
@@ -49,7 +49,7 @@ class OwnEvaluation:
     mode: Mode = "max"
 
     def __post_init__(self) -> None:
-        """Raises UserError where a loss is to grow, as early stopping's does, or the mode is neither."""
+        """Raises UserError if the mode is unknown, or is ``"max"`` for a loss (see ``check_mode``)."""
         if self.mode not in get_args(Mode):
             raise UserError(f"OwnEvaluation: mode {self.mode!r}: must be 'max' or 'min'")
         try:
@@ -59,11 +59,11 @@ class OwnEvaluation:
 
 
 def held_out(job: Job, source: Source, own: OwnEvaluation | None = None) -> tuple[ImageSet, ImageSet] | None:
-    """The held-out identities as query and gallery, where those are not trained on and looked at.
+    """The held-out identities as query and gallery; ``None`` if they are trained on or nothing is to be evaluated.
 
     Raises:
-        UserError: the recipe goes by their score, and they are not held out or never looked at; it goes by what nobody
-            measures; it never asks for ``own``, or stops where ``own`` says it is best.
+        UserError: the recipe uses their score, but they are not held out or never evaluated; it uses a metric that is
+            never measured; it never calls ``own``, or its early stopping and ``own`` disagree on the metric's mode.
     """
     recipe, data = job.experiment.retrain, job.experiment.data
     if recipe.early_stopping is not None and own is None:
@@ -93,8 +93,8 @@ def held_out(job: Job, source: Source, own: OwnEvaluation | None = None) -> tupl
 def monitor_of(
     job: Job, spec: NetworkSpec, held: tuple[ImageSet, ImageSet] | None, own: OwnEvaluation | None = None
 ) -> Monitor | None:
-    """mAP and Rank-1 on ``held`` and the numbers of ``own``, where there are such; the best weights are kept as
-    ``BEST``, by ``own.metric`` or else by the mAP."""
+    """Measures mAP and Rank-1 on ``held`` and the numbers of ``own``, if given. The weights that are best by
+    ``own.metric``, or else by the mAP, are kept as ``BEST``."""
     if held is None and own is None:
         return None
 
@@ -113,19 +113,19 @@ def monitor_of(
 
 
 def best_by(own: OwnEvaluation | None) -> tuple[str, Mode]:
-    """The field that selects the best weights, and whether more or less of it is better."""
+    """The metric that selects the best weights, and whether more or less of it is better."""
     return (own.metric, own.mode) if own is not None else (HELD_OUT[0], "max")
 
 
 def best_at(run: Path, epochs: int, metric: str, mode: Mode = "max") -> Path | None:
-    """A run's best weights where they are those of its first ``epochs``; it may have been looked at since."""
+    """A run's best weights if they date from its first ``epochs``; later evaluations may have replaced them."""
     best = best_epoch(read_metrics(run), metric, mode)
     return run / BEST if best is not None and best <= epochs and (run / BEST).is_file() else None
 
 
 def missing_best(run: Path, recipe: Recipe, taken_over: bool = False) -> tuple[str, ...]:
-    """What a reader of the table must know of a training whose best weights were asked for and are not there;
-    ``taken_over``: it ends another one (see ``tools.jobs.training.cool_down``)."""
+    """A note for the table on a training whose best weights were requested but are missing; ``taken_over``: it ends
+    another training (see ``tools.jobs.training.cool_down``)."""
     if not recipe.keep_best or (run / BEST).is_file():
         return ()
     later = "the best look came after the checkpoint that it goes on from, " if taken_over else ""
@@ -133,7 +133,7 @@ def missing_best(run: Path, recipe: Recipe, taken_over: bool = False) -> tuple[s
 
 
 def _check_measured(metric: str, losses: LossConfig) -> None:
-    """Before anything is trained: the loop would find out at its first look, which may be an hour away."""
+    """Checks before training; the loop would notice only at its first evaluation, which may be an hour away."""
     measured = (*HELD_OUT, *TAGS, *loss_names(losses))
     if metric not in measured:
         known = nearest(metric, measured) or f"; known: {', '.join(measured)}"
@@ -142,7 +142,7 @@ def _check_measured(metric: str, losses: LossConfig) -> None:
 
 @torch.no_grad()
 def _with(seen: dict[str, float], own: OwnEvaluation, network: ReidNetwork) -> dict[str, float]:
-    """``seen`` and the numbers of ``own``; raises UserError where names are the same, or ``own.metric`` is missing."""
+    """``seen`` plus the numbers of ``own``; raises UserError if names clash or ``own.metric`` is missing."""
     numbers = {name: float(value) for name, value in own.evaluate(network.eval()).items()}
     for name in sorted(numbers.keys() & seen.keys()):
         raise UserError(f"the evaluation's '{name}' is of the held-out identities; give it another name")

@@ -22,19 +22,19 @@ from tools.jobs.paths import shown
 from tools.jobs.runs.saved_config import read_saved
 
 SAME = ("dataset", "input_size", "data", "network")
-"""Facts that all trainings must share; recipes, lengths and seeds may differ."""
+"""What all trainings must share; recipes, lengths and seeds may differ."""
 
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One of the networks.
+    """A network to average.
 
     Attributes:
         name: the run's folder, or the zoo's name.
-        weights: file.
+        weights: path of the weights file.
         epochs, seed: of the training.
-        began_with: what its training began with; for one of the zoo, which does not say, the network itself.
-        network, spec: that are in the file.
+        began_with: initial weights of its training; for a network of the zoo, which does not record them, its own name.
+        network, spec: the contents of the file.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class TrainingMember(Member):
-    """One that was trained here: with its folder, its configuration, its row in tables."""
+    """A network with a training's run folder, its configuration and its row for tables."""
 
     run: Path
     config: dict[str, Any]
@@ -60,13 +60,13 @@ class TrainingMember(Member):
 
 
 def open_members(given: Sequence[str | Path]) -> list[Member]:
-    """The networks of run folders, or of the zoo by their names, in their order.
+    """The networks of run folders, or of the zoo by their names, in the given order.
 
-    One training at least is among them, which says on what persons a mean is calibrated and scored.
+    At least one must be a training, whose data the mean is calibrated and scored on.
 
     Raises:
-        UserError: there are fewer than two, one of them twice, no training, something else, or one of another network
-            or data than the first training's.
+        UserError: there are fewer than two, one is given twice, none is a training, a name is neither, or one has
+            another network or data than the first training.
     """
     if len(given) < 2:
         raise UserError("name two trainings at least: a mean of one is that one")
@@ -114,10 +114,10 @@ def _of_the_zoo(name: str) -> Member:
 
 
 def _compared(member: Member, beside: TrainingMember | None = None) -> dict[str, Any]:
-    """What must be alike. The persons that one of the zoo was trained on may be others than of the training ``beside``
-    it: that went on with it."""
+    """What must be the same for all. A network of the zoo takes the data of the training ``beside`` it, since that may
+    have started from it with other persons."""
     config = member.config if isinstance(member, TrainingMember) else beside.config
     kept = {name: config.get(name) for name in SAME}
-    # Where an arch came from and what it is called are not the network.
+    # An arch's origin and name do not matter.
     kept["network"] = {key: value for key, value in spec_to_dict(member.spec).items() if key not in ("name", "origin")}
     return kept

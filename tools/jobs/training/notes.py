@@ -1,4 +1,4 @@
-"""Notes on a recipe, shown before days of training: settings that will have no effect, or will not work."""
+"""Notes on a recipe, shown before a long training: settings that have no effect or will not work."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from reid.models.residuals import ZeroInit
 from reid.words import counted
 
 BLUNT = 0.1
-"""Remaining classification loss at the best features above which the user is warned."""
+"""Classification loss that remains with perfect features, above which the user is warned."""
 
 
 def bluntness(config: ClassificationConfig, classes: int) -> str | None:
-    """A note if scale and margin leave a classification loss that no training can reduce."""
+    """A note if scale and margin leave a classification loss that training cannot reduce."""
     left = least_loss(config, classes)
     if left < BLUNT:
         return None
@@ -26,8 +26,8 @@ def bluntness(config: ClassificationConfig, classes: int) -> str | None:
 
 
 def never_trained(recipe: Recipe) -> str | None:
-    """What to say of parts whose time does not come before the training is over. They may be meant to stay as they are,
-    as with torchreid's ``fixbase_epoch``, or the epochs were cut and these forgotten."""
+    """A note on parts that stay frozen to the end. This may be intended, as with torchreid's ``fixbase_epoch``, or the
+    number of epochs was reduced without ``freeze_epochs``."""
     fixed = frozen_groups(recipe.optimizer, recipe.epochs)
     parts = [part for part in GROUPS if part in fixed and getattr(recipe.optimizer.rates, part)]
     if not parts:
@@ -39,12 +39,12 @@ def never_trained(recipe: Recipe) -> str | None:
 
 
 RARE = 0.5
-"""Share of a batch's images with another of their person in it, below which a user is told."""
+"""Share of images with another image of their person in the batch, below which the user is warned."""
 
 
 def without_pairs(recipe: Recipe, classes: int) -> str | None:
-    """What to say of metric losses, which learn from pairs of one person, where batches hold such pairs by chance
-    alone; ``classes`` are all taken for persons of as many images."""
+    """A note on metric losses, which learn from pairs of one person, if batches contain such pairs only by chance. All
+    ``classes`` are assumed to have the same number of images."""
     losses = recipe.losses
     weights = {"triplet": losses.triplet.weight, "circle": losses.circle.weight, "centroid": losses.centroid.weight}
     named = [f"losses.{name}" for name, weight in weights.items() if weight]
@@ -59,8 +59,8 @@ def without_pairs(recipe: Recipe, classes: int) -> str | None:
 
 
 def never_reached(recipe: Recipe, per_epoch: int) -> str | None:
-    """What to say of a schedule that the training is over before, as where ``epochs`` alone was set anew; not of one
-    that is to be ended early, by its own ``planned`` or ``cool_down``."""
+    """A note on a schedule that extends beyond the training, for example because only ``epochs`` was changed. None if
+    it is meant to end early, by its own ``planned`` or ``cool_down``."""
     schedule, epochs = recipe.schedule, recipe.epochs
     if schedule.planned or schedule.cool_down:
         return None
@@ -71,13 +71,13 @@ def never_reached(recipe: Recipe, per_epoch: int) -> str | None:
     missed += [f"the rate has not fallen as after epoch {', '.join(late)}"] if late else []
     if not missed:
         return None
-    # --batch lengthens a warm-up in iterations, whatever --epochs says.
+    # A smaller --batch lengthens a warm-up in iterations, whatever --epochs is.
     fewer = f", or give schedule.warmup_steps below {epochs * per_epoch}" if schedule.warmup_steps else ""
     return f"schedule: {' and '.join(missed)} at the end (epochs: {epochs}); --epochs shrinks the schedule too{fewer}"
 
 
 def never_looked(recipe: Recipe) -> str | None:
-    """A note if evaluations on held-out identities are requested although those are trained on."""
+    """A note if evaluations on held-out identities are requested although these are trained on."""
     if not recipe.evaluate_every:
         return None
     return (
@@ -87,8 +87,8 @@ def never_looked(recipe: Recipe) -> str | None:
 
 
 def thinned_out(recipe: Recipe) -> str | None:
-    """What to say of branches whose mean classification loss leaves each of them less than one branch alone has: the
-    vector that is kept learns to classify by a part of the loss, and far more slowly (docs/recipes.md)."""
+    """A note on several branches if the mean of their classification losses gives each at most half the weight of a
+    single branch: the vector used for retrieval then learns much more slowly (docs/recipes.md)."""
     parts, weight = recipe.head.parts, recipe.losses.classification.weight
     if parts is None or parts.update != "all" or not weight:
         return None
@@ -102,15 +102,15 @@ def thinned_out(recipe: Recipe) -> str | None:
 
 
 def no_branches(name: str, which: ZeroInit) -> str | None:
-    """What to say of a fresh network in which the code knows no residual branch of those that the recipe's
-    ``zero_init_residual`` is for."""
-    if which in (False, "auto"):  # neither promises anything
+    """A note on a fresh network without any residual branch that the code knows and that the recipe's
+    ``zero_init_residual`` applies to."""
+    if which in (False, "auto"):  # neither requires such branches
         return None
     return f"zero_init_residual: of {name} no such residual branch is known, and so it begins as its own code has it"
 
 
 def recipe_notes(recipe: Recipe, classes: int, per_epoch: int) -> list[str]:
-    """All that is to be said of ``recipe``, for so many training identities and steps in an epoch."""
+    """All notes on ``recipe``; ``classes`` is the number of training identities, ``per_epoch`` of steps per epoch."""
     notes = (
         never_trained(recipe),
         never_reached(recipe, per_epoch),

@@ -37,14 +37,14 @@ class Prepared:
     """A training that is ready to begin.
 
     Attributes:
-        spec, file: the network at its size, and its arch file where it has one.
-        source, images: the data set, and the part of it that is trained on.
-        network: with its first weights; ``task`` trains it on ``batches``.
-        start: the file or the network whose weights it begins with (see ``start_of``), or None.
-        begun_with: what those weights are, in words; None for random ones.
-        zeroed: how many residual branches begin at 0, as the recipe asks; None for given weights.
-        trained_on: what a table says of the data that made the network.
-        config: what the run folder keeps.
+        spec, file: the network at its input size, and its arch file if it has one.
+        source, images: the data set, and its training images.
+        network: with its initial weights; ``task`` trains it on ``batches``.
+        start: the file or name that its initial weights come from (see ``start_of``), or ``None``.
+        begun_with: those weights in words; ``None`` for random ones.
+        zeroed: number of residual branches initialised to 0 by the recipe; ``None`` for given weights.
+        trained_on: a table's description of the data behind the network.
+        config: what the run folder records.
     """
 
     spec: NetworkSpec
@@ -62,11 +62,11 @@ class Prepared:
 
 
 def prepare(job: Job, what: Retraining, processes: Processes) -> Prepared:
-    """Opens the data, builds the network with its first weights, and tries it on a batch of its size.
+    """Opens the data, builds the network with its initial weights, and tries it at its input size.
 
     Raises:
-        UserError: data, settings and network do not fit; or persons who would be tested were trained on by what it
-            begins with or learns from.
+        UserError: data, settings and network do not fit together; or the initial weights or a teacher were trained on
+            persons of the test set.
     """
     experiment, recipe = job.experiment, job.experiment.retrain
     spec, file = network_to_train(job, what)
@@ -95,6 +95,6 @@ def prepare(job: Job, what: Retraining, processes: Processes) -> Prepared:
         try_network(network, spec.input_size, recipe)
     trained_on = trained_on_words(source, images, what.weights, recipe, inherited)
     config = training_config(job, what, spec, source, inherited and inherited.sha256)
-    if what.test and source.dataset.has_test:  # now, and not when the training has ended and is scored
+    if what.test and source.dataset.has_test:  # check now rather than when the trained network is scored
         check_all_tested(lineage_of(config, job.out / CONFIG, "this training"), [source])
     return Prepared(spec, file, source, images, network, task, batches, start, begun_with, zeroed, trained_on, config)

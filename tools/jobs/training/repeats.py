@@ -32,13 +32,13 @@ from tools.jobs.training.wanted import Retraining, network_to_train, training_co
 
 
 def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
-    """Trains ``repeats`` times, in ``seed-<n>`` folders of the job's; writes the mean row, and returns the folder.
+    """Trains with ``repeats`` seeds in subfolders ``seed-<n>``, writes the mean row and returns the folder.
 
-    With ``job.resume`` finished seeds are kept and an interrupted one goes on.
+    With ``job.resume``, finished seeds are kept and an interrupted one is resumed.
 
     Raises:
-        UserError: there are runs in the folder already and ``job.resume`` is not set, or they are of another
-            configuration, or of seeds that the mean would be without.
+        UserError: the folder already holds runs and ``job.resume`` is not set, or they have another configuration, or
+            seeds that the mean would leave out.
     """
     _check_seeds(job, repeats)
     runs, wanted, main = [], None, from_environment(job.device).is_main
@@ -55,7 +55,7 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
         else:
             retrain(dataclasses.replace(job, out=run, seed=seed, resume=begun), what)
         runs.append(run)
-    scored = (runs[0] / RESULT).exists()  # not on a data set of training images alone
+    scored = (runs[0] / RESULT).exists()  # a data set without test images gives no score
     rows = at_one_place([read_result(run) for run in runs]) if scored else []
     row = dataclasses.replace(mean_row(rows), run=str(job.out)) if scored else None
     if main:
@@ -68,7 +68,7 @@ def retrain_repeatedly(job: Job, what: Retraining, repeats: int) -> Path:
 
 
 def _check_seeds(job: Job, repeats: int) -> None:
-    """The page shows every seed that is in the folder, so the mean beside it is of all of them."""
+    """Checks that the folder holds no other seeds: its page shows all of them, so the mean must cover all of them."""
     asked = {f"seed-{seed}" for seed in range(job.seed, job.seed + repeats)}
     there = [run for run in training_folders(job.out) if run != job.out and (run / CONFIG).exists()]
     if others := [run.name for run in there if run.name not in asked]:
@@ -79,19 +79,19 @@ def _check_seeds(job: Job, repeats: int) -> None:
 
 
 def _wanted(job: Job, what: Retraining) -> dict[str, Any]:
-    """The configuration that every seed is trained by."""
+    """The configuration that all seeds share."""
     spec, _ = network_to_train(job, what)
     source = open_source(job.experiment.data, job.data, spec.input_size)
     supernet = inherited_run(what.weights)
     weights = supernet and supernet / SUPERNET
-    # Where a supernet is gone, what was trained on its weights is still there.
+    # If the supernet is gone, networks trained from its weights still count.
     config = training_config(job, what, spec, source, sha256(weights) if weights and weights.is_file() else None)
     return _compared(yaml.safe_load(yaml.safe_dump(config)))  # tuples and lists are the same there
 
 
 def _check_same(run: Path, wanted: dict[str, Any]) -> None:
-    """A finished run is not opened again, so it is compared here. What it does not say, as it was trained before that
-    was kept, is no difference."""
+    """Compares a finished run's configuration, since the run is not opened again. Keys that it lacks because earlier
+    versions did not record them are ignored."""
     then = _compared({"weights": None, **where_they_are(read_saved(run / CONFIG), wanted)})
     for key, value in wanted.items():
         if key in then and then[key] != value:
@@ -99,7 +99,7 @@ def _check_same(run: Path, wanted: dict[str, Any]) -> None:
 
 
 def _compared(config: dict[str, Any]) -> dict[str, Any]:
-    """A training's configuration without the seed and the source of its network."""
+    """A training's configuration without the seed and the origin of its network."""
     kept = {key: value for key, value in config.items() if key != "seed"}
     if "network" in kept:
         kept["network"] = dataclasses.replace(spec_from_dict(kept["network"]), origin={})

@@ -25,7 +25,7 @@ from tools.jobs.words.recipes import recipe_name
 
 
 def keep(job: Job, trained: nn.Module, spec: NetworkSpec, images: ImageSet) -> tuple[ReidNetwork, NetworkSpec]:
-    """Writes the weights that the training ended with, as the network that is used."""
+    """Writes the final weights, as the network used for inference, and its classifiers."""
     network, spec = for_inference(trained.network, spec)
     save_weights(job.out / WEIGHTS, network, spec_to_dict(spec))
     head = trained.network.head
@@ -59,8 +59,8 @@ def score(
 
 
 def epochs_of(run: Path, recipe: Recipe) -> int:
-    """How many were trained: all of the recipe's, unless it stops early, when the records tell; raises UserError where
-    a run that went on has lost them."""
+    """The number of epochs trained: the recipe's, or with early stopping that in the records; raises UserError if the
+    records are missing."""
     records = read_metrics(run)
     if not records:
         raise UserError(f"{shown(run)}: metrics.jsonl is gone or damaged; restore it, or train into another --out")
@@ -68,7 +68,7 @@ def epochs_of(run: Path, recipe: Recipe) -> int:
 
 
 def missing_average(run: Path, recipe: Recipe) -> tuple[str, ...]:
-    """A note for the table on a training that stopped before the averaging of its weights had begun."""
+    """A note for the table on a training that stopped before weight averaging began."""
     if recipe.averaging.kind != "swa":
         return ()
     last, first = epochs_of(run, recipe), recipe.averaging.first_epoch(recipe.epochs)

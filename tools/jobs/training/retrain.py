@@ -27,16 +27,16 @@ from tools.jobs.words.opening import tell_estimate
 
 
 def retrain(job: Job, what: Retraining, own: OwnEvaluation | None = None) -> Path:
-    """Trains a network and, unless told otherwise, scores the weights that it ends with on the test set, where the data
-    set has one; returns the run folder.
+    """Trains a network and, unless ``what.test`` is false or the data set has no test images, scores its final weights
+    on the test set; returns the run folder.
 
-    Under ``torchrun`` its processes train one network together; the first alone asks ``own``.
+    Under ``torchrun`` the processes train one network together; only the first calls ``own``.
 
     Args:
-        own: looks at the network too, every ``retrain.evaluate_every`` epochs.
+        own: an additional evaluation every ``retrain.evaluate_every`` epochs.
 
     Raises:
-        UserError: data, settings and network do not fit, or the run folder holds another run.
+        UserError: data, settings and network do not fit together, or the run folder holds another run.
     """
     with process_group(from_environment(job.device)) as processes:
         return _retrain(dataclasses.replace(job, device=processes.device), what, own, processes)
@@ -85,8 +85,8 @@ def _retrain(job: Job, what: Retraining, own: OwnEvaluation | None, processes: P
 
 
 def _finish(job: Job, what: Retraining, ready: Prepared, ended: Begun | None, trained: IdentityTask | None) -> None:
-    """Writes weights, score and page of what was ``trained``, or, where that is over, what of score and page is not
-    there."""
+    """Writes weights, score and page. If ``trained`` is ``None``, the training was over before, and only a missing
+    score or page is written."""
     scored = what.test and ready.source.dataset.has_test
     if trained is None:
         tell_over(job.out)

@@ -1,4 +1,4 @@
-"""Descriptions in tables of a network's training and of its initial weights."""
+"""How tables describe a network's training and its initial weights."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tools.jobs.data import Source, train_set_words
 from tools.jobs.training.inherit import INHERITED, Inheritance
 
 THEN = " weights, then "
-"""After what a network began with, in what it was trained on."""
+"""Follows the initial weights in the description of a network's training data."""
 
 IMAGENET = "ImageNet"
-"""Before ``THEN`` for published weights, of which a backbone has one file."""
+"""Precedes ``THEN`` for published weights, of which each backbone has one file."""
 
 TAUGHT = ", taught by "
-"""Before a teacher's name in what a network was trained on."""
+"""Precedes the teachers' names in the description of a network's training data."""
 
 
 def taken_back(run: Path) -> tuple[str, ...]:
-    """A note for the table on a training that did not follow the recipe's learning rate to its end."""
+    """Notes for the table on a training that was rolled back and so deviates from the recipe's learning rate."""
     return tuple(f"the training blew up and was taken back: {rollback}" for rollback in read_rollbacks(run))
 
 
@@ -45,8 +45,8 @@ def trained_on_words(
 
 
 def at_one_place(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """``rows`` of one training, by several seeds, that all say of its supernet, weights and teacher what the last one
-    does: the files may have been moved in between."""
+    """``rows`` of one training with several seeds. Those that differ from the last only in the paths of supernet,
+    weights or teacher get its paths: the files may have been moved between trainings."""
     last = rows[-1]
     same = [_without_places(row.train_set) == _without_places(last.train_set) for row in rows]
     return [replace(row, train_set=last.train_set) if one else row for row, one in zip(rows, same, strict=True)]
@@ -60,7 +60,7 @@ def _without_places(train_set: str) -> str:
 
 
 def terms_of(start: str | Path | None) -> str | None:
-    """The licence of the zoo's network that a training begins with, which goes on to what is trained; None for others,
-    of which it is not known."""
+    """The licence of the zoo's network that a training starts from, which also applies to the result; ``None`` for
+    other initial weights, whose licence is not known."""
     entry = entry_of(start) if isinstance(start, Path) else None
     return entry and f"of {entry.name}, and so of what is trained from it: {entry.licence}"

@@ -1,4 +1,4 @@
-"""The teachers of a distillation, from runs of earlier trainings, the zoo or a supernet."""
+"""The teachers of a distillation, from earlier trainings, the zoo or a supernet."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.strangers import unsure_of
 
 CLASSIFIER = "classifier.safetensors"
-"""The classifiers of a run's training identities by which it says who is seen: no part of the network, but what a
-student learns logits from."""
+"""A run's classifiers of its training identities. They are not part of the network, but a student can learn their
+logits."""
 
 LOOKED_AT = 256
-"""Training images that are compared, and that a teacher of other images must know."""
+"""Number of training images on which a teacher trained on other images is tested."""
 
 
 def save_classifier(run: Path, classifiers: nn.ModuleList, losses: LossConfig, images: ImageSet) -> Path | None:
-    """Writes a run's classifiers, which were trained by ``losses``, beside its network, of whose file they have the
-    digest; those that none of them has taught say nothing of anybody, and are not written."""
+    """Writes a run's classifiers beside its network, with the digest of the network's file. Classifiers that neither
+    the classification loss nor distillation of logits has trained are useless and not written."""
     if not (losses.classification.weight or losses.distillation.logits):
         return None
     classes, dim = classifiers[0].weight.shape
@@ -60,22 +60,22 @@ def save_classifier(run: Path, classifiers: nn.ModuleList, losses: LossConfig, i
 
 
 def _as_file(classifiers: nn.ModuleList) -> nn.Module:
-    """What is in the file: a single classifier by itself, as before there were files of several."""
+    """The module stored in the file: a single classifier is stored bare, as in earlier versions."""
     return classifiers[0] if len(classifiers) == 1 else classifiers
 
 
 def load_teacher(
     config: DistillationConfig, images: ImageSet, size: tuple[int, int], job: Job
 ) -> Teacher | Ensemble | None:
-    """The teacher that ``config`` names, or several as one, ready on the job's device; ``None`` where it names none.
+    """The teacher or ensemble of teachers named in ``config``, on the job's device; ``None`` if there is none.
 
     Each is the run folder of a training, a file with a network's weights, a name of the zoo, or a supernet's folder or
-    weights; of a supernet it is the largest arch, its BN calibrated on ``images``, the student's training images, at
-    the ``size`` that the student sees.
+    weights. Of a supernet, the largest arch teaches, with BN calibrated on ``images``, the student's training images,
+    at ``size``, the student's input size.
 
     Raises:
-        UserError: the weights are missing or unreadable, or its logits are asked for and are of other identities, or
-            of others that are numbered alike.
+        UserError: the weights are missing or unreadable, or logits are requested but belong to other identities, even
+            if these have the same numbers.
     """
     found = tuple(_load(_weights(name), config, images, size, job) for name in config.teachers)
     return Ensemble(found) if len(found) > 1 else next(iter(found), None)
@@ -96,8 +96,8 @@ def _load(path: Path, config: DistillationConfig, images: ImageSet, size: tuple[
 
 
 def teacher_sha256(config: DistillationConfig) -> dict[str, str]:
-    """What a student's run keeps of its teacher, which may be trained again in the same folder; nothing where there is
-    none, or none any longer. Of several their digests, in a row."""
+    """The digests to record for a student's teachers, whose folders may be trained again; several are joined in one
+    string. Empty if there is no teacher, or if one is missing."""
     try:
         digests = [sha256(_weights(name)) for name in config.teachers]
     except (UserError, FileNotFoundError):
@@ -106,8 +106,8 @@ def teacher_sha256(config: DistillationConfig) -> dict[str, str]:
 
 
 def doubts(config: DistillationConfig, source: Source, data: DataConfig) -> list[str]:
-    """Of each teacher of a supernet that is not known never to have seen the persons that ``data`` holds out, on whom a
-    search scores."""
+    """Warnings about teachers of a supernet that may have seen the persons that ``data`` holds out, on whom a search
+    scores."""
     unknown = "it is not known that it never saw the held-out identities that a search scores on"
     return [f"teacher {name}: {unknown}" for name in unsure_of(config.teachers, source, data)]
 
@@ -161,8 +161,8 @@ def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, size: tu
 
 
 def _check_knows(teacher: Teacher, weights: Path, images: ImageSet, size: tuple[int, int], job: Job) -> None:
-    """Raises UserError where a teacher that was trained on other images is not half way from guessing to knowing the
-    student's: each data set numbers its persons from 1, so that those of two may have the same numbers."""
+    """Raises UserError if a teacher trained on other images knows too few of the student's: its accuracy on them must
+    be at least halfway from chance to 1. Data sets all number persons from 1, so equal numbers may be other persons."""
     labels, classes = images.labels()
     index = torch.linspace(0, len(labels) - 1, min(LOOKED_AT, len(labels))).long()
     right = 0
@@ -179,5 +179,5 @@ def _check_knows(teacher: Teacher, weights: Path, images: ImageSet, size: tuple[
 
 
 def _fingerprint(pids: torch.Tensor) -> str:
-    """Names identities in their order: of all training identities, which class labels follow, or image by image."""
+    """A hash of identity numbers in order: of all training identities (class labels follow them), or image by image."""
     return hashlib.sha256(",".join(map(str, pids.tolist())).encode()).hexdigest()[:16]

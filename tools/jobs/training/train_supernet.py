@@ -45,11 +45,11 @@ from tools.jobs.words.recipes import recipe_lines, step_line
 def train_supernet(job: Job) -> Path:
     """Trains the supernet of the experiment's space on the training identities; returns the run folder.
 
-    The run folder gets ``supernet.safetensors``, whose header holds the space, so that a search of another space is
-    refused. Under ``torchrun`` its processes train one supernet together.
+    It contains ``supernet.safetensors``, whose header holds the space, so that a search of another space is refused.
+    Under ``torchrun`` the processes train one supernet together.
 
     Raises:
-        UserError: data and settings do not fit; the run folder holds another run.
+        UserError: data and settings do not fit together, or the run folder holds another run.
     """
     with process_group(from_environment(job.device)) as processes:
         return _train_supernet(dataclasses.replace(job, device=processes.device), processes)
@@ -105,7 +105,7 @@ def _train_supernet(job: Job, processes: Processes) -> Path:
         )
         if processes.is_main:
             write_training_report(job.out, made_by(), _persons(source, images))
-            save_supernet(job.out / SUPERNET, trained.supernet)  # last: with it the training is taken for finished
+            save_supernet(job.out / SUPERNET, trained.supernet)  # last, since it marks the training as finished
             for note in missing_average(job.out, recipe):
                 print(f"  note      {note}")
         barrier(processes)
@@ -122,14 +122,14 @@ def _draw(experiment: Experiment, space: Space) -> Draw:
 
 
 def _counted_at(experiment: Experiment) -> dict[str, list[int]]:
-    """The size that FLOPs of the draws are counted at, where it is another than the space's own and draws go by it."""
+    """The input size at which FLOPs are counted for sampling, if it is set and sampling depends on FLOPs."""
     size = experiment.search.cost_input_size
     return {"cost_input_size": list(size)} if size and experiment.supernet.sampling.flops else {}
 
 
 def _ends(experiment: Experiment, space: Space, draw: Draw) -> dict[str, Arch]:
-    """The largest and the smallest arch that are trained; where FLOPs are limited, one of the most and one of the
-    least FLOPs."""
+    """The archs to monitor as largest and smallest. If sampling is limited in FLOPs, they are drawn at the ends of that
+    range, except the largest, which stays that of the space if it is trained (``sampling.largest_every``)."""
     sampling = experiment.supernet.sampling
     if sampling.flops is None:
         return {"largest": largest(space), "smallest": smallest(space)}
@@ -166,7 +166,7 @@ def _persons(source: Source, images: SearchData) -> str:
 
 
 def _monitor(job: Job, archs: Mapping[str, Arch], images: SearchData) -> Callable[[SupernetTask], dict[str, float]]:
-    """``<name>_mAP`` of each arch on the held-out identities."""
+    """Measures ``<name>_mAP`` of each arch on the held-out identities."""
 
     def evaluate(task: SupernetTask) -> dict[str, float]:
         evaluator = evaluator_of(task.supernet, images, job)

@@ -1,4 +1,4 @@
-"""Checks of a network and its recipe, made before a run folder is created."""
+"""Checks of a network and its recipe before a run folder is created."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from reid.models.network import ReidNetwork
 
 
 def try_network(network: ReidNetwork, size: tuple[int, int], recipe: Recipe) -> None:
-    """Tries a fresh network, on a copy, whose BN may move.
+    """Runs a copy of a fresh network in training mode, so that the network's own BN does not change.
 
     Args:
         size: ``(h, w)`` of its images.
-        recipe: it is to be trained by.
+        recipe: by which it will be trained.
 
     Raises:
-        UserError: what its head has against the map of this size; or all that the losses go by is of parts that are
-            fixed at first.
+        UserError: its head cannot take the feature map of this size, or everything that the losses could train is
+            frozen in the first epoch.
     """
     fixed, losses = frozen_groups(recipe.optimizer, 1), recipe.losses
     tried = copy.deepcopy(network).train()

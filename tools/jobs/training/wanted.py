@@ -1,4 +1,4 @@
-"""What a training of one network is asked for, and what of it decides which weights it ends with."""
+"""The request for a training of one network, and the configuration that determines its final weights."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Retraining:
     Attributes:
         network: name or path; see ``find_network``.
         search: a search's run folder, whose archs are looked up before ``configs/archs``.
-        weights: where the backbone's weights come from (see ``start_of``), ``supernet:<run folder>`` for those that a
-            supernet has for the arch (see ``tools.jobs.training.inherit``), or None for from scratch.
-        label: set beside the network's name in tables, to tell recipes apart.
-        cool_down: the interrupted training that is ended, or None for one from its start.
-        test: whether the weights that it ends with are scored on the test set. A search's finalists are not.
+        weights: source of the backbone's weights (see ``start_of``), ``supernet:<run folder>`` for the supernet's
+            weights of the arch (see ``tools.jobs.training.inherit``), or ``None`` for training from scratch.
+        label: shown beside the network's name in tables, to tell recipes apart.
+        cool_down: the interrupted training to end, or ``None`` for a new one.
+        test: whether the final weights are scored on the test set; a search's finalists are not.
     """
 
     network: str
@@ -39,7 +39,7 @@ class Retraining:
 
 
 def network_to_train(job: Job, what: Retraining) -> tuple[NetworkSpec, Path | None]:
-    """The network at the size that it is trained at, the config's ``input_size`` or else its own, and its arch file."""
+    """The network at its training size (the config's ``input_size``, or else its own), and its arch file if any."""
     experiment = job.experiment
     return find_network(
         what.network,
@@ -54,7 +54,7 @@ def network_to_train(job: Job, what: Retraining) -> tuple[NetworkSpec, Path | No
 def training_config(
     job: Job, what: Retraining, spec: NetworkSpec, source: Source, supernet_sha256: str | None
 ) -> dict[str, Any]:
-    """What a training's run folder keeps: all that decides which weights it ends with."""
+    """What a training's run folder records: everything that determines its final weights."""
     experiment = job.experiment
     return run_config(job, source, data=experiment.data, recipe=experiment.retrain) | {
         "network": spec_to_dict(spec),
