@@ -1,4 +1,4 @@
-"""Choice of the identities on which a same-person threshold is set."""
+"""Selection of the identities on which a same-person threshold is set."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ MADE_ALIKE = {
     "flip": "flip test (--flip)",
     "precision": "precision (--precision)",
 }
-"""Facts about features on which a threshold's validity depends, with their names in words."""
+"""Facts about features that a threshold depends on, with their names in messages."""
 
 
 def check_choice(choice: str, saved: bool, several: bool) -> None:
-    """Raises UserError for a ``choice`` that cannot be followed, before anything is computed.
+    """Raises UserError for a ``choice`` that cannot be carried out, before anything is computed.
 
     Args:
-        saved: what is evaluated are saved features, without a network.
-        several: it is the mean over several splits, for which no threshold is set.
+        saved: the subject is saved features, without a network.
+        several: the evaluation is the mean over several splits, for which no threshold is set.
     """
     if several and choice not in ("auto", "none"):
         raise UserError(f"--calibrate {choice}: with --split all no threshold is set; leave one of the two out")
@@ -48,11 +48,11 @@ def check_choice(choice: str, saved: bool, several: bool) -> None:
 def held_out(
     choice: str, subject: Subject, source: Source, config: DataConfig, protocol: Protocol, unseen: bool
 ) -> Calibration | None:
-    """The config's held-out identities, where ``choice`` is ``holdout``, or ``auto`` and the network is known not to
-    have been trained on them (``unseen``). They are few: what is wrong with them is told before the test set is run.
+    """The config's held-out identities if ``choice`` is ``holdout``, or if it is ``auto`` and the network is known not
+    to have been trained on them (``unseen``). They are few, so errors in them are found before the test set is run.
 
     Raises:
-        UserError: ``holdout`` is asked for, and there are none.
+        UserError: ``choice`` is ``holdout``, but the identities are unavailable.
     """
     if choice != "holdout" and not (choice == "auto" and unseen):
         return None
@@ -66,14 +66,13 @@ def held_out(
 
 
 def calibration(choice: str, features: RetrievalFeatures, held: Calibration | None = None) -> Calibration | None:
-    """What ``choice`` names: one of ``CHOICES``, or a feature file of held-out identities.
+    """The identities for ``choice``: one of ``CHOICES``, or a feature file of held-out identities.
 
-    Without identities that are ``held`` out, every other test identity is taken; the threshold is then measured on the
-    rest.
+    If there are no ``held`` identities, every other test identity is used, and the threshold is measured on the rest.
 
     Raises:
-        UserError: the file is no feature file, or its features are of another length; or they say that another network
-            gave them, or that they were made otherwise; or they are those that are evaluated.
+        UserError: the file is not a feature file; its features have another length, another network or other settings;
+            or they are the evaluated ones.
     """
     if choice == "none":
         return None

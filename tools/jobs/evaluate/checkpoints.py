@@ -1,4 +1,4 @@
-"""Networks by the name that a user gives: as ``network_file`` finds them, or an arch with a supernet's weights."""
+"""Networks by the name that a user gives: those that ``network_file`` finds, or an arch with a supernet's weights."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from tools.jobs.runs.provenance import sha256
 from tools.jobs.runs.supernets import cut_out
 
 INHERITED = "inherited_weights"
-"""Key of a network's origin, set if its weights were written by an evaluation of a supernet's arch."""
+"""Key in the origin of a network whose weights an evaluation of a supernet's arch wrote."""
 
 
 def check_weights(run: Path, subject: Path) -> None:
-    """Raises UserError where an evaluation in ``run`` would remove or replace weights that no evaluation has written,
-    as of an imported network. The network that is evaluated may lie there; it stays."""
+    """Raises UserError if an evaluation in ``run`` would replace or remove weights that no evaluation wrote, such as an
+    imported network's. The evaluated network itself may lie there; it is kept."""
     weights = run / WEIGHTS
     if not weights.is_file() or subject.exists() and weights.samefile(subject):
         return
     try:
         ours = INHERITED in (read_about(weights).get("origin") or ())
-        # From before the key existed: no other tool writes a row of this kind.
+        # Older weights have no such key, but no other tool writes a row of this kind.
         ours = ours or (run / RESULT).is_file() and read_result(run).kind == "supernet"
     except UserError:
         ours = False
@@ -49,12 +49,12 @@ def check_weights(run: Path, subject: Path) -> None:
 
 
 def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
-    """The name for a network's output folder, made from those of the source, the arch and the data set."""
-    source = Path(os.path.abspath(source)) if source.exists() else source  # "." has no name
+    """The name of a network's output folder, made from the source, the arch and the data set."""
+    source = Path(os.path.abspath(source)) if source.exists() else source  # "." alone has no name
     name = source.parent.name if source.suffix == ".safetensors" else source.name
     name = source.stem if source.suffix in (".npz", ".onnx") else name
     if arch:
-        # Not Path.stem at once: the name of an arch may have a dot (MLR-6.5M-A).
+        # Path.stem only for files: an arch's name may contain a dot (MLR-6.5M-A).
         name += f"-{Path(arch).stem if arch.endswith(('.yaml', '.yml')) else arch}"
     if dataset:
         name += f"-{dataset.partition('=')[0]}"
@@ -62,15 +62,15 @@ def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
 
 
 def row_name(weights: Path, spec: NetworkSpec) -> str:
-    """What a table calls the network in a file: two of the zoo's, or one of them and a training of one's own, may be
-    of one arch."""
+    """The name of a network in tables: for one of the zoo its name there, since several networks of the zoo or the
+    user's own may share an arch."""
     entry = entry_of(weights)
     return entry.name if entry else spec.name
 
 
 def start_of(weights: str) -> str | Path:
-    """What ``load_pretrained`` takes for ``--weights``: ``imagenet``, or the file that a path, a run folder or a name
-    of the zoo stands for.
+    """The argument of ``load_pretrained`` for ``--weights``: ``imagenet``, or the file that a path, a run folder or a
+    name of the zoo stands for.
 
     Raises:
         UserError: it is none of these.
@@ -87,7 +87,7 @@ def start_of(weights: str) -> str | Path:
 
 
 def check_arch(path: Path, arch: str | None) -> None:
-    """Raises UserError where ``arch`` is given for a network that is no supernet, or not given for one; or where the
+    """Raises UserError if ``arch`` is given for a network that is not a supernet, or missing for one that is; or if the
     file is unreadable."""
     kind = read_about(path).get("kind")
     if (kind == "supernet") != (arch is not None):
@@ -96,15 +96,15 @@ def check_arch(path: Path, arch: str | None) -> None:
 
 
 def arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
-    """The arch that ``--arch`` names: ``largest``, ``smallest``, or one of the search's, of configs/archs, or a file.
+    """The arch for ``--arch``: ``largest``, ``smallest``, an arch file, or a name in the search or configs/archs.
 
     Raises:
-        UserError: there is no such arch, or it is not of the space.
+        UserError: there is no such arch, or it is not in the space.
     """
     if arch in ("largest", "smallest"):
         named = {"largest": largest, "smallest": smallest}[arch](space)
         return NetworkSpec(f"{space.name} {arch}", named, named.input_size, origin={INHERITED: True})
-    size = None if space.smaller_sizes else space.input_size  # of several sizes an arch has its own, a choice as others
+    size = None if space.smaller_sizes else space.input_size  # if the space has several sizes, each arch has its own
     spec, _ = find_network(arch, [search / "archs"], size, space.input_size, 2)
     if not isinstance(spec.backbone, Arch):
         raise UserError(f"--arch {arch}: a supernet holds archs only; name one of space {space.name}")
@@ -116,20 +116,20 @@ def arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
 
 
 def inherited(job: Job, supernet: Supernet, spec: NetworkSpec) -> tuple[ReidNetwork, str]:
-    """The stand-alone network of an arch with the supernet's weights, calibrated as the search does it: on training
-    images of the config's data set, whatever it is evaluated on; and what these are, in words."""
+    """The stand-alone network of an arch with the supernet's weights, and a description of its training data. BN is
+    calibrated as in a search, on training images of the config's data set, whatever data the network is scored on."""
     source = open_source(job.experiment.data, job.data, spec.input_size)
     images = search_data(source, job.experiment.data).train
-    # A supernet is trained on the one data set, whatever stand-alone networks are trained on besides.
+    # A supernet is trained only on the main data set, without additional training sets.
     return cut_out(supernet, spec, images, job), train_set_words(dataclasses.replace(source, also_train=()), images)
 
 
 def open_subject(job: Job, path: Path, arch: str | None, search: Path, protocol: Protocol) -> tuple[Subject, str]:
-    """The network in a run folder, a weights file (with ``arch``, of a supernet's), the zoo or an ``.onnx`` file, and
-    what it was trained on, in words.
+    """The network in a run folder, a weights file (of a supernet, with ``arch``), the zoo or an ``.onnx`` file, and a
+    description of its training data.
 
     Raises:
-        UserError: there is none, it is of another kind, or ``arch`` does not fit.
+        UserError: there is none, it is of another kind, or ``arch`` does not suit it.
     """
     path = network_file(path, supernet=arch is not None, by_arch=True)
     if path.suffix == ".npz":

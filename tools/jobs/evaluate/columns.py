@@ -1,4 +1,4 @@
-"""The data sets that several networks are tested on, each divided as the trainings on it had it."""
+"""The data sets that several networks are tested on, each divided as in the trainings on it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Column:
     """A data set of the matrix.
 
     Attributes:
-        data: the configuration that it is opened by.
-        rule: a line besides the rules of its scores; empty if it is read unchanged.
+        data: the configuration to open it with.
+        rule: a line in addition to its scores' rules; empty if it is read as requested.
     """
 
     data: DataConfig
@@ -27,16 +27,16 @@ class Column:
 
 
 def column_of(name: str, job: Job, rows: Sequence[tuple[str, DataConfig]]) -> Column:
-    """The data set that ``NAME`` or ``NAME=FOLDER`` stands for.
+    """The data set for ``NAME`` or ``NAME=FOLDER``.
 
-    If the user's own configuration says how it is read, that is followed. Otherwise, if a network was trained on it, it
-    is read as in that training (split, share, seed, pattern), so that no person the network has seen is tested.
+    If the user's own configuration specifies how to read it, that applies. Otherwise, if a network was trained on it,
+    it is read as in that training (split, share, seed, pattern), so that no person the network has seen is tested.
 
     Args:
-        rows: name and data of each network that is known to have been trained on them.
+        rows: name and data of each network whose training data are known.
 
     Raises:
-        UserError: the name is unknown, or networks were trained on other divisions of the data set.
+        UserError: the name is unknown, or networks were trained on different divisions of the data set.
     """
     config = job.experiment.data
     asked = named(name, config)

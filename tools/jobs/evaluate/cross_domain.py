@@ -37,10 +37,10 @@ class Entry:
     """A network of the matrix.
 
     Attributes:
-        name: what its row is called.
-        train_set: what it was trained on, in words.
-        subject: None where it could not be opened, for ``reason``.
-        path: its weights; of an ``.onnx`` file those that it was made of, where they are known.
+        name: of its row.
+        train_set: its training data in words.
+        subject: ``None`` if it could not be opened, for ``reason``.
+        path: its weights; for an ``.onnx`` file, those that it was exported from, if known.
     """
 
     name: str
@@ -52,16 +52,16 @@ class Entry:
 
 @alone
 def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protocol: Protocol) -> Path:
-    """Evaluates each run's network on each data set; prints the matrix, writes it into ``job.out`` as ``matrix.json``,
-    ``matrix.md`` and ``report.html``, and returns the path of the second.
+    """Evaluates each run's network on each data set and prints the matrix. Writes ``matrix.json``, ``matrix.md`` and
+    ``report.html`` into ``job.out`` and returns the path of ``matrix.md``.
 
-    Data sets that are not available are left out with a note, and so is a network on persons that it was trained on. A
-    data set that a network was trained on is read as in its training. Features are kept: a second call, or one with
-    more runs, computes only what is new. With ``job.resume`` the matrix of an earlier call is replaced.
+    Unavailable data sets, and networks on persons that they were trained on, are left out with a note. A data set that
+    a network was trained on is read as in its training. Features are cached: a second call, or one with more runs,
+    computes only new ones. With ``job.resume``, an earlier call's matrix is replaced.
 
     Raises:
-        UserError: a data set's name is unknown, it or a network is given twice, networks were trained on other
-            divisions of one, there is a matrix already, or nothing at all could be evaluated.
+        UserError: a data set's name is unknown, a data set or network is given twice, networks were trained on
+            different divisions of one, there is a matrix already, or nothing could be evaluated.
     """
     if len(set(datasets)) < len(datasets):
         raise UserError("--datasets: name each data set only once")
@@ -70,7 +70,7 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
         raise UserError(f"--data {job.data}: each of the --datasets has a folder of its own; leave it out")
     check_free(job.out, MATRIX, job.resume, REPLACE)
     for name in datasets:
-        column_of(name, job, ())  # an unknown name is reported first
+        column_of(name, job, ())  # report an unknown name before anything else
     protocol = dataclasses.replace(protocol, verification=False)
     announce(
         f"{counted(len(runs), 'network')} on {counted(len(datasets), 'data set')}, in {shown(job.out)}",
@@ -94,14 +94,14 @@ def cross_domain(job: Job, runs: Sequence[Path], datasets: Sequence[str], protoc
     print(matrix_table(matrix))
     write_matrix_report(job.out / REPORT, matrix, made_by())
     text = write_text(job.out / "matrix.md", matrix_markdown(matrix) + "\n")
-    # Written last: if it exists, so do all the others.
+    # Written last: if it exists, so do all other files.
     write_json(job.out / MATRIX, {**matrix.as_dict(), "command": command(), "commit": commit()})
     return Path(shown(text))
 
 
 def row_names(runs: Sequence[Path]) -> list[str]:
-    """Of their folders; the whole path where that is another's too (seeds, or files of one folder)."""
-    whole = [Path(os.path.abspath(run)) if run.exists() else run for run in runs]  # "." has no name
+    """The folders' names; the whole path if another run has the same name (seeds, or files of one folder)."""
+    whole = [Path(os.path.abspath(run)) if run.exists() else run for run in runs]  # "." alone has no name
     names = [run.parent.name if run.suffix == ".safetensors" and not run.is_dir() else run.name for run in whole]
     return [shown(run) if names.count(name) > 1 else name for run, name in zip(runs, names, strict=True)]
 
@@ -137,6 +137,6 @@ def _cell(job: Job, entry: Entry, column: Column, protocol: Protocol) -> tuple[C
 
 
 def _columns(datasets: Sequence[str]) -> tuple[str, ...]:
-    """Names without folders, where those tell the data sets apart."""
+    """Names without folders, if they are still distinct."""
     names = tuple(name.partition("=")[0] for name in datasets)
     return names if len(set(names)) == len(names) else tuple(datasets)

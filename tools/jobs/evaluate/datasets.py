@@ -16,7 +16,7 @@ from tools.jobs.runs.lineage import lineage
 from tools.jobs.runs.trained_images import check_never_trained_on, holds_note
 
 OWN = ("auto", "synthetic")
-"""Names in ``DataConfig`` that no registry contains."""
+"""Names in ``DataConfig`` that are not in the registry."""
 
 
 def open_test_sets(
@@ -27,19 +27,19 @@ def open_test_sets(
     size: tuple[int, int],
     trained: Sequence[DatasetConfig] | None = None,
 ) -> list[Source]:
-    """The splits to evaluate on, one where there is but one.
+    """The splits to evaluate on, usually one.
 
     Args:
-        name: ``NAME`` or ``NAME=FOLDER``; None for the config's own data set.
-        split: a number, or ``all``; None for the config's.
+        name: ``NAME`` or ``NAME=FOLDER``; ``None`` for the config's own data set.
+        split: a number, or ``all``; ``None`` for the config's.
         config: the experiment's data.
         given: ``--data``.
-        size: that images are stored at where they differ.
-        trained: data sets that the network was trained on, where that is known.
+        size: at which images of different sizes are stored.
+        trained: data sets that the network was trained on, if known.
 
     Raises:
-        UserError: the name or the split is unknown, the data are not at hand, or they are divided otherwise than those
-            of the training, whose persons would be tested.
+        UserError: the name or the split is unknown, the data are unavailable or have no test images, or their division
+            differs from the training's, so that training persons would be tested.
     """
     config = config if name is None else named(name, config)
     if split is None:
@@ -60,8 +60,8 @@ def open_test_sets(
 
 
 def check_strangers(tested: DatasetConfig | None, trained: Sequence[DatasetConfig] | None) -> None:
-    """Raises UserError where persons that the network was trained on would be tested: ``tested`` is a data set of its
-    training (or a variant of one) with other persons to train on."""
+    """Raises UserError if persons that the network was trained on would be tested: ``tested`` is one of its training's
+    data sets, or a variant of one, with other training persons."""
     for own in trained or ():
         if tested is not None and partition_of(tested).mixes_with(partition_of(own)):
             raise UserError(
@@ -71,13 +71,13 @@ def check_strangers(tested: DatasetConfig | None, trained: Sequence[DatasetConfi
 
 
 def check_tested(run: Path, sources: Sequence[Source]) -> None:
-    """Raises UserError where the network in ``run``, or one that had a part in it (``lineage``), was trained on images
-    of persons that ``sources`` test, whatever the data set is called and however it is divided by now."""
+    """Raises UserError if the network in ``run``, or one that contributed to it (``lineage``), was trained on images of
+    persons that ``sources`` test, whatever the data set is called and however it is divided now."""
     check_all_tested({run: "", **lineage(run)}, sources)
 
 
 def check_all_tested(runs: Mapping[Path, str], sources: Sequence[Source]) -> None:
-    """``check_tested`` of networks by their run folders, with the part that each had in the one that is meant."""
+    """``check_tested`` for networks by their run folders, each with its contribution to the network in question."""
     noted = {run: part for run, part in runs.items() if holds_note(run)}
     for source in sources if noted else ():
         parts = test_data(source)
@@ -86,7 +86,7 @@ def check_all_tested(runs: Mapping[Path, str], sources: Sequence[Source]) -> Non
 
 
 def dataset_words(config: DatasetConfig) -> str:
-    """``"cuhk01 split 3"``: identifies the persons that are tested."""
+    """``"cuhk01 split 3"``: what determines the tested persons."""
     told = [config.name, *([f"in {shown(config.root)}"] if config.root else [])]
     for field in fields(config):
         value = getattr(config, field.name)
@@ -98,10 +98,10 @@ def dataset_words(config: DatasetConfig) -> str:
 
 
 def named(text: str, config: DataConfig) -> DataConfig:
-    """``config`` with the data set that ``NAME`` or ``NAME=FOLDER`` stands for in the place of its own.
+    """``config`` with its data set replaced by the one for ``NAME`` or ``NAME=FOLDER``.
 
-    The config's own data set, called so, keeps its options: with another pattern, share or seed than it was trained
-    with, training persons would be among those that are tested.
+    If this is the config's own data set, its options stay: with another pattern, share or seed than in the training,
+    training persons would be tested.
     """
     name, given, folder = text.partition("=")
     if given and not folder:

@@ -51,12 +51,12 @@ class Request:
     """What to evaluate on, and how.
 
     Attributes:
-        protocol: see there.
-        dataset: name of another data set than the config's; see ``tools.jobs.evaluate.datasets``.
+        protocol: see ``Protocol``.
+        dataset: name of a data set other than the config's; see ``tools.jobs.evaluate.datasets``.
         split: of that data set: a number or ``all``.
-        calibrate: what a threshold is set on; see ``tools.jobs.evaluate.calibration``.
+        calibrate: what the threshold is set on; see ``tools.jobs.evaluate.calibration``.
         save_features: a feature file to write.
-        projector: write the gallery for TensorBoard's embedding projector.
+        projector: whether to write the gallery for TensorBoard's embedding projector.
     """
 
     protocol: Protocol = Protocol()
@@ -69,12 +69,12 @@ class Request:
 
 @alone
 def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: Request = Request()) -> Path:
-    """Scores what ``subject`` holds: a network (or ``arch`` of a supernet) in a checkpoint or a run folder, one of the
-    zoo by its name, an ``.onnx`` network, or saved features (``.npz``). Returns the run folder. With ``job.resume`` an
-    earlier evaluation there is replaced, once there are new scores: what it had and this one has not is removed.
+    """Scores ``subject`` and returns the run folder. It may be a network (or ``arch`` of a supernet) in a checkpoint or
+    run folder, a name of the zoo, an ``.onnx`` network, or saved features (``.npz``). With ``job.resume`` an earlier
+    evaluation in the folder is replaced once the new scores exist, and files that the new one lacks are removed.
 
     Raises:
-        UserError: the file is unreadable or of another kind, or there is a result in the run folder already.
+        UserError: the file is unreadable or of another kind, or the run folder already holds a result.
     """
     check_owner(job.out, own=SCORE)
     for name in (RESULT, SCORE):
@@ -103,7 +103,7 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
         _checkpoint(job, subject, arch, search, request)
     weights = job.out / WEIGHTS
     if arch is None and weights.is_file() and not weights.samefile(subject):
-        weights.unlink()  # of an arch that was evaluated here before
+        weights.unlink()  # left by an arch evaluated here before
     return job.out
 
 
@@ -131,7 +131,7 @@ def _saved_features(job: Job, path: Path, request: Request) -> None:
 
 
 def _nobody(features: RetrievalFeatures) -> str | None:
-    """What to say of queries that have the number of no person, as where persons are numbered from 0."""
+    """A note on queries whose number stands for no person, for example because persons are numbered from 0."""
     nobody = {*features.rule.distractor_pids, *features.rule.junk_pids} & set(features.query.pids.tolist())
     if not nobody:
         return None
@@ -193,13 +193,13 @@ def _checkpoint(job: Job, path: Path, arch: str | None, search: Path, request: R
 
 
 def _unseen(run: Path, source: Source, config: DataConfig, supernet: bool) -> bool:
-    """Whether the network is known never to have seen the held-out persons, by its settings and by its images, and
-    those of the networks that had a part in it."""
+    """Whether the network and all that contributed to it are known, by settings and recorded images, never to have seen
+    the held-out persons."""
     if not never_saw(run, source, config, supernet):
         return False
     try:
         held = search_data(source, config)
-    except UserError:  # there are none; asking for them is reported elsewhere
+    except UserError:  # there are none; a request for them is reported elsewhere
         return True
     return not any(persons_trained_on(each, held.query, held.gallery) for each in (run, *lineage(run)))
 

@@ -20,9 +20,9 @@ class KnownTraining:
 
     Attributes:
         train_set: in words.
-        epochs, seed: 0 where they are not known.
-        recipe: its name, empty where it is not known.
-        notes: what else a reader of the row must know.
+        epochs, seed: 0 if unknown.
+        recipe: its name; empty if unknown.
+        notes: what else readers of the row should know.
     """
 
     train_set: str
@@ -33,7 +33,7 @@ class KnownTraining:
 
 
 def train_set_of(weights: Path, otherwise: str = "not told") -> str:
-    """The training data of the network in a file, in the words of its run or of the zoo."""
+    """A description of a network's training data, from its run or the zoo, or else ``otherwise``."""
     if (weights.parent / RESULT).is_file():
         return read_result(weights.parent).train_set
     entry = entry_of(weights)
@@ -41,17 +41,17 @@ def train_set_of(weights: Path, otherwise: str = "not told") -> str:
 
 
 def training_of(weights: Path, otherwise: str) -> KnownTraining:
-    """What a row of the network in a file says of its training, as the run that it lies in or the zoo tells it; where
-    neither says what it was trained on, ``otherwise``.
+    """The facts for a table's row about the training of the network in a file, from its run or the zoo; ``otherwise``
+    replaces an unknown description of the training data.
 
-    Of weights that are not the run's last, as the best ones, the epochs are not known.
+    For weights that are not the run's last, such as the best, the epochs are unknown.
     """
     run, last, entry = weights.parent, weights.name == WEIGHTS, entry_of(weights)
     told = KnownTraining(train_set_of(weights, otherwise))
     if entry:
         return replace(told, epochs=entry.epochs, seed=entry.seed)
     if (run / CONFIG).is_file():
-        with contextlib.suppress(UserError, ValueError, TypeError):  # a file of that name may be anybody's
+        with contextlib.suppress(UserError, ValueError, TypeError):  # a file of that name may be something else
             config = read_mapping(run / CONFIG)
             told = replace(told, recipe=saved_recipe_name(config), seed=int(config.get("seed", 0)))
     if (run / RESULT).is_file():

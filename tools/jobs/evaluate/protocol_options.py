@@ -25,7 +25,7 @@ def add_comparison(parser: argparse.ArgumentParser) -> None:
 
 
 def add_retrieval(parser: argparse.ArgumentParser) -> None:
-    """Adds those and ``--rerank``."""
+    """Adds the options of ``add_comparison`` and ``--rerank``."""
     add_comparison(parser)
     parser.add_argument(
         "--rerank",
@@ -37,7 +37,7 @@ def add_retrieval(parser: argparse.ArgumentParser) -> None:
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:
-    """Adds those and ``--fmr``."""
+    """Adds the options of ``add_retrieval`` and ``--fmr``."""
     add_retrieval(parser)
     parser.add_argument(
         "--fmr",
@@ -49,18 +49,18 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
 
 
 def read_comparison(read: argparse.Namespace) -> Protocol:
-    """The options of ``add_comparison``; nothing but the retrieval is scored."""
+    """The options of ``add_comparison``; only retrieval is scored."""
     return Protocol(read.metric, read.flip, read.precision, verification=False)
 
 
 def read_retrieval(read: argparse.Namespace) -> Protocol:
-    """The options of ``add_retrieval``; raises UserError for a ``--rerank`` out of its range."""
+    """The options of ``add_retrieval``; raises UserError for an invalid ``--rerank``."""
     rerank = None if read.rerank is None else _reranking(read.rerank)
     return dataclasses.replace(read_comparison(read), rerank=rerank)
 
 
 def read_protocol(read: argparse.Namespace) -> Protocol:
-    """The options of ``add_protocol``; raises UserError for one out of its range."""
+    """The options of ``add_protocol``; raises UserError for an invalid one."""
     if not 0 < read.fmr < 1:
         raise UserError(f"--fmr {read.fmr:g}: must lie between 0 and 1, for example 0.001")
     return dataclasses.replace(read_retrieval(read), verification=True, false_match_rate=read.fmr)

@@ -39,17 +39,17 @@ ROC = "roc.png"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an evaluation is asked for.
+    """The requested evaluation.
 
     Attributes:
-        protocol: see there.
+        protocol: see ``Protocol``.
         calibrate: see ``tools.jobs.evaluate.calibration.calibration``.
-        config: of the held-out identities that a threshold is set on.
+        config: defines the held-out identities on which a threshold is set.
         unseen: whether the network is known not to have been trained on them.
         save_features: a feature file to write.
-        projector: write the gallery for TensorBoard's embedding projector.
-        page: write ``report.html`` too, in a folder of the evaluation's own; a training has a page of its own, which
-            tells of the evaluation.
+        projector: whether to write the gallery for TensorBoard's embedding projector.
+        page: whether to write ``report.html``, in an evaluation's own folder; a training's page shows its evaluation
+            itself.
     """
 
     protocol: Protocol = Protocol(verification=False)
@@ -75,17 +75,17 @@ def score_on_test(
     about: dict | None = None,
     keep: bool = False,
 ) -> ResultRow:
-    """Scores ``network``, writes ``result.json`` and ``score.json`` into ``run``, prints scores and the row.
+    """Scores ``network``, writes ``result.json`` and ``score.json`` into ``run``, and prints the scores and the row.
 
     Args:
-        sources: a data set, or several splits of one, whose mean is taken.
+        sources: a data set, or several splits of one, over which scores are averaged.
         kind, name: of the row.
-        training: what the row says of it.
-        about: travels with features.
-        keep: write the network beside its scores.
+        training: the row's facts about the training.
+        about: stored with the features.
+        keep: whether to write the network beside its scores.
 
     Raises:
-        UserError: as ``measure``.
+        UserError: see ``measure``.
     """
     subject = network_subject(network, spec, device, about)
     evaluation, features = measure(subject, sources, wanted)
@@ -97,7 +97,7 @@ def score_on_test(
         kind=kind,
         mAP=evaluation.score.mAP,
         rank1=evaluation.score.rank1,
-        # fvcore traces on the CPU; the count does not depend on the weights.
+        # fvcore traces on the CPU; the count is independent of the weights.
         flops=network_flops(network.cpu().eval(), size),
         parameters=count_parameters(network),
         latency_ms=measure_latency([(network, size)], torch.device("cpu"))[0],
@@ -117,11 +117,11 @@ def score_on_test(
 
 
 def measure(subject: Subject, sources: Sequence[Source], wanted: Wanted) -> tuple[Evaluation, RetrievalFeatures]:
-    """The evaluation of a network, and its features. Of several splits it is the mean of theirs, and the features, the
-    first split's, say that it is.
+    """The evaluation of a network, and its features. For several splits, the scores are averaged, and the features are
+    the first split's, with a note that there are others.
 
     Raises:
-        UserError: as ``evaluation.protocols.evaluate_features``.
+        UserError: see ``evaluation.protocols.evaluate_features``.
     """
     protocol, several = wanted.protocol, len(sources) > 1
     if several:
@@ -147,14 +147,14 @@ def write_scores(
     step: int = 0,
     row: ResultRow | None = None,
 ) -> None:
-    """Prints the scores; writes ``score.json``, TensorBoard's events and what else is ``wanted``. An earlier
-    evaluation's row, ROC and events do not stay beside scores that have none.
+    """Prints the scores; writes ``score.json``, TensorBoard's events and whatever else is ``wanted``. An earlier
+    evaluation's row and ROC are removed if this one has none, and with ``wanted.page`` so are its events.
 
-    ``row`` is the network's result, where FLOPs and parameters are known; the page shows it.
+    ``row`` is the network's result, if FLOPs and parameters are known; the page shows it.
     """
     print(score_table(evaluation))
     data = {**evaluation.as_dict(), "about": dict(features.about), "command": command(), "commit": commit()}
-    for key in {"flip", "precision"} - set(features.about):  # of features from elsewhere nobody knows
+    for key in {"flip", "precision"} - set(features.about):  # unknown for features from elsewhere
         del data["protocol"][key]
     for name, made in ((RESULT, row), (ROC, evaluation.roc)):
         if made is None:
@@ -171,7 +171,7 @@ def write_scores(
 
 
 def _test_set(sources: Sequence[Source], features: RetrievalFeatures, protocol: Protocol) -> str:
-    """Facts that distinguish results which must not be compared."""
+    """A description of the test data with everything that makes results incomparable."""
     name = sources[0].dataset.name
     words = f"{name}: {len(features.query)} queries, {len(features.gallery)} gallery images"
     if len(sources) > 1:

@@ -1,4 +1,4 @@
-"""The subject of an evaluation: a network from a checkpoint or an ``.onnx`` file, and its features of images."""
+"""The subject of an evaluation: a network from a checkpoint or an ``.onnx`` file, and the features it computes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tools.jobs.experiment import DataConfig
 from tools.jobs.paths import shown
 
 FEATURES = "features"
-"""Folder of kept features below that of the decoded images."""
+"""Folder of cached features below that of the decoded images."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network that gives features.
+    """A network that computes features.
 
     Attributes:
         network: ``(N, 3, h, w)`` to ``(N, D)``, on ``device``.
         input_size: ``(h, w)``.
         device: where it runs.
-        fingerprint: tells networks apart, by their weights too.
-        about: facts kept with its features, as JSON.
+        fingerprint: identifies the network including its weights.
+        about: facts stored with its features, as JSON.
     """
 
     network: nn.Module
@@ -55,12 +55,12 @@ def network_subject(
 
 
 def onnx_subject(path: Path, device: torch.device, size: tuple[int, int] | None, protocol: Protocol) -> Subject:
-    """The network in an ``.onnx`` file; ``size``, the config's, is for one that takes any size. Any other file says its
-    size itself, as a checkpoint does.
+    """The network in an ``.onnx`` file. ``size``, the config's, is used only for a network that takes any size; others
+    record their size, as a checkpoint does.
 
     Raises:
-        UserError: as ``OnnxNetwork``; the size is not known; or a precision is asked for, which the file has its
-            own of.
+        UserError: see ``OnnxNetwork``; the size is unknown; or a precision is requested, although the file has its
+            own.
     """
     network = OnnxNetwork(path, device)
     found = network.input_size or network.size_for(size, "--set input_size=[256,128]")
@@ -74,7 +74,7 @@ def onnx_subject(path: Path, device: torch.device, size: tuple[int, int] | None,
 
 
 def features_on_test(subject: Subject, source: Source, protocol: Protocol) -> RetrievalFeatures:
-    """Features of the data set's query and gallery, kept ones where there are."""
+    """Features of the data set's query and gallery, from the cache if possible."""
     sides = test_data(source)
     about = {
         **subject.about,
@@ -88,7 +88,7 @@ def features_on_test(subject: Subject, source: Source, protocol: Protocol) -> Re
 
 
 def features_on_holdout(subject: Subject, source: Source, config: DataConfig, protocol: Protocol) -> RetrievalFeatures:
-    """Likewise of the held-out identities, which are made query and gallery as for a search."""
+    """The same for the held-out identities, split into query and gallery as for a search."""
     held = search_data(source, config)
     sides = [
         LabeledFeatures(_features(subject, images, source, protocol), images.pids, images.camids)

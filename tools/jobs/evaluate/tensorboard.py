@@ -17,12 +17,12 @@ FOLDER = "tensorboard"
 
 
 def write_scalars(run: Path, evaluation: Evaluation, step: int, anew: bool = False) -> None:
-    """Writes the scores as ``test/...`` at ``step``; those of other rankings as ``reranked/...`` and
+    """Writes the scores as ``test/...`` at ``step``, and those of other rankings as ``reranked/...`` and
     ``single_shot/...``.
 
     Args:
-        anew: without what an earlier evaluation has left in the folder, its projector too. A training's scores stand
-            beside its curves.
+        anew: first remove an earlier evaluation's events and projector. A training's scores are added beside its
+            curves.
     """
     if anew:
         shutil.rmtree(run / FOLDER, ignore_errors=True)
@@ -47,7 +47,7 @@ def write_scalars(run: Path, evaluation: Evaluation, step: int, anew: bool = Fal
 
 
 def show_gallery(run: Path, features: RetrievalFeatures) -> None:
-    """Puts gallery features with identity and camera into the projector, no images."""
+    """Writes gallery features with identity and camera, but no images, for the projector."""
     gallery, rule = features.gallery, features.rule
     nobody = (*rule.junk_pids, *rule.distractor_pids)
     write_projector(run / FOLDER, gallery.features, gallery.pids, gallery.camids, nobody=nobody)

@@ -46,13 +46,13 @@ from tools.jobs.words.opening import announce
 
 @dataclass(frozen=True)
 class Request:
-    """Requested outputs besides the file.
+    """The outputs requested besides the file.
 
     Attributes:
-        preprocess: normalisation in the graph, whose input is uint8 pixels then.
-        int8: a quantised file too.
-        score: mAP and Rank-1 of the files on the query and gallery.
-        beside: names of networks that are exported with fresh weights and timed in turn with the files.
+        preprocess: whether the graph normalises; its input is then uint8 pixels.
+        int8: whether to write a quantised file too.
+        score: whether to score the files' mAP and Rank-1 on query and gallery.
+        beside: names of networks to export with fresh weights and time in turn with the files.
     """
 
     preprocess: bool = False
@@ -63,11 +63,11 @@ class Request:
 
 @alone
 def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
-    """Exports the network that ``source`` names and checks what it wrote; returns the path of the JSON beside it.
+    """Exports the network ``source`` and checks the written files; returns the path of the JSON file beside them.
 
     Raises:
-        UserError: a package is missing, there is no such network, its files are there already, the data are not at
-            hand, or a file's embeddings are not PyTorch's.
+        UserError: a package is missing, there is no such network, its files exist already, the data are not available,
+            or a file's embeddings differ from PyTorch's.
     """
     check_installed()
     trained = find_trained(source, zoo)
@@ -85,7 +85,7 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
     _announce(trained, about, data, without)
 
     with tempfile.TemporaryDirectory() as folder:
-        # First: where one cannot be exported, nothing has been written yet.
+        # Rivals first: if one cannot be exported, nothing has been written yet.
         options = (samples["random"], request.preprocess, request.int8, Path(folder))
         rivals = [file for each in networks for file in rival_files(*each, *options)]
         files = [_exported(trained.network, about, paths[0], samples)]
@@ -104,7 +104,7 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
 
 
 def _remove_stale(made: Sequence[Path], request: Request) -> None:
-    """Removes files made from the earlier version of the file just rewritten, so that nothing outdated remains."""
+    """Removes files made from the earlier version of the file just rewritten."""
     int8, *_ = made
     if int8.exists() and not request.int8:
         print(f"  removed   {shown(int8)}, quantised from the file that was here before; --int8 writes it again")
@@ -113,7 +113,7 @@ def _remove_stale(made: Sequence[Path], request: Request) -> None:
 
 
 def _data(job: Job, trained: Trained, request: Request) -> tuple[Source | None, str | None]:
-    """The data set that the network was trained on, or, where nothing that is asked for needs it, why there is none."""
+    """The data set that the network was trained on, or, if it is not needed and not available, the reason."""
     needed = request.int8 or request.score
     if not needed and trained.run is None:
         return None, "these weights have no run folder"
@@ -161,7 +161,7 @@ def _exported(network: ReidNetwork, about: FileAbout, path: Path, samples: Mappi
 
 
 def _scored(file: ExportedFile, data: Source, job: Job) -> ExportedFile:
-    """With mAP and Rank-1 on the official query and gallery, as ``tools/evaluate.py`` scores an ``.onnx`` file."""
+    """The file with mAP and Rank-1 on the official query and gallery, scored as by ``tools/evaluate.py``."""
     protocol = Protocol(verification=False)
     subject = onnx_subject(file.path, job.device, None, protocol)
     evaluation, _ = measure(subject, [data], Wanted(protocol))

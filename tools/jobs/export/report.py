@@ -1,4 +1,4 @@
-"""The page of an export: the files, their cost, and their difference from PyTorch."""
+"""The page of an export: the files, their costs, and their differences from PyTorch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.jobs.export.table import ExportRow, export_cells, export_notes
 from tools.jobs.runs.provenance import made_by
 
 PAGE = ".html"
-"""Suffix of a network's name: several may be exported to one folder, and each has a page."""
+"""Suffix after a network's name: each network exported to a folder has a page of its own."""
 
 PARITY = ("file", "images", "how many", "largest difference", "of at most", "mean cosine", "least cosine")
 ALLOWED = f"allowed of a float32 file: {LARGEST_SHARE:g} of the largest number, and a least cosine of {LEAST_COSINE:g}"
@@ -26,15 +26,15 @@ FACTS = {
     "calibrated_on": "int8 calibrated on",
     "scored_on": "scored on",
 }
-"""Keys of the JSON table that hold for all rows."""
+"""Keys of the JSON file that hold for all rows, with words for the page."""
 
 
 def write_export_report(path: Path, rows: Sequence[ExportRow], told: Mapping[str, Any]) -> Path:
     """Writes the page and returns its path.
 
     Args:
-        rows: the first is of the file that was asked for.
-        told: the table as JSON, for what holds for all rows.
+        rows: the first is the requested file's.
+        told: the contents of the JSON file.
     """
     head, *lines = export_cells(rows)
     facts = [(words, str(told[key])) for key, words in FACTS.items() if told[key] is not None]

@@ -1,4 +1,4 @@
-"""Baselines that are timed beside an exported network, with fresh weights."""
+"""Baselines with fresh weights, timed beside an exported network."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tools.jobs.job import Job
 
 
 def fresh_networks(names: Sequence[str], size: tuple[int, int], job: Job) -> list[tuple[NetworkSpec, ReidNetwork]]:
-    """The networks of these names at ``size = (height, width)``, in eval mode, each once.
+    """The networks of these names at ``size = (height, width)``, in eval mode, without repetition.
 
     Raises:
-        UserError: nothing is called so, or a package that one needs is missing.
+        UserError: there is no such network, or a package that one needs is missing.
     """
     specs = [find_network(name, [], size, size, job.experiment.last_stride)[0] for name in dict.fromkeys(names)]
     with seeded(job.seed):
@@ -32,18 +32,17 @@ def fresh_networks(names: Sequence[str], size: tuple[int, int], job: Job) -> lis
 def rival_files(
     spec: NetworkSpec, network: ReidNetwork, pixels: torch.Tensor, preprocess: bool, int8: bool, folder: Path
 ) -> list[ExportedFile]:
-    """The files in ``folder`` of one fresh network, whose backbone's BN takes its statistics from ``pixels``.
+    """Exports a fresh network into ``folder``; its backbone's BN statistics come from ``pixels``.
 
     Args:
-        pixels: ``(N, h, w, 3) uint8`` of the network's size, at least 2; they are compared on too, and give int8 its
-            ranges.
-        preprocess: the files take pixels.
-        int8: a quantised one too.
+        pixels: ``(N, h, w, 3) uint8`` of the network's size, at least 2; also used for parity and for int8 ranges.
+        preprocess: whether the files take pixels.
+        int8: whether to write a quantised file too.
 
     Raises:
         UserError: it cannot be exported or quantised.
     """
-    # Without statistics activations vanish layer by layer, and what has next to no range is not run in int8.
+    # Without statistics activations vanish layer by layer, and layers with hardly any range are not run in int8.
     calibrate(network.backbone, [prepare(pixels, spec.input_size)])
     about, path = about_of(network, spec, preprocess), folder / f"{file_stem(spec)}.onnx"
     found = export_network(network, about, path, {"random": pixels})
@@ -51,6 +50,6 @@ def rival_files(
     if int8:
         small = folder / f"{file_stem(spec)}-int8.onnx"
         told = quantise(path, small, about, pixels)
-        # What int8 costs the embeddings of fresh weights tells nothing of trained ones.
+        # No parity: what int8 costs with fresh weights says nothing about trained ones.
         files.append(ExportedFile(f"{spec.name}-int8 (untrained)", small, told, {}))
     return files

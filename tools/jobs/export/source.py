@@ -1,4 +1,4 @@
-"""The trained network that is exported, and images of the data set that it was trained on."""
+"""The trained network to export, and images of its training data set."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ from tools.jobs.paths import shown
 from tools.jobs.runs.data import data_of
 
 CALIBRATION, PROBE = 256, 32
-"""Training images that ranges of int8 are taken from, and others that embeddings are compared on."""
+"""Number of training images for int8 ranges, and of others on which embeddings are compared."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Attributes:
-    network: on the CPU, in eval mode.
-    spec: what it is.
-    name: what its files are called.
-    weights: the safetensors file.
-    run: folder of its training, where its configuration is beside the weights.
+    """A trained network to export.
+
+    Attributes:
+        network: on the CPU, in eval mode.
+        spec: its description.
+        name: base name of its files.
+        weights: the safetensors file.
+        run: folder of its training, if its configuration is beside the weights.
     """
 
     network: ReidNetwork
@@ -47,7 +49,7 @@ class Trained:
 
 
 def find_trained(source: str, zoo: Path = FOLDER) -> Trained:
-    """The network that ``source`` names: a run folder, a safetensors file, or a name in the zoo.
+    """The network for ``source``: a run folder, a safetensors file, or a name of the zoo.
 
     Raises:
         UserError: there is none, or it is damaged or a supernet.
@@ -72,7 +74,7 @@ def _refuse_supernet(path: Path) -> None:
 
 
 def about_of(network: ReidNetwork, spec: NetworkSpec, pixels: bool, digest: str = "") -> FileAbout:
-    """What a float32 file of ``network`` says of itself; ``digest`` is its weights' SHA-256, empty for fresh ones."""
+    """The metadata of a float32 file of ``network``; ``digest`` is its weights' SHA-256, empty for fresh ones."""
     return FileAbout(
         name=spec.name,
         input_size=spec.input_size,
@@ -90,7 +92,7 @@ def file_stem(spec: NetworkSpec) -> str:
 
 
 def trained_on(trained: Trained, config: DataConfig) -> DataConfig:
-    """The data of its training, as ``data_of`` reads them, or ``config`` where no run tells of them.
+    """The data of its training, as ``data_of`` reads them, or ``config`` without a run.
 
     Raises:
         UserError: the run's configuration is damaged.
@@ -100,7 +102,7 @@ def trained_on(trained: Trained, config: DataConfig) -> DataConfig:
 
 def training_pixels(source: Source, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Training images spread over the data set, ``(N, h, w, 3) uint8`` at ``size``: up to ``CALIBRATION``, and up to
-    ``PROBE`` others. Query and gallery are not touched.
+    ``PROBE`` others. Query and gallery are not read.
 
     Raises:
         UserError: there are fewer than 2 training images, or one is unreadable.

@@ -1,4 +1,4 @@
-"""Cost of running exported files: milliseconds, images per second, memory."""
+"""The cost of running exported files: milliseconds, images per second, memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from search.latency.measure import ROUNDS, SECONDS, clock_of
 from search.latency.runners import Call
 
 TARGET = Target("onnx", "cpu")
-"""One thread: a tracker has seldom more to spare."""
+"""One thread: a tracker rarely has more to spare."""
 
 BATCH = 32
 BATCH_ROUNDS = 5
@@ -22,12 +22,12 @@ BATCH_ROUNDS = 5
 
 @dataclass(frozen=True)
 class Speed:
-    """On one thread of this machine's CPU.
+    """Measured on one CPU thread of this machine.
 
     Attributes:
-        median_ms, least_ms: one image a call, over the rounds.
+        median_ms, least_ms: of calls with one image, over the rounds.
         images_per_second: at ``BATCH`` images a call, by the median call.
-        memory: of a process that runs the file on one image; None where it cannot be had.
+        memory: of a process that runs the file on one image; ``None`` if it cannot be measured.
     """
 
     median_ms: float
@@ -37,8 +37,8 @@ class Speed:
 
 
 def measure_speeds(files: Sequence[tuple[Path, FileAbout]]) -> list[Speed]:
-    """Times all files in turn, so that changes in the machine's speed affect all alike (see ``search.latency.measure``,
-    whose clock and rounds are used); then measures their memory, each in a separate process."""
+    """Times all files in turn, so that changes in the machine's speed affect all alike (with the clock and rounds of
+    ``search.latency.measure``); then measures their memory, each in a separate process."""
     one = list(take_turns(_calls(files, 1), ROUNDS, SECONDS, clock_of(TARGET)))
     many = list(take_turns(_calls(files, BATCH), BATCH_ROUNDS, clock=clock_of(TARGET)))
     return [

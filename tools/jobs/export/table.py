@@ -16,7 +16,7 @@ from tools.jobs.export.speed import BATCH, Speed
 HEADER = ("file", "MB", "difference", "cosine", "least", "ms", "least ms", "images/s", "MiB", "mAP %", "Rank-1 %")
 
 ALIKE = 0.95
-"""Mean cosine below which a file of int8 gets a warning."""
+"""Mean cosine below which an int8 file gets a warning."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class ExportedFile:
     """A file that was written and compared with PyTorch.
 
     Attributes:
-        label: its name; of a baseline what it is, as its file is not kept.
-        path: where it is.
-        about: what it says of itself.
-        parity: to PyTorch, by what images; empty where it would say nothing.
-        mAP, rank1: fractions, where it was scored.
+        label: its name; for a baseline, whose file is not kept, the network.
+        path: of the file.
+        about: its metadata.
+        parity: to PyTorch, by kind of images; empty if it would mean nothing.
+        mAP, rank1: fractions, if it was scored.
     """
 
     label: str
@@ -41,14 +41,14 @@ class ExportedFile:
 
 @dataclass(frozen=True)
 class ExportRow:
-    """A file with its size in bytes, and what it costs where it runs."""
+    """A file with its size in bytes and its running cost."""
 
     file: ExportedFile
     size: int
     speed: Speed
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The row for JSON."""
         file, memory = self.file, self.speed.memory
         told = {
             "file": file.label,
@@ -63,17 +63,17 @@ class ExportRow:
 
 
 def _finite(parity: Parity) -> dict[str, float | None]:
-    """JSON has no NaN, which a file of int8 may give."""
+    """Replaces NaN, which an int8 file may give, by ``None``, since JSON has no NaN."""
     return {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(parity).items()}
 
 
 def export_table(rows: Sequence[ExportRow]) -> str:
-    """The rows and what the columns mean."""
+    """The rows, and notes on the columns."""
     return "\n".join([aligned(export_cells(rows)), *export_notes(rows)])
 
 
 def export_cells(rows: Sequence[ExportRow]) -> list[tuple[str, ...]]:
-    """The table's lines, the heading first, in which nothing is left out but columns that nothing is known of."""
+    """The table's lines, heading first, without columns that are empty in all rows."""
     lines = [HEADER, *map(_cells, rows)]
     columns = [column for column in zip(*lines, strict=True) if set(column[1:]) != {"-"}]
     return list(zip(*columns, strict=True))
@@ -97,7 +97,7 @@ def _cells(row: ExportRow) -> tuple[str, ...]:
 
 
 def export_notes(rows: Sequence[ExportRow]) -> list[str]:
-    """What the columns mean, and which file is not to be used as it is."""
+    """What the columns mean, and warnings about files that should not be used as they are."""
     notes = [
         "difference, cosine: to PyTorch's embeddings, the largest of a number, the mean and the least of an image",
         f"ms: one image on one CPU thread, median and least of the rounds; images/s: {BATCH} images a call, one thread",
@@ -107,7 +107,7 @@ def export_notes(rows: Sequence[ExportRow]) -> list[str]:
         least = f"{min(before):.0f} before it is open"
         notes.append(f"MiB: peak of a process that only runs the file on one image; {least}")
     for file in (row.file for row in rows):
-        # Written so that NaN is far too.
+        # Negated so that NaN also gives the note.
         if file.about.precision == "int8" and not all(each.mean_cosine >= ALIKE for each in file.parity.values()):
             far = f"far from float32 (mean cosine below {ALIKE})"
             cure = "score it with --score" if file.mAP is None else "compare the mAP of both"

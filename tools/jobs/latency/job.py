@@ -1,4 +1,4 @@
-"""The job of ``tools/latency.py``, and where latency tables are kept."""
+"""The job of ``tools/latency.py``, and the folder of latency tables."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ class LatencyRun:
 
 
 def latency_folder() -> Path:
-    """The folder of the tables that jobs share, beside the other caches."""
+    """The folder of the tables that all jobs share, beside the other caches."""
     return data.ROOT / "data" / "cache" / "latency"
 
 
 def measure_space(
     space: Space, target_name: str, out: Path, networks: int = 30, seed: int = 0, replace: bool = False
 ) -> LatencyRun:
-    """Builds (or completes) the latency table of ``space`` and says how far off it is on ``networks`` whole networks.
+    """Builds or completes the latency table of ``space`` and reports its error on ``networks`` whole networks.
 
-    Writes ``latency_error.png``, ``latency.json`` (the error, network by network, and the machine) and ``report.html``
-    into ``out``.
+    Writes ``latency_error.png``, ``latency.json`` (the error per network, and the machine) and ``report.html`` into
+    ``out``.
 
     Raises:
-        UserError: the target is unknown, or this machine cannot run it; ``out`` holds an error that was measured before
-            and is not to be replaced.
+        UserError: the target is unknown or not supported by this machine; ``out`` holds an earlier measurement and
+            ``replace`` is not set.
     """
     with alone_in(out):
         return _measure_space(space, target_name, out, networks, seed, replace)
@@ -91,13 +91,13 @@ def report(table: LatencyTable, space: Space, out: Path, error: LatencyError, ma
     picture = draw_latency_error(predicted, measured, [row.flops for row in error.rows], out / PICTURE, title)
     lines += [f"note: {table.note}"] * bool(table.note)
     page = write_latency_report(out, picture, space, table, error, lines, machine)
-    # Written last: if it exists, so do all the others.
+    # Written last: if it exists, so do all other files.
     write_json(out / LATENCY, {**_error_to_dict(error, table.name, space), "machine": dict(machine)})
     return LatencyRun(table.path, space, error, picture, page)
 
 
 def _lines(table: LatencyTable, error: LatencyError) -> list[str]:
-    """Lines on how times are predicted from parts, and on the error of predictions."""
+    """Lines on how parts predict a network's time, and on the error of predictions."""
     fit, measured = table.correction, [row.measured_ms for row in error.rows]
     return [
         f"{len(table.parts)} parts; ms = {fit.scale:.3f} x their sum {fit.offset_ms:+.3f}; "

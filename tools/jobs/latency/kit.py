@@ -1,4 +1,4 @@
-"""``tools/latency.py`` for another machine: writing the kit that it measures with, and importing its times."""
+"""``tools/latency.py`` for another machine: writes the kit that measures there, and imports its times."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def make_kit(
     seed: int = 0,
     options: Sequence[str] | None = None,
 ) -> Kit:
-    """Writes a kit into ``folder`` and says how large it is and what to do with it.
+    """Writes a kit into ``folder`` and prints its size and what to do with it.
 
     Args:
         networks, seed: see ``write_kit``.
-        options: of ``tools/latency.py``, those that name ``space``; ``--space`` and its name, if not given.
+        options: the options of ``tools/latency.py`` that select ``space``; by default ``--space`` and its name.
 
     Raises:
         UserError: see ``write_kit``, or the target is unknown.
@@ -60,17 +60,17 @@ def import_kit(
     size: tuple[int, int] | None = None,
     called: str | None = None,
 ) -> LatencyRun:
-    """Makes the times in ``path`` the table of the machine ``name``, and says how far off its predictions are there.
+    """Imports the times in ``path`` as the table of the machine ``name``, and reports the error of its predictions.
 
-    Writes ``latency_error.png`` and ``latency.json`` into ``out``.
+    Writes ``latency_error.png``, ``latency.json`` and ``report.html`` into ``out``.
 
     Args:
-        size: that was asked for; the kit's where it is None.
-        called: what the user calls ``space``, for messages; its name where it is None.
+        size: the requested size; ``None`` for the kit's.
+        called: the user's name for ``space``, for messages; ``None`` for its own.
 
     Raises:
-        UserError: see ``import_times``; the kit is of another ``size``; ``out`` holds an error of before, or the
-            machine has a table of other times, that is not to be replaced.
+        UserError: see ``import_times``; the kit has another ``size``; or ``out`` holds an earlier measurement, or the
+            machine has a table of other times, and ``replace`` is not set.
     """
     with alone_in(out):
         return _import_kit(space, path, name, out, replace, size, called)
@@ -103,12 +103,12 @@ def _import_kit(
 
 
 def next_search(config: Path, called: str | None, run: LatencyRun, machine: str) -> str:
-    """The command that searches the space of ``run`` for the imported ``machine``, with a limit that half of the whole
-    networks there keep.
+    """The command that searches ``run``'s space for the imported ``machine``, with a limit that half of the whole
+    networks measured there meet.
 
     Args:
         config: of the experiment.
-        called: what ``--space`` was given, in place of the experiment's space; may be ``None``.
+        called: the value of ``--space``, if given, which replaces the experiment's space.
     """
     options = [] if config == DEFAULT_CONFIG else ["--config", str(config)]
     for override in (*_space_override(called), *_size_override(config, called, run.space)):
@@ -122,11 +122,11 @@ def _space_override(called: str | None) -> list[str]:
 
 
 def _size_override(config: Path, called: str | None, measured: Space) -> list[str]:
-    """Options that make a search count its costs at the size of ``measured``; none if it does so by default."""
+    """Options that make a search count costs at the size of ``measured``; empty if it does so by default."""
     experiment = load_experiment(config, _space_override(called))
     space = load_space(experiment.space).at(experiment.input_size)
     if space.at(experiment.search.cost_input_size).input_sizes == measured.input_sizes:
         return []
-    # A space that chooses among sizes takes none for its costs alone.
+    # A space with several sizes accepts no separate size for costs.
     key = "input_size" if space.smaller_sizes else "search.cost_input_size"
     return [f"{key}=[{measured.input_size[0]},{measured.input_size[1]}]"]

@@ -27,8 +27,8 @@ def write_latency_report(
     """Writes ``report.html`` into ``out`` and returns its path.
 
     Args:
-        picture: of the error, drawn already.
-        lines: what was told of table and error.
+        picture: of the error, already drawn.
+        lines: printed about table and error.
         machine: see ``search.latency.machine``.
     """
     cells = tuple(

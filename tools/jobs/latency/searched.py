@@ -1,4 +1,4 @@
-"""The latency table that a search used, for other archs that must keep the same limit."""
+"""The latency table that a search used, for other archs under the same limit."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tools.jobs.runs.provenance import sha256
 def searched_latency(
     run: Path, target: str, space: Space, costs: CostTable, called: str, cure: str
 ) -> Callable[[Arch], float]:
-    """Predicted ms by exactly the table that the search in ``run`` used; nothing is measured.
+    """Predicts ms by exactly the table that the search in ``run`` used; measures nothing.
 
     Args:
         target: of the search.
-        space: at the input size that its costs are counted at.
-        called: what the message calls the search.
-        cure: what the message ends with.
+        space: at the input size at which costs are counted.
+        called: the search's name in messages.
+        cure: the end of messages.
 
     Raises:
-        UserError: the table is not at hand, was measured further since, or is of another machine than this.
+        UserError: the table is not available, has been extended since, or is of another machine.
     """
     folder, local = latency_folder(), is_local(target)
     path = store_path(folder, space, parse_target(target).name if local else device_name(target))
@@ -39,7 +39,7 @@ def searched_latency(
     with expecting(run / SUMMARY, CURE):
         digest = summary["run_origin"]["latency_table_sha256"]
     same = path.is_file() and sha256(path) == digest
-    # A note means that the times in it cannot be used here.
+    # A note means that its times do not apply to this machine.
     if not same or (local and open_store(path, parse_target(target)).note):
         raise UserError(
             f"{called} went by a latency table that is no longer in {shown(path)}, or is of another machine: {cure}"

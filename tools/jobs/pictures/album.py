@@ -1,4 +1,4 @@
-"""The images of a test set with their captions; and whether they show real persons."""
+"""The images of a test set with captions, and whether they show real persons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Album:
     gallery: ImageSet
 
     def pixels(self, side: Side, place: int) -> np.ndarray:
-        """``(H, W, 3) uint8``."""
+        """The image, ``(H, W, 3) uint8``."""
         return getattr(self, side).images[place].numpy()
 
     def file(self, side: Side, place: int) -> str:
@@ -36,30 +36,30 @@ class Album:
         return Path(getattr(self.dataset, side)[place].path).name
 
     def person(self, pid: int) -> str:
-        """The data set's name of an identity."""
+        """The data set's name for an identity."""
         if pid == DISTRACTOR_PID:
             return "distractor"
         names = self.dataset.identity_names
         return names[pid - 1] if names and 0 < pid <= len(names) else str(pid)
 
     def camera(self, camid: int) -> str:
-        """Likewise a camera; empty where it is not known."""
+        """The data set's name for a camera; empty if unknown."""
         names = self.dataset.camera_names
         if camid == NO_CAMERA:
             return ""
         return names[camid - 1] if 0 < camid <= len(names) else str(camid)
 
     def labels(self, side: Side, place: int) -> tuple[str, ...]:
-        """``("person 12", "camera 3")``, the second where cameras are known."""
+        """``("person 12", "camera 3")``; without the second if the camera is unknown."""
         images: ImageSet = getattr(self, side)
         pid, camid = int(images.pids[place]), int(images.camids[place])
         person = self.person(pid)
         if person.isdecimal():
-            person = f"person {person}"  # a name says by itself what it is
+            person = f"person {person}"  # a name needs no such prefix
         return (person,) if camid == NO_CAMERA else (person, f"camera {self.camera(camid)}")
 
     def identities(self, names: tuple[str, ...]) -> tuple[int, ...]:
-        """The numbers of query identities by their names; raises UserError for one that no query shows."""
+        """Numbers of query identities by their names; raises UserError for one that no query shows."""
         there = {self.person(pid): pid for pid in self.query.pids.unique().tolist()}
         for name in names:
             if name not in there:
@@ -74,13 +74,13 @@ def open_album(source: Source) -> Album:
 
 
 def shows_real_persons(dataset: Dataset) -> bool:
-    """False for synthetic sets, which ``reid.data.synthetic`` has written its description beside."""
+    """False for synthetic sets, which ``reid.data.synthetic`` marks with a description file."""
     folders = {Path(record.path).parents[1] for record in (*dataset.query, *dataset.gallery)}
     return not all((folder / MADE_BY_US).is_file() for folder in folders)
 
 
 def keep_private(out: Path, dataset: Dataset) -> None:
-    """Raises UserError where pictures of real persons would come to lie among the files of the checkout."""
+    """Raises UserError if pictures of real persons would be written among the checkout's files."""
     try:
         inside = out.resolve().relative_to(ROOT)
     except ValueError:

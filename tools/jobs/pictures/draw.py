@@ -25,7 +25,7 @@ def possible_kinds(request: Request, subject: Subject) -> tuple[tuple[str, ...],
     """The kinds to draw, and why others are left out.
 
     Raises:
-        UserError: one that cannot be drawn was asked for by its name.
+        UserError: a kind requested by name cannot be drawn.
     """
     needs = {"activations": lambda: _need_map(subject), "tsne": need_sklearn}
     kinds, notes = [], []
@@ -51,8 +51,8 @@ def draw_pictures(
     pids: tuple[int, ...],
     request: Request,
 ) -> Drawing:
-    """Draws ``kinds`` into ``job.out``; ``pids`` are the numbers of the request's persons. Where it raises, nothing was
-    written.
+    """Draws ``kinds`` into ``job.out``; ``pids`` are the numbers of the request's persons. If it raises, nothing has
+    been written.
 
     Raises:
         UserError: no query is left to draw, the features cannot be ranked, or the t-SNE's options do not fit.
@@ -74,7 +74,7 @@ def draw_pictures(
 def _plane(
     job: Job, features: RetrievalFeatures, pids: tuple[int, ...], request: Request
 ) -> tuple[Plane | None, tuple[str, ...]]:
-    """The t-SNE, or why these data have none; raises UserError where it, or a perplexity, was asked for."""
+    """The t-SNE, or why there is none; raises UserError if it, or a perplexity, was requested."""
     persons = persons_shown(request.persons, request.pids)
     try:
         return tsne_plane(features, persons, job.seed, request.perplexity, request.protocol.metric, pids), ()
@@ -118,7 +118,7 @@ def _what(features: RetrievalFeatures) -> str:
 
 
 def left_out(features: RetrievalFeatures) -> str:
-    """What no ranked list shows, in words."""
+    """What the ranked lists leave out, in words."""
     words = " and ".join(passed_over(features))
     return f"Passed over: {words}." if words else "Cameras are not known: no image of the same person is passed over."
 

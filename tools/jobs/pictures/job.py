@@ -26,21 +26,21 @@ from tools.jobs.words.opening import announce
 PICTURES = "pictures.json"
 
 _OURS = re.compile(r"(?:(?:ranked|activations)-\d+|tsne)\.png")
-"""The pictures' names; see ``tools.jobs.pictures``."""
+"""Names of the pictures."""
 
 
 @alone
 def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: Request) -> Path:
-    """Draws into ``job.out`` and returns the page that holds all of it, ``index.html``. What the ranked lists show is
-    in ``pictures.json`` too. With ``job.resume`` the pictures of an earlier call there are replaced.
+    """Draws into ``job.out`` and returns the page with all pictures, ``index.html``. The contents of ranked lists are
+    also in ``pictures.json``. With ``job.resume``, an earlier call's pictures are replaced.
 
     Args:
-        subject: a run folder, a weights file (a supernet's with ``arch``), or an ``.onnx`` file.
+        subject: a run folder, a weights file (a supernet's with ``arch``), a name of the zoo, or an ``.onnx`` file.
 
     Raises:
-        UserError: an option does not fit, the subject cannot be opened or does not give what is asked for, it was
-            trained on another split of the data, there are pictures in the folder already, or real persons would come
-            among the repository's files.
+        UserError: an option does not fit; the subject cannot be opened or does not support the request; it was trained
+            on another split of the data; the folder already holds pictures; or pictures of real persons would be
+            written among the repository's files.
     """
     check_request(request)
     earlier = earlier_pictures(job.out, job.resume)
@@ -82,8 +82,8 @@ def visualize(job: Job, subject: Path, arch: str | None, search: Path, request: 
 
 
 def earlier_pictures(out: Path, resume: bool) -> list[str]:
-    """Pictures of an earlier call in the folder, also of one that was interrupted; raises UserError where they, or a
-    page, are not to be replaced."""
+    """Pictures that an earlier call, even an interrupted one, left in the folder; raises UserError if there are such
+    pictures or a page and ``resume`` is not set."""
     check_owner(out)
     pictures = sorted(path.name for path in out.glob("*.png") if _OURS.fullmatch(path.name))
     there = [*pictures, *(name for name in (PAGE, PICTURES) if (out / name).exists())]

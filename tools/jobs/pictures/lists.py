@@ -1,4 +1,4 @@
-"""Ranked lists and activation maps of chosen queries, a few on each sheet."""
+"""Ranked lists and activation maps of chosen queries, several per sheet."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tools.jobs.evaluate.subject import Subject
 from tools.jobs.pictures.album import Album, Side
 
 LISTS, MAPS = 4, 12
-"""Queries on one sheet."""
+"""Queries per sheet, of ranked lists and of activation maps."""
 
 
 class Maps:
-    """Activation maps of an album's images, at their size."""
+    """Activation maps of an album's images, at the images' size."""
 
     def __init__(self, subject: Subject, album: Album) -> None:
         self.subject, self.album = subject, album
@@ -37,7 +37,7 @@ class Maps:
 def draw_lists(
     out: Path, lists: Sequence[RankedList], album: Album, footer: Sequence[str], maps: Maps | None
 ) -> tuple[Path, ...]:
-    """Writes ``ranked-1.png`` and so on; with ``maps`` each image has its own below."""
+    """Writes ``ranked-1.png`` and so on; with ``maps``, each image has its activation map below it."""
     rows = [_row(each, album, maps) for each in lists]
     return tuple(
         draw_ranked_lists(rows[start : start + LISTS], out / f"ranked-{start // LISTS + 1}.png", footer)
@@ -70,7 +70,7 @@ def heading(ranked: RankedList, album: Album) -> str:
 
 
 def list_facts(ranked: RankedList, album: Album) -> dict[str, Any]:
-    """What a list shows, for JSON: files, labels, distances, and what is right."""
+    """The contents of a list for JSON: files, labels, distances and which are right."""
     found = zip(ranked.gallery.tolist(), ranked.right.tolist(), ranked.distances.tolist(), strict=True)
     return {
         **_who(album, "query", ranked.query),

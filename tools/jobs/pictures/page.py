@@ -20,10 +20,10 @@ class Drawn:
     """Pictures of one kind.
 
     Attributes:
-        heading: what they are.
+        heading: names the kind.
         about: a line on what was chosen.
         paths: of the PNG files.
-        facts: what the ranked lists show; see ``tools.jobs.pictures.lists.list_facts``.
+        facts: contents of the ranked lists; see ``tools.jobs.pictures.lists.list_facts``.
     """
 
     heading: str
@@ -37,9 +37,9 @@ class Drawing:
     """All pictures of a request.
 
     Attributes:
-        drawn: kind by kind.
-        notes: why one is left out that was not asked for by its name.
-        score: of all queries, where they were ranked.
+        drawn: by kind.
+        notes: why a kind was left out that was not requested by name.
+        score: over all queries, if they were ranked.
     """
 
     drawn: tuple[Drawn, ...]
@@ -50,7 +50,7 @@ class Drawing:
 def write_page(
     out: Path, drawing: Drawing, features: RetrievalFeatures, train_set: str, real: bool, notes: Sequence[str]
 ) -> Path:
-    """Writes ``index.html``, which holds the pictures themselves, into ``out`` and returns its path."""
+    """Writes ``index.html``, which embeds the pictures, into ``out`` and returns its path."""
     about, score = features.about, drawing.score
     cards = [
         ("Network", str(about["network"])),

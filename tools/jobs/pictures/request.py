@@ -14,7 +14,7 @@ QUERIES = 8
 TOP = 10
 PERSONS = 10
 LONGEST = 50
-"""Gallery images in a list, beyond which no screen shows them."""
+"""Largest number of gallery images in a list; more would not fit on a screen."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,15 @@ class Request:
     """What to draw.
 
     Attributes:
-        kinds: some of ``KINDS``; None for all that the network and the machine allow.
+        kinds: some of ``KINDS``; ``None`` for all that the network and the machine allow.
         protocol: how features are made and compared.
         dataset, split: see ``tools.jobs.evaluate.datasets``.
-        queries: how many; None for ``QUERIES``, or with ``pids`` all of theirs.
+        queries: their number; ``None`` for ``QUERIES``, or with ``pids`` for all of theirs.
         pids: names of the identities whose queries are drawn; they come first in the t-SNE.
-        worst: queries of the least AP first.
-        top: gallery images for each query.
-        maps_in_lists: draw activation maps below the images of the lists.
-        persons: in the t-SNE; None for ``persons_shown``.
+        worst: whether to take queries of the lowest AP first.
+        top: number of gallery images for each query.
+        maps_in_lists: whether to draw activation maps below the images of lists.
+        persons: number in the t-SNE; ``None`` for ``persons_shown``.
         perplexity: of the t-SNE; see ``evaluation.tsne``.
     """
 
@@ -48,7 +48,7 @@ class Request:
 
 
 def check_request(request: Request) -> None:
-    """Raises UserError for values that are wrong for any data, and for an option of a kind that is not drawn."""
+    """Raises UserError for values that are wrong for any data, and for options of a kind that is not drawn."""
     for option, value, most in (
         ("--queries", request.queries, None),
         ("--top", request.top, LONGEST),
@@ -72,6 +72,6 @@ def check_request(request: Request) -> None:
 
 
 def persons_shown(asked: int | None, named: Collection[str]) -> int:
-    """How many persons a t-SNE shows: as many as were asked for, or else ``PERSONS``, but all that were named, as far
-    as colours tell them apart."""
+    """Number of persons in a t-SNE: ``asked``, or else ``PERSONS``, raised to include all of ``named`` up to the number
+    of distinct colours."""
     return asked or max(PERSONS, min(len(set(named)), MOST))

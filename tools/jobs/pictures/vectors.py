@@ -1,4 +1,4 @@
-"""A t-SNE of vectors that are there already, with no network and no data set: of a file, or of handwritten digits."""
+"""A t-SNE of existing vectors, without network or data set: from a file, or of handwritten digits."""
 
 from __future__ import annotations
 
@@ -32,19 +32,21 @@ DIGITS = {"mnist": "MNIST's test digits", "digits": "scikit-learn's digits"}
 """Values of SOURCE other than files, with their descriptions."""
 
 MOST_DIGITS = 2000
-"""Digits in the picture unless told; a layout of all 10,000 takes a minute or two and shows no more."""
+"""Default number of digits in the picture; a layout of all 10,000 takes a minute or two and shows no more."""
 
 
 @dataclass(frozen=True)
 class VectorsRequest:
-    """Attributes:
-    labels: file of labels; see ``evaluation.features.vector_files``.
-    persons: so many labels are shown; None for ``persons_shown``.
-    named: labels that are shown before any are drawn.
-    images: at most so many vectors; None for all, of digits for ``MOST_DIGITS``.
-    learn: of digits: a network is trained on half of them, and the other half's embeddings are drawn.
-    perplexity: see ``evaluation.tsne``.
-    metric: ``cosine`` or ``euclidean``; None for what suits: Euclidean distances of pixels, else cosine.
+    """The options for a t-SNE of existing vectors.
+
+    Attributes:
+        labels: file of labels; see ``evaluation.features.vector_files``.
+        persons: number of labels to show; ``None`` for ``persons_shown``.
+        named: labels to show before others are drawn at random.
+        images: maximum number of vectors; ``None`` for all, or for ``MOST_DIGITS`` digits.
+        learn: for digits: whether to train a network on half of them and draw the other half's embeddings.
+        perplexity: see ``evaluation.tsne``.
+        metric: ``cosine`` or ``euclidean``; ``None`` for Euclidean distances of pixels and cosine otherwise.
     """
 
     labels: Path | None = None
@@ -57,17 +59,17 @@ class VectorsRequest:
 
 
 def holds_vectors(source: Path) -> bool:
-    """Whether ``tools/visualize.py`` is given vectors, and no network."""
+    """Whether ``source``, given to ``tools/visualize.py``, stands for vectors rather than a network."""
     return source.suffix in (".npz", ".npy") or (str(source) in DIGITS and not source.exists())
 
 
 @alone
 def visualize_vectors(job: Job, source: Path, request: VectorsRequest) -> Path:
-    """Draws ``tsne.png`` into ``job.out`` and returns the page that holds it.
+    """Draws ``tsne.png`` into ``job.out`` and returns the page with it.
 
     Raises:
-        UserError: the source is missing or holds no vectors with labels, an option does not fit them, or there are
-            pictures in the folder already.
+        UserError: the source is missing or holds no labelled vectors, an option does not fit them, or the folder
+            already holds pictures.
     """
     need_sklearn()
     earlier = earlier_pictures(job.out, job.resume)
@@ -112,7 +114,7 @@ def _scores(learnt: LearntDigits) -> dict[str, float]:
 def _laid_out(
     job: Job, source: Path, request: VectorsRequest, metric: str, learnt: LearntDigits | None
 ) -> tuple[Plane, dict[int, str], str]:
-    """The plane, the names of its labels, and what one of them is."""
+    """The layout, the names of its labels, and the word for a label (person, digit, ...)."""
     shown_persons = persons_shown(request.persons, request.named)
     chosen = {"seed": job.seed, "perplexity": request.perplexity, "metric": metric}
     if str(source) not in DIGITS and request.labels is None and _of_retrieval(source):
@@ -136,7 +138,7 @@ def _labelled(job: Job, source: Path, request: VectorsRequest) -> LabelledVector
 
 
 def _of_retrieval(path: Path) -> bool:
-    """Whether it is a feature file of query and gallery; whatever is wrong with it is for its reader to say."""
+    """Whether it is a feature file of query and gallery; errors in it are left to its reader."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return "query_features" in file
