@@ -36,11 +36,12 @@ TABLE, CSV = "table.md", "table.csv"
 
 
 def compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool = True) -> Path:
-    """Prints the table of ``runs`` and writes it as a report page, as Markdown and as CSV into ``out``; returns
-    the page's path.
+    """Prints the table of ``runs`` and writes it into ``out`` as a report page, as Markdown and as CSV; returns the
+    page's path.
 
     Raises:
-        UserError: a run is named twice or has no result yet, ``search`` is none, or ``out`` holds another tool's run.
+        UserError: a run is given twice or has no result yet, ``search`` is not a search, or ``out`` holds another
+            tool's run.
     """
     check_once(runs, "name each run only once")
     with alone_in(out):
@@ -70,28 +71,28 @@ def _compare(runs: Sequence[Path], search: Path | None, out: Path, measure: bool
 
 
 def _config(run: Path) -> dict[str, Any] | None:
-    """The resolved configuration of a run, of a repeated one that of its first seed; None where nothing was trained."""
+    """The resolved configuration of a run, or of a repeated run's first seed; ``None`` if nothing was trained."""
     path = training_folders(run)[0] / CONFIG
     if not path.exists():
         return None
     try:
-        return read_saved(path)  # what came up later has its default, and is no difference
+        return read_saved(path)  # settings added later get their defaults, and so are no difference
     except UserError:
-        return read_mapping(path)  # of another version of the code: as it stands
+        return read_mapping(path)  # written by another version of the code: unchanged
 
 
 def _with_recipe(row: ResultRow, config: Mapping[str, Any] | None) -> ResultRow:
-    """Results from before rows had a recipe are told it by their run's configuration."""
+    """Fills in a missing recipe, for rows of earlier versions, from the run's configuration."""
     return row if row.recipe else dataclasses.replace(row, recipe=saved_recipe_name(config))
 
 
 def _with_fresh_latency(rows: list[ResultRow], runs: Sequence[Path]) -> list[ResultRow]:
-    """The rows with latencies measured now, one thread, all networks in turn; a run without weights gets none,
-    since what was measured at another time is not to be set beside these."""
-    weights = [training_folders(run)[0] / WEIGHTS for run in runs]  # all seeds are of one network
+    """The rows with latencies measured now, on one thread, all networks in turn. Runs without weights get none, since
+    times of another session are not comparable."""
+    weights = [training_folders(run)[0] / WEIGHTS for run in runs]  # all seeds share a network
     found = [index for index, path in enumerate(weights) if path.exists()]
     specs = [spec_from_dict(read_about(weights[index])) for index in found]
-    # Weights do not change the time, so fresh ones do.
+    # Latency does not depend on the weights, so fresh ones serve.
     networks = [(build(spec), spec.input_size) for spec in tqdm(specs, desc="latency", unit="network")]
     rows = [dataclasses.replace(row, latency_ms=None) for row in rows]
     for index, latency in zip(found, measure_latency(networks, torch.device("cpu")), strict=True):
@@ -110,5 +111,5 @@ def _search_results(search: Path | None) -> tuple[list[dict] | None, NamedArch |
 
 
 def _commands(runs: Sequence[Path]) -> list[str]:
-    """What made the runs, each once: a pipeline made several."""
+    """The commands that made the runs, without repetition: one pipeline makes several."""
     return list(dict.fromkeys(command for run in runs if (command := command_of(run))))

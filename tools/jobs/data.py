@@ -24,7 +24,7 @@ from tools.jobs.experiment import WORKPLACE as ROOT
 from tools.jobs.experiment import DataConfig
 
 MADE_BY_US = "synthetic.json"
-"""A folder with this file holds a synthetic set, whose counts are not Market-1501's."""
+"""A folder with this file holds a synthetic set, whose counts differ from Market-1501's."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Source:
     Attributes:
         dataset: its records.
         cache: folder of the decoded images.
-        notice: what to say of it.
-        also_train: data sets whose training images are trained on besides.
-        size: ``(height, width)`` that images are stored at; ``None`` for the size that they have.
-        world: of a synthetic set, what tells it from others of its counts (``world_words``).
+        notice: a note for the user.
+        also_train: data sets whose training images are also trained on.
+        size: ``(height, width)`` at which images are stored; ``None`` for their own size.
+        world: distinguishes a synthetic set from others with the same counts (``world_words``).
     """
 
     dataset: Dataset
@@ -49,11 +49,11 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The data sets that are trained on."""
+        """Names of the data sets that are trained on."""
         return " + ".join(dataset.name for dataset in (self.dataset, *self.also_train))
 
     def decode(self, records: Sequence[ImageRecord]) -> ImageSet:
-        """The images of ``records``, from the cache where they are in it."""
+        """The images of ``records``, from the cache if possible."""
         return load_images(records, self.cache, self.size)
 
 
@@ -67,16 +67,16 @@ class SearchData:
 
 
 def open_source(config: DataConfig, given: Path | None, size: tuple[int, int] | None = None) -> Source:
-    """The data set that ``config`` names, at ``given`` or where it is found; the synthetic set is made where it is
-    not there.
+    """The data set that ``config`` names, at ``given`` or in the default places; the synthetic set is generated if
+    needed.
 
     Args:
-        config: which data set, and which others are trained on besides.
-        given: folder to look in first, for all of them.
-        size: ``(height, width)`` that images are stored at where the data sets have none in common; the network's.
+        config: the data set, and additional training sets.
+        given: folder to search first, for all of them.
+        size: ``(height, width)`` at which images are stored if the data sets have no common size; the network's.
 
     Raises:
-        UserError: a data set is missing, half extracted, or not where ``given`` says.
+        UserError: a data set is missing, incompletely extracted, or not at ``given``.
     """
     source = _open_main(config, given)
     others = tuple(_open_besides(each, given, source.cache) for each in config.also_train)
@@ -86,8 +86,8 @@ def open_source(config: DataConfig, given: Path | None, size: tuple[int, int] | 
 
 
 def _open_besides(config: DatasetConfig, given: Path | None, cache: Path) -> Dataset:
-    """A further training data set: below ``given`` if it is there, which may also be the first data set's own folder;
-    else in the default places."""
+    """An additional training set: below ``given`` if it is there (``given`` may also be the main set's own folder),
+    otherwise in the default places."""
     place = READERS[config.name].place
     there = place is not None and config.root is None and given is not None and folder_below(place, given) is not None
     return open_dataset(config, given if there else None, ROOT, cache)
@@ -124,10 +124,10 @@ def _synthetic(folder: Path) -> Dataset:
 
 
 def search_data(source: Source, config: DataConfig) -> SearchData:
-    """Training and held-out identities, decoded. The test set is not touched.
+    """Training and held-out identities, decoded. The test set is not read.
 
     Raises:
-        UserError: there are fewer identities than ``config`` asks for; nothing is decoded then.
+        UserError: there are fewer identities than ``config`` requests; then nothing is decoded.
     """
     identities, held = len(training_identities(source)), config.holdout_identities
     train = config.train_identities or identities - held
@@ -139,10 +139,10 @@ def search_data(source: Source, config: DataConfig) -> SearchData:
 
 
 def retrain_data(source: Source, config: DataConfig) -> ImageSet:
-    """The identities that stand-alone networks are trained on, decoded; those of further data sets behind them.
+    """The training images of stand-alone networks, decoded, followed by those of additional training sets.
 
     Raises:
-        UserError: there are fewer identities than ``config`` asks for; nothing is decoded then.
+        UserError: there are fewer identities than ``config`` requests; then nothing is decoded.
     """
     identities = training_identities(source)
     count = config.train_identities
@@ -160,7 +160,7 @@ def retrain_data(source: Source, config: DataConfig) -> ImageSet:
 
 
 def training_identities(source: Source) -> list[int]:
-    """Numbers of the persons that may be trained on or held out, in the order in which they are taken."""
+    """Numbers of the persons available for training and holding out, in the order in which they are taken."""
     return sorted({record.pid for record in source.dataset.train})
 
 
@@ -174,15 +174,14 @@ def _too_few(source: Source, config: DataConfig, identities: int) -> UserError:
 
 
 def check_test(source: Source) -> None:
-    """Raises UserError, before work that ends with a score on the test set, if there are only training images or no
-    query has a right answer."""
+    """Raises UserError if the data set has only training images, or if no query has a right answer. For use before work
+    that ends with a score on the test set."""
     _check_there(source)
     check_answers(source.dataset)
 
 
 def check_answers(dataset: Dataset) -> None:
-    """Raises UserError where queries and gallery, of which there are some, cannot be scored: no query has a right
-    answer."""
+    """Raises UserError if no query has a right answer, so that query and gallery cannot be scored."""
     query, gallery = (
         ([record.pid for record in records], [record.camid for record in records])
         for records in (dataset.query, dataset.gallery)
@@ -202,7 +201,7 @@ def _check_there(source: Source) -> None:
 
 
 def test_data(source: Source) -> tuple[ImageSet, ImageSet]:
-    """The official query and gallery, decoded; for the final evaluation only. Raises UserError where there are none."""
+    """The official query and gallery, decoded, for the final evaluation only; raises UserError if there are none."""
     _check_there(source)
     return source.decode(source.dataset.query), source.decode(source.dataset.gallery)
 
@@ -213,5 +212,5 @@ def describe(images: ImageSet) -> str:
 
 
 def train_set_words(source: Source, images: ImageSet) -> str:
-    """``"Market-1501: 200 identities, 3402 images"``; of a synthetic set also which it is, where counts do not tell."""
+    """``"Market-1501: 200 identities, 3402 images"``; for a synthetic set also what distinguishes it from others."""
     return ", ".join([f"{source.name}: {describe(images)}", *([source.world] if source.world else [])])

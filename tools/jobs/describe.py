@@ -34,10 +34,10 @@ DRAWN = 1000
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """A network and what it costs for one image.
+    """A network and its cost for one image.
 
     Attributes:
-        median_ms: a call on the target, where one was named.
+        median_ms: of a call on the target, if one was given.
     """
 
     spec: NetworkSpec
@@ -53,14 +53,14 @@ def find_described(
     default_size: tuple[int, int],
     last_stride: int | None = None,
 ) -> NetworkSpec:
-    """The network that ``name`` is the name (also in the zoo), arch file, weights file or run folder of; arguments and
-    errors as ``supernet.catalog.find_network``'s.
+    """The network for ``name``: a name (also of the zoo), arch file, weights file or run folder. Other arguments and
+    errors as in ``supernet.catalog.find_network``.
 
     Args:
-        last_stride: of backbones that leave it open; ``None`` for 2, or the one that a network was trained with.
+        last_stride: for backbones without a fixed one; ``None`` for 2, or for a trained network's own.
 
     Raises:
-        UserError: also where a trained network has another last stride.
+        UserError: also if a trained network has another last stride.
     """
     in_zoo = name.lower() in {entry.name.lower() for entry in zoo_entries()}
     if Path(name).is_file() and not name.endswith((".safetensors", ".yaml", ".yml")):
@@ -78,13 +78,13 @@ def find_described(
 
 
 def open_stride(spec: NetworkSpec) -> int | None:
-    """The last stride of a backbone that leaves it open; ``None`` for an arch or another backbone."""
+    """The last stride of a backbone that allows several; ``None`` for an arch, or for a backbone with a fixed one."""
     return None if isinstance(spec.backbone, Arch) else spec.backbone.last_stride
 
 
 def told_apart(specs: Sequence[NetworkSpec]) -> list[NetworkSpec]:
-    """The same networks, those after the first of a name numbered (``A``, ``A-2``): searches give their archs the same
-    names, and a picture is called by its network's."""
+    """The same networks with distinct names; repeated ones are numbered (``A``, ``A-2``). Different searches give their
+    archs the same names, and a picture's file is named after its network."""
     taken = {spec.name for spec in specs}
     named, seen = [], set()
     for spec in specs:
@@ -98,10 +98,10 @@ def told_apart(specs: Sequence[NetworkSpec]) -> list[NetworkSpec]:
 
 
 def describe_networks(specs: Sequence[NetworkSpec], target: Target | None = None) -> list[Described]:
-    """Counts of each, and with ``target`` their latency, measured in turns.
+    """Counts of each network and, with ``target``, its latency, measured in turn.
 
     Raises:
-        UserError: a network cannot be built, or this machine cannot run ``target``.
+        UserError: a network cannot be built, or this machine does not support ``target``.
     """
     networks = [build(spec) for spec in specs]
     counts = [network_counts(network, spec.input_size) for network, spec in zip(networks, specs, strict=True)]
@@ -113,7 +113,7 @@ def describe_networks(specs: Sequence[NetworkSpec], target: Target | None = None
 
 
 def networks_table(rows: Sequence[Described], target: Target | None = None) -> str:
-    """A line per network, with all three counts of FLOPs."""
+    """One line per network, with all three counts of FLOPs."""
     header = ["name", "input", "FLOPs", "MLR's count", "conv+linear", "params", "feature"]
     lines = [header + ([target.name] if target else [])]
     for row in rows:
@@ -125,7 +125,7 @@ def networks_table(rows: Sequence[Described], target: Target | None = None) -> s
 
 
 def units_table(row: Described) -> str:
-    """A line for each block of one network: its kind, its output, and its share of the whole."""
+    """One line per block of a network: its kind, its output, its cost and its share of the FLOPs."""
     arch = row.spec.backbone if isinstance(row.spec.backbone, Arch) else None
     lines = [["unit", "what", "gives", "FLOPs", "share", "params"]]
     for unit in unit_costs(row.network, row.spec.input_size):
@@ -145,7 +145,7 @@ def _shape(unit: UnitCost) -> str:
 
 
 def draw(rows: Sequence[Described], out: Path) -> list[Path]:
-    """A picture in ``out`` of each that is an arch; other networks have none."""
+    """Draws each arch as a picture in ``out``; other networks have none."""
     return [
         draw_architecture(row.spec.backbone, out / (re.sub(r"[/\\]", "-", row.spec.name) + ".png"), row.spec.name)
         for row in rows
@@ -176,7 +176,7 @@ def _millions(parameters: float) -> str:
 
 
 def _choices(space: Space) -> list[list[str]]:
-    """Dimensions and their options; those of blocks that have the same options are one line."""
+    """Dimensions and their options; blocks of a stage with the same options share a line."""
     lines: dict[tuple, list[str]] = {}
     for name, options in space.dimensions().items():
         place, _, choice = name.rpartition(".")

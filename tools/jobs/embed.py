@@ -1,4 +1,4 @@
-"""The job of ``tools/embed.py``: vectors of image files, and the images nearest to another."""
+"""The job of ``tools/embed.py``: vectors of image files, and the images nearest to a given one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from reid.files import write_atomic
 
 
 def images_in(sources: Sequence[Path]) -> list[Path]:
-    """The image files that are named, and those at any depth below folders, in the order given; a folder's are sorted.
+    """The given image files and all images below given folders, at any depth, in the given order; sorted per folder.
 
     Raises:
-        UserError: one is not there, or a folder has none.
+        UserError: one does not exist, or a folder has no images.
     """
     files: list[Path] = []
     for source in sources:
@@ -33,7 +33,7 @@ def images_in(sources: Sequence[Path]) -> list[Path]:
 
 
 def embed_files(embedder: Embedder, files: Sequence[Path], progress: bool = False) -> np.ndarray:
-    """``(N, D) float32`` vectors of image files of one person each; a batch of pictures is held at once.
+    """``(N, D) float32`` vectors of image files, each showing one person; reads one batch at a time.
 
     Raises:
         UserError: an image is unreadable.
@@ -48,13 +48,13 @@ def embed_files(embedder: Embedder, files: Sequence[Path], progress: bool = Fals
 
 
 def save_vectors(path: Path, vectors: np.ndarray, files: Sequence[Path]) -> Path:
-    """Writes ``features (N, D) float32`` and ``names (N,)``, the files as they were named, as ``.npz``, atomically."""
+    """Writes an ``.npz`` with ``features (N, D) float32`` and ``names (N,)``, the files as given, atomically."""
     names = np.array([file.as_posix() for file in files])
     return write_atomic(path, lambda temporary: np.savez(temporary, features=vectors, names=names))
 
 
 def nearest_files(query: np.ndarray, vectors: np.ndarray, files: Sequence[Path], top: int) -> list[tuple[float, Path]]:
-    """Cosine similarity and file of the ``top`` most alike of ``vectors (N, D)`` to ``query (D,)``, the most alike
-    first; of equal ones the first named."""
+    """Cosine similarity and file of the ``top`` vectors in ``vectors (N, D)`` most similar to ``query (D,)``, in
+    descending order; ties in the order given."""
     alike = vectors @ query
     return [(float(alike[place]), files[place]) for place in np.argsort(-alike, kind="stable")[:top]]

@@ -1,4 +1,4 @@
-"""``Experiment``: one configuration for all the tools, from data to retraining."""
+"""``Experiment``: one configuration for all tools, from data to retraining."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from supernet.training import SupernetRecipe
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
 IS_CHECKOUT = (ROOT / "pyproject.toml").is_file()
-"""Else the tools are installed, and beside them is no place for anybody's files."""
+"""Otherwise the tools are installed, and the user's files do not belong beside them."""
 WORKPLACE = ROOT if IS_CHECKOUT else Path.cwd()
-"""Folder in which ``data`` is searched for, and created."""
+"""Folder in which ``data`` is looked for and created."""
 RECIPES = CONFIGS / "recipes"
 DEFAULT_CONFIG = CONFIGS / "market1501.yaml"
 CPU_CONFIGS = "configs/market1501-cpu.yaml (Market-1501, about two hours) or configs/demo.yaml (synthetic, minutes)"
@@ -37,18 +37,18 @@ Size = tuple[Side, Side]
 
 @dataclass(frozen=True, config=STRICT)
 class DataConfig:
-    """Which images, and which identities are for what.
+    """The data set, and the use of its identities.
 
     Training identities are numbered in ascending order: the first ``train_identities`` train the supernet, the next
-    ``holdout_identities`` score the search's candidates. Test identities are other persons altogether.
+    ``holdout_identities`` score the search's candidates. Test identities are entirely other persons.
 
     Attributes:
-        name: ``auto`` takes Market-1501 where it is found and else the synthetic set.
-        dataset: any other data set, by its own configuration; ``name`` is ignored then (docs/data.md).
-        also_train: further data sets whose training images stand-alone networks are trained on; tests and searches use
-            only the one above.
-        synthetic: how the synthetic set is made.
-        train_identities: ``None`` for all but the held-out ones.
+        name: ``auto`` is Market-1501 if it is found, otherwise the synthetic set.
+        dataset: any other data set, by its own configuration; ``name`` is then ignored (docs/data.md).
+        also_train: data sets whose training images stand-alone networks are also trained on; tests and searches use
+            only the main one.
+        synthetic: how the synthetic set is generated.
+        train_identities: ``None`` for all except the held-out ones.
         retrain_on_holdout: whether retraining uses the held-out identities too (the search is over by then).
     """
 
@@ -67,12 +67,12 @@ class Experiment:
 
     Attributes:
         data: images and identities.
-        input_size: ``(height, width)`` that networks see; ``None`` for the space's or the arch's own.
-        space: name of a space under ``configs/spaces`` or path of a space file.
+        input_size: ``(height, width)`` of the networks' input; ``None`` for the space's or the arch's own.
+        space: name of a space in ``configs/spaces``, or path of a space file.
         supernet: how the supernet is trained.
         search: how it is searched.
-        retrain: the recipe that found archs and baselines alike are trained by.
-        last_stride: of backbones that are not archs and leave it open.
+        retrain: the recipe for found archs and baselines alike.
+        last_stride: of backbones that are not archs and have no fixed one.
     """
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -85,8 +85,8 @@ class Experiment:
 
 
 def find_config(path: Path) -> Path:
-    """``path``; where nothing is there, and it is relative, ours of that name: ``configs/demo.yaml`` is found from
-    wherever an installed tool is called."""
+    """``path``; if it does not exist and begins with ``configs``, the supplied file of that name if there is one. So an
+    installed tool finds ``configs/demo.yaml`` from any folder."""
     return ROOT / path if path.parts[:1] == ("configs",) and not path.exists() and (ROOT / path).is_file() else path
 
 
@@ -102,14 +102,14 @@ def load_experiment(
 
     Args:
         path: the file.
-        overrides: ``"a.b=value"`` each; they have the last word.
-        recipe: takes the place of the file's ``retrain``: a name under ``configs/recipes``, or a path.
-        epochs: the retraining's, its schedule scaled to them.
-        batch: the retraining's, as ``parse_batch`` reads it, its rates scaled to it.
-        supernet_epochs: the supernet's, its schedule and the largest arch's epochs alone scaled to them.
+        overrides: ``"a.b=value"`` each; they take precedence over everything else.
+        recipe: replaces the file's ``retrain``: a name in ``configs/recipes``, or a path.
+        epochs: of retraining, with the schedule scaled to them.
+        batch: of retraining, as ``parse_batch`` reads it, with the rates scaled to it.
+        supernet_epochs: of the supernet, with the schedule and the first epochs of the largest arch alone scaled.
 
     Raises:
-        UserError: a file is missing, has an unknown key or a bad value, there is no such recipe, or an override
+        UserError: a file is missing, has an unknown key or an invalid value, the recipe does not exist, or an override
             contradicts ``batch``.
     """
     data = read_merged(find_config(Path(path)))
@@ -140,7 +140,7 @@ def load_experiment(
 
 
 def _check_recipes(whole: Mapping[str, Any]) -> None:
-    """Raises UserError where a recipe's name stands in place of its keys, and says how a recipe is taken by name."""
+    """Raises UserError if a recipe's name is given in place of its keys, with the right way to refer to a recipe."""
     supernet = whole.get("supernet")
     of_supernet = supernet.get("recipe") if isinstance(supernet, Mapping) else None
     for key, given in (("retrain", whole.get("retrain")), ("supernet.recipe", of_supernet)):
@@ -156,8 +156,8 @@ def _check_recipes(whole: Mapping[str, Any]) -> None:
 
 
 def _check_batch(batch: str, sizes: Mapping[str, int], overrides: Sequence[str]) -> None:
-    """Raises UserError where an override sets one of the retraining's ``sizes`` otherwise: the rates, which are scaled
-    to ``batch``, would be those of other batches."""
+    """Raises UserError if an override sets another batch than ``batch``: the rates, scaled to ``batch``, would not fit
+    it. ``sizes`` are the keys and values of ``batch``."""
     for text in overrides:
         changed = parse_override(text).get("retrain")
         if isinstance(changed, Mapping) and any(changed.get(key, size) != size for key, size in sizes.items()):
@@ -165,10 +165,10 @@ def _check_batch(batch: str, sizes: Mapping[str, int], overrides: Sequence[str])
 
 
 def parse_batch(text: str) -> tuple[int, int]:
-    """P and K of ``"32x4"``: identities, and images of each.
+    """P and K in ``"32x4"``: identities, and images of each.
 
     Raises:
-        UserError: it is not of that form, or one of the two is below 2 or has more than four digits.
+        UserError: the form is wrong, or one of the two is below 2 or has more than four digits.
     """
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text.lower())
     if match is None or min(int(match[1]), int(match[2])) < 2:
@@ -177,7 +177,7 @@ def parse_batch(text: str) -> tuple[int, int]:
 
 
 def find_recipe(name: str) -> Path:
-    """The file of the recipe called ``name`` (or that ``name`` is the path of)."""
+    """The file of the recipe ``name``, which may also be a path; raises UserError if there is none."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
             raise UserError(

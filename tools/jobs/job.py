@@ -1,4 +1,4 @@
-"""``Job``: a tool's common options, read and checked."""
+"""``Job``: a tool's common options, parsed and checked."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tools.typed import to_type
 
 @dataclass(frozen=True)
 class Job:
-    """The common options, read.
+    """A tool's common options, parsed.
 
     Attributes:
-        experiment: by ``--config``, ``--set`` and the options that stand for a key.
-        data: folder of the data set; ``None`` where it is to be found.
+        experiment: from ``--config``, ``--set`` and options that stand for a key.
+        data: folder of the data set; ``None`` to look in the default places.
         out: run folder to write.
-        resume: a run in ``out`` is gone on with; by a job that has nothing to go on with, it is replaced.
+        resume: whether to continue a run in ``out``, or to replace it if the job cannot continue one.
         seed: of weights, batches, augmentation and search.
         device: where networks run.
-        common: of what was typed, the options that the tools of one experiment share.
+        common: the typed options that the tools of one experiment share.
     """
 
     experiment: Experiment
@@ -37,11 +37,11 @@ class Job:
 
 
 def check_trained(option: str, count: int) -> None:
-    """Raises UserError if ``option`` asks for less than one training, or for unreasonably many."""
+    """Raises UserError if ``option`` requests less than one training, or unreasonably many."""
     if not 1 <= count <= MOST_TRAINED:
         raise UserError(f"{option} {count}: must be at least 1, and at most {MOST_TRAINED}")
 
 
 def next_command(tool: str, job: Job, *options: str) -> str:
-    """The command to type after the job: ``tools/<tool>.py`` for the same experiment."""
+    """The command ``tools/<tool>.py`` for the same experiment, as the user would type it after the job."""
     return to_type(tool, *job.common, *options)

@@ -1,4 +1,4 @@
-"""Folders and files as a user gives them, and as a tool names them."""
+"""Paths as users give them and as tools show them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_folder(folder: Path, option: str = "--out") -> None:
         raise UserError(f"{option} {folder}: {what}; name a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"{option} {folder}: {there} cannot be written in; name another folder")
-    try:  # below /proc, say, the owner may write, but there is no making anything
+    try:  # below /proc, for example, the owner has write permission, but nothing can be created
         with tempfile.TemporaryDirectory(dir=there, prefix=".tried."):
             pass
     except OSError as error:
@@ -31,21 +31,21 @@ def check_folder(folder: Path, option: str = "--out") -> None:
 
 
 def check_file(file: Path, option: str) -> None:
-    """Raises UserError where ``file`` cannot be written: it is a folder, or as ``check_folder`` of the one it is in."""
+    """Raises UserError if ``file`` cannot be written: it is a folder, or its folder fails ``check_folder``."""
     check_folder(file.parent, f"{option}: folder")
     if file.is_dir():
         raise UserError(f"{option} {file}: is a folder; name a file")
 
 
 def check_once(paths: Sequence[Path], cure: str) -> None:
-    """Raises UserError, which ends with ``cure``, where two of ``paths`` are one place, by whatever name."""
+    """Raises UserError if two of ``paths`` are the same place; the message ends with ``cure``."""
     real = [os.path.realpath(path) for path in paths]
     if twice := [path for place, path in enumerate(paths) if real[place] in real[:place]]:
         raise UserError(f"{shown(twice[0])} is named twice; {cure}")
 
 
 def shown(path: Path) -> str:
-    """A path relative to the working folder where it lies below it."""
+    """``path`` relative to the working folder if it lies below it."""
     try:
         return str(Path(os.path.realpath(path)).relative_to(Path.cwd()))  # resolve() fails at a link to itself
     except ValueError:

@@ -1,4 +1,4 @@
-"""The job of ``tools/pipeline.py``: every other job in turn, in one folder."""
+"""The job of ``tools/pipeline.py``: all other jobs in turn, in one folder."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ from tools.jobs.training.wanted import Retraining
 from tools.jobs.words.opening import format_time
 
 STRATEGY = "evolution"
-"""Of the search: it is one arch that goes on from it."""
+"""Strategy of the search, which needs to find only one arch."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The request of a pipeline.
+    """The request for a pipeline.
 
     Attributes:
-        baselines: networks that are retrained beside the found arch, as ``find_network`` takes them; the search's own
-            archs are not looked at.
-        flops, latency, params, target: limits as for ``tools/search.py``; where none is given, the config's.
-        finetune_epochs: that the found arch is trained on for on the supernet's weights, beside its retraining from
-            scratch; ``None`` for no such row.
+        baselines: networks to retrain beside the found arch, as ``find_network`` takes them; the search's own archs are
+            not considered.
+        flops, latency, params, target: limits as for ``tools/search.py``; if none is given, the config's.
+        finetune_epochs: epochs for training the found arch further from the supernet's weights, as a row beside its
+            retraining from scratch; ``None`` for no such row.
     """
 
     baselines: Sequence[str] = ()
@@ -65,14 +65,14 @@ class Asked:
 
 
 def pipeline(job: Job, asked: Asked) -> Path:
-    """Supernet, search, the best arch retrained, the baselines retrained, all compared; returns the report's path.
+    """Trains and searches a supernet, retrains the best arch and the baselines, and compares them; returns the report.
 
-    Two rows of the table are not retrained: the largest arch and the found one on the supernet's own weights. They say
-    what the supernet gives by itself. ``asked.finetune_epochs`` adds the found one trained on from there.
+    Two rows of the table are not retrained: the largest arch and the found one with the supernet's own weights. They
+    show what the supernet provides by itself. ``asked.finetune_epochs`` adds the found arch trained further from there.
 
     Raises:
-        UserError: it was started by torchrun; there is a pipeline in the folder already and ``job.resume`` is not set,
-            or it was begun with another configuration; or what a step raises.
+        UserError: it was started by torchrun; the folder holds a pipeline and ``job.resume`` is not set, or one with
+            another configuration; or a step raises it.
     """
     if from_environment(job.device).several:
         raise UserError("tools/pipeline.py: is run by one process; its steps can be run under torchrun one by one")
@@ -113,7 +113,7 @@ def _pipeline(job: Job, asked: Asked) -> Path:
     for name in (best, "largest"):
         run = out / f"inherited-{name}"
         if not is_finished(run):
-            own = dataclasses.replace(job, out=run, resume=True)  # it may have been ended between score and result
+            own = dataclasses.replace(job, out=run, resume=True)  # it may have been killed between score and result
             evaluate(own, out / "supernet" / SUPERNET, name, out / "search")
         rows.append(run)
 
@@ -122,11 +122,11 @@ def _pipeline(job: Job, asked: Asked) -> Path:
 
 
 def _check(experiment: Experiment, asked: Asked, searched: bool) -> tuple[Limits, dict[str, str]]:
-    """Ends here, and not after hours, what a later step would refuse; returns the limits, and the baselines as
+    """Raises UserError now for what a later step would refuse after hours; returns the limits, and the baselines as
     ``_baselines`` does.
 
-    Unless the search is over (``searched``), a limit on latency takes the target's table: it is measured now if it is
-    not there yet, and not only when the supernet is trained.
+    Unless the search is over (``searched``), a limit on latency needs the target's table, which is measured now if it
+    does not exist, rather than after the supernet's training.
     """
     if asked.finetune_epochs is not None and not 1 <= asked.finetune_epochs <= MOST_EPOCHS:
         raise UserError(f"--finetune-epochs {asked.finetune_epochs}: must be at least 1, and at most {MOST_EPOCHS}")
@@ -147,11 +147,11 @@ def _check(experiment: Experiment, asked: Asked, searched: bool) -> tuple[Limits
 
 
 def _baselines(experiment: Experiment, names: Sequence[str], limits: Limits) -> dict[str, str]:
-    """What is retrained for each of ``names``: the path of an arch file, as the search's folder may have another one of
-    its name, or the name of another backbone.
+    """What to retrain for each of ``names``: the path of an arch file (the search's folder may hold another arch of
+    that name), or the name of another backbone.
 
     Raises:
-        UserError: no network is called so; or two rows of the table would be called alike.
+        UserError: there is no such network, or two rows of the table would have the same name.
     """
     own = {name.lower() for name in arch_names(experiment.search, limits)[: experiment.search.top_k]}
     size, taken, networks = load_space(experiment.space).input_size, {}, {}
@@ -170,7 +170,7 @@ def _baselines(experiment: Experiment, names: Sequence[str], limits: Limits) -> 
 
 
 def _train_on(job: Job, out: Path, name: str, epochs: int) -> Path:
-    """The arch called ``name`` on the supernet's weights, trained on for ``epochs`` of the recipe; returns the run."""
+    """Trains the arch ``name`` further from the supernet's weights, for ``epochs`` of the recipe; returns the run."""
     run = out / f"inherited-{name}-{epochs}ep"
     if is_finished(run):
         complete(run)
@@ -183,7 +183,7 @@ def _train_on(job: Job, out: Path, name: str, epochs: int) -> Path:
 
 
 def _step(job: Job, run: Path) -> Job:
-    """The job of one step, which resumes if interrupted."""
+    """The job of one step, which is resumed if it was interrupted."""
     return dataclasses.replace(job, out=run, resume=(run / CONFIG).exists())
 
 
