@@ -1,12 +1,12 @@
 """FLOPs of any network by fvcore.
 
-One "FLOP" is what ``fvcore.nn.FlopCountAnalysis`` counts with its default handles, on the inference network
-(backbone and embedding, no classifier) in eval mode, for one image: a multiply-add counts once, BN counts 2
-for each element of its output, instance normalisation 5 (it has to look at its input), global average pooling 1 for
-each of its input; activations, other pooling, residual additions, biases and the products of gates count nothing.
+FLOPs are what ``fvcore.nn.FlopCountAnalysis`` counts with its default handles on the inference network (backbone and
+embedding, no classifier) in eval mode for one image. A multiply-add counts once, BN counts 2 per output element,
+instance normalisation 5 (it must read its input), and global average pooling 1 per input element. Activations, other
+pooling, residual additions, biases and the products of gates count nothing.
 
-fvcore has no handle for attention computed by torch in one call, as in timm's networks: it would silently count as 0.
-Here it counts as its two matrix products, which is what fvcore counts when they are written out.
+fvcore has no handle for attention that torch computes in one call, as in timm's networks, and would silently count 0.
+Here it counts as its two matrix products, as fvcore counts them when they are written out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import nn
 from supernet.arch import Arch
 from supernet.network import build_network
 
-with warnings.catch_warnings():  # fvcore scripts a loss when it is imported, which torch now calls deprecated
+with warnings.catch_warnings():  # on import, fvcore scripts a loss, which torch now calls deprecated
     warnings.simplefilter("ignore")
     from fvcore.nn import FlopCountAnalysis
     from fvcore.nn.jit_handles import elementwise_flop_counter, get_shape
@@ -36,37 +36,37 @@ _ACTIVATIONS = (
 
 
 def network_flops(network: nn.Module, size: tuple[int, int]) -> int:
-    """fvcore's total for any network on one image of ``(height, width)``; the network is left as it is."""
+    """fvcore's total for any network on one image of ``(height, width)``; the network is not changed."""
     return count_flops(network, (3, *size))
 
 
 def count_flops(module: nn.Module, shape: tuple[int, ...]) -> int:
-    """fvcore's total for a network or a part of one on one input of ``shape``, less the batch."""
+    """fvcore's total for a network or part of one on one input of ``shape``, without the batch dimension."""
     return _count(module, shape).total()
 
 
 def module_flops(network: nn.Module, size: tuple[int, int]) -> dict[str, int]:
-    """fvcore's totals of every module for one image of ``(height, width)``, by the module's name; ``""`` is the whole
-    network. A module that is not run has 0."""
+    """fvcore's totals by module name for one image of ``(height, width)``; ``""`` is the whole network. A module that
+    does not run has 0."""
     counts = _analyse(network, (3, *size), FlopCountAnalysis.by_module)
     return {name: int(count) for name, count in counts.items()}
 
 
 def whole_network_flops(arch: Arch) -> int:
-    """FLOPs of ``build_network(arch)`` analysed in one piece; the table's sums are equal to this."""
+    """FLOPs of ``build_network(arch)`` analysed as a whole; the table's sums are equal to this."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(arch)
     return network_flops(network, arch.input_size)
 
 
 class NetworkCounts(NamedTuple):
-    """The three counts that tables of networks use, for one image.
+    """The three counts for one image that tables of networks use.
 
     Attributes:
         flops: fvcore's total, to which a FLOPs limit applies. MobileNetV2's features at 256x128: 204.311M.
-        conv_linear: multiply-adds of convolutions and linear layers alone, as in most papers: 195.588M.
-        mlr: MLR's convention, where activations count too: fvcore's total plus 1 for each output of an
-            activation: 204.311M + 3.987M (ReLU6) = 208.298M, which MLR's tables call 210M.
+        conv_linear: multiply-adds of convolutions and linear layers only, as in most papers: 195.588M.
+        mlr: MLR's convention, in which activations count too: fvcore's total plus 1 per output of an activation,
+            204.311M + 3.987M (ReLU6) = 208.298M, which MLR's tables call 210M.
     """
 
     flops: int
@@ -75,7 +75,7 @@ class NetworkCounts(NamedTuple):
 
 
 def network_counts(network: nn.Module, size: tuple[int, int]) -> NetworkCounts:
-    """All three counts of any network from one analysis; arguments as ``network_flops``'s."""
+    """All three counts of any network from one analysis; arguments as for ``network_flops``."""
     one_per_output = elementwise_flop_counter(0, 1)
     names = {f"{name}{end}" for name in _ACTIVATIONS for end in ("", "_")}
     counts = _count(network, (3, *size), **{f"aten::{name}": one_per_output for name in names})
@@ -84,12 +84,12 @@ def network_counts(network: nn.Module, size: tuple[int, int]) -> NetworkCounts:
 
 
 def conv_linear_macs(network: nn.Module, size: tuple[int, int]) -> int:
-    """Multiply-adds of convolutions and linear layers alone; see ``NetworkCounts``."""
+    """Multiply-adds of convolutions and linear layers only; see ``NetworkCounts``."""
     return network_counts(network, size).conv_linear
 
 
 def _count(network: nn.Module, shape: tuple[int, ...], **handles: Callable) -> Counter[str]:
-    """fvcore's counts by operator for an input of ``shape`` (without the batch), with extra handles."""
+    """fvcore's counts by operator for an input of ``shape`` (without the batch dimension), with extra handles."""
     counts = _analyse(network, shape, FlopCountAnalysis.by_operator, **handles)
     return Counter({name: int(count) for name, count in counts.items()})
 
@@ -100,7 +100,7 @@ def _analyse(
     """Applies ``counts`` to fvcore's analysis, which is computed lazily."""
     # A copy, since the analysis needs eval mode and the CPU, and the network may be in training on a GPU.
     network = copy.deepcopy(network).cpu().eval()
-    with warnings.catch_warnings(), torch.no_grad():  # the tracer that fvcore uses is deprecated
+    with warnings.catch_warnings(), torch.no_grad():  # fvcore uses a deprecated tracer
         warnings.simplefilter("ignore")
         own = {"aten::scaled_dot_product_attention": _attention_flops} | handles
         analysis = FlopCountAnalysis(network, torch.zeros(1, *shape)).set_op_handle(**own)
@@ -108,6 +108,6 @@ def _analyse(
 
 
 def _attention_flops(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
-    """Queries ``(..., L, E)`` times keys ``(..., S, E)``, and their weights times values ``(..., S, F)``."""
+    """FLOPs of queries ``(..., L, E)`` times keys ``(..., S, E)``, and of the weights times values ``(..., S, F)``."""
     (*batch, length, width), (*_, keys, _), (*_, out_width) = (get_shape(value) for value in inputs[:3])
     return math.prod(batch) * length * keys * (width + out_width)

@@ -1,5 +1,5 @@
-"""Layers as sums of pieces, for counting costs: a space has thousands of layers but only a few hundred pieces, and
-fvcore takes tens of milliseconds per layer.
+"""Layers as sums of pieces, for counting costs: a space has thousands of layers but only a few hundred distinct pieces,
+and fvcore takes tens of milliseconds per layer.
 
 fvcore counts operator by operator, so a layer's FLOPs are those of its convolutions, norms and pools; sums, products
 and activations count nothing.
@@ -24,10 +24,10 @@ class Piece(NamedTuple):
     """A module that a layer runs.
 
     Attributes:
-        make: constructs it from ``arguments``, whose first is the number of input channels.
+        make: constructor; its first argument, in ``arguments``, is the number of input channels.
         height, width: of its input.
-        runs: how often the layer runs it, or an identical one.
-        copies: how many of these have separate weights.
+        runs: number of times that the layer runs it or an identical piece.
+        copies: number of these that have weights of their own.
     """
 
     make: Callable[..., nn.Module]
@@ -80,4 +80,4 @@ def omni_scale(
 
 
 PIECES: dict[str, Callable[..., list[Piece]]] = {"block": inverted_residual, "omni-block": omni_scale}
-"""By the names of ``supernet.layer_kinds.LAYERS``; other layers are counted whole."""
+"""Pieces of layers by their names in ``supernet.layer_kinds.LAYERS``; other layers are counted whole."""

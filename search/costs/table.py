@@ -1,6 +1,6 @@
 """FLOPs and parameters of an arch from a table of its parts.
 
-``search.costs.fvcore_counts`` says what a FLOP is.
+``search.costs.fvcore_counts`` defines FLOPs.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from supernet.space.genome import largest, smallest
 
 
 class Cost(NamedTuple):
-    """FLOPs (see the module) and parameters (without buffers) of a network or of a part of one."""
+    """FLOPs (see the module) and parameters (without buffers) of a network or part of one."""
 
     flops: int
     parameters: int
 
 
 class CostTable:
-    """Costs of archs as sums over their parts; fvcore counts each part once a process, when it is first met.
+    """Costs of archs as sums over their parts; fvcore counts each part once per process, when it first occurs.
 
-    The sum equals the count of the whole network exactly, at any input size, since fvcore counts operator by
-    operator. About 10 us per arch once its parts are in the table, against about 100 ms for a whole network.
+    The sum equals the count of the whole network exactly, at any input size, since fvcore counts operator by operator.
+    Takes about 10 us per arch whose parts are in the table, against about 100 ms for a whole network.
     """
 
     def __init__(self) -> None:
         self._parts: dict[tuple, Cost] = {}
 
     def __len__(self) -> int:
-        """Parts counted so far."""
+        """The number of parts counted so far."""
         return len(self._parts)
 
     def flops(self, arch: Arch) -> int:
@@ -67,13 +67,13 @@ class CostTable:
 def part_keys(arch: Arch) -> list[tuple]:
     """``(kind, input height, input width, *constructor arguments)`` of each part of backbone and head.
 
-    Activations are left out: they cost nothing, and parts that differ in them share their entry.
+    Activations are left out: they cost nothing, so parts that differ only in them share an entry.
     """
     return [key for keys, _ in part_groups(arch) for key in keys]
 
 
 def part_groups(arch: Arch) -> list[tuple[list[tuple], str | None]]:
-    """``part_keys`` by their activation: those of the stem, of each stage and so on, in order."""
+    """``part_keys`` grouped, in order: stem, each stage and so on, each group with its activation."""
     height, width = arch.input_size
     groups: list[tuple[list[tuple], str | None]] = [
         ([("conv", height, width, 3, arch.stem, arch.stem_kernel, 2)], arch.stem_act)
@@ -111,12 +111,12 @@ def part_cost(key: tuple) -> Cost:
 
 @functools.cache
 def _count(make: Callable[..., nn.Module], height: int, width: int, channels: int, *rest: Any) -> Cost:
-    """The cost of a part; cached for the process, since every job fills a table of the space, which takes seconds."""
+    """The cost of a part, cached per process: every job fills a table of the space, which takes seconds."""
     with torch.random.fork_rng(devices=[]):  # drawing weights must not advance the caller's generator
         module = make(channels, *rest).eval()
     return Cost(count_flops(module, (channels, height, width)), count_parameters(module))
 
 
 def flops_range(space: Space, table: CostTable) -> tuple[int, int]:
-    """FLOPs of the smallest and of the largest arch of ``space``; those of every other arch lie between."""
+    """FLOPs of the smallest and the largest arch of ``space``; all others lie between."""
     return table.flops(smallest(space)), table.flops(largest(space))

@@ -25,7 +25,7 @@ class UnitCost:
             such as pooling in a backbone's own ``forward``.
         kind: its module's class.
         shape: ``(channels, height, width)`` of its output, or ``(length,)``; empty if ``path`` is empty.
-        flops: by fvcore, as ``search.costs.fvcore_counts`` says, for one image.
+        flops: fvcore's count for one image; see ``search.costs.fvcore_counts``.
         parameters: weights and biases.
     """
 
@@ -37,10 +37,10 @@ class UnitCost:
 
 
 def unit_costs(network: ReidNetwork, size: tuple[int, int]) -> list[UnitCost]:
-    """The units of ``network`` for one image of ``(height, width)``, in the order that the image passes them. Their
-    FLOPs and parameters add up to those of the whole network.
+    """The units of ``network`` for one image of ``(height, width)``, in the order in which they run. Their FLOPs and
+    parameters add up to those of the whole network.
 
-    Modules that cost nothing and keep the map's shape, such as an activation or an identity, are left out.
+    Modules that cost nothing and keep the map's shape, such as activations and identities, are left out.
     """
     flops = module_flops(network, size)
     network = copy.deepcopy(network).cpu().eval()
@@ -72,8 +72,8 @@ def _units(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]
 
 
 def _shapes(network: ReidNetwork, modules: dict[str, nn.Module], size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
-    """Shapes that modules give, less the batch, by name and in the order they are run; a module that is not run is not
-    there."""
+    """Output shapes of modules without the batch dimension, by name in the order in which they run; modules that are
+    not run are left out."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str) -> Callable:

@@ -1,4 +1,4 @@
-"""Limits on the cost of an arch, and the archs of a space that are within them."""
+"""Limits on the cost of an arch, and the archs of a space within them."""
 
 from search.limits.limits import ArchCost, Limits, arch_cost
 from search.limits.listing import archs_downwards

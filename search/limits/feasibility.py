@@ -1,4 +1,4 @@
-"""Feasibility of limits: whether they leave any arch of a space, and the most FLOPs within them."""
+"""Feasibility of limits: whether any arch of a space meets them, and the most FLOPs within them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ NAMES = {"flops": "FLOPs limit", "latency_ms": "latency limit", "parameters": "p
 """Names of ``Limits``' fields in messages."""
 
 ASCENTS = 16
-"""Number of ascents from a cheap arch that ``most_flops`` tries, each with another order of the choices."""
+"""Number of ascents in ``most_flops``, each with another random order of the choices."""
 
 
 def check_feasible(space: Space, costs: Costs, limits: Limits) -> Genome:
-    """A genome whose arch meets all ``limits``; what ``most_flops`` may start from.
+    """A genome whose arch meets all ``limits``, as a start for ``most_flops``.
 
-    FLOPs and parameters grow with every choice, so that the smallest arch decides about them. Latency need not: the
+    FLOPs and parameters grow with every choice, so the smallest arch decides about them. Latency need not grow, so the
     fastest arch that ``fastest`` finds decides.
 
     Raises:
-        UserError: a limit alone is below what the space has, or all together leave nothing.
+        UserError: a single limit is below the space's minimum, or no arch found meets all of them.
     """
     least = costs(smallest(space))
     for name in ("flops", "parameters"):
@@ -51,18 +51,18 @@ def check_feasible(space: Space, costs: Costs, limits: Limits) -> Genome:
 
 
 def span(space: Space, costs: Costs, name: str, least: float) -> str:
-    """``"space tiny spans 0.9M to 12.1M at 64x32"``: from ``least`` to the largest arch, by a measure's name."""
+    """``"space tiny spans 0.9M to 12.1M at 64x32"``: a measure's range, from ``least`` to the largest arch's."""
     most = getattr(costs(largest(space)), name)
     low, high = format_least(name, least), format_value(name, most)
-    if format_value(name, least) == high:  # the least is rounded up, and would be told as more than this
+    if format_value(name, least) == high:  # the least is rounded up, and would be shown as more than this
         high = format_least(name, most)
     how = {"flops": "", "latency_ms": " (predicted)", "parameters": " parameters"}[name]
     return f"space {space.name} spans {low} to {high}{how} at {sizes_words(space)}"
 
 
 def fastest(space: Space, costs: Costs, admitted: Callable[[ArchCost], bool]) -> Genome:
-    """The genome of least predicted latency among ``admitted`` archs that single choices lead to from the smallest
-    arch, each time the best of all choices."""
+    """A genome of low predicted latency among ``admitted`` archs: steepest descent by single choices from the smallest
+    arch."""
     genome = _least(space)
     latency = costs(decode(space, genome)).latency_ms
     while True:
@@ -74,11 +74,10 @@ def fastest(space: Space, costs: Costs, admitted: Callable[[ArchCost], bool]) ->
 
 
 def most_flops(space: Space, costs: Costs, limits: Limits, start: Genome) -> int:
-    """The most FLOPs that an arch within ``limits`` was found to have: a lower bound of the true maximum, the same at
-    every call.
+    """The most FLOPs found for an arch within ``limits``: a lower bound of the true maximum, the same at every call.
 
-    Several ascents raise choices in random orders until none can be raised further. They begin in turn at ``start`` and
-    at the smallest arch, if that meets the limits."""
+    Several ascents raise choices in random order until none can be raised further. They start alternately at ``start``
+    and, if it meets the limits, at the smallest arch."""
     options, most = space.dimensions(), 0
     starts = [start, _least(space) if limits.met_by(costs(smallest(space))) else start]
     for ascent in range(ASCENTS):

@@ -18,7 +18,7 @@ _LATENCY = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)\s*(us|ms|s)?")
 
 
 class ArchCost(NamedTuple):
-    """The cost of an arch: FLOPs by fvcore's count, parameters, and, if there is a target, predicted ms per call."""
+    """An arch's cost: FLOPs as fvcore counts them, parameters and, if there is a target, predicted ms per call."""
 
     flops: int
     parameters: int
@@ -33,12 +33,12 @@ def arch_cost(arch: Arch, table: CostTable, latency: Callable[[Arch], float] | N
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper limits that all apply; ``None`` if a measure is not limited.
+    """Upper limits, all of which apply; ``None`` for a measure without a limit.
 
     Attributes:
         flops: fvcore's count.
-        latency_ms: predicted milliseconds a call on the latency target.
-        parameters: weights and biases, BN included.
+        latency_ms: predicted milliseconds per call on the latency target.
+        parameters: weights and biases, including BN.
 
     Raises:
         UserError: none is set, or one is not positive.
@@ -56,7 +56,7 @@ class Limits:
                 raise UserError(f"limit of {name} {limit}: must be positive")
 
     def given(self) -> dict[str, float]:
-        """The limits that are set by the names of ``ArchCost``'s fields; FLOPs first, then latency, then parameters."""
+        """The limits that are set, by the names of ``ArchCost``'s fields: FLOPs, then latency, then parameters."""
         return {name: limit for name, limit in vars(self).items() if limit is not None}
 
     def met_by(self, cost: ArchCost) -> bool:
@@ -64,7 +64,7 @@ class Limits:
         return self.met_but_for_latency(cost) and (self.latency_ms is None or cost.latency_ms <= self.latency_ms)
 
     def met_but_for_latency(self, cost: ArchCost) -> bool:
-        """Whether ``cost`` exceeds neither of the limits that grow with every choice."""
+        """Whether ``cost`` meets the limits on FLOPs and parameters, the measures that grow with every choice."""
         return (self.flops is None or cost.flops <= self.flops) and (
             self.parameters is None or cost.parameters <= self.parameters
         )
@@ -77,15 +77,15 @@ def describe(limits: Limits) -> str:
 
 
 def format_limit(name: str, limit: float) -> str:
-    """A limit by the name of its field, as it may have been typed: ``"210M"``, ``"0.25 ms"``."""
+    """A limit by the name of its field, as a user would type it: ``"210M"``, ``"0.25 ms"``."""
     return f"{_as_written(limit)} ms" if name == "latency_ms" else _as_written(limit)
 
 
 def format_least(name: str, value: float) -> str:
-    """``format_value``, rounded up, so that a limit of what it says is enough."""
+    """``format_value`` rounded up, so that the shown value is sufficient as a limit."""
     text, more = format_value(name, value), value
     while (told := float(text.removesuffix(" ms")) if name == "latency_ms" else parse_flops(text)) < value:
-        more += more - told  # twice as far above it, until that is rounded to the next number
+        more += more - told  # double the distance until rounding reaches the next number
         text = format_value(name, more)
     return text
 
@@ -97,7 +97,7 @@ def format_value(name: str, value: float) -> str:
 
 def format_latency(latency_ms: float) -> str:
     """Milliseconds with three digits: ``"0.834 ms"``, ``"5.00 ms"``, ``"1230 ms"``."""
-    # By what it is rounded to: 9.996 has a digit less behind the point than 9.99.
+    # The rounded value decides: 9.996 has one decimal fewer than 9.99.
     digits = next((digits for digits in (3, 2, 1) if round(latency_ms, digits) < 10 ** (3 - digits)), 0)
     return f"{latency_ms:.{digits}f} ms"
 
@@ -114,12 +114,12 @@ def parse_latency(text: str | int | float) -> float:
     """Milliseconds: ``5``, ``"5ms"``, ``"5000 us"`` and ``"0.005s"`` are the same.
 
     Raises:
-        UserError: it is no positive number with an optional us, ms or s behind it.
+        UserError: it is not a positive number with an optional us, ms or s after it.
     """
     match = _LATENCY.fullmatch(str(text).strip().lower())
     try:
         value = float(match[1]) * _UNITS[match[2] or "ms"] if match else math.nan
-    except ValueError:  # two points, say
+    except ValueError:  # for example two decimal points
         value = math.nan
     if not value > 0 or not math.isfinite(value):
         raise UserError(f"latency '{text}': give a positive number of milliseconds such as 5ms, 0.8 ms or 1.2s")
@@ -130,7 +130,7 @@ def parse_parameters(text: str | int | float) -> int:
     """A number of parameters: ``2.2M``, ``2200K`` and ``2200000`` are the same.
 
     Raises:
-        UserError: it is no positive number with an optional K, M or G behind it.
+        UserError: it is not a positive number with an optional K, M or G after it.
     """
     try:
         return parse_flops(text)  # the same grammar

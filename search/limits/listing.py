@@ -1,4 +1,4 @@
-"""Listing of every arch of a region, the fallback of a search when random draws find nothing new."""
+"""Lists all archs of a region; the fallback of a search when random draws find nothing new."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from supernet.arch import Arch
 from supernet.space import Genome, Option, decode
 
 BARREN = 2000
-"""Archs outside the region that ``archs_downwards`` looks at in a row before it gives up."""
+"""Number of consecutive archs outside the region after which ``archs_downwards`` gives up."""
 
 
 def archs_downwards(region: Region) -> Iterator[tuple[Genome, Arch]]:
-    """Every arch of the region once, those with most FLOPs among the known ones first.
+    """Every arch of the region once, always the one with the most FLOPs among those known so far.
 
-    Starts at the smallest arch and grows single choices. FLOPs and parameters grow with every choice, so each arch
-    under their limits can be reached through archs under them; the first costs a few dozen table look-ups. Latency need
-    not grow: archs above its limit are grown too, the fastest first, once no other is known. Stops early after
-    ``BARREN`` archs in a row outside the region.
+    Starts at the smallest arch and raises single choices. FLOPs and parameters grow with every choice, so every arch
+    within their limits can be reached through archs within them; the first costs a few dozen table look-ups. Latency
+    need not grow: archs above its limit are expanded too, fastest first, once no others are known. Stops early after
+    ``BARREN`` consecutive archs outside the region.
     """
     space = region.space
     options = space.dimensions()
@@ -47,13 +47,13 @@ def archs_downwards(region: Region) -> Iterator[tuple[Genome, Arch]]:
 
 
 def _rank(region: Region, cost: ArchCost) -> tuple[bool, float]:
-    """Where an arch stands in ``archs_downwards``."""
+    """Sort key of an arch in ``archs_downwards``; smallest first."""
     slow = not region.limits.met_by(cost)
     return slow, cost.latency_ms if slow else -cost.flops
 
 
 def _grown(options: Mapping[str, tuple[Option, ...]], genome: Genome) -> Iterator[Genome]:
-    """The genome with one choice at its next greater option, for every choice that has one."""
+    """The genomes with one choice raised to its next option, for every choice that can be raised."""
     for name, values in options.items():
         place = values.index(genome[name]) + 1
         if place < len(values):

@@ -1,4 +1,4 @@
-"""``Region``: the archs of a space within limits on FLOPs, latency and parameters, and a way to draw from them."""
+"""``Region``: the archs of a space within limits on FLOPs, latency and parameters, and draws from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from supernet.space import Genome, Option, Space, decode
 from supernet.space.genome import largest, sample, smallest
 
 MOVES = 200
-"""Choices changed on the way from a random sample to a wanted number of FLOPs, then the nearest is taken."""
+"""Maximum number of moves from a random sample towards a wanted number of FLOPs; then the nearest arch is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +25,14 @@ class Region:
     """Archs of ``space`` that meet all of ``limits`` and cost no less than ``floor``.
 
     Attributes:
-        space: at the input size that costs are counted at.
-        table: where FLOPs and parameters are looked up.
-        limits: what an arch may cost at most.
-        floor: what it must cost at least; zeros where nothing is asked for.
-        lower, upper: the band of FLOPs that samples are spread over. ``upper`` is never more than the limit on FLOPs or
-            than the largest arch's; where another limit binds first, it is the most that was found under all of them.
-        latency: predicted ms of an arch on the target; ``None`` where there is no target.
-        note: a line for the user where a limit does not bind, else empty.
+        space: at the input size at which costs are counted.
+        table: for FLOPs and parameters.
+        limits: upper limits.
+        floor: lower limits; 0 for none.
+        lower, upper: the band of FLOPs over which samples are spread. ``upper`` exceeds neither the limit on FLOPs nor
+            the largest arch's FLOPs; with other limits, it is the most FLOPs found under all of them.
+        latency: predicted ms of an arch on the target; ``None`` without a target.
+        note: a line for the user if a limit has no effect, otherwise empty.
     """
 
     space: Space
@@ -45,15 +45,15 @@ class Region:
     note: str = ""
 
     def cost(self, arch: Arch) -> ArchCost:
-        """What the arch costs, by every measure that limits can be set on."""
+        """The arch's cost by every measure that can be limited."""
         return arch_cost(arch, self.table, self.latency)
 
     def holds(self, arch: Arch) -> bool:
-        """Whether the arch meets all limits together, and the floor."""
+        """Whether the arch meets all limits and the floor."""
         return self.admits(self.cost(arch))
 
     def admits(self, cost: ArchCost) -> bool:
-        """``holds`` for an arch whose cost is known."""
+        """``holds`` for an arch with a known cost."""
         floor = self.floor
         return (
             self.limits.met_by(cost)
@@ -71,20 +71,19 @@ def make_region(
     table: CostTable | None = None,
     latency: Callable[[Arch], float] | None = None,
 ) -> Region:
-    """The archs of ``space`` that meet ``limits`` at the input size ``cost_size``, all of them together.
+    """The archs of ``space`` that meet all ``limits`` at the input size ``cost_size``.
 
     Args:
-        min_fraction: the least cost as a fraction of the limit on FLOPs or, where FLOPs are not limited, of the first
-            limit that is set (latency before parameters). A limit above the largest arch is taken down to that arch's
-            cost first.
+        min_fraction: the least cost as a fraction of the limit on FLOPs or, without one, of the first limit set
+            (latency before parameters). A limit above the largest arch counts as that arch's cost.
         cost_size: ``(height, width)``; ``None`` for the space's own.
-        table: may be given to share what it has counted already.
-        latency: predicted ms of an arch at the input size that it has; its costs name it even without a limit on it.
+        table: to share counts made before.
+        latency: predicted ms of an arch at its input size; reported as a cost even without a limit on it.
 
     Raises:
-        UserError: latency is limited and there is no ``latency``, ``cost_size`` is given for a space that chooses among
-            sizes, a limit is below what the space has, the limits together leave nothing, or ``min_fraction`` asks for
-            more FLOPs than they admit. (A least latency or number of parameters that nothing has is not noticed here.)
+        UserError: latency is limited without ``latency``; ``cost_size`` is given for a space with several input sizes;
+            a limit is below the space's minimum; the limits together leave nothing; or ``min_fraction`` asks for more
+            FLOPs than they allow. (An unattainable least latency or number of parameters is not noticed here.)
     """
     check_cost_size(space, cost_size)
     if limits.latency_ms is not None and latency is None:
@@ -101,7 +100,7 @@ def make_region(
     whole = min(limit, getattr(most, name))
     floor = _floor(name, min_fraction * whole)
     lower = max(least, floor.flops)
-    if lower > upper:  # the floor is of FLOPs: without it some arch is left
+    if lower > upper:  # caused by a floor on FLOPs: without one, at least one arch is left
         at_most = math.floor(1000 * upper / whole) / 1000
         raise UserError(
             f"min_flops_fraction {min_fraction:g} asks for {format_value('flops', lower)} FLOPs, and limits of "
@@ -112,7 +111,7 @@ def make_region(
 
 
 def check_cost_size(space: Space, cost_size: tuple[int, int] | None) -> None:
-    """Raises UserError where costs are to be counted at one size, and archs of ``space`` have several."""
+    """Raises UserError if costs are to be counted at one size, but archs of ``space`` have several."""
     if cost_size and space.smaller_sizes:
         raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
 
@@ -122,7 +121,7 @@ def _floor(name: str, value: float) -> ArchCost:
 
 
 def _note(space: Space, costs: Costs, given: dict[str, float]) -> str:
-    """What is to be said of limits that the largest arch meets."""
+    """A note on limits that even the largest arch meets."""
     least, most = costs(smallest(space)), costs(largest(space))
     lines = [
         f"{NAMES[name]} {format_limit(name, limit)} is above the largest arch: "
@@ -134,11 +133,11 @@ def _note(space: Space, costs: Costs, given: dict[str, float]) -> str:
 
 
 def sample_near(region: Region, low: float, high: float, random: Random) -> Genome | None:
-    """A random genome with ``low`` to ``high`` FLOPs, or the nearest one met that the region holds.
+    """A random genome with ``low`` to ``high`` FLOPs or, failing that, the nearest one found in the region.
 
-    A uniform sample is moved by one option of one random choice at a time: down while it exceeds a limit, else towards
-    the wanted FLOPs. Uniform samples of most spaces lie in a narrow band of FLOPs, so that drawing until one fits could
-    take forever. ``None``: none was met.
+    Starts from a uniform sample and moves one random choice by one option at a time: down while a limit is exceeded,
+    otherwise towards the wanted FLOPs. Uniform samples of most spaces lie in a narrow band of FLOPs, so drawing until
+    one fits could take forever. Returns ``None`` if no arch of the region was found.
     """
     genome, nearest, distance = sample(region.space, random), None, float("inf")
     options = region.space.dimensions()
@@ -150,17 +149,17 @@ def sample_near(region: Region, low: float, high: float, random: Random) -> Geno
             nearest, distance = genome, miss
         if held and miss == 0:
             break
-        # What is not held though it meets the limits is below the floor.
+        # If it meets the limits but is not admitted, it is below the floor.
         down = cost.flops > high if held else not region.limits.met_by(cost)
         moved = _move(options, genome, -1 if down else 1, random)
-        if moved is genome:  # at the end of every choice: there is nothing nearer
+        if moved is genome:  # every choice is at its end, so nothing is nearer
             break
         genome = moved
     return nearest
 
 
 def _move(options: Mapping[str, tuple[Option, ...]], genome: Genome, step: int, random: Random) -> Genome:
-    """One random choice moved to its next greater (1) or lesser (-1) option, where there is one."""
+    """The genome with one random choice moved to its next higher (1) or lower (-1) option, if any can be moved."""
     end = -1 if step > 0 else 0
     names = [name for name, values in options.items() if genome[name] != values[end]]
     if not names:

@@ -1,6 +1,5 @@
-"""Latency of another machine: a folder of networks and a program that measures them there, and times read back.
+"""Latency of another machine: a folder with networks and a program that measures them there, and the import of times.
 
-``measure.py`` is that program. It goes into the folder as it is, so it imports nothing of this repository; the
-measurements on this machine take their rule (turns, clock, session) from it. Files here import from one another, so
-nothing is gathered in this one.
+``measure.py`` is that program. It is copied unchanged, so it imports nothing from this repository; measurements on this
+machine use its functions (turns, clock, session). Files here import from one another, so this one re-exports nothing.
 """

@@ -27,30 +27,30 @@ from pathlib import Path
 MANIFEST, NETWORKS, TIMES = "manifest.json", "networks.zip", "times.json"
 
 FORM = 1
-"""Number of the form of the manifest and of the times."""
+"""Version of the manifest's and the times' format."""
 
 WARM_UP = 5
 
 SAVE_SECONDS = 5.0
-"""A machine that is switched off loses no more."""
+"""Seconds between saves: a machine that is switched off loses at most these."""
 
 GROUP = 256
-"""Networks that take turns, all of them in memory. Many, so that a busy spell of the machine is short against their
-rounds."""
+"""Networks that take turns, all held in memory. A large number makes a busy spell of the machine short compared with a
+round."""
 
 
 class KitError(Exception):
-    """What the user can mend: one line."""
+    """An error that the user can fix; its message is one line."""
 
 
 def take_turns(
     calls: Sequence[Callable], rounds: int, seconds: float = 0.0, clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[list[float]]:
-    """Calls each of ``calls`` twice a round; yields every round's ms of the second calls, the warm-up's left out.
+    """Calls each of ``calls`` twice per round; yields the ms of the second calls, round by round, without warm-up.
 
-    The first call brings weights back into the cache, where they are when a network is called again and again; how many
-    others take turns with it is of no account then. Ends after ``rounds`` rounds and ``seconds`` seconds, whichever
-    comes later.
+    The first call brings the weights back into the cache, where they are when a network is called repeatedly, so the
+    number of networks taking turns does not matter. Ends after ``rounds`` rounds and ``seconds`` seconds, whichever is
+    later.
     """
     end = time.perf_counter() + seconds
     for number in count():
@@ -67,13 +67,13 @@ def take_turns(
 
 
 def cpu_clock(threads: int) -> Callable[[], float]:
-    """Seconds that calls on so many CPU threads are measured by: one thread's own time, which other programs do not
-    move; the wall's for several, and on Windows, where a thread's own goes by steps of 16 ms."""
+    """The clock, in seconds, for calls on this number of CPU threads: for one thread its own CPU time, which other
+    programs do not affect; wall time for several threads, and on Windows, where thread time has steps of 16 ms."""
     return time.thread_time if threads == 1 and os.name != "nt" else time.perf_counter
 
 
 def onnx_call(model: bytes, shape: Sequence[int], threads: int) -> Callable[[], list]:
-    """Runs an ``.onnx`` file on zeros of ``shape``, its input ``images``, by ONNX Runtime with its defaults."""
+    """A call of an ``.onnx`` model on zeros of ``shape`` (input ``images``), by ONNX Runtime with default options."""
     import numpy
     import onnxruntime
 
@@ -86,8 +86,8 @@ def onnx_call(model: bytes, shape: Sequence[int], threads: int) -> Callable[[], 
 
 
 def processor() -> str:
-    """The board's or the processor's model name."""
-    # The platform module gives no more than the architecture on Linux.
+    """The model name of the board or processor."""
+    # On Linux, the platform module gives only the architecture.
     for file, key in (("/proc/device-tree/model", ""), ("/proc/cpuinfo", "model name")):
         try:
             lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -100,7 +100,7 @@ def processor() -> str:
 
 
 def describe_machine() -> dict[str, str]:
-    """What the times hold for."""
+    """What the times are valid for."""
     import numpy
     import onnxruntime
 
@@ -114,15 +114,15 @@ def describe_machine() -> dict[str, str]:
 
 
 def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, group: int) -> dict:
-    """Brings every network of the kit in ``folder`` to ``rounds`` rounds, and returns what ``out`` then holds.
+    """Measures every network of the kit in ``folder`` until it has ``rounds`` rounds; returns the contents of ``out``.
 
     Args:
         rounds, seconds: see ``take_turns``; ``None`` for the manifest's.
-        group: how many networks take turns.
+        group: number of networks that take turns.
 
     Raises:
-        KitError: a file of the kit is missing or damaged, or ``out`` holds times of another kit or machine, or
-            cannot be written.
+        KitError: a file of the kit is missing or damaged, ``out`` holds times of another kit or machine or cannot be
+            written, or the kit needs more threads than there are cores.
     """
     kit = read_json(folder / MANIFEST)
     if kit.get("form") != FORM or not {"rule", "parts", "networks", "files"} <= kit.keys():
@@ -135,7 +135,7 @@ def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, 
         raise KitError(f"the kit is for {threads} threads, this machine has {cores} cores")
     done = begin(out, kit, describe_machine(), cpu_clock(threads).__name__)
     try:
-        write_json(out, done)  # where it cannot be written, that is told before an hour of measurements
+        write_json(out, done)  # notice before an hour of measurements if it cannot be written
     except OSError as error:
         raise KitError(f"{out} cannot be written ({error.strerror}): name another file with --out") from None
     print("{processor}; onnxruntime {onnxruntime}".format(**done["machine"]), flush=True)
@@ -143,7 +143,7 @@ def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, 
     with zipfile.ZipFile(folder / NETWORKS) as models:
         for words, wanted in (("parts", parts), ("whole networks", whole)):
             left = [each for each in wanted if done["times"].get(each, (0, 0))[1] < rounds]
-            random.Random("groups").shuffle(left)  # what sets one group apart from another averages out in a network
+            random.Random("groups").shuffle(left)  # so that differences between groups average out in a network
             for start in range(0, len(left), group):
                 own, at = left[start : start + group], len(wanted) - len(left) + start
                 print(f"{words} {at + 1} to {at + len(own)} of {len(wanted)}", flush=True)
@@ -156,7 +156,7 @@ def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, 
 
 
 def begin(out: Path, kit: dict, machine: dict[str, str], clock: str) -> dict:
-    """The times in ``out``, to go on with, or none yet where there is no such file."""
+    """The times in ``out`` to continue with; without such a file, none yet."""
     done = {"form": FORM, "finished": False, "machine": machine, "clock": clock, "times": {}, "kit": kit}
     if not out.exists():
         return done
@@ -175,10 +175,10 @@ def begin(out: Path, kit: dict, machine: dict[str, str], clock: str) -> dict:
 
 
 def measure_group(names: list[str], turns: Iterator[list[float]], rounds: int, done: dict, out: Path) -> None:
-    """Takes what ``turns`` yields for the networks called ``names`` into ``done``, and writes that into ``out``.
+    """Records the times that ``turns`` yields for the networks ``names`` in ``done`` and writes ``done`` into ``out``.
 
-    Until ``turns`` has ended every network is noted with less than ``rounds`` rounds, however many there were: they may
-    all fall into fewer seconds than a group is to be measured for, and what goes on must not take them for finished.
+    Until ``turns`` has ended, every network is recorded with fewer than ``rounds`` rounds, whatever their real number:
+    the group's minimum of seconds may not be over yet, and a resumed measurement must not take it for finished.
     """
     before = {name: done["times"].get(name, (float("inf"), 0)) for name in names}
     missing, number = rounds - min(seen for _, seen in before.values()), 0
@@ -215,7 +215,7 @@ def read_model(models: zipfile.ZipFile, name: str) -> bytes:
 
 
 def read_json(path: Path) -> dict:
-    """Raises KitError where there is no such file, or one that was cut off or holds something else."""
+    """The contents of a JSON file; raises KitError if it is missing, truncated or of another kind."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(data, dict):
@@ -228,14 +228,14 @@ def read_json(path: Path) -> dict:
 
 
 def write_json(path: Path, data: dict) -> None:
-    """Atomically: the file is the old one or the new one, whenever the machine is switched off."""
+    """Writes atomically: whenever the machine is switched off, the file is either the old or the new one."""
     handle, name = tempfile.mkstemp(dir=str(path.parent), prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(data, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # mkstemp's 0600 would hide it from whoever fetches it
+        os.chmod(name, 0o644)  # with mkstemp's 0600, other users could not fetch it
         os.replace(name, str(path))
     except BaseException:
         os.unlink(name)

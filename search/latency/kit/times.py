@@ -1,4 +1,4 @@
-"""Times that a kit's program wrote, read and checked."""
+"""Times written by a kit's program, read and checked."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from supernet.arch import Arch
 
 @dataclass(frozen=True)
 class Times:
-    """What another machine measured.
+    """The measurements of another machine.
 
     Attributes:
-        space, input_size, target: those of the kit.
-        machine: its description by the program.
-        clock: the function of Python's ``time`` that was read.
+        space, input_size, target: of the kit.
+        machine: the program's description of it.
+        clock: the function of Python's ``time`` that was used.
         times: of parts and whole networks, by ``search.latency.store.name_of``.
-        fitted, checked: the whole networks to fit and to check predictions on.
+        fitted, checked: whole networks on which predictions are fitted and checked.
     """
 
     space: str
@@ -38,15 +38,15 @@ class Times:
 
     @property
     def rounds(self) -> int:
-        """The least number of rounds behind any of the times."""
+        """The smallest number of rounds behind any of the times."""
         return min(each.rounds for each in self.times.values())
 
 
 def read_times(path: Path) -> Times:
-    """``times.json`` of a kit; it holds the kit's manifest, by which it is checked.
+    """The ``times.json`` of a kit, checked against the kit's manifest, which it contains.
 
     Raises:
-        UserError: it is missing, damaged or not finished.
+        UserError: it is missing, damaged or unfinished.
     """
     data = read_json(path, "copy times.json again, or measure again")
     try:

@@ -1,4 +1,4 @@
-"""``write_kit``: writes a folder with which another machine measures a space's latency."""
+"""``write_kit``: writes a folder with which another machine can measure a space's latency."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ WORDS = {
     "checked": "its choice of networks differs",
     "parts": "its space's choice of parts differs",
 }
-"""Descriptions of a manifest's fields that are too long to be shown."""
+"""Messages for fields of a manifest that are too long to show."""
 
 PERIOD = 256
-"""Period of the weights: repeated weights take 1/100 of the space in a zip file. None is 0, and no two layers have the
-same ones, so the runtime can skip or share nothing that a trained network needs."""
+"""Period of the weights: repeated weights take 1/100 of the space in a zip file. None is 0 and no two layers share
+theirs, so the runtime cannot skip or share anything that a trained network needs."""
 
 
 @dataclass(frozen=True)
 class Kit:
-    """Summary of a written kit: numbers of parts, whole networks and ``.onnx`` files, and the folder's bytes."""
+    """A written kit: the numbers of parts, whole networks and ``.onnx`` files, and the folder's size in bytes."""
 
     folder: Path
     parts: int
@@ -66,17 +66,17 @@ def write_kit(
     costs: CostTable | None = None,
     progress: bool = True,
 ) -> Kit:
-    """Writes into ``folder`` what ``build_table`` and ``prediction_error`` would measure on ``target``, as ``.onnx``
-    files in one zip file (networks that are alike share one), a manifest, and the program that measures them.
+    """Writes what ``build_table`` and ``prediction_error`` would measure on ``target`` into ``folder``: a zip file with
+    ``.onnx`` files (identical networks share one), a manifest, and the program that measures them.
 
     Args:
-        space: at the input size that latency is meant for.
-        target: of the runtime ``onnx``; this machine need not have its threads.
-        networks, seed: how many and which whole networks predictions are checked on.
+        space: at the input size to measure.
+        target: with the runtime ``onnx``; this machine need not have its threads.
+        networks, seed: number of whole networks for checking predictions, and the seed that draws them.
 
     Raises:
-        UserError: the target runs by something else, packages are missing, the folder holds something else or
-            another kit, or the space has but one arch.
+        UserError: the target has another runtime, packages are missing, the folder holds something else or another kit,
+            or the space has only one arch.
     """
     if target.runtime != "onnx":
         raise UserError(f"a kit runs by ONNX Runtime on a CPU, not as {target.name}: take onnx-cpu-1t")
@@ -130,7 +130,7 @@ def write_kit(
 
 
 def _check_same(folder: Path, asked: Mapping[str, Any], parts: Set[str]) -> None:
-    """Raises UserError if ``folder`` holds another kit, whose times may still arrive and would then match nothing."""
+    """Raises UserError if ``folder`` holds another kit, whose times may still arrive and would no longer match."""
     path = folder / measure.MANIFEST
     if not path.exists():
         return
@@ -147,9 +147,9 @@ def _check_same(folder: Path, asked: Mapping[str, Any], parts: Set[str]) -> None
 
 
 def with_plain_weights(network: nn.Module) -> nn.Module:
-    """The network, its weights replaced: the same each time, in every layer another ``PERIOD`` numbers.
+    """The network with its weights replaced, always by the same values: in every layer, ``PERIOD`` numbers of its own.
 
-    Normalisations stay as they are made, or their folding would give every channel weights of its own.
+    Normalisations keep their initial values; otherwise folding them would give every channel different weights.
     """
     for number, module in enumerate(network.modules()):
         if isinstance(module, _NormBase):
