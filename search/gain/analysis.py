@@ -1,4 +1,4 @@
-"""Gains of a search, computed from trained networks: with their errors, and each as a sentence."""
+"""Gains of a search, computed from trained networks, with their errors and as sentences."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Trained:
     """A network trained by one recipe with one or more seeds, scored on the test set.
 
     Attributes:
-        name: unique among those of one recipe.
-        kind: ``FOUND``, ``RANDOM``, ``BASELINE``, or ``INHERITED`` for a supernet's weights as they are.
+        name: unique among networks of one recipe.
+        kind: ``FOUND``, ``RANDOM``, ``BASELINE``, or ``INHERITED`` for a supernet's unchanged weights.
         recipe: its name; empty for the config's.
         flops, parameters: of the inference network at its input size.
-        seeds: of the trainings; ``mAP`` and ``rank1`` are in their order, as fractions.
-        train_set: what it was trained on, in words.
+        seeds: of the trainings; ``mAP`` and ``rank1`` are in the same order, as fractions.
+        train_set: the training data in words.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Gain:
     Attributes:
         name: ``"search gain"``, ``"space gain"``, ``"recipe gain"``, ...
         first, second: the groups, in words.
-        mAP, rank1: first less second, as fractions.
+        mAP, rank1: first minus second, as fractions.
     """
 
     name: str
@@ -73,9 +73,9 @@ def _sureness(found: Difference) -> str:
 
 
 def gains(networks: Sequence[Trained]) -> list[Gain]:
-    """For every recipe the search gain, the found archs over each baseline, and the space gain (random archs over it);
-    then the first recipe over each other one, for the same networks. All recipes have the same networks in one order.
-    """
+    """For every recipe the search gain, the found archs over each baseline, and the space gain (random archs over the
+    baseline); then the first recipe over each other one, for the same networks. All recipes need the same networks in
+    the same order."""
     recipes = list(dict.fromkeys(network.recipe for network in networks))
     made: list[Gain] = []
     for recipe in recipes:
@@ -94,14 +94,14 @@ def gains(networks: Sequence[Trained]) -> list[Gain]:
 def ways(scratch: Trained, inherited: Trained, tuned: Trained) -> list[Gain]:
     """Gains of an arch from a supernet's weights, unchanged and trained further, over training from scratch.
 
-    There is only one supernet: the errors do not include the variation between supernets.
+    There is only one supernet, so the errors do not include the variation between supernets.
     """
     return [compare("inherited", [inherited], [scratch]), compare("inherited and trained on", [tuned], [scratch])]
 
 
 def compare(name: str, first: Sequence[Trained], second: Sequence[Trained]) -> Gain:
-    """The difference between two groups, each of one kind. Trainings of different networks count as independent, also
-    by one seed; random archs by two recipes are pairs."""
+    """The difference between two groups, each of one kind. Trainings of different networks count as independent, even
+    with the same seed; random archs trained by two recipes are pairs."""
     paired = first[0].kind == second[0].kind == RANDOM
     each = (
         as_difference(mean_of([a - b for a, b in zip(_means(first, metric), _means(second, metric), strict=True)]))
@@ -115,8 +115,8 @@ def compare(name: str, first: Sequence[Trained], second: Sequence[Trained]) -> G
 def group_mean(networks: Sequence[Trained], metric: str) -> Mean:
     """The mean over networks of one kind, with its error.
 
-    For found archs and baselines the error is over their seeds only. Random archs stand for all archs of their FLOPs,
-    so the error covers both levels, archs and seeds. Networks that were not trained have no error.
+    For found archs and baselines, the error is over their seeds only. Random archs stand for all archs of their FLOPs,
+    so their error covers both archs and seeds. Networks that were not trained have no error.
     """
     if networks[0].kind == RANDOM:
         return mean_of(_means(networks, metric))

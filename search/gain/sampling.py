@@ -28,19 +28,19 @@ def random_archs(
     limits: Limits | None = None,
     latency: Callable[[Arch], float] | None = None,
 ) -> list[NamedArch]:
-    """``count`` different archs of ``band``, none of ``avoid``, at ``space``'s input size: one from each of as many
-    equal parts of the band where it has one there, so that their mean FLOPs are the band's middle.
+    """``count`` different archs of ``band``, none of them in ``avoid``, at ``space``'s input size: one from each of
+    ``count`` equal parts of the band if possible, so that their mean FLOPs are near the band's middle.
 
-    Unlike ``search.ranking.sampling.stratified_archs`` it gives any number of archs, and its parts are of one width.
-    Where a part is empty it keeps to the band: an arch of other FLOPs would be no fair rival. Each is a function of the
-    seed and its number, and where latency is limited of its predictions.
+    Unlike ``search.ranking.sampling.stratified_archs``, this accepts any ``count`` and uses parts of equal width. An
+    arch for an empty part is still within the band, since other FLOPs would make an unfair comparison. Each arch is a
+    function of the seed and its number and, if latency is limited, of its predictions.
 
     Args:
-        limits: what they may cost besides, counted at ``cost_size``; a limit on FLOPs cuts the band off.
+        limits: further limits, counted at ``cost_size``; a limit on FLOPs caps the band.
         latency: predicted ms, for a limit on latency.
 
     Raises:
-        UserError: the band does not have that many archs within the limits.
+        UserError: the band has too few archs within the limits.
     """
     high = band.high if limits is None or limits.flops is None else min(band.high, limits.flops)
     within = Limits(flops=high) if limits is None else replace(limits, flops=high)

@@ -17,7 +17,7 @@ class Mean:
     Attributes:
         value: the estimate.
         error: its standard error; ``None`` if it cannot be estimated.
-        freedom: degrees of freedom that ``error`` was estimated with; infinite for a number that is not an estimate.
+        freedom: degrees of freedom of ``error``; infinite for a number that is not an estimate.
     """
 
     value: float
@@ -31,11 +31,11 @@ class Mean:
 
 
 def mean_of(values: Sequence[float]) -> Mean:
-    """The mean of independent draws, with ``s / sqrt(n)``; one draw says nothing of its error.
+    """The mean of independent draws with its error ``s / sqrt(n)``, which is unknown for a single draw.
 
-    Scores of one arch by several seeds are such draws. So are the *means* of archs that were drawn at random: an arch's
-    own deviation and its seeds' noise are both in the spread of those means, so the error of their mean covers both
-    levels. To take all trainings as draws would count an arch as often as it was trained.
+    Scores of one arch with several seeds are such draws. So are the *means* of randomly drawn archs: their spread
+    contains both the archs' own deviations and the noise of seeds, so the error of their mean covers both. Treating all
+    trainings as draws would count an arch as often as it was trained.
     """
     value = statistics.fmean(values)
     if len(values) < 2:
@@ -53,21 +53,21 @@ def combine(weights: Sequence[float], means: Sequence[Mean]) -> Mean:
     variance = sum(part for part, _ in parts)
     if not variance:
         return Mean.known(value)
-    # Divided first: squares of small variances would vanish.
+    # Divide first, since squares of small variances would vanish.
     inverse = sum((part / variance) ** 2 / freedom for part, freedom in parts)
     return Mean(value, math.sqrt(variance), 1 / inverse)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two means; fields that the numbers of trainings do not allow are ``None``.
+    """A difference of two means; fields are ``None`` if there are too few trainings for them.
 
     Attributes:
-        value: first less second.
+        value: first minus second.
         error: standard error.
         freedom: its degrees of freedom.
         errors: distance of ``value`` from 0 in standard errors.
-        low, high: interval of ``CONFIDENCE`` by Student's t.
+        low, high: ``CONFIDENCE`` interval by Student's t.
     """
 
     value: float
@@ -84,13 +84,13 @@ class Difference:
 
 
 def difference(first: Mean, second: Mean) -> Difference:
-    """``first`` minus ``second``, which are independent."""
+    """``first`` minus ``second``, which must be independent."""
     return as_difference(combine((1, -1), (first, second)))
 
 
 def as_difference(mean: Mean) -> Difference:
-    """The difference for a mean that is one already, such as a mean of paired differences."""
-    if not mean.error:  # none, or no noise at all: then there is nothing to count errors by
+    """The difference for a mean that already is one, such as a mean of paired differences."""
+    if not mean.error:  # unknown, or exactly 0, which gives no unit to measure the difference by
         return Difference(mean.value)
     from scipy.stats import t  # here, since it takes a second to import
 

@@ -13,18 +13,18 @@ KIND_WORDS = {FOUND: "found", RANDOM: "random", BASELINE: "baseline", INHERITED:
 
 
 def network_table(networks: Sequence[Trained]) -> str:
-    """A line a network: mean and standard deviation over its seeds in percent, FLOPs and parameters; below the random
-    archs of each recipe a line of their mean, with the standard deviation between the archs' means."""
+    """One line per network: mean and standard deviation over its seeds in percent, FLOPs and parameters. Below each
+    recipe's random archs, a line with their mean and the standard deviation between their means."""
     return aligned(network_cells(networks), word_columns(networks))
 
 
 def word_columns(networks: Sequence[Trained]) -> int:
-    """How many columns of the table are words: the recipe is named where there are several."""
+    """The number of columns that are words; one of them is the recipe if any has a name."""
     return 3 if any(network.recipe for network in networks) else 2
 
 
 def network_cells(networks: Sequence[Trained]) -> list[tuple[str, ...]]:
-    """The lines of ``network_table``, the heading first, as cells."""
+    """The lines of ``network_table`` as cells, heading first."""
     rows = [("network", "kind", "recipe", "seeds", "mAP", "Rank-1", "FLOPs", "params")]
     for network in networks:
         rows.append(_cells(network.name, str(len(network.seeds)), [network]))
@@ -35,7 +35,7 @@ def network_cells(networks: Sequence[Trained]) -> list[tuple[str, ...]]:
 
 
 def _cells(name: str, seeds: str, group: Sequence[Trained]) -> tuple[str, ...]:
-    """The cells of a group of one kind and recipe; a network by itself is one."""
+    """The cells of a group of one kind and recipe; a single network is a group too."""
     alone = group[0] if len(group) == 1 else None
     mAP, rank1 = (
         getattr(alone, metric) if alone else [statistics.fmean(getattr(each, metric)) for each in group]

@@ -1,4 +1,4 @@
-"""Comparison of three ways to weights for the same archs: a supernet's, those trained further, and from scratch."""
+"""Compares three kinds of weights for the same archs: a supernet's, these trained further, and from scratch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Ways:
 
     Attributes:
         inherited: with the supernet's weights, BN calibrated.
-        tuned: with those trained further.
+        tuned: with these weights trained further.
         scratch: trained alone; the mean over seeds.
     """
 
@@ -27,7 +27,7 @@ class Ways:
 
 @dataclass(frozen=True)
 class WaysCompared:
-    """The ways compared over archs; differences are paired, so that variation between archs is not in the errors.
+    """The ways compared over archs. Differences are paired, so their errors exclude variation between archs.
 
     Attributes:
         supernet: its label.
@@ -82,7 +82,7 @@ def ways_title(ways: WaysCompared) -> str:
 
 
 def ways_cells(ways: WaysCompared) -> list[tuple[str, str, str]]:
-    """The lines of ``ways_table`` as cells: the way, mean mAP in percent, how much it is above that from scratch."""
+    """The lines of ``ways_table`` as cells: the way, its mean mAP in percent, and its lead over from scratch."""
     rows = [
         (f"{ways.supernet}, as it is", ways.inherited, ways.inherited_over_scratch),
         (f"{ways.supernet} + {counted(ways.epochs, 'epoch')}", ways.tuned, ways.tuned_over_scratch),

@@ -1,8 +1,8 @@
-"""A predictor of candidates' scores, learned from those that a search has evaluated.
+"""A predictor of candidates' scores, learnt from those that a search has evaluated.
 
 predictor = fit_predictor(space, candidates)
 predictor.predict(archs)                       # expected scores
-cross_validated_rank(space, candidates)        # how well it orders what it has not seen
+cross_validated_rank(space, candidates)        # how well it orders unseen candidates
 """
 
 from search.predictor.encoding import encode

@@ -1,9 +1,9 @@
 """A predictor of stand-alone scores, fitted to archs that were trained alone.
 
-A supernet scores every arch but is wrong about some kinds; trainings are right but few. This is ridge regression on the
+A supernet scores every arch but errs on some kinds; trainings are right but few. This is ridge regression on the
 choices of some twenty archs that were trained alone, as in predictor-based search (Wen et al.,
-"Neural Predictor for Neural Architecture Search", ECCV 2020). FLOPs and the supernet's score are features of an arch
-too, as far as they help (White et al., "How Powerful are Performance Predictors in Neural Architecture Search?",
+"Neural Predictor for Neural Architecture Search", ECCV 2020). FLOPs and the supernet's score are additional features,
+to the extent that they help (White et al., "How Powerful are Performance Predictors in Neural Architecture Search?",
 NeurIPS 2021).
 """
 
@@ -24,10 +24,10 @@ from supernet.arch import Arch
 from supernet.space import Space
 
 FEWEST = 8
-"""Least number of trained archs that a predictor is fitted to."""
+"""Fewest trained archs to which a predictor is fitted."""
 
 WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0)
-"""Prior variances that FLOPs and the supernet's score may have beside that of all choices together, which is 1."""
+"""Candidate prior variances of FLOPs and of the supernet's score; that of all choices together is 1."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class TrainedArch:
     """An arch that was trained alone.
 
     Attributes:
-        arch: at any input size, unless sizes are a choice.
-        flops: by fvcore's count.
-        supernet: its score with the supernet's weights; ``None`` where there is no supernet.
-        score: that of its own training, on the same held-out identities; the mean over seeds.
+        arch: at any input size, unless the space has several.
+        flops: fvcore's count.
+        supernet: its score with the supernet's weights; ``None`` without a supernet.
+        score: of its own training, on the same held-out identities; the mean over seeds.
     """
 
     arch: Arch
@@ -48,12 +48,12 @@ class TrainedArch:
 
 
 class _Fit(NamedTuple):
-    """Ridge regression on ``(N, D)`` features, with the settings of the least leave-one-out error.
+    """Ridge regression on ``(N, D)`` features, with the settings of the lowest leave-one-out error.
 
     Attributes:
-        known: the features, less ``centre`` and times ``scale``, both ``(D,)``.
-        mean, weights: of the scores, and ``(N,)`` dual weights.
-        flops_weight, supernet_weight: of ``WEIGHTS``.
+        known: the features, minus ``centre`` and times ``scale``, both ``(D,)``.
+        mean, weights: mean of the scores, and ``(N,)`` dual weights.
+        flops_weight, supernet_weight: chosen from ``WEIGHTS``.
     """
 
     known: np.ndarray
@@ -74,9 +74,9 @@ class AlonePredictor:
     """Predicts stand-alone scores of a space's archs; made by ``fit_alone``.
 
     Attributes:
-        space: what archs it takes.
+        space: of the archs.
         fit: to all trained archs.
-        scores: ``(N,)`` of the trained archs.
+        scores: ``(N,)`` scores of the trained archs.
         left_out: ``(N,)`` prediction for each trained arch from all others; see ``_left_out``.
     """
 
@@ -87,7 +87,7 @@ class AlonePredictor:
 
     @property
     def takes_flops(self) -> bool:
-        """Whether FLOPs are used besides the choices."""
+        """Whether FLOPs are used in addition to the choices."""
         return self.fit.flops_weight > 0
 
     @property
@@ -101,10 +101,10 @@ class AlonePredictor:
         """``(N,)`` expected scores of stand-alone trainings, as fractions.
 
         Args:
-            supernet: scores with the supernet's weights; may be left out where ``takes_supernet`` is false.
+            supernet: scores with the supernet's weights; may be omitted if ``takes_supernet`` is false.
 
         Raises:
-            UserError: an arch is not of the space.
+            UserError: an arch is not in the space.
         """
         if self.takes_supernet and supernet is None:
             raise ValueError("this predictor takes the supernet's scores")
@@ -112,11 +112,11 @@ class AlonePredictor:
 
 
 def fit_alone(space: Space, trained: Sequence[TrainedArch]) -> AlonePredictor:
-    """Learns from archs that were trained; the weights of FLOPs and of the supernet's score, and the noise, are those
-    of the least leave-one-out error (of equal ones the least weights).
+    """Fits a predictor to trained archs. The weights of FLOPs and of the supernet's score, and the noise, are those
+    with the lowest leave-one-out error (of equal ones, the smallest weights).
 
     Raises:
-        UserError: fewer than ``FEWEST`` archs, or one is not of the space.
+        UserError: there are fewer than ``FEWEST`` archs, or one is not in the space.
     """
     if len(trained) < FEWEST:
         raise UserError(f"{len(trained)} trained archs are too few to learn from: {FEWEST} are needed")
@@ -131,9 +131,9 @@ def fit_alone(space: Space, trained: Sequence[TrainedArch]) -> AlonePredictor:
 def _left_out(features: np.ndarray, scores: np.ndarray, index: int) -> float:
     """The prediction for one arch from all others.
 
-    The settings are chosen without it too, since the minimised error of hundreds of settings is optimistic for unseen
-    archs. The others' mean is replaced by the mean of all: it is higher the lower the score left out is, so if nothing
-    else were learnt, such predictions would have a tau of -1.
+    The settings are chosen without it too, since the lowest error among hundreds of settings is optimistic for unseen
+    archs. The mean of the others is replaced by the mean of all: without the arch, the mean is higher the lower its
+    score is, so even predictions that had learnt nothing else would have a tau of -1.
     """
     others = np.delete(np.arange(len(scores)), index)
     fit = _fitted(features[others], scores[others])
@@ -161,8 +161,8 @@ def _features(
 
 
 def _scale(features: np.ndarray, flops_weight: float, supernet_weight: float) -> np.ndarray:
-    """``(D,)``: the choices of an arch have a mean squared length of 1 together, FLOPs and the supernet's score one of
-    their weight each."""
+    """``(D,)`` scales: the choices of an arch together get a mean squared length of 1, FLOPs and the supernet's score
+    their respective weight."""
     variances = features.var(0)
     choices = variances[:-2].sum()
     scale = np.full(features.shape[1], 1 / math.sqrt(choices) if choices else 0.0)

@@ -1,7 +1,7 @@
 """Archs as a table of the options they chose, with a mark where a choice has no effect.
 
-The predictor and the explanation of a search both read archs through this, so that a choice without effect (the kernel
-of a block that a shallow stage leaves out) influences neither.
+Both the predictor and the explanation of a search read archs through this table, so that a choice without effect (such
+as the kernel of a block that a shallow stage leaves out) influences neither.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from supernet.arch import Arch
 from supernet.space import Option, Space, options_of
 
 INACTIVE = -1
-"""In place of an option's index: the arch has no such block, or IBN was asked of blocks that have none."""
+"""Replaces an option's index if the arch has no such block, or if IBN was chosen for blocks that cannot have it."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Which option each arch took.
+    """The option that each arch chose in each dimension.
 
     Attributes:
         names: the space's dimensions with at least two options.
-        options: the options of each, cheap to dear.
+        options: the options of each, from cheap to expensive.
         indices: ``(N, len(names))`` index of each arch's option, or ``INACTIVE``.
     """
 
@@ -37,11 +37,11 @@ class Choices:
 def read_choices(space: Space, archs: Sequence[Arch]) -> Choices:
     """The options of ``archs``; equal archs have equal rows.
 
-    Takes some 10 us an arch, where ``supernet.space.genome.encode`` takes ten times as long: a search asks for
-    thousands. An arch may have another input size than the space's, unless sizes are a choice.
+    Takes some 10 us per arch, a tenth of ``supernet.space.genome.encode``: a search needs thousands. An arch may have
+    another input size than the space's, unless the space has several.
 
     Raises:
-        UserError: an arch is not of the space; the message names the first choice that is not.
+        UserError: an arch is not in the space; the message names the first choice that is not.
     """
     dims = space.dimensions()
     slots = {name: slot for slot, name in enumerate(space.all_choices())}

@@ -1,4 +1,4 @@
-"""A predictor of candidates' scores: ridge regression on the choices, alone and in pairs."""
+"""A predictor of candidates' scores: ridge regression on single choices and pairs of choices."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from supernet.arch import Arch
 from supernet.space import Space
 
 MINIMUM = 16
-"""Fewest scored candidates that a predictor is fitted to."""
+"""Fewest scored candidates to which a predictor is fitted."""
 
 PAIRS = (0.0, 0.1, 0.3, 0.6)
-"""Shares of the prior variance that pairs of choices may have beside the choices alone."""
+"""Candidate shares of pairs of choices in the prior variance; single choices have the rest."""
 
 BENDS = (0.0, 1.0)
 """Scales of the encoding's bends; 0 leaves them out."""
 
 TRIED_ON = 250
-"""Candidates that pairs and bends are chosen on, evenly spaced in time: more would cost seconds and say the same."""
+"""Number of candidates, evenly spaced in time, on which pairs and bends are chosen; more would only take longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +34,14 @@ class Predictor:
     """Predicts scores of a space's archs; made by ``fit_predictor``.
 
     Attributes:
-        space: what archs it takes.
-        centre, scale: ``(D,)``: encodings have ``centre`` subtracted and are multiplied by ``scale``.
-        level, slopes, products: a number, ``(D,)`` and ``(D, D)``: what is predicted of an encoding ``x`` prepared so
-            is ``level + slopes @ x + x @ products @ x``.
+        space: of the archs.
+        centre, scale: ``(D,)``; encodings have ``centre`` subtracted and are multiplied by ``scale``.
+        level, slopes, products: a number, ``(D,)`` and ``(D, D)``; the prediction for such a scaled encoding ``x`` is
+            ``level + slopes @ x + x @ products @ x``.
         pairs: see ``PAIRS``.
         ridge: see ``search.predictor.ridge.RIDGES``.
-        loo_rmse: root mean square error of leave-one-out predictions, in units of the score. It was minimised by the
-            choice of a few settings, and so is slightly too good.
+        loo_rmse: root mean square error of leave-one-out predictions, in units of the score; slightly optimistic, since
+            a few settings were chosen to minimise it.
     """
 
     space: Space
@@ -55,10 +55,10 @@ class Predictor:
     loo_rmse: float
 
     def predict(self, archs: Sequence[Arch]) -> np.ndarray:
-        """``(N,)`` expected scores, fractions as the candidates' are.
+        """``(N,)`` expected scores, fractions like the candidates'.
 
         Raises:
-            UserError: an arch is not of the space.
+            UserError: an arch is not in the space.
         """
         if not len(archs):
             return np.zeros(0)
@@ -67,15 +67,15 @@ class Predictor:
 
 
 def fit_predictor(space: Space, candidates: Sequence[Candidate]) -> Predictor:
-    """Fits a predictor to the scored ones among ``candidates``; others are ignored.
+    """Fits a predictor to the scored ``candidates``; others are ignored.
 
-    Ridge regression in its dual form, which is the mean of a Gaussian process: the kernel of two archs is
-    ``(1 - pairs) * k + pairs * k**2`` and a constant, with ``k`` the scalar product of their centred encodings, so that
-    each entry has a term of its own and one with each other entry. Noise, share of the pairs and use of the bends are
-    those of the least leave-one-out error. A function of its arguments: a resumed search gets the same predictor.
+    Ridge regression in its dual form, which is the mean of a Gaussian process. The kernel of two archs is
+    ``(1 - pairs) * k + pairs * k**2`` plus a constant, where ``k`` is the scalar product of their centred encodings, so
+    each entry has a term of its own and one with every other entry. Noise, share of pairs and use of bends are those
+    with the lowest leave-one-out error. The result is a function of the arguments: a resumed search gets the same.
 
     Raises:
-        UserError: fewer than ``MINIMUM`` candidates have a score, or one is not of the space.
+        UserError: fewer than ``MINIMUM`` candidates have a score, or one is not in the space.
     """
     scored = scored_candidates(candidates)
     encoded = encode_all(space, [candidate.arch for candidate in scored])
@@ -84,7 +84,7 @@ def fit_predictor(space: Space, candidates: Sequence[Candidate]) -> Predictor:
 
 
 def scored_candidates(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates with a score; raises UserError if they are fewer than ``MINIMUM``."""
+    """The candidates with a score; raises UserError if there are fewer than ``MINIMUM``."""
     scored = [candidate for candidate in candidates if candidate.score is not None]
     if len(scored) < MINIMUM:
         known = counted(len(scored), "candidate")
@@ -101,7 +101,7 @@ def fit_encoded(space: Space, encoded: np.ndarray, scores: np.ndarray) -> Predic
         scale = _scale(space, encoded, centre, bend)
         part = (encoded[some] - centre) * scale
         errors[bend, pairs] = least_error(_kernel(part, pairs), scores[some] - mean).error
-    bend, pairs = min(errors, key=errors.get)  # of equal ones the simpler
+    bend, pairs = min(errors, key=errors.get)  # of equal ones, the simplest
     scale = _scale(space, encoded, centre, bend)
     known = (encoded - centre) * scale
     fit = least_error(_kernel(known, pairs), scores - mean)
@@ -112,13 +112,13 @@ def fit_encoded(space: Space, encoded: np.ndarray, scores: np.ndarray) -> Predic
 
 
 def _scale(space: Space, encoded: np.ndarray, centre: np.ndarray, bend: float) -> np.ndarray:
-    """Makes the mean squared length of the encodings 1: ``k`` and ``k**2`` are then of one size."""
+    """Scales the encodings to a mean squared length of 1, so that ``k`` and ``k**2`` have the same magnitude."""
     scale = np.where(bends(space), bend, 1.0)
     length = np.mean((((encoded - centre) * scale) ** 2).sum(1))
     return scale / np.sqrt(length) if length else scale
 
 
 def _kernel(prepared: np.ndarray, pairs: float) -> np.ndarray:
-    """``(N, N)`` prior covariances of ``(N, D)`` prepared encodings."""
+    """``(N, N)`` prior covariances of ``(N, D)`` scaled encodings."""
     linear = prepared @ prepared.T
     return LEVEL + (1 - pairs) * linear + pairs * linear**2

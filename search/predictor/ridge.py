@@ -1,4 +1,4 @@
-"""Ridge regression in its dual form, with the ridge of the best leave-one-out predictions."""
+"""Ridge regression in its dual form, with the ridge chosen by leave-one-out predictions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from scipy.linalg import eigh, svd
 
 RIDGES = np.logspace(-4, 3, 29)
-"""Variances of the noise over the mean prior variance that the choices give a score."""
+"""Candidate ratios of the noise variance to the mean prior variance that the choices give a score."""
 
 LEVEL = 100.0
-"""Prior variance, in the same unit, of what is not to be shrunk, such as the level that all scores share. Scores that
-were only centred, with no level in the kernel, would let each left-out score be read off the others: their sum is 0."""
+"""Prior variance, in the same unit, of what is not to be shrunk, such as the common level of all scores. With centred
+scores and no level in the kernel, a left-out score could be read off the others, since they sum to 0."""
 
 
 class RidgeFit(NamedTuple):
@@ -24,9 +24,9 @@ class RidgeFit(NamedTuple):
 
 
 def least_error(kernel: np.ndarray, values: np.ndarray) -> RidgeFit:
-    """The ridge of ``RIDGES`` with the least leave-one-out error for ``(N,)`` values of ``(N, N)`` prior covariances.
+    """The ridge of ``RIDGES`` with the lowest leave-one-out error for ``(N,)`` values and ``(N, N)`` prior covariances.
 
-    One eigendecomposition serves all ridges. With ``A = (kernel + ridge I)^-1`` the error of the value i predicted from
+    One eigendecomposition serves all ridges. With ``A = (kernel + ridge I)^-1``, the error of value i predicted from
     the others is ``(A y)_i / A_ii`` (Rasmussen & Williams 2006, section 5.4.2).
     """
     spectrum, vectors = eigh(kernel, driver="evd")
@@ -34,19 +34,19 @@ def least_error(kernel: np.ndarray, values: np.ndarray) -> RidgeFit:
 
 
 def least_error_of(table: np.ndarray, values: np.ndarray) -> RidgeFit:
-    """``least_error`` of the kernel ``table @ table.T``, which is never computed: for ``(N, D)`` tables the time grows
+    """``least_error`` of the kernel ``table @ table.T``, without computing it. For ``(N, D)`` tables the time grows
     with ``N * D**2`` instead of ``N**3``, so even the log of a long search takes only seconds."""
     vectors, lengths, _ = svd(table, full_matrices=False)
     return _best(lengths**2, vectors, values)
 
 
 def _best(spectrum: np.ndarray, vectors: np.ndarray, values: np.ndarray) -> RidgeFit:
-    """The best ridge by ``(N, K)`` eigenvectors of a kernel; those that are left out have an eigenvalue of 0."""
+    """The best ridge from ``(N, K)`` eigenvectors of a kernel; omitted eigenvectors have eigenvalue 0."""
     rotated, squares = vectors.T @ values, vectors**2
-    ridges = RIDGES[::-1, None]  # of equal errors the smoother
+    ridges = RIDGES[::-1, None]  # of equal errors, the largest ridge
     inverse = 1 / (spectrum + ridges)
     weights, own = (rotated * inverse) @ vectors.T, inverse @ squares.T
-    if vectors.shape[1] < vectors.shape[0]:  # what the eigenvectors do not span of the values, and of each one's axis
+    if vectors.shape[1] < vectors.shape[0]:  # the parts of the values and of the axes outside the eigenvectors' span
         weights += (values - vectors @ rotated) / ridges
         own += np.maximum(1 - squares.sum(1), 0) / ridges
     errors = np.mean((weights / own) ** 2, axis=1)

@@ -1,4 +1,4 @@
-"""Cross-validation of a predictor: how well it orders candidates that it has not seen."""
+"""Cross-validation of a predictor: how well it orders unseen candidates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from supernet.space import Space
 def cross_validated_rank(
     space: Space, candidates: Sequence[Candidate], folds: int = 5, seed: int = 0
 ) -> tuple[float, float]:
-    """Spearman's rho and Kendall's tau-b between scores and predictions of candidates that were held out.
+    """Spearman's rho and Kendall's tau-b between scores and predictions of held-out candidates.
 
-    Each fold is predicted by a predictor that was fitted to the other folds, and ranked for itself: predictions of
-    different predictors are not on one scale. The mean over the folds is returned; 0 stands for a fold in which either
-    side is all ties. Evolved candidates are relatives, so that this is higher than for an arch drawn at random.
+    Each fold is predicted by a predictor fitted to the other folds, and ranked separately, since different predictors'
+    predictions are not on one scale. Returns the mean over folds, with 0 for a fold in which either side is all ties.
+    Evolved candidates are related, so the result is higher than it would be for randomly drawn archs.
 
     Raises:
         UserError: too few candidates have a score.

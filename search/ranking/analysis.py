@@ -1,4 +1,4 @@
-"""From archs with their scores to figures: how well supernets, and cheaper rankers, order stand-alone trainings."""
+"""How well supernets, and cheaper rankers, order archs compared with stand-alone trainings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from search.ranking.statistics import (
 from supernet.arch import Arch
 
 TEST, HOLDOUT = "test", "holdout"
-"""Where stand-alone networks are scored: on the test set, or on the identities that supernets are scored on."""
+"""Where stand-alone networks are scored: on the test set, or on the identities on which supernets are scored."""
 
 GROUNDS = (TEST, HOLDOUT)
 
@@ -31,7 +31,7 @@ FLOPS, PARAMETERS, LEARNT, SAME_HOLDOUT = "FLOPs", "parameters", "other archs' t
 is due to different persons and images, not to shared weights."""
 
 AND_FLOPS = ", and FLOPs"
-"""Suffix of a supernet's label: archs by the mean of their ranks in its scores and in FLOPs, whose errors differ."""
+"""Suffix of a supernet's label for ranking archs by their mean rank in its scores and in FLOPs, whose errors differ."""
 
 OTHER_RANKINGS = "other rankings' trainings"
 """Label, among a ranking's supernets, of the prediction from the trainings of other rankings."""
@@ -44,7 +44,7 @@ class Alone:
     Attributes:
         seed: of the training.
         test, holdout: see ``GROUNDS``.
-        run: its folder, for people.
+        run: its folder, for the reader.
     """
 
     seed: int
@@ -59,12 +59,12 @@ class RankedArch:
 
     Attributes:
         name: of its file and its trainings.
-        flops, parameters: fvcore's count, at the size that the search counts at; and parameters.
-        supernets: mAP on the held-out identities with each supernet's weights, by the supernet's label; also with such
-            weights trained on, by a label of their own.
+        flops, parameters: fvcore's FLOPs at the search's cost size, and the number of parameters.
+        supernets: mAP on the held-out identities with each supernet's weights, by the supernet's label; also with these
+            weights trained further, by labels of their own.
         alone: at least one, by seed.
         learnt: prediction from the other archs' trainings (``AlonePredictor.left_out``); ``None`` if they are too few.
-        arch: what it is, at the input size that it was trained at.
+        arch: at the input size at which it was trained.
     """
 
     name: str
@@ -80,7 +80,7 @@ class RankedArch:
         return float(np.mean(self.scores(ground)))
 
     def scores(self, ground: str) -> list[float]:
-        """One for each seed."""
+        """The score of every seed."""
         return [getattr(each, ground) for each in self.alone]
 
 
@@ -89,11 +89,11 @@ class Agreement:
     """How well a ranker's scores order the stand-alone ones.
 
     Attributes:
-        tau, rho: Kendall's tau-b and Spearman's rho; ``None`` where one side is all ties.
+        tau, rho: Kendall's tau-b and Spearman's rho; ``None`` if all of one side are tied.
         tau_given_flops: see ``search.ranking.statistics.tau_given``; ``None`` for FLOPs themselves.
-        tau_over_flops: how much tau is above that of FLOPs, with the interval of the difference; likewise.
-        tau_over_first: how much it is above that of the first supernet; ``None`` for that one.
-        precision: of the ranker's best ``k``, the share that is truly among the best ``k``.
+        tau_over_flops: tau minus that of FLOPs, with the interval of the difference; ``None`` for FLOPs themselves.
+        tau_over_first: tau minus that of the first supernet; ``None`` for that one.
+        precision: share of the ranker's best ``k`` that are truly among the best ``k``.
         regret: mAP (a fraction) lost by taking the ranker's best arch instead of the truly best one.
     """
 
@@ -111,9 +111,9 @@ class Verdict:
     """All rankers compared with the stand-alone scores on one ground.
 
     Attributes:
-        k: of the precision: a quarter of the archs.
-        rankers: by label; supernets first, then each of them with FLOPs.
-        ceiling: ``None`` where no arch was trained twice.
+        k: for the precision: a quarter of the archs.
+        rankers: by label; supernets first, then each of them combined with FLOPs, then the others.
+        ceiling: ``None`` if no arch was trained twice or there are too few archs.
     """
 
     k: int
@@ -122,7 +122,7 @@ class Verdict:
 
 
 def analyse(archs: Sequence[RankedArch], ground: str, seed: int = 0) -> Verdict:
-    """The figures against stand-alone scores on ``ground``; ``seed`` is of the resampling."""
+    """Compares all rankers with stand-alone scores on ``ground``; ``seed`` is for the resampling."""
     truth = np.array([arch.truth(ground) for arch in archs])
     k = max(1, len(archs) // 4)
     scores = _rankers(archs, ground)
@@ -151,7 +151,7 @@ def _rankers(archs: Sequence[RankedArch], ground: str) -> dict[str, np.ndarray]:
 def agreement(
     scores: np.ndarray, truth: np.ndarray, flops: np.ndarray | None, first: np.ndarray | None, k: int, seed: int = 0
 ) -> Agreement:
-    """The figures of one ranker; those about ``flops`` or the ``first`` supernet only where these are given."""
+    """The figures of one ranker; those relative to ``flops`` or the ``first`` supernet only if these are given."""
 
     def over(other: np.ndarray | None) -> Estimate | None:
         return None if other is None else bootstrap(_gain, scores, truth, other, seed=seed)

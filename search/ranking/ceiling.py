@@ -1,9 +1,9 @@
-"""The ceiling of any ranker: stand-alone scores are themselves noisy, depending on the seed of a training.
+"""The ceiling for any ranker: stand-alone scores are noisy themselves, since they depend on the training's seed.
 
-The model: a training of arch ``i`` with seed ``s`` scores ``truth_i + noise_is``, with normal noise of one variance for
-all archs. The variance of the noise is the pooled variance of seeds within archs, and the variance of the truth what is
-left of the variance of the archs' means (one-way analysis of variance, Searle et al. 1992, ch. 3). That the test set is
-finite is no noise here: it is the same for all.
+Model: a training of arch ``i`` with seed ``s`` scores ``truth_i + noise_is``, where the noise is normal with the same
+variance for all archs. The noise variance is the pooled variance of seeds within archs; the variance of the truth is
+what remains of the variance of the archs' means (one-way analysis of variance, Searle et al. 1992, ch. 3). The finite
+test set does not count as noise here, since it is the same for all.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Ceiling:
 
     Attributes:
         noise: standard deviation between seeds of one arch, in the scores' unit.
-        spread: standard deviation of the archs' noiseless scores, likewise.
-        tau, rho: to be expected between the archs' means over their seeds and the noiseless scores: what a perfect
+        spread: standard deviation of the archs' noiseless scores, in the same unit.
+        tau, rho: expected between the archs' means over their seeds and the noiseless scores, which is what a perfect
             ranker would get.
-        tau_of_seeds, rho_of_seeds: between the trainings with one seed and those with another, the mean over pairs of
-            seeds, of the archs that have all seeds; ``None`` where there are none, or too few.
+        tau_of_seeds, rho_of_seeds: between trainings with one seed and with another, the mean over pairs of seeds, for
+            archs that have the most seeds; ``None`` if there are no pairs or too few such archs.
     """
 
     noise: float
@@ -41,13 +41,13 @@ class Ceiling:
 
 
 def ceiling(scores: Sequence[Sequence[float]], seed: int = 0) -> Ceiling | None:
-    """The ceiling for archs with ``scores`` of one or more seeds each; ``None`` where no arch has two.
+    """The ceiling for archs with ``scores`` by seed; ``None`` for fewer than three archs, or if none has two seeds.
 
-    The expected tau is the mean over ``DRAWS`` of tau between assumed truths and the same with noise of the variance
-    that each arch's mean has. The assumed truths are the means drawn towards their common mean until their variance is
-    the truth's: so they keep the shape of their distribution, which a formula would have to assume (for normal truths
-    tau is ``2 / pi * asin(sqrt(reliability))``, the reliability being the truth's share of the means' variance). It is
-    put too high where truths lie in tight groups, closer together than the noise: the noise spreads the means there.
+    The expected tau is the mean over ``DRAWS`` draws of tau between assumed truths and the same truths with noise of
+    the variance of each arch's mean. The assumed truths are the means shrunk towards their common mean until they have
+    the truth's variance. This keeps the shape of their distribution, which a formula would have to assume (for normal
+    truths tau is ``2 / pi * asin(sqrt(reliability))``, where the reliability is the truth's share of the means'
+    variance). The result is too high if truths form groups tighter than the noise, since the noise spreads the means.
     """
     repeated = [np.asarray(own) for own in scores if len(own) > 1]
     if not repeated or len(scores) < 3:
@@ -71,7 +71,7 @@ def ceiling(scores: Sequence[Sequence[float]], seed: int = 0) -> Ceiling | None:
 
 
 def _expected(values: np.ndarray) -> float:
-    """Their mean; 0 where the truth has no variance left, so that there is nothing to rank."""
+    """Their mean; 0 if the truth has no variance left, so that there is nothing to rank."""
     return float(values.mean()) if np.isfinite(values).all() else 0.0
 
 

@@ -14,15 +14,15 @@ from supernet.files import NamedArch
 from supernet.space import Space, decode, sizes_words
 
 FEWEST = 4
-"""Least number of archs for a ranking; even with 20 the interval of a tau is some 0.3 wide."""
+"""Fewest archs for a ranking; even with 20, the interval of a tau is some 0.3 wide."""
 
 TRIES = 100
-"""Draws for one stratum before its archs count as used up."""
+"""Draws for one stratum before its archs are considered used up."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """FLOPs that archs are drawn from, ``low`` to ``high``.
+    """The range of FLOPs that archs are drawn from, ``low`` to ``high``.
 
     Attributes:
         prefix: of the archs' names: ``W`` for the whole space, ``B`` for a band of it.
@@ -36,11 +36,11 @@ class Band:
 def find_band(
     space: Space, centre: int | None, within: float, cost_size: tuple[int, int] | None, table: CostTable
 ) -> Band:
-    """The FLOPs ``centre * (1 - within)`` to ``centre * (1 + within)``, counted at ``cost_size``; the whole space for
-    ``None``.
+    """The FLOPs ``centre * (1 - within)`` to ``centre * (1 + within)``, counted at ``cost_size`` and cut to the space's
+    range; the whole range if ``centre`` is ``None``.
 
     Raises:
-        UserError: ``within`` is no share, or the space has no such FLOPs.
+        UserError: ``within`` is not between 0 and 1, or the space has no such FLOPs.
     """
     space = space.at(cost_size)
     least, most = flops_range(space, table)
@@ -60,15 +60,15 @@ def find_band(
 def stratified_archs(
     space: Space, band: Band, count: int, seed: int, cost_size: tuple[int, int] | None, table: CostTable
 ) -> list[NamedArch]:
-    """``count`` different archs of the band, at ``space``'s input size: one from each of as many parts of it, which all
-    span the same ratio of FLOPs, or the nearest that was met where a part has none.
+    """``count`` different archs of the band, at ``space``'s input size: one from each of ``count`` strata that span the
+    same ratio of FLOPs, or the nearest one found if a stratum is empty.
 
-    Plain random archs crowd in the middle of most spaces, where they hardly differ; and accuracy goes by the logarithm
-    of FLOPs, so that parts of equal width would crowd where more FLOPs no longer help. Each is a function of the seed
-    and its number alone; where it was drawn already, it is drawn again.
+    Uniformly random archs crowd in the middle of most spaces, where they hardly differ; and accuracy follows the
+    logarithm of FLOPs, so strata of equal width would crowd where more FLOPs no longer help. Each arch is a function of
+    the seed and its number, apart from redraws of archs drawn before.
 
     Raises:
-        UserError: there are fewer than ``FEWEST``, or the band has not as many archs.
+        UserError: ``count`` is below ``FEWEST``, or the band has too few archs.
     """
     check_count(count, "--n")
     region = make_region(space, Limits(flops=band.high), cost_size=cost_size, table=table)
@@ -90,7 +90,7 @@ def stratified_archs(
 
 
 def _draw(region: Region, space: Space, low: float, high: float, seed: str, met: set[Arch]) -> Arch | None:
-    """The first arch that is not in ``met``; ``None`` where there was none in ``TRIES``."""
+    """The first arch that is not in ``met``; ``None`` if there is none in ``TRIES`` draws."""
     for attempt in range(TRIES):
         genome = sample_near(region, low, high, Random(f"{seed}/{attempt}" if attempt else seed))
         if genome is not None and (arch := decode(space, genome)) not in met:

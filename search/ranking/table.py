@@ -13,7 +13,7 @@ GROUND_WORDS = {TEST: "on the test set", HOLDOUT: "on the held-out identities"}
 
 
 def arch_table(archs: Sequence[RankedArch]) -> str:
-    """A line per arch, by FLOPs: its stand-alone scores, their mean over seeds, and each supernet's score."""
+    """One line per arch, by FLOPs: its stand-alone scores (means over seeds), and each supernet's score."""
     rows = arch_cells(archs)
     least = (4, 8, 5, 6, 8, *[9] * len(archs[0].supernets))
     widths = [max(size, *map(len, column)) for size, column in zip(least, zip(*rows, strict=True), strict=True)]
@@ -24,7 +24,7 @@ def arch_table(archs: Sequence[RankedArch]) -> str:
 
 
 def arch_cells(archs: Sequence[RankedArch]) -> list[tuple[str, ...]]:
-    """The lines of ``arch_table``, the heading first, as cells; scores are in percent."""
+    """The lines of ``arch_table`` as cells, heading first; scores are in percent."""
     labels = list(archs[0].supernets)
     lines = [("arch", "FLOPs", "seeds", "test", "held-out", *labels)]
     for arch in sorted(archs, key=lambda each: each.flops):
@@ -35,7 +35,7 @@ def arch_cells(archs: Sequence[RankedArch]) -> list[tuple[str, ...]]:
 
 
 def verdict_table(verdict: Verdict, ground: str, archs: Sequence[RankedArch]) -> str:
-    """A line per ranker, then the ceiling, the chance level, and how far the supernets' taus exceed others."""
+    """One line per ranker, the ceiling and the chance level, with ``verdict_notes`` below."""
     rows = verdict_cells(verdict, len(archs))
     lines = aligned(rows, words=len(rows[0])).splitlines()
     lines += verdict_notes(verdict, archs)
@@ -43,12 +43,12 @@ def verdict_table(verdict: Verdict, ground: str, archs: Sequence[RankedArch]) ->
 
 
 def verdict_title(ground: str, count: int) -> str:
-    """The title: the scores that rankers of ``count`` archs are compared with."""
+    """The title, which names the scores that rankers of ``count`` archs are compared with."""
     return f"against stand-alone mAP {GROUND_WORDS[ground]}, {count} archs, {100 * CONFIDENCE:.0f} % intervals"
 
 
 def verdict_cells(verdict: Verdict, count: int) -> list[tuple[str, ...]]:
-    """The lines of ``verdict_table``, the heading first, as cells; ``count`` is of archs."""
+    """The lines of ``verdict_table`` as cells, heading first; ``count`` is the number of archs."""
     rows = [("ranker", "tau", "rho", "tau given FLOPs", f"best {verdict.k}", "regret")]
     for label, own in verdict.rankers.items():
         taus = (_text(own.tau), _text(own.rho), _text(own.tau_given_flops))
@@ -62,7 +62,7 @@ def verdict_cells(verdict: Verdict, count: int) -> list[tuple[str, ...]]:
 
 
 def verdict_notes(verdict: Verdict, archs: Sequence[RankedArch]) -> list[str]:
-    """Notes on the noise, and on how far the supernets' taus exceed others."""
+    """Notes on the noise, and on the supernets' taus compared with others."""
     noise = "no arch was trained with two seeds: how much of this is noise is not known; give --repeats 2"
     if verdict.ceiling is not None:
         best = verdict.ceiling
@@ -75,7 +75,7 @@ def verdict_notes(verdict: Verdict, archs: Sequence[RankedArch]) -> list[str]:
 
 
 def _differences(verdict: Verdict, supernets: Sequence[str]) -> list[str]:
-    """How the supernets' taus compare with FLOPs' and the first supernet's, archs being the same."""
+    """The supernets' taus minus those of FLOPs and of the first supernet, on the same archs."""
     lines = []
     for label in supernets:
         own = verdict.rankers[label]
