@@ -1,1 +1,1 @@
-"""The one training loop of every network: recipes, schedules, checkpoints, run folders, logging."""
+"""The training loop shared by all networks: recipes, schedules, checkpoints, run folders, logging."""

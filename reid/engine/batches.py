@@ -1,4 +1,4 @@
-"""Training batches: decoded images on the training device, drawn by a sampler, augmented there."""
+"""Training batches: decoded images on the training device, drawn by a sampler and augmented there."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from reid.transfer import to_device
 
 @dataclass(frozen=True, eq=False)
 class TrainingBatches:
-    """An image set made ready for training; every epoch is a pure function of its number, so a resumed run sees the
-    same.
+    """An image set prepared for training. Every epoch is a pure function of its number, so a resumed run sees the same
+    images.
 
     Attributes:
         images: ``(N, H, W, 3) uint8``, on the training device.
         labels: ``(N,) int64`` class labels, on the training device.
         classes: number of identities.
         sampler: draws the indices of this process's share of each batch.
-        size: ``(height, width)`` the network sees.
+        size: ``(height, width)`` of the network's input.
         config: the augmentation.
         seed: of the augmentation.
-        rank: of this process; each augments its own share with different random numbers.
+        rank: of this process; each process augments its own share with different random numbers.
     """
 
     images: torch.Tensor
@@ -44,11 +44,11 @@ class TrainingBatches:
 
     @property
     def per_epoch(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
         return self.sampler.batches_per_epoch
 
     def epoch(self, number: int, done: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """``(images (n, 3, h, w) float32, labels (n,) int64)`` for every step of the epoch but the first ``done``."""
+        """``(images (n, 3, h, w) float32, labels (n,) int64)`` for every step of the epoch after the first ``done``."""
         generator = torch.Generator()
         for step, index in enumerate(self.sampler.epoch(number)[done:], start=done):
             # One seed per step: the numbers are the same whether or not this process ran the previous steps.
@@ -58,8 +58,8 @@ class TrainingBatches:
             yield augment(images, self.size, self.config, generator), self.labels[index]
 
     def calibration(self, count: int = 2048, batch: int = 64) -> Iterator[torch.Tensor]:
-        """``(n, 3, h, w)`` images augmented as in the epochs, up to ``batch`` at a time and ``count`` in all, drawn by
-        the seed, to measure BN statistics on."""
+        """``(n, 3, h, w)`` images for measuring BN statistics, augmented as in the epochs: up to ``batch`` at a time
+        and ``count`` in total, drawn by the seed."""
         return calibration_images(self.images, self.size, self.config, count, batch, self.seed)
 
 
@@ -71,7 +71,7 @@ def training_batches(
     device: torch.device,
     processes: Processes = SINGLE,
 ) -> TrainingBatches:
-    """Batches of ``data`` on ``device``, drawn and augmented as ``recipe`` says. On the CPU the pixels are not copied.
+    """Batches of ``data`` on ``device``, drawn and augmented as ``recipe`` says. On the CPU, pixels are not copied.
 
     Raises:
         UserError: the batches cannot be drawn from these identities, or cannot be split over the processes.

@@ -18,14 +18,13 @@ from reid.engine.recipe import Recipe
 from reid.engine.tasks.task import StepContext, Task
 
 WARM_UP = 3
-"""Steps run normally before one is recorded: in them libraries choose kernels and allocate their memory."""
+"""Steps that run normally before one is recorded; in them, libraries choose kernels and allocate memory."""
 
 
 def can_record(task: Task, recipe: Recipe, device: torch.device, processes: Processes) -> bool:
     """Whether a training's steps can be recorded and the recipe allows it.
 
-    Several processes gather features within the step, and fp16's scaler may skip steps: in both cases steps run
-    normally.
+    Not with several processes, which gather features within the step, nor with fp16, whose scaler may skip steps.
     """
     fixed = getattr(task, "same_every_step", False) and recipe.precision != "fp16"
     return recipe.cuda_graph and device.type == "cuda" and not processes.several and fixed
@@ -46,11 +45,11 @@ class _Recording:
 class RecordedBackward:
     """``task.backward`` for a task that is the same every step, replayed after the first few steps.
 
-    It is recorded again when batches get another shape or other parts of the network learn (``freeze``). Recording
-    runs nothing: the recorded step is then replayed, so that every step is done once.
+    Records again if the shape of batches changes or other parts of the network are trained (``freeze``). Recording does
+    not execute anything: the recorded step is replayed afterwards, so every step is executed once.
 
     Args:
-        task: lies on a CUDA device.
+        task: on a CUDA device.
         parameters: those that may get a gradient.
     """
 
@@ -77,7 +76,7 @@ class RecordedBackward:
         recording.graph.replay()
         for parameter, gradient in recording.gradients:
             parameter.grad = gradient
-        # A copy: the next step overwrites the recorded numbers, and the log is summed over many steps.
+        # A copy, since the next step overwrites the recorded numbers and the log is summed over many steps.
         return dict(zip(recording.names, recording.log.clone().unbind(), strict=True))
 
     def _run_aside(self, images, labels, context) -> dict[str, torch.Tensor]:

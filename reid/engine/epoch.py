@@ -1,4 +1,4 @@
-"""One epoch of a training, and how long all of them will take."""
+"""One epoch of a training, and an estimate of the time for all of them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from reid.engine.tally import Tally
 from reid.engine.training_step import TrainingStep
 
 READ_EVERY = 20
-"""Steps between looks at the loss: each look waits for the device."""
+"""Steps between looks at the loss, each of which waits for the device."""
 
 _LOOKED_AT = ("loss", "gradient_norm", "accuracy", "embedding_spread")
-"""The fields of a ``Look``, in its order; the last two where the task logs them."""
+"""The fields of a ``Look``, in its order; the last two only if the task logs them."""
 
 
 class Estimate:
-    """Reports once how long the training will take from its first full steps on, from those after the first few (which
-    warm up caches). Steps of epochs in which parts are still fixed are cheaper and are not counted.
+    """Reports once how long the training will take, measured on full steps after the first few, which warm up caches.
+    Steps with parts still frozen are cheaper and do not count.
 
-    On a GPU it measures from one look at the loss to the next, which wait for the GPU: in between, steps are queued.
+    On a GPU, it measures between looks at the loss, which wait for the GPU; other steps are only queued.
     """
 
     def __init__(self, tell: Callable[[float], None], device: torch.device) -> None:
@@ -38,7 +38,7 @@ class Estimate:
         self.skip, self.count = (3, 10) if device.type == "cpu" else (READ_EVERY, READ_EVERY)
 
     def step(self, left: int) -> None:
-        """To be called after a full step and the look that may follow it; ``left`` counts it and the steps to come."""
+        """To be called after a full step and any look that follows it; ``left`` counts this step and those to come."""
         self.seen += 1
         self.steps = max(self.steps, left)
         if self.seen == self.skip:
@@ -56,7 +56,7 @@ def run_epoch(
     bar: tqdm,
     estimate: Estimate,
 ) -> dict[str, float]:
-    """Runs one epoch, or the rest of it; returns its record: means of the log's scalars, rate, images/s of all
+    """Runs one epoch, or the rest of it; returns its record: means of the log's scalars, learning rate, images/s of all
     processes, peak memory.
 
     Raises:
@@ -87,7 +87,7 @@ def run_epoch(
 
 
 class _Looks:
-    """The looks of an epoch: each shows the guard the steps since the previous one."""
+    """The looks of an epoch; each shows the guard the steps since the previous one."""
 
     def __init__(self, guard: Guard, epoch: int, per_epoch: int) -> None:
         self.guard, self.epoch, self.least = guard, epoch, min(READ_EVERY, per_epoch) / 2
@@ -101,7 +101,7 @@ class _Looks:
         """
         known = [tally.sums.get(name, tally.first.new_zeros(())) for name in _LOOKED_AT]
         values = torch.stack([each.float() for each in (*known, tally.first)])
-        # All judge the first process's numbers, so that all decide alike.
+        # All processes judge the first one's numbers, so that all decide alike.
         *now, first = gather_batch(self.guard.step.processes, values[None])[0].tolist()
         steps = tally.steps - self._steps
         means = [(total - before) / steps for total, before in zip(now, self._before, strict=True)]

@@ -16,16 +16,16 @@ from reid.engine.training_step import TrainingStep
 from reid.errors import UserError
 
 UNSOUND = "unsound"
-"""Key in the record of an epoch that ended while the guard doubted its weights: they were not kept."""
+"""Key in the record of an epoch that ended while the guard doubted its weights, so that they were not saved."""
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """An evaluation of the network while it trains. It must not touch test data.
+    """An evaluation of the network during training. It must not use test data.
 
     Attributes:
-        evaluate: returns named numbers of a task for the log; their names must differ from the training's own.
-        metric: the one that decides which weights are best.
+        evaluate: returns named numbers of a task for the log; the names must differ from the training's own.
+        metric: the number that decides which weights are best.
         mode: whether greater or smaller values are better.
         keep: called with the task whenever ``metric`` is the best so far.
     """
@@ -37,8 +37,8 @@ class Monitor:
 
 
 def settle(step: TrainingStep, batches: TrainingBatches, epoch: int) -> None:
-    """Recomputes the BN statistics of averaged weights, which averaging leaves wrong, except in parts that were fixed
-    in all epochs up to ``epoch``, whose average is always the same."""
+    """Recomputes the BN statistics of averaged weights, which averaging leaves wrong, except in parts that were frozen
+    in all epochs up to ``epoch`` and whose average is therefore constant."""
     if step.average is not None and step.average.needs_calibration and step.average.started:
         step.result.recalibrate(batches.calibration(), frozen_groups(step.recipe.optimizer, epoch))
 
@@ -46,7 +46,7 @@ def settle(step: TrainingStep, batches: TrainingBatches, epoch: int) -> None:
 def look(
     step: TrainingStep, batches: TrainingBatches, record: dict[str, Any], monitor: Monitor | None
 ) -> dict[str, float]:
-    """The monitor's numbers for the weights as they would be kept now, in epochs in which it evaluates.
+    """The monitor's numbers for the weights as they would be kept now; empty in epochs in which it does not evaluate.
 
     Raises:
         UserError: they would overwrite fields of the epoch's ``record``.
@@ -66,7 +66,7 @@ def _is_looked_at(epoch: int, recipe: Recipe) -> bool:
 
 
 def check_stopping(record: dict[str, Any], recipe: Recipe, monitor: Monitor | None) -> None:
-    """Refuses early stopping by a field that no record has, which would silently never stop."""
+    """Raises UserError for early stopping by a field that no record has, which would silently never stop."""
     if recipe.early_stopping is None or record["epoch"] == recipe.epochs:
         return
     never_looked_at = monitor is None or not recipe.evaluate_every
@@ -75,11 +75,11 @@ def check_stopping(record: dict[str, Any], recipe: Recipe, monitor: Monitor | No
 
 
 def keep_best(step: TrainingStep, records: list[dict[str, Any]], monitor: Monitor | None) -> bool:
-    """Lets the monitor keep the weights of the last of ``records`` if the recipe wants the best ones and none before
-    were as good; returns whether it did."""
+    """Lets the monitor keep the weights of the last record if the recipe wants the best ones and no earlier ones were
+    as good; returns whether it did."""
     if not step.recipe.keep_best or monitor is None or monitor.metric not in records[-1]:
         return False
-    # Weights of an unsound epoch were not kept, however well they scored. The last epoch's always are.
+    # Weights of unsound epochs were not kept, however well they scored; those of the last epoch always are.
     kept = [record for record in records if UNSOUND not in record or record is records[-1]]
     best = best_epoch(kept, monitor.metric, monitor.mode) == records[-1]["epoch"]
     if best:

@@ -1,4 +1,4 @@
-"""``Partway``: saves the progress within an epoch beside the checkpoint, so that a long one need not start over."""
+"""``Partway``: saves progress within an epoch beside the checkpoint, so that a long epoch need not start over."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from reid.engine.runs.checkpoint import load_state, save_state
 PARTWAY = "partway.pt"
 
 EVERY_SECONDS = 60.0
-"""Seconds between two writes within an epoch. A shorter epoch is never saved in part."""
+"""Seconds between two writes within an epoch; shorter epochs are never saved in part."""
 
 SHARE = 0.01
-"""Share of the time that writing may take: if the disk is slow or the network large, writes are further apart."""
+"""Maximum share of the time for writing; with a slow disk or a large network, writes are further apart."""
 
 
 class Partway:
-    """Writes the state of a training within an epoch, now and then, and restores it.
+    """Saves the state of a training within an epoch from time to time, and restores it.
 
-    The guard never rolls back to this state, but to the checkpoint of the last sound epoch. The state is obsolete once
-    there is a later checkpoint or the training has been rolled back; its content shows that, so a training may be
+    The guard never rolls back to this state, only to the checkpoint of the last sound epoch. The state is obsolete once
+    there is a later checkpoint or the training has been rolled back; its contents show that, so a training may be
     killed before the file is removed.
 
     Args:
@@ -34,7 +34,7 @@ class Partway:
         self._next = time.monotonic() + EVERY_SECONDS
 
     def restore(self) -> tuple[int, int]:
-        """Restores the saved state, if it is further on than the checkpoint.
+        """Restores the saved state if it is further on than the checkpoint.
 
         Returns:
             Epochs done, and steps done of the next one.
@@ -52,12 +52,12 @@ class Partway:
         return guard.saved_epoch, 0
 
     def begun(self) -> dict[str, Any] | None:
-        """The saved state of the epoch that begins, once; ``None`` if it begins at its first step."""
+        """The saved state of the epoch that begins, returned once; ``None`` if it begins at its first step."""
         found, self._found = self._found, None
         return found
 
     def keep(self, epoch: int, within: dict[str, Any]) -> None:
-        """Writes how far ``epoch`` has come."""
+        """Writes the progress within ``epoch``."""
         start = time.monotonic()
         save_state(self._path, self._guard.state(epoch - 1) | self._after() | {"within": within})
         self._next = time.monotonic() + max(EVERY_SECONDS, (time.monotonic() - start) / SHARE)
@@ -68,7 +68,7 @@ class Partway:
         return self._guard.step.processes.is_main and time.monotonic() >= self._next
 
     def drop(self) -> None:
-        """Removes the saved state: there is a later checkpoint, or the training has been rolled back."""
+        """Removes the saved state, since there is a later checkpoint or the training has been rolled back."""
         self._found, self._next = None, time.monotonic() + EVERY_SECONDS
         if self._guard.step.processes.is_main:
             self._path.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ import torch
 def step_seed(seed: int, epoch: int, step: int, rank: int = 0) -> int:
     """A seed in ``0 .. 2**63 - 1`` for one step of one process.
 
-    The numbers are mixed by numpy's ``SeedSequence``, which is the same on every platform and in every version; steps
-    of neighbouring seeds or epochs therefore have unrelated draws.
+    The numbers are mixed by numpy's ``SeedSequence``, which gives the same result on every platform and in every
+    version, so that steps of neighbouring seeds or epochs have unrelated draws.
 
     Args:
         seed, epoch, step, rank: not negative.
@@ -23,10 +23,10 @@ def step_seed(seed: int, epoch: int, step: int, rank: int = 0) -> int:
 
 @contextlib.contextmanager
 def seeded_step(seed: int, device: torch.device):
-    """A context in which draws from torch's default generators of the CPU and ``device`` depend on ``seed`` alone.
+    """A context in which torch's default generators of the CPU and ``device`` depend only on ``seed``.
 
-    Afterwards both generators are as they were before. It does what ``torch.random.fork_rng`` with ``manual_seed``
-    does, but leaves other devices alone and costs tens of microseconds, so that it can be used around every step.
+    Afterwards, both generators are as before. It does what ``torch.random.fork_rng`` with ``manual_seed`` does, but
+    leaves other devices alone and takes only tens of microseconds, so it can be used around every step.
     """
     generators = [torch.default_generator]
     if device.type == "cuda":

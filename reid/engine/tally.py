@@ -10,7 +10,7 @@ import torch
 
 
 class Tally:
-    """Sums over the steps of one epoch. They stay on the device: adding to them does not wait for it.
+    """Sums over the steps of one epoch. They stay on the device, so adding to them does not wait for it.
 
     Attributes:
         steps: number of steps added.
@@ -20,11 +20,11 @@ class Tally:
 
     def __init__(self) -> None:
         self.steps, self.sums, self.first = 0, {}, None
-        self._counts: Counter[str] = Counter()  # a field need not be in every step's log
+        self._counts: Counter[str] = Counter()  # not every field is in every step's log
         self._images, self._earlier, self._start = 0, 0.0, time.perf_counter()
 
     def add(self, log: dict[str, torch.Tensor], images: int) -> None:
-        """Adds a step's log and the number of its images, those of all processes."""
+        """Adds a step's log and its number of images over all processes."""
         self.steps += 1
         self.sums |= {name: self.sums[name] + value if name in self.sums else value for name, value in log.items()}
         self._counts.update(log.keys())

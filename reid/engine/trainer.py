@@ -1,4 +1,4 @@
-"""The training loop, which trains every network here: searched or not, and the supernet itself."""
+"""The training loop for all networks: searched or not, and the supernet itself."""
 
 from __future__ import annotations
 
@@ -45,36 +45,36 @@ def fit(
 ) -> nn.Module:
     """Trains ``task`` by ``recipe``; continues from the run's checkpoint if there is one.
 
-    After every epoch the run folder holds a line in ``metrics.jsonl``, TensorBoard's events and, every
-    ``recipe.checkpoint_every`` epochs, a checkpoint (atomic); within a long epoch, its state of about a minute before.
-    A run that is interrupted anywhere and resumed ends with the weights of an unbroken one: everything random is a
-    function of seed, epoch and step. So does one that blows up: it goes back to its last sound epoch and continues
-    from there at a lower rate (``recipe.guard``).
+    After every epoch, the run folder holds a line in ``metrics.jsonl``, TensorBoard's events and, every
+    ``recipe.checkpoint_every`` epochs, a checkpoint (atomic); within a long epoch, a state at most about a minute old.
+    A run that is interrupted anywhere and resumed ends with the weights of an uninterrupted one, since everything
+    random is a function of seed, epoch and step. If a training blows up, it returns to its last sound epoch and
+    continues from there at a lower rate (``recipe.guard``); such a run can be resumed in the same way.
 
     Args:
         task: a module that follows ``Task``, with fresh weights; moved to ``device``.
-        batches: its training data, this process's share.
-        run: the run folder (``open_run``); with several processes a folder that all of them see.
-        monitor: looked at every ``recipe.evaluate_every`` epochs.
-        facts: what the training doctor must know; without them it does not run.
+        batches: its training data; this process's share.
+        run: the run folder (``open_run``); with several processes, a folder that all of them can access.
+        monitor: evaluated every ``recipe.evaluate_every`` epochs.
+        facts: what the training doctor needs to know; without them it does not run.
         processes: those that train together; only the first one writes.
-        on_estimate: called once with the seconds the training will take, after its first steps; if parts are fixed at
-            first, after the first steps following these epochs, for the time from there on.
+        on_estimate: called once, after the first steps, with the seconds that the training will take; if parts are
+            frozen at first, after the first steps following these epochs, for the time from there on.
         title: for the progress bar.
-        progress: show the bar, and print between its lines what the guard does and the doctor finds.
+        progress: whether to show the bar, and to print the guard's actions and the doctor's findings above it.
 
     Returns:
-        The task with the weights that are kept: ``task`` itself, or a copy with the averaged weights.
+        The task with the weights to keep: ``task`` itself, or a copy with the averaged weights.
 
     Raises:
-        UserError: the training blew up more often than rollbacks allow, or is to stop early by an unmeasured metric.
+        UserError: the training blew up more often than allowed, or early stopping names a metric that is not measured.
     """
     reset_peak_memory(device)
     task.to(device=device, memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
     broadcast_parameters(processes, task)
     step = TrainingStep(task, recipe, device, batches.per_epoch, batches.seed, processes)
     if recipe.sync_batch_norm:
-        sync_batch_norm(processes, task)  # after the step has copied it for averages, which one process evaluates
+        sync_batch_norm(processes, task)  # after the step has copied it for averages, which a single process evaluates
     guard = Guard(run, step)
     guard.restore()
     partway = Partway(guard)
@@ -128,8 +128,8 @@ class _Loop:
         return bool(gather_batch(processes, torch.tensor([seen], device=processes.device))[0])
 
     def epoch(self, number: int) -> int:
-        """Trains an epoch, or the rest of it, and writes its results; returns the last epoch done: this one, or an
-        earlier one if the training was rolled back."""
+        """Trains an epoch, or the rest of it, and writes its results; returns the last epoch done, which is an earlier
+        one if the training was rolled back."""
         try:
             record = run_epoch(self.step, self.batches, number, self.guard, self.partway, self.bar, self.estimate)
         except BlownUp as blown:
@@ -145,7 +145,7 @@ class _Loop:
         return number
 
     def end_early(self, epoch: int) -> None:
-        """Writes the checkpoint of ``epoch``, the last, which may have none yet, if the guard would return to it."""
+        """Writes the checkpoint of ``epoch``, the last one, which may lack one, if the guard would return to it."""
         if self.guard.sound:
             self._write(epoch)
             barrier(self.step.processes)
@@ -163,9 +163,9 @@ class _Loop:
         return rollback.to
 
     def _save(self, epoch: int) -> None:
-        """Writes the checkpoint of ``epoch``, if one is due and the guard would return to it.
+        """Writes the checkpoint of ``epoch`` if one is due and the guard would return to it.
 
-        One is also due if the weights are the best so far: a training rolled back to an earlier epoch would drop the
+        One is also due if the weights are the best so far: otherwise, a rollback to an earlier epoch would drop the
         record of the kept weights, and nothing would be left of the previous best.
         """
         recipe = self.step.recipe

@@ -19,19 +19,19 @@ from reid.engine.seeds import seeded_step, step_seed
 from reid.engine.tasks.task import StepContext
 
 _LOSSES, _LAYERS = 2**20, 2**21
-"""Used like ranks in the seeds of a step: losses and layers must not draw the same numbers as the augmentation of that
-step."""
+"""Used like ranks in the seeds of a step, so that losses and layers do not draw the same numbers as the augmentation of
+that step."""
 
 
 class TrainingStep:
     """One optimizer step, and the state that it changes.
 
     Args:
-        task: see ``reid.engine.tasks.task.Task``; lies on ``device``.
+        task: see ``reid.engine.tasks.task.Task``; on ``device``.
         recipe: how it is trained.
         device: where it is trained.
-        per_epoch: steps in an epoch, by which the schedule counts.
-        seed: of the random draws within the step, apart from the images.
+        per_epoch: steps per epoch, for the schedule.
+        seed: of the random draws within the step, except for the images.
         processes: those that train together.
 
     Attributes:
@@ -61,7 +61,7 @@ class TrainingStep:
     def __call__(
         self, images: torch.Tensor, labels: torch.Tensor, number: int
     ) -> tuple[dict[str, torch.Tensor], float]:
-        """Step ``number`` of the whole training (from 0); returns the log's scalars on the device, and the rate."""
+        """Runs step ``number`` of the training (from 0); returns the log's scalars on the device, and the rate."""
         recipe = self.recipe
         epoch, within = divmod(number, self.per_epoch)
         factor = rate_factor(recipe.schedule, number / self.per_epoch, recipe.epochs, self.per_epoch)
@@ -71,7 +71,7 @@ class TrainingStep:
         context = StepContext(
             number=number,
             epoch=number / self.per_epoch,
-            # The same in all processes: the losses see the whole batch.
+            # The same in all processes, since the losses cover the whole batch.
             generator=torch.Generator().manual_seed(step_seed(self.seed, epoch + 1, within, _LOSSES)),
             autocast=self.autocast,
             backward=lambda loss: self.scaler.scale(loss).backward(),
@@ -92,7 +92,7 @@ class TrainingStep:
         return log, rate
 
     def _clip(self) -> torch.Tensor:
-        """Clips the gradient if the recipe says so; returns its norm before that."""
+        """Clips the gradient if the recipe says so; returns its norm before clipping."""
         gradients = [parameter.grad for parameter in self._trained if parameter.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if self.recipe.clip_gradient is not None:
@@ -101,7 +101,7 @@ class TrainingStep:
 
     @property
     def result(self) -> nn.Module:
-        """The task with the weights that are kept: the averaged ones where the recipe averages."""
+        """The task with the weights to keep: the averaged ones if the recipe averages and averaging has started."""
         return self.average.module if self.average is not None and self.average.started else self.task
 
     def state(self) -> dict:

@@ -1,8 +1,7 @@
-"""The training doctor: reads a run's records and facts, and says in a line what is wrong and what helps.
+"""The training doctor: reads a run's records and facts, and says in one line what is wrong and what helps.
 
-``examine`` is a pure function; everything it knows of a training is in its records (``metrics.jsonl``) and its
-``TrainingFacts``. ``embedding_signs`` makes the records' signs, ``random_level`` and ``identity_overlap`` some of the
-facts.
+``examine`` is a pure function of the training's records (``metrics.jsonl``) and its ``TrainingFacts``.
+``embedding_signs`` computes signs for the records; ``random_level`` and ``identity_overlap`` compute some of the facts.
 """
 
 from reid.engine.doctor.diagnosis import Diagnosis, Severity, Trouble

@@ -1,4 +1,4 @@
-"""The doctor's diagnoses: a trouble, when it was seen, the evidence, and what helps."""
+"""The doctor's diagnoses: a trouble, when it was seen, the evidence, and a cure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Finding:
 
     Attributes:
         severity: see ``Severity``.
-        since: the epoch since which it has held without a break; 0: a fact of data and recipe.
+        since: the epoch since which it has held without interruption; 0 for a fact of data and recipe.
         evidence: the figures that show it.
         cure: what to try, by recipe key.
     """
@@ -55,8 +55,8 @@ class Diagnosis:
 
     Attributes:
         trouble, severity: the trouble, and its severity at its worst.
-        since: the first epoch it was seen in; 0: before the training.
-        until: the last epoch it was seen in, if it has gone since; ``None`` while it lasts.
+        since: the first epoch in which it was seen; 0: before the training.
+        until: the last epoch in which it was seen, if it has gone since; ``None`` while it lasts.
         evidence: the figures when it was last seen.
         cure: what to try.
     """
@@ -70,5 +70,5 @@ class Diagnosis:
 
     @property
     def gone(self) -> bool:
-        """Whether the last epoch does not show it any more."""
+        """Whether the last epoch no longer shows it."""
         return self.until is not None

@@ -1,4 +1,4 @@
-"""The examination: every rule over a run's records, and what the last record has changed."""
+"""The examination: applies every rule to a run's records, and finds what changed with the last record."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ RULES: dict[Trouble, Rule] = {
 
 
 def examine(records: Sequence[Record], facts: TrainingFacts) -> tuple[Diagnosis, ...]:
-    """Every trouble that the records show or have shown, each once; lasting ones before those that have gone, the worst
-    first, then the earliest.
+    """All troubles that the records show or have shown, each once: lasting ones before past ones, the worst first, then
+    the earliest.
 
     Args:
-        records: the lines of ``metrics.jsonl`` so far, each with ``epoch``; other keys may be missing: what is not
+        records: the lines of ``metrics.jsonl`` so far, each with ``epoch``. Other keys may be missing: what is not
             recorded is not judged.
-        facts: facts of the training.
+        facts: of the training.
     """
     found = [_follow(trouble, rule, records, facts) for trouble, rule in RULES.items()]
     seen = [diagnosis for diagnosis in found if diagnosis is not None]
@@ -51,10 +51,10 @@ def examine(records: Sequence[Record], facts: TrainingFacts) -> tuple[Diagnosis,
 
 
 def news(records: Sequence[Record], facts: TrainingFacts) -> tuple[Diagnosis, ...]:
-    """Changes with the last record: troubles that came with it (or came back), or have gone. With one record also those
-    of data and recipe, which exist before the first epoch.
+    """Changes with the last record: troubles that appeared (or reappeared) or have gone. For the first record, this
+    includes those of data and recipe, which exist before the first epoch.
 
-    For the log, once per epoch: unlike ``examine`` it does not go through the whole history again.
+    For the log, once per epoch: unlike ``examine``, it does not go through the whole history again.
     """
     told = []
     for trouble, rule in RULES.items():
@@ -68,7 +68,7 @@ def news(records: Sequence[Record], facts: TrainingFacts) -> tuple[Diagnosis, ..
 
 
 def _follow(trouble: Trouble, rule: Rule, records: Sequence[Record], facts: TrainingFacts) -> Diagnosis | None:
-    """Applies the rule after every epoch: when it first and last found something, and the worst severity."""
+    """Applies the rule after every epoch: the first and last epoch with a finding, and the worst severity."""
     findings = [rule(records[:end], facts) for end in range(len(records) + 1)]
     seen = [number for number, finding in enumerate(findings) if finding is not None]
     if not seen:

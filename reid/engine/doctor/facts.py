@@ -1,4 +1,4 @@
-"""Facts of a training besides its records: the numbers of its recipe and of its data."""
+"""Facts about a training besides its records: the numbers of its recipe and data."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ class TrainingFacts:
 
     Attributes:
         epochs: of the whole training.
-        steps_per_epoch: optimizer steps in an epoch.
-        classes: training identities.
-        identities, instances: P and K of the batch; K = 0: batches are drawn regardless of identities.
-        identities_below_k: identities with fewer than K images.
-        single_image_identities: identities with one image, which have no positive pair.
+        steps_per_epoch: optimizer steps per epoch.
+        classes: number of training identities.
+        identities, instances: P and K of the batch; K = 0 if batches are drawn regardless of identities.
+        identities_below_k: number of identities with fewer than K images.
+        single_image_identities: number of identities with one image, which have no positive pair.
         margin: of the triplet loss; ``None`` is the soft margin.
-        normalize: whether the triplet's distances are those of L2-normalised features.
-        selection: the triplets' selection.
-        triplet_weight: 0: there is no triplet loss.
-        plain_softmax: whether ``loss_ce`` is the cross-entropy of unscaled logits without a margin, so that
-            guessing costs ``log(classes)``.
-        classified: whether a loss trains the classifier, so that ``accuracy`` means something.
+        normalize: whether triplet distances are those of L2-normalised features.
+        selection: how triplets are selected.
+        triplet_weight: 0 for no triplet loss.
+        plain_softmax: whether ``loss_ce`` is the cross-entropy of unscaled logits without a margin, so that guessing
+            costs ``log(classes)``.
+        classified: whether a loss trains the classifier, so that ``accuracy`` is meaningful.
         classifier_weight: sum of the weights of the mean and of further classifiers in ``loss_ce``.
-        warmup: epochs, may be a fraction.
+        warmup: epochs; may be a fraction.
         learning_rate: after the warm-up.
         clip_gradient, precision, zero_init_residual: the recipe's.
-        random_mAP: ``random_level`` of the held-out queries and gallery, where there are any.
-        shared_identities, shared_images: of ``identity_overlap``.
+        random_mAP: ``random_level`` of the held-out queries and gallery, if there are any.
+        shared_identities, shared_images: numbers from ``identity_overlap``.
     """
 
     epochs: int
@@ -57,10 +57,10 @@ class TrainingFacts:
 
     @property
     def triplet_level(self) -> float:
-        """The triplet loss of features that are all the same: its margin, or log 2 with the soft margin."""
+        """The triplet loss if all features are the same: its margin, or log 2 with the soft margin."""
         return math.log(2.0) if self.margin is None else self.margin
 
     @property
     def guessing_loss(self) -> float | None:
-        """``loss_ce`` when guessing among the classes; ``None`` where the logits have a scale or a margin."""
+        """``loss_ce`` when guessing among the classes; ``None`` if the logits have a scale or a margin."""
         return self.classifier_weight * math.log(self.classes) if self.plain_softmax and self.classes > 1 else None

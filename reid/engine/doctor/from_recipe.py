@@ -29,8 +29,8 @@ def facts_of(
         labels: ``(N,) int64``, the identity of each training image.
         steps_per_epoch: optimizer steps in an epoch.
         fills_identities: whether batches hold K images of an identity (all samplers but ``random``).
-        random_mAP: ``random_level`` of the held-out queries and gallery, where they are monitored.
-        overlap: ``identity_overlap`` of training and test images, where it was computed.
+        random_mAP: ``random_level`` of the held-out queries and gallery, if they are monitored.
+        overlap: ``identity_overlap`` of training and test images, if it was computed.
     """
     triplet, schedule, spectral = recipe.losses.triplet, recipe.schedule, recipe.head.spectral
     classification = recipe.losses.classification

@@ -1,4 +1,4 @@
-"""Persons and pictures that are both trained on and tested on: scores of such a test say nothing."""
+"""Persons and pictures in both training and test, which make the test's scores meaningless."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Overlap:
     """Persons and images that training and test share.
 
     Attributes:
-        identities: person numbers on both sides, ascending; junk and distractors do not count as persons.
-        images: test images whose pixels are those of a training image, as ``("query" or "gallery", index, index of
-            the training image)``. The person may have a different number on the other side.
+        identities: person numbers on both sides, ascending; junk and distractors are not persons.
+        images: test images with the same pixels as a training image, as ``("query" or "gallery", index, index of the
+            training image)``. The person may have a different number on the other side.
     """
 
     identities: tuple[int, ...]
@@ -28,8 +28,8 @@ class Overlap:
 def identity_overlap(train: ImageSet, query: ImageSet, gallery: ImageSet) -> Overlap:
     """Compares person numbers and decoded pixels (by a 128-bit hash of shape and bytes; about a second per GB).
 
-    Images are the same here only if every pixel is; a resized or recompressed copy is not found. Junk images of the
-    gallery are left out: they affect no score.
+    Images count as the same only if all pixels are; a resized or recompressed copy is not found. Junk images of the
+    gallery are left out, since they affect no score.
     """
     trained = set(train.pids.tolist())
     tested = set(query.pids.tolist()) | set(gallery.pids.tolist())

@@ -1,4 +1,4 @@
-"""Expected mAP and Rank-1 of a random ranking: the floor that a training must leave."""
+"""Expected mAP and Rank-1 of a random ranking: the level that a training must exceed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from reid.errors import UserError
 
 @dataclass(frozen=True)
 class RandomLevel:
-    """Expected scores, fractions in 0..1: means over the counted queries.
+    """Expected scores, fractions in 0..1, as means over the counted queries.
 
     Attributes:
         mAP: of the step-wise average precision.
         rank1: share of queries with a right answer in first place.
-        queries: queries counted.
+        queries: number of queries counted.
     """
 
     mAP: float
@@ -49,8 +49,8 @@ def random_level(
     query_pids: torch.Tensor, query_camids: torch.Tensor, gallery_pids: torch.Tensor, gallery_camids: torch.Tensor
 ) -> RandomLevel:
     """The level for labels ``(Q,)`` and ``(G,) int64``, by Market-1501's rule (``evaluation/retrieval``): junk is not
-    in the gallery, the query's own identity at its own camera is ignored, distractors are wrong, a query without a
-    right answer is not counted. Where no camera is known, nothing is ignored for its camera.
+    in the gallery, the query's own identity at its own camera is ignored, distractors are wrong, and queries without a
+    right answer are not counted. For queries without a known camera, nothing is ignored.
 
     Raises:
         UserError: no query has a right answer.

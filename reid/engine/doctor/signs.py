@@ -1,4 +1,4 @@
-"""Signs of health, computed from a batch of features while a network trains."""
+"""Signs of a training's health, computed from a batch of features."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch.nn import functional as F
 def embedding_signs(features: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
     """The signs as scalars on the features' device, without gradient and without waiting for the device.
 
-    - ``embedding_spread``: standard deviation of the L2-normalised features in each dimension, mean over the
-      dimensions, times ``sqrt(D)``. 1 where they point in all directions alike, 0 where they are one vector.
-    - ``feature_norm``: mean L2 norm before that.
-    - ``identity_variance``: share of the features' variance (not normalised, summed over the dimensions) that lies
-      between the identities' means, the eta squared of an analysis of variance. It depends neither on the features'
-      scale nor on a vector common to all. ``(P - 1) / (P K - 1)`` is expected of features that carry no identity
-      information, 1 if each identity is a point, 0 if all features are the same.
+    - ``embedding_spread``: standard deviation of the L2-normalised features per dimension, averaged over dimensions,
+      times ``sqrt(D)``: 1 if they point in all directions equally, 0 if they are one vector.
+    - ``feature_norm``: mean L2 norm before normalisation.
+    - ``identity_variance``: share of the features' variance (not normalised, summed over dimensions) that lies between
+      the identities' means, the eta squared of an analysis of variance. It is independent of the features' scale and of
+      a vector common to all. Expected are ``(P - 1) / (P K - 1)`` for features without identity information, 1 if each
+      identity is a point, and 0 if all features are the same.
 
     Args:
         features: ``(N, D)`` float.

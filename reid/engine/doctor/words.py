@@ -1,4 +1,4 @@
-"""A diagnosis in words: a line for the log, a row for the report."""
+"""A diagnosis in words: as a line of the log, and as a row of the report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def line(diagnosis: Diagnosis) -> str:
 
 
 def rows(diagnoses: Sequence[Diagnosis]) -> list[tuple[str, str, str, str]]:
-    """A row for each diagnosis, in the order of ``COLUMNS``; no rows for a healthy training."""
+    """One row per diagnosis, in the order of ``COLUMNS``; none for a healthy training."""
     return [(str(one.trouble), _epochs(one), one.evidence, one.cure) for one in diagnoses]
 
 

@@ -1,7 +1,7 @@
 """``Guard``: watches a training, and rolls it back to its last sound epoch if it blows up.
 
-The checkpoint is of the last sound epoch: an epoch that ends with weights that are not finite, or while the loss is too
-high, does not replace it. ``reid.engine.recipe.divergence`` decides what counts as blown up,
+The checkpoint is always of the last sound epoch: an epoch that ends with non-finite weights, or while the loss is too
+high, does not replace it. ``reid.engine.recipe.divergence`` decides what counts as blown up;
 ``reid.engine.guard.rollback`` records the rollbacks.
 """
 
@@ -28,15 +28,15 @@ STATE = "checkpoint.pt"
 
 LEAST_SCALE = 2.0**-10
 """Lowest scale of fp16's gradient scaler, which halves its scale at every skipped step: a gradient that overflows even
-at this one is above 6e7, or not finite at any scale."""
+at this scale is above 6e7, or not finite at any scale."""
 
 
 class BlownUp(Exception):
-    """The training has blown up; the message says what shows it."""
+    """The training has blown up; the message states the evidence."""
 
 
 class Guard:
-    """Watches a training, and rolls it back.
+    """Watches a training and rolls it back if it blows up.
 
     Args:
         run: the run folder.
@@ -44,7 +44,7 @@ class Guard:
 
     Attributes:
         rollbacks: so far, earliest first.
-        saved_epoch: the epoch whose checkpoint a rollback returns to; 0: there is none, and it returns to the start.
+        saved_epoch: the epoch whose checkpoint a rollback returns to; 0 if there is none, which means the start.
     """
 
     def __init__(self, run: Path, step: TrainingStep) -> None:
@@ -53,7 +53,7 @@ class Guard:
         self.saved_epoch, self._usual, self._start = 0, Usual(), io.BytesIO()
 
     def restore(self) -> int:
-        """Restores the run's checkpoint, if there is one; returns the epochs already done.
+        """Restores the run's checkpoint, if there is one; returns the number of epochs done.
 
         Raises:
             UserError: the checkpoint is damaged, or of another network.
@@ -62,7 +62,7 @@ class Guard:
             self.saved_epoch = self.load(load_state(self.run / STATE), self.run / STATE)
         else:
             torch.save(self.state(0), self._start)
-        # A rollback to a later epoch is from a run whose checkpoint was removed.
+        # A rollback to a later epoch comes from a run whose checkpoint was removed.
         self.rollbacks = tuple(each for each in read_rollbacks(self.run) if each.to <= self.saved_epoch)
         if self.step.processes.is_main and (self.run / ROLLBACKS).exists():
             write_rollbacks(self.run, self.rollbacks)
@@ -73,7 +73,7 @@ class Guard:
         """Judges a look at the steps of ``epoch``; ``first_loss`` is that of the epoch's first step.
 
         Raises:
-            BlownUp: the training has.
+            BlownUp: the training has blown up.
         """
         recipe = self.step.recipe
         usual = self._usual if self._usual.losses else replace(self._usual, losses=(first_loss,))
@@ -90,56 +90,56 @@ class Guard:
             raise BlownUp(seen)
 
     def check_weights(self) -> None:
-        """Checks everything that a checkpoint would hold; waits once for the device.
+        """Checks everything that a checkpoint would contain; waits once for the device.
 
         Raises:
-            BlownUp: a number is not finite, or under fp16 the gradients are not finite at any scale.
+            BlownUp: a number is not finite or, under fp16, the gradients are not finite at any scale.
         """
         kind = self.step.device.type  # an optimizer may keep its counters elsewhere
         found = [each.isfinite().all() for each in _floats(self.step.state()) if each.device.type == kind]
         sound = torch.stack(found).all()
         if not bool(gather_batch(self.step.processes, sound[None].int()).all()):
             raise BlownUp("the weights are not finite")
-        if self.step.scaler.is_enabled() and self.step.scaler.get_scale() < LEAST_SCALE:  # alike in all processes
+        if self.step.scaler.is_enabled() and self.step.scaler.get_scale() < LEAST_SCALE:  # the same in all processes
             raise BlownUp("the gradient is not finite at any scale")
 
     @property
     def sound(self) -> bool:
-        """Whether a rollback may return to the present weights."""
+        """Whether the current weights are good enough for a rollback to return to them."""
         return self._usual.sound(self.config.patience)
 
     def state(self, epoch: int) -> dict[str, Any]:
-        """The content of a checkpoint, ``epoch`` being the last epoch that has ended."""
+        """The contents of a checkpoint; ``epoch`` is the last epoch that has ended."""
         return self.step.state() | {"epoch": epoch, "usual": asdict(self._usual)}
 
     def load(self, state: dict[str, Any], path: Path) -> int:
-        """Restores what ``state`` returned, here read from ``path``; returns the epochs done.
+        """Restores what ``state`` returned, here read from ``path``; returns the number of epochs done.
 
         Raises:
             UserError: it is of another network or other data.
         """
         try:
             self.step.load_state(state)
-            self._usual = Usual(**state.get("usual", {}))  # early versions did not keep it
+            self._usual = Usual(**state.get("usual", {}))  # early versions did not save it
             return int(state["epoch"])
-        # The configuration is the same (open_run); the data and the version that wrote the file need not be.
+        # The configuration is the same (open_run), but the data and the version of the code may differ.
         except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            if no_memory(error):  # not the state's fault
+            if no_memory(error):  # no fault of the state
                 raise
             what = str(error).splitlines()[-1].strip()
             raise UserError(f"{path} is of another network or other data ({what}); use another --out") from None
 
     def saved(self, epoch: int) -> None:
-        """To be called by every process when the checkpoint of ``epoch`` is written: rollbacks now return to it."""
+        """To be called by every process when the checkpoint of ``epoch`` is written; rollbacks now return to it."""
         self.saved_epoch, self._start = epoch, io.BytesIO()
 
     def told(self, epoch: int) -> dict[str, Any]:
-        """The fields in the record of ``epoch`` about rollbacks to its start."""
+        """The fields about rollbacks in the record of ``epoch``, if any returned to its start."""
         back = [asdict(each) for each in self.rollbacks if each.to == epoch - 1]
         return {"rolled_back": back} if back else {}
 
     def go_back(self, epoch: int, seen: str) -> Rollback:
-        """Restores the last sound epoch, with a lower rate; every process calls it.
+        """Restores the last sound epoch with a lower learning rate; every process must call it.
 
         Raises:
             UserError: the allowed number of rollbacks is used up.
@@ -167,7 +167,7 @@ class Guard:
 
 
 def _floats(state: Any) -> Iterator[torch.Tensor]:
-    """Every tensor of floats in nested mappings and lists."""
+    """All floating-point tensors in nested mappings and lists."""
     if isinstance(state, torch.Tensor):
         if state.is_floating_point():
             yield state

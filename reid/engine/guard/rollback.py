@@ -1,7 +1,7 @@
 """A run's record of its rollbacks, ``guard.json``.
 
-It is a single write: a run killed before it blows up again in the same step, one killed after it continues at the lower
-rate. Both end with the weights of an unbroken run.
+It is a single write. A run that is killed before the write will blow up again in the same step; one that is killed
+after it continues at the lower rate. Both end with the weights of an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Rollback:
 
     Attributes:
         epoch: the epoch in which it blew up.
-        to: the epoch at whose end it continued; 0: the start.
+        to: the epoch from whose end it continued; 0 for the start.
         seen: what showed it.
         rate: factor on the recipe's learning rate since then.
     """
@@ -39,7 +39,7 @@ class Rollback:
 
 
 def write_rollbacks(run: Path, rollbacks: Sequence[Rollback]) -> None:
-    """Writes them into the folder ``run``, atomically; ``read_rollbacks`` reads them back equal."""
+    """Writes the rollbacks into the folder ``run``, atomically; ``read_rollbacks`` reads them back equal."""
     write_json(run / ROLLBACKS, [asdict(each) for each in rollbacks])
 
 

@@ -1,4 +1,4 @@
-"""``torch.compile`` for the training of a network, and for no other use of it."""
+"""``torch.compile`` for training a network, and for no other use of it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from reid.errors import UserError, first_line
 
 
 class Compiled:
-    """Runs modules compiled, each by its own compilation, made at its first batch.
+    """Runs modules compiled, each with its own compilation, made at its first batch.
 
-    Only this object holds the compiled twin, which shares the module's weights. So names in a checkpoint, copies for
-    averages, evaluation and export are as without it, and evaluations between the epochs compile nothing.
+    Only this object holds the compiled twin, which shares the module's weights. So names in checkpoints, copies for
+    averages, evaluation and export are the same as without compilation, and evaluations between epochs compile nothing.
 
-    A module is compiled once for each way that a training runs it: its batches have one size, and a part of it that is
-    fixed in the first epochs runs in eval mode until then.
+    A module is compiled once for each way in which a training runs it: its batches have one size, and a part that is
+    frozen in the first epochs runs in eval mode until then.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Compiled:
         Raises:
             UserError: kernels cannot be compiled on this machine.
         """
-        from torch._dynamo.exc import BackendCompilerFailed  # here, since it takes seconds to import
+        from torch._dynamo.exc import BackendCompilerFailed  # here, since importing it takes seconds
 
         if module not in self._twins:
             self._twins[module] = torch.compile(module, dynamic=False)

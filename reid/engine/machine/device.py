@@ -1,4 +1,4 @@
-"""The device a job runs on, and the precision its network runs in."""
+"""The device of a job, and the precision of its network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from reid.errors import UserError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""The precisions that a forward pass can run in, by their names in recipes and options."""
+"""The precisions of a forward pass, by their names in recipes and options."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -23,7 +23,7 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device).item()  # read back: "meta" is a device too, but holds no numbers
+        torch.empty(1, device=device).item()  # read back, since "meta" is a device too but holds no numbers
     except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         raise UserError(f"--device {name}: not there on this machine; use auto or cpu") from None
     return device
@@ -37,7 +37,7 @@ def describe_device(device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    """The context that a network's forward pass runs in for a recipe's ``precision``."""
+    """The context for a network's forward pass in a recipe's ``precision``."""
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=DTYPES[precision])
@@ -45,7 +45,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 @contextlib.contextmanager
 def seeded(seed: int):
-    """A context in which draws from torch's global generator depend on ``seed`` alone; outside nothing changes."""
+    """A context in which torch's global generator depends only on ``seed``; outside, it is not affected."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield

@@ -1,12 +1,12 @@
-"""Training on several processes with the gradient of one: the batch is split, the loss is over the whole of it.
+"""Training on several processes with the gradient of one: the batch is split, but the loss covers all of it.
 
-Every process runs its share of the batch through its copy of the network, gathers everybody's features, logits and
-labels, and computes the same loss over the whole batch (triplets are mined in all of it). Its backward pass gives the
-part of the gradient that flows through its own share, so the sum over the processes is exactly the gradient that one
-process would compute. With ``sync_batch_norm`` that holds for a network with BN, too.
+Every process runs its share of the batch through its copy of the network, gathers the features, logits and labels of
+all, and computes the same loss over the whole batch (in which triplets are mined). Its backward pass gives the part of
+the gradient that flows through its own share, so the sum over processes is exactly the gradient that one process would
+compute. With ``sync_batch_norm`` this also holds for networks with BN.
 
 ``DistributedDataParallel`` is not used: it averages gradients of losses that each process computes on its own share,
-and expects one backward pass per step, where the supernet has several.
+and expects one backward pass per step, whereas the supernet has several.
 
 With a single process, all functions do nothing or return their argument.
 """
@@ -29,15 +29,15 @@ from torch.distributed.rendezvous import rendezvous
 from reid.errors import UserError
 
 PATIENCE = timedelta(days=1)
-"""How long processes wait for one another in one call: while the others wait, the first decodes images, scores a test
+"""How long processes wait for one another in one call: the others wait while the first decodes images, scores a test
 set (hours on a CPU) or measures a latency table. torch's own timeouts are 10 minutes (NCCL) and 30 (gloo). A dead
-process is still noticed at once: ``torchrun`` ends the others, and gloo's connection is closed."""
+process is still noticed at once: ``torchrun`` ends the others, and gloo's connection closes."""
 
 HEARING = timedelta(seconds=5)
-"""How long a process waits for the first to report the same error."""
+"""How long a process waits for the first one to report the same error."""
 
 ERROR = "error"
-"""Key in the store for the error that ends the first process."""
+"""Key in the store for the error that ended the first process."""
 
 _BUCKET = 2**23
 """Elements reduced in one call: 32 MiB of float32, beyond which a call's overhead no longer matters."""
@@ -96,13 +96,13 @@ def from_environment(device: torch.device, environment: Mapping[str, str] = os.e
 def process_group(
     processes: Processes, init_method: str = "env://", timeout: timedelta = PATIENCE
 ) -> Iterator[Processes]:
-    """Connects the processes for the length of the block: gloo between CPUs, NCCL between GPUs.
+    """Connects the processes while the block runs: gloo between CPUs, NCCL between GPUs.
 
-    A process may do so several times, one after the other, if all of them do.
+    Processes may do so several times in succession, if all of them do.
 
     Args:
-        init_method: how they find each other: by torchrun's environment, or a ``file://`` that all of them see.
-        timeout: longest wait of a process for the others in one call.
+        init_method: how they find each other: torchrun's environment, or a ``file://`` that all of them can access.
+        timeout: longest time that a process waits for the others in one call.
     """
     if not processes.several:
         yield processes
@@ -114,7 +114,7 @@ def process_group(
     store.set_timeout(timeout)
     dist.init_process_group(
         "nccl" if on_gpu else "gloo",
-        # torch itself would write the same keys for each group: the first process would read the addresses of the
+        # torch itself would use the same keys for each group: the first process would read the addresses of the
         # previous group, where nobody listens any more.
         store=dist.PrefixStore(f"group {next(number)}", store),
         timeout=timeout,
@@ -130,17 +130,18 @@ def process_group(
 
 @functools.cache
 def _meeting_place(init_method: str, rank: int, world_size: int) -> tuple[dist.Store, Iterator[int]]:
-    """The store where the processes find each other, for all groups that they form, and numbers for these groups."""
+    """The store through which processes find each other, shared by all groups that they form, and numbers for these."""
     store, *_ = next(rendezvous(init_method, rank, world_size, timeout=PATIENCE))
     return store, itertools.count()
 
 
 def said_by_first(line: str, environment: Mapping[str, str] = os.environ, patience: timedelta = HEARING) -> bool:
-    """Whether the first of torchrun's processes ends with the error ``line`` too, so that it need not be reported
-    again; the first process itself records its error for the others.
+    """Whether the first of torchrun's processes ends with the same error ``line``, which then need not be reported
+    again. The first process itself records its error for the others.
 
-    They communicate by the store of torchrun's agent, which outlives them, whether or not they have connected before. A
-    process that hears nothing within ``patience``, or another error, reports its own. False if there is no such store.
+    They communicate through the store of torchrun's agent, which outlives them, whether or not they have connected
+    before. A process that hears nothing within ``patience``, or of another error, reports its own. False if there is no
+    such store.
     """
     if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return False
@@ -152,14 +153,14 @@ def said_by_first(line: str, environment: Mapping[str, str] = os.environ, patien
             return False
         store.wait([ERROR], patience)
         return store.get(ERROR) == line.encode()
-    except (UserError, RuntimeError, ValueError):  # of torch.distributed: no answer in time, or nobody listens
+    except (UserError, RuntimeError, ValueError):  # from torch.distributed: no answer in time, or nobody listens
         return False
 
 
 def gather_batch(processes: Processes, tensor: torch.Tensor) -> torch.Tensor:
-    """``(N, ...)`` of every process, the same shape everywhere, as ``(world_size * N, ...)`` in the order of the ranks.
+    """``(N, ...)`` of every process, the same shape everywhere, as ``(world_size * N, ...)`` in the order of ranks.
 
-    This process's own rows keep their gradient, the others are constants.
+    This process's own rows keep their gradient; the others are constants.
     """
     if not processes.several:
         return tensor
@@ -172,12 +173,12 @@ def gather_batch(processes: Processes, tensor: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def sum_gradients(processes: Processes, parameters: Iterable[nn.Parameter]) -> None:
-    """Makes every process's ``.grad`` the gradient of the whole batch; to be called once a step, before the gradient is
-    clipped or unscaled.
+    """Turns every process's ``.grad`` into the gradient of the whole batch; to be called once per step, before the
+    gradient is clipped or unscaled.
 
     Args:
-        parameters: used before ``gather_batch``, so that each process's gradient is that of its share. Those without a
-            gradient are skipped; they must be the same ones on every process.
+        parameters: those used before ``gather_batch``, so that each process's gradient is that of its share. Those
+            without a gradient are skipped; they must be the same on every process.
     """
     if processes.several:
         _reduce([parameter.grad for parameter in parameters if parameter.grad is not None])
@@ -207,8 +208,8 @@ def _reduce(tensors: list[torch.Tensor]) -> None:
 
 
 def _buckets(tensors: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-    """Groups of neighbours of one dtype, up to ``_BUCKET`` elements each: a call per small tensor would cost more than
-    its content."""
+    """Groups of consecutive tensors of one dtype, up to ``_BUCKET`` elements each: one call per small tensor would cost
+    more than its content."""
     bucket: list[torch.Tensor] = []
     size = 0
     for tensor in tensors:

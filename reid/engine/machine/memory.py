@@ -9,12 +9,12 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from malloc.h
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc's ``malloc`` neither to map large blocks singly nor to return freed memory; returns whether that took
-    effect.
+    """Tells glibc's ``malloc`` not to map large blocks individually nor to return freed memory; returns whether that
+    took effect.
 
-    By default every activation above a threshold of 128 KiB to 32 MiB is mapped, zeroed page by page by the kernel, and
-    unmapped again, in every step. The setting holds for the whole process, so it belongs to a program's start and never
-    into a library call; it does nothing if the C library is not glibc.
+    By default, every activation above a threshold of 128 KiB to 32 MiB is mapped, zeroed page by page by the kernel and
+    unmapped again in every step. The setting affects the whole process, so it belongs at a program's start, never in
+    a library call. It does nothing if the C library is not glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

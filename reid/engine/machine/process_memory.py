@@ -13,8 +13,8 @@ _STATUS = Path("/proc/self/status")
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Peak memory in MiB (2**20 bytes): on CUDA the most that torch has allocated on ``device`` since
-    ``reset_peak_memory``, else the most resident memory of this process since its start."""
+    """Peak memory in MiB (2**20 bytes): on CUDA, the most that torch has allocated on ``device`` since
+    ``reset_peak_memory``; otherwise, this process's peak resident memory since its start."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return peak_resident_mib()
@@ -27,12 +27,11 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_resident_mib() -> float:
-    """The most resident memory of this process since its start, in MiB.
+    """This process's peak resident memory since its start, in MiB.
 
-    On Linux it is ``VmHWM``, not ``ru_maxrss``: the kernel passes the peak of a parent process on to the program that
-    it starts, so that a small job of a large parent would seem large. Elsewhere, and in sandboxes that emulate Linux
-    without this line (gVisor's), it is ``ru_maxrss``, in bytes on macOS and in KiB on the others; NaN if there is
-    neither.
+    On Linux this is ``VmHWM``, not ``ru_maxrss``: the kernel passes a parent's peak on to the program that it starts,
+    so a small job of a large parent would seem large. Elsewhere, and in sandboxes that emulate Linux without this line
+    (gVisor's), it is ``ru_maxrss``, in bytes on macOS and in KiB on others; NaN if there is neither.
     """
     line = re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text() if _STATUS.exists() else "", re.MULTILINE)
     if line:

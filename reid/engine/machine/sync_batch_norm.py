@@ -1,4 +1,4 @@
-"""BN over the batch of all processes, on the CPU too (``torch.nn.SyncBatchNorm`` runs on GPUs alone)."""
+"""BN over the batch of all processes, also on the CPU (``torch.nn.SyncBatchNorm`` runs only on GPUs)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from reid.precision import widened
 
 def sync_batch_norm(processes: Processes, module: nn.Module) -> nn.Module:
     """``module`` with every ``BatchNorm1d`` and ``BatchNorm2d`` in it replaced by one that normalises over all
-    processes while training.
+    processes in training.
 
-    A layer of another kind that has an attribute ``batch_normalise``, a function with the arguments of the one here,
-    gets ``batch_normalise_together`` instead: that is how an elastic BN takes part. What a BN of timm's does besides
+    A layer of another kind with an attribute ``batch_normalise``, a function with the arguments of the one here, gets
+    ``batch_normalise_together`` instead; an elastic BN takes part in this way. What timm's BN does in addition
     (``BatchNormAct2d``: dropout and activation) is kept.
 
-    Parameters, buffers and their names stay; optimizers and checkpoints see no difference. With a single process
-    nothing is replaced. From then on all processes must run ``module`` in training mode together.
+    Parameters, buffers and their names stay the same for optimizers and checkpoints. With a single process nothing is
+    replaced. Afterwards, all processes must run ``module`` in training mode together.
 
     Raises:
         UserError: a BN layer is of a kind that does something else in addition.
@@ -43,8 +43,8 @@ def batch_normalise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, e
 
 
 def batch_normalise_together(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float) -> torch.Tensor:
-    """Same as ``batch_normalise``, by the statistics of the whole batch of the default process group, of any ``N`` on
-    each process; all processes call it together."""
+    """``batch_normalise`` by the statistics of the whole batch of the default process group. ``N`` may differ between
+    processes, and all must call it together."""
     return _Normalise.apply(x, weight, bias, eps)[0]
 
 
@@ -58,7 +58,7 @@ def replaced(module: nn.Module, make: Callable[[nn.Module], nn.Module]) -> nn.Mo
 
 
 def _made(plain: nn.BatchNorm1d | nn.BatchNorm2d, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
-    """``make(plain)``, followed by the layers that a BN of timm's holds and runs after its normalisation."""
+    """``make(plain)``, followed by the layers that timm's BN contains and runs after its normalisation."""
     behind = dict(plain.named_children())
     if type(plain) not in (nn.BatchNorm1d, nn.BatchNorm2d) and behind.keys() != {"drop", "act"}:
         raise UserError(
@@ -82,10 +82,10 @@ def _of_torch(plain: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module:
 
 
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """A BN layer that takes its statistics in training mode from the whole batch of the default process group.
+    """A BN layer that takes its training statistics from the whole batch of the default process group.
 
     Args:
-        plain: the layer that it replaces: its parameters and buffers are shared, not copied.
+        plain: the layer that it replaces; its parameters and buffers are shared, not copied.
     """
 
     def __init__(self, plain: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
@@ -102,7 +102,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
             raise ValueError(f"expected a tensor of at least 2 dimensions (got {x.ndim})")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(N, C, ...)``, of any ``N`` on each process, to the same shape."""
+        """``(N, C, ...)`` to the same shape; ``N`` may differ between processes."""
         if not self.training:
             return super().forward(x)
         self._check_input_dim(x)
@@ -113,7 +113,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     @torch.no_grad()
     def _follow(self, mean: torch.Tensor, unbiased_var: torch.Tensor) -> None:
-        """Updates the running statistics as ``nn.BatchNorm2d`` does; ``momentum`` None is the cumulative average."""
+        """Updates the running statistics as ``nn.BatchNorm2d`` does; ``momentum=None`` is the cumulative average."""
         self.num_batches_tracked.add_(1)
         share = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, share)
@@ -123,9 +123,9 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
 class _Normalise(torch.autograd.Function):
     """``(x - mean) / sqrt(var + eps) * weight + bias`` with the statistics of all processes' ``x``.
 
-    With ``h`` the normalised input and sums over the whole batch of ``M`` values a channel, the gradient is ``dx =
-    weight / sqrt(var + eps) * (dy - (sum dy + h * sum(dy * h)) / M)``. Those of weight and bias are this process's
-    share, as for any other parameter.
+    With ``h`` the normalised input and sums over the whole batch of ``M`` values per channel, the gradient is ``dx =
+    weight / sqrt(var + eps) * (dy - (sum dy + h * sum(dy * h)) / M)``. The gradients of weight and bias are this
+    process's share, as for any other parameter.
     """
 
     @staticmethod

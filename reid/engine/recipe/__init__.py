@@ -1,4 +1,4 @@
-"""How a network is trained: the recipe, and its parts, each with its settings and what they mean."""
+"""How a network is trained: the recipe and its parts, each with its settings and their meaning."""
 
 from reid.engine.recipe.optimizers import OptimizerConfig
 from reid.engine.recipe.recipe import Recipe

@@ -1,4 +1,4 @@
-"""Averages of the weights along the training: EMA over steps, SWA over epochs."""
+"""Averages of the weights during training: EMA over steps, SWA over epochs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from reid.config import STRICT
 
 @dataclass(frozen=True, config=STRICT)
 class AveragingConfig:
-    """Which average of the weights is evaluated and kept beside the last weights.
+    """The average of the weights that is evaluated and kept instead of the last weights.
 
     Attributes:
         kind: ``ema`` is an exponential moving average over steps, ``swa`` the plain mean over the ends of the last
             epochs (Izmailov et al. 2018).
         decay: for ``ema``, per step.
-        start: for ``swa``: the share of the epochs that pass before the first is averaged.
+        start: for ``swa``: share of the epochs before the first one that is averaged.
     """
 
     kind: Literal["none", "ema", "swa"] = "none"
@@ -31,21 +31,21 @@ class AveragingConfig:
     start: Annotated[float, Field(ge=0, lt=1)] = 0.75
 
     def first_epoch(self, epochs: int) -> int:
-        """The first epoch, counted from 1, whose end an SWA over ``epochs`` includes."""
+        """The first epoch, counted from 1, whose end is included in an SWA over ``epochs``."""
         return int(self.start * epochs * (1 + 1e-12)) + 1  # 0.58 * 50 is below 29 in floating point
 
 
 def ema_decay(decay: float, updates: int) -> float:
     """The share of the old average that is kept after ``updates`` updates: ``min(decay, (1 + n) / (10 + n))``.
 
-    Early on the average is short, so that it is not held back by the initial weights (TensorFlow's ``num_updates``).
+    The average is short at first, so that the initial weights do not hold it back (TensorFlow's ``num_updates``).
     """
     return min(decay, (1 + updates) / (10 + updates))
 
 
 @plain_dataclass(frozen=True, eq=False)
 class _Pairs:
-    """Tensors of an average, and in the same order those of ``network`` that they move towards or are copied from."""
+    """Tensors of an average and, in the same order, those of ``network`` that they move towards or are copied from."""
 
     network: nn.Module
     averaged: list[torch.Tensor]
@@ -57,12 +57,12 @@ class _Pairs:
 class WeightAverage:
     """A copy of a network that holds an average of its weights.
 
-    Make it before BN is synchronised over processes (``sync_batch_norm``): the copy then has plain BN and can be run by
-    one process alone. It costs one more set of weights, and for ``ema`` one pass over them per step.
+    To be made before BN is synchronised over processes (``sync_batch_norm``): the copy then has plain BN, and a single
+    process can run it. It costs one more set of weights and, for ``ema``, one pass over them per step.
 
     Args:
-        network: the network to average, on its device; the average begins with its weights.
-        config: which average; ``kind`` is not ``none``.
+        network: the network to average, on its device; the average starts with its weights.
+        config: which average; ``kind`` must not be ``none``.
 
     Attributes:
         module: the copy, in eval mode and without gradients, for evaluation.
@@ -78,13 +78,13 @@ class WeightAverage:
 
     @property
     def started(self) -> bool:
-        """Whether any weights have been averaged yet; before that ``module`` is the initial network."""
+        """Whether any weights have been averaged yet; before, ``module`` is the initial network."""
         return self._updates > 0
 
     @property
     def needs_calibration(self) -> bool:
         """Whether BN's running statistics must be recomputed (``bn_calibration.calibrate``) before ``module`` is
-        evaluated: the mean of distant weights has other activations than any of them."""
+        evaluated: the mean of distant weights has different activations from any of them."""
         return self.config.kind == "swa"
 
     def after_step(self, network: nn.Module) -> None:
@@ -99,20 +99,20 @@ class WeightAverage:
 
     @torch.no_grad()
     def _move(self, network: nn.Module, share: float) -> None:
-        """``average += share * (network - average)``; in an EMA for BN's statistics too, which belong to the average.
+        """``average += share * (network - average)``; for an EMA also BN's statistics, which belong to the average.
 
-        Counters, and an SWA's statistics (recomputed before use), are copied.
+        Counters, and the statistics of an SWA (recomputed before use), are copied.
         """
         if self._pairs is None or self._pairs.network is not network:
             self._pairs = self._pair(network)
         pairs = self._pairs
         get_ema_multi_avg_fn(1.0 - share)(pairs.averaged, pairs.averaged_from, None)
-        if pairs.copied:  # all counters together: one by one they cost a call for every BN layer
+        if pairs.copied:  # all counters at once, rather than one call per BN layer
             torch._foreach_copy_(pairs.copied, pairs.copied_from)
         self._updates += 1
 
     def _pair(self, network: nn.Module) -> _Pairs:
-        """The tensors of both, which a training changes in place: looked up once, as that takes milliseconds."""
+        """The tensors of both networks. Training changes them in place, so they are looked up once, which takes ms."""
         theirs, pairs = network.state_dict(), _Pairs(network, [], [], [], [])
         parameters = {name for name, _ in self.module.named_parameters()}
         for name, own in self.module.state_dict().items():

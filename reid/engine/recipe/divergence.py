@@ -1,10 +1,10 @@
-"""The divergence guard: how to recognise a training that has blown up, as functions of the looks at its loss.
+"""The divergence guard: recognises a training that has blown up, by functions of the looks at its loss.
 
 A look is a mean over about twenty steps. Measured on MobileNetV2-like networks with 100 Market-1501 identities: a sound
 start has no look above 1.1 times the loss of the untrained network; with a rate ten times too high, which still learns,
 one or two looks are above twice that loss; with one fifty times too high, three or more, and the training ends in NaN.
-Or its loss comes down again, below twice that of the untrained network, with a dead network: every unit of its last
-layer is at one end of its range whatever the image.
+Or its loss falls again below twice that of the untrained network, but the network is dead: every unit of its last layer
+is at one end of its range for all images.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from reid.losses.config import ClassificationConfig
 from reid.numbers import Count, Whole
 
 RISEN_BY = 0.5
-"""Amount by which a loss must also have risen: small losses double by chance."""
+"""Amount by which a loss must also have risen, since small losses double by chance."""
 
 LOST = 0.25
-"""Share of its usual accuracy below which a training has forgotten what it knew."""
+"""Fraction of its usual accuracy below which a training has forgotten what it had learnt."""
 
 KNEW = 0.1
-"""The usual accuracy from which on this is judged; less may be luck."""
+"""Usual accuracy above which this is judged; less may be luck."""
 
 ONE_VECTOR = 1e-5
-"""``embedding_spread`` below which features differ only by rounding, which leaves up to 1e-6: nothing can be learnt
-from them. Trainings whose features had collapsed, but which learned by their BNNeck, had 1e-3 and more."""
+"""``embedding_spread`` below which features differ only by rounding, which leaves up to 1e-6, so that nothing can be
+learnt from them. Trainings with collapsed features that still learnt through their BNNeck had 1e-3 and more."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class GuardConfig:
-    """When a training is rolled back to its last sound epoch, to continue at a lower rate.
+    """When a training is rolled back to its last sound epoch, from where it continues at a lower rate.
 
-    A loss or weights that are not finite always count as blown up; so does a gradient norm, except under ``fp16``: its
-    scaler skips such steps, until no scale is left at which the gradient is finite.
+    A loss or weights that are not finite always count as blown up, and so does a gradient norm except under ``fp16``,
+    whose scaler skips such steps until no scale is left at which the gradient is finite.
 
     Attributes:
-        rollbacks: how often a training may be rolled back; the next blow-up ends it. 0: the first one does.
-        rate: factor on the learning rate for the rest of the training. The second rollback applies it twice, the third
-            three times: what has not helped is not tried again. By default 1/2, 1/8 and 1/64 of the rate.
-        rise: multiple of its usual level that the loss may reach; null: only numbers that are not finite count. The
-            usual level is the median of the last sound looks, at the start the loss of the untrained network.
-        patience: consecutive looks that must be above it, have lost the accuracy, or show features all the same.
+        rollbacks: how often a training may be rolled back; the next blow-up ends it. With 0, the first one does.
+        rate: factor on the learning rate for the rest of the training. The second rollback applies it twice more, the
+            third three times more, since repeating what did not help is useless: by default 1/2, 1/8 and 1/64.
+        rise: multiple of its usual level that the loss may reach; with null, only non-finite numbers count. The usual
+            level is the median of the last sound looks; at the start, it is the loss of the untrained network.
+        patience: consecutive looks that must exceed it, have lost the accuracy, or show identical features.
         window: number of sound looks for the usual level.
     """
 
@@ -71,7 +71,7 @@ class Look:
 
     Attributes:
         loss, gradient_norm: of these steps.
-        accuracy, spread: where the task logs ``accuracy`` and ``embedding_spread``.
+        accuracy, spread: of ``accuracy`` and ``embedding_spread``, if the task logs them.
     """
 
     loss: float
@@ -86,8 +86,8 @@ class Usual:
 
     Attributes:
         losses, accuracies: of at most ``window`` looks.
-        bad: consecutive looks, up to the last, that were not sound.
-        doubtful: consecutive looks, up to the last, that were more than half way there.
+        bad: number of consecutive looks, up to the last, that were not sound.
+        doubtful: number of consecutive looks, up to the last, that were more than halfway there.
     """
 
     losses: tuple[float, ...] = ()
@@ -96,20 +96,20 @@ class Usual:
     doubtful: int = 0
 
     def sound(self, patience: int) -> bool:
-        """Whether a rollback may return to the present weights: not while the loss is rising, but again once it has
-        stayed on its new level for ``patience`` looks."""
+        """Whether a rollback may return to the current weights: not while the loss is rising, but again once it has
+        stayed at its new level for ``patience`` looks."""
         return self.bad == 0 and not 0 < self.doubtful <= patience
 
 
 def judge(
     usual: Usual, look: Look, config: GuardConfig, *, fp16: bool = False, restless: bool = False, short: bool = False
 ) -> tuple[Usual, str | None]:
-    """The usual level after ``look``, and in words what shows that the training has blown up, or None.
+    """The usual level after ``look``, and a description of the blow-up if the training has blown up, or ``None``.
 
     Args:
         usual: the usual level before the look.
         fp16: whether an infinite gradient norm is routine.
-        restless: whether the loss may rise now although all is well; the look is then the new usual level.
+        restless: whether the loss may rise now although all is well; the look then becomes the new usual level.
         short: whether the look covers too few steps to be compared with others.
     """
     broken = _not_finite(look, fp16)

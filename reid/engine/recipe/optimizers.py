@@ -1,4 +1,4 @@
-"""The optimizer of a task: parameter groups with rates of their own, weight decay by choice, parts that stay fixed."""
+"""The optimizer of a task: parameter groups with their own rates, optional weight decay, parts that are frozen."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Group = Literal["backbone", "head", "classifier"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 FUSED = ("cpu", "cuda")
-"""Kinds of device that torch has fused optimizers for."""
+"""Device types with fused optimizers in torch."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class GroupRates:
-    """Factor on the rate for each part of a task; 0 keeps the part fixed."""
+    """Factor on the rate for each part of a task; 0 keeps the part frozen."""
 
     backbone: NonNegative = 1.0
     head: NonNegative = 1.0
@@ -32,7 +32,7 @@ class GroupRates:
 
 @dataclass(frozen=True, config=STRICT)
 class GroupEpochs:
-    """Number of first epochs in which each part of a task is kept fixed (staged fine-tuning)."""
+    """Number of initial epochs in which each part of a task is frozen (staged fine-tuning)."""
 
     backbone: Whole = 0
     head: Whole = 0
@@ -47,11 +47,11 @@ class OptimizerConfig:
         name: ``sgd``; ``adam`` and ``amsgrad`` (Reddi et al. 2018) with weight decay as an L2 term of the gradient;
             ``adamw`` with decoupled weight decay (Loshchilov and Hutter 2019).
         lr: the rate after the warm-up, for a part whose factor in ``rates`` is 1.
-        momentum, nesterov: for ``sgd`` alone.
+        momentum, nesterov: only for ``sgd``.
         decay_norm_and_bias: whether weight decay also applies to vectors and scalars, that is, biases and BN's scales
             and shifts.
         rates: the factor of each part.
-        freeze_epochs: number of first epochs in which each part is fixed.
+        freeze_epochs: number of initial epochs in which each part is frozen.
     """
 
     name: Literal["sgd", "adam", "amsgrad", "adamw"] = "sgd"
@@ -71,10 +71,10 @@ class OptimizerConfig:
 
 
 def group_of(name: str) -> Group:
-    """The part that a parameter or module of a task belongs to, by its name in the task (``named_parameters()``).
+    """The part to which a parameter or module of a task belongs, by its name in the task (``named_parameters()``).
 
-    ``network.head.*`` and ``supernet.head.*`` are the head, the rest of the network the backbone. Whatever else a task
-    holds (classifiers, learned proxies of a loss) is per identity and goes with the classifier.
+    ``network.head.*`` and ``supernet.head.*`` are the head, the rest of the network is the backbone. Anything else in a
+    task (classifiers, learned proxies of a loss) is per identity and belongs to the classifier.
     """
     owner, _, rest = name.partition(".")
     if owner in ("network", "supernet"):
@@ -83,13 +83,13 @@ def group_of(name: str) -> Group:
 
 
 def build_optimizer(task: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The optimizer of every trainable parameter of ``task``.
+    """The optimizer for all trainable parameters of ``task``.
 
     Each parameter group has, besides torch's keys, ``group`` (a part: ``backbone``, ``head``, ``classifier``) and
     ``rate`` (its factor). Call ``set_rate`` before each step and ``freeze`` at the start of each epoch.
 
-    Torch's fused kernels step a whole group in one pass over its memory. They assume that gradients have the memory
-    layout of their parameters, which autograd ensures; set the memory format of ``task`` before.
+    Torch's fused kernels update a whole group in one pass over its memory. They assume that gradients have the memory
+    layout of their parameters, which autograd ensures; so set the memory format of ``task`` first.
     """
     members: dict[tuple[Group, bool], list[nn.Parameter]] = {}
     for name, parameter in task.named_parameters():
@@ -115,7 +115,7 @@ def build_optimizer(task: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
 
 def _with_velocities(optimizer: torch.optim.SGD) -> torch.optim.SGD:
     """``optimizer`` with zero velocities. Torch creates a parameter's velocity at its first step, and its fused kernel
-    requires that all of a group take it together; in a supernet some get their first gradient later."""
+    requires the whole group to do so together, but in a supernet some get their first gradient later."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
@@ -129,18 +129,18 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def frozen_groups(config: OptimizerConfig, epoch: int) -> frozenset[Group]:
-    """The parts that are fixed in ``epoch`` (counted from 1): those with rate 0, and those still frozen then."""
+    """The parts that are frozen in ``epoch`` (counted from 1): those with rate 0 and those within ``freeze_epochs``."""
     return frozenset(
         group for group in GROUPS if getattr(config.rates, group) == 0 or epoch <= getattr(config.freeze_epochs, group)
     )
 
 
 def freeze(task: nn.Module, optimizer: torch.optim.Optimizer, groups: Collection[Group]) -> None:
-    """Fixes the parts ``groups`` of ``task`` and lets the others learn; call it after each ``task.train()``.
+    """Freezes the parts ``groups`` of ``task`` and unfreezes the others; to be called after each ``task.train()``.
 
-    Fixed parameters need no gradient, so the optimizer skips them and a fixed backbone costs no backward pass. The
-    modules of a fixed part run in eval mode: otherwise BN's running statistics would keep moving, and dropout would
-    disturb features that nothing learns from. A head itself, unlike its layers, stays in training mode: its mode
+    Frozen parameters need no gradient, so the optimizer skips them, and a frozen backbone costs no backward pass. The
+    modules of a frozen part run in eval mode: otherwise BN's running statistics would keep changing, and dropout would
+    disturb features that nothing learns from. A head itself, unlike its layers, stays in training mode, since its mode
     decides whether it outputs everything that classifiers learn from or only what inference needs.
     """
     for group in optimizer.param_groups:

@@ -27,30 +27,30 @@ class Recipe:
     """Everything about a training except the data and the network's backbone.
 
     Attributes:
-        source: what the recipe follows and what to expect of it, in one line; for the log.
+        source: what the recipe follows and what to expect of it, in one line for the log.
         epochs: passes over the training images.
         sampler: how batches are drawn; ``random`` takes ``identities * instances`` images at a time.
         identities, instances: P and K of the PK batch, over all processes.
-        head: what makes a vector of the backbone's feature map.
-        zero_init_residual: whether the residual branches of a fresh network begin at 0, or of which blocks alone
+        head: turns the backbone's feature map into a vector.
+        zero_init_residual: whether residual branches of a fresh network start at 0, or in which blocks
             (``reid.models.residuals.ZeroInit``); no effect on a network that starts from given weights.
         precision: ``bf16`` and ``fp16`` run the backbone under autocast; head, classifiers and losses are fp32.
-        channels_last: whether weights and maps are in channels-last memory format, with which convolutions are faster
-            on most machines; the result is the same up to rounding.
-        compile: whether ``torch.compile`` makes the backbone's kernels; their sums have another order.
-        cuda_graph: whether a CUDA GPU replays the recorded forward and backward pass of a step, where all steps are
-            alike (``reid.engine.cuda_graph``); the numbers are the same as when launched kernel by kernel.
-        clip_gradient: greatest global L2 norm of the gradient, or null.
-        averaging: the weights that are kept: the last ones, or an average over steps (EMA) or epochs (SWA).
-        evaluate_every: epochs between evaluations on the monitor set, where there is one; 0 for never.
-        checkpoint_every: epochs between checkpoints; there is one at the end too, and with ``keep_best`` after each
-            epoch that is the best so far. Epochs since the last one are trained again after an interruption (except
-            for long epochs: ``reid.engine.partway``). If an epoch takes a second, writing one after each takes a tenth
-            of the time.
-        keep_best: also write the weights of the best evaluation on the monitor set.
+        channels_last: whether weights and maps use channels-last memory format, which makes convolutions faster on most
+            machines; the result is the same up to rounding.
+        compile: whether ``torch.compile`` makes the backbone's kernels, which add up in another order.
+        cuda_graph: whether a CUDA GPU replays a recorded forward and backward pass, if all steps are alike
+            (``reid.engine.cuda_graph``); the numbers are the same as when kernels are launched one by one.
+        clip_gradient: maximum global L2 norm of the gradient, or null.
+        averaging: the weights to keep: the last ones, or an average over steps (EMA) or epochs (SWA).
+        evaluate_every: epochs between evaluations on the monitor set, if there is one; 0 for never.
+        checkpoint_every: epochs between checkpoints. There is also one at the end and, with ``keep_best``, after each
+            epoch that is the best so far. After an interruption, epochs since the last checkpoint are trained again
+            (except for long epochs: ``reid.engine.partway``). If an epoch takes a second, writing one after each takes
+            a tenth of the time.
+        keep_best: whether to write the weights of the best evaluation on the monitor set too.
         early_stopping: ends the training when the monitor metric no longer improves; null for never.
         guard: what to do about a training that blows up.
-        sync_batch_norm: BN statistics over the batches of all processes, as in a single one.
+        sync_batch_norm: whether BN statistics cover the batches of all processes, as in a single one.
     """
 
     source: str = ""
@@ -81,7 +81,7 @@ class Recipe:
     def _cools_down_within(self):
         schedule, rounded = self.schedule, 1e-9 * self.epochs
         begins = self.epochs - schedule.cool_down
-        # One that begins with the warm-up would fall from the warm-up's first rate.
+        # One that begins with the warm-up would fall from the warm-up's initial rate.
         if begins < -rounded or begins <= rounded and (schedule.warmup or schedule.warmup_steps):
             raise ValueError(
                 f"schedule.cool_down {schedule.cool_down:g}: the training has {counted(self.epochs, 'epoch')}, which "

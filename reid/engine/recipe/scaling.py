@@ -9,16 +9,16 @@ from reid.errors import UserError
 from reid.numbers import MOST_EPOCHS
 
 LEAST_WARMUP = 0.1
-"""Share of a shortened training that is kept for the warm-up, if the original has as many epochs of it."""
+"""Share of a shortened training that is kept for the warm-up, if the original warm-up has that many epochs."""
 
 
 def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
-    """``recipe`` with ``epochs`` epochs, and everything that it counts in epochs scaled in proportion.
+    """``recipe`` with ``epochs`` epochs, and everything that is counted in epochs scaled in proportion.
 
-    That is the warm-up (in epochs or iterations), the milestones, steps and cool-down of the schedule, the growth of a
-    margin and the epochs in which a part is fixed. A warm-up in epochs keeps a tenth of the training if it was that
-    long: the first steps need it, however long the rest. So a long recipe can be tried, or two compared, on a small
-    budget; that does not predict the result of the long one.
+    This applies to the warm-up (in epochs or iterations), the milestones, steps and cool-down of the schedule, the
+    growth of a margin and the epochs in which a part is frozen. A warm-up in epochs keeps a tenth of the training if it
+    was that long, since the first steps need it however long the rest is. So a long recipe can be tried, or two
+    compared, on a small budget; this does not predict the result of the long one.
 
     Raises:
         UserError: a training cannot have this number of epochs.
@@ -51,18 +51,17 @@ def at_epochs(recipe: Recipe, epochs: int) -> Recipe:
 
 
 def _fixed(had: int, share: float, epochs: int) -> int:
-    """Epochs in which a part is fixed: at least one if it had any, but never all."""
+    """Epochs in which a part is frozen: at least one if there were any, but never all."""
     return max(round(had * share), min(had, 1, epochs - 1))
 
 
 def at_batch(recipe: Recipe, identities: int, instances: int) -> Recipe:
     """``recipe`` with batches of ``identities`` times ``instances`` images, and its rates scaled accordingly.
 
-    The centers of a center loss have an SGD of their own, whose rate is multiplied by k whatever the optimizer.
-
-    For batches k times as large an epoch has 1 / k of the steps. SGD's rate is multiplied by k (Goyal et al. 2017), the
-    Adam family's by the root of k (Malladi et al. 2022). Everything counted in steps shrinks: a warm-up in
-    iterations, and the memory of an EMA, whose decay becomes its k-th power (Busbridge et al. 2023).
+    With batches k times as large, an epoch has 1 / k of the steps. SGD's rate is multiplied by k (Goyal et al. 2017),
+    the Adam family's by the square root of k (Malladi et al. 2022). Everything counted in steps shrinks: a warm-up in
+    iterations, and the memory of an EMA, whose decay becomes its k-th power (Busbridge et al. 2023). The centers of a
+    center loss have their own SGD, whose rate is multiplied by k whatever the optimizer.
     """
     share = identities * instances / (recipe.identities * recipe.instances)
     optimizer, averaging, center = recipe.optimizer, recipe.averaging, recipe.losses.center

@@ -14,7 +14,7 @@ from reid.numbers import Count, NonNegative, Positive, Whole
 
 @dataclass(frozen=True, config=STRICT)
 class ScheduleConfig:
-    """Rate over time, in epochs.
+    """The rate over time, in epochs.
 
     Attributes:
         name: ``multistep`` multiplies by ``gamma`` at each milestone, ``step`` after every ``step_size`` epochs;
@@ -23,9 +23,9 @@ class ScheduleConfig:
         warmup_steps: the same in iterations; only one of the two may be given.
         milestones: epochs after which ``multistep`` falls.
         flat: share of the epochs at the full rate before the cosine falls (fast-reid's delayed cosine).
-        planned: epochs that the curve is made for; ``None``: those of the training. A shorter training ends it early.
+        planned: number of epochs that the curve is made for; ``None`` for the training's. A shorter training cuts it.
         cool_down: number of last epochs in which the rate falls linearly to ``final`` times the rate, from wherever
-            the curve was (Hägele et al. 2024). With ``constant`` this is warm-up, stable, decay.
+            the curve was (Hägele et al. 2024). With ``constant``, this is warm-up, stable, decay.
     """
 
     name: Literal["constant", "multistep", "step", "cosine"] = "cosine"
@@ -50,14 +50,14 @@ class ScheduleConfig:
 
 
 def rate_factor(schedule: ScheduleConfig, epoch: float, epochs: int, per_epoch: int) -> float:
-    """The factor on the base rate at a moment of the training.
+    """The factor on the base rate at a point in the training.
 
     The warm-up multiplies the schedule's own value, so that every schedule keeps its shape whatever the warm-up.
 
     Args:
-        epoch: epochs done, in fractions: steps done over ``per_epoch``.
+        epoch: epochs done, as a fraction: steps done divided by ``per_epoch``.
         epochs: of the whole training.
-        per_epoch: steps in an epoch.
+        per_epoch: steps per epoch.
     """
     falls = max(epochs - schedule.cool_down, 0.0)
     if schedule.cool_down and epoch > falls:

@@ -13,7 +13,7 @@ from reid.errors import UserError, nearest
 from reid.numbers import Count, NonNegative
 
 Record = Mapping[str, float | None]
-"""Record of one epoch: ``epoch`` (from 1) and, where measured, metrics by name. A metric that was not finite is None
+"""Record of one epoch: ``epoch`` (from 1) and, if measured, metrics by name. A metric that was not finite is ``None``
 once it has been read back from ``metrics.jsonl``, since JSON cannot express it."""
 
 Mode = Literal["max", "min"]
@@ -32,10 +32,10 @@ class EarlyStopping:
 
     Attributes:
         patience: epochs that may pass without a gain. The metric is only known in evaluated epochs, so a patience
-            below the epochs between evaluations acts at the first evaluation without a gain.
+            shorter than the interval between evaluations takes effect at the first evaluation without a gain.
         metric: a name in the records, such as ``holdout_mAP`` or ``loss``.
         mode: whether greater or smaller values are better; for a loss it is ``min``.
-        minimum_gain: only a value better than the best so far by more than this counts.
+        minimum_gain: only a value that exceeds the best so far by more than this counts.
     """
 
     patience: Count = 10
@@ -44,14 +44,14 @@ class EarlyStopping:
     minimum_gain: NonNegative = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ValueError if a loss is to be maximised: the training would end as soon as it learns."""
+        """Raises ValueError if a loss is to be maximised, which would end the training as soon as it learns."""
         check_mode(self.metric, self.mode)
 
 
 def best_epoch(records: Sequence[Record], metric: str, mode: Mode = "max", minimum_gain: float = 0.0) -> int | None:
-    """The epoch with the best value of ``metric``, the earliest of equals; None where none has a finite value.
+    """The epoch with the best value of ``metric``, the earliest of equals; ``None`` if no value is finite.
 
-    With a ``minimum_gain`` it is the last epoch that was better by more than that than the best before it.
+    With a ``minimum_gain``, it is the last epoch that exceeded the best before it by more than that.
     """
     best, epoch = None, None
     for record in records:
@@ -63,13 +63,13 @@ def best_epoch(records: Sequence[Record], metric: str, mode: Mode = "max", minim
 
 
 def check_metric(record: Record, stopping: EarlyStopping) -> None:
-    """Refuses a training that could never stop early.
+    """Raises UserError for a training that could never stop early.
 
     Args:
         record: record of an epoch in which every metric is measured.
 
     Raises:
-        UserError: it does not have the metric.
+        UserError: the record does not have the metric.
     """
     if stopping.metric not in record:
         raise UserError(
@@ -79,7 +79,7 @@ def check_metric(record: Record, stopping: EarlyStopping) -> None:
 
 
 def should_stop(records: Sequence[Record], stopping: EarlyStopping) -> bool:
-    """Whether ``patience`` epochs have passed since the last gain, as of the last record that has the metric.
+    """Whether ``patience`` epochs have passed since the last gain, as of the last record with the metric.
 
     Args:
         records: all epochs so far, in order.
@@ -88,5 +88,5 @@ def should_stop(records: Sequence[Record], stopping: EarlyStopping) -> bool:
     if not evaluated:
         return False
     best = best_epoch(evaluated, stopping.metric, stopping.mode, stopping.minimum_gain)
-    # A metric that was never finite counts as having last gained before the first epoch.
+    # A metric that was never finite counts as having last improved before the first epoch.
     return int(evaluated[-1]["epoch"]) - (best or 0) >= stopping.patience

@@ -1,4 +1,4 @@
-"""Checkpoints: weights as safetensors, and the state that a training resumes from."""
+"""Checkpoints: weights as safetensors, and the state from which a training resumes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from reid.out_of_memory import no_memory
 
 
 def save_weights(path: Path, module: nn.Module, about: dict[str, Any]) -> Path:
-    """Writes ``module``'s state as safetensors, atomically; ``about`` (JSON) says what network it is and travels in
-    the header."""
+    """Writes ``module``'s state as safetensors, atomically; ``about`` (JSON) describes the network and is stored in the
+    header."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     metadata = {"about": json.dumps(about)}
     return write_atomic(path, lambda temporary: _write_tensors(temporary, state, metadata))
@@ -68,7 +68,7 @@ def load_weights(path: Path, module: nn.Module) -> None:
     """Reads weights into ``module``.
 
     Raises:
-        UserError: the weights are of another network; the first name or shape that differs is given.
+        UserError: the weights are of another network; the message names the first difference in name or shape.
     """
     read_about(path)
     state, own = load_file(path), module.state_dict()
@@ -88,12 +88,12 @@ def save_state(path: Path, state: dict[str, Any]) -> Path:
 
 def _write_state(path: Path, state: dict[str, Any]) -> None:
     """``torch.save`` into a file opened by Python. If torch opens it, a full disk is a RuntimeError that does not
-    mention the disk; here the system's own error comes first."""
+    mention the disk; here, the system's own error comes first."""
     try:
         with path.open("wb") as file:
             torch.save(state, file)
             file.flush()
-            os.fsync(file.fileno())  # before it replaces the previous one: one of the two is always complete
+            os.fsync(file.fileno())  # before it replaces the previous one, so that one of the two is always complete
     except RuntimeError as error:
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
@@ -101,7 +101,7 @@ def _write_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path, cure: str = "remove it to train from the start") -> dict[str, Any]:
-    """Reads what ``save_state`` wrote, onto the CPU: loading the state copies it to its own device, which may have no
+    """Reads what ``save_state`` wrote, onto the CPU: the caller copies the state to its own device, which may have no
     room for a second copy. Nothing in the file is executed.
 
     Raises:
@@ -111,9 +111,9 @@ def load_state(path: Path, cure: str = "remove it to train from the start") -> d
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's errors for foreign files have no common class
-        if no_memory(error):  # not the file's fault
+        if no_memory(error):  # no fault of the file
             raise
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is torch's own, of one that is cut off
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: torch's own, for a truncated file
             raise UserError(f"checkpoint {path} cannot be read: {error.strerror}") from None
         state = None
     if not isinstance(state, dict):

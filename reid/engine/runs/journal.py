@@ -20,9 +20,9 @@ from reid.words import counted
 DOCTOR = "doctor.json"
 
 FLUSH_SECONDS = 5
-"""How often TensorBoard's thread writes its events, and so the longest that the end of a run may wait for it. If an
-interrupt comes while an event is being queued, the signal that wakes the thread to end may be lost; it then wakes at
-its next write, by default 120 s later, when a batch system has already killed the process."""
+"""Seconds between writes of TensorBoard's thread, and so the longest time that the end of a run may wait for it. If an
+interrupt comes while an event is being queued, the signal that wakes the thread to end may be lost; it then wakes only
+at its next write, by default 120 s later, when a batch system has already killed the process."""
 
 
 class Journal:
@@ -31,8 +31,8 @@ class Journal:
     Args:
         run: the run folder.
         done: epochs already done; records of later ones are dropped.
-        facts: what the doctor must know of the training, or None for no doctor.
-        say: prints a line between those of the progress bar.
+        facts: what the doctor needs to know about the training; ``None`` for no doctor.
+        say: prints a line above the progress bar.
     """
 
     def __init__(self, run: Path, done: int, facts: TrainingFacts | None, say: Callable[[str], None]) -> None:
@@ -48,11 +48,11 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         with naming(self._events):
             self._writer.close()
-        if self.facts is not None:  # at the end, not every epoch: it looks at every epoch's view of the history
+        if self.facts is not None:  # only at the end, since it examines the history as of every epoch
             _write_doctor(self.run, self.records, self.facts)
 
     def _tell_lost(self, done: int) -> None:
-        """Warns of lost records, for example after a power failure, which are no reason to lose the training."""
+        """Warns of lost records, for example after a power failure; they are no reason to lose the training."""
         lost = len({*range(1, done + 1)} - {record["epoch"] for record in self.records})
         if lost:
             self.say(
@@ -77,7 +77,7 @@ class Journal:
         return self.run / "tensorboard"
 
     def write(self, record: dict[str, Any]) -> None:
-        """Adds an epoch's record and says what trouble came, or has gone, with it."""
+        """Adds an epoch's record and prints which troubles came or went with it."""
         self.records.append(record)
         append_metrics(self.run, {name: _finite(value) for name, value in record.items()})
         with naming(self._events):
@@ -91,8 +91,8 @@ class Journal:
 
 
 def complete(run: Path, done: int, facts: TrainingFacts | None) -> None:
-    """Writes the doctor's report of a training whose ``done`` epochs are all done, if it was killed between its last
-    checkpoint and its end. With fewer records the report would say less than the one that exists."""
+    """Writes the doctor's report of a finished training of ``done`` epochs, in case it was killed between its last
+    checkpoint and its end. With fewer records, the report would say less than an existing one."""
     if facts is not None and len(records := read_metrics(run)) == done:
         _write_doctor(run, records, facts)
 
@@ -102,5 +102,5 @@ def _write_doctor(run: Path, records: list[dict[str, Any]], facts: TrainingFacts
 
 
 def _finite(value: Any) -> Any:
-    """``value`` in a form that JSON has: the mean gradient norm is infinite if fp16's scaler skipped a step."""
+    """``value`` in a form that JSON can express: the mean gradient norm is infinite if fp16's scaler skipped a step."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -15,7 +15,7 @@ from reid.files import append_line, is_leftover, read_mapping, write_text
 CONFIG, METRICS = "config.yaml", "metrics.jsonl"
 
 WEIGHTS = "last.safetensors"
-"""File name of a run's network: weights, with the network's spec in the header."""
+"""File name of a run's network: its weights, with the network's spec in the header."""
 
 
 def open_run(
@@ -24,13 +24,14 @@ def open_run(
     resume: bool,
     read: Callable[[Path], dict[str, Any]] = read_mapping,
 ) -> Path:
-    """Makes the folder of a new run, or checks that an old one can be resumed; returns ``path``.
+    """Creates the folder of a new run, or checks that an existing one can be resumed; returns ``path``.
 
     Args:
         read: reads the configuration that a run was started with; may set newer options to their defaults.
 
     Raises:
-        UserError: there is a run already and ``resume`` is false, or it was started with another configuration.
+        UserError: there is a run and ``resume`` is false, it was started with another configuration, or the folder
+            holds something else.
     """
     saved = path / CONFIG
     if not saved.exists():
@@ -40,7 +41,7 @@ def open_run(
         return path
     if not resume:
         raise taken(path)
-    # Compared in YAML's form, where tuples and lists are the same.
+    # Compared in YAML's form, in which tuples and lists are the same.
     wanted = yaml.safe_load(yaml.safe_dump(config, sort_keys=False))
     difference = first_difference(read(saved), wanted)
     if difference:
@@ -51,11 +52,11 @@ def open_run(
 
 
 def taken(path: Path | str, what: str = "a run", cure: str = "go on with --resume") -> UserError:
-    """The error for a run folder that an earlier run occupies: existing files are never replaced unasked.
+    """The error for a run folder that an earlier run occupies: existing files are never replaced without being asked.
 
     Args:
         what: what is there.
-        cure: what the user can do instead.
+        cure: what the user can do.
     """
     return UserError(f"{path} already holds {what}; {cure}, or give another folder with --out")
 
@@ -77,7 +78,7 @@ def append_metrics(path: Path, record: dict[str, Any]) -> None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a run's ``metrics.jsonl``; a torn last line (the machine died) is left out.
+    """The lines of a run's ``metrics.jsonl``; an incomplete last line (the machine died) is left out.
 
     Raises:
         UserError: another line is damaged.
@@ -100,10 +101,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def keep_metrics_until(path: Path, epoch: int) -> None:
-    """Drops the lines of epochs after ``epoch``, which a resumed run writes again.
+    """Drops the lines of epochs after ``epoch``, which a resumed run will write again.
 
     Raises:
-        UserError: a line is damaged (``read_metrics``); the file is left as it is.
+        UserError: a line is damaged (``read_metrics``); the file is not changed.
     """
     kept = [record for record in read_metrics(path) if record["epoch"] <= epoch]
     if (path / METRICS).exists():

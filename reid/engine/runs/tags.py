@@ -1,4 +1,4 @@
-"""Names of a record's fields in TensorBoard, which groups its charts by what stands before the slash."""
+"""Names of a record's fields in TensorBoard, which groups charts by the part before the slash."""
 
 from __future__ import annotations
 

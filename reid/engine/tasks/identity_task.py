@@ -1,4 +1,4 @@
-"""Training a stand-alone network to tell identities apart: classification of its parts, metric losses, a teacher."""
+"""Training a stand-alone network to distinguish identities: classification of its parts, metric losses, a teacher."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from reid.models.network import ReidNetwork, head_outputs
 
 
 class IdentityTask(nn.Module):
-    """A network with its training classifiers; what the training loop calls once a step.
+    """A network with its training classifiers, called by the training loop once per step.
 
     Args:
         network: the network to train.
         classes: number of training identities.
         losses: the losses and their weights.
-        teacher: what the network learns from besides the labels; it is not part of the task's state.
+        teacher: what the network learns from besides the labels; not part of the task's state.
 
     Raises:
         UserError: the losses need something that the teacher does not have.
@@ -45,7 +45,7 @@ class IdentityTask(nn.Module):
         self.center = CenterLoss(classes, network.head.metric_dim) if losses.center.weight else None
         if teacher is not None:
             check_teacher(losses.distillation, teacher, classes, network.feature_dim)
-        self._teacher = (teacher,)  # in a tuple, so that torch does not take it for a part of this module
+        self._teacher = (teacher,)  # in a tuple, so that torch does not treat it as a part of this module
 
     @property
     def same_every_step(self) -> bool:

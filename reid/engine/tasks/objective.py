@@ -1,4 +1,4 @@
-"""The loss of a batch: the weighted sum of the recipe's losses over identities, and the signs that are logged."""
+"""The loss of a batch: the weighted sum of the recipe's losses over identities, and the signs for the log."""
 
 from __future__ import annotations
 
@@ -31,19 +31,18 @@ def identity_losses(
     center: CenterLoss | None = None,
     rule: BranchRule = ALL_BRANCHES,
 ) -> tuple[torch.Tensor, Log]:
-    """The weighted sum of the recipe's losses, and for the log each of them (and signs of the embedding) without
-    gradient.
+    """The weighted sum of the recipe's losses and, for the log, each loss and signs of the embedding without gradient.
 
-    The classification loss is the mean over the branches of the head that learn in this step, so that its weight has
-    the same meaning for any head. The triplet's signs are logged even if its weight is 0.
+    The classification loss is the mean over the branches of the head that learn in this step, so its weight has the
+    same meaning for any head. The triplet's signs are logged even if its weight is 0.
 
     Args:
-        output: output of the head; metric losses see ``output.feature (N, Df)``.
-        logits: ``(N, C)`` for each part; cosines where the classification is by angle.
+        output: output of the head; metric losses use ``output.feature (N, Df)``.
+        logits: ``(N, C)`` for each part; cosines if the classification is angular.
         labels: ``(N,) int64``.
         epoch: with its fraction; margins may grow with it.
-        generator: for losses that draw.
-        center: the class centers, where that loss has a weight.
+        generator: for losses that draw random numbers.
+        center: the class centers, if that loss has a weight.
         rule: which of the head's branches learn in this step, and which predict the identity (``accuracy``).
     """
     classification = _classification(logits, labels, config.classification, epoch, generator, rule)
@@ -58,7 +57,7 @@ def identity_losses(
         losses["loss_centroid"] = (config.centroid.weight, centroid)
     if center is not None:
         losses["loss_center"] = (config.center.weight, center(output.feature, labels))
-    none = output.feature.new_zeros((), dtype=torch.float32)  # where the teacher's losses are the only ones
+    none = output.feature.new_zeros((), dtype=torch.float32)  # the total if only the teacher's losses have a weight
     total = sum((weight * loss for weight, loss in losses.values() if weight), none)
     log = {"loss": total.detach()} | {name: loss.detach() for name, (_, loss) in losses.items()}
     log |= {
@@ -72,7 +71,7 @@ def identity_losses(
 
 
 def loss_names(config: LossConfig) -> tuple[str, ...]:
-    """Names in the log of the losses of a training by ``config``, including a teacher's."""
+    """Names in the log of the losses of a training with ``config``, including a teacher's."""
     told = {
         "loss_circle": config.circle.weight,
         "loss_centroid": config.centroid.weight,
@@ -110,11 +109,11 @@ def _guesses(logits: Sequence[torch.Tensor], config: ClassificationConfig, rule:
 
 
 def said_logits(logits: Sequence[torch.Tensor], config: ClassificationConfig, rule: BranchRule) -> torch.Tensor:
-    """``(N, C)`` logits by which a head predicts the identity: the global branch's, or where there is none the mean of
-    all branches' (the geometric mean of their class probabilities).
+    """``(N, C)`` logits by which a head predicts the identity: the global branch's or, without one, the mean of all
+    branches' (the geometric mean of their class probabilities).
 
     Args:
-        logits: ``(N, C)`` for each part; cosines where the classification is by angle.
+        logits: ``(N, C)`` for each part; cosines if the classification is angular.
     """
     return logit_scale(config) * mean_logits(logits[: speakers(rule, len(logits))])
 
@@ -125,7 +124,7 @@ def mean_logits(logits: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def speakers(rule: BranchRule, parts: int) -> int:
-    """How many of a head's ``parts``, from the first on, predict the identity: one of the whole map does so alone."""
+    """How many of a head's ``parts``, from the first on, predict the identity: only one if it covers the whole map."""
     return 1 if rule.whole else parts - len(rule.extras)
 
 
@@ -137,13 +136,13 @@ def _triplet(features: torch.Tensor, labels: torch.Tensor, config: LossConfig, g
 
 
 def logit_scale(config: ClassificationConfig) -> float:
-    """The factor that turns a classifier's outputs into logits: for cosines their scale."""
+    """The factor that turns a classifier's outputs into logits; for cosines, their scale."""
     return 1.0 if config.kind == "linear" else config.scale
 
 
 def same_every_step(config: LossConfig, rule: BranchRule) -> bool:
-    """Whether the losses of a step neither draw on the host nor depend on the epoch."""
+    """Whether the losses of a step neither draw random numbers on the host nor depend on the epoch."""
     drawn = config.triplet.selection == "random_negative" or rule.update == "random"
-    drawn = drawn or config.distillation.mixup > 0  # on the device: not known to be well recorded
+    drawn = drawn or config.distillation.mixup > 0  # drawn on the device, but not known to be recorded correctly
     by_epoch = config.classification.kind != "linear" and config.classification.margin_warmup > 0
     return not drawn and not by_epoch

@@ -22,10 +22,10 @@ class StepContext:
     Attributes:
         number: of the step in the whole training, from 0.
         epoch: the same in epochs, with the fraction: 1.5 is the middle of the second epoch.
-        generator: a CPU generator that is a function of seed, epoch and step alone; for random draws of the losses.
-        autocast: returns the context that the network's forward pass runs in.
+        generator: a CPU generator that is a function of seed, epoch and step only; for random draws of the losses.
+        autocast: returns the context for the network's forward pass.
         backward: adds the gradient of a loss to ``.grad`` (with the scale that fp16 needs).
-        run: returns ``module(images)`` for a backbone; compiled if the recipe says so.
+        run: returns ``module(images)`` for a backbone, compiled if the recipe says so.
         processes: the processes that train together, each with its share of the batch.
     """
 
@@ -39,14 +39,14 @@ class StepContext:
 
 
 class Task(Protocol):
-    """What is trained: an ``nn.Module`` of everything with parameters, and how one batch gives it a gradient.
+    """What is trained: an ``nn.Module`` with all parameters, and how one batch gives it a gradient.
 
     Attributes:
         same_every_step: whether ``backward`` queues the same kernels with the same arguments in every step: nothing in
             it is drawn on the host or depends on the step's number. Such steps can be recorded; a task without this
             attribute is not recorded.
         restless_epochs: epochs (from 1) in which the logged loss may rise although all is well, because its definition
-            changes there. A task without this attribute has none.
+            changes. A task without this attribute has none.
     """
 
     same_every_step: bool
@@ -55,12 +55,12 @@ class Task(Protocol):
     def backward(self, images: torch.Tensor, labels: torch.Tensor, context: StepContext) -> dict[str, torch.Tensor]:
         """Adds the gradient of one batch through ``context.backward``; returns scalars for the log, on the device.
 
-        With several processes the loss is that of the whole batch, computed alike by all; each process adds the
-        gradient that flows through its own share, and the loop sums them.
+        With several processes, all compute the same loss of the whole batch; each process adds the gradient that flows
+        through its own share, and the loop sums them.
         """
         ...
 
     def recalibrate(self, images: Iterable[torch.Tensor], fixed: Collection[Group] = ()) -> None:
-        """Recomputes the BN statistics on prepared images, after weights were averaged. The ``fixed`` parts, whose
-        weights have not changed, keep theirs."""
+        """Recomputes the BN statistics on prepared images, after weights were averaged. ``fixed`` parts, whose weights
+        have not changed, keep theirs."""
         ...

@@ -1,4 +1,4 @@
-"""Teachers: trained, fixed networks that another network learns from."""
+"""Teachers: trained networks with fixed weights from which another network learns."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from reid.models.network import ReidNetwork
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A trained network, and its classifiers of its training identities where the student learns logits.
+    """A trained network, with classifiers of its training identities if the student learns logits.
 
     Attributes:
         network: in eval mode, on the training device; never trained.
-        classifiers: one for each of the first vectors of its head that predict the identity (several where there are
-            only stripes), ``(N, Di)`` to ``(N, C)`` logits over the same identities as the student's; or none.
-        scale: factor on the classifiers' outputs; for those that return cosines, the scale of their loss.
+        classifiers: one for each of its head's first vectors that predict the identity (several if there are only
+            stripes), ``(N, Di)`` to ``(N, C)`` logits over the same identities as the student's; or none.
+        scale: factor on the classifiers' outputs; for cosines, the scale of their loss.
     """
 
     network: ReidNetwork
@@ -40,12 +40,12 @@ class Teacher:
     def __call__(
         self, images: torch.Tensor, autocast: Callable[[], AbstractContextManager]
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Embeddings ``(N, D)`` and logits ``(N, C)`` (or None) of a batch, without gradient."""
+        """Embeddings ``(N, D)`` and logits ``(N, C)`` (or ``None``) of a batch, without gradient."""
         with autocast():
             output = self.network.outputs(images)
         if not self.classifiers:
             return output.embedding, None
-        # Not the embedding: that may be normalised, or several branches' vectors concatenated.
+        # Not the embedding, which may be normalised, or several branches' vectors concatenated.
         parts = output.parts or (output.embedding,)
         said = [classify(part) for classify, part in zip(self.classifiers, parts, strict=False)]
         return output.embedding, self.scale * mean_logits(said)
@@ -55,9 +55,9 @@ class Teacher:
 class Ensemble:
     """Several teachers that act as one.
 
-    Its embedding concatenates all their vectors, each normalised to length 1: the cosine of two such embeddings is the
-    mean of the teachers' cosines. Its logits are the mean of theirs, as in Hinton et al. 2015 (the geometric mean of
-    their class probabilities, at any temperature).
+    Its embedding concatenates all their vectors, each normalised to length 1, so the cosine of two such embeddings is
+    the mean of the teachers' cosines. Its logits are the mean of theirs, as in Hinton et al. 2015 (the geometric mean
+    of their class probabilities, at any temperature).
     """
 
     members: tuple[Teacher, ...]
@@ -69,7 +69,7 @@ class Ensemble:
     def __call__(
         self, images: torch.Tensor, autocast: Callable[[], AbstractContextManager]
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Embeddings ``(N, sum of D)`` and logits ``(N, C)`` of a batch; None where a member gives none."""
+        """Embeddings ``(N, sum of D)`` and logits ``(N, C)`` of a batch; no logits if a member has none."""
         embeddings, logits = zip(*(member(images, autocast) for member in self.members), strict=True)
         joined = torch.cat([F.normalize(each.float(), dim=1) for each in embeddings], dim=1)
         if any(each is None for each in logits):
@@ -78,11 +78,11 @@ class Ensemble:
 
 
 def check_teacher(config: DistillationConfig, teacher: Teacher | Ensemble, classes: int, dim: int) -> None:
-    """Checks before the training that ``teacher`` gives what ``config`` distils.
+    """Checks before training that ``teacher`` provides what ``config`` distils.
 
     Raises:
-        UserError: logits are needed and the teacher has none or those of other identities; embeddings are needed and
-            have another length.
+        UserError: logits are needed but missing or of another number of identities, or embeddings are needed but have
+            another length.
     """
     members = teacher.members if isinstance(teacher, Ensemble) else (teacher,)
     for name, each in zip(config.teachers, members, strict=True):

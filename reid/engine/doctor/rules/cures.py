@@ -1,4 +1,4 @@
-"""Cures: what to try, most promising first, by the recipe's keys and their present values."""
+"""Cures: what to try, most promising first, by the recipe's keys and their current values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def separate(facts: TrainingFacts) -> str:
     """For features that the triplet loss has drawn together.
 
     In short trainings from scratch, batch-hard triplets drew all features into one vector, where their loss is the
-    margin; semi-hard ones kept them apart at every rate. After a BNNeck, which removes mean and scale, the
-    classification still went on learning, so the damage varies. Held-out mAP of MobileNetV2, SGD at 0.05 with a
-    short warm-up and at 0.02 with a longer one: 8 epochs of 200 Market-1501 identities at 64x32, batch-hard 33.5 and
-    20.1 %, semi-hard 35.4 and 32.9 %; 14 epochs of 72 synthetic ones, batch-hard 12.9 and 17.1 %, semi-hard 7.0 %
-    (the classification loss rose far above guessing) and 27.5 %; chance is 5.4 %.
+    margin; semi-hard ones kept them apart at every rate. After a BNNeck, which removes mean and scale, classification
+    continued to improve, so the damage varies. Held-out mAP of MobileNetV2 with SGD at 0.05 and a short warm-up, and at
+    0.02 and a longer one: after 8 epochs of 200 Market-1501 identities at 64x32, batch-hard 33.5 and 20.1 %, semi-hard
+    35.4 and 32.9 %; after 14 epochs of 72 synthetic ones, batch-hard 12.9 and 17.1 %, semi-hard 7.0 % (the
+    classification loss rose far above guessing) and 27.5 %; chance is 5.4 %.
     """
     selection, bound = ("", "") if facts.triplet_weight == 0 else (_softer_selection(facts), _bounded(facts))
     return _join(selection, _lower_rate(facts), _longer_warmup(facts), bound)
@@ -54,7 +54,7 @@ def learn(facts: TrainingFacts) -> str:
 
 
 def train_on(facts: TrainingFacts) -> str:
-    """For a network that was still learning when it ended."""
+    """For a network that was still improving when the training ended."""
     return f"more epochs (now {facts.epochs}, {facts.epochs * facts.steps_per_epoch} steps)"
 
 

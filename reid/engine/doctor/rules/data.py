@@ -9,17 +9,17 @@ from reid.engine.doctor.facts import TrainingFacts
 from reid.engine.doctor.rules.history import Record
 
 STARVED = 0.25
-"""Share of the identities that may have fewer than K images (Market-1501's training set at K = 4: 1 %)."""
+"""Largest acceptable share of identities with fewer than K images (Market-1501's training set at K = 4: 1 %)."""
 
 LONELY = 0.1
-"""Share of the identities that may have a single image."""
+"""Largest acceptable share of identities with a single image."""
 
 MOST_OF_ALL = 0.5
-"""Share of the identities that one batch may hold: above it, the hardest negatives are the same few persons."""
+"""Largest acceptable share of the identities in one batch; above it, hardest negatives are the same few persons."""
 
 
 def pk_starvation(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """Identities with too few images to fill K places, or too few identities to vary the P."""
+    """Identities with too few images to fill K places, or too few identities for P to vary."""
     if not facts.instances or not facts.classes:
         return None
     below, single, classes, k = facts.identities_below_k, facts.single_image_identities, facts.classes, facts.instances
@@ -38,7 +38,7 @@ def pk_starvation(records: Sequence[Record], facts: TrainingFacts) -> Finding | 
 
 
 def shared_data(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """Persons or pictures on both sides of the test."""
+    """Persons or pictures in both training and test."""
     if not (facts.shared_identities or facts.shared_images):
         return None
     evidence = (

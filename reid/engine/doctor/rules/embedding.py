@@ -11,27 +11,27 @@ from reid.engine.doctor.rules.history import Record, epoch_of, number, stretch
 
 COLLAPSED = 0.005
 """Embedding spread below which features count as one vector. From scratch with batch-hard triplets on unnormalised
-features, trainings that went well had 0.007 and more, collapsed ones 0.0007 to 0.002."""
+features, successful trainings had 0.007 and more, collapsed ones 0.0007 to 0.002."""
 
 COLLAPSED_FOR = 2
-"""Epochs of a collapse before it is reported: some trainings pass through one."""
+"""Epochs of collapse before it is reported, since some trainings pass through one."""
 
 AT_LEVEL = 0.1
-"""Share of the margin by which a stuck triplet loss may differ from it."""
+"""Largest difference of a stuck triplet loss from the margin, as a fraction of the margin."""
 
 STUCK_FOR = 5
-"""Epochs at the margin before it is reported."""
+"""Epochs at the margin before they are reported."""
 
 PROGRESS = 0.025
-"""Share of the margin by which the gap must grow in ``STUCK_FOR`` epochs not to count as stuck."""
+"""Fraction of the margin by which the gap must grow within ``STUCK_FOR`` epochs; otherwise it is stuck."""
 
 MOSTLY_ACTIVE = 0.9
-"""Share of active triplets below which features do come apart: losses that are means over active triplets alone stay
+"""Share of active triplets below which features are coming apart: losses that are means over active triplets only stay
 near the margin to the end."""
 
 
 def collapse(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """All features are nearly the same vector, and the triplet loss, if there is one, does not change that.
+    """All features are nearly the same vector, and the triplet loss, if any, does not change that.
 
     Records without ``embedding_spread`` are judged by the distances relative to the feature norm.
     """
@@ -88,7 +88,7 @@ def _at_level(record: Record, facts: TrainingFacts) -> bool:
     loss, active = number(record, "loss_triplet"), number(record, "active_triplets")
     if loss is None or abs(loss - facts.triplet_level) > AT_LEVEL * facts.triplet_level:
         return False
-    # With the soft margin "active" counts positives farther than negatives: half of them where nothing is learnt.
+    # With the soft margin, "active" counts positives farther away than negatives: half of them if nothing is learnt.
     return facts.margin is None or active is None or active >= MOSTLY_ACTIVE
 
 

@@ -1,4 +1,4 @@
-"""Helpers to read a run's records, in which keys may be missing, and their last epochs."""
+"""Helpers for reading a run's records, in which keys may be missing, and the stretch at their end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Record = Mapping[str, Any]
 """One line of ``metrics.jsonl``."""
 
 Rule = Callable[[Sequence[Record], TrainingFacts], Finding | None]
-"""Returns what the last record shows in the light of those before it."""
+"""Returns what the last record shows in the light of earlier ones."""
 
 SCORES = ("holdout_mAP", "largest_mAP")
 """mAP on held-out identities: of a network, and of a supernet's largest arch."""
@@ -26,7 +26,7 @@ def number(record: Record, key: str) -> float | None:
 
 
 def score(record: Record) -> float | None:
-    """The record's mAP on held-out identities, or ``None`` in an epoch that was not evaluated."""
+    """The record's mAP on held-out identities; ``None`` if the epoch was not evaluated."""
     return next((value for key in SCORES if (value := number(record, key)) is not None), None)
 
 
@@ -35,7 +35,7 @@ def epoch_of(record: Record) -> int:
 
 
 def stretch(records: Sequence[Record], shows: Callable[[Record], bool]) -> Sequence[Record]:
-    """The longest run of records at the end of ``records`` for which ``shows`` is true."""
+    """The longest suffix of ``records`` in which ``shows`` is true for every record."""
     start = len(records)
     while start and shows(records[start - 1]):
         start -= 1

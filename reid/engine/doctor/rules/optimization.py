@@ -1,4 +1,4 @@
-"""Rules on optimization: losses and gradients that grow, vanish or do not move."""
+"""Rules on optimisation: losses and gradients that grow, vanish or stand still."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from reid.engine.doctor.rules.history import Record, epoch_of, number, stretch
 from reid.words import counted
 
 WORSE_THAN_GUESSING = 1.25
-"""Multiple of ``log(classes)`` that a classification loss may reach. The first epochs of a sound training stay below
-1.15; a classifier that is confidently wrong costs more."""
+"""Largest acceptable multiple of ``log(classes)`` for a classification loss. The first epochs of a sound training stay
+below 1.15; a classifier that is confidently wrong exceeds it."""
 
 RISEN = 2.0
-"""Multiple of its lowest mean so far that the loss of an epoch may reach."""
+"""Largest acceptable multiple of its lowest mean so far for an epoch's loss."""
 
 RISEN_BY = 0.5
-"""Amount by which it must also have risen: small losses double by chance."""
+"""Amount by which the loss must also have risen, since small losses double by chance."""
 
 EXPLODED = 20.0
-"""Multiple of the median over the previous epochs that an epoch's gradient norm may reach; a loss that falls to zero
-raises it about two to five times."""
+"""Largest acceptable multiple of the median over previous epochs for an epoch's gradient norm; a loss that falls to
+zero raises the norm about two to five times."""
 
 EXPLODED_AFTER = 3
-"""Number of epochs with known norms that a median needs."""
+"""Minimum number of epochs with known norms for a median."""
 
 VANISHED = 1e-4
 """Global gradient norm below which a network does not learn. Sound trainings had 1 to 100, and 0.1 at the end."""
 
 VANISHED_FOR = 2
-"""Epochs without a gradient before it is reported."""
+"""Epochs without a gradient before they are reported."""
 
 STILL_GUESSING = 0.97
-"""Share of ``log(classes)`` that counts as having learnt nothing."""
+"""Fraction of ``log(classes)`` above which nothing has been learnt."""
 
 GUESSED = 2.0
-"""Multiple of chance accuracy that still counts as guessing, where a scale or margin gives the loss no such level."""
+"""Multiple of chance accuracy that still counts as guessing, if a scale or margin leaves the loss no such level."""
 
 LEARNS_WITHIN = 0.3
-"""Share of the epochs after the warm-up in which the classification loss must leave that level, at least two epochs.
-Trainings of 14 epochs that went well left it up to a fifth of them after the warm-up."""
+"""Fraction of all epochs, at least two, that the classification loss has after the warm-up to leave that level.
+Successful trainings of 14 epochs took up to a fifth of them after the warm-up."""
 
 LEARNT = 0.5
-"""Training accuracy that a training must end with. Networks trained alone ended with 75 to 99 %, supernets whose
-searches found something with 56 and 62 %, those whose searches found nothing with 32 and 46 %."""
+"""Training accuracy to be expected at the end. Networks trained alone ended with 75 to 99 %, supernets whose searches
+found something with 56 and 62 %, and those whose searches found nothing with 32 and 46 %."""
 
 
 def divergence(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """A loss that is not a finite number, has risen far above its lowest, or is far above that of guessing."""
+    """A loss that is not finite, has risen far above its lowest, or is far above that of guessing."""
     seen = stretch(records, lambda record: bool(_not_finite(record, facts)))
     if seen:
         names = ", ".join(_not_finite(seen[-1], facts))
@@ -68,7 +68,7 @@ def divergence(records: Sequence[Record], facts: TrainingFacts) -> Finding | Non
 
 
 def _not_finite(record: Record, facts: TrainingFacts) -> list[str]:
-    # Under fp16 an infinite norm is routine: the gradient scaler skips such a step and takes a smaller scale.
+    # Under fp16 an infinite norm is routine: the gradient scaler skips such a step and lowers its scale.
     norm = "gradient_norm" if facts.precision != "fp16" else None
     watched = [key for key in record if key.startswith("loss") or key == norm]
     return [key for key in watched if isinstance(record[key], float) and not math.isfinite(record[key])]
@@ -104,7 +104,7 @@ def exploding_gradients(records: Sequence[Record], facts: TrainingFacts) -> Find
 
 
 def vanishing_gradients(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """No gradient although there is a loss to lower."""
+    """No gradient, although there is a loss to reduce."""
 
     def none_left(record: Record) -> bool:
         norm, loss, accuracy = (number(record, key) for key in ("gradient_norm", "loss", "accuracy"))
@@ -122,8 +122,8 @@ def vanishing_gradients(records: Sequence[Record], facts: TrainingFacts) -> Find
 
 
 def not_learning(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """A classification loss that has never been below that of guessing by the time it should be; where the logits have
-    a scale or a margin, an accuracy that has never been above that of guessing."""
+    """A classification loss that has not been below that of guessing by the time it should; if the logits have a scale
+    or a margin, an accuracy that has not exceeded that of guessing."""
     guessing, patience = facts.guessing_loss, facts.warmup + max(2.0, LEARNS_WITHIN * facts.epochs)
     if not records or epoch_of(records[-1]) <= patience:
         return None
@@ -143,7 +143,7 @@ def _guesses(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
         return None
     chance = 1.0 / facts.classes
     known = [(accuracy, epoch_of(each)) for each in records if (accuracy := number(each, "accuracy")) is not None]
-    # With two or three identities the limit is half way from guessing to knowing them all.
+    # With two or three identities, the limit is halfway from guessing to knowing them all.
     if not known or max(accuracy for accuracy, _ in known) > min(GUESSED * chance, 0.5 + 0.5 * chance):
         return None
     accuracy, epoch = known[-1]
@@ -153,7 +153,7 @@ def _guesses(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
 
 
 def unfinished(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """At the end of a training that learns, most training images are still classified as other identities."""
+    """At the end of a training that did learn, most training images are still classified as other identities."""
     if not records or epoch_of(records[-1]) < facts.epochs or not facts.classified:
         return None
     accuracy = number(records[-1], "accuracy")

@@ -1,4 +1,4 @@
-"""Rules on retrieval of held-out identities: no better than chance, or getting worse."""
+"""Rules on retrieval of held-out identities: no better than chance, or deteriorating."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from reid.engine.doctor.rules.cures import learn, stop_earlier
 from reid.engine.doctor.rules.history import Record, epoch_of, number, score, stretch
 
 ABOVE_RANDOM = 1.25
-"""Multiple of the random level that a network must reach,"""
+"""Multiple of the random level that a network must reach."""
 
 ABOVE_RANDOM_BY = 0.01
-"""and by how much it must exceed it: with 125 queries an mAP varies by 0.003 by chance, an untrained MobileNetV2 is at
-0.052 and a ResNet-18 at 0.059 of a random level of 0.054."""
+"""Amount by which it must also exceed the random level: with 125 queries an mAP varies by 0.003 by chance, and at a
+random level of 0.054 an untrained MobileNetV2 has 0.052 and a ResNet-18 0.059."""
 
 SCORES_WITHIN = 0.25
-"""Share of the epochs after the warm-up in which it must."""
+"""Fraction of all epochs that it has for this after the warm-up."""
 
 FITTED = 0.95
-"""Training accuracy from which on the training images have nothing more to teach."""
+"""Training accuracy above which the training images have nothing more to teach."""
 
 FALLEN = 0.1
-"""Share of the best mAP that must have been lost, ..."""
+"""Fraction of the best mAP that must be lost, ..."""
 
 FALLEN_BY = 0.01
-"""... at least this much, ..."""
+"""... and at least this amount, ..."""
 
 FALLEN_FOR = 2
 """... in this many consecutive evaluations."""
@@ -47,7 +47,7 @@ def random_level_score(records: Sequence[Record], facts: TrainingFacts) -> Findi
 
 
 def overfitting(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """Training images are fitted, and the held-out mAP has fallen from its best."""
+    """The training images are fitted, and the held-out mAP has fallen from its best."""
     evaluated = [record for record in records if score(record) is not None]
     accuracy = number(records[-1], "accuracy") if records else None
     if not evaluated or accuracy is None or accuracy < FITTED:

@@ -11,8 +11,8 @@ from reid.engine.doctor.rules.history import Record, epoch_of
 
 
 def taken_back(records: Sequence[Record], facts: TrainingFacts) -> Finding | None:
-    """Epochs that begin with a rollback: from there on the rate differs from the recipe's, so the result is not quite
-    comparable with networks that were trained by the recipe."""
+    """Epochs that begin with a rollback: from then on the rate differs from the recipe's, so the result is not quite
+    comparable with networks trained by the recipe."""
     first = next((record for record in records if record.get("rolled_back")), None)
     if first is None:
         return None
