@@ -116,7 +116,8 @@ def _evaluate_candidates(
     if search.exhausted:
         return _no_further(region, len(history))
     if config.trials is None or len(history) < config.trials:
-        return f"the time of {config.time} was spent after {counted(len(history), 'candidate')}; --resume goes on"
+        done = counted(len(history), "candidate")
+        return f"the time limit of {config.time} was reached after {done}; --resume continues"
     return ""
 
 

@@ -41,13 +41,13 @@ def job_parser(description: str, out: str, anew: bool = False) -> argparse.Argum
         type=Path,
         default=DEFAULT_CONFIG,
         metavar="FILE",
-        help="experiment (default: configs/market1501.yaml)",
+        help="config file of the experiment (default: configs/market1501.yaml)",
     )
     parser.add_argument(
         "--data",
         type=Path,
         metavar="FOLDER",
-        help="folder of the data set, or synthetic for the synthetic one (default: found under $REID_DATA or data/)",
+        help="folder of the data set, or synthetic for the generated one (default: found under $REID_DATA or data/)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"run folder to write (default: {out})")
     if anew:
@@ -57,9 +57,11 @@ def job_parser(description: str, out: str, anew: bool = False) -> argparse.Argum
         parser.add_argument(
             "--resume",
             action="store_true",
-            help="go on with the run in --out: what is finished is kept, the rest made (where none is, one is begun)",
+            help="continue the run in --out, keeping what is finished; starts a new run if there is none",
         )
-    parser.add_argument("--seed", type=int, default=0, help="of weights, batches, augmentation and search (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed of weights, batches, augmentation and search (default: 0)"
+    )
     add_device(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="a.b=c", help="override a value of the config; may be repeated"
@@ -70,14 +72,14 @@ def job_parser(description: str, out: str, anew: bool = False) -> argparse.Argum
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Adds the ``--device`` option."""
     parser.add_argument(
-        "--device", default="auto", help="auto (CUDA where it is there), cpu, cuda, cuda:1 (default: auto)"
+        "--device", default="auto", help="auto (CUDA if available), cpu, cuda, cuda:1, ... (default: auto)"
     )
 
 
 def add_replace(parser: argparse.ArgumentParser, *also: str) -> None:
     """Adds ``--replace``, read into ``resume``, for tools that write their whole folder on every call; ``also`` are
     older spellings of it."""
-    text = "write again what an earlier call has left in --out (without it that is refused)"
+    text = "overwrite the results of an earlier call in --out (refused otherwise)"
     parser.add_argument("--replace", *also, dest="resume", action="store_true", help=text)
 
 
@@ -101,14 +103,14 @@ def _with_archs(text: str) -> Path:
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """Adds the limits of tools that search, and ``--target``."""
-    limits = parser.add_argument_group("limits", "those that are given stand in place of all of the config's")
-    limits.add_argument("--flops", metavar="LIMIT", help="at most so many by fvcore's count, for example 210M")
-    limits.add_argument("--latency", metavar="LIMIT", help="at most so long on --target, for example 5ms")
-    limits.add_argument("--params", metavar="LIMIT", help="at most so many parameters, for example 2.2M")
+    limits = parser.add_argument_group("limits", "any limit given here replaces all limits of the config")
+    limits.add_argument("--flops", metavar="LIMIT", help="upper limit on FLOPs as counted by fvcore, for example 210M")
+    limits.add_argument("--latency", metavar="LIMIT", help="upper limit on latency on --target, for example 5ms")
+    limits.add_argument("--params", metavar="LIMIT", help="upper limit on parameters, for example 2.2M")
     parser.add_argument(
         "--target",
         metavar="NAME",
-        help="what latency is predicted for, for example onnx-cpu-1t, or an imported machine (default: the config's)",
+        help="target to predict latency for, for example onnx-cpu-1t or an imported machine (default: the config's)",
     )
 
 
@@ -165,7 +167,7 @@ def read_job(arguments: argparse.Namespace, out: str) -> Job:
 def _tell_beginning(out: Path) -> None:
     """Prints a note if ``--resume`` finds nothing to resume: another folder may have been meant."""
     if not out.exists() or not any(out.iterdir()):
-        print(f"note: --resume: {shown(out)} holds nothing to go on with; it is begun there")
+        print(f"note: --resume: {shown(out)} holds no run to continue; starting a new one there")
 
 
 def _common(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -177,7 +179,7 @@ def _common(arguments: argparse.Namespace) -> tuple[str, ...]:
 def run_tool(
     main: Callable[[list[str] | None], None],
     arguments: list[str] | None = None,
-    again: str = "the same command with --resume goes on from the last checkpoint",
+    again: str = "run the same command with --resume to continue from the last checkpoint",
     less: str = "give smaller images (--set input_size=[128,64])",
 ) -> None:
     """Runs a tool's ``main``. Ends the process with code 2 and a one-line message on a user error or when memory runs

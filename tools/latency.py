@@ -35,25 +35,36 @@ def main(arguments: list[str] | None = None) -> None:
         type=Path,
         default=DEFAULT_CONFIG,
         metavar="FILE",
-        help="experiment whose space and sizes are taken (default: configs/market1501.yaml)",
+        help="experiment whose space and input size are used (default: configs/market1501.yaml)",
     )
-    parser.add_argument("--space", metavar="NAME", help="another space, by name or file, at its own input size")
-    parser.add_argument("--target", metavar="NAME", help=f"what is measured on, see above (default: {TARGET})")
+    parser.add_argument(
+        "--space", metavar="NAME", help="use this space instead, by name or file, at its own input size"
+    )
+    parser.add_argument("--target", metavar="NAME", help=f"target to measure on, see above (default: {TARGET})")
     parser.add_argument(
         "--networks",
         type=_several,
         metavar="N",
-        help=f"whole networks that predictions are tested on (default: {NETWORKS})",
+        help=f"number of whole networks to test predictions on (default: {NETWORKS})",
     )
-    parser.add_argument("--seed", type=int, help="which whole networks are drawn (default: 0)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"folder of picture and report (default: {OUT})")
+    parser.add_argument("--seed", type=int, help="random seed of these networks (default: 0)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"folder for picture and report (default: {OUT})")
     add_replace(parser)
-    add_size(parser, "input size, for example 256x128 (default: the config's, or with --space that space's)")
-    other = parser.add_argument_group("another machine")
+    add_size(parser, "input size, for example 256x128 (default: the config's, or that of --space)")
+    other = parser.add_argument_group("measuring on another machine")
     either = other.add_mutually_exclusive_group()
-    either.add_argument("--kit", type=Path, metavar="FOLDER", help="write the folder that it measures with")
-    either.add_argument("--import", type=Path, dest="times", metavar="FILE", help="make a table of its times.json")
-    other.add_argument("--as", dest="name", metavar="NAME", help="with --import: what to call it, for example pi5")
+    either.add_argument(
+        "--kit",
+        type=Path,
+        metavar="FOLDER",
+        help="write a folder to copy to that machine, with a program that measures there",
+    )
+    either.add_argument(
+        "--import", type=Path, dest="times", metavar="FILE", help="make a table from the times.json measured there"
+    )
+    other.add_argument(
+        "--as", dest="name", metavar="NAME", help="with --import: name for that machine, for example pi5"
+    )
     read = parser.parse_args(arguments)
     if (read.times is None) != (read.name is None):
         raise UserError("--import FILE and --as NAME go together: give both, or neither")
@@ -115,4 +126,4 @@ def _several(text: str) -> int:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="the same command goes on; a kit is begun anew", less="give a smaller --size")
+    run_tool(main, again="run the same command to continue; a kit starts over", less="give a smaller --size")

@@ -35,25 +35,32 @@ OUT = "runs/results/<plan>"
 def main(arguments: list[str] | None = None) -> None:
     parser = tool_parser(__doc__)
     parser.add_argument(
-        "--plan", type=Path, required=True, metavar="FILE", help="a file, or its name under configs/results"
+        "--plan", type=Path, required=True, metavar="FILE", help="plan file, or its name under configs/results"
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"where everything goes (default: {OUT})")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"folder for all output (default: {OUT})")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of the data set, as for the other tools")
     add_device(parser)
-    parser.add_argument("--minutes", type=float, metavar="M", help="end after so long (default: when all is done)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="steps that run side by side (default: 1)")
+    parser.add_argument(
+        "--minutes", type=float, metavar="M", help="stop after this many minutes (default: when all is done)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="number of steps to run in parallel (default: 1)"
+    )
     parser.add_argument(
         "--only",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="do these steps or rows, and what they need (default: all)",
+        help="run only these steps or rows, and what they depend on (default: all)",
     )
-    parser.add_argument("--status", action="store_true", help="say how far every step is, and do nothing else")
+    parser.add_argument("--status", action="store_true", help="show the progress of every step, and do nothing else")
     parser.add_argument(
-        "--publish", type=Path, metavar="FOLDER", help="write table, picture and logs there, and do nothing else"
+        "--publish",
+        type=Path,
+        metavar="FOLDER",
+        help="write table, picture and logs to this folder, and do nothing else",
     )
-    parser.add_argument("--step", choices=("latency",), help="do this step in this process, and nothing else")
+    parser.add_argument("--step", choices=("latency",), help="run this step in this process, and nothing else")
     read = parser.parse_args(arguments)
     _check_options(read)
     check_one_process()  # its steps would also think that they are one of several processes
@@ -87,4 +94,4 @@ def _check_options(read: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="the same command goes on", less="run fewer steps side by side (--jobs 1)")
+    run_tool(main, again="run the same command to continue", less="run fewer steps side by side (--jobs 1)")

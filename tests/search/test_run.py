@@ -303,7 +303,7 @@ def test_time_budget_stops_early_and_a_resumed_search_goes_on(tmp_path):
     whole = _run(tmp_path / "a")
     short = _run(tmp_path / "b", config=replace(CONFIG, trials=None, time=1e-9))
     assert _untimed(short.candidates) == _untimed(whole.candidates[: len(short.candidates)])
-    assert len(short.candidates) == 1 and "--resume goes on" in short.notes[0]
+    assert len(short.candidates) == 1 and "--resume continues" in short.notes[0]
     assert _untimed(_run(tmp_path / "b", resume=True).candidates) == _untimed(whole.candidates)
 
 

@@ -247,7 +247,7 @@ def test_interrupt_and_other_exceptions(capsys):
 
     with pytest.raises(SystemExit) as end:
         tools.cli.run_tool(raising(KeyboardInterrupt()))
-    assert end.value.code == 130 and "--resume goes on" in capsys.readouterr().err
+    assert end.value.code == 130 and "--resume to continue" in capsys.readouterr().err
     with pytest.raises(SystemExit) as end:
         tools.cli.run_tool(raising(UserError("thing x: do y")))
     assert end.value.code == 2 and capsys.readouterr().err == "error: thing x: do y\n"

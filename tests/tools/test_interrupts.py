@@ -27,7 +27,7 @@ SMALL = (
     "data.holdout_identities=4",
     "retrain={epochs: 500, identities: 4, instances: 2, evaluate_every: 0, checkpoint_every: 1}",
 )
-SAID = "\ninterrupted; the same command with --resume goes on from the last checkpoint\n"
+SAID = "\ninterrupted; run the same command with --resume to continue from the last checkpoint\n"
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_an_experiment_ends_its_steps_first(begin, tmp_path):
     code, said, complained = _ended(process)
     assert code == 130 and "Traceback" not in complained, complained
     assert _processes_in(out) == []
-    assert said.count("stopped ") == 2 and said.rstrip().endswith("the same command goes on")
+    assert said.count("stopped ") == 2 and said.rstrip().endswith("run the same command to continue")
     for log in out.rglob("log.txt"):
         assert log.read_text().endswith(SAID)
 

@@ -246,9 +246,11 @@ def main(arguments: list[str] | None = None) -> int:
     folder = Path(__file__).resolve().parent
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
-    parser.add_argument("--rounds", type=int, metavar="N", help="of each network at least (default: the manifest's)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="of each group at least (default: the manifest's)")
-    parser.add_argument("--group", type=int, default=GROUP, metavar="N", help=f"networks in memory (default: {GROUP})")
+    parser.add_argument("--rounds", type=int, metavar="N", help="minimum rounds per network (default: the manifest's)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="minimum time per group (default: the manifest's)")
+    parser.add_argument(
+        "--group", type=int, default=GROUP, metavar="N", help=f"networks in memory at once (default: {GROUP})"
+    )
     parser.add_argument("--out", type=Path, default=folder / TIMES, metavar="FILE", help=f"default: {TIMES} here")
     read = parser.parse_args(arguments)
     try:
@@ -264,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on", file=sys.stderr)
+        print("\ninterrupted; run the same command to continue", file=sys.stderr)
         return 130
     print(f"{len(done['times'])} networks measured: take {read.out} back to where the kit was made")
     return 0

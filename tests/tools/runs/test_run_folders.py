@@ -199,7 +199,7 @@ def test_files_of_two_calls_at_once_are_not_mixed(call, refused, tmp_path, name)
 @pytest.mark.parametrize("name", ["train_supernet", "search", "retrain", "rank", "gain", "pipeline"])
 def test_resume_where_nothing_was_begun_begins_and_says_so(call, tmp_path, name):
     """Another folder may have been meant."""
-    told = f"note: --resume: {tmp_path}/run holds nothing to go on with; it is begun there\n"
+    told = f"note: --resume: {tmp_path}/run holds no run to continue; starting a new one there\n"
     wrong = ("--set", "space=none")  # so that it ends before its work
     assert call(name, *TOOLS[name], "--out", tmp_path / "run", "--resume", *wrong).out.startswith(told)
     write_text(tmp_path / "run" / "config.yaml", "")
@@ -243,7 +243,7 @@ def test_what_is_said_after_an_interrupt_where_there_is_no_resume():
     )
     command = [sys.executable, "-c", code, *TOOLS["results"]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 130 and done.stderr == "\ninterrupted; the same command goes on\n", done.stderr
+    assert done.returncode == 130 and done.stderr == "\ninterrupted; run the same command to continue\n", done.stderr
 
 
 def test_an_interrupt_while_it_is_loaded_leaves_no_traceback(tmp_path):
