@@ -25,7 +25,7 @@ OUT = "runs/average"
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT, anew=True)
     parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="run folders of tools/retrain.py; the zoo's names beside them"
+        "runs", nargs="+", metavar="RUN", help="run folders of tools/retrain.py, and names of zoo networks"
     )
     read = parser.parse_args(arguments)
     run = average(read_job(read, OUT), read.runs)
@@ -33,4 +33,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again")
+    run_tool(main, again="run the command again")

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="run folder to write (default: runs/torchreid-<file>)"
     )
-    add_size(parser, "that it was trained at (default: 256x128)", (256, 128))
+    add_size(parser, "input size that it was trained at (default: 256x128)", (256, 128))
     read = parser.parse_args(joined(arguments))
     out = read.out or Path(f"runs/torchreid-{read.file.name.partition('.')[0]}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -44,4 +44,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again", less="give a smaller --size")
+    run_tool(main, again="run the command again", less="give a smaller --size")

@@ -1,4 +1,4 @@
-"""Trains a network: a found arch, MobileNetV2, or another backbone; all by the same recipe, by default from scratch.
+"""Trains a found arch, MobileNetV2 or another backbone, all with the same recipe and by default from scratch.
 
 --arch takes the name of an arch file (looked up in the search's archs, then in configs/archs), the path of one, or a
 backbone: resnet18, resnet50_ibn_a, osnet_x0_25, ... (docs/networks.md lists them). mobilenetv2 is an arch file too.
@@ -35,50 +35,56 @@ COOL_DOWN_EPOCHS = 5
 def _parser() -> argparse.ArgumentParser:
     parser = job_parser(__doc__, OUT)
     parser.add_argument(
-        "--arch", required=True, metavar="NAME", help="which network, for example MLR-210M-A or resnet18"
+        "--arch", required=True, metavar="NAME", help="network to train, for example MLR-210M-A or resnet18"
     )
     parser.add_argument(
-        "--recipe", metavar="NAME", help="a file under configs/recipes, or its path (default: the config's recipe)"
+        "--recipe",
+        metavar="NAME",
+        help="name of a file under configs/recipes, or a path (default: the config's recipe)",
     )
     parser.add_argument(
         "--epochs",
         type=int,
         metavar="N",
-        help="train so many epochs, the recipe's schedule scaled to them (default: its own)",
+        help="number of epochs; the recipe's schedule is scaled to it (default: the recipe's own)",
     )
     parser.add_argument(
         "--batch",
         metavar="PxK",
-        help="P identities times K images a step, for example 32x4, the rates scaled to it (default: the recipe's)",
+        help="P identities times K images per step, for example 32x4; rates are scaled to it (default: the recipe's)",
     )
     parser.add_argument(
         "--weights",
         metavar="SOURCE",
-        help="start from weights: imagenet, a local .safetensors or .pth file, a run's folder, a name of the zoo",
+        help="initial weights: imagenet, a local .safetensors or .pth file, a run folder, or a zoo network's name",
     )
     parser.add_argument(
         "--inherit",
         type=Path,
         metavar="FOLDER",
-        help="start from the weights that a supernet has for the arch: run of tools/train_supernet.py",
+        help="start from the arch's weights in a supernet; FOLDER is a run of tools/train_supernet.py",
     )
     parser.add_argument(
-        "--repeats", type=int, default=1, metavar="N", help="train N times, with N seeds from --seed on (default: 1)"
+        "--repeats",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train N times, with N consecutive seeds starting at --seed (default: 1)",
     )
     parser.add_argument(
-        "--compile", action="store_true", help="train by torch.compile, as with --set retrain.compile=true"
+        "--compile", action="store_true", help="train with torch.compile; same as --set retrain.compile=true"
     )
     parser.add_argument(
         "--cool-down",
         type=Path,
         metavar="RUN",
-        help="end an interrupted training: from RUN's checkpoint on the rate falls to its end; give its other options",
+        help="finish an interrupted training early: continue RUN while the rate falls to its end; repeat RUN's options",
     )
     parser.add_argument(
         "--cool-down-epochs",
         type=int,
         metavar="N",
-        help=f"with --cool-down: epochs over which the rate falls (default: {COOL_DOWN_EPOCHS})",
+        help=f"with --cool-down: number of epochs over which the rate falls (default: {COOL_DOWN_EPOCHS})",
     )
     add_search(parser)
     return parser

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
         dest="supernet_epochs",
         type=int,
         metavar="N",
-        help="train so many epochs, the recipe's schedule scaled to them (default: its own)",
+        help="number of epochs; the recipe's schedule is scaled to it (default: the recipe's own)",
     )
     job = read_job(parser.parse_args(arguments), OUT)
     run = train_supernet(job)
