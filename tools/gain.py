@@ -1,4 +1,4 @@
-"""Separates what a search gained from what its space and the recipe give anyway.
+"""Separates the gain of a search from what its space and the recipe provide anyway.
 
 The archs that a finished search found, random archs of the same space and FLOPs, and baselines are trained from scratch
 with the same recipe and seeds, and scored on the test set. Finished trainings are kept: run the same command with
@@ -33,10 +33,17 @@ def _parser() -> argparse.ArgumentParser:
         help="finished run of tools/search.py (default: runs/search)",
     )
     parser.add_argument(
-        "--archs", type=int, default=1, metavar="N", help="how many of the search's archs, best first (default: 1)"
+        "--archs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of the search's archs to train, best first (default: 1)",
     )
     parser.add_argument(
-        "--random", type=int, metavar="N", help="random archs within 5 %% of the found FLOPs (default: 3)"
+        "--random",
+        type=int,
+        metavar="N",
+        help="number of random archs to draw, within 5 %% of the best found arch's FLOPs (default: 3)",
     )
     parser.add_argument(
         "--random-archs",
@@ -44,16 +51,14 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=(),
         metavar="PATH",
-        help="these arch files, or folders of them, as the random archs, for example those of tools/rank.py --band",
+        help="use these arch files, or folders of them, as the random archs, for example those of tools/rank.py --band",
     )
-    parser.add_argument(
-        "--repeats", type=int, default=3, metavar="R", help="seeds that each network is trained with (default: 3)"
-    )
+    parser.add_argument("--repeats", type=int, default=3, metavar="R", help="number of seeds per network (default: 3)")
     parser.add_argument(
         "--random-repeats",
         type=int,
         metavar="R",
-        help="the same for random archs, of which many with one seed tell more than few with several (default: as "
+        help="number of seeds per random arch; many archs with one seed tell more than few with several (default: "
         "--repeats)",
     )
     parser.add_argument(
@@ -61,26 +66,30 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         default=["mobilenetv2"],
         metavar="NAME",
-        help="networks trained beside them (default: mobilenetv2)",
+        help="networks to train for comparison (default: mobilenetv2)",
     )
     parser.add_argument(
         "--recipes",
         metavar="A,B",
-        help="train all by each of these, files under configs/recipes (default: the config's)",
+        help="train all networks with each of these recipes, named or as paths (default: the config's recipe)",
     )
     parser.add_argument(
         "--epochs",
         type=int,
         metavar="N",
-        help="train so many epochs, the recipes' schedules scaled to them (default: theirs)",
+        help="number of epochs; the recipes' schedules are scaled to it (default: each recipe's own)",
     )
     parser.add_argument(
         "--alone",
         type=Path,
         metavar="FOLDER",
-        help="where runs named <network>-s<seed> are, and missing ones go (default: alone/ in --out)",
+        help="folder of the trainings, named <network>-s<seed>; missing ones are added (default: alone/ in --out)",
     )
-    parser.add_argument("--ways", action="store_true", help="train found archs also from what a supernet has for them")
+    parser.add_argument(
+        "--ways",
+        action="store_true",
+        help="also score and train found archs with the weights that they inherit from a supernet",
+    )
     parser.add_argument(
         "--supernet",
         type=Path,
@@ -91,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "--finetune-epochs",
         type=int,
         metavar="N",
-        help="with --ways: epochs from there on (default: a quarter of the recipe's)",
+        help="with --ways: number of epochs from inherited weights (default: a quarter of the recipe's)",
     )
     return parser
 

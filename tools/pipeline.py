@@ -1,4 +1,4 @@
-"""Runs everything in one command: supernet, search, retraining of the best arch and of the baselines, one table.
+"""Runs everything in one command: supernet, search, retraining of the best arch and the baselines, comparison.
 
 With --resume, finished steps are skipped and an interrupted step continues.
 """
@@ -21,14 +21,14 @@ def main(arguments: list[str] | None = None) -> None:
         nargs="*",
         default=["mobilenetv2", "resnet18"],
         metavar="NAME",
-        help="networks retrained beside the found arch: backbones, archs of configs/archs by name, or arch files "
+        help="networks to retrain for comparison: backbones, archs of configs/archs by name, or arch files "
         "(default: mobilenetv2 resnet18)",
     )
     parser.add_argument(
         "--finetune-epochs",
         type=int,
         metavar="N",
-        help="compare also the found arch on the supernet's weights, trained on for N epochs (default: leave it out)",
+        help="also train the found arch for N epochs from the supernet's weights, and compare that (default: no)",
     )
     read = parser.parse_args(arguments)
     asked = Asked(read.baselines, read.flops, read.latency, read.params, read.target, read.finetune_epochs)

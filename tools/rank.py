@@ -1,4 +1,4 @@
-"""Tests whether a supernet ranks archs as stand-alone training does, which every search takes for granted.
+"""Tests whether a supernet ranks archs as stand-alone training does, an assumption that every search makes.
 
 Archs spread evenly over the space's FLOPs (or over a band of them) are trained alone by the config's retraining recipe,
 with several seeds. Their scores are compared with those of the same archs on a trained supernet's weights, and with a
@@ -31,28 +31,36 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="run of tools/train_supernet.py; may be repeated to compare several (default: runs/supernet)",
     )
-    parser.add_argument("--n", type=int, metavar="N", help="how many archs are drawn (default: 20)")
-    parser.add_argument("--band", metavar="FLOPS", help="draw archs around so many FLOPs (default: the whole space)")
+    parser.add_argument("--n", type=int, metavar="N", help="number of archs to draw (default: 20)")
     parser.add_argument(
-        "--within", type=float, metavar="SHARE", help="how far from --band, as a share of it (default: 0.05)"
+        "--band", metavar="FLOPS", help="draw archs of about these FLOPs, for example 210M (default: the whole space)"
     )
     parser.add_argument(
-        "--archs", type=Path, nargs="+", default=(), metavar="PATH", help="rank these arch files, or folders of them"
+        "--within",
+        type=float,
+        metavar="SHARE",
+        help="largest distance from --band, as a fraction of it (default: 0.05)",
     )
     parser.add_argument(
-        "--repeats", type=int, default=2, metavar="R", help="seeds that each arch is trained with (default: 2)"
+        "--archs",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="PATH",
+        help="rank these arch files, or folders of them, instead of drawing archs",
     )
+    parser.add_argument("--repeats", type=int, default=2, metavar="R", help="number of seeds per arch (default: 2)")
     parser.add_argument(
         "--alone",
         type=Path,
         metavar="FOLDER",
-        help="where stand-alone runs named <arch>-s<seed> are, and missing ones go (default: alone/ in --out)",
+        help="folder of the stand-alone trainings, <arch>-s<seed>; missing ones are added (default: alone/ in --out)",
     )
     parser.add_argument(
         "--finetune-epochs",
         type=int,
         metavar="N",
-        help="rank also by what each supernet has for each arch, trained on for N epochs (default: leave it out)",
+        help="also rank by training each arch for N epochs from each supernet's weights (default: no)",
     )
     parser.add_argument(
         "--learn-from",
@@ -60,9 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=(),
         metavar="PATH",
-        help="rankings of other archs: rank by what is learnt from their trainings too, as a search that learns does",
+        help="also rank by a predictor fitted to these rankings of other archs, as tools/search.py --learn-from does",
     )
-    parser.add_argument("--no-train", action="store_true", help="train nothing: rank the archs with finished runs")
+    parser.add_argument(
+        "--no-train", action="store_true", help="train nothing; rank only archs that have finished runs"
+    )
     return parser
 
 

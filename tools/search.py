@@ -38,51 +38,52 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         metavar="FOLDER",
-        help="run of tools/train_supernet.py (default: runs/supernet); given several times, archs are scored by the "
-        "mean of these supernets' scores",
+        help="run of tools/train_supernet.py (default: runs/supernet); may be repeated: archs are then scored by the "
+        "mean over the supernets",
     )
     parser.add_argument(
         "--strategy",
         choices=("evolution", "pareto", "random"),
-        help="how candidates are drawn (default: evolution); pareto looks for the front of score and cost",
+        help="how candidates are chosen (default: evolution); pareto searches for the front of score and cost",
     )
     parser.add_argument(
         "--front",
         nargs="+",
         choices=tuple(COSTS),
         metavar="COST",
-        help="costs that --strategy pareto trades the score for, one or several of flops, latency (on --target) and "
-        "parameters (default: the config's, or else latency where there is a --target, else flops)",
+        help="costs that --strategy pareto trades off against the score: one or more of flops, latency (on --target), "
+        "parameters (default: the config's, or else latency if there is a target, or else flops)",
     )
-    parser.add_argument("--trials", type=int, metavar="N", help="candidates in all (default: the config's)")
+    parser.add_argument("--trials", type=int, metavar="N", help="total number of candidates (default: the config's)")
     parser.add_argument(
         "--time",
         metavar="TIME",
-        help="begin no candidate after so long, for example 30m or 2h; without --trials in place of the config's too",
+        help="stop starting new candidates after this time, for example 30m or 2h; without --trials, their number "
+        "is unlimited",
     )
     parser.add_argument(
         "--learn-from",
         nargs="+",
         metavar="RUN",
-        help="runs of tools/rank.py: score by what is learnt from the archs trained there (default: the config's)",
+        help="score by a predictor fitted to the archs trained in these runs of tools/rank.py (default: the config's)",
     )
     parser.add_argument(
         "--finalists",
         type=int,
         metavar="N",
-        help="train N of the best candidates some more, and choose by what they then score (default: the config's)",
+        help="train the N best candidates and choose among them by their scores after that (default: the config's)",
     )
     parser.add_argument(
         "--write",
         type=int,
         nargs="+",
         metavar="TRIAL",
-        help="write arch files of these candidates of the finished search in --out, and do nothing else",
+        help="only write arch files of these candidates of the finished search in --out",
     )
     parser.add_argument(
         "--explain",
         action="store_true",
-        help="say which choices the score goes by in the search in --out, and do nothing else",
+        help="only report which choices affected the score in the search in --out",
     )
     return parser
 
