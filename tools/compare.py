@@ -24,10 +24,12 @@ def main(arguments: list[str] | None = None) -> None:
         type=Path,
         default=Path("runs/compare"),
         metavar="FOLDER",
-        help="where the report goes (default: runs/compare)",
+        help="folder for the report (default: runs/compare)",
     )
     parser.add_argument(
-        "--no-latency", action="store_true", help="keep each run's own latency; otherwise all are measured in turn"
+        "--no-latency",
+        action="store_true",
+        help="keep the latencies stored in the runs instead of measuring all of them in turn",
     )
     read = parser.parse_args(arguments)
     check_folder(read.out)
@@ -35,4 +37,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again", less="leave latency out with --no-latency")
+    run_tool(main, again="run the command again", less="leave latency out with --no-latency")

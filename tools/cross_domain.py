@@ -1,4 +1,4 @@
-"""Trained on A, evaluated on B: several runs against several data sets, as one matrix.
+"""Scores several networks on several data sets, in one matrix (trained on A, evaluated on B).
 
 RUN is a run folder with last.safetensors, such a file, a name of the zoo, or an .onnx file. Data sets that are not
 available are left out, and the matrix says why. A data set that a RUN was trained on is read as in that training
@@ -21,13 +21,13 @@ OUT = "runs/cross-domain"
 
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT, anew=True)
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="networks, the rows")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="networks (rows)")
     parser.add_argument(
         "--datasets",
         nargs="+",
         required=True,
         metavar="NAME",
-        help="data sets, the columns: NAME or NAME=FOLDER, for example market1501 msmt17 market-layout=/data/other",
+        help="data sets (columns): NAME or NAME=FOLDER, for example market1501 msmt17 market-layout=/data/other",
     )
     add_retrieval(parser)
     read = parser.parse_args(arguments)
@@ -36,4 +36,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again")
+    run_tool(main, again="run the command again")

@@ -41,14 +41,20 @@ SIZE = (256, 128)
 
 def main(arguments: list[str] | None = None) -> None:
     parser = tool_parser(__doc__)
-    parser.add_argument("networks", nargs="*", metavar="NAME", help="see above; one is told of block by block")
-    parser.add_argument("--space", metavar="NAME", help="a search space, by name or file, in place of networks")
-    add_size(parser, "of images, of trained networks too (default: the network's own)")
-    parser.add_argument("--last-stride", type=int, choices=(1, 2), help="of backbones that leave it open (default: 2)")
-    parser.add_argument("--target", metavar="NAME", help="measure latency on it too: onnx-cpu-1t, torch-cpu-1t, ...")
-    parser.add_argument("--seed", type=int, help="of a space's random archs (default: 0)")
+    parser.add_argument("networks", nargs="*", metavar="NAME", help="networks to describe: see above")
+    parser.add_argument("--space", metavar="NAME", help="describe a search space, by name or file, instead of networks")
+    add_size(parser, "input size, also for trained networks (default: the network's own)")
+    parser.add_argument(
+        "--last-stride", type=int, choices=(1, 2), help="last stride of backbones that leave it open (default: 2)"
+    )
+    parser.add_argument(
+        "--target", metavar="NAME", help="also measure latency on this target: onnx-cpu-1t, torch-cpu-1t, ..."
+    )
+    parser.add_argument("--seed", type=int, help="with --space: random seed of the archs that are drawn (default: 0)")
     add_search(parser)
-    parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"folder of pictures (default: {OUT})")
+    parser.add_argument(
+        "--out", type=Path, default=OUT, metavar="FOLDER", help=f"folder for the pictures (default: {OUT})"
+    )
     read = parser.parse_args(arguments)
     if bool(read.networks) == (read.space is not None):
         raise UserError("name networks, or a space with --space NAME, one of the two")
@@ -81,4 +87,4 @@ def _check_options(read: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again", less="give a smaller --size")
+    run_tool(main, again="run the command again", less="give a smaller --size")

@@ -1,4 +1,4 @@
-"""Embeds images of persons with a trained network, and finds the images most similar to another.
+"""Embeds images of persons with a trained network, and finds the images most similar to a given one.
 
 python tools/embed.py SOURCE IMAGES --out features.npz          features (N, D) of length 1, and the names of the files
 python tools/embed.py SOURCE IMAGES --query IMG --top 5         the nearest images, with their cosine similarity
@@ -29,12 +29,18 @@ FORMER = "--input-size"
 def main(arguments: list[str] | None = None) -> None:
     parser = tool_parser(__doc__)
     parser.add_argument("source", metavar="SOURCE", help="the network: see above")
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="images of one person each, or folders")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the vectors, as .npz: features and names")
+    parser.add_argument(
+        "images", type=Path, nargs="+", metavar="IMAGES", help="images of one person each, or folders of them"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the vectors to this .npz file: features and names"
+    )
     add_replace(parser)
-    parser.add_argument("--query", type=Path, metavar="IMG", help="print the images most like this one")
-    parser.add_argument("--top", type=int, metavar="K", help=f"with --query: so many of them (default: {TOP})")
-    add_size(parser, "for an .onnx file that takes images of any size", None, FORMER)
+    parser.add_argument("--query", type=Path, metavar="IMG", help="print the images most similar to this one")
+    parser.add_argument(
+        "--top", type=int, metavar="K", help=f"with --query: number of images to print (default: {TOP})"
+    )
+    add_size(parser, "input size, for an .onnx file that takes images of any size", None, FORMER)
     add_device(parser)
     read = parser.parse_args(joined(arguments, FORMER))
     _check_options(read)
@@ -68,4 +74,4 @@ def _check_options(read: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again", less="give a smaller --size where the network leaves it open")
+    run_tool(main, again="run the command again", less="give a smaller --size where the network leaves it open")

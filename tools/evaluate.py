@@ -27,34 +27,34 @@ OUT = "runs/evaluate-<name>"
 def main(arguments: list[str] | None = None) -> None:
     parser = job_parser(__doc__, OUT, anew=True)
     parser.add_argument("source", type=Path, metavar="SOURCE", help="what to evaluate: see above")
-    parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, or largest, smallest")
+    parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, largest, or smallest")
     add_search(parser)
     parser.add_argument(
-        "--dataset", metavar="NAME", help="evaluate on another data set than the config's: NAME or NAME=FOLDER"
+        "--dataset", metavar="NAME", help="evaluate on this data set instead of the config's: NAME or NAME=FOLDER"
     )
     parser.add_argument(
         "--split",
         metavar="N",
-        help="of a data set with several splits: number N, or all for the mean; refused where the network was trained "
-        "on another split, and with it on persons of this one's test (train one network on each split instead)",
+        help="for a data set that has several splits: the number of one, or all for their mean; refused if the network "
+        "was trained on persons tested there (train a network on each split instead)",
     )
     add_protocol(parser)
     parser.add_argument(
         "--calibrate",
         default="auto",
         metavar="ON",
-        help="set the threshold on: holdout (identities held out of the training), test-half (every other test "
-        "identity), a feature file, none; auto takes holdout where the run says that it was not trained on "
-        "(default: auto)",
+        help="what to set the threshold on: holdout (identities held out of the training), test-half (every other test "
+        "identity), a feature file (.npz), or none; auto is holdout if the run shows that the network never saw "
+        "those identities, else test-half (default: auto)",
     )
     parser.add_argument(
         "--save-features",
         type=Path,
         metavar="FILE",
-        help="write the features too, as .npz; a file that is there wants --replace",
+        help="also write the features to this .npz file; overwriting one needs --replace",
     )
     parser.add_argument(
-        "--projector", action="store_true", help="put gallery features into TensorBoard's projector, without images"
+        "--projector", action="store_true", help="write gallery features for TensorBoard's projector, without images"
     )
     read = parser.parse_args(arguments)
     request = Request(read_protocol(read), read.dataset, read.split, read.calibrate, read.save_features, read.projector)
@@ -65,4 +65,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again")
+    run_tool(main, again="run the command again")

@@ -29,10 +29,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--preprocess",
         action="store_true",
-        help="put the normalisation into the file: its input is uint8 RGB pixels (N, height, width, 3) then",
+        help="include the normalisation in the file: its input is then uint8 RGB pixels (N, height, width, 3)",
     )
     parser.add_argument(
-        "--int8", action="store_true", help="write NAME-int8.onnx too, quantised on training images of the data set"
+        "--int8", action="store_true", help="also write NAME-int8.onnx, quantised with training images of the data set"
     )
     parser.add_argument(
         "--score", action="store_true", help="score each file on the data set's query and gallery: mAP, Rank-1"
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="networks to time in turn with it, with fresh weights and at its input size: mobilenetv2, resnet18, ...",
+        help="networks to time in turn with it, with random weights and at its input size: mobilenetv2, resnet18, ...",
     )
     read = parser.parse_args(arguments)
     job = read_job(read, f"runs/export-{run_name(Path(read.source), None, None)}")
@@ -52,4 +52,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again with --replace")
+    run_tool(main, again="run the command again with --replace")

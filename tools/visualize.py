@@ -1,13 +1,13 @@
-"""Pictures of what a network sees: ranked lists of queries, activation maps, and a t-SNE of embeddings.
+"""Draws what a network sees: ranked lists of queries, activation maps, and a t-SNE of embeddings.
 
 SOURCE is a run folder or its last.safetensors; a network of the zoo by its name; an .onnx file (without activation
-maps); or a supernet's weights with --arch. Queries are drawn by --seed, or are those of --pids, or the --worst. All
-pictures are PNG files in --out, with an index.html that shows them. docs/pictures.md has examples. Keep pictures of
-real persons private.
+maps); or a supernet's weights with --arch. Queries are drawn at random (--seed), or are those of --pids, or
+the --worst. All pictures are PNG files in --out, with an index.html that shows them. docs/pictures.md has examples.
+Keep pictures of real persons private.
 
 SOURCE may also be vectors, for a t-SNE that needs no network and no data set: features.npz of tools/embed.py or
 tools/evaluate.py --save-features, any .npz of features and labels, or a .npy with --labels; or mnist (from your disk)
-or digits (scikit-learn's), drawn by their pixels or, with --learn, by the embeddings of a small network trained on
+or digits (scikit-learn's), laid out by their pixels or, with --learn, by the embeddings of a small network trained on
 them.
 """
 
@@ -32,52 +32,67 @@ OUT = "runs/pictures-<name>"
 
 def _parser() -> argparse.ArgumentParser:
     parser = job_parser(__doc__, OUT, anew=True)
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="whose pictures: see above")
-    parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, or largest, smallest")
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="network or vectors to draw: see above")
+    parser.add_argument("--arch", metavar="NAME", help="with a supernet: an arch's name or file, largest, or smallest")
     add_search(parser)
-    parser.add_argument("--dataset", metavar="NAME", help="another data set than the config's: NAME or NAME=FOLDER")
-    parser.add_argument("--split", metavar="N", help="of a data set with several splits: its number")
-    add_comparison(parser)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, help="what to draw (default: all)")
     parser.add_argument(
-        "--queries", type=int, metavar="N", help=f"how many (default: {QUERIES}; with --pids all of those persons')"
+        "--dataset", metavar="NAME", help="use this data set instead of the config's: NAME or NAME=FOLDER"
+    )
+    parser.add_argument("--split", metavar="N", help="number of the split, for a data set that has several")
+    add_comparison(parser)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, help="what to draw (default: everything possible)")
+    parser.add_argument(
+        "--queries",
+        type=int,
+        metavar="N",
+        help=f"number of queries (default: {QUERIES}; with --pids, all of those persons)",
     )
     parser.add_argument(
         "--pids",
         nargs="+",
         default=[],
         metavar="ID",
-        help="queries of these persons alone; they come first in the t-SNE",
+        help="draw queries of these persons only; they also come first in the t-SNE",
     )
-    parser.add_argument("--worst", action="store_true", help="queries of the least average precision, worst first")
+    parser.add_argument(
+        "--worst", action="store_true", help="draw the queries with the lowest average precision, worst first"
+    )
     parser.add_argument(
         "--top",
         type=int,
         default=TOP,
         metavar="K",
-        help=f"gallery images of each query, up to {LONGEST} (default: {TOP})",
+        help=f"gallery images per query, up to {LONGEST} (default: {TOP})",
     )
     parser.add_argument(
-        "--activations-in-lists", action="store_true", help="activation maps below the images of the ranked lists"
+        "--activations-in-lists", action="store_true", help="show activation maps below the images of the ranked lists"
     )
     parser.add_argument(
-        "--persons", type=int, metavar="M", help=f"persons in the t-SNE (default: {PERSONS}, or all of more --pids)"
+        "--persons",
+        type=int,
+        metavar="M",
+        help=f"number of persons in the t-SNE (default: {PERSONS}, or all --pids if more)",
     )
     parser.add_argument(
         "--perplexity",
         type=float,
         metavar="P",
-        help="of the t-SNE (default: 30, or a third of the images where that is less)",
+        help="perplexity of the t-SNE (default: 30, or a third of the images if that is less)",
     )
-    vectors = parser.add_argument_group("of vectors")
-    vectors.add_argument("--labels", type=Path, metavar="FILE", help="labels: .npy, or a text with one in each line")
+    vectors = parser.add_argument_group("vectors")
     vectors.add_argument(
-        "--images", type=int, metavar="N", help="at most so many in the t-SNE (default: all; 2000 of digits)"
+        "--labels", type=Path, metavar="FILE", help="labels: a .npy file, or a text file with one label per line"
+    )
+    vectors.add_argument(
+        "--images",
+        type=int,
+        metavar="N",
+        help="largest number of vectors in the t-SNE (default: all; 2000 for mnist and digits)",
     )
     vectors.add_argument(
         "--learn",
         action="store_true",
-        help="of mnist and digits: train a small network on half of them with the triplet loss, and draw its "
+        help="with mnist or digits: train a small network on half of them with the triplet loss, and draw its "
         "embeddings of the other half",
     )
     parser.set_defaults(metric=None)
@@ -138,4 +153,4 @@ def _read_vectors(parser: argparse.ArgumentParser, read: argparse.Namespace) -> 
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again with --replace")
+    run_tool(main, again="run the command again with --replace")

@@ -1,7 +1,7 @@
-"""Trained networks that come with the checkout: lists them, describes one, runs it on images, adds a finished run's.
+"""Lists the trained networks that come with the checkout, describes one, runs it on images, or adds that of a run.
 
 python tools/zoo.py                                    the list of networks
-python tools/zoo.py NAME                               all that is known of a network; checks its file
+python tools/zoo.py NAME                               everything known about a network; checks its file
 python tools/zoo.py NAME --image A.jpg B.jpg           its features of images, and how similar the images are
 python tools/zoo.py add RUN --name NAME                adds the weights of a run of tools/retrain.py
 python tools/zoo.py --markdown                         the table of docs/zoo.md
@@ -31,19 +31,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("what", nargs="?", metavar="NAME", help="a network's name; or add")
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="with add: run folder of tools/retrain.py")
     parser.add_argument("--image", type=Path, nargs="+", default=[], metavar="FILE", help="images of one person each")
-    parser.add_argument("--name", metavar="NAME", help="with add: what the network is to be called")
+    parser.add_argument("--name", metavar="NAME", help="with add: name for the network")
     parser.add_argument(
         "--flip",
         type=Path,
         metavar="FOLDER",
-        help="with add: run of tools/evaluate.py --flip, whose score is noted",
+        help="with add: run of tools/evaluate.py --flip whose score to record",
     )
-    parser.add_argument("--replace", action="store_true", help="with add: in the place of one of that name")
+    parser.add_argument("--replace", action="store_true", help="with add: replace the network of that name")
     parser.add_argument("--markdown", action="store_true", help="print the table of docs/zoo.md")
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="draw accuracy against FLOPs, beside published networks, as a PNG"
     )
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the weights are (default: weights/)")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="folder of the weights (default: weights/)")
     read = parser.parse_args(arguments)
     _check_options(read)
     if read.what == ADD:
@@ -93,4 +93,4 @@ def _show(name: str, images: list[Path], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main, again="give the command again", less="give fewer images")
+    run_tool(main, again="run the command again", less="give fewer images")

@@ -17,10 +17,17 @@ DEFAULT = "20,6,0.3"
 
 def add_comparison(parser: argparse.ArgumentParser) -> None:
     """Adds ``--metric``, ``--flip`` and ``--precision``."""
-    parser.add_argument("--metric", choices=METRICS, default="cosine", help="distance of features (default: cosine)")
-    parser.add_argument("--flip", action="store_true", help="average features with those of the mirror image")
     parser.add_argument(
-        "--precision", choices=tuple(DTYPES), default="fp32", help="of the network's forward pass (default: fp32)"
+        "--metric", choices=METRICS, default="cosine", help="distance between features (default: cosine)"
+    )
+    parser.add_argument(
+        "--flip", action="store_true", help="average each image's features with those of its mirror image"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=tuple(DTYPES),
+        default="fp32",
+        help="precision of the network's forward pass (default: fp32)",
     )
 
 
@@ -32,7 +39,7 @@ def add_retrieval(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=DEFAULT,
         metavar="K1,K2,LAMBDA",
-        help=f"k-reciprocal re-ranking besides (without values: {DEFAULT})",
+        help=f"also score with k-reciprocal re-ranking (without values: {DEFAULT})",
     )
 
 
@@ -44,7 +51,7 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1e-3,
         metavar="RATE",
-        help="false-match rate that the threshold is set for (default: 0.001)",
+        help="false-match rate to set the threshold for (default: 0.001)",
     )
 
 
