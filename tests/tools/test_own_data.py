@@ -185,7 +185,7 @@ def test_training_images_alone(call, refused, shops, arch, tmp_path):
     out = tmp_path / "run"
     done = call("retrain", "--arch", arch, "--out", out, "--repeats", 2, *settings)
     assert done.code == 0, done.err
-    assert "north has no query and gallery: no score" in done.out and "result.json" not in done.out
+    assert "north has no query and gallery, so there is no score" in done.out and "result.json" not in done.out
     assert f"weights: {out / 'seed-1' / 'last.safetensors'}\n" in done.out
     assert f"evaluate.py {out / 'seed-1'} --dataset NAME=FOLDER" in done.out
     for run in (out, out / "seed-0", out / "seed-1"):

@@ -114,7 +114,7 @@ def _open_main(config: DataConfig, given: Path | None) -> Source:
     notice = None
     if config.name == "auto":
         notice = (
-            "no Market-1501 under data/ or $REID_DATA: using the SYNTHETIC set; its scores say nothing of real cameras"
+            "no Market-1501 under data/ or $REID_DATA: using the SYNTHETIC set; its scores say nothing about real data"
         )
     return Source(replace(_synthetic(folder), name="synthetic"), cache, notice, world=world_words(folder))
 

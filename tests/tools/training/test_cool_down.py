@@ -202,7 +202,9 @@ def test_the_best_weights_so_far_are_taken_over(tmp_path, scores, mode, taken):
     take_over(CoolDown(run, 2), 2, out, mode=mode)
     assert (out / BEST).exists() == taken and (not taken or (out / BEST).read_bytes() == b"best")
     notes = missing_best(out, Recipe(keep_best=True), taken_over=True)
-    assert len(notes) == (not taken) and all("came after the checkpoint that it goes on from" in note for note in notes)
+    assert len(notes) == (not taken) and all(
+        "came after the checkpoint that it continues from" in note for note in notes
+    )
     assert missing_best(out, Recipe()) == ()
 
 

@@ -35,7 +35,7 @@ def test_parts_that_are_fixed_to_the_end_are_told():
     fixed = {"backbone": 5, "head": 0, "classifier": 9}
     recipe = Recipe(epochs=5, optimizer={"freeze_epochs": fixed, "rates": {"classifier": 0}})
     assert never_trained(recipe).startswith(
-        "optimizer.freeze_epochs: backbone fixed to the end (epochs: 5), never trained"
+        "optimizer.freeze_epochs: backbone fixed to the end (epochs: 5), so never trained"
     )
     for told in (replace(recipe, epochs=6), Recipe(), Recipe(optimizer={"rates": {"backbone": 0}})):
         assert never_trained(told) is None
@@ -45,7 +45,7 @@ def test_metric_losses_on_random_batches_are_told():
     """Of 64 images of 751 persons one in twelve has a positive: whoever asks for random batches wants no triplets."""
     recipe = Recipe(sampler="random", losses={"circle": {"weight": 0.1}})
     told = without_pairs(recipe, 751)
-    assert told.startswith("sampler random: in a batch of 64 about 8 % of the images have another one of their person")
+    assert told.startswith("sampler random: in a batch of 64, about 8 % of the images have another one of their person")
     assert "losses.triplet and losses.circle nothing" in told
     alone = replace(recipe, losses=LossConfig(triplet={"weight": 0}))
     assert without_pairs(alone, 751) is None and without_pairs(Recipe(), 751) is None
@@ -55,17 +55,19 @@ def test_metric_losses_on_random_batches_are_told():
 def test_a_schedule_that_the_training_is_over_before_is_told():
     """As where the number of epochs alone is set: the rate of ``mlr`` would never fall."""
     mlr = replace(load_config(Recipe, RECIPES / "mlr.yaml"), epochs=28)
-    words = "schedule: the rate has not fallen as after epoch 50, 120, 150 at the end (epochs: 28); --epochs shrinks"
+    words = (
+        "schedule: the rate has not yet fallen as planned after epoch 50, 120, 150 at the end (epochs: 28); --epochs"
+    )
     assert never_reached(mlr, 200).startswith(words)
     assert "epoch 150 at" in never_reached(replace(mlr, epochs=130), 200)
     step = Recipe(epochs=10, schedule={"name": "step"})
-    assert "as after epoch 20 at the end" in never_reached(step, 200)
+    assert "as planned after epoch 20 at the end" in never_reached(step, 200)
     in_steps = Recipe(epochs=10, schedule={"warmup_steps": 2000})
     for warm in (Recipe(epochs=10, schedule={"warmup": 10}), in_steps):
         assert never_reached(warm, 200).startswith("schedule: the warm-up of 10 epochs is not over at the end")
     short = Recipe(epochs=1, schedule={"warmup": 1})
     assert never_reached(short, 200).startswith("schedule: the warm-up of 1 epoch is not over")
-    assert never_reached(in_steps, 200).endswith("schedule too, or give schedule.warmup_steps below 2000")
+    assert never_reached(in_steps, 200).endswith("schedule too, or set schedule.warmup_steps below 2000")
     assert never_reached(in_steps, 201) is None
     ended = replace(mlr, schedule=replace(mlr.schedule, planned=180))
     for meant in (at_epochs(load_config(Recipe, RECIPES / "mlr.yaml"), 28), replace(mlr, epochs=150), ended, Recipe()):
@@ -76,7 +78,9 @@ def test_branches_that_share_the_weight_of_one_are_told():
     """The recipes that come along sum their branches."""
     four = Recipe(head={"parts": {"stripes": 4, "embedding": 128, "retrieve": "global"}})
     told = thinned_out(four)
-    assert told.startswith("losses.classification.weight 1 is of the mean over 5 branches, 0.2 for each; 5 gives each")
+    assert told.startswith(
+        "losses.classification.weight 1 applies to the mean over 5 branches, so 0.2 for each; 5 gives each"
+    )
     assert told in recipe_notes(four, 751, 100)
     for own in ({"stripes": 4, "global_branch": False}, {"stripes": 2}):
         assert thinned_out(Recipe(head={"parts": own})) is not None
@@ -88,7 +92,7 @@ def test_branches_that_share_the_weight_of_one_are_told():
 
 def test_looks_at_persons_who_are_trained_on_are_told():
     assert never_looked(Recipe()) is None
-    words = "retrain.evaluate_every 5: there is nothing to look at, as the held-out identities are trained on"
+    words = "retrain.evaluate_every 5 has no effect, because the held-out identities are trained on"
     assert never_looked(Recipe(evaluate_every=5)).startswith(words)
 
 

@@ -38,8 +38,11 @@ def test_a_recipe_by_name_at_another_length(train, tmp_path):
     run = tmp_path / "run"
     done = train(run, "--recipe", "bot", "--epochs", 12, "retrain.schedule.warmup=0.5", "retrain.evaluate_every=1")
     _done(done)
-    assert "  note      schedule: the rate has not fallen as after epoch 4, 7 at the end (epochs: 1)" in done.out
-    assert "  note      retrain.evaluate_every 1: there is nothing to look at" in done.out
+    assert (
+        "  note      schedule: the rate has not yet fallen as planned after epoch 4, 7 at the end (epochs: 1)"
+        in done.out
+    )
+    assert "  note      retrain.evaluate_every 1 has no effect" in done.out
     assert "Bag of Tricks" in done.out and read_result(run).name == "small (bot)"
     assert [record["epoch"] for record in read_metrics(run)] == [1]
     saved, file = read_yaml(run / "config.yaml")["recipe"], read_yaml(RECIPES / "bot.yaml")
@@ -164,7 +167,7 @@ def test_best_weights_and_early_stopping(train, tmp_path):
     done = train(run, *settings, "retrain.epochs=3", "retrain.keep_best=true", stop, "retrain.averaging.kind=swa")
     _done(done)
     (note,) = read_result(run).notes
-    assert "ended the training after epoch 2, and averaging (swa) begins with epoch 3: these are its last" in note
+    assert "ended the training after epoch 2, before averaging (swa) begins in epoch 3: these are its last" in note
     assert note in done.out
     first, second = read_metrics(run)  # no mAP can gain 1
     assert {"holdout_mAP", "holdout_rank1"} <= first.keys() and read_result(run).epochs == 2

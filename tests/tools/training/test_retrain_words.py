@@ -12,5 +12,5 @@ def test_the_licence_of_the_zoos_weights_is_told():
     """At the start: before days of training, on images that may be used for a product, begin with weights that may
     not."""
     words = terms_of(zoo_weights("osnet-x0.42-market1501"))
-    assert words.startswith("of OSNet-x0.42-market1501, and so of what is trained from it: research only: ")
+    assert words.startswith("of OSNet-x0.42-market1501, and of whatever is trained from it: research only: ")
     assert terms_of(Path("runs/mine/last.safetensors")) is None and terms_of("imagenet") is None

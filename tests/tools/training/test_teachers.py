@@ -93,7 +93,7 @@ def test_distillation_of_all_three_kinds(train, teach, tmp_path):
     parts = record["loss_ce"] + record["loss_triplet"] + record["loss_distillation"]
     assert record["loss"] == pytest.approx(parts, rel=1e-5) and record["loss_distillation"] > 0
     assert read_result(tmp_path / "run").train_set.endswith(f"images, taught by {teach}")
-    assert f"distillation of {teach}" in done.out
+    assert f"distillation from {teach}" in done.out
     assert read_yaml(tmp_path / "run" / "config.yaml")["teacher_sha256"] == sha256(teach / "last.safetensors")
     assert {path: path.read_bytes() for path in before} == before
 
@@ -106,7 +106,7 @@ def test_a_network_of_the_zoo_and_a_run_teach_together(train, teach, tmp_path):
     (record,) = read_metrics(tmp_path / "run")
     assert record["loss_distillation"] > 0
     assert read_result(tmp_path / "run").train_set.endswith(f", taught by {teach} and OSNet-x0.42-market1501")
-    assert f"distillation of {teach} and OSNet-x0.42-market1501" in done.out
+    assert f"distillation from {teach} and OSNet-x0.42-market1501" in done.out
 
 
 def test_an_exported_teacher(train, tmp_path, refused_at_once):

@@ -46,7 +46,10 @@ def test_of_a_network_without_such_branches_it_is_said(train, tmp_path):
     rows = tmp_path / "rows.yaml"
     rows.write_text("name: rows\ninput_size: [64, 32]\nstem: 8\nlast_width: 32\nrows: [[3, 12, 1, 2]]\n")
     done = train(tmp_path / "run", "retrain.zero_init_residual=true", network=rows)
-    assert done.code == 0 and "note      zero_init_residual: of rows no such residual branch is known" in done.out
+    assert (
+        done.code == 0
+        and "note      zero_init_residual has no effect: no such residual branch of rows is known" in done.out
+    )
 
 
 def test_auto_says_nothing_of_other_networks(train, tmp_path):

@@ -33,10 +33,10 @@ def announce_training(job: Job, ready: Prepared, processes: Processes, looks: bo
         [
             ("note", ready.source.notice),
             ("data", ready.trained_on),
-            ("note", None if dataset.has_test else f"{dataset.name} has no query and gallery: no score"),
+            ("note", None if dataset.has_test else f"{dataset.name} has no query and gallery, so there is no score"),
             ("network", f"{spec.name}, {height}x{width}, {count_parameters(network) / 1e6:.2f}M parameters"),
             ("arch file", file and shown(file)),
-            ("note", f"{shown(ARCHS / file.name)} has the same name and is not the one used" if shadowed else None),
+            ("note", f"{shown(ARCHS / file.name)} has the same name but is not used" if shadowed else None),
             ("weights", ready.begun_with),
             ("licence", terms_of(ready.start)),
             ("FLOPs", flops),
@@ -44,7 +44,7 @@ def announce_training(job: Job, ready: Prepared, processes: Processes, looks: bo
             *(("note", note) for note in recipe_notes(recipe, classes, per_epoch)),
             ("note", no_branches(spec.name, recipe.zero_init_residual) if ready.zeroed == 0 else None),
             ("note", None if looks else never_looked(recipe)),
-            ("batches", f"{per_epoch} an epoch"),
+            ("batches", f"{per_epoch} per epoch"),
             ("device", describe_device(job.device) + together),
         ],
     )

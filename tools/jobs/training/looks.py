@@ -128,8 +128,8 @@ def missing_best(run: Path, recipe: Recipe, taken_over: bool = False) -> tuple[s
     another training (see ``tools.jobs.training.cool_down``)."""
     if not recipe.keep_best or (run / BEST).is_file():
         return ()
-    later = "the best look came after the checkpoint that it goes on from, " if taken_over else ""
-    return (f"keep_best is set and there is no {BEST}: {later}it was removed, or no look gave a number",)
+    later = "the best evaluation came after the checkpoint that it continues from, " if taken_over else ""
+    return (f"keep_best is set and there is no {BEST}: {later}it was removed, or no evaluation gave a number",)
 
 
 def _check_measured(metric: str, losses: LossConfig) -> None:

@@ -21,7 +21,7 @@ def bluntness(config: ClassificationConfig, classes: int) -> str | None:
     usual = {"am_softmax": "30 with margin 0.35", "circle": "64 with margin 0.35, or 128 with 0.25"}[config.kind]
     return (
         f"losses.classification: {config.kind} at scale {config.scale:g} and margin {config.margin:g} leaves a loss of "
-        f"{left:.2f} over {classes} classes however good the features are; usual is scale {usual}"
+        f"{left:.2f} over {classes} classes, however good the features are; common: scale {usual}"
     )
 
 
@@ -33,8 +33,8 @@ def never_trained(recipe: Recipe) -> str | None:
     if not parts:
         return None
     return (
-        f"optimizer.freeze_epochs: {' and '.join(parts)} fixed to the end (epochs: {recipe.epochs}), never trained; "
-        "give fewer, or optimizer.rates of 0, which say that it is meant"
+        f"optimizer.freeze_epochs: {' and '.join(parts)} fixed to the end (epochs: {recipe.epochs}), so never trained; "
+        "give fewer epochs there, or set optimizer.rates to 0 if that is intended"
     )
 
 
@@ -53,8 +53,8 @@ def without_pairs(recipe: Recipe, classes: int) -> str | None:
     if recipe.sampler != "random" or not named or paired >= RARE:
         return None
     return (
-        f"sampler random: in a batch of {images} about {100 * paired:.0f} % of the images have another one of their "
-        f"person, and the others teach {' and '.join(named)} nothing; take pk, or weights of 0"
+        f"sampler random: in a batch of {images}, about {100 * paired:.0f} % of the images have another one of their "
+        f"person; the rest teach {' and '.join(named)} nothing; use pk, or set the weight to 0"
     )
 
 
@@ -68,12 +68,12 @@ def never_reached(recipe: Recipe, per_epoch: int) -> str | None:
     falls = {"multistep": schedule.milestones, "step": (schedule.step_size,)}.get(schedule.name, ())
     late = [str(epoch) for epoch in falls if epoch > epochs]
     missed = [f"the warm-up of {counted(round(warmup, 2), 'epoch')} is not over"] if warmup >= epochs else []
-    missed += [f"the rate has not fallen as after epoch {', '.join(late)}"] if late else []
+    missed += [f"the rate has not yet fallen as planned after epoch {', '.join(late)}"] if late else []
     if not missed:
         return None
     # A smaller --batch lengthens a warm-up in iterations, whatever --epochs is.
-    fewer = f", or give schedule.warmup_steps below {epochs * per_epoch}" if schedule.warmup_steps else ""
-    return f"schedule: {' and '.join(missed)} at the end (epochs: {epochs}); --epochs shrinks the schedule too{fewer}"
+    fewer = f", or set schedule.warmup_steps below {epochs * per_epoch}" if schedule.warmup_steps else ""
+    return f"schedule: {' and '.join(missed)} at the end (epochs: {epochs}); --epochs scales the schedule too{fewer}"
 
 
 def never_looked(recipe: Recipe) -> str | None:
@@ -81,8 +81,8 @@ def never_looked(recipe: Recipe) -> str | None:
     if not recipe.evaluate_every:
         return None
     return (
-        f"retrain.evaluate_every {recipe.evaluate_every}: there is nothing to look at, as the held-out identities are "
-        "trained on; set data.retrain_on_holdout=false"
+        f"retrain.evaluate_every {recipe.evaluate_every} has no effect, because the held-out identities are trained on "
+        "too; set data.retrain_on_holdout=false to evaluate on them"
     )
 
 
@@ -96,8 +96,9 @@ def thinned_out(recipe: Recipe) -> str | None:
     if weight > branches / 2:
         return None
     return (
-        f"losses.classification.weight {weight:g} is of the mean over {branches} branches, {weight / branches:.2g} for "
-        f"each; {branches} gives each the weight of one alone, and needs a clip_gradient that is as much higher"
+        f"losses.classification.weight {weight:g} applies to the mean over {branches} branches, "
+        f"so {weight / branches:.2g} for each; {branches} gives each the weight of a single one, and needs a "
+        "clip_gradient raised in proportion"
     )
 
 
@@ -106,7 +107,7 @@ def no_branches(name: str, which: ZeroInit) -> str | None:
     ``zero_init_residual`` applies to."""
     if which in (False, "auto"):  # neither requires such branches
         return None
-    return f"zero_init_residual: of {name} no such residual branch is known, and so it begins as its own code has it"
+    return f"zero_init_residual has no effect: no such residual branch of {name} is known, so it keeps its own start"
 
 
 def recipe_notes(recipe: Recipe, classes: int, per_epoch: int) -> list[str]:

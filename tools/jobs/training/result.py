@@ -75,6 +75,6 @@ def missing_average(run: Path, recipe: Recipe) -> tuple[str, ...]:
     if last >= first:
         return ()
     return (
-        f"early_stopping ended the training after epoch {last}, and averaging (swa) begins with epoch {first}: these "
-        "are its last weights, no mean",
+        f"early_stopping ended the training after epoch {last}, before averaging (swa) begins in epoch {first}: "
+        "these are its last weights, not a mean",
     )

@@ -63,4 +63,4 @@ def terms_of(start: str | Path | None) -> str | None:
     """The licence of the zoo's network that a training starts from, which also applies to the result; ``None`` for
     other initial weights, whose licence is not known."""
     entry = entry_of(start) if isinstance(start, Path) else None
-    return entry and f"of {entry.name}, and so of what is trained from it: {entry.licence}"
+    return entry and f"of {entry.name}, and of whatever is trained from it: {entry.licence}"

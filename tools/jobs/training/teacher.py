@@ -108,7 +108,7 @@ def teacher_sha256(config: DistillationConfig) -> dict[str, str]:
 def doubts(config: DistillationConfig, source: Source, data: DataConfig) -> list[str]:
     """Warnings about teachers of a supernet that may have seen the persons that ``data`` holds out, on whom a search
     scores."""
-    unknown = "it is not known that it never saw the held-out identities that a search scores on"
+    unknown = "it may have seen the held-out identities that a search scores on"
     return [f"teacher {name}: {unknown}" for name in unsure_of(config.teachers, source, data)]
 
 

@@ -147,7 +147,7 @@ def _announce(
         f"training a supernet in {shown(job.out)}",
         [
             ("note", source.notice),
-            ("note", "data.also_train is for stand-alone networks: not trained on here" if source.also_train else None),
+            ("note", "data.also_train is for stand-alone networks; not used here" if source.also_train else None),
             ("data", _persons(source, images)),
             ("network", describe(space)),
             ("FLOPs", f"{format_flops(low)} to {format_flops(high)}"),

@@ -29,7 +29,7 @@ def tell_estimate(device: torch.device) -> Callable[[float], None]:
     def tell(seconds: float) -> None:
         tqdm.write(f"  estimate  about {format_time(seconds)} for the training")
         if device.type == "cpu" and seconds > LONG:
-            tqdm.write(f"  note      this is long on a CPU; meant for CPUs: --config {CPU_CONFIGS}")
+            tqdm.write(f"  note      this is long on a CPU; for CPUs, use --config {CPU_CONFIGS}")
 
     return tell
 

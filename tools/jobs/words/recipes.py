@@ -100,7 +100,7 @@ def loss_line(losses: LossConfig) -> str:
     }
     words = [f"{weight:g} {name} ({how})" for name, (weight, how) in named.items() if weight]
     if losses.distillation.teacher:
-        words.append(f"distillation of {' and '.join(losses.distillation.teachers)}")
+        words.append(f"distillation from {' and '.join(losses.distillation.teachers)}")
     return " + ".join(words)
 
 
