@@ -99,7 +99,7 @@ def _pipeline(job: Job, asked: Asked) -> Path:
         search(dataclasses.replace(wanted, out=out / "search", resume=begun), [out / "supernet"], STRATEGY)
     best = chosen_files(out / "search")[0].stem
 
-    _title(3, "networks by one recipe", start)
+    _title(3, "retraining", start)
     rows = []
     for name, network in ({best: best} | baselines).items():
         run = out / f"retrain-{name}"

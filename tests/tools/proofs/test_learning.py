@@ -71,20 +71,20 @@ def test_candidates_get_the_score_that_trainings_lead_to(call, supernet_run, ran
         assert candidate.score == pytest.approx(expected, abs=1e-3) and candidate.rank1 is None
     best = max(candidates, key=lambda each: each.score)
     assert _worth(best.arch) == max(_worth(each.arch) for each in candidates)
-    assert "learnt from 14 archs that were trained alone" in done.out
-    assert re.search(r"tau 0\.\d\d \(-?0\.\d\d to \d\.\d\d\) with the score of each when the others", done.out)
-    assert "expected mAP of its own training" in done.out
+    assert "fitted to 14 archs that were trained alone" in done.out
+    assert re.search(r"tau 0\.\d\d \(-?0\.\d\d to \d\.\d\d\) with the score of each when it is left out", done.out)
+    assert "predicted stand-alone mAP" in done.out
     page = (tmp_path / "search/report.html").read_text()
     assert f"report: {tmp_path}/search/report.html" in done.out
     drawn = page.count("data:image/png;base64,")
     assert drawn == 2 + len(list((tmp_path / "search/archs").glob("*.yaml"))) > 2
     assert "30 candidates with a score, of 30 tried" in page and f"{100 * best.score:.1f} %" in page
-    assert "trainings of the archs&#x27; own" in page and "population: 10" in page
+    assert "predictions of each arch&#x27;s stand-alone result" in page and "population: 10" in page
     origin = json.loads((tmp_path / "search/search.json").read_text())["run_origin"]
     assert origin["learnt_from_sha256"] == [sha256(rank_run / "ranking.json")]
     written = call("search", "--out", tmp_path / "search", "--write", candidates[3].trial)
     costs = f"{candidates[3].flops / 1e6:.1f}M FLOPs, {candidates[3].parameters / 1e6:.3f}M parameters"
-    assert f"-T3: {costs}, expected mAP of its own training" in written.out
+    assert f"-T3: {costs}, predicted stand-alone mAP" in written.out
 
 
 def test_scores_of_a_supernet_are_those_that_were_calibrated_alike():

@@ -14,8 +14,8 @@ from tools.jobs.data import SearchData, Source
 from tools.jobs.proofs.rank_words import Asked, announce_ranking
 
 TAUGHT = {"recipe": {"losses": {"distillation": {"teacher": "OSNet-x0.42-market1501"}}}}
-MAY_KNOW = "it is not known that {0} never saw the held-out identities"
-TEACHER_MAY_KNOW = "was taught by OSNet-x0.42-market1501; it is not known that it never saw the held-out identities"
+MAY_KNOW = "{0} may have seen the held-out identities"
+TEACHER_MAY_KNOW = "was taught by OSNet-x0.42-market1501, which may have seen the held-out identities"
 
 
 @pytest.fixture

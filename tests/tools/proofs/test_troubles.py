@@ -13,7 +13,7 @@ from tools.jobs.proofs.rank import Asked as RankAsked
 from tools.jobs.proofs.rank import rank
 
 FOUND = "MLR-2M-A"
-LEARNT_NOTHING = "doctor: not learning in 1 of {}: {}; such a score is in the figures too"
+LEARNT_NOTHING = "doctor: not learning in 1 of {}: {}; its score is included in the figures"
 
 
 def _finding(trouble: str, severity: int, since: int = 1, until: int | None = None) -> dict:

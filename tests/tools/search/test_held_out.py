@@ -114,8 +114,8 @@ def test_teachers_that_may_know_whom_a_search_scores_on_are_said(tmp_path):
     begun = _teacher(tmp_path / "c", weights="runs/other")
     for teachers, said in (
         ([sound], None),
-        ([sound, all_of_them], f"was taught by {all_of_them}; it is not known that it never saw the held-out ident"),
-        ([begun, all_of_them], f"was taught by {begun} and {all_of_them}; it is not known that they never saw"),
+        ([sound, all_of_them], f"was taught by {all_of_them}, which may have seen the held-out ident"),
+        ([begun, all_of_them], f"was taught by {begun} and {all_of_them}, which may have seen"),
     ):
         names = [str(each) for each in teachers]
         run = _taught(tmp_path, names[0] if len(names) == 1 else names, map(_digest, teachers))
@@ -133,8 +133,8 @@ def test_of_finalists_it_is_said_who_teaches_them(tmp_path):
     for teachers, said in (
         ((), None),
         ((sound,), None),
-        ((sound, all_of_them), f"finalists are taught by {all_of_them}; it is not known that it never saw the held-ou"),
-        ((gone, all_of_them), f"finalists are taught by {gone} and {all_of_them}; it is not known that they never saw"),
+        ((sound, all_of_them), f"finalists are taught by {all_of_them}, which may have seen the held-ou"),
+        ((gone, all_of_them), f"finalists are taught by {gone} and {all_of_them}, which may have seen"),
     ):
         distillation = {"teacher": tuple(map(str, teachers)), "similarity": 1.0} if teachers else {}
         recipe = build_config(Recipe, {"losses": {"distillation": distillation}}, "recipe")
@@ -145,13 +145,13 @@ def test_of_finalists_it_is_said_who_teaches_them(tmp_path):
 def test_of_a_teacher_that_is_another_now_or_gone_nothing_is_known(tmp_path):
     teacher = _teacher(tmp_path / "teacher")
     for digests in ([], ["0" * 64]):
-        assert f"taught by {teacher};" in check_teachers(_taught(tmp_path, str(teacher), digests), _source(), DATA)
+        assert f"taught by {teacher}, " in check_teachers(_taught(tmp_path, str(teacher), digests), _source(), DATA)
     run = _taught(tmp_path, str(teacher), [_digest(teacher)])
     assert check_teachers(run, _source(), DATA) is None
     for gone in (teacher / "last.safetensors", teacher):
         run = _taught(tmp_path, str(gone), [_digest(teacher)])
         (teacher / "last.safetensors").rename(teacher / "moved.safetensors")
-        assert f"taught by {gone};" in check_teachers(run, _source(), DATA)
+        assert f"taught by {gone}, " in check_teachers(run, _source(), DATA)
         (teacher / "moved.safetensors").rename(teacher / "last.safetensors")
 
 
@@ -165,7 +165,7 @@ def test_a_search_tells_of_its_supernets_teacher_and_so_does_its_page(call, supe
     shutil.copytree(supernet_run, run)
     _taught(run, "OSNet-x0.42-market1501", [])
     done = call("search", "--supernet", run, "--out", out, "--trials", 4)
-    told = f"the supernet in {run} was taught by OSNet-x0.42-market1501; it is not known that it never saw the held-out"
+    told = f"the supernet in {run} was taught by OSNet-x0.42-market1501, which may have seen the held-out"
     assert done.code == 0 and f"note      {told}" in done.out
     assert any(told in cell for cell in read_page(out / "report.html").all("td"))
 
@@ -179,7 +179,7 @@ def test_a_search_tells_of_its_finalists_teacher(call, supernet_run, tmp_path, m
     for finalists, told in ((0, False), (2, True)):
         done = call("search", "--supernet", supernet_run, "--out", tmp_path, "--finalists", finalists, "--set", taught)
         assert done.code == 130
-        assert (f"note      finalists are taught by {supernet_run}; it is not known that it never" in done.out) is told
+        assert (f"note      finalists are taught by {supernet_run}, which may have seen" in done.out) is told
 
 
 def test_a_search_goes_on_with_the_persons_that_it_was_begun_with(call, refused, supernet_run, tmp_path):
@@ -187,7 +187,7 @@ def test_a_search_goes_on_with_the_persons_that_it_was_begun_with(call, refused,
     shutil.copytree(supernet_run, run)
     begun = ("search", "--supernet", run, "--out", out, "--trials", 4)
     done = call(*begun)
-    assert done.code == 0 and "never saw the held-out identities: it has no config.yaml" in done.out
+    assert done.code == 0 and "may have seen the held-out identities: it has no config.yaml" in done.out
     kept = read_json(out / "search.json")["settings"]["data"]
     assert kept["holdout_identities"] == 6 and "retrain_on_holdout" not in kept
     other = ("--resume", "--trials", 5, "--set", "data.holdout_identities=5")
@@ -204,4 +204,4 @@ def test_a_search_goes_on_with_the_persons_that_it_was_begun_with(call, refused,
     refused(call("search", "--supernet", run, *trained), "was trained on 2 of the 8 held-out identities: give data")
     assert not (tmp_path / "other").exists()
     done = call("search", "--supernet", run, "--out", tmp_path / "other", "--trials", 4)
-    assert done.code == 0 and "never saw" not in done.out
+    assert done.code == 0 and "may have seen" not in done.out

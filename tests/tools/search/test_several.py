@@ -41,7 +41,7 @@ def test_candidates_have_the_mean_of_the_scores(call, refused, supernet_run, oth
         assert first.score != second.score
         assert mean.score == pytest.approx((first.score + second.score) / 2, abs=1e-9)
         assert mean.rank1 == pytest.approx((first.rank1 + second.rank1) / 2, abs=1e-9)
-    assert "scores    the mean of 2 supernets'" in done.out
+    assert "scores    mean over 2 supernets" in done.out
     digests = [sha256(run / "supernet.safetensors") for run in runs]
     (arch,) = (tmp_path / "both" / "archs").iterdir()
     assert load_arch(arch).origin["supernet_sha256"] == digests

@@ -184,12 +184,12 @@ def _announce(
     runs = [training for own in trainings.values() for training in own] + list(ways.trainings if ways else ())
     finished = sum(training.finished for training in runs)
     recipes = [line for each in jobs.values() for line in recipe_lines(each.experiment.retrain)]
-    inherited = ways and f"{shown(ways.supernet)}, trained on for {counted(ways.epochs, 'epoch')}"
+    inherited = ways and f"{shown(ways.supernet)}, trained for {counted(ways.epochs, 'epoch')} more"
     announce(
         f"measuring a search's gain in {shown(job.out)}",
         [
             ("note", source.notice),
-            ("data", f"{source.name}; scores are the test set's"),
+            ("data", f"{source.name}; scores are on the test set"),
             ("found", ", ".join(each.name for each in found)),
             ("random", rivals),
             *recipes,

@@ -54,7 +54,7 @@ class Measured:
     config: Mapping[str, Any]
 
 
-NOTE = "note: inherited weights have had the supernet's training too, which is in no row's epochs"
+NOTE = "note: inherited weights also had the supernet's training, which no row's epochs include"
 
 
 def write_gain(out: Path, measured: Measured) -> Path:

@@ -14,8 +14,8 @@ from search.ranking.table import arch_cells, verdict_cells, verdict_notes, verdi
 from tools.jobs.proofs.page_parts import ending
 
 CAPTION = (
-    "A dot is an arch: what it scored alone, with a bar over its seeds, against the ranker's score. "
-    "A ranker without fault has its dots on a rising line."
+    "Each dot is an arch: its stand-alone score, with a bar over its seeds, against the ranker's score. "
+    "A perfect ranker's dots lie on a rising line."
 )
 
 

@@ -72,7 +72,7 @@ def announce_ranking(
     held = f"{describe_images(images.query)} as query, {len(images.gallery)} images as gallery"
     finished, data = sum(each.finished for each in trainings), job.experiment.data
     unsure = [run for run in asked.supernets if not never_trained_on(run, source, data, supernet=True)]
-    doubt = f"it is not known that {', '.join(map(shown, unsure))} never saw the held-out identities"
+    doubt = f"{', '.join(map(shown, unsure))} may have seen the held-out identities"
     announce(
         f"ranking archs in {shown(job.out)}",
         [
@@ -87,10 +87,10 @@ def announce_ranking(
             *recipe_lines(job.experiment.retrain),
             ("trainings", f"{len(trainings)}, {finished} of them finished, in {shown(asked.folder(job))}"),
             *(
-                ("inherited", f"{shown(each.supernet)}, trained on for {counted(each.epochs, 'epoch')}")
+                ("inherited", f"{shown(each.supernet)}, trained for {counted(each.epochs, 'epoch')} more")
                 for each in ways
             ),
-            ("lessons", lessons and f"{lessons.archs} archs of {', '.join(map(shown, lessons.files))}"),
+            ("learns", lessons and f"from {lessons.archs} archs of {', '.join(map(shown, lessons.files))}"),
             ("device", describe_device(job.device)),
         ],
     )

@@ -42,7 +42,7 @@ def troubles_of(runs: Mapping[str, Path]) -> dict[str, list[str]]:
 def trouble_lines(troubles: Mapping[str, list[str]], trainings: int) -> tuple[str, ...]:
     """A warning line for each entry of ``troubles_of``: a mean that contains such a score misleads."""
     return tuple(
-        f"doctor: {name} in {len(labels)} of {counted(trainings, 'training')}: {', '.join(labels)}; such a score is in "
-        "the figures too; the training's page says what to try"
+        f"doctor: {name} in {len(labels)} of {counted(trainings, 'training')}: {', '.join(labels)}; its score is "
+        "included in the figures; the training's page says what to try"
         for name, labels in troubles.items()
     )

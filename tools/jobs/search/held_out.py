@@ -37,7 +37,7 @@ def check_strangers(run: Path, source: Source, config: DataConfig) -> str | None
         UserError: it was trained on some of them, or its configuration is damaged.
     """
     path = run / CONFIG
-    unknown = f"it is not known that the supernet in {shown(run)} never saw the held-out identities"
+    unknown = f"the supernet in {shown(run)} may have seen the held-out identities"
     if not path.is_file():
         return f"{unknown}: it has no {CONFIG}"
     saved = read_mapping(path, CURE)
@@ -79,8 +79,7 @@ def doubts_of_trainings(recipe: Recipe, called: str, source: Source, config: Dat
 def _doubt(whom: str, unsure: Sequence[str]) -> str | None:
     if not unsure:
         return None
-    them = "it" if len(unsure) == 1 else "they"
-    return f"{whom} taught by {' and '.join(unsure)}; it is not known that {them} never saw the held-out identities"
+    return f"{whom} taught by {' and '.join(unsure)}, which may have seen the held-out identities"
 
 
 def _deciding(dataset: str, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def _latency_table(job: Job, space: Space, costs: CostTable) -> LatencyTable:
     called = job.experiment.space
     table = open_table(space, job.experiment.search.target, latency_folder(), costs=costs, called=called)
     off = describe_error(prediction_error(table, space, costs=costs))
-    machine = table.device and f"{table.device.words} (another one: nothing is measured here)"
+    machine = table.device and f"{table.device.words} (another machine: nothing is measured here)"
     lines = [("note", table.note or None), ("machine", machine), ("table", f"{shown(table.path)}: {off}")]
     announce(f"latency on {table.name}", lines)
     return table

@@ -38,15 +38,15 @@ def write_search_report(job: Job, result: SearchResult, strategy: str, opening: 
     front = draw_search_front(rows, out / "search_front.png", result.costs, members)
     against = "cost" if len(result.costs) == 1 else words_of(result.costs)
     learnt = bool(job.experiment.search.learn_from)
-    score = "expected mAP" if learnt else "held-out mAP"
+    score = "predicted mAP" if learnt else "held-out mAP"
     words = (
-        "Scores are what trainings of the archs' own are expected to end with, learnt from archs that were trained."
+        "Scores are predictions of each arch's stand-alone result, fitted to archs that were trained."
         if learnt
-        else "Scores are of supernet weights on identities that were not trained on; the test set was not read."
+        else "Scores come from supernet weights on identities that were not trained on; the test set was not read."
     )
     scored = sum(each.score is not None for each in result.candidates)
     sections = [
-        Section("The archs chosen", (words,), table=_chosen(result, score), pictures=_drawings(result, out)),
+        Section("Chosen archs", (words,), table=_chosen(result, score), pictures=_drawings(result, out)),
         Section(
             "The search",
             pictures=(

@@ -20,7 +20,7 @@ from tools.typed import to_type
 
 def score_words(learn_from: Sequence[str] | None) -> str:
     """A description of the scores of a search, which may learn from rankings."""
-    return "expected mAP of its own training" if learn_from else "held-out mAP"
+    return "predicted stand-alone mAP" if learn_from else "held-out mAP"
 
 
 def print_result(
@@ -59,7 +59,7 @@ def print_result(
         trained = f", {100 * result.finalists[index].trained:.1f} % trained" if result.finalists else ""
         costs = _costs(candidate)
         print(f"{path.stem}: {costs}{timed}, {what} {100 * candidate.score:.1f} %{trained}, {shown(path)}")
-    more = f"; any candidate as a file: {to_type('search', '--out', shown(result.out), '--write', 'TRIAL')}"
+    more = f"; to write any candidate as a file: {to_type('search', '--out', shown(result.out), '--write', 'TRIAL')}"
     print(f"front: {result.out}/front.json{more if strategy == 'pareto' else ''}")
     print(f"next: {following(result.archs[0].stem)}")
 

@@ -59,8 +59,8 @@ def opening_lines(
     query, gallery = opened.images.query, opened.images.gallery
     held = f"{describe_images(query)} as query, {len(gallery)} images as gallery"
     budget = [counted(config.trials, "candidate")] if config.trials else []
-    budget += [f"{config.time} of evaluations"] if config.time else []
-    shared = f" by {team.size} processes" if team.size > 1 else ""
+    budget += [f"{config.time} of evaluation"] if config.time else []
+    shared = f" in {team.size} processes" if team.size > 1 else ""
     idle = f"; more processes than candidates of a generation ({config.generation})" * (team.size > config.generation)
     lines = [
         ("note", opened.source.notice),
@@ -94,18 +94,18 @@ def _troubles(supernets: Sequence[Path]) -> list[tuple[str, str]]:
 
 def _scores(evaluator: SupernetEvaluator | Committee | LearnedEvaluator) -> str | None:
     if isinstance(evaluator, Committee):
-        return f"the mean of {len(evaluator.members)} supernets'"
+        return f"mean over {len(evaluator.members)} supernets"
     return _learnt(evaluator.predictor) if isinstance(evaluator, LearnedEvaluator) else None
 
 
 def _learnt(predictor: AlonePredictor) -> str:
-    features = ["their choices"]
+    features = ["choices"]
     features += ["FLOPs"] if predictor.takes_flops else []
     features += ["the supernet's score"] if predictor.takes_supernet else []
     tau = bootstrap(kendall_tau, predictor.left_out, predictor.scores)
     order = "no tau" if tau is None else f"tau {tau}"
-    learnt = f"learnt from {len(predictor.scores)} archs that were trained alone, by {', '.join(features)}"
-    return f"{learnt}; {order} with the score of each when the others are learnt from"
+    learnt = f"predicted from {', '.join(features)}; fitted to {len(predictor.scores)} archs that were trained alone"
+    return f"{learnt}, {order} with the score of each when it is left out"
 
 
 def _front(config: SearchConfig) -> str:
@@ -119,4 +119,4 @@ def _finalists(config: FinalistsConfig, supernets: int) -> str | None:
         return None
     inherited = "the supernet's weights" if supernets == 1 else "each supernet's weights, scored by the mean"
     weights = inherited if config.start == "inherited" else "fresh weights"
-    return f"{config.count} of the best are trained on their own, {counted(config.epochs, 'epoch')} from {weights}"
+    return f"the best {config.count}, each trained for {counted(config.epochs, 'epoch')} from {weights}"
