@@ -79,17 +79,20 @@ def test_a_failure_is_named_with_its_reason_and_others_go_on(world, capsys):
     said = capsys.readouterr().out
     assert set(world.ran) == {"row/a/0", "supernet/S", "row/b/0", "row/a/1"}
     assert "FAILED: row/a/0: error: it is too bad (log: " in said and "| error: it is too bad" in said
-    assert "left: 4 of 6 steps (row/a/0, supernet/S, search/F, row/found/0); the same command goes on" in said
+    assert (
+        "left: 4 of 6 steps (row/a/0, supernet/S, search/F, row/found/0); run the same command again to continue"
+        in said
+    )
     assert "search/F: needs nni: run it elsewhere" in said
     print_status(world.setup, [])
     lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
-    assert lines["row/a/0"].startswith("failed, ") and lines["row/found/0"] == "waits for search/F"
+    assert lines["row/a/0"].startswith("failed, ") and lines["row/found/0"] == "waiting for search/F"
     assert lines["row/b/0"].startswith("done, 1 epoch,") and lines["search/F"] == "needs nni: run it elsewhere"
     world.fail.clear()
     assert run_results(world.setup, Ask(only=["row/a/0"])) == 0
     assert "\nthe step is done\n" in capsys.readouterr().out
     print_status(world.setup, ["row/a/0"])
-    assert capsys.readouterr().out.endswith("1 of 1 steps are done, 1 training among them\n")
+    assert capsys.readouterr().out.endswith("1 of 1 steps are done, including 1 training\n")
     assert json.loads((world.setup.places.out / "results.json").read_text())["rows"][0]["mAP"] == pytest.approx(0.15)
 
 
@@ -120,8 +123,8 @@ def test_status_says_of_finished_steps_that_the_plan_asks_for_otherwise_by_now(w
     before = sorted(setup.places.out.rglob("*"))
     print_status(world.make(rows=[{**rows[0], "recipe": "mlr"}, rows[1]]), [])
     first, second, total, why = capsys.readouterr().out.splitlines()
-    assert first.startswith("row/a/0  refused, 1 epoch, ") and second == "row/b/0  not begun"
-    assert total == "0 of 2 steps are done, 0 trainings among them"
+    assert first.startswith("row/a/0  refused, 1 epoch, ") and second == "row/b/0  not started"
+    assert total == "0 of 2 steps are done, including 0 trainings"
     assert why.startswith("refused: row/a/0 was run with other settings (recipe.") and "; call it otherwise" in why
     print_status(setup, [])
     assert capsys.readouterr().out.startswith("row/a/0  done, 1 epoch, ")
@@ -154,7 +157,7 @@ def test_a_slice_that_was_too_short_for_anything_to_be_kept_says_so(world, monke
     monkeypatch.setattr(job, "run_slice", stopped)
     run_results(setup, Ask(minutes=1))
     *_, left, last = capsys.readouterr().out.splitlines()
-    said = "nothing was kept of row/a/0: the slice ended before there was anything; give more --minutes"
+    said = "no progress was saved of row/a/0: the slice ended too early; give more --minutes"
     assert (last if interrupted else left).startswith("left: 2 of 2 steps ")
     assert (last == said) != interrupted
 

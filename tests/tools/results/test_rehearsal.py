@@ -27,7 +27,7 @@ def test_a_cut_rehearsal_comes_to_its_table(tmp_path):
     assert "left: 4 of 4 steps" in run("--minutes", "0.1")
     assert "all 4 steps are done" in run()
     said = run("--status")
-    assert said.count("  done") == 4 and "4 of 4 steps are done, 2 trainings among them" in said
+    assert said.count("  done") == 4 and "4 of 4 steps are done, including 2 trainings" in said
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
     assert [row["name"] for row in rows] == ["Found-6M-B, inherited", "OSNet x0.25"]
     assert rows[0]["flops"] <= 6_000_000 and rows[0]["inherited"] == "tiny" and rows[0]["epochs"] == 2

@@ -83,7 +83,7 @@ def test_how_a_slice_is_told(tmp_path):
     ended = []
     made, said = _run(tasks, jobs=2, seconds=1.5, on_end=lambda name, ending: ended.append((name, ending.state)))
     assert ended == [("a", DONE), ("long", STOPPED)] and made.endings["long"].seconds > 1
-    assert [line[11:] for line in said[:2]] == ["begins   a", "begins   long"] and len(said) == 4
+    assert [line[11:] for line in said[:2]] == ["started  a", "started  long"] and len(said) == 4
     assert 0 < _count(tmp_path / "long") < 10_000
 
 

@@ -73,8 +73,11 @@ def run_results(setup: Setup, ask: Ask) -> int:
         f"{setup.file.stem}: the whole experiment in {shown(setup.places.out)}",
         [
             ("steps", f"{len(steps)}, {len(steps) - len(left)} of them finished"),
-            ("slice", "no limit" if ask.minutes is None else f"{ask.minutes:g} min, then the same command goes on"),
-            ("at once", f"{ask.jobs}"),
+            (
+                "slice",
+                "no limit" if ask.minutes is None else f"{ask.minutes:g} min; run the same command again to continue",
+            ),
+            ("parallel", f"{ask.jobs}"),
         ],
     )
     with _locked(setup.places.out) as held:

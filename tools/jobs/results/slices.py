@@ -154,7 +154,7 @@ class _Loop:
         return task.name in self._finished
 
     def _begin(self, task: Task) -> None:
-        self._say(f"begins   {task.name}")
+        self._say(f"started  {task.name}")
         try:
             self.running[task.name] = Running(task.commands(), task.log, self.environment, self.held)
         except UserError as error:

@@ -38,7 +38,7 @@ def left_over(setup: Setup, steps: Sequence[Step], made: Slice) -> Iterator[str]
     left = [step for step in steps if states[step.name] != DONE]
     if left:
         names = ", ".join(step.name for step in left[:6]) + (", ..." if len(left) > 6 else "")
-        yield f"left: {len(left)} of {len(steps)} steps ({names}); the same command goes on"
+        yield f"left: {len(left)} of {len(steps)} steps ({names}); run the same command again to continue"
     else:
         yield "the step is done" if len(steps) == 1 else f"all {len(steps)} steps are done"
 
@@ -49,7 +49,7 @@ def in_vain(setup: Setup, before: Mapping[str, frozenset], steps: Sequence[Step]
     stopped = [each for each in steps if (ended := made.endings.get(each.name)) and ended.state == STOPPED]
     names = [each.name for each in stopped if saved(setup.places, each) == before[each.name]]
     if names and not made.interrupted:
-        yield f"nothing was kept of {', '.join(names)}: the slice ended before there was anything; give more --minutes"
+        yield f"no progress was saved of {', '.join(names)}: the slice ended too early; give more --minutes"
 
 
 def print_status(setup: Setup, only: Sequence[str]) -> None:
@@ -63,7 +63,7 @@ def print_status(setup: Setup, only: Sequence[str]) -> None:
         words = ", ".join(filter(None, (states[step.name], progress(setup.places, step))))
         print(f"{step.name:<{width}}  {words}")
     done = [step.kind for step in steps if states[step.name] == DONE]
-    print(f"{len(done)} of {len(steps)} steps are done, {counted(done.count(ROW), 'training')} among them")
+    print(f"{len(done)} of {len(steps)} steps are done, including {counted(done.count(ROW), 'training')}")
     for why in refused.values():
         print(f"refused: {why}")
 
@@ -81,7 +81,7 @@ def refusals(setup: Setup, steps: Iterable[Step]) -> dict[str, str]:
 
 def _state(setup: Setup, step: Step, steps: Sequence[Step]) -> str:
     if step.kind == LATENCY and not trained_networks(setup.places):
-        return "waits for rows"
+        return "waiting for rows"
     if is_done(setup.places, step):
         return DONE
     missing = missing_packages(setup, step)
@@ -89,7 +89,7 @@ def _state(setup: Setup, step: Step, steps: Sequence[Step]) -> str:
         return missing
     waits = [each.name for each in steps if each.name in step.needs and not is_done(setup.places, each)]
     if waits:
-        return f"waits for {', '.join(waits)}"
+        return f"waiting for {', '.join(waits)}"
     if read_record(setup.places.record(step)).failed:
         return FAILED
-    return "begun" if is_begun(setup.places, step) else "not begun"
+    return "started" if is_begun(setup.places, step) else "not started"
