@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"report: {shown(run.report)}")
     if read.times is not None:
         following = next_search(read.config, read.space, run, read.name)
-        print(f"next, with a limit that half of these networks keep: {following}")
+        print(f"next, with a limit that half of these networks meet: {following}")
 
 
 def _check_options(read: argparse.Namespace) -> None:

@@ -268,7 +268,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command to continue", file=sys.stderr)
         return 130
-    print(f"{len(done['times'])} networks measured: take {read.out} back to where the kit was made")
+    print(f"{len(done['times'])} networks measured: copy {read.out} back to where the kit was made")
     return 0
 
 

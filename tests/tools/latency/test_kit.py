@@ -48,25 +48,30 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     refused(call(*search), rf"'pi5' is unknown; known: onnx-cpu-1t.*{kit}")
 
     done = call(*own[:3], "--size", "64x32", "--networks", 4, "--kit", folder, tiny=False)
-    assert done.code == 0 and f"next: copy it to the machine, there: python3 {folder.name}/measure.py" in done.out
-    assert f"then: python tools/latency.py --space {file} --size 64x32 --import times.json --as NAME" in done.out
+    assert (
+        done.code == 0 and f"next: copy it to the machine, and run there: python3 {folder.name}/measure.py" in done.out
+    )
+    assert (
+        f"then, back here: python tools/latency.py --space {file} --size 64x32 --import times.json --as NAME"
+        in done.out
+    )
     alone = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     program = folder / "measure.py", "--rounds", "2", "--seconds", "0"
     options = {"cwd": tmp_path, "env": alone, "capture_output": True, "text": True, "timeout": 120}
     device = subprocess.run([sys.executable, *program], **options)
-    assert device.returncode == 0 and "networks measured: take" in device.stdout, device.stderr
+    assert device.returncode == 0 and "networks measured: copy" in device.stdout, device.stderr
 
     times = folder / "times.json"
     done = call(*own, "--import", times, "--as", "pi5", tiny=False)
     machine = json.loads(times.read_text())["machine"]
     assert done.code == 0 and f"{machine['processor']}, onnxruntime {machine['onnxruntime']}" in done.out, done.err
     assert f", Python {machine['python']}, numpy {machine['numpy']}\n" in done.out
-    assert "on 4 whole networks" in done.out and "the least of 2 rounds or more" in done.out
+    assert "on 4 whole networks" in done.out and "the minimum over 2 rounds or more" in done.out
     assert (out / "latency_error.png").read_bytes().startswith(b"\x89PNG")
     told = json.loads((out / "latency.json").read_text())
     size = r"'search.cost_input_size=\[64,32\]'"  # of the kit; the file's own is another
     command = rf"python tools/search.py --set space={file} --set {size} --latency (.*)ms --target pi5$"
-    following = re.search(rf"^next, .* keep: {command}", done.out, re.MULTILINE)
+    following = re.search(rf"^next, .* meet: {command}", done.out, re.MULTILINE)
     half = statistics.median(row["measured_ms"] for row in told["rows"])
     assert told["target"] == "pi5" and float(following[1]) == pytest.approx(half, rel=0.01)
 
@@ -154,7 +159,7 @@ def test_a_kit_in_a_folder_with_spaces_is_called_so_that_a_shell_takes_it(call, 
 def test_what_is_to_follow_a_kit_names_the_same_space(call, monkeypatch, tmp_path, options, then):
     monkeypatch.setattr("tools.jobs.latency.kit.write_kit", lambda space, target, folder, **_: Kit(folder, 1, 1, 1, 1))
     done = call("latency", *options, "--kit", tmp_path / "kit", tiny=False)
-    assert f"then: python tools/latency.py {then}--import times.json --as NAME\n" in done.out, done.err
+    assert f"then, back here: python tools/latency.py {then}--import times.json --as NAME\n" in done.out, done.err
 
 
 @pytest.mark.parametrize(

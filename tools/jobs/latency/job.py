@@ -101,7 +101,7 @@ def _lines(table: LatencyTable, error: LatencyError) -> list[str]:
     fit, measured = table.correction, [row.measured_ms for row in error.rows]
     return [
         f"{len(table.parts)} parts; ms = {fit.scale:.3f} x their sum {fit.offset_ms:+.3f}; "
-        f"a call by itself {1e3 * table.call_ms:.0f} us",
+        f"overhead of a call {1e3 * table.call_ms:.0f} us",
         f"predictions: {describe_error(error)}",
         f"networks: {format_latency(min(measured))} to {format_latency(max(measured))}",
     ]

@@ -45,9 +45,9 @@ def make_kit(
     kit = write_kit(space, target, folder, networks=networks, seed=seed)
     what = f"{kit.parts} parts and {kit.networks} whole networks as {kit.models} .onnx files"
     print(f"kit: {shown(folder)}, 3 files, {kit.size / 1e6:.1f} MB: {what} in one zip")
-    print(f"next: copy it to the machine, there: python3 {shlex.quote(f'{folder.resolve().name}/{PROGRAM}')}")
+    print(f"next: copy it to the machine, and run there: python3 {shlex.quote(f'{folder.resolve().name}/{PROGRAM}')}")
     options = ["--space", space.name] if options is None else options
-    print(f"then: {to_type('latency', *options, '--import', 'times.json', '--as', 'NAME')}")
+    print(f"then, back here: {to_type('latency', *options, '--import', 'times.json', '--as', 'NAME')}")
     return kit
 
 
@@ -93,11 +93,11 @@ def _import_kit(
             ("space", describe(space)),
             ("machine", table.device.words),
             ("", ", ".join(facts)),
-            ("target", f"{times.target}, by {times.clock}, the least of {times.rounds} rounds or more"),
+            ("target", f"{times.target}, by {times.clock}, the minimum over {times.rounds} rounds or more"),
         ],
     )
     if times.rounds < ROUNDS:
-        print(f"note: of {ROUNDS} rounds and more a time would be surer: python3 {PROGRAM} there goes on")
+        print(f"note: times are more reliable from {ROUNDS} rounds on: run python3 {PROGRAM} there again to continue")
     error = prediction_error(table, space, costs=CostTable())
     return report(table, space, out, error, {key: str(value) for key, value in times.machine.items()})
 

@@ -12,7 +12,7 @@ from search.latency import LatencyError, LatencyTable, Target
 from supernet.space import Space, describe
 from tools.jobs.runs.provenance import made_by
 
-CAPTION = "A dot is a whole network. The line is where prediction and measurement are equal, the band within 5 % of it."
+CAPTION = "Each dot is a whole network. On the line, prediction and measurement are equal; the band is 5 % around it."
 
 
 def write_latency_report(
@@ -36,7 +36,7 @@ def write_latency_report(
         for row in sorted(error.rows, key=lambda row: row.flops)
     )
     headers = ("FLOPs", "predicted (ms)", "measured (ms)", "prediction off by")
-    note = "measured: the least of many rounds, all networks in turn, at the speed that the machine had for the table"
+    note = "measured: the minimum of many rounds, all networks in turn, at the speed that the machine had for the table"
     about = (("space", describe(space)), ("target", f"{table.name}, {images_a_call(table.target)}"), *machine.items())
     sections = [
         Section("Predictions", tuple(lines), pictures=(Picture(picture, CAPTION),)),
