@@ -168,7 +168,7 @@ def describe_space(space: Space, seed: int) -> str:
 def _usual(values: Sequence[int], words: Callable[[float], str]) -> str:
     cuts = statistics.quantiles(values, n=20)
     five, half, most = (words(cuts[place]) for place in (0, 9, 18))
-    return f"half of {DRAWN:,} random archs have up to {half}, nine in ten {five} to {most}"
+    return f"half of {DRAWN:,} random archs have at most {half}, 90 % have {five} to {most}"
 
 
 def _millions(parameters: float) -> str:

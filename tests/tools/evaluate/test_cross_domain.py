@@ -99,7 +99,7 @@ def test_a_runs_own_data_set_is_read_as_for_its_training(call, trained, runs, re
     assert done.code == 0, done.err
     matrix = read_json(tmp_path / "out" / "matrix.json")
     assert re.match(
-        r"read as for the training of one: folder in .*shop pattern .* seed 5$", matrix["rules"]["folder"][-1]
+        r"read as in the training of one: folder in .*shop pattern .* seed 5$", matrix["rules"]["folder"][-1]
     )
     again = call("evaluate", one, "--rerank", "--out", tmp_path / "alone", "--device", "cpu", tiny=False)
     assert again.code == 0, again.err

@@ -122,5 +122,5 @@ def test_queries_of_a_number_that_is_nobodys_are_told(call, tmp_path, about, tol
     np.savez(tmp_path / "f.npz", **arrays, **({} if about is None else {"about": about}))
     done = call("evaluate", tmp_path / "f.npz", "--out", tmp_path / "out")
     assert done.code == 0, done.err
-    words = "queries of identity 0 find nobody, as these numbers are distractors or junk; where they are persons, give"
+    words = "queries of identity 0 match nothing, as these numbers mean distractors or junk; if they are persons, give"
     assert (words in done.out) == told

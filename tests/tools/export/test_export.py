@@ -166,7 +166,7 @@ def test_the_tool_by_hand(call, refused, run, tmp_path):
     options = (run / "last.safetensors", "--out", tmp_path / "out")
     done = call("export", *options)
     assert done.code == 0, done.err
-    assert "float32 (N, 3, 64, 32), normalised before" in done.out and "synthetic, its training images" in done.out
+    assert "float32 (N, 3, 64, 32), already normalised" in done.out and "synthetic, its training images" in done.out
     assert "mAP" not in done.out  # nothing is known of it
     refused(call("export", *options), r"Small.onnx is there already; give another --out, or --replace")
     assert call("export", *options, "--replace", "--preprocess").code == 0
@@ -235,7 +235,7 @@ def test_a_network_of_the_zoo(run, make_job, tmp_path, capsys):
     zoo = tmp_path / "zoo"
     add(run, "Small-6.5M", folder=zoo)
     export(make_job(tmp_path / "out"), "small-6.5m", Request(), zoo)
-    assert "random ones alone: these weights have no run folder" in capsys.readouterr().out
+    assert "random ones only: these weights have no run folder" in capsys.readouterr().out
     pixels = torch.randint(0, 256, (3, 64, 32, 3), dtype=torch.uint8)
     with torch.no_grad():
         expected = load_backbone("Small-6.5M", zoo)(prepare(pixels, (64, 32)))
@@ -277,7 +277,7 @@ def test_another_data_set_is_no_substitute(run, make_job, call, refused, tmp_pat
     refused(call("export", copy, "--int8", "--out", tmp_path / "out"), "Market-1501 was not found")
     assert not (tmp_path / "out").exists()
     done = call("export", copy, "--out", tmp_path / "out")
-    assert done.code == 0 and "random ones alone: Market-1501 was not found" in done.out
+    assert done.code == 0 and "random ones only: Market-1501 was not found" in done.out
 
 
 def test_what_cannot_be_exported(call, refused, run, whole, tmp_path):

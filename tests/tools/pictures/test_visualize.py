@@ -122,7 +122,7 @@ def test_all_kinds_on_one_page_and_the_same_bytes_again(call, run, tmp_path):
         assert (outs[0] / name).read_bytes() == (outs[1] / name).read_bytes()
     page = (outs[0] / "index.html").read_text()
     assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:)', page)
-    assert "first-set: 9 identities" in page and "drawn by seed 4" in page and "private" not in page
+    assert "first-set: 9 identities" in page and "drawn with seed 4" in page and "private" not in page
 
 
 def test_what_is_replaced_is_pictures_and_nothing_else(call, run, tmp_path, refused):
@@ -196,7 +196,7 @@ def test_real_persons_without_cameras_of_another_data_set(call, run, shop, tmp_p
     assert not (tmp_path / "docs").exists() and not (tmp_path / "no").exists()
     done = call("visualize", run, "--out", tmp_path / "runs" / "x", *config, "--queries", 1)
     assert done.code == 0, done.err
-    assert "1 query, drawn by seed 0; of each the nearest" in (tmp_path / "runs" / "x" / "index.html").read_text()
+    assert "1 query, drawn with seed 0; the nearest" in (tmp_path / "runs" / "x" / "index.html").read_text()
 
 
 def test_an_arch_of_a_supernet(call, tmp_path, refused):

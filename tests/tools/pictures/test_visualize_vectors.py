@@ -114,7 +114,7 @@ def test_what_a_network_learns_of_digits(draw, tmp_path, write_mnist, read_page)
     write_mnist(tmp_path / "MNIST" / "raw", images, digits)
     done = draw("mnist", "--data", tmp_path, "--learn")
     assert done.code == 0, done.err
-    assert "learning half of MNIST's test digits, by 120 steps of the triplet loss" in done.out
+    assert "training on half of MNIST's test digits, 120 steps of the triplet loss" in done.out
     told = read_json(tmp_path / "out" / "pictures.json")
     assert (told["tsne"]["images"], told["tsne"]["labels"], told["tsne"]["metric"]) == (18, 3, "cosine")
     assert told["learnt"]["digits"] == 18

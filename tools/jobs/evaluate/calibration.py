@@ -97,7 +97,7 @@ def calibration(choice: str, features: RetrievalFeatures, held: Calibration | No
     if held is not None:
         return held
     half, rest = halve_identities(features)
-    return Calibration(half, "every other test identity, and measured on the others", rest)
+    return Calibration(half, "every other test identity, measured on the others", rest)
 
 
 def _same(one: LabeledFeatures, other: LabeledFeatures) -> bool:

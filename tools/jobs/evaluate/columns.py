@@ -52,7 +52,7 @@ def column_of(name: str, job: Job, rows: Sequence[tuple[str, DataConfig]]) -> Co
                 f"--datasets {name}: {row} was trained on {_words(first)}, {other} on {_words(data)}, so that either's "
                 "test persons may be known to the other; give the two to calls of their own"
             )
-    return Column(first) if first == asked else Column(first, f"read as for the training of {row}: {_words(first)}")
+    return Column(first) if first == asked else Column(first, f"read as in the training of {row}: {_words(first)}")
 
 
 def _is_of(asked: DataConfig, trained: DataConfig) -> bool:

@@ -137,7 +137,7 @@ def _nobody(features: RetrievalFeatures) -> str | None:
         return None
     numbers = " and ".join(map(str, sorted(nobody)))
     return (
-        f"queries of identity {numbers} find nobody, as these numbers are distractors or junk; where they are persons, "
+        f"queries of identity {numbers} match nothing, as these numbers mean distractors or junk; if they are persons, "
         "give the file a rule that says so (docs/evaluation.md, Feature files)"
     )
 
@@ -224,7 +224,7 @@ def _doubts(request: Request, trained: Sequence[DatasetConfig] | None) -> str | 
     """A note for splits other than the default one, if it is unknown what the network was trained on."""
     if request.split is None or trained is not None:
         return None
-    return "no configuration says what the network was trained on; persons that it saw there may be tested here"
+    return "it is not known what the network was trained on; it may have been trained on persons tested here"
 
 
 def _announce(path: Path, sources: Sequence[Source], device: torch.device, doubts: str | None) -> None:

@@ -137,14 +137,14 @@ def _announce(trained: Trained, about: FileAbout, data: Source | None, without: 
     height, width = about.input_size
     cost = f"{format_flops(about.flops)} FLOPs, {about.parameters / 1e6:.2f}M parameters, {about.feature_dim} features"
     pixels = f"uint8 (N, {height}, {width}, 3) RGB pixels, normalised in the graph"
-    floats = f"float32 (N, 3, {height}, {width}), normalised before"
+    floats = f"float32 (N, 3, {height}, {width}), already normalised"
     announce(
         f"exporting {shown(trained.weights)}",
         [
             ("network", f"{trained.spec.name}: {cost}"),
             ("input", pixels if about.pixels else floats),
             ("note", data and data.notice),
-            ("images", f"{data.dataset.name}, its training images" if data else f"random ones alone: {without}"),
+            ("images", f"{data.dataset.name}, its training images" if data else f"random ones only: {without}"),
         ],
     )
 
@@ -154,7 +154,7 @@ def _exported(network: ReidNetwork, about: FileAbout, path: Path, samples: Mappi
     for words, parity in found.items():
         print(
             f"  parity    {parity.images} {words} images at batch 1 and {parity.images}: largest difference "
-            f"{parity.difference:.1e} of {parity.largest:.2g} (allowed: {LARGEST_SHARE:g} of it), least cosine "
+            f"{parity.difference:.1e} of {parity.largest:.2g} (allowed: {LARGEST_SHARE:g} of it), lowest cosine "
             f"{parity.least_cosine:.7f} ({LEAST_COSINE:g})"
         )
     return ExportedFile(path.name, path, about, found)

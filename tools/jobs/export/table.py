@@ -99,12 +99,12 @@ def _cells(row: ExportRow) -> tuple[str, ...]:
 def export_notes(rows: Sequence[ExportRow]) -> list[str]:
     """What the columns mean, and warnings about files that should not be used as they are."""
     notes = [
-        "difference, cosine: to PyTorch's embeddings, the largest of a number, the mean and the least of an image",
-        f"ms: one image on one CPU thread, median and least of the rounds; images/s: {BATCH} images a call, one thread",
+        "difference, cosine: to PyTorch's embeddings; largest of a number, mean and lowest of an image",
+        f"ms: one image on one CPU thread, median and minimum of the rounds; images/s: {BATCH} per call, one thread",
     ]
     before = [row.speed.memory.before for row in rows if row.speed.memory is not None]
     if before:
-        least = f"{min(before):.0f} before it is open"
+        least = f"{min(before):.0f} before it is opened"
         notes.append(f"MiB: peak of a process that only runs the file on one image; {least}")
     for file in (row.file for row in rows):
         # Negated so that NaN also gives the note.

@@ -99,14 +99,14 @@ def _draw_queries(
     queries = choose_queries(features.query.pids, scores, count, pids, request.worst, job.seed)
     if not queries:
         raise UserError("--worst: no query of these --pids has a right answer in the gallery, and so none has an AP")
-    how = "worst AP first" if request.worst else "all of them" if count is None else f"drawn by seed {job.seed}"
+    how = "worst AP first" if request.worst else "all of them" if count is None else f"drawn with seed {job.seed}"
     chosen, maps = f"{len(queries)} {'query' if len(queries) == 1 else 'queries'}, {how}", Maps(subject, album)
     if "ranked" in kinds:
         lists = ranked_lists(features, queries, request.top, scores, metric)
         footer = (f"{_what(features)}, {metric} distance. {left_out(features)}",)
         paths = draw_lists(job.out, lists, album, footer, maps if request.maps_in_lists else None)
         facts = tuple(list_facts(each, album) for each in lists)
-        drawn.append(Drawn("Ranked lists", f"{chosen}; of each the nearest {request.top}.", paths, facts))
+        drawn.append(Drawn("Ranked lists", f"{chosen}; the nearest {request.top} of each.", paths, facts))
     if "activations" in kinds:
         paths = draw_maps(job.out, queries, album, (f"{_what(features)}.",), maps)
         drawn.append(Drawn("Activation maps", f"{chosen}.", paths))

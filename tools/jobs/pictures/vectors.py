@@ -100,7 +100,7 @@ def visualize_vectors(job: Job, source: Path, request: VectorsRequest) -> Path:
 
 def _learnt(job: Job, source: Path, what: str) -> LearntDigits:
     pixels = _labelled(job, source, VectorsRequest())
-    print(f"learning half of {what}, by {STEPS} steps of the triplet loss; the other half is drawn", flush=True)
+    print(f"training on half of {what}, {STEPS} steps of the triplet loss; the other half is drawn", flush=True)
     return learn_digits(pixels, job.seed)
 
 

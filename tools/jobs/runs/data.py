@@ -96,8 +96,8 @@ def on_its_data(job: Job, source: Path) -> Job:
     weights = source.is_dir() or source.suffix == ".safetensors"
     if names_data(job) or not weights or not (run / CONFIG).is_file():
         return job
-    print(f"data: as {shown(run / CONFIG)} has them; --config, --data or --set data... name others")
-    # Additional training sets need not be available: nothing is tested on them.
+    print(f"data: as in {shown(run / CONFIG)}; --config, --data or --set data... select others")
+    # Those that are trained on besides need not be there: nothing is tested on them.
     return _with_data(job, dataclasses.replace(data_of(run), also_train=()))
 
 

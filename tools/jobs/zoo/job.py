@@ -43,7 +43,7 @@ def zoo_table(folder: Path = FOLDER) -> str:
     """The zoo's networks as a table for a terminal."""
     entries = zoo_entries(folder)
     if not entries:
-        return f"no weights yet; a finished run's are put here by: {to_type('zoo', ADD, 'RUN', '--name', 'NAME')}"
+        return f"no weights yet; add those of a finished run: {to_type('zoo', ADD, 'RUN', '--name', 'NAME')}"
     lines = [("name", "input", "features", "FLOPs", "params", "mAP", "Rank-1", "trained on")]
     lines += [
         (
