@@ -201,7 +201,7 @@ def _made(about: Mapping[str, Any]) -> str:
         told.append("averaged with the mirror image" if about["flip"] else "of the image as it is")
     if "precision" in about:
         told.append(about["precision"] if told else f"in {about['precision']}")
-    return ", ".join(told) or "as they were given; how they were made is not told"
+    return ", ".join(told) or "as given; how they were made is not recorded"
 
 
 def _names(dataset: Dataset) -> list[np.ndarray]:

@@ -20,7 +20,7 @@ MARGIN, GAP, LINE, AFTER_QUERY = 16, 12, 15, 14
 NARROWEST = 740
 """Width that the words need, in pixels."""
 
-FOOTER = "Left the query, then the gallery from the nearest on. Green and ✓: the same person. Red and ✗: another one."
+FOOTER = "Left: the query; then the gallery, nearest first. Green and ✓: the same person. Red and ✗: another one."
 
 
 @dataclass(frozen=True, eq=False)

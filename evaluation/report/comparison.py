@@ -67,8 +67,8 @@ def write_comparison_report(
         text += " Bars: standard deviation over seeds, up and down."
     if scored:
         text += (
-            " Right: what the search saw, scored with the supernet's weights on held-out identities;"
-            " its scale is not the left one's."
+            " Right: candidates of the search, scored with the supernet's weights on held-out identities;"
+            " the scales differ."
         )
     costs = (Picture(front, text), *_latency(rows, folder / "latency.png"))
     sections = [

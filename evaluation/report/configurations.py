@@ -36,8 +36,8 @@ def configuration_section(names: Sequence[str], configs: Sequence[Mapping[str, A
     missing = [name for name, config in zip(names, configs, strict=True) if not config]
     about = []
     if len(there) > 1:
-        about.append("Settings that differ; networks and seeds are told by the table of results." if apart else
-                     "All settings are the same but for networks and seeds.")  # fmt: skip
+        about.append("Settings that differ; for networks and seeds, see the table of results." if apart else
+                     "All settings are the same except networks and seeds.")  # fmt: skip
     if missing:
         about.append(f"Without a configuration of a training: {', '.join(missing)}.")
     return Section(

@@ -10,7 +10,7 @@ from evaluation.report.html import Words
 from reid.engine.doctor import COLUMNS, Diagnosis, rows
 
 HEALTHY = "The doctor found nothing."
-NOT_ASKED = "No doctor.json: the doctor was not asked, or the training has not ended."
+NOT_ASKED = "No doctor.json: the doctor was not run, or the training has not ended."
 
 
 def doctor_table(histories: Sequence[History]) -> Words | None:

@@ -38,7 +38,9 @@ def cautions(
         notes.append(f"main effects predict {what} of the scores' variance: the rest is chance or interactions")
     free = sum(max(sum(count > 0 for count in options.values()) - 1, 0) for options in counts.values())
     if candidates < 2 * free:
-        notes.append(f"{candidates} candidates for {free} effects: they are drawn towards 0, and ranks are unsure")
+        notes.append(
+            f"{candidates} candidates for {free} effects: they are shrunk towards 0, and their ranks are uncertain"
+        )
     every = [(name, option, count) for name, options in counts.items() for option, count in options.items()]
     few = [f"{name}={option_word(option)} ({count})" for name, option, count in every if count < FEW]
     if few:
@@ -53,7 +55,9 @@ def cautions(
         notes.append(f"{len(firm)} of {len(counts)} choices have one option in at least {part}: {_list(firm)}")
     if flops.max() < NARROW * flops.min():
         spans = f"{flops.min() / 1e6:.1f}M to {flops.max() / 1e6:.1f}M"
-        notes.append(f"all candidates have {spans} FLOPs: what FLOPs do alone, and so the last column, is unsure")
+        notes.append(
+            f"all candidates have {spans} FLOPs: the effect of FLOPs alone, and so the last column, is uncertain"
+        )
     return tuple(notes)
 
 

@@ -64,8 +64,8 @@ class Gain:
 
 def _sureness(found: Difference) -> str:
     if found.error is None:
-        return "so few trainings do not tell how sure that is"
-    settled = "" if found.settled else ", which holds 0: not settled"
+        return "too few trainings to tell how certain that is"
+    settled = "" if found.settled else ", which includes 0: not settled"
     return (
         f"{found.errors:.1f} standard errors of {100 * found.error:.1f}; "
         f"{100 * CONFIDENCE:.0f} % interval {100 * found.low:.1f} to {100 * found.high:.1f}{settled}"

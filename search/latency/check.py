@@ -125,5 +125,5 @@ def describe_error(error: LatencyError) -> str:
     )
     if abs(error.drift - 1) > TOLD_DRIFT:
         slower = "slower" if error.drift > 1 else "faster"
-        line += f"; the machine is {100 * abs(error.drift - 1):.0f} % {slower} now, which is taken out"
+        line += f"; the machine is {100 * abs(error.drift - 1):.0f} % {slower} now, which is corrected for"
     return line

@@ -63,7 +63,7 @@ def verdict_cells(verdict: Verdict, count: int) -> list[tuple[str, ...]]:
 
 def verdict_notes(verdict: Verdict, archs: Sequence[RankedArch]) -> list[str]:
     """Notes on the noise, and on the supernets' taus compared with others."""
-    noise = "no arch was trained with two seeds: how much of this is noise is not known; give --repeats 2"
+    noise = "no arch was trained with two seeds, so it is not known how much of this is noise; give --repeats 2"
     if verdict.ceiling is not None:
         best = verdict.ceiling
         noise = (

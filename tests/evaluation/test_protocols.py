@@ -188,7 +188,7 @@ def test_picture_of_the_roc(tmp_path):
 @pytest.mark.parametrize(
     ("about", "words"),
     [
-        ({}, "features as they were given; how they were made is not told"),
+        ({}, "features as given; how they were made is not recorded"),
         ({"network": "x", "flip": False, "precision": "fp32"}, "features of the image as it is, fp32"),
         ({"flip": True}, "features averaged with the mirror image"),
         ({"precision": "bf16"}, "features in bf16"),

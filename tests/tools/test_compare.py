@@ -51,7 +51,7 @@ def test_a_mean_over_seeds_beside_a_single_run(runs, tmp_path, capsys):
     assert "55.0 ± 7.1*" in capsys.readouterr().out
     assert page.count(COMMAND) == 1  # two runs, one command
     assert page.count("<h2>Training of resnet18</h2>") == 2
-    assert "All settings are the same but for networks and seeds." in page
+    assert "All settings are the same except networks and seeds." in page
     assert "<details><summary>What all of them have in common</summary>" in page
 
 

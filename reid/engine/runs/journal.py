@@ -57,7 +57,7 @@ class Journal:
         if lost:
             self.say(
                 f"  note      {self.run / METRICS} has lost {lost} of {counted(done, 'epoch')}; the curves, the "
-                "doctor, the best epoch and early stopping go by the others"
+                "doctor, the best epoch and early stopping use the others only"
             )
 
     def go_back(self, done: int, why: str) -> None:

@@ -37,7 +37,7 @@ def test_differences_and_the_common_rest():
 
 def test_runs_alike_one_run_and_runs_without_a_training():
     alike = configuration_section(["one", "two"], [ONE, {**ONE, "seed": 7}])
-    assert alike.words is None and alike.paragraphs == ("All settings are the same but for networks and seeds.",)
+    assert alike.words is None and alike.paragraphs == ("All settings are the same except networks and seeds.",)
     alone = configuration_section(["one", "inherited"], [ONE, None])
     assert alone.words is None and alone.fold == "All settings"
     assert alone.paragraphs == ("Without a configuration of a training: inherited.",)

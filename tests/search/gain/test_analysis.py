@@ -46,7 +46,7 @@ def test_sentences():
     # 3.5 / sqrt(1.5833) = 2.78; 2.639 degrees of freedom, t 3.447, reach 4.34
     assert search.sentence == (
         "search gain: A: 3.5 points of mAP more than the mean of 2 random archs of its FLOPs; "
-        "2.8 standard errors of 1.3; 95 % interval -0.8 to 7.8, which holds 0: not settled"
+        "2.8 standard errors of 1.3; 95 % interval -0.8 to 7.8, which includes 0: not settled"
     )
     assert space.sentence.startswith(
         "space gain: the mean of 2 random archs of its FLOPs: 7.5 points of mAP more than "
@@ -54,8 +54,8 @@ def test_sentences():
     assert "not settled" not in space.sentence and "9.8 standard errors of 0.8" in space.sentence
     worse = gains([_trained("A", FOUND, (0.2,)), *NETWORKS[1:2]])
     assert [each.sentence for each in worse] == [
-        "search gain: A: 9.0 points of mAP less than a random arch of its FLOPs; so few trainings do not tell how "
-        "sure that is"
+        "search gain: A: 9.0 points of mAP less than a random arch of its FLOPs; too few trainings to tell how "
+        "certain that is"
     ]
 
 

@@ -13,7 +13,7 @@ from reid.files import read_json
 @pytest.mark.parametrize(
     ("about", "told", "words"),
     [
-        (None, {}, "features as they were given; how they were made is not told"),
+        (None, {}, "features as given; how they were made is not recorded"),
         ({"flip": True}, {"flip": True}, "features averaged with the mirror image"),
     ],
 )

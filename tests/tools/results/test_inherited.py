@@ -111,7 +111,7 @@ def test_tables_say_what_they_start_from(setup, finish):
     assert "| row | recipe | starts from | epochs |" in page and "| --- | --- | --- | ---: |" in page
     assert "| scratch | standard | scratch | 3 | 0 | 40.0 |" in page
     assert "| inherited | standard | supernet S | 3 | 0 | 50.0 |" in page
-    assert "- rows that start from a supernet have had its training before, which is not in their epochs" in page
+    assert "- rows that start from a supernet also had its training, which their epochs do not include" in page
     assert f"- inherited, rivals 1, rivals 2: trained on {words}" in page
     lines = [line.split() for line in short_table(rows).splitlines()]
     assert lines[1][:4] == ["scratch", "standard", "scratch", "3"]

@@ -38,7 +38,7 @@ def calm(facts: TrainingFacts) -> str:
 def feed_gradients(facts: TrainingFacts) -> str:
     """For losses without a gradient."""
     precision = "precision: bf16 or fp32 (fp16 rounds small gradients to zero)" if facts.precision == "fp16" else ""
-    check = "look whether all parameters are fixed (optimizer.freeze_epochs), or all features the same"
+    check = "check whether all parameters are fixed (optimizer.freeze_epochs) or all features are the same"
     return _join(precision, check)
 
 
@@ -47,9 +47,9 @@ def learn(facts: TrainingFacts) -> str:
     (docs/recipes.md, "Residual branches that begin at 0")."""
     return _join(
         f"train longer (now {facts.epochs * facts.steps_per_epoch} steps)",
-        "" if facts.zero_init_residual else "zero_init_residual: auto (inverted residuals learn sooner by it)",
+        "" if facts.zero_init_residual else "zero_init_residual: auto (inverted residuals learn sooner with it)",
         f"another optimizer.lr (now {facts.learning_rate:g})",
-        "look whether labels belong to their images",
+        "check that the labels belong to their images",
     )
 
 
@@ -60,7 +60,7 @@ def train_on(facts: TrainingFacts) -> str:
 
 def stop_earlier(facts: TrainingFacts) -> str:
     """For a network that has overfitted its training images."""
-    return "keep_best: true, early_stopping on holdout_mAP, more augment.erase, a greater optimizer.weight_decay"
+    return "keep_best: true, early_stopping on holdout_mAP, more augment.erase, a larger optimizer.weight_decay"
 
 
 def _softer_selection(facts: TrainingFacts) -> str:

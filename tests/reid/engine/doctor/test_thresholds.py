@@ -200,4 +200,4 @@ def test_cures_name_what_is_not_done_yet():
     assert calm(done) == f"{rate}, clip_gradient: 5"
     half = replace(done, precision="fp16", clip_gradient=2.5)
     assert calm(half) == f"{rate}, a smaller clip_gradient (now 2.5), precision: bf16 or fp32 (now fp16)"
-    assert feed_gradients(done).startswith("look whether") and feed_gradients(half).startswith("precision: bf16")
+    assert feed_gradients(done).startswith("check whether") and feed_gradients(half).startswith("precision: bf16")

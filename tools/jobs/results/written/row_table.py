@@ -47,7 +47,7 @@ def _notes(setup: Setup, rows: Sequence[Figures], sizes: set[tuple[int, int]]) -
     if len(sizes) == 1:
         notes.append("FLOPs, and latency where it is there, are at {}x{}".format(*next(iter(sizes))))
     if any(row.inherited for row in rows):
-        notes.append("rows that start from a supernet have had its training before, which is not in their epochs")
+        notes.append("rows that start from a supernet also had its training, which their epochs do not include")
     for kind in ("train_set", "test_set"):
         for words in dict.fromkeys(getattr(row, kind) for row in rows):
             own = [row.name for row in rows if getattr(row, kind) == words]
