@@ -1,11 +1,11 @@
 """Test vectors for the evaluation: inputs, and the results that the published definitions give for them.
 
 python -m evaluation.vectors                          the cases, and where their files are
-python -m evaluation.vectors --check RESULTS.json     holds a program's results against them
+python -m evaluation.vectors --check RESULTS.json     compares a program's results with them
 python -m evaluation.vectors --ours RESULTS.json      writes this framework's results, in the form that --check reads
-python -m evaluation.vectors --write FOLDER           writes the files anew, from the reference loops
+python -m evaluation.vectors --write FOLDER           regenerates the files from the reference loops
 
---check ends with 0 where all results agree, 1 where one does not, 2 where the file cannot be used.
+--check ends with 0 if all results agree, 1 if one does not, 2 if the file cannot be used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reid.options import Parser
 def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m evaluation.vectors", description=__doc__)
     jobs = parser.add_mutually_exclusive_group()
-    jobs.add_argument("--check", type=Path, metavar="FILE", help="results by case, as JSON")
+    jobs.add_argument("--check", type=Path, metavar="FILE", help="file of results by case, as JSON")
     jobs.add_argument("--ours", type=Path, metavar="FILE", help="file to write")
     jobs.add_argument("--write", type=Path, metavar="FOLDER", help="folder to write the cases to")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""``python -m reid.data.synthetic --out FOLDER`` makes the set, ``--sheet FILE`` a contact sheet of it."""
+"""Makes the synthetic data set (--out FOLDER), a contact sheet of it (--sheet FILE), or both."""
 
 from __future__ import annotations
 
@@ -14,17 +14,29 @@ from reid.options import Parser
 
 SHEETS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
+MEANINGS = {
+    "train_identities": "training persons",
+    "test_identities": "other persons, in query and gallery",
+    "distractors": "gallery images of persons who appear in no other image",
+    "junk": "gallery images without a whole person",
+    "images_per_camera": "images of each person from one camera",
+    "cameras": "number of cameras",
+    "seed": "random seed",
+}
+"""Of the config's numbers, for the help."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m reid.data.synthetic", description=__doc__)
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="make the data set in this folder")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the data set to this folder")
     parser.add_argument(
         "--sheet", type=Path, metavar="FILE", help="write a contact sheet, 8 persons under every camera"
     )
     for field in fields(SyntheticConfig):
         if field.name != "size":
             flag = "--" + field.name.replace("_", "-")
-            parser.add_argument(flag, type=int, default=field.default, metavar="N", help=f"default {field.default}")
+            text = f"{MEANINGS[field.name]} (default: {field.default})"
+            parser.add_argument(flag, type=int, default=field.default, metavar="N", help=text)
     options = parser.parse_args(arguments)
     if options.out is None and options.sheet is None:
         parser.error("give --out FOLDER, --sheet FILE or both")

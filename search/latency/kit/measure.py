@@ -2,9 +2,9 @@
 
     python3 measure.py
 
-needs Python 3.8 or later, numpy and onnxruntime, and the two files beside it: manifest.json and networks.zip. Leave the
-machine alone meanwhile. An interrupted measurement goes on when the same command is given again. Take times.json back
-to where the kit was made.
+needs Python 3.8 or later, numpy and onnxruntime, and the two files beside it: manifest.json and networks.zip. Do not
+use the machine meanwhile. To continue an interrupted measurement, run the same command again. Copy times.json back to
+where the kit was made.
 """
 
 from __future__ import annotations
