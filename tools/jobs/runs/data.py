@@ -97,7 +97,7 @@ def on_its_data(job: Job, source: Path) -> Job:
     if names_data(job) or not weights or not (run / CONFIG).is_file():
         return job
     print(f"data: as in {shown(run / CONFIG)}; --config, --data or --set data... select others")
-    # Those that are trained on besides need not be there: nothing is tested on them.
+    # Additional training sets need not be available: nothing is tested on them.
     return _with_data(job, dataclasses.replace(data_of(run), also_train=()))
 
 
