@@ -127,12 +127,17 @@ def check_seed(seed: int | None) -> None:
         raise UserError(f"--seed {seed}: must be a whole number from 0 to {GREATEST_SEED}")
 
 
-def read_job(arguments: argparse.Namespace, out: str) -> Job:
+def read_job(arguments: argparse.Namespace, out: str, only_reads: bool = False) -> Job:
     """The common options as values. Raises UserError for a bad config, override, seed, device or output folder, and if
-    there are several processes of a tool that cannot resume, since no such tool can share its work."""
+    there are several processes of a tool that cannot resume, since no such tool can share its work.
+
+    Args:
+        only_reads: the output folder need not be writable.
+    """
     if hasattr(arguments, ANEW):
         check_one_process()
-    check_folder(arguments.out or Path(out))
+    if not only_reads:
+        check_folder(arguments.out or Path(out))
     check_seed(arguments.seed)
     synthetic = arguments.data == SYNTHETIC and not SYNTHETIC.exists()
     if synthetic:  # as an override, it is also part of the commands suggested as next steps

@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     check_one_process()  # its steps would also think that they are one of several processes
     read.plan = find_plan(read.plan)
     places = Places(read.out or Path("runs/results") / read.plan.stem)
-    if not read.status:
+    if not (read.status or read.publish):  # they read there
         check_folder(places.out)
     if read.publish:
         check_folder(read.publish, "--publish")

@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     read = _parser().parse_args(arguments)
     _check_options(read)
-    job = read_job(read, OUT)
+    job = read_job(read, OUT, only_reads=read.explain and not read.write)
     if read.write or read.explain:  # of an existing search: nothing is evaluated
         if read.write:
             write_more(job.out, read.write)

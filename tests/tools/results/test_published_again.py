@@ -44,6 +44,20 @@ def test_twice_is_once(world):
     assert set(before) == ALL == _told(folder)
 
 
+def test_a_folder_that_may_only_be_read_is_published_from(world, call, monkeypatch):
+    """Not even what counts FLOPs again each time is in the way: the file is one that cannot be written."""
+    setup, folder = world
+    for step in plan_steps(setup.plan):
+        (setup.places.record(step) / "counts.json").mkdir()
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: setup.places.out not in (path, *path.parents) and may(path, mode))
+    out = ("--plan", setup.file, "--out", setup.places.out)
+    done = call("results", *out, "--publish", folder, tiny=False)
+    assert (done.code, done.err) == (0, "") and _files(folder) == ALL
+    done = call("results", *out, tiny=False)
+    assert done.code == 2 and "cannot be written" in done.err
+
+
 def test_what_no_row_has_any_more_is_removed_and_what_a_person_put_there_stays(make_setup, finish, tmp_path):
     setup, folder = make_setup(rows=ROWS), tmp_path / "docs"
     finish(setup, "row/kept/0", 0.4)

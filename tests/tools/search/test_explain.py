@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import tools.jobs.paths
 from evaluation.pictures.style import ACCENT, SERIES
 from reid.errors import UserError
 from search.explanation import explain
@@ -57,6 +58,20 @@ def test_a_search_is_explained_in_table_file_and_picture(tmp_path, capsys, finis
     before = (run / "effects.json").read_bytes(), (run / "effects.png").read_bytes()
     explain_search(run)
     assert before == ((run / "effects.json").read_bytes(), (run / "effects.png").read_bytes())
+
+
+def test_a_search_that_may_only_be_read_is_explained_all_the_same(tmp_path, call, capsys, monkeypatch):
+    run = _write(tmp_path / "run", 60)
+    explain_search(run)
+    table = capsys.readouterr().out.partition("all choices:")[0]
+    (run / "effects.json").unlink()
+    (run / "effects.json").mkdir()  # cannot be written, even by root
+    monkeypatch.setattr(tools.jobs.paths.os, "access", lambda path, mode: False)
+    done = call("search", "--explain", "--out", run)
+    assert done.code == 0 and done.err == ""
+    assert done.out == f"{table}note: all choices and the picture are not saved: {run}/effects.json: Is a directory\n"
+    refused = call("search", "--explain", "--write", 0, "--out", run)  # this one is to write there
+    assert refused.code == 2 and "cannot be written" in refused.err
 
 
 def test_what_cannot_be_explained_is_refused_and_writes_nothing(tmp_path):

@@ -15,6 +15,7 @@ from search.folder import LOG, SUMMARY, read_summary
 from search.history import read_candidates
 from supernet.files import space_from_dict
 from supernet.space import Space
+from tools.endings import CANNOT_WRITE
 from tools.jobs.paths import shown
 
 EFFECTS, PICTURE = "effects.json", "effects.png"
@@ -22,7 +23,7 @@ EFFECTS, PICTURE = "effects.json", "effects.png"
 
 def explain_search(run: Path) -> None:
     """Prints which choices affected the score in the search in ``run``, finished or not; writes ``effects.json`` and
-    ``effects.png`` beside its log.
+    ``effects.png`` beside its log. If the folder cannot be written, a note says so.
 
     Raises:
         UserError: ``run`` holds no search, too few of its candidates have a score, or all made the same choices.
@@ -33,9 +34,6 @@ def explain_search(run: Path) -> None:
     explanation = explain(space, read_candidates(run / LOG))
     if not any(row.effect is not None for each in explanation.dimensions for row in each.options):
         raise UserError(f"nothing to explain in {shown(run)}: every candidate took the same options")
-    found = asdict(explanation)
-    write_json(run / EFFECTS, found)
-    draw_effects(found, run / PICTURE)
     print(effects_table(explanation))
     print(
         f"main effects predict {100 * explanation.r2:.0f} % of the variance of held-out candidates' scores "
@@ -43,6 +41,15 @@ def explain_search(run: Path) -> None:
     )
     for note in explanation.notes:
         print(f"note: {note}")
+    found = asdict(explanation)
+    try:
+        write_json(run / EFFECTS, found)
+        draw_effects(found, run / PICTURE)
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        print(f"note: all choices and the picture are not saved: {shown(Path(error.filename or run))}: {error.strerror}")
+        return
     print(f"all choices: {shown(run / EFFECTS)}, picture: {shown(run / PICTURE)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import statistics
 from collections.abc import Collection, Mapping, Sequence
@@ -187,7 +188,8 @@ def _counts(path: Path, run: Path, size: tuple[int, int] | None) -> dict[str, An
         "parameters": count_parameters(network),
         NETWORK: network_digest(run),
     }
-    write_json(path, data)
+    with contextlib.suppress(OSError):  # a folder to publish from may be read-only; it is then counted again each time
+        write_json(path, data)
     return data
 
 
