@@ -48,7 +48,7 @@ class Embedder:
         self, network: nn.Module, input_size: tuple[int, int], device: torch.device | str = "cpu", batch_size: int = 64
     ) -> None:
         if batch_size < 1:
-            raise UserError(f"batch_size {batch_size}: must be at least 1; it is how many crops go through at once")
+            raise UserError(f"batch_size {batch_size}: must be at least 1 (the number of crops processed at once)")
         self.network, self.input_size = network.eval(), tuple(input_size)
         self.device, self.batch_size = torch.device(device), batch_size
         # Gives the length of a vector, even for a file that does not state it.
@@ -79,7 +79,7 @@ class Embedder:
         device = pick_device(str(device))
         path = network_file(source, zoo=zoo)
         if path.suffix == ".npz":
-            raise UserError(f"{path}: saved features are no network; name the network that gave them")
+            raise UserError(f"{path}: saved features are not a network; name the network that computed them")
         if path.suffix == ".onnx":
             network = OnnxNetwork(path, device)
             size, device = network.size_for(input_size, "input_size=(256, 128)"), torch.device("cpu")
@@ -87,7 +87,7 @@ class Embedder:
             network, spec = load_network(path, device)
             size = spec.input_size
             if input_size is not None and tuple(input_size) != size:
-                raise UserError(f"{path} takes images of {size[0]}x{size[1]}; leave the input size out")
+                raise UserError(f"{path} takes images of {size[0]}x{size[1]}; leave input_size out")
         return cls(network.requires_grad_(False), size, device, batch_size)
 
     def __call__(self, crops: Sequence[np.ndarray], bgr: bool = False) -> np.ndarray:
@@ -106,9 +106,9 @@ class Embedder:
         for number, crop in enumerate(crops):
             if not isinstance(crop, np.ndarray) or crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape[2] != 3:
                 found = f"{crop.dtype} {crop.shape}" if isinstance(crop, np.ndarray) else type(crop).__name__
-                raise UserError(f"crop {number} must be a uint8 array (height, width, 3), it is {found}")
+                raise UserError(f"crop {number} must be a uint8 array (height, width, 3), but is {found}")
             if not crop.size:
-                raise UserError(f"crop {number} has no pixels: it is {crop.shape}; leave it out")
+                raise UserError(f"crop {number} has no pixels: its shape is {crop.shape}; leave it out")
         return self._run([crop[:, :, ::-1] for crop in crops] if bgr else crops)
 
     def get_features(self, xyxys: np.ndarray, frame: np.ndarray) -> np.ndarray:
@@ -129,11 +129,13 @@ class Embedder:
         boxes = np.asarray(xyxys, np.float64)
         boxes = boxes.reshape(0, 4) if not boxes.size else np.atleast_2d(boxes)
         if boxes.ndim != 2 or boxes.shape[1] != 4:
-            raise UserError(f"boxes must be (N, 4): left, top, right, bottom; they are {boxes.shape}")
+            raise UserError(f"boxes must have shape (N, 4) (left, top, right, bottom), but have {boxes.shape}")
         if not np.isfinite(boxes).all():
-            raise UserError(f"box {np.argmin(np.isfinite(boxes).all(1))} has a coordinate that is not finite")
+            raise UserError(
+                f"box {np.argmin(np.isfinite(boxes).all(1))} has a coordinate that is NaN or infinite; leave it out"
+            )
         if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-            raise UserError("the frame must be a uint8 array (height, width, 3), BGR as OpenCV reads it")
+            raise UserError("the frame must be a uint8 array (height, width, 3), in BGR as OpenCV reads it")
         height, width = frame.shape[:2]
         boxes = np.clip(np.rint(boxes), 0, [width, height, width, height]).astype(int)
         seen = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
@@ -146,7 +148,10 @@ class Embedder:
             return np.zeros((0, self.feature_dim), np.float32)
         features = forward_batches(self.network, self._prepared(crops), len(crops))
         if not torch.isfinite(features).all():
-            raise UserError("the network gives vectors that hold NaN or infinite values; its training diverged")
+            raise UserError(
+                "the network computes vectors that contain NaN or infinite values: its training diverged; train it "
+                "again"
+            )
         return normalize(features).cpu().numpy()
 
     def _prepared(self, crops: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:

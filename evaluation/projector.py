@@ -50,7 +50,9 @@ def write_projector(
         UserError: the lengths differ, or no image is of a person.
     """
     if not len(embeddings) == len(pids) == len(camids):
-        raise UserError(f"projector: {len(embeddings)} embeddings, {len(pids)} pids and {len(camids)} camids")
+        raise UserError(
+            f"projector: {len(embeddings)} embeddings, {len(pids)} pids and {len(camids)} camids; give as many of each"
+        )
     chosen = choose_points(pids, limit, nobody)
     vectors = embeddings[chosen].float().cpu().numpy()
     lines = [f"{pid}\t{camid}" for pid, camid in zip(pids[chosen].tolist(), camids[chosen].tolist(), strict=True)]
@@ -80,5 +82,5 @@ def choose_points(pids: torch.Tensor, limit: int, nobody: Collection[int] = NOBO
         chosen.append(members[:free])
         free -= len(chosen[-1])
     if not chosen or limit < 1:
-        raise UserError("projector: no image of a person to show")
+        raise UserError("projector: there is no image of a person to show")
     return torch.cat(chosen)

@@ -65,16 +65,16 @@ def calibrate_threshold(
         UserError: the rate is not between 0 and 1, or so small that it allows no impostor pair; or as ``Pairs``.
     """
     if not 0 < false_match_rate < 1:
-        raise UserError(f"false-match rate {false_match_rate:g}: must lie between 0 and 1, for example 0.001")
+        raise UserError(f"false-match rate {false_match_rate:g}: must be between 0 and 1, for example 0.001")
     pairs = Pairs(features, metric)
     # 0.29 * 100 is below 29 in floating point.
     allowed = min(int(false_match_rate * pairs.impostors * (1 + 1e-12)), pairs.impostors - 1)
     if not allowed:
         rate = _round_up(1 / pairs.impostors)
-        least = f"at least {rate:g} (--fmr), or " if rate < 1 else ""
+        least = f"give --fmr {rate:g} or more, or " if rate < 1 else ""
         raise UserError(
-            f"a false-match rate of {false_match_rate:g} cannot be told from {pairs.impostors} impostor pairs; "
-            f"take {least}more held-out identities"
+            f"a false-match rate of {false_match_rate:g} cannot be measured on {pairs.impostors} impostor pairs; "
+            f"{least}use more held-out identities"
         )
     smallest = np.empty(0, dtype=np.float32)
     for values in pairs.impostor_distances():

@@ -66,11 +66,13 @@ def tsne_plane(
     nobody = (*features.rule.junk_pids, *features.rule.distractor_pids)
     eligible = known[(counts >= 3) & ~np.isin(known, nobody)]
     if not len(eligible):
-        raise UserError("t-SNE: no person has three images or more in query and gallery together: nothing to lay out")
+        raise UserError(
+            "t-SNE: no person has at least three images in query and gallery together: there is nothing to lay out"
+        )
     shown = np.flatnonzero(np.isin(pids, _chosen(eligible, known[~np.isin(known, nobody)], named, persons, seed)))
     shown = _at_most(most, shown, seed)
     if len(shown) < 3:
-        raise UserError(f"t-SNE: {len(shown)} images are nothing to lay out; raise --persons")
+        raise UserError(f"t-SNE: {len(shown)} images are too few to lay out; raise --persons")
     points, perplexity = lay_out(vectors[shown], seed, perplexity, metric)
     return Plane(points, pids[shown], camids[shown], perplexity, seed)
 
@@ -94,11 +96,11 @@ def labelled_plane(
     known, counts = np.unique(given.labels, return_counts=True)
     eligible = known[counts >= 3]
     if not len(eligible):
-        raise UserError(f"t-SNE: no {given.word} has three vectors or more: nothing to lay out")
+        raise UserError(f"t-SNE: no {given.word} has at least three vectors: there is nothing to lay out")
     shown = np.flatnonzero(np.isin(given.labels, _chosen(eligible, known, named, labels, seed)))
     shown = _at_most(most, shown, seed)
     if len(shown) < 3:
-        raise UserError(f"t-SNE: {len(shown)} vectors are nothing to lay out; raise --persons or --images")
+        raise UserError(f"t-SNE: {len(shown)} vectors are too few to lay out; raise --persons or --images")
     points, perplexity = lay_out(given.vectors[shown], seed, perplexity, metric)
     return Plane(points, given.labels[shown], given.camids[shown], perplexity, seed)
 
@@ -112,18 +114,18 @@ def lay_out(vectors: np.ndarray, seed: int, perplexity: float | None, metric: st
     """
     vectors = vectors.astype(np.float64)
     if vectors.shape[1] < 2:
-        raise UserError("t-SNE: vectors of one number lie on a line already; give longer ones")
+        raise UserError("t-SNE: vectors of one number already are on a line; give longer ones")
     if metric == "cosine":
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     if perplexity is None:
         perplexity = min(PERPLEXITY, len(vectors) / 3)
     elif not 0 < perplexity < len(vectors):
-        raise UserError(f"--perplexity {perplexity:g}: must lie between 0 and the number of images, {len(vectors)}")
+        raise UserError(f"--perplexity {perplexity:g}: must be between 0 and the number of images, {len(vectors)}")
     spread = np.ptp(vectors, axis=0).max()
     if not spread:
         # scikit-learn divides by their spread, and its tree ends the process if points are NaN.
         raise UserError(
-            f"t-SNE: all {len(vectors)} images have the same embedding; the network that made them collapsed"
+            f"t-SNE: all {len(vectors)} images have the same embedding: the network collapsed; train it again"
         )
     if not 1e-9 < spread < 1e9:
         # It squares distances in float32, where those below 1e-22 vanish; and a layout does not depend on scale.

@@ -51,7 +51,7 @@ class Pairs:
         same = int((self._matching.last - self._matching.first).sum())
         self.impostors = len(query) * len(columns) - same
         if not self.impostors:
-            raise UserError("there is no pair of two persons between query and gallery: nothing to verify")
+            raise UserError("no query and gallery image show two different persons: there is nothing to verify")
         self.genuine_distances = np.sort(
             np.concatenate([block[rows[~junk], places[~junk]] for block, rows, places, junk in self._blocks()])
         )

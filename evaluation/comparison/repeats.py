@@ -19,14 +19,16 @@ def mean_row(rows: Sequence[ResultRow]) -> ResultRow:
         UserError: there are fewer than two rows, two of one seed, or they are of different networks or data.
     """
     if len(rows) < 2:
-        raise UserError("a mean over seeds needs at least two runs")
+        raise UserError("a mean over seeds needs at least two runs; give more")
     first, seeds = rows[0], tuple(row.seed for row in rows)
     if len(set(seeds)) < len(seeds):
-        raise UserError(f"runs of the seeds {', '.join(map(str, seeds))}: each seed must be there once")
+        raise UserError(
+            f"runs of the seeds {', '.join(map(str, seeds))}: each seed may occur only once; leave the repeated run out"
+        )
     for row in rows[1:]:
         for key in ("name", "flops", "parameters", "input_size", "train_set", "test_set"):
             if getattr(row, key) != getattr(first, key):
-                raise UserError(f"{row.run} and {first.run} are no repeats of one training: {key} differs")
+                raise UserError(f"{row.run} and {first.run} are not repeats of one training: {key} differs")
     mAPs, rank1s = [row.mAP for row in rows], [row.rank1 for row in rows]
     times = [row.latency_ms for row in rows if row.latency_ms is not None]
     return dataclasses.replace(

@@ -90,8 +90,8 @@ def read_result(run_dir: Path) -> ResultRow:
         raise UserError(f"{run_dir} is a file; name a run folder" if there else f"run folder {run_dir} does not exist")
     if not path.is_file() and path.with_name(SCORE).is_file() and not path.with_name(CONFIG).is_file():
         raise UserError(
-            f"{run_dir} has scores but no {RESULT}, as evaluations of .onnx and feature files, whose FLOPs and "
-            "parameters are not known: they are no rows of a table; name the run that the file was made of"
+            f"{run_dir} has scores but no {RESULT}: it is an evaluation of an .onnx or feature file, whose FLOPs and "
+            "parameters are not known, so it cannot be a row of a table; name the run that the file was made from"
         )
     if not path.is_file():
         raise UserError(f"run folder {run_dir} has no {RESULT}; let the run finish (--resume) or evaluate it first")

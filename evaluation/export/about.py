@@ -71,4 +71,7 @@ class FileAbout:
                 {"fp32": "fp32", "int8": "int8"}[metadata["precision"]],
             )
         except (KeyError, ValueError):
-            raise UserError(f"{path} does not say what network it is; it was not written by tools/export.py") from None
+            raise UserError(
+                f"{path} does not say what network it is: it was not written by tools/export.py; export the network "
+                "again"
+            ) from None

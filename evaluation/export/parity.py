@@ -52,9 +52,10 @@ class Parity:
         if self.difference <= LARGEST_SHARE * self.largest and self.least_cosine >= LEAST_COSINE:
             return
         raise UserError(
-            f"{words}: the exported file's embeddings are not PyTorch's: largest difference {self.difference:.2g} of "
-            f"{self.largest:.2g} (at most {LARGEST_SHARE:g} of it is allowed), least cosine {self.least_cosine:.6f} "
-            f"({LEAST_COSINE:g}); nothing was written: try another version of onnxruntime or torch"
+            f"{words}: the exported file's embeddings differ from PyTorch's: largest difference {self.difference:.2g} "
+            f"of {self.largest:.2g} (at most {LARGEST_SHARE:g} of it is allowed), smallest cosine "
+            f"{self.least_cosine:.6f} (at least {LEAST_COSINE:g} is required); nothing was written; try another "
+            "version of onnxruntime or torch"
         )
 
 
@@ -72,10 +73,10 @@ def measure_parity(network: nn.Module, session: InferenceSession, pixels: torch.
         expected = network(prepare(pixels, about.input_size)).double()
     if not torch.isfinite(expected).all():
         raise UserError(
-            f"{about.name} gives vectors that hold NaN or infinite values: its training diverged; train again"
+            f"{about.name} computes vectors that contain NaN or infinite values: its training diverged; train it again"
         )
     if not expected.any():
-        raise UserError(f"{about.name} gives vectors of zeros alone: its training collapsed; train it again")
+        raise UserError(f"{about.name} computes nothing but zeros: its training collapsed; train it again")
     alone = min(ALONE, len(pixels))
     batches = [pixels, *pixels[:alone].split(1)]
     found = torch.cat([torch.from_numpy(session.run([OUTPUT], feed_of(each, about))[0]) for each in batches]).double()

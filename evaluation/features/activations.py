@@ -34,7 +34,9 @@ def activation_maps(
         UserError: the network shows no feature map (an ``.onnx`` file).
     """
     if not isinstance(network, ReidNetwork):
-        raise UserError("this network shows no feature map, its vector alone: activation maps need a checkpoint")
+        raise UserError(
+            "this network gives only its vector, not its feature map: activation maps need a checkpoint; give one"
+        )
     device = torch.device(device)
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

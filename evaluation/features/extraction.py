@@ -45,7 +45,7 @@ def extract_features(
             matrix.
     """
     if not len(images):
-        raise UserError("no images to extract features from: the image set is empty")
+        raise UserError("there are no images to extract features from: the image set is empty; give at least one")
     if precision not in DTYPES:
         raise UserError(f"precision '{precision}' is unknown; known: {', '.join(DTYPES)}")
     device = torch.device(device)
@@ -85,7 +85,10 @@ def forward_batches(
             with autocast(batch.device, precision):
                 output = network(batch)
                 if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
-                    raise UserError("the network gives no (images, features) matrix in eval mode")
+                    raise UserError(
+                        "the network must return a matrix of shape (images, features) in eval mode, and returns "
+                        "something else"
+                    )
                 output = output.float()
                 if flip:
                     output = (output + network(batch.flip(3)).float()) / 2

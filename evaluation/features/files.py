@@ -64,16 +64,19 @@ def load_features(path: Path) -> RetrievalFeatures:
     sides = [_side(path, arrays, name) for name in SIDES]
     widths = [side.features.shape[1] for side in sides]
     if widths[0] != widths[1]:
-        raise UserError(f"feature file {path}: query features have {widths[0]} numbers, gallery features {widths[1]}")
+        raise UserError(
+            f"feature file {path}: query features have {widths[0]} numbers, gallery features {widths[1]}; save both "
+            "from one network"
+        )
     if (sides[0].ids is None) != (sides[1].ids is None):
-        raise UserError(f"feature file {path}: give the ids of both sides or of none")
+        raise UserError(f"feature file {path}: give query_ids and gallery_ids, or neither")
     if rule is not None:
         rule = build_config(MatchRule, _mapping(path, rule), f"feature file {path}: rule")
     else:
         rule = MARKET1501
     cameras = [f"{name}_camids" in arrays for name in SIDES]
     if cameras[0] != cameras[1]:
-        raise UserError(f"feature file {path}: give the camids of both sides or of none")
+        raise UserError(f"feature file {path}: give query_camids and gallery_camids, or neither")
     if not cameras[0]:
         rule = replace(rule, same_camera_is_junk=False)
     return RetrievalFeatures(*sides, rule, single, about)
@@ -83,7 +86,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
-            raise UserError(f"{path} is a single array, no feature file; see docs/evaluation.md for the format")
+            raise UserError(f"{path} is a single array, not a feature file; docs/evaluation.md describes the format")
         with file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
@@ -91,8 +94,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     except UserError:
         raise
     except Exception as error:  # numpy, zipfile and zlib have no common one for a damaged file
-        reason = error if zipfile.is_zipfile(path) else "no archive of arrays, as numpy.savez writes them"
-        raise UserError(f"{path} is no readable feature file ({reason}); save the features again") from None
+        reason = error if zipfile.is_zipfile(path) else "not an archive of arrays as numpy.savez writes them"
+        raise UserError(f"{path} is not a readable feature file ({reason}); save the features again") from None
 
 
 def _about(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -101,7 +104,7 @@ def _about(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     try:
         return dict(_mapping(path, json.loads(str(arrays["about"]), parse_constant=_no_number)))
     except ValueError:  # JSON has neither NaN nor infinity, so score.json could not hold them
-        raise UserError(f"feature file {path}: about is no JSON") from None
+        raise UserError(f"feature file {path}: about is not valid JSON; save the features again") from None
 
 
 def _no_number(constant: str) -> None:
@@ -110,7 +113,7 @@ def _no_number(constant: str) -> None:
 
 def _mapping(path: Path, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise UserError(f"feature file {path}: about must be a JSON object, and its rule too")
+        raise UserError(f"feature file {path}: about and the rule in it must be JSON objects")
     return value
 
 
@@ -118,17 +121,20 @@ def _side(path: Path, arrays: Mapping[str, np.ndarray], name: str) -> LabeledFea
     for key in (f"{name}_features", f"{name}_pids"):
         if key not in arrays:
             found = ", ".join(arrays) or "nothing"
-            raise UserError(f"feature file {path} has no {key}; it holds {found}")
+            raise UserError(f"feature file {path} has no {key}; it contains {found}")
     features = arrays[f"{name}_features"]
     if features.ndim != 2 or features.dtype.kind != "f" or not features.size:
         raise UserError(
-            f"feature file {path}: {name}_features must be (images, numbers) of floats, got {features.dtype} of shape "
-            f"{features.shape}"
+            f"feature file {path}: {name}_features must be floats of shape (images, numbers), got {features.dtype} of "
+            f"shape {features.shape}"
         )
     with np.errstate(over="ignore"):
         features = features.astype(np.float32)
     if not np.isfinite(features).all():
-        raise UserError(f"feature file {path}: {name}_features hold NaN or infinite values; their network diverged")
+        raise UserError(
+            f"feature file {path}: {name}_features contain NaN or infinite values: their network's training diverged; "
+            "train it again"
+        )
     count = len(features)
     pids = _labels(path, f"{name}_pids", arrays[f"{name}_pids"], count)
     camids = arrays.get(f"{name}_camids")

@@ -78,7 +78,7 @@ class OnnxNetwork(nn.Module):
         ):
             found = "; ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
             wanted = "(batch, 3, height, width) of floats or (batch, height, width, 3) of uint8"
-            raise UserError(f"{path}: must have one input {wanted}, it has {found}")
+            raise UserError(f"{path}: must have one input {wanted}, but has {found}")
         self._input, self._type = inputs[0].name, _TYPES.get(inputs[0].type)
         self._batch = None if is_open(shape[0]) else shape[0]
         sized = not (is_open(shape[height]) or is_open(shape[width]))
@@ -95,10 +95,10 @@ class OnnxNetwork(nn.Module):
         """
         found = self.input_size or wanted
         if found is None:
-            raise UserError(f"{self.path} takes images of any size: say which with {cure}")
+            raise UserError(f"{self.path} takes images of any size; choose one with {cure}")
         if wanted is not None and tuple(wanted) != found:
             raise UserError(
-                f"{self.path} takes images of {found[0]}x{found[1]}, not of {wanted[0]}x{wanted[1]}; name its own size"
+                f"{self.path} takes images of {found[0]}x{found[1]}, not {wanted[0]}x{wanted[1]}; give its own size"
             )
         return found
 
@@ -127,7 +127,10 @@ class OnnxNetwork(nn.Module):
                 "the size and batch that it was exported for"
             ) from None
         if output.ndim != 2 or len(output) != len(values):
-            raise UserError(f"{self.path} gives {output.shape} for {len(values)} images, not (images, features)")
+            raise UserError(
+                f"{self.path} returns an array of shape {output.shape} for {len(values)} images instead of (images, "
+                "features)"
+            )
         return output[:count].astype(np.float32)
 
 

@@ -84,13 +84,17 @@ def read_labelled(path: Path, labels: Path | None = None) -> LabelledVectors:
     arrays = {name.lower(): array for name, array in _arrays(path).items()}
     key, vectors = _first(arrays, VECTORS)
     if vectors is None:
-        raise UserError(f"{path} has no array called {' or '.join(VECTORS)}; it holds {', '.join(arrays) or 'nothing'}")
+        raise UserError(
+            f"{path} has no array called {' or '.join(VECTORS)}; it contains {', '.join(arrays) or 'nothing'}"
+        )
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiub" or not vectors.size:
-        raise UserError(f"{path}: {key} must be (N, D) numbers, it is {vectors.dtype} of shape {vectors.shape}")
+        raise UserError(
+            f"{path}: {key} must be numbers of shape (N, D), but is {vectors.dtype} of shape {vectors.shape}"
+        )
     with np.errstate(over="ignore"):
         vectors = vectors.astype(np.float32)
     if not np.isfinite(vectors).all():
-        raise UserError(f"{path}: {key} holds NaN or infinite values; leave these rows out")
+        raise UserError(f"{path}: {key} contains NaN or infinite values; leave these rows out")
     count = len(vectors)
     if labels is not None:
         return label_vectors(vectors, _fitting(labels, "labels", _label_file(labels), count))
@@ -103,7 +107,7 @@ def read_labelled(path: Path, labels: Path | None = None) -> LabelledVectors:
         return _of_persons(path, vectors, given, cameras) if found == "pids" else label_vectors(vectors, given, cameras)
     found, names = _first(arrays, NAMES)
     if names is None:
-        raise UserError(f"{path} tells no labels: add an array called {' or '.join(LABELS)}, or give --labels FILE")
+        raise UserError(f"{path} has no labels: add an array called {' or '.join(LABELS)}, or give --labels FILE")
     return _by_names(path, vectors, _fitting(path, found, names, count))
 
 
@@ -116,7 +120,8 @@ def _by_names(path: Path, vectors: np.ndarray, names: np.ndarray) -> LabelledVec
     folders = np.array([file.parent.name for file in files])
     if len(set(folders.tolist())) < 2:
         raise UserError(
-            f"{path}: the names tell no labels, neither by 0002_c1... nor by a folder for each; give --labels FILE"
+            f"{path}: the names contain no labels, neither as in 0002_c1... nor as a folder for each; give --labels "
+            "FILE"
         )
     return label_vectors(vectors, folders)
 
@@ -137,29 +142,33 @@ def _first(arrays: Mapping[str, np.ndarray], names: tuple[str, ...]) -> tuple[st
 def _fitting(path: Path, key: str, values: np.ndarray, count: int) -> np.ndarray:
     if values.shape != (count,) or values.dtype.kind not in "iuUS":
         raise UserError(
-            f"{path}: {key} must be {count} whole numbers or strings, one for each vector; "
-            f"it is {values.dtype} of shape {values.shape}"
+            f"{path}: {key} must be {count} whole numbers or strings, one for each vector, "
+            f"but is {values.dtype} of shape {values.shape}"
         )
     if values.dtype.kind != "S":
         return values
     try:
         return np.char.decode(values, "utf-8")
     except UnicodeDecodeError:
-        raise UserError(f"{path}: {key} holds bytes that are no UTF-8; save them as strings") from None
+        raise UserError(f"{path}: {key} contains bytes that are not UTF-8; save them as strings") from None
 
 
 def _label_file(path: Path) -> np.ndarray:
     if path.suffix == ".npy":
         found = _arrays(path)
         if VECTORS[0] not in found or len(found) > 1:
-            raise UserError(f"--labels {path}: holds several arrays, or one with a name; save the labels by numpy.save")
+            raise UserError(
+                f"--labels {path}: contains several arrays, or one with a name; save the labels with numpy.save"
+            )
         return found[VECTORS[0]]
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise UserError(f"--labels {path}: does not exist") from None
+        raise UserError(
+            f"--labels {path}: there is no such file; give .npy, or a text with a label in each line"
+        ) from None
     except (OSError, UnicodeDecodeError):
-        raise UserError(f"--labels {path}: give .npy, or a text with a label in each line") from None
+        raise UserError(f"--labels {path}: cannot be read; give .npy, or a text with a label in each line") from None
     return np.array([line.strip() for line in lines if line.strip()], dtype=str)
 
 
@@ -174,4 +183,4 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; name a file of features, .npz or .npy") from None
     except Exception as error:  # numpy, zipfile and zlib have no common one for a damaged file
-        raise UserError(f"{path} is no readable file of arrays ({error}); save the features again") from None
+        raise UserError(f"{path} is not a readable file of arrays ({error}); save the features again") from None

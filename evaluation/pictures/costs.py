@@ -56,7 +56,7 @@ def draw_costs(dots: Sequence[CostDot], path: Path, target: str = "latency", com
         UserError: there is no network to draw.
     """
     if not dots:
-        raise UserError("no row to draw: let one finish")
+        raise UserError("there is no row to draw: let one finish")
     timed = [dot for dot in dots if dot.latency_ms is not None]
     figure = new_figure(13 if timed else 6.8, 5.0)
     panels = figure.subplots(1, 2 if timed else 1, squeeze=False)[0]

@@ -49,7 +49,7 @@ def draw_front(rows: Sequence[ResultRow], path: Path, candidates: Sequence[Mappi
         UserError: there is no row.
     """
     if not rows:
-        raise UserError("no result to draw: give at least one run")
+        raise UserError("there is no result to draw: give at least one run")
     scored = scored_candidates(candidates)
     figure = new_figure(10.5 if scored else 6.5, 4.6)
     panels = figure.subplots(1, 2 if scored else 1, squeeze=False)[0]

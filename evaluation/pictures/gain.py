@@ -59,7 +59,7 @@ def draw_gain(panels: Sequence[GainPanel], path: Path) -> Path:
         UserError: there is no network to draw.
     """
     if not panels or not all(panel.dots for panel in panels):
-        raise UserError("no trained network to draw: let the trainings finish")
+        raise UserError("there is no trained network to draw: let the trainings finish")
     widths = [max(3, len(panel.dots)) for panel in panels]
     figure = new_figure(min(WIDEST, 1.6 + 0.75 * sum(widths)), 4.6)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True, width_ratios=widths)[0]

@@ -22,7 +22,7 @@ def draw_latency_error(
         UserError: there is no network.
     """
     if not predicted:
-        raise UserError("no latency to draw: measure at least one network")
+        raise UserError("there is no latency to draw: measure at least one network")
     figure = new_figure(5.6, 4.6)
     axes = style_axes(figure.subplots(), title or "Predicted latency", "predicted (ms)", "measured (ms)")
     most, least = max(*predicted, *measured), min(*predicted, *measured)

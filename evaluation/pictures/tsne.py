@@ -45,7 +45,7 @@ def draw_tsne(
     """
     persons, cameras = np.unique(plane.pids), np.unique(plane.camids)
     if len(persons) > MOST:
-        raise UserError(f"t-SNE of {len(persons)} {word}s: colours tell {MOST} apart; lower --persons")
+        raise UserError(f"t-SNE of {len(persons)} {word}s: only {MOST} colours can be told apart; lower --persons")
     colours = matplotlib.colormaps["tab10" if len(persons) <= 10 else "tab20"].colors
     figure = new_figure(7.6, 6.4)
     axes = style_axes(figure.subplots(), title, "", "")

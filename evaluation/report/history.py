@@ -65,7 +65,7 @@ def read_diagnoses(run: Path) -> tuple[Diagnosis, ...] | None:
         return None
     found = read_json(path, "remove it")
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise UserError(f"file {path} holds no findings of the doctor; remove it")
+        raise UserError(f"file {path} does not contain findings of the doctor; remove it")
     return tuple(build_config(Diagnosis, each, str(path)) for each in found)
 
 

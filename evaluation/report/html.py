@@ -157,7 +157,7 @@ def _picture(picture: Picture) -> str:
     except OSError:
         raise UserError(f"picture {picture.path} does not exist; draw it before the report is written") from None
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
-        raise UserError(f"picture {picture.path} is no PNG file")
+        raise UserError(f"picture {picture.path} is not a PNG file; draw it again")
     encoded = base64.b64encode(data).decode("ascii")
     text = escape(picture.caption)
     caption = f"<figcaption>{text}</figcaption>" if text else ""

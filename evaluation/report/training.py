@@ -41,7 +41,7 @@ def write_training_report(run: Path, made_by: str = "", trained_on: str = "") ->
     run = Path(run)
     histories = read_histories(run)
     if not histories:
-        raise UserError(f"run folder {run} holds no training to report: it has no epoch in metrics.jsonl")
+        raise UserError(f"run folder {run} has no training to report: there is no epoch in its metrics.jsonl")
     row = read_result(run) if (run / RESULT).exists() else None
     sections = [_result(run, row)] if row else []
     if trained_on and not row:

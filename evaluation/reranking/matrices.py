@@ -55,7 +55,10 @@ class MatrixDistances:
 def check_matrices(query_query: torch.Tensor, query_gallery: torch.Tensor, gallery_gallery: torch.Tensor) -> None:
     """Raises a ``UserError`` that names the unusable matrix, if there is one."""
     if query_gallery.ndim != 2 or not query_gallery.numel():
-        raise UserError(f"query_gallery must be (Q, G) with a query and a gallery, got {tuple(query_gallery.shape)}")
+        raise UserError(
+            "query_gallery must have shape (Q, G), with at least one query and one gallery image, got "
+            f"{tuple(query_gallery.shape)}"
+        )
     queries, gallery = query_gallery.shape
     named = {
         "query_query": (query_query, (queries, queries)),
@@ -64,11 +67,16 @@ def check_matrices(query_query: torch.Tensor, query_gallery: torch.Tensor, galle
     }
     for name, (matrix, shape) in named.items():
         if tuple(matrix.shape) != shape:
-            raise UserError(f"{name} has shape {tuple(matrix.shape)}, query_gallery asks for {shape}")
+            raise UserError(f"{name} has shape {tuple(matrix.shape)}, but query_gallery requires {shape}")
         if matrix.device != query_gallery.device:
-            raise UserError(f"{name} lies on {matrix.device}, query_gallery on {query_gallery.device}; use one device")
+            raise UserError(f"{name} is on {matrix.device}, query_gallery on {query_gallery.device}; use one device")
         low, high = (float(end) for end in torch.aminmax(matrix))
         if not (abs(low) < float("inf") and abs(high) < float("inf")):  # NaN compares false
-            raise UserError(f"{name} holds NaN or infinite values; the network that made the features diverged")
+            raise UserError(
+                f"{name} contains NaN or infinite values: the network that computed the features diverged; train it "
+                "again"
+            )
         if low < -1e-3 * max(high, 1):
-            raise UserError(f"{name} holds {low:.3g}: re-ranking needs distances from 0 (for similarities: 1 - cos)")
+            raise UserError(
+                f"{name} contains {low:.3g}: re-ranking needs distances of at least 0; of similarities, give 1 - cos"
+            )

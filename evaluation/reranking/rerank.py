@@ -82,7 +82,7 @@ def rerank_blocks(
     query, gallery = check_features(query, gallery, metric)
     for name, features in (("query", query), ("gallery", gallery)):
         if not features.numel():
-            raise UserError(f"the {name} is empty, {tuple(features.shape)}: nothing to re-rank")
+            raise UserError(f"the {name} is empty (shape {tuple(features.shape)}): there is nothing to re-rank")
     return _blocks(FeatureDistances(query, gallery, metric), config or ReRanking(), progress)
 
 

@@ -77,14 +77,19 @@ def check_features(
     if metric not in METRICS:
         raise UserError(f"metric '{metric}' is unknown; known: {', '.join(METRICS)}{nearest(str(metric), METRICS)}")
     if block < 1:
-        raise UserError(f"block must be 1 query or more, got {block}")
+        raise UserError(f"block must be at least 1 query, got {block}")
     if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
-        raise UserError(f"features must be (Q, D) and (G, D), got {tuple(query.shape)} and {tuple(gallery.shape)}")
+        raise UserError(
+            f"features must have shapes (Q, D) and (G, D), got {tuple(query.shape)} and {tuple(gallery.shape)}"
+        )
     if query.device != gallery.device:
-        raise UserError(f"query features lie on {query.device}, gallery features on {gallery.device}; use one device")
+        raise UserError(f"query features are on {query.device}, gallery features on {gallery.device}; use one device")
     for name, features in (("query", query), ("gallery", gallery)):
         if not torch.isfinite(features).all():
-            raise UserError(f"{name} features hold NaN or infinite values; the network that made them diverged")
+            raise UserError(
+                f"{name} features contain NaN or infinite values: the network that computed them diverged; train it "
+                "again"
+            )
     return query, gallery
 
 

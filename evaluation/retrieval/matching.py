@@ -57,11 +57,11 @@ class Matching:
     def nothing_right(self) -> UserError:
         """The error for queries of which none has a right answer."""
         if (self.first == self.last).all():
-            cause = "no query's identity is there; see that both sides number identities alike"
+            cause = "no query's identity occurs in it; check that both sides number identities alike"
         else:
             cause = (
-                "images of their identities are all of their own cameras; where cameras are not known, leave them out "
-                "(of a feature file the camids; from Python, take the rule NO_CAMERAS)"
+                "all images of their identities are from the queries' own cameras; if the cameras are unknown, leave "
+                "them out (in a feature file the camids; from Python, use the rule NO_CAMERAS)"
             )
         return UserError(f"no query has a right answer in the gallery: {cause}")
 
@@ -93,11 +93,11 @@ def match(
     pids = _sides("pids", query_pids, gallery_pids)
     for side, values in zip(("query", "gallery"), pids, strict=True):
         if not len(values):
-            raise UserError(f"the {side} is empty: nothing to score")
+            raise UserError(f"the {side} is empty: there is nothing to score")
     keys = []
     if rule.same_camera_is_junk:
         if query_camids is None or gallery_camids is None:
-            raise UserError("cameras are missing: give the camids of both sides, or take the rule NO_CAMERAS")
+            raise UserError("cameras are missing: give the camids of both sides, or use the rule NO_CAMERAS")
         cameras = _sides("camids", query_camids, gallery_camids, pids)
         known = ~np.isin(cameras[0], rule.unknown_camids)
         if known.any():
@@ -140,7 +140,9 @@ def _image_codes(
         if values.shape != of.shape:
             raise UserError(f"{side} has {len(of)} pids but image ids of shape {values.shape}")
     if (query.dtype.kind in "iu") != (gallery.dtype.kind in "iu"):
-        raise UserError(f"image ids must be alike, got {query.dtype} for the query and {gallery.dtype} for the gallery")
+        raise UserError(
+            f"image ids must be of the same kind, got {query.dtype} for the query and {gallery.dtype} for the gallery"
+        )
     both, every = np.concatenate([query, gallery]), np.concatenate(pids)
     _, first, codes = np.unique(both, return_index=True, return_inverse=True)
     wrong = np.flatnonzero(every[first][codes] != every)
@@ -148,7 +150,7 @@ def _image_codes(
         image = wrong[0]
         raise UserError(
             f"image {both[image]} has two identities, {every[first][codes][image]} and {every[image]}; "
-            "image ids must differ between images"
+            "give each image an id of its own"
         )
     return codes[: len(query)], codes[len(query) :]
 

@@ -49,10 +49,10 @@ def score_distances(
     wanted = (matching.queries, matching.gallery)
     if tuple(distances.shape) != wanted:
         raise UserError(
-            f"distances have shape {tuple(distances.shape)}, the labels ask for {wanted} (queries, gallery)"
+            f"distances have shape {tuple(distances.shape)}, but the labels require {wanted} (queries, gallery)"
         )
     if block < 1:
-        raise UserError(f"block must be 1 query or more, got {block}")
+        raise UserError(f"block must be at least 1 query, got {block}")
     rows = (distances[start : start + block] for start in range(0, len(distances), block))
     return _score(matching, _columns(rows, matching))
 
@@ -120,7 +120,7 @@ def feature_blocks(
             f"{matching.queries} and {matching.gallery}"
         )
     if not matching.junk_keys and torch.equal(query, gallery):
-        raise UserError("query and gallery are the same images and each would find itself: give image ids of both")
+        raise UserError("query and gallery are the same images, and each would find itself; give image ids of both")
     if len(matching.columns) < matching.gallery:
         gallery = gallery[torch.from_numpy(matching.columns).to(gallery.device)]
     return (_array(rows) for rows in ranking_blocks(query, gallery, metric, block))
@@ -142,7 +142,7 @@ def _columns(blocks: Iterable[np.ndarray | torch.Tensor], matching: Matching) ->
         if len(matching.columns) == matching.gallery:
             yield block
         elif block.size and np.isnan(block.max()):
-            raise UserError("distances hold NaN; the network that made the features diverged")
+            raise UserError("distances contain NaN: the network that computed the features diverged; train it again")
         else:
             yield np.take(block, matching.columns, axis=1)
 

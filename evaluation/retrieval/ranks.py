@@ -53,10 +53,10 @@ def hit_ranks(blocks: Iterable[np.ndarray], matching: Matching) -> HitRanks:
                 f"distances of shape {block.shape}, but a row must have {len(matching.columns)} (the ranked gallery)"
             )
         if start + len(block) > matching.queries:
-            raise UserError(f"distances of {start + len(block)} queries or more, but labels of {matching.queries}")
+            raise UserError(f"distances of at least {start + len(block)} queries, but labels of {matching.queries}")
         # NaN survives max(), which is one fast pass without a temporary array.
         if block.size and np.isnan(block.max()):
-            raise UserError("distances hold NaN; the network that made the features diverged")
+            raise UserError("distances contain NaN: the network that computed the features diverged; train it again")
         for first in range(0, len(block), _ROWS):
             rows = block[first : first + _ROWS]
             found = _rank_rows(rows, *matching.same_identity(start + first, start + first + len(rows)))

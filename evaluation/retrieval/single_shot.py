@@ -75,7 +75,7 @@ def _persons(pids: np.ndarray, distractor_pids: tuple[int, ...]) -> tuple[np.nda
     alone = np.where(stranger, pids.max(initial=0) + 1 + np.arange(len(pids)), pids)
     _, persons, sizes = np.unique(alone, return_inverse=True, return_counts=True)
     if not len(sizes):
-        raise UserError("the gallery holds nothing but junk: nothing to score")
+        raise UserError("the gallery contains nothing but junk: there is nothing to score")
     return persons, sizes
 
 

@@ -48,7 +48,7 @@ def _compare(where: str, expected: Any, given: Any) -> Iterator[tuple[int, str]]
 
 def _compare_mappings(where: str, expected: Mapping, given: Any) -> Iterator[tuple[int, str]]:
     if not isinstance(given, Mapping) or not given:
-        raise UserError(f"{where or 'results'}: must be a mapping with some of {', '.join(expected)}")
+        raise UserError(f"{where or 'results'}: must be a mapping with some of these keys: {', '.join(expected)}")
     for name, value in given.items():
         if name not in expected:
             known = nearest(name, expected) or f"; known: {', '.join(expected)}"

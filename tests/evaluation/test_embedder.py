@@ -110,7 +110,7 @@ def test_an_exported_file_is_the_same_network(run, embedder, crops, tmp_path, pi
     assert opened.input_size == (64, 32) and opened.feature_dim == 16
     np.testing.assert_allclose(opened(crops), embedder(crops), atol=1e-5)
     assert opened([]).shape == (0, 16)
-    with pytest.raises(UserError, match="takes images of 64x32, not of 48x24"):
+    with pytest.raises(UserError, match="takes images of 64x32, not 48x24"):
         Embedder.open(file, input_size=(48, 24))
 
 
@@ -155,7 +155,7 @@ def test_vectors_that_are_not_finite_are_refused(run, crops, tmp_path):
             brightest = images.flatten(1).amax(1, keepdim=True)
             return torch.where(brightest > 0, brightest * torch.inf, 1.0)
 
-    with pytest.raises(UserError, match="^the network gives vectors that hold NaN or infinite values"):
+    with pytest.raises(UserError, match="^the network computes vectors that contain NaN or infinite values"):
         Embedder(Blown(), (8, 4))(crops)
     network, spec = load_network(run / "last.safetensors", CPU)
     with torch.no_grad():
@@ -175,11 +175,11 @@ def test_a_single_crop_wants_a_list(embedder, crops):
     [
         (
             np.zeros((4, 4, 3), np.float32),
-            r"crop 1 must be a uint8 array \(height, width, 3\), it is float32 \(4, 4, 3\)",
+            r"crop 1 must be a uint8 array \(height, width, 3\), but is float32 \(4, 4, 3\)",
         ),
-        (np.zeros((4, 4), np.uint8), r"crop 1 must be .* it is uint8 \(4, 4\)"),
+        (np.zeros((4, 4), np.uint8), r"crop 1 must be .*, but is uint8 \(4, 4\)"),
         (np.zeros((4, 4, 4), np.uint8), "crop 1 must be "),
-        ("a.jpg", "crop 1 must be .* it is str"),
+        ("a.jpg", "crop 1 must be .*, but is str"),
         (np.zeros((0, 4, 3), np.uint8), "crop 1 has no pixels"),
     ],
 )
@@ -191,8 +191,12 @@ def test_crops_that_are_none(embedder, crops, crop, message):
 @pytest.mark.parametrize(
     ("boxes", "frame", "message"),
     [
-        (np.zeros((2, 5)), np.zeros((9, 9, 3), np.uint8), r"boxes must be \(N, 4\).*they are \(2, 5\)"),
-        ([[0, 0, 1, 1], [0, np.nan, 1, 1]], np.zeros((9, 9, 3), np.uint8), "box 1 has a coordinate that is not finite"),
+        (np.zeros((2, 5)), np.zeros((9, 9, 3), np.uint8), r"boxes must have shape \(N, 4\).*but have \(2, 5\)"),
+        (
+            [[0, 0, 1, 1], [0, np.nan, 1, 1]],
+            np.zeros((9, 9, 3), np.uint8),
+            "box 1 has a coordinate that is NaN or infinite",
+        ),
         ([[0, 0, 1, 1]], np.zeros((9, 9), np.uint8), "the frame must be a uint8 array"),
         ([[0, 0, 1, 1]], np.zeros((9, 9, 3)), "the frame must be a uint8 array"),
     ],
@@ -216,12 +220,12 @@ def test_its_own_size_may_be_named_as_any_pair(run):
 def test_sources_that_are_none(run, zoo, tmp_path):
     with pytest.raises(UserError, match="nearest: Small-0.1M"):
         Embedder.open("Smal-0.1M", zoo=zoo)
-    with pytest.raises(UserError, match="saved features are no network"):
+    with pytest.raises(UserError, match="saved features are not a network"):
         Embedder.open(tmp_path / "a.npz")
-    with pytest.raises(UserError, match="takes images of 64x32; leave the input size out"):
+    with pytest.raises(UserError, match="takes images of 64x32; leave input_size out"):
         Embedder.open(run, input_size=(128, 64))
     with pytest.raises(UserError, match="device tpu"):
         Embedder.open(run, device="tpu")
     file = save_supernet(tmp_path / "supernet.safetensors", Supernet(load_space("tiny").at((64, 32))))
-    with pytest.raises(UserError, match="of kind 'supernet' is no network"):
+    with pytest.raises(UserError, match="of kind 'supernet' is not a network"):
         Embedder.open(file)

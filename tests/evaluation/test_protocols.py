@@ -151,13 +151,13 @@ def test_what_cannot_be_computed_is_said():
     one = LabeledFeatures(torch.eye(2), torch.tensor([1, 1]), torch.tensor([1, 2]))
     found = evaluate_features(RetrievalFeatures(one, one, RECORDS), Protocol(), Calibration(persons(0), "few"))
     assert found.score.mAP == 1 and found.verification is None and found.threshold is None
-    assert "no ROC: there is no pair of two persons" in found.notes[0]
+    assert "no ROC: no query and gallery image show two different persons" in found.notes[0]
     assert "note: no ROC" in score_table(found) and "verification" not in found.as_dict()
     found = evaluate_features(persons(0), Protocol(false_match_rate=1e-6), Calibration(persons(1), "few"))
-    assert "no threshold: a false-match rate of 1e-06 cannot be told from" in found.notes[0]
+    assert "no threshold: a false-match rate of 1e-06 cannot be measured on" in found.notes[0]
     broken = persons(0)
     broken.gallery.features[3, 2] = float("nan")
-    with pytest.raises(UserError, match="gallery features hold NaN"):
+    with pytest.raises(UserError, match="gallery features contain NaN"):
         evaluate_features(broken, Protocol())
 
 

@@ -98,7 +98,7 @@ def test_threshold_is_the_greatest_that_keeps_the_rate(seed, rate, metric):
     features = random_features(seed, RECORDS)
     genuine, impostors = (np.sort(np.array(values, dtype=np.float32)) for values in loop(features, metric))
     if rate * len(impostors) < 1:
-        with pytest.raises(UserError, match="cannot be told from"):
+        with pytest.raises(UserError, match="cannot be measured on"):
             calibrate_threshold(features, rate, metric)
         return
     threshold = calibrate_threshold(features, rate, metric)
@@ -119,9 +119,9 @@ def test_the_rate_that_is_proposed_works(impostors):
     values = torch.randn(impostors + 1, 4, generator=random)
     pids = torch.tensor([1] + [2] * impostors)
     features = RetrievalFeatures(query, LabeledFeatures(values, pids, torch.full_like(pids, 2)), RECORDS)
-    with pytest.raises(UserError, match="take (at least .*, or )?more held-out identities") as error:
+    with pytest.raises(UserError, match="pairs; (give --fmr .* or more, or )?use more held-out identities") as error:
         calibrate_threshold(features, 1e-6)
-    found = re.search(r"at least ([0-9.e-]+) \(--fmr\),", str(error.value))
+    found = re.search(r"--fmr ([0-9.e-]+) or more,", str(error.value))
     assert bool(found) == (impostors > 1)  # of one pair no share but all can be told
     if found:
         rate = float(found[1])
@@ -162,7 +162,7 @@ def test_halves_share_no_person_and_lose_none():
 def test_nothing_to_verify():
     one = LabeledFeatures(torch.ones(2, 3), torch.tensor([1, 1]), torch.tensor([1, 2]))
     other = LabeledFeatures(torch.ones(2, 3), torch.tensor([2, 3]), torch.tensor([1, 2]))
-    with pytest.raises(UserError, match="no pair of two persons"):
+    with pytest.raises(UserError, match="show two different persons"):
         receiver_curve(RetrievalFeatures(one, one, RECORDS))
     with pytest.raises(UserError, match="no query has a right answer"):
         receiver_curve(RetrievalFeatures(one, other, RECORDS))

@@ -74,7 +74,7 @@ def test_result_file_holds_exactly_the_row(tmp_path):
     [
         (None, "has no result.json"),
         ("{", "is not valid JSON"),
-        ("[]", "holds no mapping of keys to values; remove it and give the command that made the run again"),
+        ("[]", "is not a mapping of keys to values; remove it and give the command that made the run again"),
         ('{"name": "x"}', "kind"),
     ],
 )
@@ -89,7 +89,7 @@ def test_a_folder_without_a_usable_result_is_named(tmp_path, text, message):
 def test_an_evaluation_of_an_onnx_file_is_no_unfinished_run(tmp_path):
     """Unlike a training, whose configuration is there, that lost its result."""
     (tmp_path / "score.json").write_text("{}")
-    with pytest.raises(UserError, match="scores but no result.json, as evaluations of .onnx and feature files"):
+    with pytest.raises(UserError, match="scores but no result.json: it is an evaluation of an .onnx or feature file"):
         read_result(tmp_path)
     (tmp_path / "config.yaml").write_text("seed: 0\n")
     with pytest.raises(UserError, match="has no result.json; let the run finish"):

@@ -60,8 +60,8 @@ def test_round_trip(tmp_path):
     ("rows", "message"),
     [
         ([ROW], "at least two"),
-        ([ROW, replace(ROW, seed=1), ROW], "seeds 0, 1, 0: each seed must be there once"),
-        ([ROW, replace(ROW, seed=1, run="b", name="other")], "b and runs/seed-0 are no repeats .*: name differs"),
+        ([ROW, replace(ROW, seed=1), ROW], "seeds 0, 1, 0: each seed may occur only once"),
+        ([ROW, replace(ROW, seed=1, run="b", name="other")], "b and runs/seed-0 are not repeats .*: name differs"),
         ([ROW, replace(ROW, seed=1, run="b", parameters=51)], "parameters differs"),
         ([ROW, replace(ROW, seed=1, run="b", input_size=(32, 32))], "input_size differs"),
         ([ROW, replace(ROW, seed=1, run="b", train_set="more")], "train_set differs"),

@@ -83,5 +83,5 @@ def test_a_small_difference_is_stretched_all_the_same():
 
 
 def test_a_network_without_a_map_is_refused():
-    with pytest.raises(UserError, match="shows no feature map.* need a checkpoint"):
+    with pytest.raises(UserError, match="not its feature map.* need a checkpoint"):
         activation_maps(nn.Identity(), torch.zeros(1, 4, 4, 3, dtype=torch.uint8), (4, 4), "cpu")

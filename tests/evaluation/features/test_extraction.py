@@ -100,7 +100,7 @@ def test_bf16_is_near_fp32_and_returned_as_float32(network):
     [
         ({"precision": "fp8"}, "precision 'fp8' is unknown"),
         ({"images": random_images(0)}, "image set is empty"),
-        ({"network": nn.Conv2d(3, 2, 3)}, "no .images, features. matrix"),
+        ({"network": nn.Conv2d(3, 2, 3)}, "must return a matrix of shape .images, features."),
     ],
 )
 def test_unusable_input_is_named(network, change, message):

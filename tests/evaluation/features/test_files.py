@@ -63,25 +63,25 @@ NAN = np.array([[1, np.nan, 1, 1]] * 3)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gallery_pids": None}, "has no gallery_pids; it holds query_features"),
+        ({"gallery_pids": None}, "has no gallery_pids; it contains query_features"),
         ({"query_features": np.zeros((3, 5))}, "query features have 5 numbers, gallery features 4"),
         ({"query_features": np.zeros((2, 4))}, r"query_pids has shape \(3,\), but there are 2 features"),
-        ({"query_features": np.zeros(3)}, r"must be \(images, numbers\) of floats, got float64 of shape \(3,\)"),
+        ({"query_features": np.zeros(3)}, r"must be floats of shape \(images, numbers\), got float64 of shape \(3,\)"),
         ({"query_features": np.zeros((3, 4), dtype=np.int64)}, "got int64"),
         ({"query_features": np.zeros((0, 4)), "query_pids": np.zeros(0, dtype=int)}, r"of shape \(0, 4\)"),
-        ({"query_features": NAN}, "query_features hold NaN or infinite values"),
-        ({"gallery_features": np.full((5, 4), 1e300)}, "gallery_features hold NaN or infinite"),
+        ({"query_features": NAN}, "query_features contain NaN or infinite values"),
+        ({"gallery_features": np.full((5, 4), 1e300)}, "gallery_features contain NaN or infinite"),
         ({"query_pids": np.array([1.5, 2, 3])}, "query_pids must be whole numbers, got float64"),
         ({"query_pids": np.array(["1", "2", "3"])}, "query_pids must be whole numbers"),
-        ({"gallery_camids": None}, "camids of both sides or of none"),
-        ({"query_ids": np.array(["a", "b", "c"])}, "ids of both sides or of none"),
+        ({"gallery_camids": None}, "give query_camids and gallery_camids, or neither"),
+        ({"query_ids": np.array(["a", "b", "c"])}, "give query_ids and gallery_ids, or neither"),
         ({"query_ids": np.array(["a"])}, "query_ids has shape"),
-        ({"about": np.array("{")}, "about is no JSON"),
-        ({"about": np.array('{"loss": NaN}')}, "about is no JSON"),
+        ({"about": np.array("{")}, "about is not valid JSON"),
+        ({"about": np.array('{"loss": NaN}')}, "about is not valid JSON"),
         ({"about": np.array('{"single_gallery_shot": "false"}')}, 'must be true or false, got "false"'),
-        ({"about": np.array("[1]")}, "about must be a JSON object"),
+        ({"about": np.array("[1]")}, "must be JSON objects"),
         ({"about": np.array('{"rule": {"junk": [1]}}')}, "rule: unknown key 'junk'; nearest: junk_pids"),
-        ({"query_pids": np.array([{}, {}, {}])}, "no readable feature file.*allow_pickle"),
+        ({"query_pids": np.array([{}, {}, {}])}, "not a readable feature file.*allow_pickle"),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -103,7 +103,7 @@ def test_a_damaged_file_is_read_or_named(tmp_path):
         try:
             load_features(damaged)
         except UserError as error:
-            named += "damaged.npz is no readable feature file" in str(error)
+            named += "damaged.npz is not a readable feature file" in str(error)
     assert named > len(content) / 14
 
 
@@ -116,7 +116,7 @@ def test_files_of_another_kind(tmp_path):
     (tmp_path / "empty.npz").write_bytes(b"")
     for name in ("text", "cut", "empty"):
         with pytest.raises(
-            UserError, match=rf"{name}.npz is no readable feature file \(no archive of arrays, as .*savez"
+            UserError, match=rf"{name}.npz is not a readable feature file \(not an archive of arrays as .*savez"
         ):
             load_features(tmp_path / f"{name}.npz")
     with (tmp_path / "single.npz").open("wb") as file:

@@ -186,7 +186,7 @@ def test_unusable_files_are_named(export, tmp_path):
     with pytest.raises(UserError, match=r"must have one input \(batch, 3, height, width\).*images"):
         OnnxNetwork(export(None, gray, channels=1))
     flat = OnnxNetwork(export(None, nn.Conv2d(3, 4, 3)))
-    with pytest.raises(UserError, match="for 2 images, not .images, features."):
+    with pytest.raises(UserError, match="for 2 images instead of .images, features."):
         extract_features(flat, random_images(2, 1), SIZE, "cpu")
 
 

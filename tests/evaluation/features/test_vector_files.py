@@ -73,20 +73,20 @@ def test_labels_of_another_file_go_first(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"other": VECTORS}, "has no array called features or embeddings or vectors or x; it holds other"),
+        ({"other": VECTORS}, "has no array called features or embeddings or vectors or x; it contains other"),
         (
             {"features": VECTORS[0], "labels": [1, 2]},
-            r"features must be \(N, D\) numbers, it is float32 of shape \(2,\)",
+            r"features must be numbers of shape \(N, D\), but is float32 of shape \(2,\)",
         ),
-        ({"features": VECTORS * np.nan, "labels": [1] * 6}, "features holds NaN or infinite values"),
+        ({"features": VECTORS * np.nan, "labels": [1] * 6}, "features contains NaN or infinite values"),
         ({"features": VECTORS, "labels": [1, 2]}, "labels must be 6 whole numbers or strings.* of shape"),
         ({"features": VECTORS, "labels": [0.5] * 6}, "labels must be 6 whole numbers or strings.* float64"),
         ({"features": VECTORS, "pids": [1] * 6, "camids": ["a"] * 6}, "camids must be whole numbers"),
-        ({"features": VECTORS}, "tells no labels: add an array called labels or .*, or give --labels FILE"),
-        ({"features": VECTORS, "names": list("abcdef")}, "the names tell no labels, .*; give --labels FILE"),
+        ({"features": VECTORS}, "has no labels: add an array called labels or .*, or give --labels FILE"),
+        ({"features": VECTORS, "names": list("abcdef")}, "the names contain no labels, .*; give --labels FILE"),
         ({"features": VECTORS, "names": ["0000_c1.jpg"] * 6}, r"all persons are junk \(-1\) or distractors \(0\)"),
         ({"features": VECTORS, "pids": [0, -1] * 3}, r"all persons are junk \(-1\) or distractors \(0\)"),
-        ({"features": np.array([[{}]]), "labels": [1]}, "is no readable file of arrays"),  # would be unpickled
+        ({"features": np.array([[{}]]), "labels": [1]}, "is not a readable file of arrays"),  # would be unpickled
     ],
 )
 def test_files_that_do_not_do(tmp_path, arrays, message):
@@ -98,10 +98,10 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "a.npz").write_text("text")
     np.save(tmp_path / "v.npy", VECTORS)
     for path, labels, message in (
-        ("a.npz", None, "a.npz is no readable file of arrays"),
+        ("a.npz", None, "a.npz is not a readable file of arrays"),
         ("b.npz", None, "b.npz does not exist; name a file of features"),
-        ("v.npy", "l.txt", "--labels .*l.txt: does not exist"),
-        ("v.npy", ".", "--labels .*: give .npy, or a text"),
+        ("v.npy", "l.txt", "--labels .*l.txt: there is no such file; give .npy"),
+        ("v.npy", ".", "--labels .*: cannot be read; give .npy, or a text"),
     ):
         with pytest.raises(UserError, match=message):
             read_labelled(tmp_path / path, labels and tmp_path / labels)
@@ -122,19 +122,19 @@ def test_bytes_are_read_as_utf_8(tmp_path):
     folders = [f"{word}/1.jpg".encode() for word in words]
     assert spelled(read_labelled(write(tmp_path / "b.npz", features=VECTORS, names=folders))) == words
     other = [word.encode("latin-1") for word in words]
-    with pytest.raises(UserError, match="c.npz: labels holds bytes that are no UTF-8; save them as strings"):
+    with pytest.raises(UserError, match="c.npz: labels contains bytes that are not UTF-8; save them as strings"):
         read_labelled(write(tmp_path / "c.npz", features=VECTORS, labels=other))
 
 
 def test_vectors_that_float32_cannot_hold(tmp_path):
-    with pytest.raises(UserError, match="features holds NaN or infinite values"):
+    with pytest.raises(UserError, match="features contains NaN or infinite values"):
         read_labelled(write(tmp_path / "a.npz", features=VECTORS.astype(float) * 1e300, labels=range(6)))
 
 
 def test_labels_of_an_archive_that_is_called_an_array(tmp_path):
     np.save(tmp_path / "v.npy", VECTORS)
     write(tmp_path / "l.npz", labels=range(6)).rename(tmp_path / "l.npy")
-    with pytest.raises(UserError, match="--labels .*l.npy: holds several arrays, or one with a name"):
+    with pytest.raises(UserError, match="--labels .*l.npy: contains several arrays, or one with a name"):
         read_labelled(tmp_path / "v.npy", tmp_path / "l.npy")
 
 

@@ -71,6 +71,6 @@ def test_without_cameras_there_is_no_legend_and_the_bytes_are_the_same(tmp_path,
 
 
 def test_more_persons_than_colours_are_refused(tmp_path):
-    with pytest.raises(UserError, match="t-SNE of 21 persons: colours tell 20 apart; lower --persons"):
+    with pytest.raises(UserError, match="t-SNE of 21 persons: only 20 colours can be told apart; lower --persons"):
         draw_tsne(plane(21), tmp_path / "tsne.png")
     assert not list(tmp_path.iterdir())

@@ -47,7 +47,7 @@ def test_a_missing_or_wrong_picture_is_named_and_nothing_overwritten(tmp_path):
     page = write_report(tmp_path / "page.html", "old", [], [])
     old = page.read_text()
     (tmp_path / "text.png").write_text("no picture")
-    for name, message in (("absent.png", "does not exist"), ("text.png", "is no PNG")):
+    for name, message in (("absent.png", "does not exist"), ("text.png", "is not a PNG")):
         with pytest.raises(UserError, match=f"{name} {message}"):
             write_report(page, "new", [], [Section("s", pictures=(Picture(tmp_path / name),))])
     assert page.read_text() == old

@@ -129,7 +129,7 @@ def test_a_training_that_is_not_scored_has_a_page(make_run):
 
 
 def test_a_folder_without_a_training_is_named(tmp_path):
-    with pytest.raises(UserError, match="holds no training to report"):
+    with pytest.raises(UserError, match="has no training to report"):
         write_training_report(tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -185,7 +185,7 @@ def test_findings_are_read_as_the_training_loop_writes_them(tmp_path):
 
 @pytest.mark.parametrize(
     "text, message",
-    [("{", "not valid JSON"), ("{}", "holds no findings"), ('[{"trouble": "colds"}]', "trouble: .*colds")],
+    [("{", "not valid JSON"), ("{}", "does not contain findings"), ('[{"trouble": "colds"}]', "trouble: .*colds")],
 )
 def test_damaged_findings_are_named(tmp_path, text, message):
     (tmp_path / "doctor.json").write_text(text)

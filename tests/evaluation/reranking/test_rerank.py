@@ -264,11 +264,11 @@ def test_unusable_parameters_are_refused(values):
 @pytest.mark.parametrize(
     "query, gallery, metric, message",
     [
-        (torch.zeros(2, 4), torch.zeros(3, 5), "cosine", "features must be"),
+        (torch.zeros(2, 4), torch.zeros(3, 5), "cosine", "features must have shapes"),
         (torch.zeros(0, 4), torch.zeros(3, 4), "cosine", "query is empty"),
         (torch.zeros(2, 4), torch.zeros(0, 4), "cosine", "gallery is empty"),
         (torch.zeros(2, 0), torch.zeros(3, 0), "euclidean", "query is empty"),
-        (torch.zeros(2, 4), torch.full((3, 4), float("inf")), "cosine", "gallery features hold NaN"),
+        (torch.zeros(2, 4), torch.full((3, 4), float("inf")), "cosine", "gallery features contain NaN"),
         (torch.zeros(2, 4), torch.zeros(3, 4), "euclid", "nearest: euclidean"),
     ],
 )
@@ -281,12 +281,12 @@ def test_unusable_features_are_named(query, gallery, metric, message):
     "shapes, spoil, message",
     [
         (((2, 2), (2, 3), (3, 4)), None, r"gallery_gallery has shape \(3, 4\)"),
-        (((3, 3), (2, 3), (3, 3)), None, r"query_query has shape \(3, 3\), query_gallery asks for \(2, 2\)"),
-        (((0, 0), (0, 3), (3, 3)), None, "query_gallery must be"),
-        (((2, 2), (2, 3), (3, 3)), float("nan"), "query_gallery holds NaN"),
-        (((2, 2), (2, 3), (3, 3)), float("inf"), "query_gallery holds NaN"),
-        (((2, 2), (2, 3), (3, 3)), float("-inf"), "query_gallery holds NaN"),
-        (((2, 2), (2, 3), (3, 3)), -0.9, "query_gallery holds -0.9"),
+        (((3, 3), (2, 3), (3, 3)), None, r"query_query has shape \(3, 3\), but query_gallery requires \(2, 2\)"),
+        (((0, 0), (0, 3), (3, 3)), None, "query_gallery must have shape"),
+        (((2, 2), (2, 3), (3, 3)), float("nan"), "query_gallery contains NaN"),
+        (((2, 2), (2, 3), (3, 3)), float("inf"), "query_gallery contains NaN"),
+        (((2, 2), (2, 3), (3, 3)), float("-inf"), "query_gallery contains NaN"),
+        (((2, 2), (2, 3), (3, 3)), -0.9, "query_gallery contains -0.9"),
     ],
 )
 def test_unusable_matrices_are_named(shapes, spoil, message):

@@ -154,11 +154,11 @@ def test_arrays_give_what_tensors_give(metric):
         (None, torch.zeros(2, 5), "cosine", "query features must be a tensor or an array of numbers"),
         (torch.zeros(1, 4), np.array([["a"] * 4]), "cosine", "gallery features must be a tensor or an array"),
         ([[1.0, 2.0], [3.0]], torch.zeros(2, 2), "cosine", "query features must be a tensor or an array"),
-        (torch.zeros(1, 4), torch.zeros(2, 5), "cosine", "features must be"),
-        (torch.zeros(4), torch.zeros(2, 4), "cosine", "features must be"),
+        (torch.zeros(1, 4), torch.zeros(2, 5), "cosine", "features must have shapes"),
+        (torch.zeros(4), torch.zeros(2, 4), "cosine", "features must have shapes"),
         (torch.zeros(1, 4), torch.zeros(2, 4), "euclid", "metric 'euclid' is unknown; .* nearest: euclidean"),
-        (torch.full((1, 4), torch.inf), torch.zeros(2, 4), "cosine", "query features hold NaN or infinite"),
-        (torch.zeros(1, 4), torch.zeros(2, 4, device="meta"), "cosine", "query features lie on cpu"),
+        (torch.full((1, 4), torch.inf), torch.zeros(2, 4), "cosine", "query features contain NaN or infinite"),
+        (torch.zeros(1, 4), torch.zeros(2, 4, device="meta"), "cosine", "query features are on cpu"),
     ],
 )
 def test_unusable_features_are_named_at_the_call(function, query, gallery, metric, message):

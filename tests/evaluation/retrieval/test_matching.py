@@ -50,7 +50,7 @@ IMAGES = np.array(["a.jpg", "b.jpg"])
 @pytest.mark.parametrize(
     "arguments, options, message",
     [
-        (([1], None, [1, 2], None), {}, "cameras are missing: give the camids of both sides, or take the rule"),
+        (([1], None, [1, 2], None), {}, "cameras are missing: give the camids of both sides, or use the rule"),
         (([1], [1], [1, 2], None), {}, "cameras are missing"),
         (([1], [1], [1, 2], [1]), {}, "gallery has 2 pids but 1 camids"),
         (([1.5], [1], [1, 2], [1, 1]), {}, "query pids must be whole numbers, got float64"),
@@ -59,7 +59,11 @@ IMAGES = np.array(["a.jpg", "b.jpg"])
         (([1], [1], torch.zeros(0, dtype=torch.int64), []), {}, "the gallery is empty"),
         (([1], [1], [1, 2], [2, 2]), {"query_ids": [7]}, "image ids are given for one side only"),
         (([1], [1], [1, 2], [2, 2]), {"query_ids": [7], "gallery_ids": [7]}, "gallery has 2 pids but image ids of"),
-        (([1], [1], [1, 2], [2, 2]), {"query_ids": [7], "gallery_ids": IMAGES}, "image ids must be alike, got int64"),
+        (
+            ([1], [1], [1, 2], [2, 2]),
+            {"query_ids": [7], "gallery_ids": IMAGES},
+            "image ids must be of the same kind, got int64",
+        ),
         (
             ([1], [1], [2, 1], [2, 2]),
             {"query_ids": ["a.jpg"], "gallery_ids": IMAGES},

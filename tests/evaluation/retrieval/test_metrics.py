@@ -229,9 +229,9 @@ def test_cosine_and_euclidean_differ_where_lengths_do():
         (np.zeros((1, 2)), ([5], [1], [-1, -1], [2, 2]), "no query has a right answer"),
         (np.zeros((0, 2)), ([], [], [1, 2], [2, 2]), "query is empty"),
         (np.zeros((1, 0)), ([1], [1], [], []), "gallery is empty"),
-        (np.zeros((1, 2)), ([9], [1], [1, 2], [2, 2]), "no query's identity is there"),
-        (np.zeros((1, 2)), ([1], [1], [1, 2], [1, 2]), "take the rule NO_CAMERAS"),
-        (np.zeros((2, 2)), ([1, 9], [1, 1], [1, 2], [1, 2]), "take the rule NO_CAMERAS"),
+        (np.zeros((1, 2)), ([9], [1], [1, 2], [2, 2]), "no query's identity occurs in it"),
+        (np.zeros((1, 2)), ([1], [1], [1, 2], [1, 2]), "use the rule NO_CAMERAS"),
+        (np.zeros((2, 2)), ([1, 9], [1, 1], [1, 2], [1, 2]), "use the rule NO_CAMERAS"),
     ],
 )
 def test_unusable_input_is_named(distances, labels, message):
@@ -244,7 +244,7 @@ def test_unusable_input_is_named(distances, labels, message):
     [
         ([], "distances of 0 queries, but labels of 2"),
         ([np.zeros((1, 3))], "distances of 1 queries, but labels of 2"),
-        ([np.zeros((1, 3)), np.zeros((2, 3))], "distances of 3 queries or more, but labels of 2"),
+        ([np.zeros((1, 3)), np.zeros((2, 3))], "distances of at least 3 queries, but labels of 2"),
         ([np.zeros((2, 4))], r"shape \(2, 4\), but a row must have 3"),
         ([np.zeros(3)], r"shape \(3,\), but a row"),
         ([np.zeros((1, 3)), np.array([[0, np.nan, 0]])], "NaN"),
@@ -258,19 +258,19 @@ def test_unusable_blocks_are_named(blocks, message):
 
 @pytest.mark.parametrize("block", [0, -1])
 def test_blocks_of_no_query_are_refused(block):
-    with pytest.raises(UserError, match="block must be 1"):
+    with pytest.raises(UserError, match="block must be at least 1"):
         score_distances(np.zeros((1, 1)), [1], [1], [1], [2], block=block)
-    with pytest.raises(UserError, match="block must be 1"):
+    with pytest.raises(UserError, match="block must be at least 1"):
         score_features(torch.zeros(1, 2), [1], [1], torch.ones(1, 2), [1], [2], block=block)
 
 
 @pytest.mark.parametrize(
     "query, gallery, metric, message",
     [
-        (torch.zeros(1, 4), torch.zeros(2, 5), "cosine", "features must be"),
+        (torch.zeros(1, 4), torch.zeros(2, 5), "cosine", "features must have shapes"),
         (torch.zeros(2, 4), torch.zeros(2, 4), "cosine", "but labels for"),
         (torch.zeros(1, 4), torch.zeros(2, 4), "manhattan", "metric 'manhattan' is unknown"),
-        (torch.zeros(1, 4), torch.full((2, 4), float("nan")), "cosine", "gallery features hold NaN"),
+        (torch.zeros(1, 4), torch.full((2, 4), float("nan")), "cosine", "gallery features contain NaN"),
     ],
 )
 def test_unusable_features_are_named(query, gallery, metric, message):

@@ -108,9 +108,9 @@ def test_the_command(tmp_path, capsys):
 @pytest.mark.parametrize(
     "given, message",
     [
-        ("[]", "results: must be a mapping with some of distractors, junk"),
+        ("[]", "results: must be a mapping with some of these keys: distractors, junk"),
         ('{"tie": {}}', "results: there is no 'tie'; nearest: ties"),
-        ('{"ties": {}}', "ties: must be a mapping with some of per_query, scores"),
+        ('{"ties": {}}', "ties: must be a mapping with some of these keys: per_query, scores"),
         ('{"ties": {"scores": {"map": 1}}}', "ties: scores: there is no 'map'; known: mAP, mAP_trapezoid"),
         ('{"ties": {"scores": {"mAP": "1"}}}', "ties: scores.mAP: must be a number or null, got a text"),
         ('{"ties": {"per_query": {"ap": [1]}}}', "ties: per_query.ap: must be a list of 8, got one of 1"),
