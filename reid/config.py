@@ -78,7 +78,9 @@ def read_merged(path: Path, above: tuple[Path, ...] = ()) -> dict:
     """
     data = read_yaml(path)  # first: it refuses a link to itself, on which resolve() fails
     if path.resolve() in above:
-        raise UserError(f"config {path}: is its own base; remove one of the 'base' keys")
+        raise UserError(
+            f"config {path}: is its own base, directly or through other files; remove one of the 'base' keys"
+        )
     if data is None:
         data = {}
     if not isinstance(data, Mapping):
@@ -92,7 +94,7 @@ def _with_bases(data: Mapping, path: Path, above: tuple[Path, ...]) -> dict:
     if base is None:
         return own
     if not isinstance(base, str):
-        raise UserError(f"config {path}: base must be the name of a file: {base}")
+        raise UserError(f"config {path}: base must be the name of a file (given: {base!r})")
     beside, ours = path.parent / base, HOME / base
     file = ours if base.startswith("configs/") and not beside.is_file() else beside
     if not file.is_file():
@@ -139,11 +141,13 @@ def parse_override(text: str) -> dict:
     """``"a.b=c"`` as ``{"a": {"b": c}}``; the value is read as YAML."""
     key, separator, value = text.partition("=")
     if not separator or not key:
-        raise UserError(f"--set {text}: must be of the form a.b=value")
+        raise UserError(f"--set {text}: must have the form a.b=value")
     try:
         data: Any = parse_yaml(value)
     except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
-        raise UserError(f"--set {text}: the value is not valid YAML") from None
+        raise UserError(
+            f"--set {text}: the value is not valid YAML; put text with special characters in quotes"
+        ) from None
     for part in reversed(key.split(".")):
         data = {part: data}
     return data

@@ -71,7 +71,7 @@ def _without_options(kind: Any, place: Sequence[str]) -> list[str]:
 def _glued(key: str, known: Sequence[str]) -> str:
     """The cure for ``{stripes:4}``, which YAML reads as a key ``stripes:4`` without a value; empty for other keys."""
     name, colon, value = key.partition(":")
-    return f"; YAML wants a space behind a colon: {name}: {value}" if colon and name in known else ""
+    return f"; YAML needs a space after a colon: {name}: {value}" if colon and name in known else ""
 
 
 def _elsewhere(kind: type, place: Sequence[str]) -> str:
@@ -79,7 +79,7 @@ def _elsewhere(kind: type, place: Sequence[str]) -> str:
     mapping first, and of these the least deep."""
     paths = [path for path in _paths(kind) if path[-1] == place[-1]]
     paths.sort(key=lambda path: (path[: len(place) - 1] != tuple(place[:-1]), len(path)))
-    return f"; it stands under {', '.join('.'.join(path) for path in paths[:3])}" if paths else ""
+    return f"; it belongs under {', '.join('.'.join(path) for path in paths[:3])}" if paths else ""
 
 
 def _paths(kind: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -120,7 +120,7 @@ def read_yaml(path: Path, cure: str = "correct it") -> Any:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
         what = _line(getattr(error, "problem", None) or error)
-        what = "a tab, where only spaces may be" if what.startswith("found character '\\t'") else what
+        what = "there is a tab where only spaces are allowed" if what.startswith("found character '\\t'") else what
         raise UserError(f"file {path} is not valid YAML{line}: {what}; {cure}") from None
 
 
@@ -132,7 +132,7 @@ def read_mapping(path: Path, cure: str = RESTORE) -> dict[str, Any]:
     """
     found = (read_json if path.suffix == ".json" else read_yaml)(path, cure)
     if not isinstance(found, dict):
-        raise UserError(f"file {path} holds no mapping of keys to values; {cure}")
+        raise UserError(f"file {path} is not a mapping of keys to values; {cure}")
     return found
 
 
@@ -147,9 +147,9 @@ def expecting(path: Path, cure: str = RESTORE) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise UserError(f"file {path} has no {error} where it should; {cure}") from None
+        raise UserError(f"file {path} lacks {error}; {cure}") from None
     except (IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise UserError(f"file {path} holds other values than it should ({_line(error)}); {cure}") from None
+        raise UserError(f"file {path} contains unexpected values ({_line(error)}); {cure}") from None
 
 
 def _text(path: Path) -> str:

@@ -27,7 +27,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) and event.anchor in self._unfinished:
-            raise yaml.MarkedYAMLError(problem=f"*{event.anchor} is a part of itself", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem=f"*{event.anchor} contains itself", problem_mark=event.start_mark)
         self._unfinished.append(getattr(event, "anchor", None))
         node = super().compose_node(parent, index)
         self._unfinished.pop()
@@ -36,7 +36,7 @@ class _Loader(yaml.SafeLoader):
     def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
         if "\0" in node.value:
-            raise yaml.MarkedYAMLError(problem="a text has a zero byte in it", problem_mark=node.start_mark)
+            raise yaml.MarkedYAMLError(problem="a text contains a zero byte", problem_mark=node.start_mark)
         return node
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
@@ -45,6 +45,6 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             name = (key.tag, str(key.value))
             if name in seen:
-                raise yaml.MarkedYAMLError(problem=f"key '{key.value}' is there twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"key '{key.value}' occurs twice", problem_mark=key.start_mark)
             seen.add(name)
         return node

@@ -62,7 +62,7 @@ def load_images(
             folder that cannot be written.
     """
     if not records:
-        raise UserError("no images to load: the list is empty")
+        raise UserError("there are no images to load: the list is empty; give at least one")
     paths = [record.path for record in records]
     stem, key = _names(paths, size)
     _remove_killed_builds(cache_dir)
@@ -96,8 +96,9 @@ def _names(paths: Sequence[str], size: tuple[int, int] | None) -> tuple[str, str
     for path in paths:
         try:
             stat = os.stat(path)
-        except OSError:
-            raise UserError(f"image {path} does not exist; extract the data set again") from None
+        except OSError as error:
+            why = error.strerror
+            raise UserError(f"image {path} cannot be read: {why}; restore it, or extract the data set again") from None
         parent, name = os.path.split(path)
         name = name if relative[parent] == os.curdir else os.path.join(relative[parent], name)
         names.update(json.dumps(name).encode())

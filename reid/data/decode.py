@@ -37,16 +37,18 @@ def decode_image(path: str | Path) -> np.ndarray:
             if image.mode == "I" and image.format == "PPM":  # a PGM of 16 bits, whose white is 65535 here
                 image = Image.fromarray(np.asarray(image).astype(np.uint16))
             if image.mode in ("I", "F"):
-                raise UserError(f"image {path} has pixels of 32 bits, whose white is not known; save it with 8 bits")
+                raise UserError(
+                    f"image {path} has pixels of 32 bits, whose value for white is unknown; save it with 8 bits"
+                )
             if image.mode.startswith("I;16"):  # convert would turn all but the darkest white
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             image.info.pop("transparency", None)  # dropped, as for RGBA; Pillow would warn of palettes
             return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB too
     except Image.DecompressionBombError:
         most = 2 * Image.MAX_IMAGE_PIXELS // 10**6
-        raise UserError(f"image {path} has more than {most} million pixels; cut the persons out of it") from None
+        raise UserError(f"image {path} has more than {most} million pixels; crop the persons out of it") from None
     except (OSError, SyntaxError, ValueError):  # what Pillow's decoders raise
-        raise UserError(f"image {path} is unreadable or cut off; replace it or take it out") from None
+        raise UserError(f"image {path} is unreadable or cut off; replace it or remove it") from None
 
 
 def decode_images(paths: Sequence[str], size: tuple[int, int], progress: bool, workers: int) -> Iterator[np.ndarray]:

@@ -42,10 +42,10 @@ def locate(place: Place, given: Path | None, root: Path) -> Path | None:
     """
     if given is not None:
         if not given.is_dir():
-            raise UserError(f"data folder {given} {no_folder(given)}; give the folder that holds {place.title}")
+            raise UserError(f"data folder {given} {no_folder(given)}; give the folder that contains {place.title}")
         found = folder_below(place, given)
         if found is None:
-            raise UserError(f"data folder {given} holds no {place.title}; {place.advice}")
+            raise UserError(f"data folder {given} contains no {place.title}; {place.advice}")
         return found
     return folder_below(place, data_folder(root))
 
@@ -61,7 +61,7 @@ def locate_or_fail(place: Place, given: Path | None, root: Path) -> Path:
     if found is None:
         where = data_folder(root)
         raise UserError(
-            f"no {place.title} under {where}; {place.advice}; --data or ${DATA_VARIABLE} names another folder"
+            f"no {place.title} under {where}; {place.advice}, or name another folder with --data or ${DATA_VARIABLE}"
         )
     return found
 
@@ -74,7 +74,9 @@ def data_folder(root: Path) -> Path:
     """
     variable = os.environ.get(DATA_VARIABLE)
     if variable and not Path(variable).is_dir():
-        raise UserError(f"${DATA_VARIABLE} is {variable}, which is no folder; set it to the folder with the data sets")
+        raise UserError(
+            f"${DATA_VARIABLE} is {variable}, which is not a folder; set it to the folder with the data sets"
+        )
     return Path(variable) if variable else root / "data"
 
 

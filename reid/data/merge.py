@@ -21,12 +21,12 @@ def merge_for_training(datasets: Sequence[Dataset]) -> tuple[ImageRecord, ...]:
     """
     names = [dataset.name for dataset in datasets]
     if not names:
-        raise UserError("no data sets to merge; name at least one")
+        raise UserError("there are no data sets to merge; name at least one")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(
-            f"data set '{twice}' would be merged with itself; name each only once, and of two that are called alike "
-            "give one's folder or file another name"
+            f"data set '{twice}' would be merged with itself; name each only once, and if two have the same name, "
+            "rename the folder or file of one"
         )
     merged: list[ImageRecord] = []
     pids = cameras = 0

@@ -20,7 +20,10 @@ def take_identities(images: ImageSet, first: int, count: int | None) -> ImageSet
     identities = torch.unique(images.pids[images.pids > DISTRACTOR_PID])
     total = len(identities)
     if first < 0 or (count is not None and count < 1):
-        raise UserError(f"cannot take {count} identities from number {first} on; first is >= 0, count >= 1")
+        raise UserError(
+            f"cannot take {count} identities from number {first} on; give a first of at least 0 and a count of at "
+            "least 1"
+        )
     if first + (1 if count is None else count) > total:
         wanted = "the identities" if count is None else f"{count} identities"
         raise UserError(f"cannot take {wanted} from number {first} on: the data set has {total}; take fewer")
@@ -46,8 +49,8 @@ def query_gallery_split(images: ImageSet, cameras: bool = True) -> tuple[ImageSe
     """
     is_query = query_mask(images.pids, images.camids, cameras)
     if not is_query.any():
-        wanted = "images enough from two cameras" if cameras else "two images"
-        raise UserError(f"no identity has {wanted} for a query; take more identities")
+        wanted = "enough images from two cameras" if cameras else "two images"
+        raise UserError(f"no identity has {wanted} for a query; use more identities")
     return images.select(is_query), images.select(~is_query)
 
 

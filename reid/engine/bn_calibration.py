@@ -58,7 +58,7 @@ def calibrate(network: nn.Module, batches: Iterable[torch.Tensor], fixed: Collec
             hook.remove()
         network.eval()
     if layers and not calls:
-        raise UserError("BN calibration: there are no images to measure its statistics on")
+        raise UserError("BN calibration: there are no images to measure BN's statistics on; give some")
     return network
 
 

@@ -43,7 +43,9 @@ class ClassificationConfig:
     @model_validator(mode="after")
     def _is_begun_with(self) -> Self:
         if self.margin_start and not self.margin_warmup:
-            raise ValueError("margin_start has no effect with margin_warmup 0; set that above 0, or leave it out")
+            raise ValueError(
+                "margin_start has no effect with margin_warmup 0; set margin_warmup above 0, or leave margin_start out"
+            )
         return self
 
 
@@ -115,13 +117,15 @@ class DistillationConfig:
     @model_validator(mode="after")
     def _teacher_is_heard(self) -> Self:
         if self.teacher is not None and not self.enabled:
-            raise ValueError("the teacher has no weight; set logits, embedding or similarity above 0")
+            raise ValueError("the teacher has no effect; set logits, embedding or similarity above 0")
         if self.mixup and self.teacher is None:
-            raise ValueError("mixup: blended images have no label; set distillation.teacher to who knows them")
+            raise ValueError(
+                "mixup: blended images have no label, so they need a teacher; set distillation.teacher to a checkpoint"
+            )
         if self.embedding and len(self.teachers) > 1:
             raise ValueError(
-                "embedding: vectors of several teachers have no axes in common to be averaged on; set embedding=0 and "
-                "take similarity"
+                "embedding: vectors of several teachers have no common axes, so they cannot be averaged; set "
+                "embedding=0 and use similarity"
             )
         return self
 
@@ -152,7 +156,10 @@ class LossConfig:
         # The center loss alone pulls everything into one point.
         apart = (self.classification.weight, self.triplet.weight, self.circle.weight, self.centroid.weight)
         if not any(apart) and not self.distillation.enabled:
-            raise ValueError("every weight that tells identities apart is 0; give classification or triplet one")
+            raise ValueError(
+                "every loss that tells identities apart has weight 0; set the weight of classification or triplet "
+                "above 0"
+            )
         return self
 
     @model_validator(mode="after")
@@ -161,5 +168,5 @@ class LossConfig:
         heard = [name for name in labelled if getattr(self, name).weight]
         if self.distillation.mixup and heard:
             weights = ", ".join(f"{name}.weight" for name in heard)
-            raise ValueError(f"distillation.mixup: blended images have no label; set to 0: {weights}")
+            raise ValueError(f"distillation.mixup: blended images have no label; set these to 0: {weights}")
         return self

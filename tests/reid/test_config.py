@@ -228,7 +228,7 @@ def test_a_file_with_another_data_set_than_its_bases(tmp_path):
         ("base: none.yaml\n", "none.yaml does not exist; name a file as seen from "),
         ("base: configs/none.yaml\n", "configs/none.yaml does not exist; .*one of ours"),
         ("base: archs\n", "archs does not exist"),
-        ("inner: {rate: 1}\ninner: {steps: [1]}\n", "line 2: key 'inner' is there twice"),
+        ("inner: {rate: 1}\ninner: {steps: [1]}\n", "line 2: key 'inner' occurs twice"),
         ("base: 3\n", "base"),
         ("base: c.yaml\n", "base"),
         ("inner: {base: c.yaml}\n", "base"),
@@ -308,11 +308,11 @@ def test_an_override_reaches_the_augmentation():
         ("retrain.losses.classification.smoothing=1", "retrain.losses.classification.smoothing: .*less than 1"),
         (
             "retrain.losses.smoothing=0.1",
-            "unknown key 'retrain.losses.smoothing'; it stands under retrain.losses.classification.smoothing, "
+            "unknown key 'retrain.losses.smoothing'; it belongs under retrain.losses.classification.smoothing, "
             "supernet.recipe.losses.classification.smoothing$",
         ),
-        ("head.pool=gem", "unknown key 'head'; it stands under retrain.head, supernet.recipe.head, "),
-        ("retrain.flip=0", "unknown key 'retrain.flip'; it stands under retrain.augment.flip, supernet"),
+        ("head.pool=gem", "unknown key 'head'; it belongs under retrain.head, supernet.recipe.head, "),
+        ("retrain.flip=0", "unknown key 'retrain.flip'; it belongs under retrain.augment.flip, supernet"),
         ("retrain.losses.circle=1", "retrain.losses.circle: must be a mapping of its keys: weight, margin, scale "),
         ("search.sample_size=1000", "sample_size 1000 must not exceed population"),
         ("search.name_prefix=.x", r"search.name_prefix: string should match pattern '\^\[A-Za-z0-9\]"),

@@ -162,7 +162,7 @@ def test_other_values_than_expected_are_the_files_fault(tmp_path, take):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("a: 1\nb: [1\nc: 2\n", "at line 3"), ("a: 1\na: 2\n", "at line 2: key 'a' is there twice; correct")],
+    [("a: 1\nb: [1\nc: 2\n", "at line 3"), ("a: 1\na: 2\n", "at line 2: key 'a' occurs twice; correct")],
 )
 def test_yaml_error_names_the_line(tmp_path, text, said):
     path = tmp_path / "x.yaml"
@@ -175,7 +175,7 @@ def test_yaml_error_names_the_line(tmp_path, text, said):
 def test_a_tab_in_yaml_is_called_so(tmp_path, text):
     file = tmp_path / "x.yaml"
     file.write_text(text)
-    with pytest.raises(UserError, match="line 2: a tab, where only spaces may be; correct it$"):
+    with pytest.raises(UserError, match="line 2: there is a tab where only spaces are allowed; correct it$"):
         read_yaml(file)
 
 

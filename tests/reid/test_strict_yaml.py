@@ -13,7 +13,7 @@ def test_a_key_twice(text, line):
     """The first would be lost: a config with two ``data`` blocks has the second's settings alone."""
     with pytest.raises(yaml.MarkedYAMLError) as caught:
         parse_yaml(text)
-    assert caught.value.problem in ("key 'a' is there twice", "key 'x' is there twice")
+    assert caught.value.problem in ("key 'a' occurs twice", "key 'x' occurs twice")
     assert caught.value.problem_mark.line + 1 == line
 
 
@@ -26,7 +26,7 @@ def test_keys_that_only_look_alike():
 
 @pytest.mark.parametrize("text", ["a: &x {b: *x}\n", "a: &x [1, *x]\n", "a: &x\n  b: &y {c: 1, d: [*x]}\n"])
 def test_a_part_of_itself(text):
-    with pytest.raises(yaml.MarkedYAMLError, match=r"\*x is a part of itself"):
+    with pytest.raises(yaml.MarkedYAMLError, match=r"\*x contains itself"):
         parse_yaml(text)
 
 
@@ -39,5 +39,5 @@ def test_what_is_finished_may_be_repeated():
 @pytest.mark.parametrize("text", [r'{a: 1, b: ["x\0y"]}', r'"\0": 1'])
 def test_a_zero_byte_in_a_text(text):
     """As a path or a name it would be a traceback where a file is made."""
-    with pytest.raises(yaml.MarkedYAMLError, match="a text has a zero byte in it"):
+    with pytest.raises(yaml.MarkedYAMLError, match="a text contains a zero byte"):
         parse_yaml(text)

@@ -57,6 +57,6 @@ def require_counts(
     ]
     if wrong:
         raise UserError(
-            f"{title} at {root} differs from the official data set ({'; '.join(wrong)}); it was probably extracted in "
-            "part: extract it again, or set check_counts: false for a set that is meant to differ"
+            f"{title} at {root} differs from the official data set ({'; '.join(wrong)}); it was probably extracted "
+            "only in part: extract it again, or set check_counts: false if the difference is intended"
         )

@@ -74,5 +74,5 @@ def _read_folder(folder: Path) -> list[ImageRecord]:
             raise UserError(f"image {folder / name} is not named like 0001001.png; rename or remove it")
         records.append(ImageRecord(os.path.join(absolute, name), int(match[1]), (int(match[2]) + 1) // 2))
     if not records:
-        raise UserError(f"folder {folder} holds no image; extract CUHK01.zip again")
+        raise UserError(f"folder {folder} contains no image; extract CUHK01.zip again")
     return records

@@ -103,7 +103,7 @@ def read_cuhk03_classic(root: Path, kind: Kind, split: int, cache_dir: Path, che
     root = Path(root)
     sets = classic_test_sets(root)
     if not 0 <= split < len(sets):
-        raise UserError(f"CUHK03 has splits 0 to {len(sets) - 1}, not {split}")
+        raise UserError(f"CUHK03 has no split {split}; give one from 0 to {len(sets) - 1}")
     folder = image_folder(root, kind, cache_dir)
     every = _records(image_names(folder), folder)
     test_pids = {_pid(person) for person in sets[split]}
@@ -126,22 +126,22 @@ def _read_config(path: Path) -> dict[str, np.ndarray]:
     loadmat = needed("scipy.io", path.name).loadmat
     if not path.is_file():
         raise UserError(
-            f"{path} is missing; get it from github.com/zhunzhong07/person-re-ranking, evaluation/data/CUHK03"
+            f"{path} is missing; download it from github.com/zhunzhong07/person-re-ranking, evaluation/data/CUHK03"
         )
     try:
         config = loadmat(path)
     except Exception:  # scipy raises errors of many kinds for broken files
-        raise UserError(f"{path} is no MATLAB file or cut off; get it again") from None
+        raise UserError(f"{path} is not a MATLAB file, or is cut off; download it again") from None
     for key in ("filelist", "train_idx", "query_idx", "gallery_idx"):
         if key not in config:
-            raise UserError(f"{path} holds no '{key}': it is not CUHK03's new protocol; get it again")
+            raise UserError(f"{path} contains no '{key}', so it is not CUHK03's new protocol; download it again")
     return config
 
 
 def _at(config: dict[str, np.ndarray], key: str, files: list[str], folder: Path) -> tuple[ImageRecord, ...]:
     places = config[key].reshape(-1).astype(int) - 1
     if places.min(initial=0) < 0 or places.max(initial=0) >= len(files):
-        raise UserError(f"CUHK03's protocol names images 1 to {len(files)}, but {key} has others; get it again")
+        raise UserError(f"CUHK03's protocol has images 1 to {len(files)}, but {key} names others; download it again")
     return _records((files[place] for place in places), folder)
 
 
@@ -154,7 +154,9 @@ def _records(names: Iterable[str], folder: Path) -> tuple[ImageRecord, ...]:
         if labels is None:
             raise UserError(f"image {folder / name} is not named like 1_001_1_01.png; rename or remove it")
         if name not in present:
-            raise UserError(f"image {folder / name} does not exist; remove {folder}, it is extracted again")
+            raise UserError(
+                f"image {folder / name} does not exist; remove the folder {folder}, which is then extracted again"
+            )
         records.append(ImageRecord(os.path.join(absolute, name), _pid(labels[0]), labels[1]))
     return tuple(records)
 

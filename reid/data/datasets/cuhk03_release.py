@@ -56,7 +56,10 @@ def image_folder(root: Path, kind: str, cache_dir: Path, progress: bool = True) 
             cache_dir.mkdir(parents=True, exist_ok=True)
             _extract(archive, kind, folder, progress)
         except OSError as error:
-            raise UserError(f"cannot extract CUHK03's images to {folder}: {error}") from None
+            raise UserError(
+                f"cannot extract CUHK03's images to {folder}: {error}; make room there, or make its parent folder a "
+                "link"
+            ) from None
     return folder
 
 
@@ -130,11 +133,11 @@ def _opened(archive: Path) -> Iterator[Any]:
     try:
         file = h5py.File(archive, "r")
     except OSError:
-        raise UserError(f"{archive} is no HDF5 file or cut off; extract cuhk03_release.zip again") from None
+        raise UserError(f"{archive} is not an HDF5 file, or is cut off; extract cuhk03_release.zip again") from None
     with file:
         missing = {"detected", "labeled", "testsets"} - set(file)
         if missing:
             raise UserError(
-                f"{archive} holds no '{min(missing)}': it is not CUHK03's; extract cuhk03_release.zip again"
+                f"{archive} contains no '{min(missing)}', so it is not CUHK03's; extract cuhk03_release.zip again"
             )
         yield file

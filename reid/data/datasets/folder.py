@@ -38,7 +38,7 @@ def read_folder(root: Path, pattern: str | None = None, test_share: float = 0.5,
     """
     root = Path(root)
     if not root.is_dir():
-        raise UserError(f"data folder {root} {no_folder(root)}; give the folder that holds the identities' folders")
+        raise UserError(f"data folder {root} {no_folder(root)}; give the folder that contains the identities' folders")
     expression = _compile(pattern)
     parts = _parts(root) or [None]
     images = [
@@ -59,7 +59,8 @@ def _parts(root: Path) -> list[str]:
         misspelt = small in PARTS and name not in PARTS and not (part.is_dir() and part.samefile(root / name))
         if (misspelt or (parts and small in OTHER_PARTS)) and (root / name).is_dir():
             raise UserError(
-                f"folder {root / name} is no part; parts are {', '.join(PARTS)}: rename it, or move it away"
+                f"folder {root / name} is not a part of a data set (parts are {', '.join(PARTS)}); rename it, or move "
+                "it away"
             )
     return parts
 
@@ -70,7 +71,7 @@ def _compile(pattern: str | None) -> re.Pattern[str] | None:
     try:
         expression = re.compile(composed(pattern))
     except re.error as error:
-        raise UserError(f"pattern '{pattern}' is no regular expression: {error}") from None
+        raise UserError(f"pattern '{pattern}' is not a valid regular expression ({error}); correct it") from None
     if not expression.groupindex or set(expression.groupindex) - set(GROUPS):
         raise UserError(f"pattern '{pattern}' must have the group (?P<camid>...), (?P<pid>...) or both, and no others")
     return expression
@@ -82,8 +83,10 @@ def _describe(folder: Path, path: str, part: str | None, expression: re.Pattern[
     where = f"image {folder / path}"
     labels = found.groupdict() if found else {}
     if expression and (found is None or None in labels.values()):
-        raise UserError(f"{where} does not fit the pattern '{expression.pattern}'; correct the pattern or remove it")
+        raise UserError(f"{where} does not match the pattern '{expression.pattern}'; correct the pattern or remove it")
     if "pid" not in labels and "/" not in path:
-        raise UserError(f"{where} is in no identity's folder; move it, or give a pattern with (?P<pid>...)")
+        raise UserError(
+            f"{where} is not in an identity's folder; move it into one, or give a pattern with (?P<pid>...)"
+        )
     identity = labels.get("pid", name.split("/")[0])
     return OwnImage(os.path.join(os.path.abspath(folder), path), identity, labels.get("camid"), part, where)

@@ -67,7 +67,9 @@ def _is_in(path: str, folder: str) -> bool:
 
 
 def _refuse(error: OSError) -> NoReturn:
-    raise UserError(f"folder {error.filename} cannot be read: {error.strerror}; allow it, or move it away") from None
+    raise UserError(
+        f"folder {error.filename} cannot be read: {error.strerror}; make it readable, or move it away"
+    ) from None
 
 
 def is_image(name: str) -> bool:

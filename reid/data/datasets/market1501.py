@@ -68,7 +68,7 @@ def read_market1501(root: Path, check_counts: bool = True) -> Dataset:
     """
     base = folder_below(PLACE, Path(root))
     if base is None:
-        raise UserError(f"no Market-1501 at {root}: no {', '.join(FOLDERS)} there; extract it again")
+        raise UserError(f"no Market-1501 at {root}: it has no {', '.join(FOLDERS)}; extract the archive again")
     counts, size = (OFFICIAL_COUNTS, IMAGE_SIZE) if check_counts else ({}, None)
     return _read(base, "market1501", "Market-1501", _NAME, counts, size)
 
@@ -136,5 +136,5 @@ def _read_folder(folder: Path, title: str, pattern: re.Pattern[str]) -> tuple[Im
             raise UserError(f"image {folder / name} is not named like 0002_c1s1_000451_03.jpg; rename or remove it")
         records.append(ImageRecord(os.path.join(absolute, name), *labels))
     if not records:
-        raise UserError(f"folder {folder} holds no image; extract the whole {title} archive again")
+        raise UserError(f"folder {folder} contains no image; extract the whole {title} archive again")
     return tuple(records)

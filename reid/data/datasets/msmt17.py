@@ -52,7 +52,7 @@ def read_msmt17(root: Path, validation: bool = True, check_counts: bool = True) 
     root = Path(root)
     version = next((v for v, names in FOLDERS.items() if any((root / name).is_dir() for name in names)), None)
     if version is None:
-        raise UserError(f"MSMT17 at {root}: neither mask_train_v2 nor train is there; extract the archive again")
+        raise UserError(f"MSMT17 at {root}: it has neither mask_train_v2 nor train; extract the archive again")
     train_folder, test_folder = (root / name for name in FOLDERS[version])
     train = _read_list(root / "list_train.txt", train_folder, first=1)
     if validation:
@@ -83,7 +83,8 @@ def _read_list(path: Path, folder: Path, first: int) -> tuple[ImageRecord, ...]:
         match = _LINE.fullmatch(line.strip())
         if match is None:
             raise UserError(
-                f"{path}, line {number}: '{line.strip()}' is not like '0000/0000_000_01_0303morning_0008_0.jpg 0'"
+                f"{path}, line {number}: '{line.strip()}' is not like '0000/0000_000_01_0303morning_0008_0.jpg 0'; "
+                "extract the archive again"
             )
         image = os.path.join(absolute, match[1])
         if not os.path.isfile(image):

@@ -56,12 +56,12 @@ def own_dataset(name: str, images: Sequence[OwnImage], test_share: float = 0.5, 
             few images for a query.
     """
     if not images:
-        raise UserError(f"data set '{name}' holds no image")
+        raise UserError(f"data set '{name}' contains no image; add images, or name another folder or file")
     has_cameras = _all_or_none(images, [image.camera is not None for image in images], "camera")
     has_parts = _all_or_none(images, [image.part is not None for image in images], "part (train, query or gallery)")
     identities = sorted({image.identity for image in images} - set(SPECIAL), key=_order)
     if not identities:
-        raise UserError(f"data set '{name}' holds no person, only junk and distractors")
+        raise UserError(f"data set '{name}' contains no person, only junk and distractors; add images of persons")
     cameras = sorted({image.camera for image in images if image.camera is not None}, key=_order)
     pid_of = SPECIAL | {identity: number for number, identity in enumerate(identities, start=1)}
     camid_of = {None: NO_CAMERA} | {camera: number for number, camera in enumerate(cameras, start=1)}
@@ -76,7 +76,7 @@ def own_dataset(name: str, images: Sequence[OwnImage], test_share: float = 0.5, 
 def _all_or_none(images: Sequence[OwnImage], given: Sequence[bool], what: str) -> bool:
     if any(given) and not all(given):
         raise UserError(
-            f"{images[given.index(False)].where} has no {what}, others have; give it for all images or none"
+            f"{images[given.index(False)].where} has no {what}, but others have; give it for all images or for none"
         )
     return all(given)
 
@@ -87,15 +87,22 @@ def _given_parts(
     parts: dict[Part, list[ImageRecord]] = {part: [] for part in PARTS}
     for image, record in zip(images, records, strict=True):
         if image.part != "gallery" and image.identity in SPECIAL:
-            raise UserError(f"{image.where}: '{image.identity}' is for the gallery only, not for {image.part}")
+            raise UserError(
+                f"{image.where}: '{image.identity}' may only be in the gallery, not in {image.part}; move the image"
+            )
         parts[image.part].append(record)
     if bool(parts["query"]) != bool(parts["gallery"]):
         there, missing = ("query", "gallery") if parts["query"] else ("gallery", "query")
-        raise UserError(f"data set '{name}' has {there} images but no {missing} images; give both or only train")
+        raise UserError(
+            f"data set '{name}' has {there} images but no {missing} images; add them, or give only training images"
+        )
     trained = {record.pid for record in parts["train"]}
     for image, record in zip(images, records, strict=True):
         if image.part == "query" and record.pid in trained:
-            raise UserError(f"{image.where}: identity '{image.identity}' is a query and trained on; test other persons")
+            raise UserError(
+                f"{image.where}: identity '{image.identity}' is both a query and a training identity; test other "
+                "persons"
+            )
     return tuple(tuple(parts[part]) for part in PARTS)
 
 
@@ -115,7 +122,9 @@ def _drawn_parts(
     mask = _queries(test, has_cameras)
     if not any(mask):
         needs = "images from two cameras" if has_cameras else "two images"
-        raise UserError(f"data set '{name}': none of {count} test identities has {needs}, which a query needs")
+        raise UserError(
+            f"data set '{name}': none of {count} test identities has {needs}, which a query needs; add images"
+        )
     return train, _select(test, mask), _select(test, (not query for query in mask))
 
 

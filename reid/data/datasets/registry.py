@@ -23,7 +23,7 @@ from reid.numbers import Seed, Share, Whole
 
 def _known(name: str) -> str:
     if name not in READERS:
-        raise ValueError(f"unknown data set{nearest(name, READERS)}; known: {', '.join(READERS)}")
+        raise ValueError(f"there is no such data set{nearest(name, READERS)}; known: {', '.join(READERS)}")
     return name
 
 
@@ -92,7 +92,7 @@ def open_dataset(config: DatasetConfig, given: Path | None, root: Path, cache_di
     else:
         path = given or "PATH"  # ``--data`` is a place to look for data sets that are recognised by folder names
         cure = f"data.dataset.root={path}, or --dataset {config.name}={path} where a tool has that option"
-        raise UserError(f"data set '{config.name}' needs root, the folder or file with the data: {cure}")
+        raise UserError(f"data set '{config.name}' needs root, the folder or file with the data: give {cure}")
     return reader.read(folder, config, cache_dir)
 
 
@@ -120,9 +120,10 @@ def _check_options(config: DatasetConfig, reader: Reader) -> None:
         if field.name in ("name", "root", *reader.options) or getattr(config, field.name) == field.default:
             continue
         options = ", ".join(("root", *reader.options))
-        raise UserError(f"data set '{config.name}' has no option '{field.name}'; its options: {options}")
+        raise UserError(f"data set '{config.name}' has no option '{field.name}'; leave it out (its options: {options})")
     if config.split >= reader.splits:
-        raise UserError(f"data set '{config.name}' has no split {config.split}; the last is {reader.splits - 1}")
+        there = "it has only split 0" if reader.splits == 1 else f"give one from 0 to {reader.splits - 1}"
+        raise UserError(f"data set '{config.name}' has no split {config.split}; {there}")
 
 
 def _read_market_layout(root: Path, config: DatasetConfig, cache_dir: Path) -> Dataset:

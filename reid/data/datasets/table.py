@@ -38,9 +38,9 @@ def read_csv(path: Path, test_share: float = 0.5, seed: int = 0) -> Dataset:
     except FileNotFoundError:
         raise UserError(f"file {path} does not exist; give the CSV file of the data set") from None
     except OSError as error:
-        raise UserError(f"file {path} cannot be read: {error.strerror}") from None
+        raise UserError(f"file {path} cannot be read: {error.strerror}; give a CSV file that can") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"file {path} is no UTF-8 CSV file ({error}); save the table as CSV in UTF-8") from None
+        raise UserError(f"file {path} is not a UTF-8 CSV file ({error}); save the table as CSV in UTF-8") from None
     return own_dataset(path.stem, images, test_share, seed)
 
 
@@ -53,20 +53,26 @@ def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[OwnImage]:
             continue
         where = f"{path}, line {reader.line_num}"
         if len(row) != len(header):
-            raise UserError(f"{where}: {len(row)} values, but the header has {len(header)} columns")
+            raise UserError(f"{where}: {len(row)} values, but the header has {len(header)} columns; correct the line")
         values = {name: value.strip() for name, value in zip(header, row, strict=True)}
         values |= {name: composed(values[name]) for name in ("pid", "camid") if name in values}
         if not values["path"] or not values["pid"]:
-            raise UserError(f"{where}: path or pid is empty")
+            raise UserError(f"{where}: path or pid is empty; fill it in, or remove the line")
         part = values.get("split") or None
         if part is not None and part not in PARTS:
-            raise UserError(f"{where}: split is '{part}'; must be one of {', '.join(PARTS)}")
+            raise UserError(f"{where}: split is '{part}'; it must be one of {', '.join(PARTS)}")
         image = os.path.abspath(path.parent / values["path"])
         if not os.path.isfile(image):
-            cure = "write it with /" if "\\" in values["path"] else "paths are relative to the CSV file's folder"
+            cure = (
+                "write its path with /"
+                if "\\" in values["path"]
+                else "correct the path, which is relative to the CSV file's folder"
+            )
             raise UserError(f"{where}: image {image} does not exist; {cure}")
         if image in lines:
-            raise UserError(f"{where}: image {values['path']} is in line {lines[image]} already; remove one")
+            raise UserError(
+                f"{where}: image {values['path']} is already in line {lines[image]}; remove one of the lines"
+            )
         lines[image] = reader.line_num
         yield OwnImage(image, values["pid"], values.get("camid") or None, part, where)
 
@@ -80,7 +86,7 @@ def _check_header(path: Path, header: list[str]) -> None:
                 f"{path}, line 1: unknown column '{name}'{nearest(name, COLUMNS)}; known: {', '.join(COLUMNS)}"
             )
         if header.count(name) > 1:
-            raise UserError(f"{path}, line 1: column '{name}' is there twice")
+            raise UserError(f"{path}, line 1: column '{name}' occurs twice; remove one")
     for name in COLUMNS[:2]:
         if name not in header:
             raise UserError(f"{path}, line 1: column '{name}' is missing; the first line must name the columns")

@@ -48,10 +48,13 @@ class BalancedSampler(PKSampler):
         source_of = np.zeros_like(self._counts)
         source_of[self._identity_of] = source_of_image.reshape(-1)
         if (source_of[self._identity_of] != source_of_image.reshape(-1)).any():
-            raise UserError("an identity label occurs in two sources; number each data set's identities apart")
+            raise UserError(
+                "an identity label occurs in two sources; give identities of different data sets different labels"
+            )
         if p < len(names):
             raise UserError(
-                f"a batch of p={p} identities cannot hold {len(names)} sources; raise the recipe's identities"
+                f"a batch of p={p} identities cannot hold {len(names)} sources; raise the recipe's identities, the P "
+                "of PxK"
             )
         self._members = [np.flatnonzero(source_of == number) for number in range(len(names))]
         most = -(-p // len(names))
@@ -59,7 +62,7 @@ class BalancedSampler(PKSampler):
             if len(members) < most:
                 raise UserError(
                     f"data set {number} of the {len(names)} that are trained on has {len(members)} identities, and a "
-                    f"balanced batch takes {most} of it; lower the recipe's identities, or leave it out"
+                    f"balanced batch takes {most} of them; lower the recipe's identities, or leave the data set out"
                 )
         # Source s has the places s, s + S, s + 2 S, ...: its last chunk needs all places up to that one.
         last_place = [

@@ -60,11 +60,11 @@ def build_sampler(
         return PKSampler(labels, p, k, seed, rank, world_size)
     if kind == "camera_aware":
         if camids is None or bool((camids == NO_CAMERA).all()):
-            raise UserError("sampler 'camera_aware' needs the camera of each image; these data name none: take 'pk'")
+            raise UserError("sampler 'camera_aware' needs the camera of each image; this data set gives none; use 'pk'")
         return CameraAwareSampler(labels, camids, p, k, seed, rank, world_size)
     if kind == "balanced":
         if sources is None:
-            raise UserError("sampler 'balanced' needs the data set of each image; with one data set take 'pk'")
+            raise UserError("sampler 'balanced' needs several data sets; with only one, use 'pk'")
         return BalancedSampler(labels, sources, p, k, seed, rank, world_size)
     if kind == "random":
         return RandomSampler(len(labels), p * k, seed, rank, world_size)

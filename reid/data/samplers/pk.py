@@ -50,18 +50,18 @@ class PKSampler:
                 too small.
         """
         if p < 1 or k < 1 or seed < 0:
-            raise UserError(f"PK batch with p={p}, k={k}, seed={seed}: p and k must be >= 1, seed >= 0")
+            raise UserError(f"PK batch with p={p}, k={k}, seed={seed}: p and k must be at least 1, seed at least 0")
         if not 0 <= rank < world_size or p % world_size:
             raise UserError(
                 f"a batch of p={p} identities cannot be split over {world_size} processes; make the recipe's "
-                "identities, the P of PxK, a multiple"
+                "identities, the P of PxK, a multiple of that number"
             )
         identity_of = np.unique(labels.cpu().numpy(), return_inverse=True)[1].reshape(-1)
         self._counts = np.bincount(identity_of)
         if len(self._counts) < p:
             raise UserError(
-                f"a batch of p={p} identities cannot be drawn from {len(self._counts)}; lower the "
-                "recipe's identities, the P of PxK, or add some"
+                f"a batch of p={p} identities cannot be drawn from {len(self._counts)} identities; lower the "
+                "recipe's identities, the P of PxK, or train on more"
             )
         self._identity_of = identity_of
         self._first = np.cumsum(self._counts) - self._counts

@@ -28,11 +28,13 @@ class RandomSampler:
             UserError: no image, ``batch`` is not divisible by ``world_size``, or a number is too small.
         """
         if images < 1 or batch < 1 or seed < 0:
-            raise UserError(f"batches of {batch} from {images} images, seed={seed}: both must be >= 1, seed >= 0")
+            raise UserError(
+                f"batches of {batch} from {images} images, seed={seed}: both must be at least 1, seed at least 0"
+            )
         if not 0 <= rank < world_size or batch % world_size:
             raise UserError(
                 f"a batch of {batch} images cannot be split over {world_size} processes; make the recipe's identities "
-                "times instances a multiple"
+                "times instances a multiple of that number"
             )
         self._images, self._batch, self._seed = images, batch, seed
         share = batch // world_size

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _write_sheet(path: Path, config: SyntheticConfig) -> None:
     if path.suffix.lower() not in SHEETS:
-        raise UserError(f"--sheet {path}: the name must end in one of {', '.join(SHEETS)}")
+        raise UserError(f"--sheet {path}: the file's name must end in one of {', '.join(SHEETS)}")
     sheet = contact_sheet(config.seed, cameras=tuple(range(1, config.cameras + 1)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

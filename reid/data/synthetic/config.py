@@ -50,6 +50,9 @@ class SyntheticConfig:
             if not isinstance(value, int) or not low <= value <= high:
                 raise UserError(f"synthetic set: {name}={value!r}; give a whole number from {low} to {high}")
         if self.train_identities + self.test_identities > 9999:
-            raise UserError("synthetic set: more than 9999 identities; file names have four digits for them")
+            raise UserError(
+                "synthetic set: more than 9999 identities, but file names have four digits for them; lower "
+                "train_identities or test_identities"
+            )
         if len(self.size) != 2 or not all(isinstance(v, int) and 16 <= v <= 1024 for v in self.size):
             raise UserError(f"synthetic set: size={self.size!r}; give height and width, each from 16 to 1024")

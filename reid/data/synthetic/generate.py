@@ -53,13 +53,15 @@ def make_synthetic(root: Path, config: SyntheticConfig, progress: bool = True) -
     if _is_made(root, description):
         return root
     if found is not None:
-        raise UserError(f"{root} holds files but no finished synthetic set ({found}); remove it or give another folder")
+        raise UserError(
+            f"{root} contains files ({found}) but no finished synthetic set; remove it or give another folder"
+        )
     try:
         _make(root, config, description, progress)
     except OSError as error:
         why = error.strerror or error
         raise UserError(
-            f"cannot write the synthetic set {root}: {why}; make room, or let it be written there"
+            f"cannot write the synthetic set {root}: {why}; make room there, or make the folder writable"
         ) from None
     return root
 
@@ -118,7 +120,7 @@ def _is_made(root: Path, description: dict[str, object]) -> bool:
     keys = [k for k in description if not isinstance(found, dict) or found.get(k) != description[k]]
     names = ", ".join(keys) if keys else "its keys"
     raise UserError(
-        f"{root} holds a synthetic set of another config ({names} differ); remove it or give another folder"
+        f"{root} contains a synthetic set with other settings ({names} differ); remove it or give another folder"
     )
 
 

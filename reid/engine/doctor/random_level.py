@@ -64,7 +64,9 @@ def random_level(
             right.append(of_person[pid] - passed)
             ranked.append(len(gallery) - passed)
     if not right:
-        raise UserError("no query has a right answer (same pid, other camera) in the gallery: nothing to expect")
+        raise UserError(
+            "no query has a right answer (same pid, other camera) in the gallery: there is no score to expect"
+        )
     hits, places = np.array(right), np.array(ranked)
     return RandomLevel(
         mAP=float(expected_average_precision(hits, places).mean()),

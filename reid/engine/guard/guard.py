@@ -127,7 +127,7 @@ class Guard:
             if no_memory(error):  # no fault of the state
                 raise
             what = str(error).splitlines()[-1].strip()
-            raise UserError(f"{path} is of another network or other data ({what}); use another --out") from None
+            raise UserError(f"{path} belongs to another network or other data ({what}); give another --out") from None
 
     def saved(self, epoch: int) -> None:
         """To be called by every process when the checkpoint of ``epoch`` is written; rollbacks now return to it."""
@@ -163,7 +163,7 @@ class Guard:
         if not self.rollbacks:
             return ""
         often = counted(len(self.rollbacks), "time")
-        return f" (taken back {often}, at last to {self.step.rate_scale:g} times the rate)"
+        return f" (rolled back {often}, the last time to {self.step.rate_scale:g} times the rate)"
 
 
 def _floats(state: Any) -> Iterator[torch.Tensor]:

@@ -50,10 +50,10 @@ def read_rollbacks(run: Path) -> tuple[Rollback, ...]:
         UserError: the file is damaged.
     """
     path = run / ROLLBACKS
-    found = read_json(path, "use another --out") if path.exists() else []
+    found = read_json(path, "give another --out") if path.exists() else []
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise UserError(f"file {path} holds no rollbacks; use another --out")
+        raise UserError(f"file {path} does not contain rollbacks; give another --out")
     try:
         return tuple(build_config(Rollback, each, str(path)) for each in found)
     except UserError as error:
-        raise UserError(f"{error}; use another --out") from None
+        raise UserError(f"{error}; give another --out") from None

@@ -37,7 +37,9 @@ class Compiled:
             return self._twins[module](images)
         except BackendCompilerFailed as error:
             why = first_line(error.inner_exception)
-            raise UserError(f"compile: torch.compile cannot make kernels here ({why}); set compile to false") from error
+            raise UserError(
+                f"compile: torch.compile cannot build kernels on this machine ({why}); set compile to false"
+            ) from error
 
 
 def plain(module: nn.Module, images: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device).item()  # read back, since "meta" is a device too but holds no numbers
     except (RuntimeError, AssertionError, NotImplementedError, ImportError):
-        raise UserError(f"--device {name}: not there on this machine; use auto or cpu") from None
+        raise UserError(f"--device {name}: there is no such device on this machine; use auto or cpu") from None
     return device
 
 

@@ -83,11 +83,16 @@ def from_environment(device: torch.device, environment: Mapping[str, str] = os.e
     try:
         rank, local, world_size = (int(environment[name]) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
     except (KeyError, ValueError):
-        raise UserError("WORLD_SIZE is set but RANK or LOCAL_RANK is no number; start the job by torchrun") from None
+        raise UserError(
+            "RANK, LOCAL_RANK and WORLD_SIZE must all be whole numbers if WORLD_SIZE is set; start the job with "
+            "torchrun"
+        ) from None
     if device.type == "cuda" and world_size > 1:
         if local >= torch.cuda.device_count():
             count = torch.cuda.device_count()
-            raise UserError(f"torchrun starts more processes than the {count} GPUs here; lower --nproc_per_node")
+            raise UserError(
+                f"torchrun starts more processes than the {count} GPUs of this machine; lower --nproc_per_node"
+            )
         device = torch.device("cuda", local)
     return Processes(rank, world_size, device)
 

@@ -63,7 +63,7 @@ def _made(plain: nn.BatchNorm1d | nn.BatchNorm2d, make: Callable[[nn.Module], nn
     if type(plain) not in (nn.BatchNorm1d, nn.BatchNorm2d) and behind.keys() != {"drop", "act"}:
         raise UserError(
             f"sync_batch_norm: a BN layer of the kind {type(plain).__name__} cannot be normalised over several "
-            "processes; set sync_batch_norm to false, or train in one"
+            "processes; set sync_batch_norm to false, or train in one process"
         )
     layer = make(plain)
     for name, child in behind.items():

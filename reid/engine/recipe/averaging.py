@@ -70,7 +70,7 @@ class WeightAverage:
 
     def __init__(self, network: nn.Module, config: AveragingConfig) -> None:
         if config.kind == "none":
-            raise ValueError("averaging.kind is none: there is nothing to average")
+            raise ValueError("averaging.kind is none: there is nothing to average; set another kind")
         self.config = config
         self.module = copy.deepcopy(network).requires_grad_(False).eval()
         self._updates = 0

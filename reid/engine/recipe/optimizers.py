@@ -66,7 +66,9 @@ class OptimizerConfig:
     @model_validator(mode="after")
     def _something_is_trained(self):
         if len(frozen_groups(self, 1)) == len(GROUPS):
-            raise ValueError("every part is fixed in the first epoch; leave one with a rate > 0 and freeze_epochs 0")
+            raise ValueError(
+                "every part is fixed in the first epoch; give at least one a rate above 0 and freeze_epochs 0"
+            )
         return self
 
 

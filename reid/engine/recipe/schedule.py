@@ -43,9 +43,11 @@ class ScheduleConfig:
     @model_validator(mode="after")
     def _fits_together(self):
         if self.warmup and self.warmup_steps:
-            raise ValueError("warmup (epochs) and warmup_steps (iterations) are both given; leave one at 0")
+            raise ValueError("warmup (epochs) and warmup_steps (iterations) are both given; set one of them to 0")
         if self.name == "multistep" and not self.milestones:
-            raise ValueError("multistep falls at milestones, and none are given; give milestones: [epoch, ...]")
+            raise ValueError(
+                "multistep lowers the rate at milestones, but none are given; set milestones: [epoch, ...]"
+            )
         return self
 
 

@@ -23,7 +23,7 @@ Mode = Literal["max", "min"]
 def check_mode(metric: str, mode: Mode) -> None:
     """Raises ValueError if a metric whose name says that it is a loss is to be maximised."""
     if mode == "max" and "loss" in metric.split("_"):
-        raise ValueError(f"metric {metric} is a loss, of which less is better; set mode: min too")
+        raise ValueError(f"metric {metric} is a loss, for which lower is better; also set mode: min")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -74,7 +74,7 @@ def check_metric(record: Record, stopping: EarlyStopping) -> None:
     if stopping.metric not in record:
         raise UserError(
             f"early_stopping.metric '{stopping.metric}' is never measured{nearest(stopping.metric, record)}; "
-            "name another field of metrics.jsonl, or set evaluate_every"
+            "name another field of metrics.jsonl, or set evaluate_every above 0"
         )
 
 

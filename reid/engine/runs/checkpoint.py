@@ -51,16 +51,24 @@ def read_about(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"checkpoint {path} does not exist") from None
     except (SafetensorError, OSError) as error:
-        cure = "it may be cut short" if path.suffix == ".safetensors" else "name a run folder, or its last.safetensors"
-        raise UserError(f"checkpoint {path} is no readable safetensors file ({error}); {cure}") from None
+        cure = (
+            "it may be cut off; restore it from a copy"
+            if path.suffix == ".safetensors"
+            else "name a run folder, or its last.safetensors"
+        )
+        raise UserError(f"checkpoint {path} is not a readable safetensors file ({error}); {cure}") from None
     if about is None:
-        raise UserError(f"checkpoint {path} does not say what network it is; it was not written by this product")
+        raise UserError(
+            f"checkpoint {path} does not say what network it is: it was not written by these tools; name one that was"
+        )
     try:
         read = json.loads(about)
     except json.JSONDecodeError:
         read = None
     if not isinstance(read, dict):
-        raise UserError(f"checkpoint {path} does not say what network it is in words of ours; its header is damaged")
+        raise UserError(
+            f"checkpoint {path} has a damaged header, which does not say what network it is; restore it from a copy"
+        )
     return read
 
 
@@ -77,7 +85,9 @@ def load_weights(path: Path, module: nn.Module) -> None:
         if theirs is None or ours is None or theirs.shape != ours.shape:
             there = "nothing" if theirs is None else tuple(theirs.shape)
             here = "nothing" if ours is None else tuple(ours.shape)
-            raise UserError(f"checkpoint {path} is of another network: {name} is {there} there and {here} here")
+            raise UserError(
+                f"checkpoint {path} is of another network: {name} is {there} in it and {here} in this network"
+            )
     module.load_state_dict(state)
 
 
@@ -117,5 +127,5 @@ def load_state(path: Path, cure: str = "remove it to train from the start") -> d
             raise UserError(f"checkpoint {path} cannot be read: {error.strerror}") from None
         state = None
     if not isinstance(state, dict):
-        raise UserError(f"{path} is no readable checkpoint; {cure}")
+        raise UserError(f"{path} is not a readable checkpoint; {cure}")
     return state

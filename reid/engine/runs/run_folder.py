@@ -36,7 +36,7 @@ def open_run(
     saved = path / CONFIG
     if not saved.exists():
         if path.exists() and (not path.is_dir() or not all(is_leftover(entry, saved) for entry in path.iterdir())):
-            raise UserError(f"{path} is not empty and holds no run; give another folder with --out")
+            raise UserError(f"{path} is not empty and contains no run; give another folder with --out")
         write_text(saved, yaml.safe_dump(config, sort_keys=False))
         return path
     if not resume:
@@ -46,7 +46,8 @@ def open_run(
     difference = first_difference(read(saved), wanted)
     if difference:
         raise UserError(
-            f"{path} was begun with another configuration ({difference}); resume with the same, or use --out"
+            f"{path} was started with another configuration ({difference}); resume with the same one, or give another "
+            "--out"
         )
     return path
 
@@ -90,7 +91,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         try:
             record = json.loads(line)
             if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
-                raise ValueError("no mapping with an epoch")
+                raise ValueError("it is not a mapping with an epoch")
         except ValueError as error:  # of JSON or of UTF-8
             if number == len(lines):
                 break

@@ -93,15 +93,19 @@ def _check(config: DistillationConfig, name: str, teacher: Teacher, classes: int
     if config.logits:
         if not teacher.classifiers:
             raise UserError(
-                f"teacher {name}: has no classifier.safetensors beside its weights, so its logits cannot be distilled; "
-                "set losses.distillation.logits=0, or train one on its fixed weights (docs/training.md, Teachers)"
+                f"teacher {name}: has no classifier.safetensors next to its weights, so its logits cannot be "
+                "distilled; set losses.distillation.logits=0, or train one on its fixed weights (docs/training.md, "
+                "Teachers)"
             )
         theirs = teacher.classifiers[0].weight.shape[0]
         if theirs != classes:
-            raise UserError(f"teacher {name}: was trained on {theirs} identities, the student on {classes}")
+            raise UserError(
+                f"teacher {name}: was trained on {theirs} identities, the student on {classes}; set "
+                "losses.distillation.logits=0"
+            )
     if config.embedding and teacher.network.feature_dim != dim:
         raise UserError(
-            f"teacher {name}: its embedding has {teacher.network.feature_dim} numbers, the student's {dim}; "
+            f"teacher {name}: its embedding has {teacher.network.feature_dim} numbers, but the student's has {dim}; "
             "use losses.distillation.similarity, or give both the same head.embedding"
         )
 

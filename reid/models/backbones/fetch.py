@@ -38,7 +38,7 @@ def fetch_state(url: str, what: str) -> dict[str, Tensor]:
         except (OSError, RuntimeError) as error:  # RuntimeError: the digits differ
             reason = first_line(getattr(error, "reason", error))
             raise UserError(
-                f"ImageNet weights of {what} could not be fetched ({reason}); download {url} where there is a network"
-                " and give the file's path in place of 'imagenet'"
+                f"ImageNet weights of {what} could not be downloaded ({reason}); download {url} on a computer with "
+                "internet access and give the file's path in place of 'imagenet'"
             ) from None
     return read_state(cached)

@@ -25,7 +25,7 @@ class AffineInstanceNorm(nn.InstanceNorm2d):
             UserError: the map has one pixel, which has no spread.
         """
         if x.shape[2] * x.shape[3] == 1:
-            raise UserError("instance normalisation of a map of one pixel: take larger images (input_size)")
+            raise UserError("instance normalisation needs a map of more than one pixel; use larger images (input_size)")
         return super().forward(x)
 
 

@@ -91,8 +91,8 @@ def _initialise(network: nn.Module) -> None:
 def osnet_imagenet_url(name: str) -> str:
     """Always raises UserError: torchreid's weights are published where a program cannot download them by URL."""
     if name in UNPUBLISHED:
-        raise UserError(f"there are no ImageNet weights of {name}: train it from scratch, or take osnet_x0_5")
+        raise UserError(f"there are no ImageNet weights of {name}: train it from scratch, or use osnet_x0_5")
     raise UserError(
-        f"ImageNet weights of {name} cannot be fetched by a program: take {name}_imagenet.pth from torchreid's model"
+        f"ImageNet weights of {name} cannot be downloaded by a program: get {name}_imagenet.pth from torchreid's model"
         " zoo (https://kaiyangzhou.github.io/deep-person-reid/MODEL_ZOO) and give the file's path"
     )

@@ -17,7 +17,7 @@ from reid.out_of_memory import no_memory
 def check_is_there(path: Path) -> None:
     """Raises UserError if ``path`` is not a file."""
     if not path.is_file():
-        raise UserError(f"weights {path}: there is no such file; give 'imagenet', a .safetensors or a .pth file")
+        raise UserError(f"weights {path}: there is no such file; give 'imagenet', or a .safetensors or .pth file")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -36,11 +36,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
             raise
         if "GLOBAL" in str(error):  # torch's word for a class or function that the file wants to call
             raise UserError(
-                f"weights {path} hold Python objects beside tensors; save the state dict alone:"
+                f"weights {path} contain Python objects besides tensors; save the state dict alone:"
                 " torch.save(network.state_dict(), path)"
             ) from None
         raise UserError(
-            f"weights {path} are no readable file of tensors; it may be cut short or of another kind"
+            f"weights {path} are not a readable file of tensors; it may be cut off or of another kind: give a "
+            ".safetensors or .pth file"
         ) from None
     return _state_of(data, path)
 
@@ -54,6 +55,7 @@ def _state_of(data: Any, path: Path) -> dict[str, Tensor]:
         tensors = {name: value for name, value in data.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if not tensors:
         raise UserError(
-            f"weights {path}: there is no state dict in it, neither at the top nor as 'state_dict' or 'model'"
+            f"weights {path}: there is no state dict in it, neither at the top nor as 'state_dict' or 'model'; save "
+            "one there"
         )
     return tensors

@@ -60,7 +60,7 @@ def timm_any_url(name: str) -> str:
     """Always raises UserError: the names of timm's files do not tell which were trained on ImageNet-1k alone."""
     made_for = import_timm(name).get_pretrained_cfg(name.removeprefix(PREFIX))
     where = f"https://huggingface.co/{made_for.hf_hub_id}" if made_for and made_for.hf_hub_id else "timm's releases"
-    raise UserError(f"weights of {name} are not fetched: take the file from {where} and give its path")
+    raise UserError(f"weights of {name} are not downloaded; get the file from {where} and give its path")
 
 
 def _options(timm: ModuleType, name: str, last_stride: int) -> tuple[dict[str, Any], int]:
@@ -71,7 +71,7 @@ def _options(timm: ModuleType, name: str, last_stride: int) -> tuple[dict[str, A
     except Exception as error:  # whatever the model's code raises for an image that it cannot take
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"backbone '{name}': timm gives no feature map of an image of 256x128 ({reason}); take a model that takes"
+            f"backbone '{name}': timm gives no feature map of an image of 256x128 ({reason}); use a model that takes"
             " any size, for example timm:resnet50d"
         ) from None
     if sides == wanted:
@@ -79,7 +79,7 @@ def _options(timm: ModuleType, name: str, last_stride: int) -> tuple[dict[str, A
     if sides == SIDES[1]:
         raise UserError(f"last_stride {last_stride}: must be 1 for {name}, whose map has 1/16 of the image's sides")
     if sides != SIDES[2]:
-        raise UserError(f"backbone '{name}': its map has 1/{sides} of the image's sides; 1/32 or 1/16 is wanted")
+        raise UserError(f"backbone '{name}': its map has 1/{sides} of the image's sides; use a model with 1/32 or 1/16")
     options = {"output_stride": wanted}
     try:
         channels, sides = _probe(timm, model, options)

@@ -111,7 +111,7 @@ def _published(backbone: nn.Module) -> tuple[str, str]:
         return "mobilenetv2", torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1.url
     published = [name for name in BACKBONES if name not in UNPUBLISHED]
     raise UserError(
-        "no ImageNet weights are published for this backbone; give the path of a file with its weights, or train it"
+        "no ImageNet weights are known for this backbone; give the path of a file with its weights, or train it"
         f" from scratch (there are some for mobilenetv2, {', '.join(published)})"
     )
 
@@ -144,7 +144,7 @@ def _refuse_others(
         ours, theirs = tuple(own[first].shape), tuple(state[pairs[first]].shape) if first in pairs else "none"
         raise UserError(
             f"{where} are of another network: they fill {loaded} of the backbone's {wanted} tensors; the first that"
-            f" they do not is {first}: {ours} here, {theirs} there"
+            f" they do not fill is {first}: {ours} in the backbone, {theirs} in the file"
         )
     unused = report.skipped
     if any(map(_APART.match, state)):

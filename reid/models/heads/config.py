@@ -38,7 +38,7 @@ class FeatureEraseConfig:
     @model_validator(mode="after")
     def _leaves_something(self):
         if self.height == 1 and self.width == 1:
-            raise ValueError("height and width are both 1, which erases the whole map; make one of them smaller")
+            raise ValueError("height and width are both 1, which erases the whole map; lower one of them")
         return self
 
 
@@ -91,7 +91,7 @@ class PartsConfig:
             raise ValueError("retrieve is 'global' without a global branch; set global_branch to true")
         branches = self.stripes + self.global_branch
         if self.update == "random" and self.drop >= branches:
-            raise ValueError(f"drop {self.drop} leaves none of {branches} branches; set it below {branches}")
+            raise ValueError(f"drop {self.drop} leaves none of the {branches} branches; set it below {branches}")
         return self
 
 
@@ -139,14 +139,19 @@ class HeadConfig:
                 raise ValueError("spectral works on the global branch; set parts.global_branch to true")
             if self.embedding is not None:
                 raise ValueError(
-                    "embedding is the global branch's; set parts.embedding, or parts.global_branch to true"
+                    "embedding belongs to the global branch; set parts.embedding instead, or parts.global_branch to "
+                    "true"
                 )
             if self.neck != "bnneck":
-                raise ValueError("neck is the global branch's; set parts.neck, or parts.global_branch to true")
+                raise ValueError(
+                    "neck belongs to the global branch; set parts.neck instead, or parts.global_branch to true"
+                )
             if self.relu:
                 raise ValueError("relu belongs to the global branch; set parts.global_branch to true")
             if self.mask:
-                raise ValueError("mask belongs to the global branch; set parts.mask, or parts.global_branch to true")
+                raise ValueError(
+                    "mask belongs to the global branch; set parts.mask instead, or parts.global_branch to true"
+                )
         return self
 
 

@@ -113,7 +113,8 @@ def stripe_bounds(height: int, stripes: int) -> list[tuple[int, int]]:
     """
     if height < stripes:
         raise UserError(
-            f"head.parts.stripes: a feature map of {height} rows has no {stripes} stripes; use fewer stripes, taller"
-            " images, or a last stride of 1 (an arch file's own; of other backbones last_stride=1)"
+            f"head.parts.stripes: a feature map of {height} rows cannot be divided into {stripes} stripes; use fewer "
+            "stripes, taller images, or a last stride of 1 (in an arch file its stage's; for other backbones "
+            "last_stride=1)"
         )
     return [(i * height // stripes, ((i + 1) * height + stripes - 1) // stripes) for i in range(stripes)]

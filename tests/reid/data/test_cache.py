@@ -210,7 +210,7 @@ def test_all_unreadable_images_are_named_at_once(records, tmp_path, count):
 
 def test_missing_image_and_empty_list(records, tmp_path):
     Path(records[7].path).unlink()
-    with pytest.raises(UserError, match="007.*does not exist"):
+    with pytest.raises(UserError, match="007.*cannot be read: No such file.*; restore it"):
         load(records, tmp_path)
     with pytest.raises(UserError, match="empty"):
         load([], tmp_path)

@@ -55,7 +55,7 @@ def test_transparency_is_left_out_without_a_word(tmp_path):
 def test_an_image_that_is_far_too_large_is_not_called_cut_off(tmp_path, monkeypatch):
     record = save(tmp_path / "scan.png", 0)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(UserError, match="scan.png has more than 0 million pixels; cut the persons out"):
+    with pytest.raises(UserError, match="scan.png has more than 0 million pixels; crop the persons out"):
         load([record], tmp_path)
 
 

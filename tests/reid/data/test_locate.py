@@ -74,9 +74,11 @@ def test_refuses(tmp_path, monkeypatch):
         find_market1501(tmp_path / "nowhere", tmp_path)
     archive = tmp_path / "Market.zip"
     archive.write_bytes(b"")
-    with pytest.raises(UserError, match="Market.zip is a file, not a folder; give the folder that holds Market-1501"):
+    with pytest.raises(
+        UserError, match="Market.zip is a file, not a folder; give the folder that contains Market-1501"
+    ):
         find_market1501(archive, tmp_path)
-    with pytest.raises(UserError, match="holds no Market-1501"):
+    with pytest.raises(UserError, match="contains no Market-1501"):
         find_market1501(tmp_path, tmp_path)
     monkeypatch.setenv("REID_DATA", str(tmp_path / "gone"))
     with pytest.raises(UserError, match="REID_DATA is .*gone"):

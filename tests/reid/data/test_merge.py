@@ -52,7 +52,7 @@ def test_refuses():
     one = dataset("a", [(1, 1)])
     with pytest.raises(UserError, match="no data sets"):
         merge_for_training([])
-    with pytest.raises(UserError, match="'a' would be merged with itself.* give one's folder or file another name"):
+    with pytest.raises(UserError, match="'a' would be merged with itself.* rename the folder or file of one"):
         merge_for_training([one, one])
     with pytest.raises(UserError, match="'b' has no training images"):
         merge_for_training([one, dataset("b", [])])

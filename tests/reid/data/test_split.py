@@ -41,7 +41,7 @@ def test_take_identities_says_how_many_there_are(first, count):
 
 @pytest.mark.parametrize(("first", "count"), [(-1, 2), (0, 0)])
 def test_take_identities_out_of_range(first, count):
-    with pytest.raises(UserError, match="first is >= 0, count >= 1"):
+    with pytest.raises(UserError, match="give a first of at least 0 and a count of at least 1"):
         take_identities(image_set([1, 2]), first, count)
 
 

@@ -148,7 +148,9 @@ def test_faster_process_of_another_config_is_told(during, tmp_path: Path) -> Non
 
 def test_what_is_there_without_a_description_is_no_set(tmp_path: Path) -> None:
     (tmp_path / "query").mkdir()
-    with pytest.raises(UserError, match=r"no finished synthetic set \(query\); remove it or give another folder"):
+    with pytest.raises(
+        UserError, match=r"contains files \(query\) but no finished synthetic set; remove it or give another folder"
+    ):
         make_synthetic(tmp_path, TINY, progress=False)
     assert [entry.name for entry in tmp_path.iterdir()] == ["query"]
 

@@ -177,7 +177,7 @@ def test_what_was_kept_of_another_training_is_of_no_use(kept_within, tmp_path, m
 def test_a_file_that_is_cut_short_is_refused(kept_within, tmp_path):
     file = tmp_path / PARTWAY
     file.write_bytes(file.read_bytes()[:1000])
-    cure = "partway.pt is no readable checkpoint; remove it: what was done since the last checkpoint is then trained"
+    cure = "partway.pt is not a readable checkpoint; remove it: what was done since the last checkpoint is then trained"
     with pytest.raises(UserError, match=cure) as caught:
         kept_within()
     assert "\n" not in str(caught.value)
@@ -187,7 +187,7 @@ def test_a_file_that_is_cut_short_is_refused(kept_within, tmp_path):
 
 def test_a_file_of_another_network_is_refused(kept_within, tmp_path):
     save_state(tmp_path / PARTWAY, load_state(tmp_path / PARTWAY) | {"task": {}})
-    with pytest.raises(UserError, match="partway.pt is of another network or other data .*; use another --out"):
+    with pytest.raises(UserError, match="partway.pt belongs to another network or other data .*; give another --out"):
         kept_within()
 
 

@@ -158,7 +158,7 @@ def test_checkpoint_of_another_version(make_identity_task, make_batches, recipe,
     recipe = replace(recipe, epochs=1)
     fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu)
     save_state(tmp_path / STATE, load_state(tmp_path / STATE) | change)
-    with pytest.raises(UserError, match="checkpoint.pt is of another .*; use another --out") as caught:
+    with pytest.raises(UserError, match="checkpoint.pt belongs to another .*; give another --out") as caught:
         fit(make_identity_task(recipe), make_batches(recipe), recipe, tmp_path, cpu)
     assert "\n" not in str(caught.value)
 

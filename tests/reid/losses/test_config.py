@@ -19,7 +19,8 @@ from reid.losses.config import ClassificationConfig, DistillationConfig, LossCon
         ({"classification": {"margin": 0.2, "margin_start": 0.3}}, "margin_start: .*not exceed the margin of 0.2"),
         (
             {"classification": {"margin_start": 0.1}},
-            "^recipe.yaml: classification: margin_start has no effect with margin_warmup 0; set that above 0, or leave",
+            "^recipe.yaml: classification: margin_start has no effect with margin_warmup 0; set margin_warmup above "
+            "0, or leave",
         ),
         ({"classification": {"margin": 1.0, "margin_start": 0.3}}, "classification.margin: .*less than 1"),
         ({"triplet": {"weight": -1}}, "triplet.weight: .*greater than or equal to 0"),
@@ -38,18 +39,24 @@ from reid.losses.config import ClassificationConfig, DistillationConfig, LossCon
         ({"distillation": {"teacher": "a.safetensors"}}, "set logits, embedding or similarity above 0"),
         ({"distillation": {"teacher": "a", "logits": 1, "temperature": 0}}, "distillation.temperature"),
         ({"distillation": {"teacher": [], "logits": 1}}, "distillation.teacher"),
-        ({"distillation": {"teacher": ["a", "b"], "embedding": 1}}, "several teachers have no axes in common .*=0"),
-        ({"distillation": {"mixup": 0.5}}, "blended images have no label; set distillation.teacher"),
+        ({"distillation": {"teacher": ["a", "b"], "embedding": 1}}, "several teachers have no common axes.*=0"),
+        (
+            {"distillation": {"mixup": 0.5}},
+            "blended images have no label, so they need a teacher; set distillation.teacher",
+        ),
         (
             {"distillation": {"teacher": "a", "logits": 1, "mixup": 0.6}},
             "distillation.mixup: .*less than or equal to 0.5",
         ),
         (
             {"triplet": {"weight": 0}, "distillation": {"teacher": "a", "logits": 1, "mixup": 0.1}},
-            "^recipe.yaml: distillation.mixup: blended images have no label; set to 0: classification.weight$",
+            "^recipe.yaml: distillation.mixup: blended images have no label; set these to 0: classification.weight$",
         ),
-        ({"classification": {"weight": 0}, "triplet": {"weight": 0}}, "give classification or triplet one"),
-        ({"classification": {"weight": 0}, "triplet": {"weight": 0}, "center": {"weight": 1}}, "is 0"),
+        (
+            {"classification": {"weight": 0}, "triplet": {"weight": 0}},
+            "set the weight of classification or triplet above 0",
+        ),
+        ({"classification": {"weight": 0}, "triplet": {"weight": 0}, "center": {"weight": 1}}, "has weight 0"),
     ],
 )
 def test_refused(data, message):

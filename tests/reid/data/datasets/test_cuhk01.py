@@ -73,5 +73,5 @@ def test_missing_and_empty(root):
     with pytest.raises(UserError, match="campus is missing; extract CUHK01.zip"):
         read(root)
     (root / "campus").mkdir()
-    with pytest.raises(UserError, match="holds no image"):
+    with pytest.raises(UserError, match="contains no image"):
         read(root)

@@ -63,10 +63,10 @@ def test_counts(root, monkeypatch):
 def test_protocol_file_missing_broken_or_another(root):
     config = root / "cuhk03_new_protocol_config_detected.mat"
     config.write_bytes(config.read_bytes()[:200])
-    with pytest.raises(UserError, match="is no MATLAB file or cut off"):
+    with pytest.raises(UserError, match="is not a MATLAB file, or is cut off"):
         read(root)
     savemat(config, {"filelist": 1})
-    with pytest.raises(UserError, match="holds no 'train_idx'"):
+    with pytest.raises(UserError, match="contains no 'train_idx'"):
         read(root)
     config.unlink()
     with pytest.raises(UserError, match="config_detected.mat is missing"):
@@ -78,7 +78,7 @@ def test_protocol_that_names_other_images(root):
     with pytest.raises(UserError, match=f"{FILES[2]} does not exist"):
         read(root)
     save_config(root, PROTOCOL | {"train": [1], "query": [2], "gallery": [7]})
-    with pytest.raises(UserError, match="images 1 to 6, but gallery_idx has others"):
+    with pytest.raises(UserError, match="images 1 to 6, but gallery_idx names others"):
         read(root)
     save_config(root, PROTOCOL, files=("person.png", *FILES[1:]))
     with pytest.raises(UserError, match="person.png is not named like"):

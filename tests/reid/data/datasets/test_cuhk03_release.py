@@ -146,7 +146,7 @@ def test_classic_counts_and_split_number(root, tmp_path, monkeypatch):
     monkeypatch.setattr(cuhk03, "CLASSIC_TRAIN_IDENTITIES", 5)
     with pytest.raises(UserError, match="test: found 10 images, 2 identities, expected 10 images, 3 identities"):
         read_cuhk03_classic(root, "detected", 1, tmp_path / "cache")
-    with pytest.raises(UserError, match="splits 0 to 1, not 2"):
+    with pytest.raises(UserError, match="no split 2; give one from 0 to 1"):
         read_cuhk03_classic(root, "detected", 2, tmp_path / "cache", check_counts=False)
 
 
@@ -154,10 +154,10 @@ def test_archive_that_is_broken_or_another(root, tmp_path):
     archive = root / RELEASE
     with h5py.File(archive, "a") as file:
         del file["testsets"]
-    with pytest.raises(UserError, match="holds no 'testsets'"):
+    with pytest.raises(UserError, match="contains no 'testsets'"):
         classic_test_sets(root)
     archive.write_bytes(b"no archive")
-    with pytest.raises(UserError, match="is no HDF5 file or cut off"):
+    with pytest.raises(UserError, match="is not an HDF5 file, or is cut off"):
         image_folder(root, "labeled", tmp_path / "cache")
     archive.unlink()
     with pytest.raises(UserError, match="cuhk-03.mat is missing"):

@@ -94,17 +94,17 @@ def test_mistakes(tmp_path, make_images):
     with pytest.raises(UserError, match="set.zip is a file, not a folder"):
         read_folder(tmp_path / "set.zip")
     (tmp_path / "set").mkdir()
-    with pytest.raises(UserError, match="holds no image"):
+    with pytest.raises(UserError, match="contains no image"):
         read_folder(tmp_path / "set")
     make_images(tmp_path / "set", "anna/cam1_0.jpg", "anna/other.jpg")
-    with pytest.raises(UserError, match="anna/other.jpg does not fit the pattern"):
+    with pytest.raises(UserError, match="anna/other.jpg does not match the pattern"):
         read_folder(tmp_path / "set", CAMERA)
-    with pytest.raises(UserError, match="cam1_0.jpg does not fit the pattern"):  # the group took no part in the match
+    with pytest.raises(UserError, match="cam1_0.jpg does not match the pattern"):  # the group took no part in the match
         read_folder(tmp_path / "set", r"anna(?P<camid>x)?")
     make_images(tmp_path / "set", "lost.jpg")
-    with pytest.raises(UserError, match="lost.jpg is in no identity's folder"):
+    with pytest.raises(UserError, match="lost.jpg is not in an identity's folder"):
         read_folder(tmp_path / "set")
-    with pytest.raises(UserError, match="is no regular expression"):
+    with pytest.raises(UserError, match="is not a valid regular expression"):
         read_folder(tmp_path / "set", "(")
     for pattern in ("cam", r"(?P<camera>\d)", r"(?P<camid>\d)(?P<frame>\d)"):
         with pytest.raises(UserError, match="must have the group"):
@@ -148,7 +148,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, make_images, monkeypatc
 def test_parts_by_other_names_are_refused(tmp_path, make_images, name):
     """They would be persons, or be passed over beside those that are read."""
     make_images(tmp_path / "shop", "train/anna/0.jpg" if name != "Train" else "Gallery/bea/0.jpg", f"{name}/carl/0.jpg")
-    with pytest.raises(UserError, match="is no part; parts are train, query, gallery: rename it"):
+    with pytest.raises(UserError, match="is not a part of a data set .parts are train, query, gallery.; rename it"):
         read_folder(tmp_path / "shop")
 
 
@@ -159,7 +159,9 @@ def test_a_part_there_twice_is_refused(tmp_path, make_images):
     (tmp_path / "shop" / "TRAIN").symlink_to("train")
     assert len(read_folder(tmp_path / "shop").train) == 1
     (tmp_path / "more").rename(tmp_path / "shop" / "Train")
-    with pytest.raises(UserError, match="Train is no part; parts are train, query, gallery: rename it"):
+    with pytest.raises(
+        UserError, match="Train is not a part of a data set .parts are train, query, gallery.; rename it"
+    ):
         read_folder(tmp_path / "shop")
 
 

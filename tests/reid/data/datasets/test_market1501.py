@@ -102,7 +102,7 @@ def test_missing_and_empty_folder(market, folder):
     with pytest.raises(UserError, match=f"{folder} is missing; extract"):
         read_market1501(market, check_counts=False)
     (market / folder).mkdir()
-    with pytest.raises(UserError, match=f"{folder} holds no image"):
+    with pytest.raises(UserError, match=f"{folder} contains no image"):
         read_market1501(market, check_counts=False)
 
 

@@ -89,5 +89,5 @@ def test_missing_image_folders(root):
     with pytest.raises(UserError, match=f"{test} is missing"):
         read_msmt17(root, check_counts=False)
     shutil.rmtree(root / train)
-    with pytest.raises(UserError, match="neither mask_train_v2 nor train is there"):
+    with pytest.raises(UserError, match="it has neither mask_train_v2 nor train"):
         read_msmt17(root, check_counts=False)

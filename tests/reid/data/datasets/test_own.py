@@ -36,9 +36,9 @@ def test_junk_and_distractors():
     rows = [("a", "x", "query"), ("a", "y", "gallery"), ("junk", "x", "gallery"), ("distractor", "x", "gallery")]
     assert [record.pid for record in own_dataset("set", images(*rows)).gallery] == [1, -1, 0]
     for part in ("train", "query"):
-        with pytest.raises(UserError, match=f"row 4: 'junk' is for the gallery only, not for {part}"):
+        with pytest.raises(UserError, match=f"row 4: 'junk' may only be in the gallery, not in {part}"):
             own_dataset("set", images(*rows, ("junk", "x", part)))
-    with pytest.raises(UserError, match="holds no person"):
+    with pytest.raises(UserError, match="contains no person"):
         own_dataset("set", images(*rows[2:]))
     drawn = own_dataset("set", images(*((name, camera, None) for name, camera, _ in rows)), test_share=1)
     assert numbers(drawn.query) == [0] and numbers(drawn.gallery) == [1, 2, 3]
@@ -51,17 +51,21 @@ def test_minus_one_is_junk():
     assert data.identity_names == ("0",) and [record.pid for record in data.query + data.gallery] == [1, 1, -1]
     drawn = own_dataset("set", images(*((name, camera, None) for name, camera, _ in rows)), test_share=0)
     assert len(drawn.train) == 2
-    with pytest.raises(UserError, match="row 3: '-1' is for the gallery only"):
+    with pytest.raises(UserError, match="row 3: '-1' may only be in the gallery"):
         own_dataset("set", images(*rows, ("-1", "x", "train")))
 
 
 MISTAKES = {
-    "holds no image": [],
+    "contains no image": [],
     "row 1 has no camera": [("a", "x", None), ("b", None, None)],
     "row 0 has no part": [("a", "x", None), ("b", "x", "train")],
     "has query images but no gallery": [("a", "x", "train"), ("b", "x", "query")],
     "has gallery images but no query": [("a", "x", "train"), ("b", "x", "gallery")],
-    "row 1: identity 'a' is a query and trained on": [("a", "x", "train"), ("a", "y", "query"), ("a", "x", "gallery")],
+    "row 1: identity 'a' is both a query and a training identity": [
+        ("a", "x", "train"),
+        ("a", "y", "query"),
+        ("a", "x", "gallery"),
+    ],
     "none of 1 test identities has images from two cameras": [("a", "x", None), ("a", "x", None), ("b", "x", None)],
     "none of 1 test identities has two images": [("a", None, None), ("b", None, None)],
 }

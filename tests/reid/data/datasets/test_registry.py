@@ -33,7 +33,7 @@ def test_names_and_splits():
 def test_config_round_trip_and_unknown_names():
     config = configured(name="folder", root="people", pattern=r"c(?P<camid>\d)", test_share=0.25)
     assert build_config(DatasetConfig, config_to_dict(config), "test") == config
-    with pytest.raises(UserError, match="unknown data set; nearest: market1501"):
+    with pytest.raises(UserError, match="there is no such data set; nearest: market1501"):
         configured(name="market-1501")
     with pytest.raises(UserError, match="unknown key 'spilt'; nearest: split"):
         configured(name="cuhk01", spilt=1)
@@ -47,7 +47,7 @@ def test_missing_data_set_says_where_and_what(tmp_path, name, monkeypatch):
     monkeypatch.setenv("REID_DATA", str(tmp_path))
     with pytest.raises(UserError, match=f"^no .* under {tmp_path}; "):
         opened(configured(name=name), tmp_path / "elsewhere")
-    with pytest.raises(UserError, match=f"data folder {tmp_path} holds no .*; extract "):
+    with pytest.raises(UserError, match=f"data folder {tmp_path} contains no .*; extract "):
         opened(configured(name=name), tmp_path, given=tmp_path)
 
 
@@ -58,11 +58,13 @@ def test_own_data_must_be_named(tmp_path, name):
 
 
 def test_options_that_a_data_set_does_not_have(tmp_path):
-    with pytest.raises(UserError, match="'market1501' has no option 'split'; its options: root, check_counts"):
+    with pytest.raises(
+        UserError, match="'market1501' has no option 'split'; leave it out .its options: root, check_counts"
+    ):
         opened(configured(name="market1501", split=1), tmp_path)
     with pytest.raises(UserError, match="'cuhk01' has no option 'pattern'"):
         opened(configured(name="cuhk01", pattern="x"), tmp_path)
-    with pytest.raises(UserError, match="'cuhk01' has no split 20; the last is 19"):
+    with pytest.raises(UserError, match="'cuhk01' has no split 20; give one from 0 to 19"):
         opened(configured(name="cuhk01", split=20), tmp_path)
 
 
@@ -112,5 +114,5 @@ def test_every_reader_is_reached(tmp_path, make_images):
         read("cuhk03-classic-detected")
     (data / "cuhk03" / RELEASE).parent.mkdir(parents=True)
     (data / "cuhk03" / RELEASE).write_bytes(b"")
-    with pytest.raises(UserError, match="cuhk-03.mat (is no HDF5 file|needs h5py)"):
+    with pytest.raises(UserError, match="cuhk-03.mat (is not an HDF5 file|needs h5py)"):
         read("cuhk03-classic-detected", split=19)

@@ -53,17 +53,17 @@ BAD = {
     "line 1: column 'pid' is missing": "path,camid\nimg/0.jpg,1\n",
     "line 1: unknown column 'camip'; nearest: camid": "path,pid,camip\n",
     "line 1: columns are separated by ';'; save the table with commas": "path;pid\nimg/0.jpg;1\n",
-    "line 1: column 'pid' is there twice": "path,pid,pid\n",
+    "line 1: column 'pid' occurs twice": "path,pid,pid\n",
     "line 3: 3 values, but the header has 2 columns": "path,pid\nimg/0.jpg,1\nimg/1.jpg,1,1\n",
     "line 2: path or pid is empty": "path,pid\nimg/0.jpg, \n",
-    "line 2: split is 'test'; must be one of train, query, gallery": "path,pid,split\nimg/0.jpg,1,test\n",
-    "line 2: image .*gone.jpg does not exist; paths are relative to": "path,pid\nimg/gone.jpg,1\n",
-    "line 2: image .*gone.jpg does not exist; write it with /": "path,pid\nimg\\gone.jpg,1\n",
-    "line 3: image img/../img/0.jpg is in line 2 already": "path,pid\nimg/0.jpg,1\nimg/../img/0.jpg,2\n",
+    "line 2: split is 'test'; it must be one of train, query, gallery": "path,pid,split\nimg/0.jpg,1,test\n",
+    "line 2: image .*gone.jpg does not exist; correct the path, which is relative to": "path,pid\nimg/gone.jpg,1\n",
+    "line 2: image .*gone.jpg does not exist; write its path with /": "path,pid\nimg\\gone.jpg,1\n",
+    "line 3: image img/../img/0.jpg is already in line 2": "path,pid\nimg/0.jpg,1\nimg/../img/0.jpg,2\n",
     "line 3 has no camera": "path,pid,camid\nimg/0.jpg,1,1\nimg/1.jpg,1,\n",
     "line 2 has no part": "path,pid,split\nimg/0.jpg,1,\nimg/1.jpg,2,train\n",
-    "is no UTF-8 CSV file": 'path,pid\n"img/0.jpg,1\n',
-    "holds no image": "path,pid\n",
+    "is not a UTF-8 CSV file": 'path,pid\n"img/0.jpg,1\n',
+    "contains no image": "path,pid\n",
 }
 
 
@@ -79,7 +79,7 @@ def test_file_that_is_missing_or_no_text(table):
     with pytest.raises(UserError, match="people.csv does not exist"):
         read_csv(table)
     table.write_bytes(b"path,pid\n\xff\xfe\x00,1\n")
-    with pytest.raises(UserError, match="is no UTF-8 CSV file .*; save the table as CSV in UTF-8$"):
+    with pytest.raises(UserError, match="is not a UTF-8 CSV file .*; save the table as CSV in UTF-8$"):
         read_csv(table)
     with pytest.raises(UserError, match="cannot be read"):
         read_csv(table.parent)

@@ -85,10 +85,12 @@ def test_every_rank_sees_every_source(world_size):
 
 def test_refuses():
     labels, sources = images_of([[4, 4, 4], [4, 4, 4, 4], [4]], 0)
-    with pytest.raises(UserError, match="p=2 identities cannot hold 3 sources; raise the recipe's identities$"):
+    with pytest.raises(
+        UserError, match="p=2 identities cannot hold 3 sources; raise the recipe's identities, the P of PxK$"
+    ):
         BalancedSampler(labels, sources, 2, 2, seed=0)
     with pytest.raises(
-        UserError, match="data set 3 of the 3 that .* has 1 identities, .* takes 2 of it; lower the recipe's"
+        UserError, match="data set 3 of the 3 that .* has 1 identities, .* takes 2 of them; lower the recipe's"
     ):
         BalancedSampler(labels, sources, 4, 2, seed=0)
     with pytest.raises(UserError, match="label occurs in two sources"):

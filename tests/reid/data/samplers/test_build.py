@@ -64,5 +64,5 @@ def test_refuses():
         build_sampler("camera_aware", LABELS, 4, 3, 0)
     with pytest.raises(UserError, match="needs the camera of each image"):
         build_sampler("camera_aware", LABELS, 4, 3, 0, camids=torch.full_like(CAMIDS, NO_CAMERA))
-    with pytest.raises(UserError, match="needs the data set of each image"):
+    with pytest.raises(UserError, match="needs several data sets"):
         build_sampler("balanced", LABELS, 4, 3, 0)

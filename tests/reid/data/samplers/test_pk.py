@@ -115,7 +115,8 @@ def test_refuses():
         PKSampler(labels, 4, 2, seed=0)
     for p, rank in ((3, 0), (2, 2), (2, -1)):
         with pytest.raises(
-            UserError, match="split over 2 processes; make the recipe's identities, the P of PxK, a multiple$"
+            UserError,
+            match="split over 2 processes; make the recipe's identities, the P of PxK, a multiple of that number$",
         ):
             PKSampler(labels, p, 2, seed=0, rank=rank, world_size=2)
     for p, k, seed in ((2, 0, 0), (0, 2, 0), (2, 2, -1)):

@@ -58,7 +58,9 @@ def test_a_blow_up_later_goes_back_to_the_last_sound_epoch(make_batches, cpu, tm
     }
 
 
-@pytest.mark.parametrize(("rollbacks", "told"), [(0, ""), (1, " (taken back 1 time, at last to 0.5 times the rate)")])
+@pytest.mark.parametrize(
+    ("rollbacks", "told"), [(0, ""), (1, " (rolled back 1 time, the last time to 0.5 times the rate)")]
+)
 def test_one_blow_up_too_many_ends_the_training(make_batches, cpu, tmp_path, rollbacks, told):
     recipe = plain(6, 0.5, guard=GuardConfig(rollbacks=rollbacks))
     batches = make_batches(recipe)

@@ -142,8 +142,8 @@ def test_a_run_without_its_checkpoint_starts_at_the_full_rate(make_batches, cpu,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"epoch": 1}', "holds no rollbacks"),
-        ("[3]", "holds no rollbacks"),
+        ('{"epoch": 1}', "does not contain rollbacks"),
+        ("[3]", "does not contain rollbacks"),
         ("[", "not valid JSON"),
         ('[{"epoch": 1}]', "to: "),
         ('[{"epoch": 1, "to": 0, "seen": "", "rate": "x"}]', "rate: "),
@@ -152,6 +152,6 @@ def test_a_run_without_its_checkpoint_starts_at_the_full_rate(make_batches, cpu,
 def test_rollbacks_that_are_damaged_are_refused(make_batches, cpu, tmp_path, text, message):
     (tmp_path / ROLLBACKS).write_text(text)
     recipe = plain(1, 0.1)
-    with pytest.raises(UserError, match=f"guard.json.* {message}.*; use another --out$") as caught:
+    with pytest.raises(UserError, match=f"guard.json.* {message}.*; give another --out$") as caught:
         fit(Valley(1.0, 1.0, 0), make_batches(recipe), recipe, tmp_path, cpu)
     assert "\n" not in str(caught.value)

@@ -58,7 +58,7 @@ def test_gradients_that_are_none_at_any_scale_are_found_under_fp16(make_batches,
     """The scaler leaves such steps out, so that nothing else says so: the training would end where it began."""
     recipe = plain(40, 0.1, precision="fp16", guard=GuardConfig(rollbacks=1))
     batches = make_batches(recipe)
-    with pytest.raises(UserError, match="the gradient is not finite at any scale in epoch .*taken back 1 time,"):
+    with pytest.raises(UserError, match="the gradient is not finite at any scale in epoch .*rolled back 1 time,"):
         fit(Steep(range(10**6)), batches, recipe, tmp_path, cpu)
 
 

@@ -125,6 +125,6 @@ def test_without_a_compiler_it_says_so_in_a_line(monkeypatch):
     monkeypatch.setattr(
         compilation.torch, "compile", lambda module, **options: compile(module, backend=broken, **options)
     )
-    with pytest.raises(UserError, match=r"cannot make kernels here \(no compiler\); set") as at:
+    with pytest.raises(UserError, match=r"cannot build kernels on this machine \(no compiler\); set") as at:
         Compiled()(torch.nn.Conv2d(3, 4, 1), torch.zeros(1, 3, 2, 2))
     assert "\n" not in str(at.value)

@@ -19,7 +19,7 @@ def test_auto_and_cpu():
 
 @pytest.mark.parametrize("name", ["nonsense", "", "cuda:99", "cuda:x", "cpu:cpu", "meta", "mps:7", "xpu", "hpu"])
 def test_devices_that_are_not_there(name):
-    with pytest.raises(UserError, match="not there on this machine; use auto or cpu") as caught:
+    with pytest.raises(UserError, match="there is no such device on this machine; use auto or cpu") as caught:
         pick_device(name)
     assert f"--device {name}:" in str(caught.value) and "\n" not in str(caught.value)
 

@@ -156,7 +156,7 @@ def test_a_cool_down_as_long_as_the_training():
         ({"planned": 0}, "planned"),
         ({"cool_down": -1}, "cool_down"),
         ({"warmup": 1, "warmup_steps": 100}, r"warmup \(epochs\) and warmup_steps \(iterations\) are both given"),
-        ({"name": "multistep"}, "give milestones"),
+        ({"name": "multistep"}, "set milestones"),
         ({"flat": 1.0}, "flat"),
         ({"step_size": 0}, "step_size"),
     ],

@@ -90,7 +90,7 @@ def test_refuses():
 @pytest.mark.parametrize("metric", ["loss", "loss_triplet", "random_loss", "smallest_loss_ce"])
 def test_a_loss_that_is_to_grow_is_refused(metric):
     """It would end the training as soon as the loss falls, and ``max`` is what is there unless told."""
-    message = f"early_stopping: metric {metric} is a loss, of which less is better; set mode: min too"
+    message = f"early_stopping: metric {metric} is a loss, for which lower is better; also set mode: min"
     with pytest.raises(UserError, match=message) as caught:
         build_config(EarlyStopping, {"metric": metric}, "early_stopping")
     assert "\n" not in str(caught.value)

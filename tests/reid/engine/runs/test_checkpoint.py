@@ -44,11 +44,13 @@ def test_another_network(tmp_path):
     path = save_weights(tmp_path / "w.safetensors", _network(3), {})
     other = _network(4)
     before = {key: value.clone() for key, value in other.state_dict().items()}
-    with pytest.raises(UserError, match=r"another network: 0.bias is \(3,\) there and \(4,\) here") as caught:
+    with pytest.raises(
+        UserError, match=r"another network: 0.bias is \(3,\) in it and \(4,\) in this network"
+    ) as caught:
         load_weights(path, other)
     assert _one_line(caught)
     assert all(torch.equal(before[key], value) for key, value in other.state_dict().items())
-    with pytest.raises(UserError, match="0.bias is .* there and nothing here"):
+    with pytest.raises(UserError, match="0.bias is .* in it and nothing in this network"):
         load_weights(path, nn.Sequential())
 
 
@@ -58,7 +60,7 @@ def test_file_that_is_cut_short(tmp_path):
     for size in (0, 4, 100, len(whole) - 1):
         path.write_bytes(whole[:size])
         for read in (read_about, lambda p: load_weights(p, _network())):
-            with pytest.raises(UserError, match="w.safetensors is no readable safetensors file") as caught:
+            with pytest.raises(UserError, match="w.safetensors is not a readable safetensors file") as caught:
                 read(path)
             assert _one_line(caught)
 
@@ -66,14 +68,14 @@ def test_file_that_is_cut_short(tmp_path):
 def test_missing_and_foreign_files(tmp_path):
     with pytest.raises(UserError, match="none.safetensors does not exist"):
         read_about(tmp_path / "none.safetensors")
-    with pytest.raises(UserError, match="no readable safetensors file"):
+    with pytest.raises(UserError, match="not a readable safetensors file"):
         read_about(tmp_path)
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(UserError, match="does not say what network it is"):
         read_about(tmp_path / "foreign.safetensors")
     for about in ("[1]", "{"):
         save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors", {"about": about})
-        with pytest.raises(UserError, match="its header is damaged"):
+        with pytest.raises(UserError, match="has a damaged header"):
             read_about(tmp_path / "foreign.safetensors")
 
 
@@ -100,7 +102,7 @@ def test_state_executes_nothing(tmp_path):
 )
 def test_state_that_is_none(tmp_path, content):
     (tmp_path / "state.pt").write_bytes(content)
-    with pytest.raises(UserError, match="state.pt is no readable checkpoint") as caught:
+    with pytest.raises(UserError, match="state.pt is not a readable checkpoint") as caught:
         load_state(tmp_path / "state.pt")
     assert _one_line(caught)
 
@@ -110,14 +112,14 @@ def test_state_that_is_cut_off(tmp_path, share):
     """Where it is longer than the end of an archive can be, torch says "Invalid argument", as if of the call."""
     path = save_state(tmp_path / "state.pt", {"epoch": 3, "weights": torch.zeros(20_000)})
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(UserError, match="state.pt is no readable checkpoint; remove it") as caught:
+    with pytest.raises(UserError, match="state.pt is not a readable checkpoint; remove it") as caught:
         load_state(path)
     assert _one_line(caught)
 
 
 def test_state_of_another_kind(tmp_path):
     torch.save([1], tmp_path / "state.pt")
-    with pytest.raises(UserError, match="state.pt is no readable checkpoint"):
+    with pytest.raises(UserError, match="state.pt is not a readable checkpoint"):
         load_state(tmp_path / "state.pt")
 
 

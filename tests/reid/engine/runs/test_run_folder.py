@@ -43,7 +43,7 @@ def test_old_run_is_not_overwritten(tmp_path):
 @pytest.mark.parametrize("resume", [True, False])
 def test_other_files_are_left_alone(tmp_path, resume):
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(UserError, match="is not empty and holds no run"):
+    with pytest.raises(UserError, match="is not empty and contains no run"):
         open_run(tmp_path, CONFIG, resume)
     assert list(_files(tmp_path)) == ["thesis.tex"]
 

@@ -71,7 +71,13 @@ def test_runs_in_the_students_precision(teacher):
     [
         (ALL, {"classifiers": ()}, 5, 12, "a/run: has no classifier.safetensors .*logits=0, or train one"),
         (ALL, {}, 6, 12, "a/run: was trained on 5 identities, the student on 6"),
-        (ALL, {}, 5, 8, "a/run: its embedding has 12 numbers, the student's 8; use losses.distillation.similarity"),
+        (
+            ALL,
+            {},
+            5,
+            8,
+            "a/run: its embedding has 12 numbers, but the student's has 8; use losses.distillation.similarity",
+        ),
     ],
 )
 def test_what_cannot_be_distilled(teacher, config, change, classes, dim, message):

@@ -47,7 +47,7 @@ def test_a_published_file_is_fetched_once(tmp_path, cache, monkeypatch):
 
 def test_a_file_that_is_not_what_its_name_says(tmp_path, cache):
     url = publish(tmp_path / "server", {"a": torch.arange(3.0)}, digest="00000000")
-    with pytest.raises(UserError, match="ImageNet weights of net could not be fetched .*hash"):
+    with pytest.raises(UserError, match="ImageNet weights of net could not be downloaded .*hash"):
         fetch_state(url, "net")
     assert not any(cache.iterdir())
 
@@ -55,7 +55,7 @@ def test_a_file_that_is_not_what_its_name_says(tmp_path, cache):
 def test_a_damaged_file_in_the_cache_is_named(cache):
     cache.mkdir(parents=True)
     (cache / "net-00000000.pth").write_text("half a file")
-    with pytest.raises(UserError, match="no readable file of tensors") as caught:
+    with pytest.raises(UserError, match="not a readable file of tensors") as caught:
         fetch_state("https://example.org/net-00000000.pth", "net")
     assert str(cache / "net-00000000.pth") in str(caught.value)
 
@@ -71,7 +71,7 @@ def test_offline_it_says_how_to_go_on(name, offline):
     assert time.monotonic() - start < 2
     message = str(caught.value)
     assert message.startswith(
-        f"ImageNet weights of {name} could not be fetched (Name or service not known); download https://"
+        f"ImageNet weights of {name} could not be downloaded (Name or service not known); download https://"
     )
     assert message.endswith("give the file's path in place of 'imagenet'") and "\n" not in message
 

@@ -50,7 +50,7 @@ def test_an_images_brightness_and_contrast_do_not_reach_the_first_half():
 @pytest.mark.parametrize(("name", "size"), [("resnet18_ibn_a", (16, 16)), ("osnet_ain_x1_0", (24, 16))])
 def test_images_too_small_for_instance_normalisation_are_refused_in_a_line(name, size):
     backbone = build_backbone(name)
-    with pytest.raises(UserError, match="map of one pixel: take larger images"):
+    with pytest.raises(UserError, match="map of more than one pixel; use larger images"):
         backbone(torch.zeros(2, 3, *size))
     with torch.no_grad():
         assert backbone(torch.zeros(2, 3, 32, 32)).shape[0] == 2

@@ -59,5 +59,5 @@ def test_imagenet_means_torchvisions(theirs, monkeypatch):
 
 def test_searched_archs_have_no_imagenet_weights():
     backbone = ArchBackbone(arch_from_rows([(1, 16, 1, 1), (6, 24, 2, 2)], input_size=(64, 32)))
-    with pytest.raises(UserError, match="no ImageNet weights are published for this backbone; give the path of a file"):
+    with pytest.raises(UserError, match="no ImageNet weights are known for this backbone; give the path of a file"):
         load_pretrained(backbone, "imagenet")

@@ -55,7 +55,7 @@ def test_as_a_network_by_its_name():
         ("timm:test_resnett", 2, "timm .* has no such model; nearest: timm:test_resnet"),
         ("timm:lcnet_035", 1, "last_stride 1: must be 2 for timm:lcnet_035, whose strides timm cannot change"),
         ("timm:test_vit", 2, "last_stride 2: must be 1 for timm:test_vit, whose map has 1/16 of the image's sides"),
-        ("timm:shvit_s1", 2, "its map has 1/64 of the image's sides; 1/32 or 1/16 is wanted"),
+        ("timm:shvit_s1", 2, "its map has 1/64 of the image's sides; use a model with 1/32 or 1/16"),
         ("timm:swin_tiny_patch4_window7_224", 2, r"no feature map of an image of 256x128 \(Input height"),
         ("timm:test_resnet", 3, "last_stride 3: must be 1 or 2 for timm:test_resnet"),
     ],
@@ -68,7 +68,9 @@ def test_what_cannot_be_taken(name, last_stride, message):
 def test_weights_are_not_fetched():
     with torch.device("meta"):
         backbone = build_backbone("timm:test_resnet")
-    with pytest.raises(UserError, match="are not fetched: take the file from https://huggingface.co/timm/test_resnet"):
+    with pytest.raises(
+        UserError, match="are not downloaded; get the file from https://huggingface.co/timm/test_resnet"
+    ):
         load_pretrained(backbone, "imagenet")
 
 

@@ -100,9 +100,12 @@ REFUSALS = {
     (
         "resnet34",
         "resnet18",
-    ): r"fill 100 of the backbone's 180 .* trunk.layer1.2.conv1.weight: \(64, 64, 3, 3\) here, none there$",
+    ): r"fill 100 of the backbone's 180 .* trunk.layer1.2.conv1.weight: \(64,.*\) in the backbone, none in the file$",
     ("resnet18", "resnet34"): r"80 of their 180 tensors have no place in the backbone, layer1.2.conv1.weight the first",
-    ("resnet18_ibn_a", "resnet18"): r"fill 76 of .* 112 .* trunk.layer1.0.bn1.IN.weight: \(32,\) here, none there$",
+    (
+        "resnet18_ibn_a",
+        "resnet18",
+    ): r"fill 76 of .* 112 .* trunk.layer1.0.bn1.IN.weight: \(32,\) in the backbone, none in the file$",
     ("osnet_x0_25", "resnet18"): r"fill 0 of the backbone's 479 ",
 }
 
@@ -119,7 +122,9 @@ def test_other_networks_are_refused(tmp_path, name, source):
 
 def test_other_widths_are_refused(tmp_path):
     torch.save(build_backbone("osnet_x0_5").state_dict(), tmp_path / "w.pth")
-    with pytest.raises(UserError, match=r"conv1.conv.weight: \(16, 3, 7, 7\) here, \(32, 3, 7, 7\) there"):
+    with pytest.raises(
+        UserError, match=r"conv1.conv.weight: \(16, 3, 7, 7\) in the backbone, \(32, 3, 7, 7\) in the file"
+    ):
         load_pretrained(build_backbone("osnet_x0_25"), tmp_path / "w.pth")
 
 
@@ -171,16 +176,16 @@ def test_files_that_hold_no_weights(tmp_path):
     torch.save(backbone.state_dict(), tmp_path / "whole.pth")
     whole = (tmp_path / "whole.pth").read_bytes()
     (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
-    unreadable = "no readable file of tensors"
+    unreadable = "not a readable file of tensors"
     messages = {
-        "objects.pth": "hold Python objects beside tensors; save the state dict alone",
+        "objects.pth": "contain Python objects besides tensors; save the state dict alone",
         "empty.pth": "there is no state dict in it",
         "list.pth": "there is no state dict in it",
         "text.pth": unreadable,
         "text.safetensors": unreadable,
         "nothing.pth": unreadable,
         "cut.pth": unreadable,
-        "gone.pth": "there is no such file; give 'imagenet', a .safetensors or a .pth file",
+        "gone.pth": "there is no such file; give 'imagenet', or a .safetensors or .pth file",
     }
     for file, message in messages.items():
         with pytest.raises(UserError, match=message) as caught:
@@ -215,9 +220,7 @@ def test_imagenet_asks_for_the_networks_own_weights(name, monkeypatch):
     backbone = torch.nn.Module()
     backbone.name = name  # the name alone decides
     if name.startswith("osnet"):
-        cure = (
-            "train it from scratch" if name in UNPUBLISHED else f"take {name}_imagenet.pth from torchreid's model zoo"
-        )
+        cure = "train it from scratch" if name in UNPUBLISHED else f"get {name}_imagenet.pth from torchreid's model zoo"
         with pytest.raises(UserError, match=cure):
             load_pretrained(backbone, "imagenet")
         return

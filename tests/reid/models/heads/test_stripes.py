@@ -149,6 +149,8 @@ def test_other_heads_ship_as_they_are():
 
 def test_too_few_rows_for_the_stripes():
     head = build_head(HeadConfig(parts=PartsConfig()), 6).eval()
-    with pytest.raises(UserError, match="a feature map of 4 rows has no 6 stripes; use fewer stripes, taller images"):
+    with pytest.raises(
+        UserError, match="a feature map of 4 rows cannot be divided into 6 stripes; use fewer stripes, taller images"
+    ):
         head(torch.ones(2, 6, 4, 2))
     assert head(torch.ones(2, 6, 6, 2)).embedding.shape == (2, 6 + 6 * 256)
