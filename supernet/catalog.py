@@ -93,7 +93,7 @@ def find_network(
     if path is None:
         names = [*sorted(file.stem for file in known.values()), *BACKBONES]
         if in_timm(name):
-            raise UserError(f"no network is called '{name}' here, but one of timm's: {PREFIX}{name}")
+            raise UserError(f"no network is called '{name}' here, but timm has one; give {PREFIX}{name}")
         raise UserError(f"no network is called '{name}'{nearest(name, names) or '; known: ' + ', '.join(names)}")
     named = load_arch(path)
     arch = named.arch.at(input_size)
@@ -138,7 +138,7 @@ def spec_from_dict(data: Mapping) -> NetworkSpec:
     ValueError if it holds values of another kind: ``reid.files.expecting`` adds the file."""
     try:
         if data["kind"] not in ("arch", "backbone"):
-            raise UserError(f"a checkpoint of kind '{data['kind']}' is no network; give the weights of a network")
+            raise UserError(f"a checkpoint of kind '{data['kind']}' is not a network; give the weights of a network")
         head = build_config(HeadConfig, data["head"], "checkpoint header: head")
         origin = dict(data.get("origin") or {})
         if data["kind"] == "arch":
@@ -148,4 +148,4 @@ def spec_from_dict(data: Mapping) -> NetworkSpec:
         backbone = build_config(Backbone, named, "checkpoint header: backbone")
         return NetworkSpec(data["name"], backbone, tuple(data["input_size"]), head, origin)
     except KeyError as missing:
-        raise UserError(f"checkpoint header: key {missing} is missing") from None
+        raise UserError(f"checkpoint header: key {missing} is missing; restore the file from a copy") from None

@@ -43,13 +43,15 @@ class Arch:
         if len(self.input_size) != 2 or min(self.input_size) < 1:
             raise UserError(f"arch input_size {self.input_size}: must be (height, width) in pixels")
         if self.stem < 1 or self.last_width < 0 or not self.stages:
-            raise UserError("arch: stem must be >= 1, last_width >= 0, and at least one stage is needed")
+            raise UserError(
+                "arch: stem must be at least 1, last_width at least 0, and there must be at least one stage"
+            )
         if self.embedding is not None and self.embedding < 1:
             raise UserError(f"arch: embedding {self.embedding}: must be at least 1, or null for none")
         if self.stem_kernel < 1 or self.stem_kernel % 2 == 0:
             raise UserError(f"arch: stem_kernel {self.stem_kernel}: must be odd and at least 1")
         if not isinstance(self.stem_pool, bool):
-            raise UserError(f"arch: stem_pool must be true or false: {self.stem_pool}")
+            raise UserError(f"arch: stem_pool must be true or false (given: {self.stem_pool})")
         if any(stage.needs_map for stage in self.stages):
             self._check_maps()
 
@@ -59,7 +61,7 @@ class Arch:
                 stage.check_map(*size)
             except UserError as error:
                 given = "{}x{}".format(*self.input_size)
-                raise UserError(f"arch: stage {number} {error} at {given}; take larger images") from None
+                raise UserError(f"arch: stage {number} {error} at {given}; use larger images") from None
 
     def stage_sizes(self) -> Iterator[tuple[int, int]]:
         """Height and width of each stage's input map."""

@@ -87,15 +87,19 @@ class Stage:
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.stride not in (1, 2):
-            raise UserError(f"stage of width {self.width} and stride {self.stride}: width must be >= 1, stride 1 or 2")
+            raise UserError(
+                f"stage of width {self.width} and stride {self.stride}: width must be at least 1, stride 1 or 2"
+            )
         if not self.blocks:
             raise UserError(f"stage of width {self.width}: needs at least one block")
         if not isinstance(self.se, bool) or not isinstance(self.ibn, bool):
-            raise UserError(f"stage of width {self.width}: se and ibn must be true or false: {self.se}, {self.ibn}")
+            raise UserError(
+                f"stage of width {self.width}: se and ibn must be true or false (given: {self.se}, {self.ibn})"
+            )
         if self.act not in ACTIVATIONS:
             raise UserError(f"stage of width {self.width}: act {self.act}: must be one of {', '.join(ACTIVATIONS)}")
         if self.ibn and not any(block.expand > 1 for block in self.blocks):
-            raise UserError(f"stage of width {self.width}: ibn needs a block with expand above 1; leave it out")
+            raise UserError(f"stage of width {self.width}: ibn needs a block with expand above 1; leave ibn out")
 
     def strided_blocks(self) -> Iterator[tuple[Block, int]]:
         """Each block with its stride."""

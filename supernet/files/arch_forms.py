@@ -23,7 +23,7 @@ def arch_from_rows(
     MLR."""
     for row in rows:
         if not isinstance(row, list | tuple) or len(row) != 4 or not all(map(is_whole, row)) or row[2] < 1:
-            raise UserError(f"arch row {row}: must be [expand, channels, blocks, stride] with blocks >= 1")
+            raise UserError(f"arch row {row}: must be [expand, channels, blocks, stride] with at least 1 block")
     stages = tuple(
         Stage(width=channels, stride=stride, blocks=(Block(kernel, expand),) * blocks)
         for expand, channels, blocks, stride in rows
@@ -67,9 +67,11 @@ def arch_from_dict(data: Mapping) -> Arch:
     if ("rows" in data) == ("stages" in data):
         raise UserError("arch: give either 'stages' or 'rows' ([expand, channels, blocks, stride] per stage)")
     if "stages" in data and "kernel" in data:
-        raise UserError("arch: 'kernel' is of 'rows'; stages have their own 'kernels'")
+        raise UserError("arch: 'kernel' belongs to 'rows'; give each of the stages its own 'kernels' instead")
     if "rows" in data and (of_stages := sorted({"stem_kernel", "stem_pool"} & set(data))):
-        raise UserError(f"arch: '{of_stages[0]}' is of 'stages'; 'rows' have MobileNetV2's stem")
+        raise UserError(
+            f"arch: '{of_stages[0]}' belongs to 'stages'; 'rows' always have MobileNetV2's stem, so leave it out"
+        )
     try:
         size = whole_numbers(data, "input_size")
         embedding = None if data.get("embedding") is None else whole_number(data, "embedding")

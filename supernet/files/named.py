@@ -113,7 +113,7 @@ def space_from_dict(data: Mapping) -> Space:
 def _sizes(data: Mapping) -> list[tuple[int, ...]]:
     sizes = list_of(data, "input_sizes")
     if not sizes:
-        raise UserError("input_sizes: must be a list of [height, width] with at least one of them")
+        raise UserError("input_sizes: must be a list of at least one [height, width]")
     return [whole_numbers({"input_sizes": size}, "input_sizes") for size in sizes]
 
 
@@ -131,7 +131,7 @@ def load_arch(path: str | Path) -> NamedArch:
     origin = data.get("origin") or {}
     try:
         if not isinstance(origin, Mapping):
-            raise UserError(f"origin: must be a mapping, for example {{paper: ...}}: {origin}")
+            raise UserError(f"origin: must be a mapping, for example {{paper: ...}} (given: {origin})")
         return NamedArch(_name(data, path), arch_from_dict(body), _plain(origin))
     except UserError as error:
         raise UserError(f"arch file {path}: {error}") from None
@@ -143,7 +143,8 @@ def _name(data: Mapping, path: Path) -> str:
     if not name.isprintable() or name.startswith(".") or set("/\\") & set(name) or len(name.encode()) > LONGEST:
         few = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
         raise UserError(
-            f"name {few!r}: must fit a file's name: without / and \\, no dot at its start, {LONGEST} bytes at most"
+            f"name {few!r}: must be usable as a file name: without / and \\, not starting with a dot, at most "
+            f"{LONGEST} bytes"
         )
     return name
 

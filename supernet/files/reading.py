@@ -14,35 +14,35 @@ take all memory."""
 def list_of(data: Mapping, key: str) -> Sequence:
     """``data[key]``; raises UserError naming the key if it is not a list, KeyError if it is missing."""
     if not isinstance(data[key], list | tuple):
-        raise UserError(f"{key}: must be a list: {data[key]}")
+        raise UserError(f"{key}: must be a list (given: {data[key]})")
     return data[key]
 
 
 def whole_numbers(data: Mapping, key: str) -> tuple[int, ...]:
     """The list ``data[key]``; raises UserError naming the key where it holds anything but whole numbers."""
     if not all(map(is_whole, list_of(data, key))):
-        raise UserError(f"{key}: must be a list of whole numbers, none beyond {MOST}: {data[key]}")
+        raise UserError(f"{key}: must be a list of whole numbers of at most {MOST} (given: {data[key]})")
     return tuple(data[key])
 
 
 def whole_number(data: Mapping, key: str) -> int:
     """``data[key]``; raises UserError naming the key if it is not a whole number."""
     if not is_whole(data[key]):
-        raise UserError(f"{key}: must be a whole number, not beyond {MOST}: {data[key]}")
+        raise UserError(f"{key}: must be a whole number of at most {MOST} (given: {data[key]})")
     return data[key]
 
 
 def booleans(data: Mapping, key: str) -> tuple[bool, ...]:
     """The list ``data[key]``; raises UserError naming the key where it holds anything but true and false."""
     if not all(isinstance(value, bool) for value in list_of(data, key)):
-        raise UserError(f"{key}: must be a list of true and false: {data[key]}")
+        raise UserError(f"{key}: must be a list of true and false (given: {data[key]})")
     return tuple(data[key])
 
 
 def texts(data: Mapping, key: str) -> tuple[str, ...]:
     """The list ``data[key]``; raises UserError naming the key where it holds anything but words."""
     if not all(isinstance(value, str) for value in list_of(data, key)):
-        raise UserError(f"{key}: must be a list of words: {data[key]}")
+        raise UserError(f"{key}: must be a list of words (given: {data[key]})")
     return tuple(data[key])
 
 

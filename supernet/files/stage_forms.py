@@ -73,7 +73,7 @@ def stage_from_dict(data: Mapping) -> AnyStage:
     (first, blocks), *others = lists.items()
     for key, values in others:
         if len(values) != len(blocks):
-            told = f"{len(blocks)} {first} but {len(values)} {key}"
+            told = f"{len(blocks)} {first} but {len(values)} {key}; give as many of each"
             raise UserError(f"arch stage of width {data['width']}: {told}")
     named = [dict(zip(form.per_block.values(), each, strict=True)) for each in zip(*lists.values(), strict=True)]
     extras = {key: data[key] for key in form.extras if key in data}
@@ -104,7 +104,7 @@ def _kind(kind: str) -> dict:
 
 def _form(data: Mapping, what: str) -> StageForm:
     if not isinstance(data, Mapping):
-        raise UserError(f"stages: each must be a mapping: {data}")
+        raise UserError(f"stages: each must be a mapping (given: {data})")
     kind = data.get("block", INVERTED_RESIDUAL)
     if not isinstance(kind, str) or kind not in FORMS:
         raise UserError(f"{what}block {kind}: must be one of {', '.join(FORMS)}")

@@ -64,11 +64,13 @@ class OmniStage:
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.stride not in (1, 2):
-            raise UserError(f"stage of width {self.width} and stride {self.stride}: width must be >= 1, stride 1 or 2")
+            raise UserError(
+                f"stage of width {self.width} and stride {self.stride}: width must be at least 1, stride 1 or 2"
+            )
         if not self.blocks:
             raise UserError(f"stage of width {self.width}: needs at least one block")
         if not isinstance(self.transition, bool):
-            raise UserError(f"stage of width {self.width}: transition must be true or false: {self.transition}")
+            raise UserError(f"stage of width {self.width}: transition must be true or false (given: {self.transition})")
 
     @property
     def needs_map(self) -> bool:

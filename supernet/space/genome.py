@@ -24,7 +24,7 @@ def encode(space: Space, arch: Arch) -> Genome:
         UserError: the arch is not in the space; the message names the first choice that does not fit.
     """
     if len(arch.stages) != len(space.stages) or arch.embedding != space.embedding:
-        raise UserError(f"the arch is not in space {space.name}: it has other stages or another embedding")
+        raise UserError(f"the arch is not in space {space.name}: it has another number of stages, or another embedding")
     choices = space.all_choices()
     taken = dict(zip(choices, options_of(space, arch), strict=True))
     if not space.smaller_sizes:

@@ -46,13 +46,17 @@ def check_options(space: str, name: str, options: Sequence) -> None:
         if not places or len(places) < len(options) or places != sorted(set(places)):
             known = ", ".join(map(_word, ORDERED[kind]))
             given = ", ".join(map(_word, options))
-            raise UserError(f"space {space}: choices of {name} must be some of [{known}] in this order: [{given}]")
+            raise UserError(
+                f"space {space}: choices of {name} must be some of [{known}] in this order (given: [{given}])"
+            )
         return
     if not options or list(options) != sorted(set(options)):
-        raise UserError(f"space {space}: choices of {name} must be ascending without repeats: {list(options)}")
+        raise UserError(f"space {space}: choices of {name} must be ascending, without repeats (given: {list(options)})")
     lowest = 0 if name == "last_width" else 1
-    if options[0] < lowest or (kind in ("kernel", "stem_kernel") and any(option % 2 == 0 for option in options)):
-        raise UserError(f"space {space}: {list(options)} is no valid choice of {name}")
+    odd = kind in ("kernel", "stem_kernel")
+    if options[0] < lowest or (odd and any(option % 2 == 0 for option in options)):
+        wanted = f"{'odd numbers' if odd else 'numbers'} of at least {lowest}"
+        raise UserError(f"space {space}: {list(options)} are not valid choices of {name}; give {wanted}")
 
 
 def check_sizes(space: str, sizes: Sequence[tuple[int, int]]) -> None:
@@ -63,7 +67,9 @@ def check_sizes(space: str, sizes: Sequence[tuple[int, int]]) -> None:
     for smaller, larger in zip(sizes, sizes[1:], strict=False):
         if smaller == larger or smaller[0] > larger[0] or smaller[1] > larger[1]:
             given = ", ".join(map(size_words, sizes))
-            raise UserError(f"space {space}: input sizes must ascend in height and width without repeats: {given}")
+            raise UserError(
+                f"space {space}: input sizes must ascend in height and width, without repeats (given: {given})"
+            )
 
 
 def _word(option: Option) -> str:

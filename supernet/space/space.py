@@ -54,7 +54,7 @@ class Space:
         for number, stage in enumerate(self.stages, start=1):
             stage.check(f"space {self.name}: s{number}")
         if self.last_strides != (2,) and self.last_strided is None:
-            raise UserError(f"space {self.name}: last_stride: no stage has stride 2")
+            raise UserError(f"space {self.name}: last_stride can only be chosen if a stage has stride 2; leave it out")
         # ``Arch`` itself checks what is not a choice (strides, embedding) and maps that are too small: decode the arch
         # with the last option of every choice and the smallest maps.
         smallest = {name: choices[name][0] for name in ("last_stride", "input_size")}
@@ -72,7 +72,7 @@ class Space:
         if inputs + inputs * outputs > width * (inputs + 3 + outputs):  # of pooling, convolution, BN, embedding
             raise UserError(
                 f"space {self.name}: last_widths: {inputs} channels into an embedding of {outputs} cost more than a "
-                f"last convolution of {width} between them, so 0 is not the cheapest: leave 0 or {width} out"
+                f"last convolution of {width} between them, so 0 is not the cheapest; leave 0 or {width} out"
             )
 
     @property

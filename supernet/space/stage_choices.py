@@ -95,7 +95,7 @@ class StageSpace(StageChoices):
 
     def check(self, where: str) -> None:
         if True in self.ibn and self.expands[-1] == 1:
-            raise UserError(f"{where}.ibn: there is no choice of expand above 1 for it")
+            raise UserError(f"{where}.ibn: it needs a choice of expand above 1; add one, or leave ibn out")
 
     def decode(self, genome: Mapping[str, Option], prefix: str, stride: int) -> Stage:
         """IBN is ignored where no block has an expansion."""

@@ -22,14 +22,14 @@ SUPERNET = "supernet.safetensors"
 
 def cut_out_cure(whole: Path) -> str:
     """The cure, in words, where a network is needed and ``whole`` holds a supernet."""
-    return f"it is a supernet's: give a folder that python tools/evaluate.py {whole} --arch NAME has written"
+    return f"it belongs to a supernet: give a folder that python tools/evaluate.py {whole} --arch NAME has written"
 
 
 def read_spec(path: Path) -> NetworkSpec:
     """The spec of the network in a checkpoint; raises UserError as ``load_network`` does."""
     about = read_about(path)
     if about.get("kind") == "supernet":
-        raise UserError(f"checkpoint {path} of kind 'supernet' is no network; {cut_out_cure(path)}")
+        raise UserError(f"checkpoint {path} of kind 'supernet' is not a network; {cut_out_cure(path)}")
     with expecting(path):
         return spec_from_dict(about)
 
@@ -51,7 +51,7 @@ def _load_finite(path: Path, network: nn.Module) -> None:
     for name, value in network.state_dict().items():
         if not torch.isfinite(value).all():
             raise UserError(
-                f"checkpoint {path} holds NaN or infinite weights ({name}): its training diverged; train again"
+                f"checkpoint {path} contains NaN or infinite weights ({name}): its training diverged; train it again"
             )
 
 
@@ -73,13 +73,18 @@ def load_supernet(path: Path, device: torch.device) -> Supernet:
     """
     about = read_about(path)
     if about.get("kind") != "supernet":
-        raise UserError(f"{path} holds a network of kind '{about.get('kind')}', not a supernet")
+        raise UserError(
+            f"{path} contains a network of kind '{about.get('kind')}', not a supernet; name a run of "
+            "tools/train_supernet.py"
+        )
     # Files written before either could be chosen have neither key.
     sharing = Sharing(about.get("kernel_transforms", False), about.get("depth_sharing", "first"))
     try:
         space = space_from_dict(about["space"])
     except (UserError, KeyError, TypeError) as error:
-        raise UserError(f"checkpoint {path} does not say what space its supernet is of ({error}); {RESTORE}") from None
+        raise UserError(
+            f"checkpoint {path} does not say which space its supernet belongs to ({error}); {RESTORE}"
+        ) from None
     supernet = Supernet(space, sharing)
     _load_finite(path, supernet)
     return supernet.to(device)

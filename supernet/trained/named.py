@@ -30,7 +30,7 @@ def load_backbone(source: str | Path, zoo: Path = FOLDER) -> ReidNetwork:
     """
     path = network_file(source, zoo=zoo)
     if path.suffix in (".onnx", ".npz"):
-        raise UserError(f"{path} is no PyTorch network; evaluation.embedder.Embedder.open takes an .onnx file")
+        raise UserError(f"{path} is not a PyTorch network; evaluation.embedder.Embedder.open takes .onnx files")
     network, _ = load_network(path, torch.device("cpu"))
     return network.eval().requires_grad_(False)
 
@@ -63,7 +63,7 @@ def network_file(source: str | Path, supernet: bool = False, zoo: Path = FOLDER,
     try:
         find_entry(str(source), zoo)
     except UserError as error:
-        raise UserError(f"'{source}' is no run folder and no file, and in the zoo {error}") from None
+        raise UserError(f"'{source}' is neither a run folder nor a file, and in the zoo {error}") from None
     return zoo_weights(str(source), zoo)
 
 
@@ -88,7 +88,7 @@ def _cure(run: Path) -> str:
     if files := sorted(file.name for file in run.glob("*.onnx")):
         return f"give one of its files: {', '.join(files)}"
     if (run / "archs").is_dir():
-        return f"it is a search's: train one of its archs (python tools/retrain.py --arch NAME --search {run})"
+        return f"it belongs to a search: train one of its archs (python tools/retrain.py --arch NAME --search {run})"
     return "nothing was trained there; name the run folder of a training"
 
 

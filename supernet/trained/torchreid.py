@@ -56,7 +56,7 @@ def _which(path: Path, theirs: Mapping[str, Tensor]) -> str:
     found = "another network"
     if len(widths) == len(places):
         found = f"an OSNet{' with instance normalisation' if instance else ''} of channels {widths}"
-    raise UserError(f"{path} holds {found}; an OSNet of torchreid is wanted: {known}")
+    raise UserError(f"{path} contains {found}; give an OSNet of torchreid: {known}")
 
 
 def _normalised(name: str) -> set[str]:
@@ -97,5 +97,7 @@ def _filled(path: Path, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) 
         if ours is None or theirs is None or ours.shape != theirs.shape:
             there = "not there" if theirs is None else tuple(theirs.shape)
             here = "not known" if ours is None else tuple(ours.shape)
-            raise UserError(f"{path} holds another network than torchreid's OSNet: {name} is {there}, here {here}")
+            raise UserError(
+                f"{path} contains another network than torchreid's OSNet: {name} is {there}, but {here} in the OSNet"
+            )
     return {**own, **given}

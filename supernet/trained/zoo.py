@@ -89,7 +89,7 @@ def zoo_entries(folder: Path = FOLDER) -> tuple[ZooEntry, ...]:
         data = None
     networks = data.get("networks") if isinstance(data, dict) else None
     if not isinstance(networks, list) or not all(isinstance(entry, dict) for entry in networks):
-        raise UserError(f"{path} is no index of weights; restore it from the repository")
+        raise UserError(f"{path} is not an index of weights; restore it from the repository")
     return tuple(build_config(ZooEntry, entry, f"{path}: entry {number}") for number, entry in enumerate(networks, 1))
 
 
@@ -121,7 +121,9 @@ def zoo_weights(name: str, folder: Path = FOLDER) -> Path:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != entry.sha256:
-        raise UserError(f"{path} is not the file that the index tells of (SHA-256 differs); restore it")
+        raise UserError(
+            f"{path} is not the file that the index describes (SHA-256 differs); restore it from the repository"
+        )
     return path
 
 

@@ -59,14 +59,14 @@ class SupernetRecipe:
         alone, epochs = self.sampling.warmup_epochs, self.recipe.epochs
         if alone >= epochs:
             raise ValueError(
-                f"sampling.warmup_epochs {alone:g} of {counted(epochs, 'epoch')}: nothing but the largest arch would "
-                "be trained; give fewer"
+                f"sampling.warmup_epochs {alone:g} of {counted(epochs, 'epoch')}: only the largest arch would "
+                "be trained; give fewer epochs"
             )
         if self.sampling.largest_every == 1 and not any(
             (self.label_weight, self.logit_weight, self.similarity_weight, self.embedding_weight)
         ):
             raise ValueError(
-                "label_weight, logit_weight, similarity_weight and embedding_weight are all 0: the archs beside the "
+                "label_weight, logit_weight, similarity_weight and embedding_weight are all 0: the archs besides the "
                 "largest would learn nothing; set one above 0"
             )
         return self
@@ -95,20 +95,25 @@ def check_recipe(config: SupernetRecipe, space: Space) -> None:
     if recipe.losses.distillation.embedding and space.embedding is None and len(pooled) > 1:
         raise UserError(
             "supernet.recipe.losses.distillation.embedding: archs of this space have embeddings of different lengths; "
-            "set it to 0 and take similarity, or give the space an embedding"
+            "set it to 0 and use similarity, or give the space an embedding"
         )
     if recipe.head != HeadConfig():
         raise UserError("supernet.recipe.head: a supernet has the plain BNNeck head; leave the key out")
     if recipe.losses.classification.kind != "linear":
-        raise UserError("supernet.recipe.losses.classification.kind: a supernet has the linear classifier only")
+        raise UserError(
+            "supernet.recipe.losses.classification.kind: a supernet has only the linear classifier; leave the key out"
+        )
     optimizer = recipe.optimizer
     if frozen_groups(optimizer, 1) or any(dataclasses.astuple(optimizer.freeze_epochs)):
         raise UserError("supernet.recipe.optimizer: no part of a supernet can be fixed; set every rate above 0")
     if recipe.losses.center.weight:
-        raise UserError("supernet.recipe.losses.center: archs have features of different lengths, so no common centers")
+        raise UserError(
+            "supernet.recipe.losses.center: archs have features of different lengths, so there are no common "
+            "centers; set its weight to 0"
+        )
     if recipe.compile:
         raise UserError(
-            "supernet.recipe.compile: every step runs other archs, and each would be compiled; leave it out"
+            "supernet.recipe.compile: every step runs other archs, each of which would be compiled; leave it out"
         )
     if recipe.keep_best:
         raise UserError("supernet.recipe.keep_best: a search runs on a supernet's last weights; leave it out")
@@ -137,11 +142,16 @@ def _check_measured(recipe: Recipe, sampling: SamplingConfig) -> None:
     """Checks, before anything is trained, what the loop would only notice at its first look, hours later."""
     where, metric = "supernet.recipe.early_stopping.metric", recipe.early_stopping.metric
     if metric in HELD_OUT and not recipe.evaluate_every:
-        raise UserError(f"{where} {metric} is never looked at; set supernet.recipe.evaluate_every above 0")
+        raise UserError(f"{where} {metric} is never measured; set supernet.recipe.evaluate_every above 0")
     beside = tuple(f"{second_arch(sampling)}_{name}" for name in OF_SECOND)
     if metric in beside and (why := _not_beside(sampling)):
-        raise UserError(f"{where} {metric} is of an arch that is trained beside the largest, and {why}; name 'loss'")
+        raise UserError(
+            f"{where} {metric} is measured on an arch that is trained besides the largest, and {why}; name 'loss'"
+        )
     measured = (*HELD_OUT, *TAGS, *loss_names(recipe.losses), *beside)
     if metric not in measured:
         known = nearest(metric, measured)
-        raise UserError(f"{where}: a supernet's are {' and '.join(HELD_OUT)}; '{metric}' is never measured{known}")
+        raise UserError(
+            f"{where}: '{metric}' is never measured{known}; on held-out identities a supernet has "
+            f"{' and '.join(HELD_OUT)}"
+        )

@@ -53,9 +53,11 @@ class SamplingConfig:
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if not self.archs and not self.smallest and self.largest_every != 1:
-            raise ValueError("archs 0: with largest_every above 1 or 0 some steps would train nothing; give at least 1")
+            raise ValueError(
+                "archs 0: unless largest_every is 1, some steps would train nothing; set archs to at least 1"
+            )
         if self.flops is not None and self.spread != "flops":
-            raise ValueError("flops: is for spread flops; uniform draws at whatever FLOPs that gives")
+            raise ValueError("flops: is only for spread: flops; leave it out, or set spread: flops")
         return self
 
     def with_largest(self, step: int, epoch: float) -> bool:

@@ -85,7 +85,7 @@ def test_stem_and_last_convolution_follow_their_neighbours():
 def test_ibn_on_a_map_of_one_pixel_is_refused(expand):
     """The stem leaves 2x2 pixels of 4x4; the stride-2 block's expansion sees them, that of the block behind it one."""
     one, two = (Block(3, 2),), (Block(3, expand), Block(3, 2))
-    with pytest.raises(UserError, match="stage 1 has ibn on a map of one pixel at 4x4; take larger"):
+    with pytest.raises(UserError, match="stage 1 has ibn on a map of one pixel at 4x4; use larger"):
         Arch((4, 4), 8, (Stage(8, 2, two, ibn=True),), 0)
     network = build_network(Arch((4, 4), 8, (Stage(8, 2, one, ibn=True), Stage(8, 1, one)), 0))
     assert network(torch.zeros(2, 3, 4, 4)).shape == (2, 8)
@@ -126,7 +126,7 @@ STAGE = GOOD["stages"][0]
         ({key: value for key, value in GOOD.items() if key != "stem"}, "key 'stem' is missing"),
         (GOOD | {"stems": 3}, "unknown key 'stems'"),
         (GOOD | {"rows": [[1, 8, 1, 1]]}, "either 'stages' or 'rows'"),
-        (GOOD | {"kernel": 5}, "'kernel' is of 'rows'"),
+        (GOOD | {"kernel": 5}, "'kernel' belongs to 'rows'"),
         (GOOD | {"stem": "big"}, "stem"),
         (GOOD | {"stem": 0}, "stem"),
         (GOOD | {"last_width": [1]}, "last_width"),

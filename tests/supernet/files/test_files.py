@@ -128,7 +128,7 @@ STAGE = SPACE["stages"][0]
         (SPACE | {"input_size": [64]}, "input_size"),
         (SPACE | {"embedding": "many"}, "embedding"),
         (SPACE | {"stages": []}, "stage"),
-        (SPACE | {"stages": [STAGE | {"depths": [10**9]}]}, "depths: .*none beyond 100000"),
+        (SPACE | {"stages": [STAGE | {"depths": [10**9]}]}, "depths: .*of at most 100000"),
         (SPACE | {"stages": 3}, "stages"),
         (SPACE | {"stages": [3]}, "stages"),
         (SPACE | {"stages": [STAGE | {"depths": []}]}, "depth"),
@@ -143,12 +143,15 @@ STAGE = SPACE["stages"][0]
         (SIZELESS | {"input_sizes": [[64, 32], [128]]}, "input_size"),
         (SIZELESS | {"input_sizes": [[64, 32], [48, 40]]}, "must ascend in height and width"),
         (SIZELESS, "key 'input_size' is missing"),
-        (SPACE | {"last_strides": [1, 2]}, r"choices of last_stride must be some of \[2, 1\] in this order: \[1, 2\]"),
+        (
+            SPACE | {"last_strides": [1, 2]},
+            r"choices of last_stride must be some of \[2, 1\] in this order .given: \[1, 2\]",
+        ),
         (SPACE | {"stages": [STAGE | {"se": [0, 1]}]}, "se: must be a list of true and false"),
         (SPACE | {"stages": [STAGE | {"se": [True, False]}]}, r"s1.se must be some of \[false, true\] in this order"),
         (SPACE | {"stages": [STAGE | {"acts": [1]}]}, "acts: must be a list of words"),
         (SPACE | {"stages": [STAGE | {"acts": ["relu"]}]}, r"s1.act must be some of \[relu6, h-swish\]"),
-        (SPACE | {"stages": [STAGE | {"ibn": [False, True]}]}, "s1.ibn: there is no choice of expand above 1"),
+        (SPACE | {"stages": [STAGE | {"ibn": [False, True]}]}, "s1.ibn: it needs a choice of expand above 1"),
         ([1, 2], "must be a mapping"),
         (None, "must be a mapping"),
     ],
@@ -251,7 +254,9 @@ def test_unknown_network_lists_the_nearest(name, message):
 
 def test_a_name_of_timms_is_told_with_its_prefix():
     pytest.importorskip("timm")
-    with pytest.raises(UserError, match="no network is called 'lcnet_050' here, but one of timm's: timm:lcnet_050$"):
+    with pytest.raises(
+        UserError, match="no network is called 'lcnet_050' here, but timm has one; give timm:lcnet_050$"
+    ):
         find_network("lcnet_050", [], None, (64, 32), 2)
 
 
@@ -274,7 +279,7 @@ HEADER = {"kind": "arch", "name": "x", "head": {}}
     ("header", "message"),
     [
         ({}, "key 'kind' is missing"),
-        ({"kind": "supernet"}, "kind 'supernet' is no network"),
+        ({"kind": "supernet"}, "kind 'supernet' is not a network"),
         ({"kind": "arch", "name": "x"}, "key 'head' is missing"),
         (HEADER, "key 'arch' is missing"),
         (HEADER | {"head": {"neck": "x"}}, "header: head: neck: .*given: 'x'"),
@@ -305,7 +310,7 @@ def test_a_supernet_whose_training_diverged_is_refused(tmp_path, toy_space):
     with torch.no_grad():
         weight.view(-1)[0] = float("nan")
     path = save_supernet(tmp_path / "s.safetensors", supernet)
-    with pytest.raises(UserError, match=f"holds NaN or infinite weights .{name}.: its training diverged"):
+    with pytest.raises(UserError, match=f"contains NaN or infinite weights .{name}.: its training diverged"):
         load_supernet(path, torch.device("cpu"))
 
 
@@ -313,7 +318,7 @@ def test_a_supernet_whose_training_diverged_is_refused(tmp_path, toy_space):
 def test_an_arch_is_not_called_what_no_file_can_be(tmp_path, name):
     """Its trainings' folders are called after it, and would be elsewhere, or could not be made, hours later."""
     path = save_arch(tmp_path / "mine.yaml", NamedArch(name, mobilenet_v2()))
-    with pytest.raises(UserError, match=r"^arch file .*mine.yaml: name '.*': must fit a file's name") as told:
+    with pytest.raises(UserError, match=r"^arch file .*mine.yaml: name '.*': must be usable as a file name") as told:
         load_arch(path)
     assert "\n" not in str(told.value)
 

@@ -73,7 +73,7 @@ def test_activations_and_depth():
         ({"hidden": 4}, "hidden: must be a list"),
         ({"streams": [5]}, "block streams 5: must be 1 to 4"),
         ({"kernels": [4]}, "block kernel 4: must be odd"),
-        ({"transition": 1}, "transition must be true or false: 1"),
+        ({"transition": 1}, "transition must be true or false .given: 1"),
         ({"stride": 3}, "stride 3"),
         ({"hidden": [], "streams": [], "kernels": []}, "needs at least one block"),
     ],
@@ -89,10 +89,10 @@ def test_bad_stages_name_the_key(stage, message):
     [
         ({"stem_kernel": 4}, "stem_kernel 4: must be odd"),
         ({"stem_kernel": "x"}, "stem_kernel"),
-        ({"stem_pool": 1}, "stem_pool must be true or false: 1"),
+        ({"stem_pool": 1}, "stem_pool must be true or false .given: 1"),
         ({"stages": [{key: value for key, value in STAGE.items() if key != "hidden"}]}, "key 'hidden' is missing"),
-        ({"input_size": [2, 32]}, "stage 1 halves a map of 1x16 at 2x32; take larger images"),
-        ({"input_size": [64, 4], "stem_pool": True}, "stage 1 halves a map of 16x1 at 64x4; take larger images"),
+        ({"input_size": [2, 32]}, "stage 1 halves a map of 1x16 at 2x32; use larger images"),
+        ({"input_size": [64, 4], "stem_pool": True}, "stage 1 halves a map of 16x1 at 64x4; use larger images"),
         ({"input_size": [4, 4], "stages": [STAGE, STAGE]}, "stage 2 halves a map of 1x1 at 4x4"),
     ],
 )
@@ -104,5 +104,5 @@ def test_bad_archs_name_the_key(change, message):
 def test_rows_have_mobilenetv2s_stem():
     rows = {"input_size": [64, 32], "rows": [[1, 8, 1, 1]]}
     for change in ({"stem_kernel": 7}, {"stem_pool": True}):
-        with pytest.raises(UserError, match=f"'{next(iter(change))}' is of 'stages'"):
+        with pytest.raises(UserError, match=f"'{next(iter(change))}' belongs to 'stages'"):
             arch_from_dict(rows | change)

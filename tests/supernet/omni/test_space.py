@@ -97,9 +97,9 @@ def test_what_is_not_in_the_space_is_named(omni_space):
     ("change", "message"),
     [
         ({"hidden": (8, 4)}, "s1.b1.hidden must be ascending"),
-        ({"hidden": (0, 4)}, "is no valid choice of s1.b1.hidden"),
+        ({"hidden": (0, 4)}, "are not valid choices of s1.b1.hidden"),
         ({"streams": (4, 5)}, "block streams 5: must be 1 to 4"),
-        ({"kernels": (2,)}, "is no valid choice of s1.b1.kernel"),
+        ({"kernels": (2,)}, "are not valid choices of s1.b1.kernel"),
         ({"transition": (True, False)}, r"s1.transition must be some of \[false, true\]"),
         ({"depths": ()}, "s1.depth"),
     ],
@@ -110,7 +110,7 @@ def test_impossible_choices_are_refused(change, message):
 
 
 def test_impossible_stems_and_maps_are_refused():
-    with pytest.raises(UserError, match="is no valid choice of stem_kernel"):
+    with pytest.raises(UserError, match="are not valid choices of stem_kernel"):
         replace(SMALL, stem_kernels=(3, 4))
     with pytest.raises(UserError, match="stem_pool must be true or false"):
         replace(SMALL, stem_pool="yes")

@@ -201,7 +201,7 @@ def test_largest_and_smallest():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (((1, 8, 1, 1), (3, 16, 1, 2), (3, 24, 1, 2)), "other stages"),
+        (((1, 8, 1, 1), (3, 16, 1, 2), (3, 24, 1, 2)), "another number of stages"),
         (((1, 8, 1, 1), (3, 16, 1, 2), (3, 25, 1, 2), (3, 48, 1, 1)), "s3.width is 25"),
         (((1, 8, 1, 1), (3, 16, 3, 2), (3, 24, 1, 2), (3, 48, 1, 1)), "s2.depth is 3|s2.b3"),
         (((1, 8, 1, 1), (3, 16, 1, 2), (4, 24, 1, 2), (3, 48, 1, 1)), "s3.b1.expand is 4"),
@@ -238,7 +238,7 @@ def test_what_may_be_chosen_of_stride_and_maps():
     assert count_archs(Space(**fitting, last_strides=(2, 1), smaller_sizes=((5, 8),))) == 8
     with pytest.raises(UserError, match="ibn on a map of one pixel at 4x4"):
         Space(**fitting, last_strides=(2, 1), smaller_sizes=((4, 4),))
-    with pytest.raises(UserError, match="last_stride: no stage has stride 2"):
+    with pytest.raises(UserError, match="last_stride can only be chosen if a stage has stride 2"):
         Space(**fitting | {"stages": (replace(stages[0], stride=1),)}, last_strides=(2, 1))
 
 
@@ -250,10 +250,13 @@ STAGE = StageSpace(2, (8,), (1,), (3,), (2,))
     [
         ({"stems": (8, 4)}, "stem must be ascending"),
         ({"stems": ()}, "stem must be ascending"),
-        ({"stems": (8, 8)}, "stem must be ascending without repeats"),
+        ({"stems": (8, 8)}, "stem must be ascending, without repeats"),
         ({"stages": (replace(STAGE, se=(False, False)),)}, r"s1.se must be some of \[false, true\] in this order"),
         ({"stages": (replace(STAGE, acts=("relu6", "gelu")),)}, r"s1.act must be some of .*: \[relu6, gelu\]"),
-        ({"stages": (StageSpace(2, (8,), (1,), (3, 4), (2,)),)}, r"\[3, 4\] is no valid choice of s1.b1.kernel"),
+        (
+            {"stages": (StageSpace(2, (8,), (1,), (3, 4), (2,)),)},
+            r"\[3, 4\] are not valid choices of s1.b1.kernel; give odd numbers of at least 1",
+        ),
         ({"stages": (StageSpace(2, (8,), (), (3,), (2,)),)}, "s1.depth"),
         ({"stages": (StageSpace(2, (8,), (0, 1), (3,), (2,)),)}, "s1.depth"),
         ({"stages": (StageSpace(3, (8,), (1,), (3,), (2,)),)}, "stride"),
@@ -262,10 +265,10 @@ STAGE = StageSpace(2, (8,), (1,), (3,), (2,))
         ({"last_widths": (-1,)}, "last_width"),
         ({"input_size": (64,)}, "input_size"),
         ({"input_size": (0, 32)}, r"input_size \[0, 32\]: must be"),
-        ({"smaller_sizes": ((64, 32),)}, "without repeats: 64x32, 64x32"),
-        ({"smaller_sizes": ((32, 48),)}, "must ascend in height and width without repeats: 32x48, 64x32"),
+        ({"smaller_sizes": ((64, 32),)}, "without repeats .given: 64x32, 64x32"),
+        ({"smaller_sizes": ((32, 48),)}, "must ascend in height and width, without repeats .given: 32x48, 64x32"),
         ({"embedding": 0}, "embedding"),
-        ({"last_widths": (0, 4, 200), "embedding": 100}, "0 is not the cheapest: leave 0 or 4 out"),
+        ({"last_widths": (0, 4, 200), "embedding": 100}, "0 is not the cheapest; leave 0 or 4 out"),
         (
             {"stages": (replace(STAGE, widths=(2, 8)),), "last_widths": (0, 4), "embedding": 100},
             "8 channels into an embedding of 100 cost more than a last convolution of 4",

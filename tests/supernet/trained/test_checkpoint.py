@@ -22,7 +22,7 @@ SPACE = Space(name="small", input_size=(32, 16), stems=(8,), stages=STAGES, last
 def test_a_supernet_is_no_network(tmp_path):
     path = save_supernet(tmp_path / "supernet.safetensors", Supernet(SPACE))
     for read in (read_spec, lambda file: load_network(file, CPU)):
-        with pytest.raises(UserError, match=f"^checkpoint {path} of kind 'supernet' is no network; .*{path} --arch"):
+        with pytest.raises(UserError, match=f"^checkpoint {path} of kind 'supernet' is not a network; .*{path} --arch"):
             read(path)
 
 
@@ -36,24 +36,26 @@ def test_a_network_whose_training_diverged_is_refused(tmp_path):
         assert torch.equal(loaded.state_dict()[name], value)
     network.head.neck.running_var[3] = float("inf")
     save_weights(path, network, spec_to_dict(spec))
-    with pytest.raises(UserError, match=r"holds NaN or infinite weights \(head.neck.running_var\): its training div"):
+    with pytest.raises(
+        UserError, match=r"contains NaN or infinite weights \(head.neck.running_var\): its training div"
+    ):
         load_network(path, CPU)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"arch": None}, "last.safetensors holds other values"),
-        ({"arch": 3}, "last.safetensors holds other values"),
-        ({"origin": 3}, "last.safetensors holds other values"),
-        ({"origin": ["x"]}, "last.safetensors holds other values"),
+        ({"arch": None}, "last.safetensors contains unexpected values"),
+        ({"arch": 3}, "last.safetensors contains unexpected values"),
+        ({"origin": 3}, "last.safetensors contains unexpected values"),
+        ({"origin": ["x"]}, "last.safetensors contains unexpected values"),
         ({"kind": "backbone", "backbone": ["x"], "last_stride": None, "input_size": [32, 16]}, "backbone: name: input"),
         (
             {"kind": "backbone", "backbone": "x", "last_stride": 1, "input_size": None},
-            "last.safetensors holds other values",
+            "last.safetensors contains unexpected values",
         ),
         ({"kind": "backbone", "backbone": "x"}, "key 'last_stride' is missing"),
-        ({"kind": "zebra"}, "kind 'zebra' is no network"),
+        ({"kind": "zebra"}, "kind 'zebra' is not a network"),
     ],
 )
 def test_headers_that_describe_no_network(tmp_path, change, said):
@@ -68,7 +70,7 @@ def test_a_supernet_without_its_space(tmp_path, space):
     supernet = Supernet(SPACE)
     about = {"kind": "supernet"} if space is ... else {"kind": "supernet", "space": space}
     path = save_weights(tmp_path / "supernet.safetensors", supernet, about)
-    with pytest.raises(UserError, match="supernet.safetensors does not say what space .*restore it"):
+    with pytest.raises(UserError, match="supernet.safetensors does not say which space .*restore it"):
         load_supernet(path, CPU)
 
 

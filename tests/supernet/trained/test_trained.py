@@ -37,7 +37,9 @@ def test_a_run_folder_of_a_supernet_needs_an_arch(tmp_path):
     assert network_file(tmp_path, supernet=True) == whole
     with pytest.raises(UserError, match="has no last.safetensors; give .*supernet.safetensors and --arch NAME"):
         network_file(tmp_path, by_arch=True)
-    with pytest.raises(UserError, match="it is a supernet's: give .*tools/evaluate.py .*/supernet.safetensors --arch"):
+    with pytest.raises(
+        UserError, match="it belongs to a supernet: give .*tools/evaluate.py .*/supernet.safetensors --arch"
+    ):
         network_file(tmp_path)
 
 
@@ -60,7 +62,10 @@ def test_several_files_are_named_in_the_order_of_their_names(tmp_path):
     [
         ("config.yaml", "let its training finish$"),
         ("a.onnx", "give one of its files: a.onnx$"),
-        ("archs/a.yaml", r"it is a search's: train one of its archs \(python tools/retrain.py --arch NAME --search "),
+        (
+            "archs/a.yaml",
+            r"it belongs to a search: train one of its archs \(python tools/retrain.py --arch NAME --search ",
+        ),
         ("score.json", "nothing was trained there; name the run folder of a training$"),
     ],
 )
@@ -80,7 +85,9 @@ def test_names_of_the_zoo(tmp_path, monkeypatch):
 
 def test_a_wrong_name_is_answered_with_near_ones():
     name = zoo_entries()[0].name
-    with pytest.raises(UserError, match=f"^'{name}x' is no run folder and no file, and in the zoo .*nearest: .*{name}"):
+    with pytest.raises(
+        UserError, match=f"^'{name}x' is neither a run folder nor a file, and in the zoo .*nearest: .*{name}"
+    ):
         network_file(f"{name}x")
     with pytest.raises(
         UserError, match="^runs/none does not exist; name a run folder, a file of weights, or a network"
@@ -98,5 +105,7 @@ def test_a_network_of_ones_own_is_loaded_by_its_folder_or_its_file(tmp_path):
         assert not loaded.training and not any(each.requires_grad for each in loaded.parameters())
         assert torch.equal(loaded(images), network(images))
     for other in ("net.onnx", "features.npz"):
-        with pytest.raises(UserError, match=f"{other} is no PyTorch network; evaluation.embedder.Embedder.open takes"):
+        with pytest.raises(
+            UserError, match=f"{other} is not a PyTorch network; evaluation.embedder.Embedder.open takes"
+        ):
             load_backbone(touch(tmp_path / other))

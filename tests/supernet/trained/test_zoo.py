@@ -87,7 +87,7 @@ def test_a_file_with_one_bit_changed_is_not_read(zoo, place):
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match="Tiny-A.safetensors is not the file that the index tells of"):
+    with pytest.raises(UserError, match="Tiny-A.safetensors is not the file that the index describes"):
         load_backbone("Tiny-A", folder)
 
 
@@ -111,9 +111,9 @@ def test_entries_are_read_back_and_replaced_by_name(zoo):
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        ("[]", "is no index of weights"),
+        ("[]", "is not an index of weights"),
         ('{"networks": [{"name": "x"}]}', "entry 1: "),
-        ("{", "is no index of weights; restore it from the repository"),
+        ("{", "is not an index of weights; restore it from the repository"),
     ],
 )
 def test_a_damaged_index_is_refused_in_a_line(tmp_path, index, message):

@@ -24,8 +24,8 @@ def _task(space, recipe: dict) -> SupernetTask:
     [
         ({"head": {"parts": {"stripes": 2}}}, "supernet.recipe.head: a supernet has the plain BNNeck head"),
         ({"head": {"embedding": 16}}, "supernet.recipe.head"),
-        ({"losses": {"classification": {"kind": "circle"}}}, "classification.kind: .*linear classifier only"),
-        ({"losses": {"center": {"weight": 5e-4}}}, "losses.center: .*no common centers"),
+        ({"losses": {"classification": {"kind": "circle"}}}, "classification.kind: .*only the linear classifier"),
+        ({"losses": {"center": {"weight": 5e-4}}}, "losses.center: .*there are no common centers"),
         (
             {"losses": {"distillation": {"teacher": "a/run", "embedding": 1.0}}},
             "losses.distillation.embedding: archs of this space have embeddings of different lengths; set it to 0",
@@ -33,12 +33,15 @@ def _task(space, recipe: dict) -> SupernetTask:
         ({"optimizer": {"rates": {"backbone": 0.0}}}, "optimizer: no part of a supernet can be fixed"),
         ({"compile": True}, "compile: every step runs other archs"),
         ({"keep_best": True}, "keep_best: a search runs on a supernet's last weights"),
-        ({"early_stopping": {"patience": 3}}, "early_stopping.metric: a supernet's are largest_mAP and smallest_mAP"),
+        (
+            {"early_stopping": {"patience": 3}},
+            "early_stopping.metric: .* is never measured.*; .* a supernet has largest_mAP and smallest_mAP",
+        ),
         ({"optimizer": {"freeze_epochs": {"head": 3}}}, "optimizer: no part of a supernet can be fixed"),
         ({"early_stopping": {"metric": "mAP"}}, "'mAP' is never measured; nearest: largest_mAP"),
         ({"early_stopping": {"metric": "loss_circle", "mode": "min"}}, "'loss_circle' is never measured; nearest: "),
         ({"early_stopping": {"metric": "random_lr"}}, "'random_lr' is never measured"),
-        ({"early_stopping": {"metric": "smallest_mAP"}}, "smallest_mAP is never looked at; set .*evaluate_every"),
+        ({"early_stopping": {"metric": "smallest_mAP"}}, "smallest_mAP is never measured; set .*evaluate_every"),
     ],
 )
 def test_refused(toy_space, recipe, message):
@@ -58,7 +61,9 @@ def test_refused(toy_space, recipe, message):
 def test_it_stops_by_no_arch_beside_the_largest_where_none_is_trained_there(toy_space, sampling, why):
     recipe = {"early_stopping": {"metric": "random_loss", "mode": "min"}}
     config = build_config(SupernetRecipe, {"recipe": recipe, "sampling": sampling}, "test")
-    with pytest.raises(UserError, match=f"metric random_loss is of an arch .* the largest, and {why}; name 'loss'$"):
+    with pytest.raises(
+        UserError, match=f"metric random_loss is measured on an arch .* the largest, and {why}; name 'loss'$"
+    ):
         SupernetTask(Supernet(toy_space), 4, config, seed=0)
 
 
@@ -106,8 +111,8 @@ def test_embeddings_are_distilled_in_spaces_of_one_length_alone(toy_space, last_
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"sampling": {"warmup_epochs": 5}, "recipe": {"epochs": 5}}, "warmup_epochs 5 of 5 epochs: nothing but the"),
-        (dict.fromkeys(("label_weight", "logit_weight", "similarity_weight"), 0), "are all 0: the archs beside the"),
+        ({"sampling": {"warmup_epochs": 5}, "recipe": {"epochs": 5}}, "warmup_epochs 5 of 5 epochs: only the"),
+        (dict.fromkeys(("label_weight", "logit_weight", "similarity_weight"), 0), "are all 0: the archs besides the"),
     ],
 )
 def test_a_recipe_by_which_the_largest_arch_alone_learns_is_refused(data, message):

@@ -51,10 +51,10 @@ def test_largest_is_in_every_nth_step(every, expected):
 
 
 def test_samplings_that_train_nothing_or_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="archs 0: with largest_every above 1 or 0 some steps would train nothing"):
+    with pytest.raises(ValueError, match="archs 0: unless largest_every is 1, some steps would train nothing"):
         SamplingConfig(archs=0, largest_every=0)
     assert SamplingConfig(archs=0, largest_every=0, smallest=True).smallest  # each step has that one
-    with pytest.raises(ValueError, match="flops: is for spread flops"):
+    with pytest.raises(ValueError, match="flops: is only for spread: flops"):
         SamplingConfig(spread="uniform", flops=("5M", "9M"))
 
 
@@ -84,7 +84,7 @@ def test_draws_inside_a_band_of_flops_alone():
     middle = sum(band) / 2
     assert 60 < sum(cost > middle for cost in costs) < 140 and len(set(drawn)) > 150
     assert all(contains(TINY, arch) and arch.input_size == TINY.input_size for arch in drawn)
-    with pytest.raises(UserError, match="supernet.sampling.flops .* give a part of that, the lesser number first"):
+    with pytest.raises(UserError, match="supernet.sampling.flops .* choose a range inside it, smaller number first"):
         evenly_over_flops(TINY, table, (band[1], band[0]), size)
     with pytest.raises(UserError, match="space tiny spans"):
         evenly_over_flops(TINY, table, (2 * high, 3 * high), size)
@@ -112,7 +112,9 @@ def test_a_band_without_an_arch_is_refused(monkeypatch):
     table = CostTable()
     low, _ = flops_range(TINY, table)
     draw = evenly_over_flops(TINY, table, (low + 1, low + 2))
-    with pytest.raises(UserError, match="sampling.flops .*: no arch of space tiny was found there; give a wider band"):
+    with pytest.raises(
+        UserError, match="sampling.flops .*: no arch of space tiny was found in this range; give a wider one"
+    ):
         next(draw(Random(0), 0.5))
 
 
