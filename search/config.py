@@ -106,17 +106,22 @@ class SearchConfig:
         if self.sample_size > self.population:
             raise ValueError(f"sample_size {self.sample_size} must not exceed population {self.population}")
         if self.flops is None and self.latency is None and self.parameters is None:
-            raise ValueError("no limit is set: give flops, latency or parameters")
+            raise ValueError("no limit is set; give flops, latency or parameters")
         if self.latency is not None and self.target is None:
-            raise ValueError(f"latency {self.latency} on what? Name a target, for example onnx-cpu-1t")
+            raise ValueError(
+                f"latency {self.latency} needs a target to be measured on; set target, for example onnx-cpu-1t"
+            )
         if self.front is not None and len(set(self.front)) < len(self.front):
-            raise ValueError(f"front {','.join(self.front)}: name each cost once")
+            raise ValueError(f"front {','.join(self.front)}: a cost is named twice; name each once")
         if "latency" in (self.front or ()) and self.target is None:
-            raise ValueError(f"front {','.join(self.front)}: latency on what? Name a target, for example onnx-cpu-1t")
+            raise ValueError(
+                f"front {','.join(self.front)}: latency needs a target to be measured on; set target, for example "
+                "onnx-cpu-1t"
+            )
         if 0 < self.finalists.count < self.top_k:
             raise ValueError(f"finalists.count {self.finalists.count} must be at least top_k {self.top_k}, or 0")
         if self.trials is None and self.time is None:
-            raise ValueError("no budget is set: give trials or time")
+            raise ValueError("no budget is set; give trials or time")
         try:  # here, since the supernet's training ignores them, and errors would be found only after it
             limits_of(self)
             if self.time is not None:

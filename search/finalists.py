@@ -68,7 +68,7 @@ def judged(candidates: Sequence[Candidate], judge: Judge) -> tuple[Finalist, ...
     finalists = [Finalist(*each) for each in zip(candidates, scores, strict=True) if math.isfinite(each[1])]
     if not finalists:
         raise UserError(
-            f"none of {len(candidates)} finalists got a score after their training: lower the recipe's rate "
-            "(retrain.optimizer.lr), or leave the finalists out (search.finalists.count=0)"
+            f"none of {len(candidates)} finalists got a score after their training; lower the recipe's rate "
+            "(retrain.optimizer.lr), or train no finalists (search.finalists.count=0)"
         )
     return tuple(sorted(finalists, key=lambda each: (-each.trained, each.candidate.flops, each.candidate.trial)))

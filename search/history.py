@@ -81,7 +81,7 @@ def read_candidates(path: Path) -> list[Candidate]:
         try:
             candidate = candidate_from_dict(json.loads(line))
             if candidate.trial != number:
-                raise ValueError(f"trial {candidate.trial} in place of {number}")
+                raise ValueError(f"trial {candidate.trial} instead of {number}")
         except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
             cure = "search again into another folder"
             raise UserError(f"search log {path}: line {number + 1} is damaged ({error}); {cure}") from None

@@ -50,7 +50,10 @@ def run_search(asked: Asked, means: Means, out: Path, *, resume: bool = False, p
     config = asked.config
     check_strategy(asked.strategy, config)
     if config.finalists.count and means.judge is None:
-        raise UserError(f"search.finalists.count={config.finalists.count}: run_search needs a judge, which trains them")
+        raise UserError(
+            f"search.finalists.count={config.finalists.count}: run_search needs a judge that trains the finalists; "
+            "give one"
+        )
     least, size = config.min_flops_fraction, config.cost_input_size
     region = make_region(asked.space, asked.limits, least, size, means.table, means.latency)
     proposer = STRATEGIES[asked.strategy](region, config, asked.seed)
@@ -73,9 +76,13 @@ def run_search(asked: Asked, means: Means, out: Path, *, resume: bool = False, p
 
 def _check_scored(history: Sequence[Candidate]) -> None:
     """Raises UserError where no candidate got a score."""
+    if not history:  # time is only looked at between candidates
+        raise UserError("no arch was found within the limits; lower search.min_flops_fraction, or raise a limit")
     if all(candidate.score is None for candidate in history):
-        cure = "lower min_flops_fraction" if not history else "is the supernet trained?"
-        raise UserError(f"none of {len(history)} candidates got a score: {cure}")
+        raise UserError(
+            f"none of {len(history)} candidates got a score; check that the supernet's training did not diverge, or "
+            "train it again"
+        )
 
 
 def _predictor_quality(space: Space, history: Sequence[Candidate]) -> dict:

@@ -48,7 +48,7 @@ def evenly_over_flops(
         if not max(least, low) <= min(most, high):
             raise UserError(
                 f"supernet.sampling.flops {format_flops(least)} to {format_flops(most)}: space {space.name} spans "
-                f"{format_flops(low)} to {format_flops(high)}; give a part of that, the lesser number first"
+                f"{format_flops(low)} to {format_flops(high)}; choose a range inside it, smaller number first"
             )
         low, high = max(least, low), min(most, high)
     region = make_region(space, Limits(flops=high), cost_size=cost_size, table=table)
@@ -64,7 +64,7 @@ def evenly_over_flops(
                 yield decode(space, genome)
         raise UserError(
             f"supernet.sampling.flops {format_flops(low)} to {format_flops(high)}: no arch of space {space.name} was "
-            "found there; give a wider band"
+            "found in this range; give a wider one"
         )
 
     return draw

@@ -37,11 +37,13 @@ def check_strategy(strategy: str, config: SearchConfig) -> None:
         hint = nearest(strategy, STRATEGIES) or f"; known: {', '.join(STRATEGIES)}"
         raise UserError(f"strategy '{strategy}' is unknown{hint}")
     if strategy == "random" and config.screen > 1:
-        raise UserError(f"search.screen={config.screen} is for evolution and pareto: random search draws what it draws")
+        raise UserError(
+            f"search.screen={config.screen} is for evolution and pareto, not for random search; set it to 1"
+        )
     if strategy == "pareto" and config.finalists.count:
         raise UserError(
-            f"search.finalists.count={config.finalists.count} is for evolution and random: pareto gives a whole front, "
-            "of which no arch is the best; set it to 0"
+            f"search.finalists.count={config.finalists.count} is for evolution and random: pareto finds a whole front, "
+            "in which no arch is the best; set it to 0"
         )
     if strategy != "pareto" and config.front is not None:
         cure = "leave it out, or search with --strategy pareto"
@@ -107,7 +109,7 @@ def open_search(out: Path, settings: dict, resume: bool) -> list[Candidate]:
             if before.get(name) != value:
                 key, had, given = _difference(name, before.get(name), value)
                 what = f"another {key} ({_short(had)}, now {_short(given)})"
-                raise UserError(f"the search in {out} was begun with {what}: give the same, or another --out")
+                raise UserError(f"the search in {out} was started with {what}; give the same, or another --out")
     history = recover_candidates(out / LOG)
     # By these names the archs of before are removed when there are new ones, which may be called otherwise.
     write_json(out / SUMMARY, {"finished": False, "former": archs_before(out), "settings": settings})

@@ -56,9 +56,10 @@ def random_archs(
                 break
         else:
             also = "" if limits is None else f" and {describe(limits)}"
+            cure = f"ask for fewer than {count}" if count > 1 else "use a space with more archs of such costs"
             raise UserError(
                 f"no further arch of {format_flops(band.low)} to {format_flops(band.high)} FLOPs{also} was found in "
-                f"space {space.name}; ask for fewer than {count}"
+                f"space {space.name}; {cure}"
             )
         met.add(arch)
         cost = region.cost(arch.at(cost_size))

@@ -102,7 +102,7 @@ def archs_to_check(space: Space, fitted: Sequence[Arch], n: int, seed: int, cost
     archs = [arch for arch in drawn if arch not in known]
     archs = archs if len(archs) > 1 else drawn
     if len(archs) < 2:
-        raise UserError(f"space {space.name} has but one arch: there is nothing to tell apart by latency")
+        raise UserError(f"space {space.name} has only one arch, so there is nothing to compare; use a space with more")
     return [archs[place * len(archs) // n] for place in range(n)] if len(archs) > n else archs
 
 

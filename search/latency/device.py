@@ -41,7 +41,13 @@ def device_name(text: str) -> str:
     """
     name = str(text).strip().lower()
     if not _NAME.fullmatch(name) or len(name) > 40:
-        raise UserError(f"name '{text}' for a machine: give letters, digits, '_', '.' and '-', for example pi5")
+        raise UserError(
+            f"'{text}' is not a name for a machine; use only letters, digits, '_', '.' and '-', at most 40, for "
+            "example pi5"
+        )
     if is_local(name) or name.startswith(("onnx-", "torch-")):
-        raise UserError(f"name '{text}' for a machine: onnx-... and torch-... are targets of this one; give another")
+        raise UserError(
+            f"'{text}' is not a name for another machine: names like onnx-... and torch-... are targets of this one; "
+            "give another"
+        )
     return name

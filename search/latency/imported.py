@@ -34,13 +34,13 @@ def import_times(
     """
     times, own = read_times(path), device_name(name)
     if times.space != space.name:
-        raise UserError(f"{path} is of space {times.space}, not {space.name}: give --space {times.space}")
+        raise UserError(f"{path} has the times of space {times.space}, not of {space.name}; give --space {times.space}")
     space = space if space.input_size == times.input_size else space.at(times.input_size)
     store = Store(store_path(folder, space, own), {"target": own, "machine": times.machine}, dict(times.times))
     if not replace and store.is_other():
         raise UserError(
-            f"{own} has a table of space {space.name} already, of other times; give another name with --as, or replace "
-            "it with --replace (a search that was begun with it cannot go on then)"
+            f"{own} already has a table of space {space.name}, with other times; give another name with --as, or "
+            "replace it with --replace (a search that was started with it can then not be resumed)"
         )
     table = _table(store, space, times.target, times.fitted, times.checked, called)
     extra = {
@@ -76,13 +76,13 @@ def open_table(
     data = read_json(path, "import the machine's times again")
     try:
         if data["form"] != FORM or data["target"] != own:
-            raise ValueError("of another form or target")
+            raise ValueError("it has another form or target")
         about = {"target": own, "machine": dict(data["machine"])}
         store = Store(path, about, read_measured(data["times"]))
         fitted, checked = (list(map(arch_of, data[kind])) for kind in ("fitted", "checked"))
         return _table(store, space, data["measured_as"], fitted, checked, called)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"latency table {path} cannot be used ({error}): import the machine's times again") from None
+        raise UserError(f"latency table {path} cannot be used ({error}); import the machine's times again") from None
 
 
 def check_target(space: Space, name: str, folder: Path, called: str | None = None) -> None:
@@ -97,11 +97,13 @@ def check_target(space: Space, name: str, folder: Path, called: str | None = Non
     if own not in known:
         hint = nearest(own, [*EXAMPLES, *known]) or f"; known: {', '.join([*EXAMPLES, *known])}"
         raise UserError(
-            f"latency target '{name}' is unknown{hint}; for another machine make a kit: {_kit(space, called)}"
+            f"latency target '{name}' is unknown{hint}; for another machine, make a kit: {_kit(space, called)}"
         )
     if not store_path(folder, space, own).exists():
         height, width = space.input_size
-        raise UserError(f"{own} has no latencies of space {space.name} at {height}x{width}: {_kit(space, called)}")
+        raise UserError(
+            f"{own} has no latencies of space {space.name} at {height}x{width}; make a kit: {_kit(space, called)}"
+        )
 
 
 def devices(folder: Path) -> list[str]:
@@ -130,7 +132,7 @@ def _table(
     missing = sum(name_of(what) not in store.times for what in (NULL, *parts, *fitted, *checked))
     if missing:
         of = f"{missing} of {len(parts)} parts of space {space.name}"
-        raise UserError(f"{of} were not measured on {store.about['target']}: {_kit(space, called)}")
+        raise UserError(f"{of} were not measured on {store.about['target']}; make a kit: {_kit(space, called)}")
     times = {arch: store.times[name_of(arch)].least_ms for arch in checked}
     device = Device(store.about["target"], store.about["machine"], times)
     return table_of(store, parse_target(runs_by), parts, fitted, device)

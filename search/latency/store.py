@@ -107,7 +107,7 @@ def open_store(path: Path, target: Target) -> Store:
     try:
         data = read_json(path)
         if data["form"] != FORM or data["target"] != target.name:
-            raise ValueError("of another form or target")
+            raise ValueError("it has another form or target")
         times = read_measured(data["times"])
         other = difference(dict(data["machine"]), about["machine"])
     except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:

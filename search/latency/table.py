@@ -90,7 +90,9 @@ class LatencyTable:
         try:
             whole = sum(map(self.parts.__getitem__, parts_of(arch)), self.call_ms)
         except KeyError as part:
-            raise UserError(f"latency table {self.path} has no part {part}: build one for this arch's space") from None
+            raise UserError(
+                f"latency table {self.path} has no part {part}; build a table for this arch's space"
+            ) from None
         return self.correction.scale * whole + self.correction.offset_ms
 
 

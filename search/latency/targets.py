@@ -63,11 +63,11 @@ def parse_target(name: str) -> Target:
 def check_available(target: Target) -> None:
     """Raises UserError where this machine cannot run ``target``; the message names what is missing."""
     if target.device == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"latency target {target.name} needs CUDA, which this machine lacks; take onnx-cpu-1t")
+        raise UserError(f"latency target {target.name} needs CUDA, which this machine does not have; use onnx-cpu-1t")
     cores = os.cpu_count() or 1
     if target.threads > cores:
         asked = f"asks for {target.threads} threads, this machine has {cores} cores"
-        raise UserError(f"latency target {target.name} {asked}; take {target.runtime}-cpu-{cores}t")
+        raise UserError(f"latency target {target.name} {asked}; use {target.runtime}-cpu-{cores}t")
     missing = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
     if target.runtime == "onnx" and missing:
         raise UserError(f"latency target {target.name} needs {' and '.join(missing)}: pip install onnx onnxruntime")

@@ -50,10 +50,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         if not self.given():
-            raise UserError("no limit is set: give FLOPs, latency or parameters")
+            raise UserError("no limit is set; give FLOPs, latency or parameters")
         for name, limit in self.given().items():
             if not limit > 0 or not math.isfinite(limit):
-                raise UserError(f"limit of {name} {limit}: must be positive")
+                raise UserError(f"limit of {name} {limit}: must be a positive number")
 
     def given(self) -> dict[str, float]:
         """The limits that are set, by the names of ``ArchCost``'s fields: FLOPs, then latency, then parameters."""

@@ -87,7 +87,7 @@ def make_region(
     """
     check_cost_size(space, cost_size)
     if limits.latency_ms is not None and latency is None:
-        raise UserError("a latency limit needs a latency target to predict it for, such as onnx-cpu-1t")
+        raise UserError("a latency limit needs a latency target; give one, such as onnx-cpu-1t")
     space, table = space.at(cost_size), CostTable() if table is None else table
     costs = functools.partial(arch_cost, table=table, latency=latency)
     start = check_feasible(space, costs, limits)
@@ -103,9 +103,9 @@ def make_region(
     if lower > upper:  # caused by a floor on FLOPs: without one, at least one arch is left
         at_most = math.floor(1000 * upper / whole) / 1000
         raise UserError(
-            f"min_flops_fraction {min_fraction:g} asks for {format_value('flops', lower)} FLOPs, and limits of "
-            f"{describe(limits)} leave {format_value('flops', upper)} in space {space.name}; give a fraction of at "
-            f"most {at_most:g}"
+            f"min_flops_fraction {min_fraction:g} requires {format_value('flops', lower)} FLOPs, but limits of "
+            f"{describe(limits)} allow only {format_value('flops', upper)} in space {space.name}; give a fraction of "
+            f"at most {at_most:g}"
         )
     return Region(space, table, limits, floor, lower, upper, latency, _note(space, costs, given))
 
@@ -113,7 +113,7 @@ def make_region(
 def check_cost_size(space: Space, cost_size: tuple[int, int] | None) -> None:
     """Raises UserError if costs are to be counted at one size, but archs of ``space`` have several."""
     if cost_size and space.smaller_sizes:
-        raise UserError(f"space {space.name} chooses among input sizes: leave search.cost_input_size out")
+        raise UserError(f"space {space.name} chooses among input sizes; leave search.cost_input_size out")
 
 
 def _floor(name: str, value: float) -> ArchCost:

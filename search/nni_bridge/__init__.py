@@ -10,6 +10,6 @@ except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("pytorch_lightning", "tensorflow", "mxnet"):
         raise
     raise UserError(
-        f"nni asks for {error.name}, which is for its own networks and not for a search here: start Python without "
+        f"nni needs {error.name}, but only for its own networks, which are not used here; start Python without "
         "NNI_FRAMEWORK, and import search before nni.nas"
     ) from None

@@ -95,8 +95,8 @@ class GenerationSearch(Strategy):
         for candidate, proposal in zip(self._done, proposals, strict=False):
             if candidate.arch != proposal.arch:
                 raise UserError(
-                    f"trial {candidate.trial} of the search log is not the arch that these settings lead to: it was "
-                    "written by another version; search again into another folder"
+                    f"trial {candidate.trial} of the search log is not the arch that these settings lead to: the log "
+                    "was written by another version; search again into another folder"
                 )
 
     def _on_metric(self, event: FinalMetricEvent) -> None:

@@ -119,7 +119,7 @@ def fit_alone(space: Space, trained: Sequence[TrainedArch]) -> AlonePredictor:
         UserError: there are fewer than ``FEWEST`` archs, or one is not in the space.
     """
     if len(trained) < FEWEST:
-        raise UserError(f"{len(trained)} trained archs are too few to learn from: {FEWEST} are needed")
+        raise UserError(f"{len(trained)} trained archs are too few to learn from; at least {FEWEST} are needed")
     scores = np.array([each.score for each in trained])
     with_supernet = all(each.supernet is not None for each in trained)
     supernet = [each.supernet for each in trained] if with_supernet else None

@@ -88,7 +88,7 @@ def scored_candidates(candidates: Sequence[Candidate]) -> list[Candidate]:
     scored = [candidate for candidate in candidates if candidate.score is not None]
     if len(scored) < MINIMUM:
         known = counted(len(scored), "candidate")
-        raise UserError(f"{known} with a score: too few to learn from, {MINIMUM} are needed (search.trials)")
+        raise UserError(f"{known} with a score: too few to learn from; at least {MINIMUM} are needed (search.trials)")
     return scored
 
 

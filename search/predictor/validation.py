@@ -29,8 +29,8 @@ def cross_validated_rank(
     least = -(-MINIMUM * folds // (folds - 1)) if folds > 1 else 0
     if folds < 2 or len(scored) < max(least, 3 * folds):
         raise UserError(
-            f"{len(scored)} candidates with a score are too few for {folds} folds: give 2 folds or more, and evaluate "
-            f"at least {max(least, 3 * folds)}"
+            f"{len(scored)} candidates with a score are too few for {folds} folds; give at least 2 folds, and evaluate "
+            f"at least {max(least, 3 * folds)} candidates"
         )
     encoded = encode_all(space, [candidate.arch for candidate in scored])
     scores = np.array([candidate.score for candidate in scored], dtype=float)

@@ -74,7 +74,9 @@ def front_costs(region: Region, config: SearchConfig) -> tuple[str, ...]:
     timed = region.latency is not None
     costs = cost_fields(config.front, timed)
     if "latency_ms" in costs and not timed:
-        raise UserError(f"search.front={','.join(config.front)}: latency on what? Name a target (search.target)")
+        raise UserError(
+            f"search.front={','.join(config.front)}: latency needs a target to be measured on; set search.target"
+        )
     return costs
 
 

@@ -47,12 +47,12 @@ def find_band(
     if centre is None:
         return Band(least, most, "W")
     if not 0 < within < 1:
-        raise UserError(f"--within {within:g}: must lie between 0 and 1; 0.05 is 5 % to either side")
+        raise UserError(f"--within {within:g}: must be between 0 and 1; 0.05 means 5 % on either side")
     low, high = round(centre * (1 - within)), round(centre * (1 + within))
     if high < least or low > most:
         raise UserError(
             f"--band {format_flops(centre)}: space {space.name} spans {format_flops(least)} to {format_flops(most)} "
-            f"at {sizes_words(space)}; give FLOPs between them"
+            f"at {sizes_words(space)}; give FLOPs in this range"
         )
     return Band(max(low, least), min(high, most), "B")
 
@@ -82,7 +82,7 @@ def stratified_archs(
         if arch is None:
             raise UserError(
                 f"no further arch of {format_flops(low)} to {format_flops(low * ratio)} FLOPs was found in space "
-                f"{space.name}: lower --n {count} or widen the band"
+                f"{space.name}; lower --n {count}, or widen the band with --within"
             )
         flops = table.flops(arch.at(cost_size))
         archs.append(NamedArch(f"{band.prefix}{number:02d}", arch, {"flops": flops, "seed": seed}))
@@ -101,4 +101,4 @@ def _draw(region: Region, space: Space, low: float, high: float, seed: str, met:
 def check_count(count: int, what: str) -> None:
     """Raises UserError if the archs are too few for a ranking."""
     if count < FEWEST:
-        raise UserError(f"{what}: {count} archs are too few to rank; give at least {FEWEST}")
+        raise UserError(f"{what}: {count} archs are too few for a ranking; give at least {FEWEST}")

@@ -59,12 +59,12 @@ class SupernetEvaluator:
     ) -> None:
         if len(train) < 2 or not len(query) or not len(gallery):
             counts = f"{len(train)} training, {len(query)} query and {len(gallery)} gallery images"
-            raise UserError(f"search data: {counts} are too few")
+            raise UserError(f"search data: {counts} are too few; hold out more identities")
         held = {pid for pid in [*query.pids.tolist(), *gallery.pids.tolist()] if pid > DISTRACTOR_PID}
         shared = set(train.pids.tolist()) & held
         if shared:
             raise UserError(
-                f"search data: identity {min(shared)} is both trained on and scored on; split the identities"
+                f"search data: identity {min(shared)} is both trained on and scored on; use separate identities"
             )
         self.supernet, self.device, self.config, self.seed = supernet, torch.device(device), config, seed
         self.augmentation = augmentation

@@ -30,6 +30,6 @@ def test_a_search_needs_no_framework_whoever_imports_nni_first(before):
 def test_a_framework_that_the_caller_asked_for_and_has_not_is_named(before):
     done = _python(before + OURS, NNI_FRAMEWORK="pytorch")
     assert done.returncode == 1 and done.stderr.splitlines()[-1] == (
-        "reid.errors.UserError: nni asks for pytorch_lightning, which is for its own networks and not for a search "
-        "here: start Python without NNI_FRAMEWORK, and import search before nni.nas"
+        "reid.errors.UserError: nni needs pytorch_lightning, but only for its own networks, which are not used "
+        "here; start Python without NNI_FRAMEWORK, and import search before nni.nas"
     )

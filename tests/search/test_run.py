@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+import search.run
 from reid.errors import UserError
 from reid.models.network import count_parameters
 from search.config import FinalistsConfig, SearchConfig
@@ -31,6 +33,15 @@ TABLE = CostTable()
 def _evaluate(arch) -> dict[str, float]:
     score = sum(stage.width * block.kernel for stage in arch.stages for block in stage.blocks) / 10_000
     return {"default": score, "rank1": score / 2}
+
+
+def test_a_search_without_a_score_says_why():
+    with pytest.raises(UserError, match="no arch was found within the limits; lower search.min_flops_fraction"):
+        search.run._check_scored([])
+    failed = [SimpleNamespace(score=None)] * 2
+    with pytest.raises(UserError, match="none of 2 candidates got a score; check that the supernet's training"):
+        search.run._check_scored(failed)
+    search.run._check_scored([*failed, SimpleNamespace(score=0.0)])
 
 
 class _Killed(BaseException):

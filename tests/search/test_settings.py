@@ -30,7 +30,7 @@ def test_a_search_from_before_calibration_images_could_be_chosen_goes_on_with_pl
     assert not {"calibration_images", "learn_from", "front"} & settings.keys()
     _begun(tmp_path, settings)
     assert open_search(tmp_path, settings, resume=True) == []
-    with pytest.raises(UserError, match=r'begun with another calibration_images \("plain", now "augmented"\)'):
+    with pytest.raises(UserError, match=r'started with another calibration_images \("plain", now "augmented"\)'):
         open_search(tmp_path, _settings(SearchConfig()), resume=True)
 
 
@@ -50,7 +50,7 @@ def test_a_search_that_was_begun_with_what_is_left_out_now_goes_on(tmp_path):
 )
 def test_what_is_left_out_is_another_setting_than_what_is_not(tmp_path, begun, now, words):
     _begun(tmp_path, _settings(begun))
-    with pytest.raises(UserError, match=f"begun with another {words}: give the same"):
+    with pytest.raises(UserError, match=f"started with another {words}; give the same"):
         open_search(tmp_path, _settings(now), resume=True)
 
 
@@ -68,8 +68,8 @@ def test_a_search_goes_on_with_files_that_were_moved(tmp_path):
     kept = json.loads((tmp_path / "search.json").read_text())["settings"]
     assert kept["origin"]["supernet"] == "new/supernet.safetensors" and kept["learn_from"] == ["new/ranking"]
     for other in ({"supernet_sha256": "x"}, {"learnt_from_sha256": ["x"]}):
-        with pytest.raises(UserError, match="begun with another"):
+        with pytest.raises(UserError, match="started with another"):
             open_search(tmp_path, settings("new", **same | other), resume=True)
     _begun(tmp_path, settings("old"))  # which says nothing of what they are
-    with pytest.raises(UserError, match="begun with another"):
+    with pytest.raises(UserError, match="started with another"):
         open_search(tmp_path, settings("new"), resume=True)

@@ -126,18 +126,20 @@ def measure(folder: Path, out: Path, rounds: int | None, seconds: float | None, 
     """
     kit = read_json(folder / MANIFEST)
     if kit.get("form") != FORM or not {"rule", "parts", "networks", "files"} <= kit.keys():
-        raise KitError(f"{folder / MANIFEST} is no manifest of this program's: copy the kit again, all of its files")
+        raise KitError(f"{folder / MANIFEST} is not a manifest of this program; copy all files of the kit again")
     rule = kit["rule"]
     rounds = rule["rounds"] if rounds is None else rounds
     seconds = rule["seconds"] if seconds is None else seconds
     threads, cores = rule["threads"], os.cpu_count() or 1
     if threads > cores:
-        raise KitError(f"the kit is for {threads} threads, this machine has {cores} cores")
+        raise KitError(
+            f"the kit is for {threads} threads, but this machine has {cores} cores; make a kit with fewer threads"
+        )
     done = begin(out, kit, describe_machine(), cpu_clock(threads).__name__)
     try:
         write_json(out, done)  # notice before an hour of measurements if it cannot be written
     except OSError as error:
-        raise KitError(f"{out} cannot be written ({error.strerror}): name another file with --out") from None
+        raise KitError(f"{out} cannot be written ({error.strerror}); name another file with --out") from None
     print("{processor}; onnxruntime {onnxruntime}".format(**done["machine"]), flush=True)
     parts, whole = (sorted(set(kit[kind].values())) for kind in ("parts", "networks"))
     with zipfile.ZipFile(folder / NETWORKS) as models:
@@ -162,15 +164,15 @@ def begin(out: Path, kit: dict, machine: dict[str, str], clock: str) -> dict:
         return done
     before = read_json(out)
     if before.get("kit") != kit:
-        raise KitError(f"{out} is of another kit: move it away, or give another --out")
+        raise KitError(f"{out} has the times of another kit; move it away, or give another --out")
     try:
         known = {name: before["machine"][name] for name in ("processor", "onnxruntime")}
         times = {name: [float(ms), int(rounds)] for name, (ms, rounds) in before["times"].items()}
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise KitError(f"{out} is damaged: remove it") from None
+        raise KitError(f"{out} is damaged; remove it") from None
     for name, value in known.items():
         if value != machine[name]:
-            raise KitError(f"{out} is of another {name} ({value}): move it away, or give --out")
+            raise KitError(f"{out} was measured with another {name} ({value}); move it away, or give another --out")
     return {**done, "times": times}
 
 
@@ -210,7 +212,7 @@ def read_model(models: zipfile.ZipFile, name: str) -> bytes:
     except (KeyError, zipfile.BadZipFile, zlib.error):
         model = b""
     if hashlib.sha256(model).hexdigest() != name:
-        raise KitError(f"{NETWORKS} is damaged: copy the kit again")
+        raise KitError(f"{NETWORKS} is damaged; copy the kit again")
     return model
 
 
@@ -224,7 +226,7 @@ def read_json(path: Path) -> dict:
     except OSError as error:
         raise KitError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise KitError(f"{path} is damaged: {'copy the kit again' if path.name == MANIFEST else 'remove it'}") from None
+        raise KitError(f"{path} is damaged; {'copy the kit again' if path.name == MANIFEST else 'remove it'}") from None
 
 
 def write_json(path: Path, data: dict) -> None:
@@ -255,9 +257,9 @@ def main(arguments: list[str] | None = None) -> int:
     read = parser.parse_args(arguments)
     try:
         if read.group < 1 or (read.rounds is not None and read.rounds < 1):
-            raise KitError("--rounds and --group: give a whole number from 1 on")
+            raise KitError("--rounds and --group: give whole numbers of at least 1")
         if read.seconds is not None and not 0 <= read.seconds < float("inf"):
-            raise KitError("--seconds: give a number from 0 on")
+            raise KitError("--seconds: give a number of at least 0")
         done = measure(folder, read.out, read.rounds, read.seconds, read.group)
     except ImportError as error:
         print(f"error: {error.name} is missing: pip install numpy onnxruntime", file=sys.stderr)

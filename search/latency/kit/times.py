@@ -51,20 +51,24 @@ def read_times(path: Path) -> Times:
     data = read_json(path, "copy times.json again, or measure again")
     try:
         if data["form"] != FORM or data["kit"]["form"] != FORM:
-            raise UserError(f"{path} is of a kit of another form: make a kit with this version, and measure it")
+            raise UserError(
+                f"{path} is of a kit in another format; make a kit with this version, and measure with that"
+            )
         if data["finished"] is not True:
-            raise UserError(f"{path} is not finished: go on with python3 measure.py on the machine that it is of")
+            raise UserError(f"{path} is not finished; run python3 measure.py again on the machine that it is from")
         return _checked(path, data, data["kit"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
-        raise UserError(f"{path} holds no times of a kit ({what}): copy times.json again, or measure again") from None
+        raise UserError(
+            f"{path} does not contain the times of a kit ({what}); copy times.json again, or measure again"
+        ) from None
 
 
 def _checked(path: Path, data: dict[str, Any], kit: dict[str, Any]) -> Times:
     measured = {}
     for name, (ms, rounds) in data["times"].items():
         if not (0 < ms < math.inf and 1 <= rounds < math.inf):  # nor NaN
-            raise ValueError(f"a time of {ms} ms in {rounds} rounds")
+            raise ValueError(f"it has a time of {ms} ms in {rounds} rounds")
         measured[name] = (float(ms), int(rounds))
     if unknown := measured.keys() - kit["files"].keys():
         raise ValueError(f"{len(unknown)} times of networks that are not in its kit")
@@ -74,7 +78,7 @@ def _checked(path: Path, data: dict[str, Any], kit: dict[str, Any]) -> Times:
     if strange := [name for name in (*kit["fitted"], *kit["checked"]) if name not in kit["networks"]]:
         raise ValueError(f"whole network {strange[0]} is not in its kit")
     if not kit["fitted"] or not kit["checked"]:
-        raise ValueError("no whole networks")
+        raise ValueError("it has no whole networks")
     height, width = kit["input_size"]
     machine = {str(key): str(value) for key, value in data["machine"].items()}
     return Times(

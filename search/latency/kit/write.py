@@ -79,10 +79,10 @@ def write_kit(
             or the space has only one arch.
     """
     if target.runtime != "onnx":
-        raise UserError(f"a kit runs by ONNX Runtime on a CPU, not as {target.name}: take onnx-cpu-1t")
+        raise UserError(f"a kit runs in ONNX Runtime on a CPU, not as {target.name}; give --target onnx-cpu-1t")
     check_available(replace(target, threads=1))
     if folder.is_dir() and any(folder.iterdir()) and not (folder / measure.MANIFEST).exists():
-        raise UserError(f"{folder} holds something else than a kit: name an empty folder, or none yet")
+        raise UserError(f"{folder} contains something else than a kit; name an empty or a new folder")
     costs = CostTable() if costs is None else costs
     fitted = spread_archs(space, FITTED, "fit", costs)
     checked = archs_to_check(space, fitted, networks, seed, costs)
@@ -143,7 +143,7 @@ def _check_same(folder: Path, asked: Mapping[str, Any], parts: Set[str]) -> None
     if differs is not None:
         plain = differs not in WORDS
         words = f"{differs} differs ({there.get(differs)} there, {asked[differs]} here)" if plain else WORDS[differs]
-        raise UserError(f"{folder} holds another kit: {words}; {cure}")
+        raise UserError(f"{folder} contains another kit: {words}; {cure}")
 
 
 def with_plain_weights(network: nn.Module) -> nn.Module:

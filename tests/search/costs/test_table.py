@@ -79,7 +79,7 @@ def test_a_last_width_of_0_is_refused_where_fvcore_says_that_it_is_not_the_cheap
     if most < 10_000:
         without, narrow = costs(most + 1)
         assert without.flops > narrow.flops
-        with pytest.raises(UserError, match=f"0 is not the cheapest: leave 0 or {width} out"):
+        with pytest.raises(UserError, match=f"0 is not the cheapest; leave 0 or {width} out"):
             space(most + 1, 0, width)
 
 

@@ -56,7 +56,7 @@ def test_a_space_of_one_arch_has_nothing_to_check(machine, tmp_path):
     stages = (StageSpace(1, widths=(4,), depths=(1,), kernels=(3,), expands=(1,)),)
     one, target = Space("one", (16, 8), (4,), stages, (0,)), Target("torch", "cpu")
     table = build_table(one, target, tmp_path, rounds=1, seconds=0, progress=False)
-    with pytest.raises(UserError, match="space one has but one arch"):
+    with pytest.raises(UserError, match="space one has only one arch"):
         prediction_error(table, one, 10, rounds=1, seconds=0, progress=False)
 
 

@@ -114,7 +114,7 @@ def test_damaged_file_is_measured_again(space, machine, tmp_path, text):
 
 
 def test_arch_of_another_space_is_refused(space, machine, tmp_path):
-    with pytest.raises(UserError, match="no part .*build one"):
+    with pytest.raises(UserError, match="no part .*build a table"):
         build(space, tmp_path).latency(mobilenet_v2())
 
 

@@ -309,7 +309,7 @@ def test_a_span_names_every_size_that_archs_are_counted_at():
 
 
 def test_one_size_to_count_at_is_not_for_spaces_that_choose_among_several():
-    with pytest.raises(UserError, match="space tiny-plus chooses among input sizes: leave search.cost_input_size out"):
+    with pytest.raises(UserError, match="space tiny-plus chooses among input sizes; leave search.cost_input_size out"):
         make_region(load_space("tiny-plus"), Limits(10**9), cost_size=(64, 32))
 
 

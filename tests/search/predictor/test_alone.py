@@ -91,5 +91,7 @@ def test_the_supernet_is_listened_to_where_it_knows_something():
 
 
 def test_too_few_archs_are_refused():
-    with pytest.raises(UserError, match=f"{FEWEST - 1} trained archs are too few to learn from: {FEWEST} are needed"):
+    with pytest.raises(
+        UserError, match=f"{FEWEST - 1} trained archs are too few to learn from; at least {FEWEST} are needed"
+    ):
         fit_alone(SPACE, _trained(FEWEST - 1))

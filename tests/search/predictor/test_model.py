@@ -172,7 +172,7 @@ def test_too_few_candidates_are_refused_and_the_fewest_are_enough():
     with pytest.raises(UserError, match="too few for 5 folds.*at least 20"):
         cross_validated_rank(SPACE, known[:19])
     assert np.isfinite(cross_validated_rank(SPACE, known[:20])).all()
-    with pytest.raises(UserError, match="2 folds or more"):
+    with pytest.raises(UserError, match="at least 2 folds"):
         cross_validated_rank(SPACE, known, folds=1)
 
 

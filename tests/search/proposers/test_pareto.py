@@ -137,5 +137,5 @@ def test_costs_are_what_they_were_where_none_is_named(timed_region, make_band, s
 
 
 def test_latency_needs_a_prediction(make_band):
-    with pytest.raises(UserError, match="search.front=flops,latency,parameters: latency on what"):
+    with pytest.raises(UserError, match="search.front=flops,latency,parameters: latency needs a target"):
         ParetoProposer(make_band(0.6), ALL, 0)

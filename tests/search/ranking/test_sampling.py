@@ -63,7 +63,7 @@ def test_bands():
     assert find_band(TINY, most, 0.1, None, TABLE) == Band(round(0.9 * most), most, "B")  # cut where the space ends
     with pytest.raises(UserError, match=r"--band 900.0M: space tiny spans 1.5M to 20.1M at 80x40"):
         find_band(TINY, 900_000_000, 0.05, None, TABLE)
-    with pytest.raises(UserError, match="--within 1.5: must lie between 0 and 1"):
+    with pytest.raises(UserError, match="--within 1.5: must be between 0 and 1"):
         find_band(TINY, 9_000_000, 1.5, None, TABLE)
 
 
@@ -82,10 +82,10 @@ def test_few_archs():
     two = StageSpace(stride=1, widths=(4, 8), depths=(1, 2), kernels=(3, 5), expands=(1,))
     space = Space("few", (16, 8), (4,), (two,), (0,))
     band = find_band(space, None, 0.05, None, TABLE)
-    with pytest.raises(UserError, match="no further arch of .* was found in space few: lower --n 40"):
+    with pytest.raises(UserError, match="no further arch of .* was found in space few; lower --n 40"):
         stratified_archs(space, band, 40, 0, None, TABLE)
     assert count_archs(space) == 12
     one_part = Band(band.low, band.high, "W")
     assert len({named.arch for named in stratified_archs(space, one_part, 4, 0, None, TABLE)}) == 4
-    with pytest.raises(UserError, match="--n: 3 archs are too few to rank; give at least 4"):
+    with pytest.raises(UserError, match="--n: 3 archs are too few for a ranking; give at least 4"):
         stratified_archs(space, band, 3, 0, None, TABLE)
