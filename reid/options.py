@@ -13,7 +13,7 @@ _WORDS = (
     (r"argument (\S+): invalid float value: (.*)", r"\1 \2: must be a number"),
     (r"argument (.*)", r"\1"),
     (r"the following arguments are required: (.*)", r"\1: must be given; see --help"),
-    (r"unrecognized arguments: (.*)", r"\1: of no option, and nothing else is taken; see --help"),
+    (r"unrecognized arguments: (.*)", r"\1: unexpected argument; see --help"),
 )
 """argparse's messages, and the words for them here."""
 

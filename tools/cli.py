@@ -97,7 +97,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
 
 def _with_archs(text: str) -> Path:
     if not (Path(text) / "archs").is_dir():
-        raise UserError(f"--search {text}: no search has written archs there; name a finished search's folder")
+        raise UserError(f"--search {text}: there are no archs of a search in it; name the folder of a finished search")
     return Path(text)
 
 
@@ -118,7 +118,7 @@ def check_one_process() -> None:
     """Raises UserError if torchrun started several processes of a tool whose work cannot be shared: the first process
     would work, the others would be refused its folder, and torchrun would then end the first."""
     if from_environment(torch.device("cpu")).several:
-        raise UserError("torchrun started several processes, and this tool is run by one: start it without torchrun")
+        raise UserError("torchrun started several processes, but this tool runs in one; start it without torchrun")
 
 
 def check_seed(seed: int | None) -> None:
@@ -150,10 +150,10 @@ def read_job(arguments: argparse.Namespace, out: str, only_reads: bool = False) 
     elsewhere = getattr(arguments, "dataset", None) or getattr(arguments, "datasets", None)
     own = None if elsewhere else experiment.data.dataset
     if synthetic and own is not None:
-        raise UserError(f"--data synthetic: the config names data.dataset {own.name}; leave one of the two out")
+        raise UserError(f"--data synthetic: the config sets data.dataset {own.name}; leave one of the two out")
     if arguments.data is not None and own is not None and own.root is not None and arguments.data != own.root:
         raise UserError(
-            f"--data {arguments.data}: the config names data.dataset.root {own.root}; leave one of the two out"
+            f"--data {arguments.data}: the config sets data.dataset.root {own.root}; leave one of the two out"
         )
     job = Job(
         experiment=experiment,

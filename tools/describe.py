@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     read = parser.parse_args(arguments)
     if bool(read.networks) == (read.space is not None):
-        raise UserError("name networks, or a space with --space NAME, one of the two")
+        raise UserError("name either networks, or a space with --space NAME")
     check_seed(read.seed)
     _check_options(read)
     if read.space is not None:
@@ -68,7 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     folders = [read.search / "archs"]
     specs = [find_described(name, folders, read.size, SIZE, read.last_stride) for name in read.networks]
     if read.last_stride is not None and all(open_stride(spec) is None for spec in specs):
-        raise UserError(f"--last-stride {read.last_stride}: no network here leaves it open; leave it out")
+        raise UserError(
+            f"--last-stride {read.last_stride}: it cannot be chosen for any of these networks; leave it out"
+        )
     rows = describe_networks(told_apart(specs), target)
     if len(rows) == 1:
         print(f"{units_table(rows[0])}\n")
@@ -83,7 +85,7 @@ def _check_options(read: argparse.Namespace) -> None:
     for option, given in of_networks if read.space is not None else (("--seed", read.seed),):
         if given is not None:
             whose = "networks, not of a space" if read.space is not None else "a space, not of networks"
-            raise UserError(f"{option} {given}: is of {whose}; leave it out")
+            raise UserError(f"{option} {given}: is only for {whose}; leave it out")
 
 
 if __name__ == "__main__":

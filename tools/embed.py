@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     _check_options(read)
     files = images_in(read.images)
     if read.query is not None and not read.query.is_file():
-        raise UserError(f"--query {read.query}: is no file; name an image")
+        raise UserError(f"--query {read.query}: there is no such file; name an image")
     embedder = Embedder.open(read.source, read.device, input_size=read.size)
     query = None if read.query is None else embed_files(embedder, [read.query])[0]
     vectors = embed_files(embedder, files, progress=True)
@@ -60,17 +60,17 @@ def main(arguments: list[str] | None = None) -> None:
 def _check_options(read: argparse.Namespace) -> None:
     """Raises UserError if nothing is asked for, or an option does not fit."""
     if read.out is None and read.query is None:
-        raise UserError("say what is wanted: --out FILE.npz, or --query IMG")
+        raise UserError("nothing to do; give --out FILE.npz, --query IMG, or both")
     if read.top is not None and (read.query is None or read.top < 1):
-        raise UserError(f"--top {read.top}: is for --query, and at least 1")
+        raise UserError(f"--top {read.top}: must be at least 1, and needs --query")
     if read.out is not None:
         if read.out.suffix != ".npz":
             raise UserError(f"--out {read.out}: must end in .npz")
         check_file(read.out, "--out")
         if read.out.exists() and not read.resume:
-            raise UserError(f"{shown(read.out)} is there already; give another --out, or --replace to write it again")
+            raise UserError(f"{shown(read.out)} already exists; give another --out, or --replace to write it again")
     elif read.resume:
-        raise UserError("--replace: is for --out; leave it out, or name the file")
+        raise UserError("--replace: is only for --out; leave it out, or give --out")
 
 
 if __name__ == "__main__":

@@ -39,13 +39,13 @@ def line_of(error: Exception, less: str) -> str | None:
     if isinstance(error, UserError):
         return str(error)
     if no_memory(error):
-        return f"out of memory{_where(error)}: {less}, or end what else takes memory there"
+        return f"out of memory{_where(error)}: {less}, or end other programs that use memory there"
     if isinstance(error, RuntimeError) and LOST.search(str(error)):
         return "another of torchrun's processes has ended; its own message, above or below, says why"
     if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
         room = "make room there, or " if error.errno in FULL else ""
         return (
-            f"{os.fsdecode(error.filename or 'the output')}: {error.strerror}; {room}give a folder to write with --out"
+            f"{os.fsdecode(error.filename or 'the output')}: {error.strerror}; {room}name a writable folder with --out"
         )
     return None
 

@@ -108,9 +108,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     read = _parser().parse_args(arguments)
     if not read.ways and (read.supernet is not None or read.finetune_epochs is not None):
-        raise UserError("--supernet and --finetune-epochs are of --ways: give --ways too")
+        raise UserError("--supernet and --finetune-epochs need --ways; give --ways too")
     if read.random_archs and read.random is not None:
-        raise UserError("--random-archs names the random archs and --random draws some: give one of the two")
+        raise UserError("--random-archs names the random archs, and --random draws some; give one of the two")
     if read.alone is not None:
         check_folder(read.alone, "--alone")
     asked = Asked(

@@ -33,10 +33,10 @@ def main(arguments: list[str] | None = None) -> None:
     read = parser.parse_args(joined(arguments))
     out = read.out or Path(f"runs/torchreid-{read.file.name.partition('.')[0]}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is there already and not empty; give another folder with --out")
+        raise UserError(f"{out} already exists and is not empty; give another folder with --out")
     check_folder(out)
     if not read.file.is_file():
-        raise UserError(f"{read.file}: there is no such file; name one that torchreid wrote (.pth, .pth.tar)")
+        raise UserError(f"{read.file}: there is no such file; name a checkpoint of torchreid (.pth, .pth.tar)")
     network, spec = load_torchreid(read.file, read.size)
     path = save_weights(out / WEIGHTS, network, spec_to_dict(spec))
     print(f"network: {spec.name}, {network.feature_dim} numbers, {spec.input_size[0]}x{spec.input_size[1]}")

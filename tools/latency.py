@@ -67,9 +67,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     read = parser.parse_args(arguments)
     if (read.times is None) != (read.name is None):
-        raise UserError("--import FILE and --as NAME go together: give both, or neither")
+        raise UserError("--import FILE and --as NAME belong together; give both, or neither")
     if read.name == "NAME":
-        raise UserError("--as NAME: put what the machine is to be called in the place of NAME, for example pi5")
+        raise UserError("--as NAME: replace NAME by a name for the machine, for example pi5")
     check_seed(read.seed)
     _check_options(read)
     check_one_process()
@@ -100,7 +100,7 @@ def _check_options(read: argparse.Namespace) -> None:
         of_no_account = [(option, "a kit has no picture and no report") for option, value in given if value is not None]
     elif read.times is not None:
         given = (("--target", read.target), ("--networks", read.networks), ("--seed", read.seed))
-        of_no_account = [(option, f"{read.times} is of the kit's") for option, value in given if value is not None]
+        of_no_account = [(option, f"the kit of {read.times} sets it") for option, value in given if value is not None]
     for option, why in of_no_account:
         raise UserError(f"{option}: {why}; leave it out")
 

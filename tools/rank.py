@@ -80,9 +80,9 @@ def main(arguments: list[str] | None = None) -> None:
     read = _parser().parse_args(arguments)
     for option, value in (("--band", read.band), ("--n", read.n)):
         if read.archs and value is not None:
-            raise UserError(f"--archs names the archs and {option} draws some: give one of the two")
+            raise UserError(f"--archs names the archs, and {option} is for drawing some; give one of the two")
     if read.within is not None and read.band is None:
-        raise UserError("--within is how far from --band archs may be: give --band too")
+        raise UserError("--within sets how far archs may be from --band; give --band too")
     if read.alone is not None:
         check_folder(read.alone, "--alone")
     asked = Asked(

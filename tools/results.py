@@ -90,7 +90,7 @@ def _check_options(read: argparse.Namespace) -> None:
     """
     alone = [option for option in ("status", "publish", "step") if getattr(read, option)]
     if len(alone) > 1:
-        raise UserError(f"--{alone[0]} and --{alone[1]}: each does nothing else; give one of the two")
+        raise UserError(f"--{alone[0]} and --{alone[1]}: each excludes the other; give one of the two")
 
 
 if __name__ == "__main__":

@@ -95,13 +95,13 @@ def main(arguments: list[str] | None = None) -> None:
     read.set = [*read.set, *(["retrain.compile=true"] if read.compile else [])]
     check_trained("--repeats", read.repeats)
     if read.inherit and read.weights:
-        raise UserError("--inherit and --weights both say what to start from: give one of the two")
+        raise UserError("--inherit and --weights both set the initial weights; give one of the two")
     if read.cool_down_epochs is not None and not read.cool_down:
-        raise UserError("--cool-down-epochs is of --cool-down: give --cool-down RUN too")
+        raise UserError("--cool-down-epochs needs --cool-down; give --cool-down RUN too")
     if read.cool_down_epochs is not None and read.cool_down_epochs < 1:
         raise UserError(f"--cool-down-epochs {read.cool_down_epochs}: must be at least 1")
     if read.cool_down and read.repeats > 1:
-        raise UserError("--cool-down ends one training: leave --repeats out")
+        raise UserError("--cool-down continues a single training; leave --repeats out")
     labels = [Path(read.recipe).stem] if read.recipe else []
     labels += ["inherited"] if read.inherit else []
     labels += ["cooled down"] if read.cool_down else []

@@ -125,7 +125,7 @@ def _check_options(read: argparse.Namespace) -> None:
     for name in OF_A_SEARCH if read.write or read.explain else ():
         if getattr(read, name) is not None:
             option = "--" + name.replace("_", "-")
-            raise UserError(f"{option} is of a search, and {asked} makes none; leave one of the two out")
+            raise UserError(f"{option} is for a new search, but {asked} starts none; leave one of the two out")
 
 
 if __name__ == "__main__":

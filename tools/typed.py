@@ -52,7 +52,7 @@ class _Parser(Parser):
             if _EMPTY.fullmatch(word):
                 option = word.rstrip("=") or before
                 where = f"{option} ''" if option.startswith("-") else "''"
-                raise UserError(f"{where}: an empty word is no value; give one, or leave it out")
+                raise UserError(f"{where}: the value is empty; give one, or leave it out")
         return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:

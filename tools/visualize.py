@@ -109,9 +109,12 @@ def main(arguments: list[str] | None = None) -> None:
         return
     for option in ("labels", "images"):
         if getattr(read, option) is not None:
-            raise UserError(f"--{option}: is for vectors in a file, .npz or .npy; {read.source} is to be a network")
+            raise UserError(
+                f"--{option}: is only for vectors in a file (.npz or .npy), but {read.source} is read as a network; "
+                "leave it out"
+            )
     if read.learn:
-        raise UserError(f"--learn: is for mnist and digits; {read.source} is to be a network")
+        raise UserError(f"--learn: is only for mnist and digits, but {read.source} is read as a network; leave it out")
     read.metric = read.metric or Request.protocol.metric
     request = Request(
         kinds=None if read.kinds is None else tuple(read.kinds),
@@ -134,18 +137,21 @@ def _read_vectors(parser: argparse.ArgumentParser, read: argparse.Namespace) -> 
     """The options of a t-SNE of vectors; raises UserError for an option that needs a network or images."""
     kinds = [kind for kind in read.kinds or () if kind != "tsne"]
     if kinds:
-        raise UserError(f"--kinds {kinds[0]}: wants a network; of vectors there is a t-SNE alone")
+        raise UserError(f"--kinds {kinds[0]}: needs a network; of vectors only a t-SNE can be drawn")
     for option in ("arch", "dataset", "split", "flip", "precision", "queries", "worst", "top", "activations_in_lists"):
         if getattr(read, option) != parser.get_default(option):
-            raise UserError(f"--{option.replace('_', '-')}: wants a network; leave it out for a t-SNE of vectors")
+            raise UserError(f"--{option.replace('_', '-')}: needs a network; leave it out for a t-SNE of vectors")
     if read.data is not None and str(read.source) != "mnist":
-        raise UserError(f"--data {read.data}: vectors want no data set; leave it out")
+        raise UserError(f"--data {read.data}: vectors need no data set; leave it out")
     if str(read.source) in ("mnist", "digits") and read.labels is not None:
         raise UserError(f"--labels {read.labels}: {read.source} has labels of its own; leave it out")
     if read.learn and str(read.source) not in ("mnist", "digits"):
-        raise UserError(f"--learn: is for mnist and digits; {read.source} holds vectors that are drawn as they are")
+        raise UserError(
+            f"--learn: is only for mnist and digits; the vectors in {read.source} are drawn as they are, so leave it "
+            "out"
+        )
     if read.images is not None and read.images < 3:
-        raise UserError(f"--images {read.images}: must be 3 or more")
+        raise UserError(f"--images {read.images}: must be at least 3")
     check_request(Request(persons=read.persons))
     return VectorsRequest(
         read.labels, read.persons, tuple(read.pids), read.images, read.learn, read.perplexity, read.metric

@@ -48,12 +48,12 @@ def main(arguments: list[str] | None = None) -> None:
     _check_options(read)
     if read.what == ADD:
         if read.run is None or read.name is None:
-            raise UserError("add: name the run folder and --name NAME")
+            raise UserError("add: give the run folder and --name NAME")
         print(describe(add(read.run, read.name, read.flip, read.replace, read.folder)))
     elif read.run is not None:
         raise UserError(
-            f"{read.run}: a run is given with add: python tools/zoo.py add {read.run} --name NAME; "
-            "an image with --image"
+            f"{read.run}: there is one argument too many; to add a run, python tools/zoo.py add {read.run} --name "
+            "NAME; for an image, --image FILE"
         )
     elif read.picture is not None:
         print(f"picture: {shown(draw_zoo(read.picture, read.folder))}")
@@ -70,18 +70,22 @@ def _check_options(read: argparse.Namespace) -> None:
     """Raises UserError for an option that would have no effect."""
     for option, given in (("--name", read.name), ("--flip", read.flip), ("--replace", read.replace)):
         if given and read.what != ADD:
-            raise UserError(f"{option} is for adding weights: python tools/zoo.py add RUN --name NAME")
+            raise UserError(
+                f"{option} is only for adding weights, as in python tools/zoo.py add RUN --name NAME; leave it out"
+            )
     if read.what != ADD and not read.folder.is_dir():
-        raise UserError(f"--folder {read.folder}: is no folder; name one of weights, or leave the option out")
+        raise UserError(
+            f"--folder {read.folder}: there is no such folder; name a folder of weights, or leave the option out"
+        )
     for option, given in (("--markdown", read.markdown), ("--picture", read.picture)):
         if given and read.what is not None:
-            raise UserError(f"{option}: is of the whole zoo; leave the name out")
+            raise UserError(f"{option}: is for the whole zoo; leave the name out")
     if read.picture is not None:
         check_picture(read.picture)
         if read.markdown:
             raise UserError("--markdown and --picture: give one of the two")
     if read.image and read.what in (None, ADD):
-        raise UserError("--image: say whose features: python tools/zoo.py NAME --image FILE")
+        raise UserError("--image: name the network too: python tools/zoo.py NAME --image FILE")
 
 
 def _show(name: str, images: list[Path], folder: Path) -> None:

@@ -22,7 +22,7 @@ SCORE = "score.json"
 REMAKE = "remove it and give the command that made the run again, with --resume"
 """The cure of a damaged result: training and evaluation both score what is there anew where it is missing."""
 
-REMAKE_SCORE = "remove it and any result.json beside it, and give the command that made the run again, with --resume"
+REMAKE_SCORE = "remove it and any result.json next to it, and give the command that made the run again, with --resume"
 """The cure of a damaged ``score.json``: a run that has its result counts as scored."""
 
 Spread = NonNegative | None

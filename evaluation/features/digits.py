@@ -16,7 +16,7 @@ MNIST = Place(
     title="MNIST",
     folders=("MNIST/raw", "mnist/raw", "MNIST", "mnist", "raw", "."),
     parts=(IMAGES, LABELS),
-    advice=f"put {IMAGES} and {LABELS}, unpacked, into data/MNIST/raw, or take SOURCE digits, which needs no file",
+    advice=f"put {IMAGES} and {LABELS}, unpacked, into data/MNIST/raw, or give digits as SOURCE, which needs no file",
 )
 """MNIST as ``torchvision.datasets.MNIST`` stores it; only its 10,000 test images are read."""
 

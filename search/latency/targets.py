@@ -66,7 +66,7 @@ def check_available(target: Target) -> None:
         raise UserError(f"latency target {target.name} needs CUDA, which this machine does not have; use onnx-cpu-1t")
     cores = os.cpu_count() or 1
     if target.threads > cores:
-        asked = f"asks for {target.threads} threads, this machine has {cores} cores"
+        asked = f"needs {target.threads} threads, but this machine has {cores} cores"
         raise UserError(f"latency target {target.name} {asked}; use {target.runtime}-cpu-{cores}t")
     missing = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
     if target.runtime == "onnx" and missing:

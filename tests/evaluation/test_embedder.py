@@ -161,7 +161,7 @@ def test_vectors_that_are_not_finite_are_refused(run, crops, tmp_path):
     with torch.no_grad():
         next(network.parameters()).view(-1)[0] = torch.nan
     save_weights(tmp_path / "last.safetensors", network, spec_to_dict(spec))
-    with pytest.raises(UserError, match=r"last.safetensors holds NaN or infinite weights \(backbone"):
+    with pytest.raises(UserError, match=r"last.safetensors contains NaN or infinite weights \(backbone"):
         Embedder.open(tmp_path)
 
 

@@ -30,7 +30,7 @@ def parser():
         (["--epochs"], "--epochs: expected one argument"),
         (["--set", "-4x4", "a"], "--set: expected one argument"),
         ([], "run: must be given; see --help"),
-        (["a", "b"], "b: of no option, and nothing else is taken; see --help"),
+        (["a", "b"], "b: unexpected argument; see --help"),
         (["--recipe", "x"], "--recipe: invalid choice: 'x' (choose from 'mlr', 'bot')"),
     ],
 )

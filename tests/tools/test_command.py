@@ -61,9 +61,8 @@ def test_a_tool_knows_how_it_was_called():
     say = "from tools.command import main; main(['zoo', 'x', 'RUN'])"
     done = subprocess.run([sys.executable, "-c", say], cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 2
-    assert (
-        done.stderr == "error: RUN: a run is given with add: reid-nas zoo add RUN --name NAME; an image with --image\n"
-    )
+    told = "to add a run, reid-nas zoo add RUN --name NAME; for an image, --image FILE"
+    assert done.stderr == f"error: RUN: there is one argument too many; {told}\n"
 
 
 @pytest.mark.parametrize(

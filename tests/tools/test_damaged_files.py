@@ -44,7 +44,7 @@ def test_compare_with_a_config_that_is_no_text(call, run, refused):
 
 def test_compare_with_a_search_that_is_none(call, run, refused):
     done = call("compare", run, "--search", run, "--out", run.parent / "out", tiny=False)
-    refused(done, "--search .*: no search is there; name a search's folder, or leave it out$")
+    refused(done, "--search .*: there is no search in it; name the folder of a search, or leave it out$")
 
 
 @hollow

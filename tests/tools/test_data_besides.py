@@ -66,5 +66,5 @@ def test_the_first_ones_own_folder_may_be_given(tmp_path, workplace):
 
 
 def test_one_that_is_nowhere_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"no CUHK03-NP \(labeled\) under .*home/data; .* names another folder"):
+    with pytest.raises(UserError, match=r"no CUHK03-NP \(labeled\) under .*home/data; .*, or name another folder"):
         _person(_market(tmp_path / "given"))

@@ -127,17 +127,23 @@ def test_space_by_its_choices_and_costs(describe, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "name networks, or a space"),
-        (["mobilenetv2", "--space", "tiny"], "one of the two"),
+        ([], "name either networks, or a space"),
+        (["mobilenetv2", "--space", "tiny"], "name either networks, or a space with --space NAME$"),
         (["mobilnetv2"], "nearest: mobilenetv2"),
         (["mobilenetv2", "--target", "onnx"], "onnx-cpu-1t"),
-        (["--space", "tiny", "--target", "torch-cpu-1t"], "--target torch-cpu-1t: is of networks, not of a space"),
-        (["--space", "tiny", "--last-stride", 1], "--last-stride 1: is of networks, not of a space"),
-        (["mobilenetv2", "--seed", 3], "--seed 3: is of a space, not of networks; leave it out"),
+        (
+            ["--space", "tiny", "--target", "torch-cpu-1t"],
+            "--target torch-cpu-1t: is only for networks, not of a space",
+        ),
+        (["--space", "tiny", "--last-stride", 1], "--last-stride 1: is only for networks, not of a space"),
+        (["mobilenetv2", "--seed", 3], "--seed 3: is only for a space, not of networks; leave it out"),
         (["--space", "tiny", "--seed", -1], "--seed -1: must be a whole number from 0 to"),
-        (["osnet_x0_25", "--last-stride", 1], "--last-stride 1: no network here leaves it open; leave it out"),
+        (
+            ["osnet_x0_25", "--last-stride", 1],
+            "--last-stride 1: it cannot be chosen for any of these networks; leave it out",
+        ),
         (["nope.yaml"], "arch file nope.yaml does not exist"),
-        ([__file__], r"test_describe.py is no arch file \(.yaml\) and no file of weights"),
+        ([__file__], r"test_describe.py is neither an arch file \(.yaml\) nor a file of weights"),
     ],
 )
 def test_refusals(describe, refused, arguments, words, tmp_path):

@@ -61,11 +61,11 @@ def test_vectors_and_the_nearest(call, run, images, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "say what is wanted: --out FILE.npz, or --query IMG"),
+        ((), "nothing to do; give --out FILE.npz, --query IMG, or both"),
         (("--out", "f.npy"), "--out f.npy: must end in .npz"),
-        (("--out", "f.npz", "--top", "3"), "--top 3: is for --query"),
-        (("--query", "none.jpg"), "--query none.jpg: is no file"),
-        (("--query", "b.png", "--replace"), "--replace: is for --out"),
+        (("--out", "f.npz", "--top", "3"), "--top 3: must be at least 1, and needs --query"),
+        (("--query", "none.jpg"), "--query none.jpg: there is no such file"),
+        (("--query", "b.png", "--replace"), "--replace: is only for --out"),
         (("none", "--out", "f.npz"), "image none does not exist; name image files, or folders of them"),
     ],
 )
@@ -78,7 +78,7 @@ def test_refusals(call, refused, run, images, tmp_path, monkeypatch, arguments, 
 def test_a_file_that_is_there_is_replaced_only_when_asked(call, refused, run, images, tmp_path):
     out = tmp_path / "f.npz"
     out.write_bytes(b"of an earlier call")
-    refused(call("embed", run, images, "--out", out, tiny=False), "f.npz is there already; .*--replace to write it")
+    refused(call("embed", run, images, "--out", out, tiny=False), "f.npz already exists; .*--replace to write it")
     assert out.read_bytes() == b"of an earlier call"
     assert call("embed", run, images, "--out", out, "--replace", tiny=False).code == 0
     with np.load(out) as file:
@@ -88,7 +88,7 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(call, refused, run, im
 def test_folders_and_files_without_images(call, refused, run, images, tmp_path):
     out = ("--out", tmp_path / "f.npz")
     (tmp_path / "empty").mkdir()
-    refused(call("embed", run, tmp_path / "empty", *out, tiny=False), "empty has no images; name another")
+    refused(call("embed", run, tmp_path / "empty", *out, tiny=False), "empty contains no images; name another")
     refused(call("embed", run, images / "notes.txt", *out, tiny=False), "notes.txt is unreadable or cut off")
     assert not (tmp_path / "f.npz").exists()
 
@@ -98,7 +98,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(call, refused, images, tmp_pa
     more = {"cross_domain": ("--datasets", "msmt17"), "embed": (images,)}.get(tool, ())
     out = tmp_path / ("f.npz" if tool == "embed" else "out")
     done = call(tool, "OSNet-x0.42-market1510", *more, "--out", out, tiny=tool != "embed")
-    refused(done, f"'OSNet-x0.42-market1510' is no run folder and no file, and in the zoo .*; nearest: {OSNET}")
+    refused(done, f"'OSNet-x0.42-market1510' is neither a run folder nor a file, and in the zoo .*; nearest: {OSNET}")
     assert not out.exists()
 
 
@@ -117,5 +117,7 @@ def test_a_training_begins_with_weights_of_the_zoo(run):
     assert start_of("imagenet") == "imagenet" and start_of(str(run)) == run / "last.safetensors"
     report = load_pretrained(build_backbone("osnet_x0_42"), start_of(OSNET))
     assert start_of(OSNET) == FOLDER / f"{OSNET}.safetensors" and not report.missing
-    with pytest.raises(UserError, match=f"^--weights: 'OSNet-x0.42'.*nearest: {OSNET}.*are called imagenet$"):
+    with pytest.raises(
+        UserError, match=f"^--weights: 'OSNet-x0.42'.*nearest: {OSNET}.*ImageNet weights give imagenet$"
+    ):
         start_of("OSNet-x0.42")

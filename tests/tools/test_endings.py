@@ -47,7 +47,9 @@ def test_a_tool_ends_in_one_line_with_a_cure(call, monkeypatch, refused, error, 
     assert words in line_of(error, "give smaller batches")
     monkeypatch.setattr("tools.jobs.training.wanted.find_network", fail)
     done = call("retrain", "--arch", "resnet18", "--out", tmp_path / "out")
-    refused(done, r"^error: out of memory.*: give smaller images \(--set .*\), or end what else takes memory there$")
+    refused(
+        done, r"^error: out of memory.*: give smaller images \(--set .*\), or end other programs that use memory there$"
+    )
 
 
 @pytest.mark.parametrize("tool", [path.stem for path in TOOLS], ids=str)
@@ -96,10 +98,10 @@ def test_a_full_disk_is_one_line_whatever_was_being_written(monkeypatch, tmp_pat
     with pytest.raises(OSError) as caught, hushed_threads(), Journal(tmp_path, 0, None, print) as journal:
         journal.write({"epoch": 1, "loss": 0.5})
     assert line_of(caught.value, "") == (
-        f"{tmp_path}/tensorboard: No space left on device; make room there, or give a folder to write with --out"
+        f"{tmp_path}/tensorboard: No space left on device; make room there, or name a writable folder with --out"
     )
     named = OSError(errno.EACCES, "Permission denied", b"runs/x")  # as TensorBoard names files
-    assert line_of(named, "") == "runs/x: Permission denied; give a folder to write with --out"
+    assert line_of(named, "") == "runs/x: Permission denied; name a writable folder with --out"
     assert told == []
 
 

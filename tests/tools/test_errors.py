@@ -48,7 +48,7 @@ def test_tool_as_a_user_runs_it(tmp_path):
     command = [sys.executable, "tools/pipeline.py", "--device", "nonsense", "--out", str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == "error: --device nonsense: not there on this machine; use auto or cpu\n"
+    assert done.stderr == "error: --device nonsense: there is no such device on this machine; use auto or cpu\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -71,10 +71,10 @@ TRAINING = ("train_supernet", ("retrain", "--arch", "resnet18"), "pipeline", "se
     [
         (("--set", "searh.trials=3"), "unknown key 'searh'; nearest: search"),
         (("--set", "retrain.epochs=many"), "retrain.epochs: .*given: 'many'"),
-        (("--set", "retrain.epochs"), "--set retrain.epochs: must be of the form a.b=value"),
+        (("--set", "retrain.epochs"), "--set retrain.epochs: must have the form a.b=value"),
         (("--set", "space=tinny"), "no space is called 'tinny'; nearest: tiny"),
         (("--config", "configs/lost.yaml"), "configs/lost.yaml does not exist"),
-        (("--device", "nonsense"), "--device nonsense: not there on this machine"),
+        (("--device", "nonsense"), "--device nonsense: there is no such device on this machine"),
         (("--out", __file__), "is a file; name a folder"),
     ],
 )
@@ -167,7 +167,7 @@ def test_missing_data(call, tmp_path, tool, refused):
     out, market = ("--out", tmp_path / "out"), ("--set", "data.name=market1501")
     refused(call(name, *more, *out, *market), "Market-1501 was not found .*--data")
     refused(call(name, *more, *out, *market, "--data", tmp_path / "none"), "data folder .*none does not exist")
-    refused(call(name, *more, *out, *market, "--data", tmp_path), "holds no Market-1501")
+    refused(call(name, *more, *out, *market, "--data", tmp_path), "contains no Market-1501")
     refused(call(name, *more, *out, "--data", tmp_path), "--data .*asks for the synthetic set.*data.name=auto")
     assert list(tmp_path.iterdir()) == []
 
@@ -205,8 +205,8 @@ def test_unreadable_image(call, market, tmp_path, damage, refused):
         ("data.train_identities=15", "6 identities to hold out .* 15 to train on"),
         (
             "supernet.recipe.identities=11",
-            r"a batch of p=11 identities cannot be drawn from 10; .* \(market1501 has 16 beside those of its test; "
-            "data.holdout_identities and data.train_identities say which",
+            r"a batch of p=11 identities cannot be drawn from 10 identities; .*16 besides those of its test; "
+            "data.holdout_identities and data.train_identities set which",
         ),
     ],
 )

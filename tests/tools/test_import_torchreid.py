@@ -169,7 +169,9 @@ def test_the_vectors_are_torchreids(network, tmp_path, call, refused):
         wanted = network(IMAGES)
         torch.testing.assert_close(ours.eval()(IMAGES), wanted, rtol=1e-6, atol=1e-6)
     assert 0.2 < (wanted > 0).float().mean() < 0.8, "the ReLU has something to do"
-    refused(call("import_torchreid", *arguments, tiny=False), "run is there already and not empty; give another folder")
+    refused(
+        call("import_torchreid", *arguments, tiny=False), "run already exists and is not empty; give another folder"
+    )
 
     scored = call("evaluate", tmp_path / "run", "--metric", "euclidean", "--out", tmp_path / "score")
     assert scored.code == 0 and "mAP (step)" in scored.out and (tmp_path / "score" / "result.json").is_file()
@@ -222,17 +224,17 @@ def test_osnet_ain(tmp_path):
     [
         (
             {"conv2.0.IN.weight": torch.ones(64)},
-            r"an OSNet with instance normalisation of channels \(16, 64, 96, 128\); an OSNet of torch.*osnet_ibn_x1_0",
+            r"an OSNet with instance normalisation of channels \(16, 64, 96, 128\); give an OSNet .*osnet_ibn_x1_0",
         ),
         (
             {"conv1.conv.weight": torch.ones(24, 3, 7, 7)},
-            r"an OSNet of channels \(24, 64, 96, 128\); an OSNet of torch",
+            r"an OSNet of channels \(24, 64, 96, 128\); give an OSNet of torch",
         ),
-        ({"conv4.0.conv3.conv.weight": None}, "holds another network; an OSNet of torchreid is wanted: osnet_x0_25"),
-        ({"fc.1.running_var": None}, "head.neck.running_var is not there, here"),
-        ({"fc.0.bias": torch.ones(7)}, r"backbone.fc.0.bias is \(7,\), here not known"),
-        ({"fc.3.weight": torch.ones(512, 512)}, "backbone.fc.3.weight is .*, here not known"),
-        ({"conv5.bn.bias": torch.ones(7)}, r"backbone.conv5.bn.bias is \(7,\), here \(128,\)"),
+        ({"conv4.0.conv3.conv.weight": None}, "contains another network; give an OSNet of torchreid: osnet_x0_25"),
+        ({"fc.1.running_var": None}, "head.neck.running_var is not there, but .* in the OSNet"),
+        ({"fc.0.bias": torch.ones(7)}, r"backbone.fc.0.bias is \(7,\), but not known in the OSNet"),
+        ({"fc.3.weight": torch.ones(512, 512)}, "backbone.fc.3.weight is .*, but not known in the OSNet"),
+        ({"conv5.bn.bias": torch.ones(7)}, r"backbone.conv5.bn.bias is \(7,\), but \(128,\) in the OSNet"),
     ],
 )
 def test_other_networks_are_refused(network, tmp_path, change, message):
@@ -244,5 +246,5 @@ def test_other_networks_are_refused(network, tmp_path, change, message):
 
 def test_a_file_that_is_not_there(call, refused, tmp_path):
     done = call("import_torchreid", tmp_path / "none.pth", "--out", tmp_path / "run", tiny=False)
-    refused(done, "none.pth: there is no such file; name one that torchreid wrote")
+    refused(done, "none.pth: there is no such file; name a checkpoint of torchreid")
     assert not (tmp_path / "run").exists()

@@ -14,10 +14,10 @@ PLAN = ("--plan", "configs/results/rehearsal.yaml")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--status", "--publish", "there"), "--status and --publish: each does nothing else; give one of the two"),
+        (("--status", "--publish", "there"), "--status and --publish: each excludes the other; give one of the two"),
         (("--status", "--step", "latency"), "--status and --step: "),
         (("--publish", "there", "--step", "latency"), "--publish and --step: "),
-        (("--jobs", 0), "error: --jobs 0: must be above 0$"),
+        (("--jobs", 0), "error: --jobs 0: must be at least 1$"),
         (("--minutes", 0), "error: --minutes 0: must be above 0$"),
     ],
 )
@@ -27,7 +27,7 @@ def test_results(call, tmp_path, refused, options, message):
 
 
 def test_results_of_a_plan_that_is_not_there(call, refused):
-    refused(call("results", "--plan", "nope.yaml", tiny=False), "--plan nope.yaml does not exist; name a file, or")
+    refused(call("results", "--plan", "nope.yaml", tiny=False), "--plan nope.yaml: there is no such file; name one, or")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_of_several_processes_none_begins_what_one_has_to_do(call, tmp_path, ref
     for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     done = call(tool, *arguments, "--out", tmp_path / "out", tiny=tool not in ("latency", "results"))
-    refused(done, "several processes, and this tool is run by one: start it without torchrun$")
+    refused(done, "several processes, but this tool runs in one; start it without torchrun$")
     assert not (tmp_path / "out").exists()
 
 
@@ -58,12 +58,14 @@ def test_of_several_processes_none_begins_what_one_has_to_do(call, tmp_path, ref
 )
 def test_search(call, tmp_path, refused, what, option):
     done = call("search", "--out", tmp_path, *option, *what)
-    refused(done, f"{option[0]} is of a search, and {what[0]} makes none; leave one of the two out")
+    refused(done, f"{option[0]} is for a new search, but {what[0]} starts none; leave one of the two out")
 
 
 @pytest.mark.parametrize("arguments", [(), ("NAME",)])
 def test_zoo_in_a_folder_that_is_none(call, tmp_path, refused, arguments):
-    refused(call("zoo", *arguments, "--folder", tmp_path / "nope", tiny=False), "--folder .*nope: is no folder")
+    refused(
+        call("zoo", *arguments, "--folder", tmp_path / "nope", tiny=False), "--folder .*nope: there is no such folder"
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,22 +76,23 @@ def test_zoo_in_a_folder_that_is_none(call, tmp_path, refused, arguments):
         (("--set", "retrain.epochs=3", "--set", "data=5"), "^error: --set data=5: .*given: 5"),
         (("--set", "a=2026-13-45"), "--set a=2026-13-45: the value is not valid YAML"),
         (("--set", "input_size=[99999,99999]"), "^error: --set input_size=.*2048"),
-        (("--set", "retrain.head.parts={stripes:4}"), "YAML wants a space behind a colon: stripes: 4"),
+        (("--set", "retrain.head.parts={stripes:4}"), "YAML needs a space after a colon: stripes: 4"),
         (("--set", "retrain.schedule.planned=1" + "0" * 400), "retrain.schedule.planned: input should be less than"),
         (("--set", "retrain.losses.center.rate=1.0e+300"), "retrain.losses.center.rate: input should be less than"),
-        (("--weights", ""), "^error: --weights '': an empty word is no value; give one, or leave it out$"),
+        (("--weights", ""), "^error: --weights '': the value is empty; give one, or leave it out$"),
         (("--epo", 3), "^error: --epo: no such option; nearest: --epochs; see --help$"),
         (("--sed=3",), "^error: --sed: no such option; nearest: --seed, --set; see --help$"),
         (("--epochs", "many"), "^error: --epochs 'many': must be a whole number$"),
-        (("--weights=",), "^error: --weights '': an empty word"),
-        (("--epochs", 10**20), "^error: --epochs 1.*0: must be at least 1, and at most"),
-        (("--batch", f"{10**20}x4"), "^error: --batch 1.*0x4: give identities times images"),
+        (("--weights=",), "^error: --weights '': the value"),
+        (("--epochs", 10**20), "^error: --epochs 1.*0: must be from 1 to"),
+        (("--batch", f"{10**20}x4"), "^error: --batch 1.*0x4: give the number of identities and of images"),
         (("--arch", "two\nlines"), r"^error: no network is called 'two\\nlines'"),
         (("--arch", "nope.yaml"), "arch file nope.yaml does not exist"),
-        (("--recipe", "nope.yaml"), "--recipe nope.yaml: file nope.yaml does not exist"),
+        (("--recipe", "nope.yaml"), "--recipe nope.yaml: there is no such file"),
         (
             ("--set", "retrain.identities=999"),
-            "p=999 identities cannot be drawn from 20; lower the recipe's identities, the P of PxK, or add some$",
+            "p=999 identities cannot be drawn from 20 identities; lower the recipe's identities, the P of PxK, or "
+            "train on more$",
         ),
     ],
 )
@@ -119,7 +122,10 @@ def test_links_that_lead_nowhere(call, tmp_path, refused):
 @pytest.mark.parametrize("source", ["", "supernet.safetensors"])
 def test_a_supernet_in_the_place_of_a_network(call, tmp_path, supernet_run, refused, source):
     """The cure is one that the tool at hand has: ``--arch`` is of evaluate and visualize alone."""
-    run, cut = supernet_run / source, "it is a supernet's: give a folder that python tools/evaluate.py .* --arch NAME"
+    run, cut = (
+        supernet_run / source,
+        "it belongs to a supernet: give a folder that python tools/evaluate.py .* --arch NAME",
+    )
     refused(call("describe", run, "--out", tmp_path / "out", tiny=False), cut)
     refused(call("embed", run, "docs/pictures", "--out", tmp_path / "x.npz", tiny=False), cut)
     matrix = call("cross_domain", run, "--datasets", "synthetic", "--out", tmp_path / "out")
@@ -127,14 +133,14 @@ def test_a_supernet_in_the_place_of_a_network(call, tmp_path, supernet_run, refu
     refused(call("evaluate", run, "--out", tmp_path / "out"), "--arch NAME$")
     train = ("retrain", "--arch", "osnet_x0_25", "--out", tmp_path / "out")
     refused(
-        call(*train, "--weights", run), f"--weights {run}: is a supernet's; give --inherit {supernet_run} in its place"
+        call(*train, "--weights", run), f"--weights {run}: belongs to a supernet; give --inherit {supernet_run} instead"
     )
     assert not (tmp_path / "out").exists()
 
 
 def test_an_arch_of_another_space(call, tmp_path, supernet_run, refused):
     done = call("evaluate", supernet_run, "--arch", "mobilenetv2", "--out", tmp_path / "out")
-    refused(done, "--arch mobilenetv2: the arch is not in space tiny: .*; name an arch that is, or largest")
+    refused(done, "--arch mobilenetv2: the arch is not in space tiny: .*; name an arch of the space, or largest")
 
 
 def test_an_arch_has_its_own_of_a_spaces_input_sizes(tmp_path):

@@ -191,15 +191,15 @@ def test_training_images_alone(call, refused, shops, arch, tmp_path):
     for run in (out, out / "seed-0", out / "seed-1"):
         assert (run / "report.html").is_file() and not (run / "result.json").exists()
     done = call("evaluate", out / "seed-1", "--out", tmp_path / "own", "--device", "cpu", tiny=False)
-    refused(done, "data set 'north' has no query and gallery: nothing to evaluate on")
+    refused(done, "data set 'north' has no query and gallery, so there is nothing to evaluate on; name another")
     done = call("pipeline", "--out", tmp_path / "whole", *settings)
-    refused(done, "data set 'north' has no query and gallery, which this is scored on")
+    refused(done, "data set 'north' has no query and gallery, but the network is to be scored on them")
     assert not (tmp_path / "whole").exists()
 
 
 @pytest.mark.parametrize(
     ("gallery", "why"),
-    [(("person3", "c1"), "no query's identity is there"), (("person2", "c1"), "all of their own cameras")],
+    [(("person3", "c1"), "no query's identity occurs in it"), (("person2", "c1"), "from the queries' own cameras")],
     ids=["other persons", "one camera"],
 )
 def test_queries_without_a_right_answer_are_refused_before_training(call, refused, shops, arch, tmp_path, gallery, why):
@@ -234,14 +234,14 @@ def test_the_facts_of_training_images_alone(make_job, shops, tmp_path):
     ("change", "message"),
     [
         (("data.also_train=[{name: folder, root: NORTH}]",), "data set 'north' would be merged with itself"),
-        (("data.dataset={name: foldr, root: NORTH}",), "unknown data set; nearest: folder"),
+        (("data.dataset={name: foldr, root: NORTH}",), "there is no such data set; nearest: folder"),
         (("data.dataset={name: folder, root: none}",), "data folder none does not exist"),
         (("data.holdout_identities=9", "data.train_identities=2"), "9 identities to hold out .* 2 to train"),
         (("data.holdout_identities=9", "data.retrain_on_holdout=false"), "9 identities to hold out .* north has 4"),
         (("retrain.sampler=balanced", "retrain.identities=11"), "identities"),
         (
             ("data.dataset.pattern=null", "data.also_train=[]", "retrain.sampler=camera_aware"),
-            "sampler 'camera_aware' needs the camera of each image; these data name none: take 'pk'",
+            "sampler 'camera_aware' needs the camera of each image; this data set gives none; use 'pk'",
         ),
     ],
 )
@@ -269,15 +269,15 @@ def test_the_configs_own_data_set_named_again_keeps_its_options(make_job, shops,
 def test_a_second_place_for_the_data_is_refused(call, refused, shops, arch, tmp_path):
     settings = ("--set", f"data.dataset={_folder(shops / 'north')}")
     done = call("retrain", "--arch", arch, "--out", tmp_path / "run", "--data", shops / "south", *settings)
-    refused(done, "--data .*south: the config names data.dataset.root .*north; leave one of the two out")
+    refused(done, "--data .*south: the config sets data.dataset.root .*north; leave one of the two out")
 
 
 def test_the_synthetic_set_beside_ones_own_is_refused(call, refused, shops, arch, tmp_path):
     settings = ("--set", f"data.dataset={_folder(shops / 'north')}")
     done = call("retrain", "--arch", arch, "--out", tmp_path / "run", "--data", "synthetic", *settings)
-    refused(done, "--data synthetic: the config names data.dataset folder; leave one of the two out")
+    refused(done, "--data synthetic: the config sets data.dataset folder; leave one of the two out")
 
 
 def test_data_sets_of_other_layouts_are_no_names(call, refused, arch, tmp_path):
     done = call("retrain", "--arch", arch, "--out", tmp_path / "run", "--set", "data.name=msmt17")
-    refused(done, r"data.name: msmt17 is named by data.dataset: data.dataset=\{name: msmt17\}")
+    refused(done, r"data.name: msmt17 must be set as data.dataset; give data.dataset=\{name: msmt17\}")

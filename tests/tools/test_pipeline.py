@@ -291,7 +291,7 @@ def test_further_candidates_are_written_as_arch_files(run, call, tmp_path, refus
     refused(call("search", "--out", out, "--write", "0", "99"), "--write 99: .* no candidate of that number")
     refused(
         call("search", "--out", run / "supernet", "--write", "0"),
-        "supernet holds no search: give the --out of a finished one",
+        "supernet contains no search; give the --out of a finished one",
     )
     assert _files(out) == before
 
@@ -320,10 +320,10 @@ def test_wrong_kinds_of_checkpoint_arerefused(run, call, tmp_path, refused):
     refused(call("evaluate", network, "--arch", BEST, *out), "--arch is for supernets: leave it out")
     refused(call("evaluate", supernet, *out), "which arch. add --arch NAME")
     refused(call("evaluate", supernet, "--arch", "mobilenetv2", *out), "not in space tiny")
-    refused(call("evaluate", supernet, "--arch", "resnet18", *out), "a supernet holds archs only")
+    refused(call("evaluate", supernet, "--arch", "resnet18", *out), "a supernet contains only archs")
     refused(call("evaluate", supernet, "--arch", "MLR-6M-C", "--search", run / "search", *out), "nearest: MLR-6M-")
     (tmp_path / "supernet.safetensors").write_bytes(network.read_bytes())
     refused(call("search", "--supernet", tmp_path, *out), "kind 'arch', not a supernet")
     (tmp_path / "supernet.safetensors").write_bytes(supernet.read_bytes()[:2000])
-    refused(call("search", "--supernet", tmp_path, *out), "no readable safetensors file")
+    refused(call("search", "--supernet", tmp_path, *out), "not a readable safetensors file")
     assert not (tmp_path / "out").exists()

@@ -23,20 +23,23 @@ from tools.jobs.pipeline import Asked, pipeline
         (Asked(flops="1K"), r"FLOPs limit .* is below the smallest arch: space tiny spans [\d.]+M to [\d.]+M at 64x32"),
         (Asked(flops="six"), "FLOPs 'six'"),
         (Asked(params="1K"), "parameter limit .* is below the smallest arch"),
-        (Asked(latency="5ms"), "search options: latency 5ms on what. Name a target, for example onnx-cpu-1t"),
+        (
+            Asked(latency="5ms"),
+            "search options: latency 5ms needs a target to be measured on; set target, for example onnx-cpu-1t",
+        ),
         (Asked(latency="5ms", target="onnx-cpu"), "latency target 'onnx-cpu' is unknown"),
         (Asked(baselines=["resnet19"]), "no network is called 'resnet19'; nearest: resnet18"),
-        (Asked(finetune_epochs=0), "--finetune-epochs 0: must be at least 1"),
-        (Asked(finetune_epochs=10**9), "--finetune-epochs 1000000000: must be at least 1, and at most 1000000"),
+        (Asked(finetune_epochs=0), "--finetune-epochs 0: must be from 1 to 1000000"),
+        (Asked(finetune_epochs=10**9), "--finetune-epochs 1000000000: must be from 1 to 1000000"),
         (
             Asked(["MLR-210M-A"], flops="210M"),
-            "--baselines MLR-210M-A: this search calls an arch of its own MLR-210M-A",
+            "--baselines MLR-210M-A: this search names an arch of its own MLR-210M-A",
         ),
         (
             Asked(["mlr-210m-b"], flops="210M"),
-            "--baselines mlr-210m-b: this search calls an arch of its own MLR-210M-B",
+            "--baselines mlr-210m-b: this search names an arch of its own MLR-210M-B",
         ),
-        (Asked(["resnet18", "ResNet18"]), "--baselines resnet18 ResNet18: two networks are called resnet18"),
+        (Asked(["resnet18", "ResNet18"]), "--baselines resnet18 ResNet18: both are called resnet18"),
     ],
 )
 def test_what_a_later_step_would_refuse_is_refused_first(make_job, tmp_path, asked, message):

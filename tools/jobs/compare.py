@@ -104,7 +104,9 @@ def _search_results(search: Path | None) -> tuple[list[dict] | None, NamedArch |
     if search is None:
         return None, None
     if not (search / SUMMARY).is_file():
-        raise UserError(f"--search {shown(search)}: no search is there; name a search's folder, or leave it out")
+        raise UserError(
+            f"--search {shown(search)}: there is no search in it; name the folder of a search, or leave it out"
+        )
     candidates = [dataclasses.asdict(candidate) for candidate in read_candidates(search / LOG)]
     files = chosen_files(search)
     return candidates, load_arch(files[0]) if files else None

@@ -108,7 +108,10 @@ def _open_main(config: DataConfig, given: Path | None) -> Source:
                 "Market-1501 was not found under data/ or $REID_DATA; extract it there or name it with --data"
             )
     elif given is not None:
-        raise UserError(f"--data {given}: the config asks for the synthetic set (data.name); add --set data.name=auto")
+        raise UserError(
+            f"--data {given}: the config asks for the synthetic set (data.name); leave --data out, or add --set "
+            "data.name=auto"
+        )
     key = hashlib.sha256(json.dumps(config_to_dict(config)["synthetic"]).encode()).hexdigest()[:10]
     folder = make_synthetic(ROOT / "data" / f"synthetic-{key}", config.synthetic)
     notice = None
@@ -168,7 +171,7 @@ def _too_few(source: Source, config: DataConfig, identities: int) -> UserError:
     asked = f"{config.train_identities} to train on" if config.train_identities else "at least 2 others to train on"
     return UserError(
         f"data: {config.holdout_identities} identities to hold out (data.holdout_identities) and {asked} "
-        f"(data.train_identities) are asked for, but {source.dataset.name} has {identities} beside those of its test; "
+        f"(data.train_identities) are requested, but {source.dataset.name} has {identities} besides those of its test; "
         "lower one of the two"
     )
 
@@ -195,8 +198,8 @@ def check_answers(dataset: Dataset) -> None:
 def _check_there(source: Source) -> None:
     if not source.dataset.has_test:
         raise UserError(
-            f"data set '{source.dataset.name}' has no query and gallery, which this is scored on; add them, or "
-            "evaluate single trainings on another data set (tools/evaluate.py RUN --dataset NAME=FOLDER)"
+            f"data set '{source.dataset.name}' has no query and gallery, but the network is to be scored on them; add "
+            "them, or evaluate single trainings on another data set (tools/evaluate.py RUN --dataset NAME=FOLDER)"
         )
 
 

@@ -64,7 +64,7 @@ def find_described(
     """
     in_zoo = name.lower() in {entry.name.lower() for entry in zoo_entries()}
     if Path(name).is_file() and not name.endswith((".safetensors", ".yaml", ".yml")):
-        raise UserError(f"{name} is no arch file (.yaml) and no file of weights; name the run of its network")
+        raise UserError(f"{name} is neither an arch file (.yaml) nor a file of weights; name the run of its network")
     if not (in_zoo or Path(name).is_dir() or name.endswith(".safetensors")):
         return find_network(name, folders, size, default_size, last_stride or 2)[0]
     spec = read_spec(network_file(name)).at(size)

@@ -27,7 +27,7 @@ def images_in(sources: Sequence[Path]) -> list[Path]:
             raise UserError(f"image {source} does not exist; name image files, or folders of them")
         found = [source / name for name in image_paths(source)] if source.is_dir() else [source]
         if not found:
-            raise UserError(f"folder {source} has no images; name another")
+            raise UserError(f"folder {source} contains no images; name another")
         files += found
     return files
 

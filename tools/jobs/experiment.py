@@ -119,7 +119,7 @@ def load_experiment(
         build_config(Recipe, data["retrain"], str(file))  # so that errors in it name this file
     for given in (epochs, supernet_epochs):
         if given is not None and not 1 <= given <= MOST_EPOCHS:
-            raise UserError(f"--epochs {given}: must be at least 1, and at most {MOST_EPOCHS}")
+            raise UserError(f"--epochs {given}: must be from 1 to {MOST_EPOCHS}")
     if supernet_epochs is not None:
         supernet = build_config(SupernetRecipe, data.get("supernet", {}), str(path))
         data["supernet"] = config_to_dict(supernet.at_epochs(supernet_epochs))
@@ -135,7 +135,9 @@ def load_experiment(
     _check_recipes(whole)
     name = whole["data"].get("name") if isinstance(whole.get("data"), Mapping) else None
     if name in dataset_names() and name not in get_args(OwnName):
-        raise UserError(f"data.name: {name} is named by data.dataset: data.dataset={{name: {name}}} (docs/data.md)")
+        raise UserError(
+            f"data.name: {name} must be set as data.dataset; give data.dataset={{name: {name}}} (docs/data.md)"
+        )
     return build_overridden(Experiment, data, overrides, str(path))
 
 
@@ -150,7 +152,7 @@ def _check_recipes(whole: Mapping[str, Any]) -> None:
         where = f"recipes/{file.name}" if file.parent == RECIPES else str(file)
         option = f", or --recipe {given} of tools/retrain.py" if key == "retrain" else ""
         raise UserError(
-            f"{key}: must hold a recipe's keys, not its name (given: {given!r}); take them from its file by "
+            f"{key}: must contain a recipe's keys, not its name (given: {given!r}); read them from its file with "
             f"{{base: {where}}} in a config{option}"
         )
 
@@ -161,7 +163,7 @@ def _check_batch(batch: str, sizes: Mapping[str, int], overrides: Sequence[str])
     for text in overrides:
         changed = parse_override(text).get("retrain")
         if isinstance(changed, Mapping) and any(changed.get(key, size) != size for key, size in sizes.items()):
-            raise UserError(f"--batch {batch} and --set {text} say two things: give one of the two")
+            raise UserError(f"--batch {batch} and --set {text} contradict each other; give one of the two")
 
 
 def parse_batch(text: str) -> tuple[int, int]:
@@ -172,7 +174,9 @@ def parse_batch(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text.lower())
     if match is None or min(int(match[1]), int(match[2])) < 2:
-        raise UserError(f"--batch {text}: give identities times images of each, both at least 2, for example 32x4")
+        raise UserError(
+            f"--batch {text}: give the number of identities and of images of each, both at least 2, for example 32x4"
+        )
     return int(match[1]), int(match[2])
 
 
@@ -180,9 +184,7 @@ def find_recipe(name: str) -> Path:
     """The file of the recipe ``name``, which may also be a path; raises UserError if there is none."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
-            raise UserError(
-                f"--recipe {name}: file {name} does not exist; name another, or a recipe of configs/recipes"
-            )
+            raise UserError(f"--recipe {name}: there is no such file; name another, or a recipe of configs/recipes")
         return Path(name)
     known = {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
     if name not in known:

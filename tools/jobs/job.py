@@ -39,7 +39,7 @@ class Job:
 def check_trained(option: str, count: int) -> None:
     """Raises UserError if ``option`` requests less than one training, or unreasonably many."""
     if not 1 <= count <= MOST_TRAINED:
-        raise UserError(f"{option} {count}: must be at least 1, and at most {MOST_TRAINED}")
+        raise UserError(f"{option} {count}: must be from 1 to {MOST_TRAINED}")
 
 
 def next_command(tool: str, job: Job, *options: str) -> str:

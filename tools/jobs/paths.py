@@ -21,13 +21,13 @@ def check_folder(folder: Path, option: str = "--out") -> None:
         what = what if there == folder else f"{there} {what}"
         raise UserError(f"{option} {folder}: {what}; name a folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"{option} {folder}: {there} cannot be written in; name another folder")
+        raise UserError(f"{option} {folder}: {there} is not writable; name another folder")
     try:  # below /proc, for example, the owner has write permission, but nothing can be created
         with tempfile.TemporaryDirectory(dir=there, prefix=".tried."):
             pass
     except OSError as error:
         why = error.strerror
-        raise UserError(f"{option} {folder}: nothing can be made in {there} ({why}); name another folder") from None
+        raise UserError(f"{option} {folder}: no file can be created in {there} ({why}); name another folder") from None
 
 
 def check_file(file: Path, option: str) -> None:

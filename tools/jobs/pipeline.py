@@ -75,7 +75,10 @@ def pipeline(job: Job, asked: Asked) -> Path:
             another configuration; or a step raises it.
     """
     if from_environment(job.device).several:
-        raise UserError("tools/pipeline.py: is run by one process; its steps can be run under torchrun one by one")
+        raise UserError(
+            "tools/pipeline.py runs in one process; start it without torchrun, or start its steps under torchrun one "
+            "by one"
+        )
     with alone_in(job.out):
         return _pipeline(job, asked)
 
@@ -129,7 +132,7 @@ def _check(experiment: Experiment, asked: Asked, searched: bool) -> tuple[Limits
     does not exist, rather than after the supernet's training.
     """
     if asked.finetune_epochs is not None and not 1 <= asked.finetune_epochs <= MOST_EPOCHS:
-        raise UserError(f"--finetune-epochs {asked.finetune_epochs}: must be at least 1, and at most {MOST_EPOCHS}")
+        raise UserError(f"--finetune-epochs {asked.finetune_epochs}: must be from 1 to {MOST_EPOCHS}")
     config = experiment.search
     space = load_space(experiment.space).at(experiment.input_size)
     check_strategy(STRATEGY, config)
@@ -160,11 +163,11 @@ def _baselines(experiment: Experiment, names: Sequence[str], limits: Limits) -> 
         called = spec.name.lower()
         if called in own:
             raise UserError(
-                f"--baselines {name}: this search calls an arch of its own {spec.name}; leave it out, or begin another "
-                "pipeline with --set search.name_prefix=NAME"
+                f"--baselines {name}: this search names an arch of its own {spec.name}; leave the baseline out, or "
+                "start another pipeline with --set search.name_prefix=NAME"
             )
         if called in taken:
-            raise UserError(f"--baselines {taken[called]} {name}: two networks are called {spec.name}; name it once")
+            raise UserError(f"--baselines {taken[called]} {name}: both are called {spec.name}; name it once")
         taken[called], networks[name] = name, name if path is None else str(path)
     return networks
 

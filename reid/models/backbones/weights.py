@@ -160,5 +160,5 @@ def _refuse_others(
         verbs = ("have", "lacks") if there else ("lack", "has")
         words = "they {} instance normalisation, which the backbone {}".format(*verbs)
         if here and there:
-            words = "they have instance normalisation elsewhere than the backbone"
+            words = "they have instance normalisation in other places than the backbone"
         raise UserError(f"{where} are of another network: {words}")

@@ -173,7 +173,7 @@ def test_mnist_as_torchvision_leaves_it(tmp_path, monkeypatch, write_mnist):
 
 def test_mnist_that_is_not_there_or_not_whole(tmp_path, monkeypatch, write_mnist):
     monkeypatch.delenv("REID_DATA", raising=False)
-    with pytest.raises(UserError, match="no MNIST under .*data; put t10k.* or take SOURCE digits"):
+    with pytest.raises(UserError, match="no MNIST under .*data; put t10k.* or give digits as SOURCE"):
         mnist_pixels(None, tmp_path)
     raw = tmp_path / "data" / "MNIST" / "raw"
     write_mnist(raw, np.zeros((4, 28, 28)), np.zeros(3))

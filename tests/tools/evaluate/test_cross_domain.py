@@ -65,7 +65,7 @@ def test_cross_domain_refuses(call, runs, tmp_path, refused):
     refused(call(*command, "--datasets", "msmt71", *out), "no data set is called 'msmt71'; nearest: msmt17")
     refused(call(*command, "--datasets", "msmt17", "msmt17", *out), "name each data set only once")
     refused(
-        call(*command, "--datasets", "msmt17=", *out), "data set 'msmt17=': there is no folder behind the =; name it"
+        call(*command, "--datasets", "msmt17=", *out), "data set 'msmt17=': there is no folder after the =; name it"
     )
     refused(call(*command, runs["first"], "--datasets", "msmt17", *out), "first is named twice; name each network only")
     folder = ("--datasets", f"folder={tmp_path}", "--data", tmp_path)
@@ -112,7 +112,9 @@ def test_a_runs_own_data_set_is_read_as_for_its_training(call, trained, runs, re
     assert "mAP" in matrix["rows"][1]["scores"]["folder"]
 
     done = call("cross_domain", one, other, *options, "--out", tmp_path / "both", tiny=False)
-    refused(done, "one was trained on folder .* seed 5, other on folder .* seed 6.*give the two to calls of their own")
+    refused(
+        done, "one was trained on folder .* seed 5, other on folder .* seed 6.*evaluate the two in separate commands"
+    )
     assert not (tmp_path / "both").exists()
     named = f"data.dataset={{name: folder, root: {tmp_path / 'shop'}, seed: 6}}"
     done = call("cross_domain", one, other, *options, "--set", named, "--out", tmp_path / "both", tiny=False)

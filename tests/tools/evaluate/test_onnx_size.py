@@ -38,5 +38,5 @@ def test_a_file_with_a_size_keeps_it_whatever_the_configs_is(tmp_path, size):
 def test_a_file_that_leaves_it_open_takes_the_configs(tmp_path, shape):
     subject = subject_of(tmp_path, shape, (80, 40))
     assert subject.input_size == (80, 40) and subject.network(torch.ones(2, 3, 5, 4)).shape == (2, 3)
-    with pytest.raises(UserError, match="takes images of any size: say which with --set input_size"):
+    with pytest.raises(UserError, match="takes images of any size; choose one with --set input_size"):
         subject_of(tmp_path, shape, None)

@@ -22,22 +22,27 @@ def test_bad_feature_files(call, saved, tmp_path, refused):
         strangers = file["gallery_pids"] + 5000
     broken[1, 2] = np.nan
     path = change(tmp_path / "nan.npz", source, gallery_features=broken)
-    refused(call("evaluate", path, *out), "nan.npz: gallery_features hold NaN or infinite values")
+    refused(call("evaluate", path, *out), "nan.npz: gallery_features contain NaN or infinite values")
     path = change(tmp_path / "shape.npz", source, gallery_features=broken[:, :3])
     refused(
-        call("evaluate", path, *out), "shape.npz: gallery_features hold NaN|query features have .* gallery features 3"
+        call("evaluate", path, *out),
+        "shape.npz: gallery_features contain NaN|query features have .* gallery features 3",
     )
     path = change(tmp_path / "ids.npz", source, gallery_pids=strangers)
-    refused(call("evaluate", path, *out), "no query has a right answer in the gallery: no query's identity is there")
+    refused(
+        call("evaluate", path, *out), "no query has a right answer in the gallery: no query's identity occurs in it"
+    )
     (tmp_path / "text.npz").write_text("no features")
-    refused(call("evaluate", tmp_path / "text.npz", *out), "text.npz is no readable feature file")
+    refused(call("evaluate", tmp_path / "text.npz", *out), "text.npz is not a readable feature file")
     refused(call("evaluate", tmp_path / "none.npz", *out), "none.npz does not exist")
     (tmp_path / "text.safetensors").write_text("no weights")
-    refused(call("evaluate", tmp_path / "text.safetensors", *out), "text.safetensors is no readable safetensors file")
-    refused(call("evaluate", source, "--flip", *out), "--flip: the features in .* are there already")
-    refused(call("evaluate", source, "--dataset", "msmt17", *out), "--dataset: the features in .* are there already")
+    refused(
+        call("evaluate", tmp_path / "text.safetensors", *out), "text.safetensors is not a readable safetensors file"
+    )
+    refused(call("evaluate", source, "--flip", *out), "--flip: .* already contains features")
+    refused(call("evaluate", source, "--dataset", "msmt17", *out), "--dataset: .* already contains features")
     refused(call("evaluate", source, "--arch", "smallest", *out), "--arch is for supernets")
-    refused(call("evaluate", source, "--calibrate", "holdout", *out), "saved features have no network to run")
+    refused(call("evaluate", source, "--calibrate", "holdout", *out), "saved features come without a network")
     assert not (tmp_path / "out").exists()
 
 
@@ -47,11 +52,11 @@ def test_bad_feature_files(call, saved, tmp_path, refused):
         (("--dataset", "market1510"), "no data set is called 'market1510'; nearest: market1501"),
         (("--dataset", "msmt17"), "no MSMT17"),
         (("--dataset", "market-layout"), "needs root"),
-        (("--split", "3"), "data set 'synthetic' has one split only"),
+        (("--split", "3"), "data set 'synthetic' has only one split; leave --split out"),
         (("--rerank", "20,6"), "--rerank 20,6: must be K1,K2,LAMBDA such as 20,6,0.3"),
         (("--rerank", "0,6,0.3"), "--rerank 0,6,0.3: k1: input should be greater than or equal to 1"),
         (("--rerank", "20,6,much"), "--rerank 20,6,much: weight: "),
-        (("--fmr", "2"), "--fmr 2: must lie between 0 and 1"),
+        (("--fmr", "2"), "--fmr 2: must be between 0 and 1"),
         (("--calibrate", "sometimes"), "--calibrate sometimes: must be one of auto, holdout, test-half, none"),
         (("--save-features", "f.npy"), "f.npy: must end in .npz"),
         (("--save-features", "f.npz", "--split", "all"), "--save-features: with --split all there would be features"),
@@ -69,7 +74,7 @@ def test_bad_options(call, runs, tmp_path, options, message, refused):
         (("--calibrate", "sometimes"), "--calibrate sometimes: must be one of"),
         (("--calibrate", "none.npz"), "none.npz does not exist"),
         (("--calibrate", "holdout", "--set", "data.holdout_identities=900"), "900 identities to hold out"),
-        (("--calibrate", "test-half", "--split", "all"), "--calibrate test-half: with --split all no threshold is set"),
+        (("--calibrate", "test-half", "--split", "all"), "--calibrate test-half: --split all sets no threshold"),
     ],
 )
 def test_what_a_threshold_cannot_be_set_on_is_told_before_the_work(
@@ -85,7 +90,7 @@ def test_what_a_threshold_cannot_be_set_on_is_told_before_the_work(
 def test_saved_features_are_not_written_over(call, saved, runs, tmp_path, refused):
     before = (saved / "features.npz").read_bytes()
     out = ("--out", tmp_path / "out", "--save-features", saved / "features.npz")
-    refused(call("evaluate", runs["second"], *out), "features.npz: is there already; name another file, or .*--replace")
+    refused(call("evaluate", runs["second"], *out), "features.npz: already exists; name another file, or .*--replace")
     assert (saved / "features.npz").read_bytes() == before and not (tmp_path / "out").exists()
 
 

@@ -179,7 +179,7 @@ def test_threshold_on_strangers_of_the_other_set(call, runs, sets, tmp_path, fmr
     assert done.code == 0, done.err
     score = read_json(tmp_path / "out" / "score.json")
     if noted:
-        assert "threshold" not in score and re.search(r"cannot be told from .* \(--fmr\), or more", done.out)
+        assert "threshold" not in score and re.search(r"cannot be measured on .*; give --fmr .* or more, or", done.out)
         return
     assert "threshold set on 6 held-out identities of north" in done.out
     assert score["threshold"]["fmr"] <= 0.01 and 0 <= score["threshold"]["test"]["fmr"] <= 1
@@ -269,7 +269,7 @@ def test_mean_over_all_splits(call, runs, campus, tmp_path, refused, arguments):
     assert scores["0"]["about"]["data"] == "cuhk01-split00" and scores["1"]["about"]["data"] == "cuhk01-split01"
     assert scores["all"]["about"]["data"] == "cuhk01-split00 and its other splits, 20 together"
     assert "on cuhk01-split00 and its other splits, 20 together</title>" in (tmp_path / "all/report.html").read_text()
-    refused(call("evaluate", *command[4:-1], "20", "--resume"), "has no split 20; the last is 19")
+    refused(call("evaluate", *command[4:-1], "20", "--resume"), "has no split 20; give one from 0 to 19")
 
 
 def test_persons_that_were_trained_on_are_not_tested(call, runs, campus, tmp_path, refused, arguments):

@@ -168,7 +168,7 @@ def test_the_tool_by_hand(call, refused, run, tmp_path):
     assert done.code == 0, done.err
     assert "float32 (N, 3, 64, 32), already normalised" in done.out and "synthetic, its training images" in done.out
     assert "mAP" not in done.out  # nothing is known of it
-    refused(call("export", *options), r"Small.onnx is there already; give another --out, or --replace")
+    refused(call("export", *options), r"Small.onnx already exists; give another --out, or --replace")
     assert call("export", *options, "--replace", "--preprocess").code == 0
     assert open_session(tmp_path / "out" / "Small.onnx").get_inputs()[0].shape == ["batch", 64, 32, 3]
 
@@ -283,9 +283,11 @@ def test_another_data_set_is_no_substitute(run, make_job, call, refused, tmp_pat
 def test_what_cannot_be_exported(call, refused, run, whole, tmp_path):
     out = ("--out", tmp_path / "out")
     refused(call("export", "runs/none", *out), "runs/none does not exist; name a run folder, .* of the zoo")
-    refused(call("export", "none", *out), "'none' is no run folder and no file, and in the zoo no weights are called")
+    refused(
+        call("export", "none", *out), "'none' is neither a run folder nor a file, and in the zoo no weights are called"
+    )
     refused(call("export", tmp_path / "none.safetensors", *out), "none.safetensors does not exist")
-    refused(call("export", whole / "Small.onnx", *out), "is exported already; name the run folder")
+    refused(call("export", whole / "Small.onnx", *out), "is already exported; name the run folder")
     refused(call("export", run, *out, "--beside", "resnet81"), "no network is called 'resnet81'; nearest: ")
     refused(
         call("export", run, *out, "--int8", "--data", tmp_path),
@@ -303,7 +305,9 @@ def test_folders_without_a_network_of_their_own(call, refused, run, tmp_path):
     weights = save_supernet(tmp_path / "super" / "supernet.safetensors", Supernet(load_space("tiny").at((64, 32))))
     for source in (weights, weights.parent):
         done = call("export", source, *out)
-        refused(done, "supernet.safetensors is a supernet, no network: .* retrained .*tools/evaluate.py .* --arch NAME")
+        refused(
+            done, "supernet.safetensors is a supernet, not a network; .* retrained .*tools/evaluate.py .* --arch NAME"
+        )
     for name in ("b", "a"):
         shutil.copytree(run, tmp_path / "pipeline" / name)
     refused(call("export", tmp_path / "pipeline", *out), "has no last.safetensors; give one of the runs in it: a, b$")

@@ -63,7 +63,7 @@ def test_table_error_and_picture(call, space, read_page, tmp_path, data_root, mo
     ("arguments", "message"),
     [
         (["--target", "onnx-gpu-1t"], "target 'onnx-gpu-1t' is unknown; nearest: onnx-cpu-1t"),
-        (["--target", "torch-cpu-999t"], "asks for 999 threads"),
+        (["--target", "torch-cpu-999t"], "needs 999 threads"),
         (["--space", "tinny"], "no space is called 'tinny'; nearest: tiny"),
     ],
 )

@@ -103,11 +103,11 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     times.write_text(json.dumps(again))
     other = ("latency", "--space", file, "--import", times, "--as", "pi5", "--out")
     refused(call(*own, "--import", times, "--as", "pi5", tiny=False), "out already holds a latency table's error")
-    refused(call(*other, tmp_path / "other", tiny=False), "pi5 has a table of space small already, of other times")
+    refused(call(*other, tmp_path / "other", tiny=False), "pi5 already has a table of space small, with other times")
     assert not (tmp_path / "other").exists()
     assert call(*other, out, "--replace", tiny=False).code == 0
     assert call(*other, tmp_path / "other", tiny=False).code == 0  # the times that it has
-    refused(call(*search, "--resume"), "begun with another origin")
+    refused(call(*search, "--resume"), "started with another origin")
     file.write_text(SPACE.replace("last_widths: [0]", "last_widths: [0, 32]"))
     made = rf"parts of space small were not measured on pi5: python tools/latency.py --space {file} --size 64x32 --kit"
     refused(call(*other, out, "--replace", tiny=False), made)  # by its file: no space is called small
@@ -165,16 +165,16 @@ def test_what_is_to_follow_a_kit_names_the_same_space(call, monkeypatch, tmp_pat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--import", "times.json"), "--import FILE and --as NAME go together"),
-        (("--as", "pi5"), "--import FILE and --as NAME go together"),
-        (("--import", "times.json", "--as", "NAME"), "--as NAME: put what the machine is to be called in the place"),
+        (("--import", "times.json"), "--import FILE and --as NAME belong together"),
+        (("--as", "pi5"), "--import FILE and --as NAME belong together"),
+        (("--import", "times.json", "--as", "NAME"), "--as NAME: replace NAME by a name for the machine,"),
         (("--import", "no-times.json", "--as", "pi5"), "file no-times.json does not exist"),
-        (("--kit", "kit", "--target", "torch-cuda-b1"), "a kit runs by ONNX Runtime on a CPU"),
+        (("--kit", "kit", "--target", "torch-cuda-b1"), "a kit runs in ONNX Runtime on a CPU"),
         (("--kit", "kit", "--out", "out"), "--out: a kit has no picture and no report; leave it out"),
         (("--kit", "kit", "--replace"), "--replace: a kit has no picture"),
-        (("--import", "t.json", "--as", "pi5", "--networks", 5), "--networks: t.json is of the kit's; leave it out"),
-        (("--import", "t.json", "--as", "pi5", "--target", "onnx-cpu-2t"), "--target: t.json is of the kit's"),
-        (("--import", "t.json", "--as", "pi5", "--seed", 1), "--seed: t.json is of the kit's"),
+        (("--import", "t.json", "--as", "pi5", "--networks", 5), "--networks: the kit of t.json sets it; leave it out"),
+        (("--import", "t.json", "--as", "pi5", "--target", "onnx-cpu-2t"), "--target: the kit of t.json sets it"),
+        (("--import", "t.json", "--as", "pi5", "--seed", 1), "--seed: the kit of t.json sets it"),
         (("--kit", "kit", "--seed", -1), "--seed -1: must be a whole number from 0 to"),
         (("--space", "tiny", "--kit", "kit", "--config", "none.yaml"), "file none.yaml does not exist"),
     ],

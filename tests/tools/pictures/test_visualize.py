@@ -162,11 +162,11 @@ def test_data_that_no_tsne_can_be_made_of(call, run, shop, tmp_path, refused):
     config = ("--set", f"data.dataset={{name: folder, root: {few}}}")
     done = call("visualize", run, "--out", tmp_path / "out", *config)
     assert done.code == 0, done.err
-    words = "left out: t-SNE: no person has three images or more"
+    words = "left out: t-SNE: no person has at least three images"
     assert words in done.out and words in (tmp_path / "out" / "index.html").read_text()
     assert read_json(tmp_path / "out" / "pictures.json")["pictures"] == ["ranked-1.png", "activations-1.png"]
     for more in (("--kinds", "ranked", "tsne"), ("--perplexity", "2")):
-        refused(call("visualize", run, "--out", tmp_path / "no", *config, *more), "no person has three images or more")
+        refused(call("visualize", run, "--out", tmp_path / "no", *config, *more), "no person has at least three images")
         assert not (tmp_path / "no").exists()
 
 
@@ -186,12 +186,12 @@ def test_real_persons_without_cameras_of_another_data_set(call, run, shop, tmp_p
 
     refused(
         call("visualize", run, "--out", tmp_path / "no", *config, "--pids", "clea"),
-        f"--pids clea: no query of {shop.name} shows this person; nearest: cleo",
+        f"--pids clea: no query image of {shop.name} shows this person; nearest: cleo",
     )
     monkeypatch.setattr(album, "ROOT", tmp_path)
     refused(
         call("visualize", run, "--out", tmp_path / "docs" / "pictures", *config),
-        "pictures of real persons .* must not get among the files of the repository; give a folder under runs/",
+        "pictures of real persons .* must not become files of the repository; give a folder under runs/",
     )
     assert not (tmp_path / "docs").exists() and not (tmp_path / "no").exists()
     done = call("visualize", run, "--out", tmp_path / "runs" / "x", *config, "--queries", 1)
@@ -213,17 +213,17 @@ def test_an_arch_of_a_supernet(call, tmp_path, refused):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--queries", 0), "--queries 0: must be 1 or more"),
+        (("--queries", 0), "--queries 0: must be at least 1"),
         (("--top", 51), "--top 51: must be from 1 to 50"),
         (("--persons", 21), "--persons 21: must be from 1 to 20"),
-        (("--split", "all"), "--split all: pictures are of one split; give its number"),
+        (("--split", "all"), "--split all: pictures are drawn of one split; give its number"),
         (("--kinds", "tsne", "--activations-in-lists"), "no lists are drawn; add ranked to --kinds"),
         (("--kinds", "tsne", "--worst"), "--worst: no queries are drawn; add ranked or activations to --kinds"),
         (("--kinds", "tsne", "--queries", 2), "--queries: no queries are drawn"),
         (("--kinds", "activations", "--top", 5), "--top: no lists are drawn; add ranked to --kinds"),
         (("--kinds", "ranked", "activations", "--perplexity", 5), "--perplexity: no embeddings are drawn; add tsne"),
         (("--kinds", "ranked", "--persons", 5), "--persons: no embeddings are drawn; add tsne to --kinds"),
-        (("--pids", "99999"), "--pids 99999: no query of synthetic shows this person"),
+        (("--pids", "99999"), "--pids 99999: no query image of synthetic shows this person"),
         (("--dataset", "market1510"), "no data set is called 'market1510'; nearest: market1501"),
     ],
 )
@@ -236,7 +236,7 @@ def test_a_perplexity_that_does_not_fit(call, run, tmp_path, refused):
     pytest.importorskip("sklearn")
     for kinds in (("--kinds", "tsne"), ()):
         done = call("visualize", run, "--out", tmp_path / "out", *kinds, "--perplexity", 5000)
-        refused(done, "--perplexity 5000: must lie between 0 and the number of images")
+        refused(done, "--perplexity 5000: must be between 0 and the number of images")
         assert not (tmp_path / "out").exists()  # nothing was drawn before
 
 
@@ -254,7 +254,7 @@ def test_the_footer_says_what_is_passed_over():
 
 def test_subjects_that_are_none(call, tmp_path, refused):
     (tmp_path / "f.npz").write_text("")
-    refused(call("visualize", tmp_path / "f.npz", "--out", tmp_path / "out"), "f.npz is no readable file of arrays")
+    refused(call("visualize", tmp_path / "f.npz", "--out", tmp_path / "out"), "f.npz is not a readable file of arrays")
     refused(call("visualize", tmp_path / "n.safetensors", "--out", tmp_path / "out"), "n.safetensors")
 
 
@@ -268,7 +268,9 @@ def test_what_cannot_be_drawn_is_left_out_or_refused(monkeypatch):
     with pytest.raises(UserError, match="t-SNE needs scikit-learn: pip install scikit-learn"):
         possible_kinds(Request(kinds=("tsne",)), blind)
     for request in (Request(kinds=("activations",)), Request(kinds=("ranked",), maps_in_lists=True)):
-        with pytest.raises(UserError, match="need a checkpoint: an .onnx file shows no feature map"):
+        with pytest.raises(
+            UserError, match="need a checkpoint: an .onnx file gives only its vector, not its feature map"
+        ):
             possible_kinds(request, blind)
 
 

@@ -134,7 +134,7 @@ def test_neighbours_have_the_same_label(vectors):
 
 def test_what_cannot_be_laid_out(vectors):
     few = label_vectors(vectors[:4], np.array(["a", "a", "b", "b"]))
-    with pytest.raises(UserError, match="no label has three vectors or more"):
+    with pytest.raises(UserError, match="no label has at least three vectors"):
         labelled_plane(few)
     same = label_vectors(np.ones((6, 2)), np.array(["a"] * 6))
     with pytest.raises(UserError, match="all 6 images have the same embedding"):
@@ -144,15 +144,15 @@ def test_what_cannot_be_laid_out(vectors):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--kinds", "tsne", "ranked"), "--kinds ranked: wants a network; of vectors there is a t-SNE alone"),
-        (("--worst",), "--worst: wants a network; leave it out"),
-        (("--activations-in-lists",), "--activations-in-lists: wants a network"),
-        (("--data", "."), "--data .: vectors want no data set"),
+        (("--kinds", "tsne", "ranked"), "--kinds ranked: needs a network; of vectors only a t-SNE can be drawn"),
+        (("--worst",), "--worst: needs a network; leave it out"),
+        (("--activations-in-lists",), "--activations-in-lists: needs a network"),
+        (("--data", "."), "--data .: vectors need no data set"),
         (("--labels", "l.txt"), "--labels l.txt: digits has labels of its own"),
-        (("--images", 2), "--images 2: must be 3 or more"),
+        (("--images", 2), "--images 2: must be at least 3"),
         (("--persons", 21), "--persons 21: must be from 1 to 20"),
-        (("--pids", "12"), "--pids 12: digits has no label called so; nearest: "),
-        (("--perplexity", 4000), "--perplexity 4000: must lie between 0 and"),
+        (("--pids", "12"), "--pids 12: digits has no such label; nearest: "),
+        (("--perplexity", 4000), "--perplexity 4000: must be between 0 and"),
     ],
 )
 def test_options_that_do_not_fit(draw, tmp_path, refused, options, message):
@@ -161,8 +161,12 @@ def test_options_that_do_not_fit(draw, tmp_path, refused, options, message):
 
 
 def test_mnist_and_files_that_are_not_there(draw, tmp_path, refused):
-    refused(draw("mnist", "--data", tmp_path), "holds no MNIST; put t10k-images")
+    refused(draw("mnist", "--data", tmp_path), "contains no MNIST; put t10k-images")
     refused(draw(tmp_path / "f.npz"), "f.npz does not exist; name a file of features")
-    refused(draw("some-network", "--labels", "x.txt"), "--labels: is for vectors in a file")
-    refused(draw("some-network", "--learn"), "--learn: is for mnist and digits; some-network is to be a network")
-    refused(draw(tmp_path / "f.npz", "--learn"), "--learn: is for mnist and digits; .*f.npz holds vectors")
+    refused(draw("some-network", "--labels", "x.txt"), "--labels: is only for vectors in a file")
+    refused(
+        draw("some-network", "--learn"), "--learn: is only for mnist and digits, but some-network is read as a network"
+    )
+    refused(
+        draw(tmp_path / "f.npz", "--learn"), "--learn: is only for mnist and digits; the vectors in .*f.npz are drawn"
+    )

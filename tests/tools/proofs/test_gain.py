@@ -116,7 +116,7 @@ def test_finished_runs_are_kept(whole, search_run, supernet_run, make_job, read_
     monkeypatch.setattr(tools.jobs.proofs.ways, "retrain", stand_in)
     with pytest.raises(KeyboardInterrupt):
         gain({"": make_job(out)}, asked)
-    with pytest.raises(UserError, match="R00-s1 holds an unfinished run; go on with --resume"):
+    with pytest.raises(UserError, match="R00-s1 contains an unfinished run; continue it with --resume"):
         gain({"": make_job(out)}, asked)
     left = iter([2.5, 3])
     gain({"": make_job(out, resume=True)}, asked)
@@ -205,11 +205,14 @@ def test_random_archs_that_were_drawn_before(search_run, make_job, call, refused
 
     given = (*given[:-1], "--resume", "--baselines")
     files = [search_run / "archs" / f"MLR-2M-{letter}.yaml" for letter in "AC"]
-    refused(call(*given, "--random-archs", files[0]), "MLR-2M-A.yaml: is the found arch MLR-2M-A; leave it out")
+    refused(
+        call(*given, "--random-archs", files[0]),
+        "MLR-2M-A.yaml: is the same network as the found arch MLR-2M-A; leave it out",
+    )
     refused(call(*given, "--random-archs", files[1]), "has 3.0M FLOPs and MLR-2M-A 2.0M; give archs within 10% of it")
     refused(call(*given, "--random-archs", "configs/archs/mobilenetv2.yaml"), "the arch is not in space tiny")
     (tmp_path / "empty").mkdir()
-    refused(call(*given, "--random-archs", tmp_path / "empty"), "--random-archs: no arch file in .*empty")
+    refused(call(*given, "--random-archs", tmp_path / "empty"), "--random-archs: there is no arch file in .*empty")
     refused(call(*given, "--random-archs", own, "--random", 2), "give one of the two")
 
 
@@ -255,27 +258,33 @@ def test_archs_that_were_scored_at_another_size_are_refused(search_run, call, re
     file = search / "archs" / f"{FOUND}.yaml"
     save_arch(file, NamedArch(FOUND, load_arch(file).arch, {"space": "tiny", "input_size": [128, 64]}))
     done = call("gain", "--search", search, "--out", tmp_path / "out")
-    refused(done, "its supernet scored it at 128x64, and space tiny has 64x32 here; give the config that the search")
+    refused(done, "its supernet scored it at 128x64, but  space tiny has 64x32 here; give the config that the search")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--search", "none"), "no finished search in none; run python tools/search.py first, or name its run"),
-        (("--random", 0), "--random 0: must be at least 1"),
-        (("--repeats", 0), "--repeats 0: must be at least 1"),
-        (("--repeats", 10**9), "--repeats 1000000000: must be at least 1, and at most 1000"),
-        (("--random", 10**9), "--random 1000000000: must be at least 1, and at most 1000"),
-        (("--random-repeats", 0), "--random-repeats 0: must be at least 1"),
+        (
+            ("--search", "none"),
+            "no finished search in none; run python tools/search.py first, or name a search's folder",
+        ),
+        (("--random", 0), "--random 0: must be from 1 to 1000"),
+        (("--repeats", 0), "--repeats 0: must be from 1 to 1000"),
+        (("--repeats", 10**9), "--repeats 1000000000: must be from 1 to 1000"),
+        (("--random", 10**9), "--random 1000000000: must be from 1 to 1000"),
+        (("--random-repeats", 0), "--random-repeats 0: must be from 1 to 1000"),
         (("--archs", 4), "--archs 4: the search in .* chose 3; give 1 to 3"),
-        (("--archs", 3), "MLR-2M-C has 3.0M FLOPs and MLR-2M-A 2.0M, too far apart .* give --archs 2"),
+        (("--archs", 3), "MLR-2M-C has 3.0M FLOPs and MLR-2M-A 2.0M, which is too far apart .* give --archs 2"),
         (("--set", "space=mlr-210m"), "MLR-2M-A.yaml: the arch is not in space mlr-210m: .* give the config that"),
         (("--baselines", "mobilnetv2"), "no network is called 'mobilnetv2'; nearest: mobilenetv2"),
         (("--baselines", "resnet18", "resnet18"), "--baselines: resnet18 is named twice"),
         (("--recipes", "standard,bott"), "no recipe is called 'bott'"),
         (("--recipes", "bot,bot"), "--recipes bot: bot is named twice|named twice"),
-        (("--supernet", "none"), "are of --ways: give --ways too"),
-        (("--ways", "--supernet", "none"), r"no trained supernet at none/supernet.safetensors; run python tools/train"),
+        (("--supernet", "none"), "need --ways; give --ways too"),
+        (
+            ("--ways", "--supernet", "none"),
+            r"there is no trained supernet at none/supernet.safetensors; run python tools/train",
+        ),
         (("--ways", "--finetune-epochs", 0), "--finetune-epochs 0: must be at least 1"),
     ],
 )
@@ -289,16 +298,20 @@ def test_runs_that_were_made_otherwise(whole, search_run, supernet_run, call, re
     asked += ("--random", 1, "--repeats", 1, "--ways")
     with seeded(4):
         save_supernet(tmp_path / "other" / "supernet.safetensors", Supernet(SPACE))
-    message = "inherited scored another supernet's weights; give another folder with --alone"
+    message = "inherited contains scores of another supernet's weights; give another folder with --alone"
     refused(call(*asked, "--supernet", tmp_path / "other"), message)
     own = (*asked, "--supernet", supernet_run)
-    refused(call(*own, "--set", "retrain.optimizer.lr=0.01"), "-s0 was trained otherwise .*: recipe.optimizer differs")
+    refused(
+        call(*own, "--set", "retrain.optimizer.lr=0.01"),
+        "-s0 was trained with other settings .*: recipe.optimizer differs",
+    )
     shutil.copytree(whole / "alone", tmp_path / "alone")
     file = tmp_path / "alone" / f"{FOUND}-inherited-1ep-s0" / "config.yaml"
     file.write_text(file.read_text().replace("supernet_sha256: ", "supernet_sha256: 0"))
     again = [tmp_path / "alone" if part == whole / "alone" else part for part in own]
     refused(
-        call(*again), "1ep-s0 was trained otherwise .*: supernet_sha256 differs; give the config, --set options and"
+        call(*again),
+        "1ep-s0 was trained with other settings .*: supernet_sha256 differs; give the config, --set options and",
     )
     assert not (tmp_path / "out").exists()
 

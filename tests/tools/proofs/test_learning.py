@@ -101,13 +101,13 @@ def test_what_was_learnt_from_may_not_change_under_a_search(call, refused, super
     search = ("search", "--supernet", supernet_run, "--out", tmp_path / "search", "--learn-from", rank_run)
     assert call(*search).code == 0
     _changed(rank_run, seed=1)
-    refused(call(*search, "--resume", "--trials", 8), "was begun with another origin")
+    refused(call(*search, "--resume", "--trials", 8), "was started with another origin")
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"dataset": "market1501"}, "is of data market1501, and this run of synthetic"),
+        ({"dataset": "market1501"}, "is of data set market1501, but this run is on synthetic"),
         ({"archs": [{"name": "W00"}]}, "does not say what W00 is; write it anew"),
         ({"archs": []}, "0 trained archs are too few to learn from"),
     ],
@@ -158,7 +158,9 @@ def _config(part: str, **values) -> dict:
     ],
 )
 def test_rankings_of_other_trainings_are_not_learnt_from_together(learn, other, key):
-    message = f"search.learn_from .*second.json: .* trained otherwise than those of .*first.json: {key} differs; name"
+    message = (
+        f"search.learn_from .*second.json: .* trained with other settings than those of .*first.json: {key} differs"
+    )
     with pytest.raises(UserError, match=message):
         learn(CONFIG, other)
 
@@ -199,7 +201,7 @@ def test_rankings_of_other_teachers_are_not_learnt_from_together(learn):
         ((_taught("t"), _taught("u")), {"first": "a"}, "retrain.losses.distillation.teacher"),
         ((_taught("t"), CONFIG), {"first": "a"}, "retrain.losses"),
     ):
-        with pytest.raises(UserError, match=f"second.json: its archs were trained otherwise .*: {key}"):
+        with pytest.raises(UserError, match=f"second.json: its archs were trained with other settings .*: {key}"):
             learn(*pair, **digests)
 
 

@@ -132,7 +132,7 @@ def test_going_on_trains_only_what_is_missing(ranking, supernets, make_job, monk
     (out / "alone" / "B01-s1").mkdir()
     shutil.copy(out / "alone" / "B00-s1" / "config.yaml", out / "alone" / "B01-s1")  # it had got so far
     calls.clear()
-    with pytest.raises(UserError, match="B01-s1 holds an unfinished run; go on with --resume"):
+    with pytest.raises(UserError, match="B01-s1 contains an unfinished run; continue it with --resume"):
         rank(make_job(out), asked)
     assert not calls
     with pytest.raises(KeyboardInterrupt):
@@ -192,7 +192,7 @@ def test_weights_that_are_trained_on_rank_too(ranking, supernets, images, make_j
     assert page.all("td")[page.all("td").index("from scratch") + 1] == f"{100 * means['scratch']:.1f}"
     (out / "alone" / further / "B00-inherited-1ep-s0" / "result.json").unlink()
     refused(call("rank", *asked[:-2], *first, *asked[-2:], "--no-train", "--finetune-epochs", 1), "3 of 4 archs have a")
-    refused(call("rank", *asked, "--finetune-epochs", 1), "B00-inherited scored another supernet's weights")
+    refused(call("rank", *asked, "--finetune-epochs", 1), "B00-inherited contains scores of another supernet's weights")
 
 
 def test_finished_runs_of_given_archs(ranking, supernets, call, tmp_path):
@@ -222,7 +222,7 @@ def test_finished_runs_of_given_archs(ranking, supernets, call, tmp_path):
     [
         (
             ("--set", "retrain.optimizer.lr=0.01"),
-            "B00-s0 was trained otherwise .*: recipe.optimizer differs",
+            "B00-s0 was trained with other settings .*: recipe.optimizer differs",
         ),
         (("--set", "data.holdout_identities=5"), "data.holdout_identities differs"),
         (("--n", 4), "0 of 4 archs"),  # of other names
@@ -243,13 +243,13 @@ def test_runs_of_other_archs_or_seeds(call, refused, ranking, supernets, tmp_pat
     asked = ("--alone", tmp_path / "alone", "--supernet", supernets[0], "--out", tmp_path / "out", "--no-train")
     refused(
         call("rank", *asked, "--archs", ranking / "archs"),
-        "B01-s0 was trained otherwise .*: network differs .where archs are drawn, each depends on how",
+        "B01-s0 was trained with other settings .*: network differs .where archs are drawn, each depends on how",
     )
     shutil.rmtree(tmp_path / "alone" / "B01-s0")
     (tmp_path / "alone" / "B00-s0").rename(tmp_path / "alone" / "B00-s7")
     refused(call("rank", *asked, "--archs", ranking / "archs", "--seed", 7, "--repeats", 1), "seed differs")
     (tmp_path / "alone" / "B00-s7" / "config.yaml").write_text("seed: 7\n")
-    message = r"config.yaml has no 'data' .*is it of a stand-alone training\? .*give another folder with --alone"
+    message = r"config.yaml has no 'data' .*if it is of a stand-alone training, restore it, .*another folder"
     refused(call("rank", *asked, "--archs", ranking / "archs", "--seed", 7, "--repeats", 1), message)
     shutil.copy(tmp_path / "archs" / "B00.yaml", tmp_path / "archs" / "twin.yaml")
     refused(call("rank", *asked, "--archs", tmp_path / "archs"), "twin.yaml: has the name or the network of .*B00.yaml")
@@ -258,7 +258,7 @@ def test_runs_of_other_archs_or_seeds(call, refused, ranking, supernets, tmp_pat
 @pytest.mark.parametrize(
     "weights, message",
     [
-        (float("nan"), r"checkpoint .*supernet\.safetensors holds NaN or infinite weights \(.*train again"),
+        (float("nan"), r"checkpoint .*supernet\.safetensors contains NaN or infinite weights \(.*train it again"),
         (1e38, "net gives arch B00 no finite score"),  # finite, but what the network makes of them is not
     ],
 )

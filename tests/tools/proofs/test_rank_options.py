@@ -62,15 +62,21 @@ def test_given_archs_see_images_of_the_spaces_size(supernets, call, monkeypatch,
         (("--supernet", "none"), r"no trained supernet at none/supernet.safetensors; run python tools/train_supernet"),
         (("--set", "space=mlr-210m"), "is a supernet of another space: name is tiny there and mlr-210m in space"),
         (("--set", "input_size=[80, 40]"), r"another space: input_size is \[64, 32\] there and \[80, 40\]"),
-        (("--n", 3), "--n: 3 archs are too few to rank; give at least 4"),
-        (("--band", "900M"), "--band 900.0M: space tiny spans .* give FLOPs between them"),
-        (("--within", 0.1), "--within is how far from --band"),
-        (("--repeats", 0), "--repeats 0: must be at least 1"),
-        (("--repeats", 10**9), "--repeats 1000000000: must be at least 1, and at most 1000"),
-        (("--n", 10**9), "--n 1000000000: must be at least 1, and at most 1000"),
+        (("--n", 3), "--n: 3 archs are too few for a ranking; give at least 4"),
+        (("--band", "900M"), "--band 900.0M: space tiny spans .* give FLOPs in this range"),
+        (("--within", 0.1), "--within sets how far"),
+        (("--repeats", 0), "--repeats 0: must be from 1 to 1000"),
+        (("--repeats", 10**9), "--repeats 1000000000: must be from 1 to 1000"),
+        (("--n", 10**9), "--n 1000000000: must be from 1 to 1000"),
         (("--finetune-epochs", 0), "--finetune-epochs 0: must be at least 1"),
-        (("--archs", "configs/archs", "--band", "5M"), "--archs names the archs and --band draws some: give one of"),
-        (("--archs", "configs/archs", "--n", 4), "--archs names the archs and --n draws some: give one of the two"),
+        (
+            ("--archs", "configs/archs", "--band", "5M"),
+            "--archs names the archs, and --band is for drawing some; give one of",
+        ),
+        (
+            ("--archs", "configs/archs", "--n", 4),
+            "--archs names the archs, and --n is for drawing some; give one of the two",
+        ),
         (
             ("--archs", "configs/archs/mobilenetv2.yaml"),
             "mobilenetv2.yaml: the arch is not in space tiny: .* give",
@@ -92,5 +98,5 @@ def test_other_rankings_that_do_not_fit_are_refused_before_anything_is_trained(s
     with pytest.raises(UserError, match="^--learn-from .*0 trained archs are too few"):
         rank(make_job(tmp_path / "out"), Asked(supernets, repeats=1, learn_from=[other], **SMALL))
     assert not (tmp_path / "out").exists()
-    with pytest.raises(UserError, match="^--learn-from: no ranking.json at"):
+    with pytest.raises(UserError, match="^--learn-from: there is no ranking.json at"):
         rank(make_job(tmp_path / "out"), Asked(supernets, repeats=1, learn_from=[tmp_path / "none"], **SMALL))

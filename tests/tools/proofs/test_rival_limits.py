@@ -77,9 +77,7 @@ def test_a_limit_on_flops_alone_leaves_rivals_to_either_side(search):
 
 def test_latency_is_predicted_by_the_searchs_own_table_or_not_at_all(search, call, refused, tmp_path):
     made = search(latency_ms=5.0)
-    message = (
-        "search .*search went by a latency table that is no longer in .*: draw .*, or name archs .* --random-archs"
-    )
+    message = "search .*search used a latency table that is no longer in .*; draw .*, or name archs .* --random-archs"
     made.table.write_text(made.table.read_text() + " ")
     with pytest.raises(UserError, match=message):
         rival_limits(made.run, SPACE, TABLE)

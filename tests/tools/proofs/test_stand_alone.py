@@ -49,7 +49,7 @@ def test_a_teacher_is_known_by_its_weights(trainings, make_job, tmp_path):
     check_trainings([training], _taught(job, moved.parent), "synthetic")
     write_text(moved, "two")
     write_text(weights, "two")
-    message = "trained otherwise than it would be now: {} differs"
+    message = "trained with other settings than it would be now: {} differs"
     with pytest.raises(UserError, match=message.format("teacher_sha256")):
         check_trainings([training], job, "synthetic")
     with pytest.raises(UserError, match=message.format("teacher_sha256|recipe.losses")):

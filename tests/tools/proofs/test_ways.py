@@ -44,8 +44,8 @@ def test_a_score_that_was_calibrated_alike_is_taken(check, make_job, tmp_path):
 
 def test_a_score_from_before_it_was_noted_is_of_plain_images(check):
     check({}, PLAIN, seed=3)
-    message = "A-inherited was scored with BN calibrated otherwise: calibration_images was plain and is augmented now"
-    with pytest.raises(UserError, match=f"{message}; give .* or remove .*-inherited, which are scored anew"):
+    message = "A-inherited was scored with other .*: calibration_images was plain and is augmented now"
+    with pytest.raises(UserError, match=f"{message}; give .* or remove .*-inherited, which are scored again"):
         check({}, AUGMENTED)
 
 
@@ -61,14 +61,14 @@ def test_a_score_from_before_it_was_noted_is_of_plain_images(check):
 def test_a_score_that_was_calibrated_otherwise_is_refused(check, make_job, tmp_path, option, words):
     noted = calibrated_by(make_job(tmp_path).experiment, 0)
     check({"calibration": noted})
-    with pytest.raises(UserError, match=f"calibrated otherwise: {words}"):
+    with pytest.raises(UserError, match=f"other settings of BN's calibration: {words}"):
         check({"calibration": noted}, option)
-    with pytest.raises(UserError, match="calibrated otherwise: seed was 0 and is 1 now"):
+    with pytest.raises(UserError, match="other settings of BN's calibration: seed was 0 and is 1 now"):
         check({"calibration": noted}, seed=1)
 
 
 def test_scores_of_another_supernet_are_refused(check):
-    with pytest.raises(UserError, match="scored another supernet's weights"):
+    with pytest.raises(UserError, match="contains scores of another supernet's weights"):
         check({"weights_sha256": "0"})
 
 
@@ -76,5 +76,7 @@ def test_scores_of_the_supernet_that_was_named_first_tell_the_order(check, tmp_p
     """Its runs have the place that another one's, named first now, would have."""
     first = tmp_path / "first"
     weights = write_text(first / "supernet.safetensors", "others")
-    with pytest.raises(UserError, match=r"A-inherited scored the weights of .*first: .* name .*first first, or"):
+    with pytest.raises(
+        UserError, match=r"A-inherited contains scores of the weights of .*first: .* name .*first first, or"
+    ):
         check({"weights_sha256": sha256(weights)}, others=[first])

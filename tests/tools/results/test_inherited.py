@@ -78,10 +78,13 @@ def test_their_settings_name_the_supernet(setup):
     [
         ({"network": "mobilenetv2"}, "rows: x: inherit is for archs of a search, whose supernet has weights for them"),
         ({"random": {"network": "mobilenetv2"}}, "rows: x: inherit is for archs of a search"),
-        ({**FOUND, "epochs": 4}, "rows: x: inherit and epochs both say how long; give inherit.epochs alone"),
+        (
+            {**FOUND, "epochs": 4},
+            "rows: x: inherit.epochs and epochs both set the length of the training; leave epochs out",
+        ),
         (
             {**FOUND, "change": {"se": True}},
-            "row x: a supernet has no weights for what change makes; leave it or inher",
+            "row x: a supernet has no weights for what change adds; leave out change or inher",
         ),
         ({**FOUND, "inherit": {"epochs": 0}}, "rows: x: inherit.epochs: input should be greater than or equal to 1"),
     ],
@@ -94,7 +97,7 @@ def test_refusals(make_setup, row, message):
 
 def test_a_lever_that_a_supernet_has_no_weights_for_is_refused(make_setup):
     levers = [{"name": "stride", "change": {"last_stride": 1}}]
-    with pytest.raises(UserError, match="row stride: a supernet has no weights for what change makes"):
+    with pytest.raises(UserError, match="row stride: a supernet has no weights for what change adds"):
         make_setup(**{**PLAN, "ladder": {"row": "inherited", "levers": levers}})
 
 
@@ -127,7 +130,7 @@ def test_a_row_of_another_supernets_weights_is_refused(setup, finish):
     check_steps(setup, [step])
     write_text(setup.places.out / "supernets" / "S" / "supernet.safetensors", "others")
     with pytest.raises(
-        UserError, match=r"row/inherited/0: .* began with other weights than supernet S has now; remove"
+        UserError, match=r"row/inherited/0: .* started with other weights than supernet S has now; remove"
     ):
         check_steps(setup, [step])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import re
 import shutil
 import sys
 from types import SimpleNamespace
@@ -125,7 +126,7 @@ def test_status_says_of_finished_steps_that_the_plan_asks_for_otherwise_by_now(w
     first, second, total, why = capsys.readouterr().out.splitlines()
     assert first.startswith("row/a/0  refused, 1 epoch, ") and second == "row/b/0  not started"
     assert total == "0 of 2 steps are done, including 0 trainings"
-    assert why.startswith("refused: row/a/0 was run with other settings (recipe.") and "; call it otherwise" in why
+    assert why.startswith("refused: row/a/0 was run with other settings (recipe.") and "; rename it" in why
     print_status(setup, [])
     assert capsys.readouterr().out.startswith("row/a/0  done, 1 epoch, ")
     assert sorted(setup.places.out.rglob("*")) == before
@@ -193,15 +194,32 @@ def test_a_setting_that_came_up_later_has_its_default(world):
     assert run_results(setup, Ask()) == 0 and world.ran == ["row/b/0"]
 
 
+def test_what_to_remove_where_settings_are_damaged_is_told_and_helps(world):
+    setup = world.make(rows=PLAN["rows"][-1:])
+    run_results(setup, Ask())
+    (setup.places.record(plan_steps(setup.plan)[0]) / "settings.yaml").write_text("")
+    message = r"settings.yaml is not a mapping .*; restore it, or remove (\S+) and (\S+) and (\S+): the step is then"
+    with pytest.raises(UserError, match=message) as refused:
+        run_results(setup, Ask())
+    for folder in re.search(message, str(refused.value)).groups():
+        shutil.rmtree(folder)
+    assert run_results(setup, Ask()) == 0 and world.ran == ["row/b/0"] * 2
+
+
 def test_runs_that_were_not_made_by_the_plan_are_not_taken(world, tmp_path):
     shutil.copytree(tmp_path / "made", world.setup.places.out)
-    with pytest.raises(UserError, match=r"row/a/0: .*a-s0 was not made by this plan; remove it, or give another --out"):
+    with pytest.raises(
+        UserError, match=r"row/a/0: .*a-s0 has no settings.yaml in .*, so this plan did not make it; remove it"
+    ):
         run_results(world.setup, Ask())
 
 
 def test_one_command_at_a_time(world, monkeypatch):
     monkeypatch.setattr(job, "WAIT", 0.2)
-    with job._locked(world.setup.places.out), pytest.raises(UserError, match="another command works there"):
+    with (
+        job._locked(world.setup.places.out),
+        pytest.raises(UserError, match="another command or its steps are still working there"),
+    ):
         run_results(world.setup, Ask())
     assert world.ran == []
 
@@ -223,16 +241,16 @@ def test_another_tools_folder_is_left_as_it_is(world):
 
 @pytest.mark.parametrize("ask", [Ask(jobs=0), Ask(minutes=0), Ask(minutes=-1), Ask(minutes=float("nan"))])
 def test_impossible_amounts_are_refused(world, ask):
-    with pytest.raises(UserError, match="must be above 0"):
+    with pytest.raises(UserError, match="must be (above 0|at least 1)"):
         run_results(world.setup, ask)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--plan", "none.yaml"), "none.yaml does not exist"),
+        (("--plan", "none.yaml"), "none.yaml: there is no such file; name one, or a plan of configs/results"),
         (("--plan", "configs/results/rehearsal.yaml", "--only", "fund"), "--only fund: the plan has no such step"),
-        (("--plan", "configs/results/rehearsal.yaml", "--publish", "x"), "no row is finished"),
+        (("--plan", "configs/results/rehearsal.yaml", "--publish", "x"), "no row in .* is finished"),
         (("--plan", "configs/results/rehearsal.yaml", "--step", "latency"), "no row is trained yet"),
     ],
 )

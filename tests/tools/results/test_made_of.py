@@ -102,7 +102,7 @@ def test_a_flip_test_of_other_weights_is_made_again(setup, finish):
     write_json(score, {key: value for key, value in kept.items() if key != "about"})
     assert is_done(setup.places, step)  # it does not say: as it always was
     write_json(score, {**kept, "about": "lost"})
-    with pytest.raises(UserError, match=r"score.json holds other values than it should .*; remove it and give the com"):
+    with pytest.raises(UserError, match=r"score.json contains unexpected values .*; remove it and give the com"):
         is_done(setup.places, step)
 
 
@@ -110,7 +110,7 @@ def test_seeds_of_two_networks_are_no_row(make_setup, finish):
     setup = make_setup(rows=[{"name": "X", "network": "mobilenetv2", "seeds": [0, 1]}])
     finish(setup, "row/X/0", 0.4)
     finish(setup, "row/X/1", 0.5, arch=OTHER)
-    with pytest.raises(UserError, match="X-s1 and .*X-s0 are of two networks; remove the one that is not meant"):
+    with pytest.raises(UserError, match="X-s1 and .*X-s0 are of two networks; remove the one that is wrong"):
         read_figures(setup)
 
 
@@ -126,7 +126,7 @@ def test_a_found_row_of_an_arch_that_is_no_longer_found_is_refused_by_its_run(ma
     steps = [finish(setup, f"row/X/{seed}", 0.4, arch=OTHER) for seed in (0, 1)]
     check_steps(setup, steps)
     save_arch(search / "archs" / "best.yaml", NamedArch("best", ARCH, {}))
-    named = r"archs/X.yaml is another network than the plan's X is now; remove .*X.yaml and .*X-s0 and .*X-s1$"
+    named = r"archs/X.yaml is another network than X is in the plan now; remove .*X.yaml and .*X-s0 and .*X-s1$"
     with pytest.raises(UserError, match=named):
         check_steps(setup, steps)
     (setup.places.out / "archs" / "X.yaml").unlink()

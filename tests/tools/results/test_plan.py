@@ -150,14 +150,17 @@ def test_only_the_ladders_rows_have_the_tables_mark(setup):
         ({"rows": [{"name": "a", "network": "x", "sed": [0]}]}, "rows: a: unknown key 'sed'; nearest: seeds"),
         ({"rows": [{"name": "a"}]}, "give one of network, found and random"),
         ({"rows": [{"name": "a", "network": "x", "found": {"search": "6M"}}]}, "give one of network, found and random"),
-        ({"rows": [*SMALL["rows"], {"name": "Base", "network": "x"}]}, "rows: two are called base|two are called Base"),
+        (
+            {"rows": [*SMALL["rows"], {"name": "Base", "network": "x"}]},
+            "rows: two are called base|two are called Base",
+        ),
         ({"rows": [*SMALL["rows"], {"name": "x", "found": {"search": "7M"}}]}, "row x: search: the plan has no 7M"),
         ({"rows": [{"name": "base", "network": "x", "teacher": "none"}]}, "row base: teacher: the plan has no none"),
         ({"rows": [{"name": "base", "network": "x", "seeds": []}]}, "seeds"),
-        ({"rows": [{"name": "base", "network": "x", "seeds": [1, 1]}]}, "rows: base: seeds: each must be there once"),
+        ({"rows": [{"name": "base", "network": "x", "seeds": [1, 1]}]}, "rows: base: seeds: each may occur only once"),
         (
             {"ladder": {"row": "base", "levers": [{"name": "a", "epochs": 2, "seeds": [0, 1, 1]}]}},
-            "ladder.levers: a: seeds: each must be there once",
+            "ladder.levers: a: seeds: each may occur only once",
         ),
         ({"searches": [{"name": "6M", "supernet": "T", "flops": 1}]}, "6M: supernet: the plan has no T"),
         ({"ladder": {"row": "none", "levers": []}}, "ladder: row: the plan has no none"),
@@ -194,7 +197,7 @@ def test_refusals(make, other, message):
         ),
         (
             {"rows": [{"name": "base", "network": "resnet18", "change": {"se": True}}]},
-            "row/base/0: change is for",
+            "row/base/0: change needs an arch, and .* is not one; leave it out",
         ),
         (
             {"rows": [{"name": "base", "random": {"network": "resnet18", "count": 1}}]},
@@ -203,7 +206,7 @@ def test_refusals(make, other, message):
         ({"rows": [{"name": "base", "network": "mobilenetv2", "change": {"kernel": 4}}]}, "row/base/0: .*kernel"),
         (
             {"rows": [{"name": "base", "network": "mobilenetv2", "change": {"kernel": 3, "se": False}}]},
-            "row/base/0: change: mobilenetv2 is so already",
+            "row/base/0: change: mobilenetv2 already has these values",
         ),
         (
             {"searches": SMALL["searches"], "rows": [{"name": "base", "found": {"search": "6M", "number": 3}}]},
@@ -223,7 +226,7 @@ def test_what_a_later_step_would_refuse_is_refused_first(make, tmp_path, other, 
 def test_sound_plans_pass_and_devices_are_looked_for(setup):
     check_plan(setup, plan_steps(setup.plan))
     for device in ("gpu", "cuda:99", "meta"):
-        with pytest.raises(UserError, match=f"--device {device}: not there on this machine"):
+        with pytest.raises(UserError, match=f"--device {device}: there is no such device on this machine"):
             check_plan(dataclasses.replace(setup, device=device), ())
 
 
@@ -234,7 +237,7 @@ def test_a_plan_of_nothing_is_refused(make):
 
 def test_a_teacher_that_has_one_is_refused(make):
     rows = [{"name": name, "network": "resnet18", "teacher": other} for name, other in (("base", "b"), ("b", "base"))]
-    with pytest.raises(UserError, match="its teacher b has a teacher itself"):
+    with pytest.raises(UserError, match="its teacher b itself has a teacher"):
         load_plan(make(rows=rows, ladder=None))
 
 
@@ -281,7 +284,7 @@ def test_a_changed_arch_is_written_and_another_one_of_its_name_refused(setup):
     assert named.name == "se" and all(stage.se for stage in named.arch.stages)
     assert network_name(setup, steps["row/se/0"]) == str(path)
     path.write_text(path.read_text().replace("stem: 32", "stem: 16"))
-    with pytest.raises(UserError, match="se.yaml is another network than the plan.s se is now"):
+    with pytest.raises(UserError, match="se.yaml is another network than se is in the plan now"):
         network_name(setup, steps["row/se/0"])
 
 

@@ -50,12 +50,14 @@ def test_a_folder_that_may_only_be_read_is_published_from(world, call, monkeypat
     for step in plan_steps(setup.plan):
         (setup.places.record(step) / "counts.json").mkdir()
     may = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: setup.places.out not in (path, *path.parents) and may(path, mode))
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: setup.places.out not in (path, *path.parents) and may(path, mode)
+    )
     out = ("--plan", setup.file, "--out", setup.places.out)
     done = call("results", *out, "--publish", folder, tiny=False)
     assert (done.code, done.err) == (0, "") and _files(folder) == ALL
     done = call("results", *out, tiny=False)
-    assert done.code == 2 and "cannot be written" in done.err
+    assert done.code == 2 and "is not writable" in done.err
 
 
 def test_what_no_row_has_any_more_is_removed_and_what_a_person_put_there_stays(make_setup, finish, tmp_path):
@@ -136,7 +138,7 @@ def test_what_another_plan_published_is_left_as_it_is(world, tmp_path):
     setup, folder = world
     publish(setup, folder)
     write_json(folder / "results.json", {"plan": "another", "rows": []})
-    with pytest.raises(UserError, match="docs: holds what plan another has published; give another folder"):
+    with pytest.raises(UserError, match="docs: contains what plan another has published; give another folder"):
         publish(setup, folder)
     assert _files(folder) == ALL
 
@@ -147,7 +149,7 @@ def test_a_list_that_leads_elsewhere_is_not_gone_by(world, files):
     folder.mkdir()
     (folder.parent / "mine").write_text("mine")
     write_json(folder / "results.json", {"plan": "made-up", "rows": [], "files": files})
-    with pytest.raises(UserError, match="results.json holds other values than it should .*; remove it: "):
+    with pytest.raises(UserError, match="results.json contains unexpected values .*; remove it: "):
         publish(setup, folder)
     assert (folder.parent / "mine").exists() and _files(folder) == {"results.json"}
 

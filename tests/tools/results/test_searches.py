@@ -113,9 +113,11 @@ def test_refusals(make_setup, search, limits, message):
 
 def test_latency_of_nothing_and_limits_of_nothing_are_refused(make_setup, search):
     setup = make_setup(**{**search(latency="5ms"), "target": None})
-    with pytest.raises(UserError, match=r"search/F: search options: latency 5ms on what\? Name a target"):
+    with pytest.raises(
+        UserError, match=r"search/F: search options: latency 5ms needs a target to be measured on; set target"
+    ):
         checks.check_plan(setup, plan_steps(setup.plan))
-    with pytest.raises(UserError, match="searches: F: no limit is set: give flops, latency or params"):
+    with pytest.raises(UserError, match="searches: F: no limit is set; give flops, latency or params"):
         make_setup(**search())
 
 
@@ -241,7 +243,7 @@ def test_what_was_drawn_stays_when_the_table_is_another_one(searched):
     before = load_arch(_file(searched, 1))
     searched.table.write_text(searched.table.read_text().replace("times", "Times"))
     assert load_arch(_file(searched, 1)) == before
-    with pytest.raises(UserError, match="search F went by a latency table that is no longer in .*: draw its random"):
+    with pytest.raises(UserError, match="search F used a latency table that is no longer in .*; draw its random"):
         _file(searched, 2)
 
 

@@ -171,7 +171,7 @@ def test_nothing_is_told_before_anything_is_finished(make_setup, read_page, tmp_
     page = read_page(setup.places.out / "report.html")
     assert page.all("p") == ["No row is finished yet."] and not page.pictures and not page.links
     assert short_table(()) == "no row is finished yet"
-    with pytest.raises(UserError, match="no row is finished: there is nothing to publish"):
+    with pytest.raises(UserError, match="no row in .*out is finished, so there is nothing to publish"):
         publish(setup, tmp_path / "docs")
     assert not (tmp_path / "docs").exists()
 
@@ -189,7 +189,7 @@ def test_a_score_that_is_not_the_flip_test_is_refused(make_setup, finish):
     step = finish(setup, "row/base/0", 0.4)
     score = {"mAP": 0.9, "rank1": 0.9, "protocol": {"flip": True, "rerank": {"k1": 20}}}
     write_json(setup.places.flip(step) / "score.json", score)
-    with pytest.raises(UserError, match="no evaluation with the flip test alone"):
+    with pytest.raises(UserError, match="not an evaluation with only the flip test"):
         read_figures(setup)
 
 
@@ -253,7 +253,7 @@ def test_a_row_that_is_trained_otherwise_than_its_rivals_says_nothing_of_the_sea
 
 def test_nothing_is_published_over_the_plans_own_files(setup):
     """Its table and archs would be written again without their paths."""
-    with pytest.raises(UserError, match="is where the plan itself writes; give another folder"):
+    with pytest.raises(UserError, match="is the folder in which the plan itself writes; give another"):
         publish(setup, setup.places.out.parent / "." / setup.places.out.name)
 
 

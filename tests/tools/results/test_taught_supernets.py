@@ -74,7 +74,7 @@ def test_who_cannot_teach(make, teacher, message):
 
 def test_a_teacher_that_knows_the_held_out_persons_is_refused(make):
     setup = make({**BIG, "set": ["data.retrain_on_holdout=true"]})
-    with pytest.raises(UserError, match="supernet/T: its teacher big is trained on the held-out identities too"):
+    with pytest.raises(UserError, match="supernet/T: its teacher big is also trained on the held-out identities"):
         check_plan(setup, plan_steps(setup.plan))
 
 

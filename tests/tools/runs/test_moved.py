@@ -63,5 +63,5 @@ def test_one_that_was_moved_is_the_same_and_one_that_was_changed_is_not(go_on):
 def test_where_nothing_says_what_they_were_the_path_decides(go_on):
     go_on(_config("old", "t"))
     for config in (_config("new", "t", supernet_sha256="a"), _config("old", "u", teacher_sha256="b")):
-        with pytest.raises(UserError, match="begun with another configuration"):
+        with pytest.raises(UserError, match="started with another configuration"):
             go_on(config)

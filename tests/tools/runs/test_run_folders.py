@@ -52,7 +52,7 @@ def test_a_folder_that_cannot_be_is_refused_first(call, refused, tmp_path, name,
     refused(call(name, *TOOLS[name], "--out", tmp_path / "link", tiny=tiny), "name a folder")
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
     done = call(name, *TOOLS[name], "--out", tmp_path / "out" / "deep", tiny=tiny)
-    refused(done, f"--out {tmp_path}/out/deep: {tmp_path} cannot be written in; name another folder")
+    refused(done, f"--out {tmp_path}/out/deep: {tmp_path} is not writable; name another folder")
     assert file.read_text() == "kept" and not (tmp_path / "out").exists()
 
 
@@ -86,7 +86,10 @@ def test_a_search_that_is_mistyped_is_no_reason_for_an_arch_of_another(call, ref
     """``MLR-210M-C`` is in configs/archs too."""
     what = {"retrain": ("--arch",), "describe": ()}.get(name, (tmp_path, "--arch"))
     asked = (*what, "MLR-210M-C", "--search", tmp_path / "serach", "--out", tmp_path / "out")
-    refused(call(name, *asked, tiny=name != "describe"), "--search .*serach: no search has written archs there; name a")
+    refused(
+        call(name, *asked, tiny=name != "describe"),
+        "--search .*serach: there are no archs of a search in it; name the folder of a",
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -94,7 +97,7 @@ def test_a_search_that_is_mistyped_is_no_reason_for_an_arch_of_another(call, ref
     ("name", "left", "words"),
     [
         ("rank", "ranking.json", "a ranking; go on with --resume"),
-        ("gain", "gain.json", "what a search gained; go on with --resume"),
+        ("gain", "gain.json", "a measurement of a search's gain; go on with --resume"),
         ("cross_domain", "matrix.json", "a cross-domain matrix; write it again with --replace"),
         ("latency", "latency.json", "a latency table's error; write it again with --replace"),
         ("evaluate", "score.json", "a result; write it again with --replace"),
@@ -117,7 +120,7 @@ def test_a_search_does_not_take_the_place_of_what_was_measured(call, refused, tm
 
 
 def test_a_name_that_is_too_long(call, refused, tmp_path):
-    refused(call("train_supernet", "--out", tmp_path / ("x" * 300)), "File name too long; give a folder to write")
+    refused(call("train_supernet", "--out", tmp_path / ("x" * 300)), "File name too long; name a writable folder")
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**63)])
@@ -159,23 +162,25 @@ def test_what_a_folder_has_in_the_place_of_weights(trained, call, refused, tmp_p
 def test_a_second_process_is_refused_and_the_first_loses_nothing(trained, call, refused, small_arch, tmp_path):
     supernet = ("train_supernet", "--out", tmp_path / "supernet", "--resume")
     with alone_in(tmp_path / "supernet"):
-        refused(call(*supernet), "supernet: another process works there; wait for it, or give another folder")
+        refused(
+            call(*supernet), "supernet: another process is working there; wait until it ends, or give another folder"
+        )
         assert not (tmp_path / "supernet" / "metrics.jsonl").exists()
     search = ("search", "--supernet", trained / "supernet", "--out", tmp_path / "search")
     with alone_in(tmp_path / "search"):
-        refused(call(*search), "search: another process works there")
+        refused(call(*search), "search: another process is working there")
         assert list((tmp_path / "search").iterdir()) == []
     assert call(*search).code == 0 and read_json(tmp_path / "search" / "search.json")["finished"]
     with alone_in(trained / "run"):
         done = call("retrain", "--arch", small_arch, "--out", trained / "run", "--resume")
-        refused(done, "run: another process works there")
+        refused(done, "run: another process is working there")
 
 
 def test_a_folder_is_held_before_it_is_begun(make_job, tmp_path, monkeypatch):
     """Of two that begin at once with different settings, the one that is refused must not have left its own there."""
 
     def begin(path, *_):
-        with pytest.raises(UserError, match="another process works there"), alone_in(path):
+        with pytest.raises(UserError, match="another process is working there"), alone_in(path):
             pass
         raise RuntimeError("held")
 
@@ -190,7 +195,7 @@ def test_files_of_two_calls_at_once_are_not_mixed(call, refused, tmp_path, name)
     what, tiny = TOOLS.get(name, (tmp_path / "run",)), name not in OWN_OPTIONS
     with alone_in(tmp_path / "out"):
         done = call(name, *what, "--out", tmp_path / "out", tiny=tiny)
-        refused(done, "out: another process works there; wait for it, or give")
+        refused(done, "out: another process is working there; wait until it ends, or give")
     wrong = {"latency": ("--target", "none"), "pipeline": ("--set", "search.flops=1")}.get(name, ())
     refused(call(name, *what, *wrong, "--out", tmp_path / "new" / "deep", tiny=tiny), "^error: ")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]  # what was refused has left nothing

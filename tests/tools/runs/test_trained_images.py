@@ -44,7 +44,9 @@ def test_persons_are_known_by_most_of_their_images_whatever_their_number(tmp_pat
     assert persons_trained_on(tmp_path, tested) == [7]
     first, second = tested.select(torch.arange(2)), tested.select(torch.arange(2, 9))
     assert persons_trained_on(tmp_path, first, second) == [7]
-    told = r"1 person of shop that would be tested \(g\) were trained on, as .*trained-images.npz says; take the data"
+    told = (
+        r"1 person of shop that would be tested \(g\) were trained on, as .*trained-images.npz says; restore the data"
+    )
     with pytest.raises(UserError, match=told):
         check_never_trained_on(tmp_path, Dataset("shop", (), (), (), identity_names=NAMES), "tested", tested)
     check_never_trained_on(tmp_path, Dataset("shop", (), (), ()), "tested", strangers)
@@ -57,11 +59,11 @@ def test_a_training_goes_on_with_the_images_that_it_was_begun_with(tmp_path):
     check_trained_images(tmp_path, images)
     check_trained_images(tmp_path, _images([1, 1, 2, 2, 3], seed=1))  # as another decoder has them
     fewer = images.select(torch.arange(4))
-    with pytest.raises(UserError, match="begun on other images .3 identities with 5 images then, 2 .* 4 images now"):
+    with pytest.raises(UserError, match="started on other images .3 identities with 5 images then, 2 .* 4 images now"):
         check_trained_images(tmp_path, fewer)
     renamed = images.select(torch.tensor([2, 3, 0, 1, 4]))  # the persons of numbers 1 and 2 have changed places
     renamed = ImageSet(renamed.images, images.pids, images.camids)
-    with pytest.raises(UserError, match="begun on other images"):
+    with pytest.raises(UserError, match="started on other images"):
         check_trained_images(tmp_path, renamed)
 
 
@@ -76,10 +78,10 @@ def test_pictures_under_two_names_do_not_end_a_training(tmp_path):
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut off", b"text"])
 def test_a_damaged_note_is_named(tmp_path, damage):
     (tmp_path / TRAINED_IMAGES).write_bytes(damage)
-    with pytest.raises(UserError, match="trained-images.npz holds other values than it should .*; restore it"):
+    with pytest.raises(UserError, match="trained-images.npz contains unexpected values .*; restore it"):
         persons_trained_on(tmp_path, _images([1]))
     np.savez(tmp_path / TRAINED_IMAGES, pids=np.array([1, 2]), digests=np.zeros((1, 16), np.uint8))
-    with pytest.raises(UserError, match="trained-images.npz holds other values than it should"):
+    with pytest.raises(UserError, match="trained-images.npz contains unexpected values"):
         check_trained_images(tmp_path, _images([1]))
 
 
@@ -121,7 +123,7 @@ def test_persons_who_go_move_the_division_and_nobody_is_tested_who_was_trained_o
     done = call("cross_domain", run, "--datasets", f"folder={shop}", "--out", tmp_path / "matrix", tiny=False)
     refused(done, f"nothing could be evaluated; run: .*{told}")
     done = call("retrain", "--arch", small_arch, "--out", run, "--resume", *_on(shop))
-    refused(done, "run was begun on other images .* the data set has changed")
+    refused(done, "run was started on other images .* the data set has changed")
     held = "persons? of shop that would be held out .* trained on, as .*supernet/trained-images.npz says"
     refused(call("search", "--supernet", supernet, "--out", tmp_path / "again", *_on(shop)), held)
     refused(call("rank", "--supernet", supernet, "--out", tmp_path / "rank", *_on(shop)), held)

@@ -71,11 +71,11 @@ def test_a_search_that_may_only_be_read_is_explained_all_the_same(tmp_path, call
     assert done.code == 0 and done.err == ""
     assert done.out == f"{table}note: all choices and the picture are not saved: {run}/effects.json: Is a directory\n"
     refused = call("search", "--explain", "--write", 0, "--out", run)  # this one is to write there
-    assert refused.code == 2 and "cannot be written" in refused.err
+    assert refused.code == 2 and "is not writable" in refused.err
 
 
 def test_what_cannot_be_explained_is_refused_and_writes_nothing(tmp_path):
-    with pytest.raises(UserError, match="holds no search"):
+    with pytest.raises(UserError, match="contains no search"):
         explain_search(tmp_path / "none")
     with pytest.raises(UserError, match="5 candidates with a score: too few"):
         explain_search(_write(tmp_path / "few", 5))

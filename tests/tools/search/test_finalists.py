@@ -80,7 +80,7 @@ def test_several_processes_are_refused(call, refused, supernet_run, tmp_path, mo
     for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     done = call("search", "--supernet", supernet_run, "--out", tmp_path / "search", *FINALISTS)
-    refused(done, "search.finalists.count=2: finalists are trained by one process")
+    refused(done, "search.finalists.count=2: finalists are trained in one process")
 
 
 def test_finalists_see_images_of_the_size_that_the_supernet_scored_them_at(

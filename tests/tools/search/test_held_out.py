@@ -50,7 +50,7 @@ def test_persons_that_the_supernet_was_trained_on_are_refused(tmp_path, then, no
     if not both:
         assert check_strangers(run, _source(), now) is None
         return
-    told = f"was trained on {both} of the {now.holdout_identities} held-out identities: give data.train_identities"
+    told = f"was trained on {both} of the {now.holdout_identities} held-out identities; give data.train_identities"
     with pytest.raises(UserError, match=told):
         check_strangers(run, _source(), now)
 
@@ -156,7 +156,7 @@ def test_of_a_teacher_that_is_another_now_or_gone_nothing_is_known(tmp_path):
 
 
 def test_a_configuration_that_holds_no_recipe_is_refused(tmp_path):
-    with pytest.raises(UserError, match="config.yaml holds other values than it should .*; restore it, or train anoth"):
+    with pytest.raises(UserError, match="config.yaml contains unexpected values .*; restore it, or train anoth"):
         check_teachers(_taught(tmp_path, 5, []), _source(), DATA)
 
 
@@ -191,7 +191,7 @@ def test_a_search_goes_on_with_the_persons_that_it_was_begun_with(call, refused,
     kept = read_json(out / "search.json")["settings"]["data"]
     assert kept["holdout_identities"] == 6 and "retrain_on_holdout" not in kept
     other = ("--resume", "--trials", 5, "--set", "data.holdout_identities=5")
-    refused(call(*begun[:-2], *other), r"begun with another data.holdout_identities \(6, now 5\): give the same")
+    refused(call(*begun[:-2], *other), r"started with another data.holdout_identities \(6, now 5\); give the same")
 
     summary = read_json(out / "search.json")
     del summary["settings"]["data"]
@@ -201,7 +201,7 @@ def test_a_search_goes_on_with_the_persons_that_it_was_begun_with(call, refused,
 
     _supernet(run, "synthetic", {"holdout_identities": 6, "synthetic": kept["synthetic"]})
     trained = ("--out", tmp_path / "other", "--set", "data.holdout_identities=8")
-    refused(call("search", "--supernet", run, *trained), "was trained on 2 of the 8 held-out identities: give data")
+    refused(call("search", "--supernet", run, *trained), "was trained on 2 of the 8 held-out identities; give data")
     assert not (tmp_path / "other").exists()
     done = call("search", "--supernet", run, "--out", tmp_path / "other", "--trials", 4)
     assert done.code == 0 and "may have seen" not in done.out

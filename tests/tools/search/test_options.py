@@ -23,7 +23,7 @@ from tools.jobs.search.words import Opened, opening_lines
 
 def test_costs_at_one_size_of_a_space_of_several_are_refused_before_latency_is_measured():
     config = SearchConfig(flops=None, latency="5ms", target="onnx-cpu-1t", cost_input_size=(64, 32))
-    with pytest.raises(UserError, match="space tiny-plus chooses among input sizes: leave search.cost_input_size out"):
+    with pytest.raises(UserError, match="space tiny-plus chooses among input sizes; leave search.cost_input_size out"):
         check_limits(load_space("tiny-plus"), config)
 
 

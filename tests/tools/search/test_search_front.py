@@ -65,9 +65,9 @@ def test_the_front_is_told_with_all_its_costs(call, refused, supernet_run, tmp_p
         ),
         (
             (*PARETO, "flops", "latency"),
-            "front flops,latency: latency on what.* Name a target, for example onnx-cpu-1t",
+            "front flops,latency: latency needs a target to be measured on; set target, for example onnx-cpu-1t",
         ),
-        ((*PARETO, "flops", "flops"), "front flops,flops: name each cost once"),
+        ((*PARETO, "flops", "flops"), "front flops,flops: a cost is named twice; name each once"),
         ((*PARETO[:2], "--set", "search.front=[]"), "front: .*a list of at least 1 value"),
         ((*PARETO[:2], "--set", "search.front=[flops, energy]"), "front.1: .*'flops', 'latency' or 'parameters'"),
     ],

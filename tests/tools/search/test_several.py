@@ -76,8 +76,10 @@ def test_what_cannot_be_searched_together(call, refused, supernet_run, other_run
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "supernet.safetensors").write_bytes((supernet_run / "supernet.safetensors").read_bytes())
     out = ("--out", tmp_path / "out", "--supernet", supernet_run)
-    refused(call("search", *out, "--supernet", tmp_path / "copy"), r"--supernet: .* are the same one; name it once$")
+    refused(
+        call("search", *out, "--supernet", tmp_path / "copy"), r"--supernet: .* are the same supernet; name it once$"
+    )
     learnt = ("--learn-from", "docs/results/ranking/ranking.json")
-    refused(call("search", *out, "--supernet", other_run, *learnt), "--learn-from takes one supernet's scores")
+    refused(call("search", *out, "--supernet", other_run, *learnt), "--learn-from uses the scores of one supernet, but")
     refused(call("search", *out, "--supernet", tmp_path / "none"), "no trained supernet at .*none")
     assert not (tmp_path / "out").exists()

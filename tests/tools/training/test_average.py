@@ -135,18 +135,20 @@ def test_refusals(call, refused, trained, tmp_path):
     one, two = trained
     empty, out = tmp_path / "empty", tmp_path / "out"
     empty.mkdir()
-    refused(call("average", one, "--out", out), "name two trainings at least")
+    refused(call("average", one, "--out", out), "name at least two trainings")
     refused(call("average", one, two, one, "--out", out), "s0 is named twice")
-    refused(call("average", one, empty, "--out", out), "empty is no run of tools/retrain.py")
+    refused(call("average", one, empty, "--out", out), "empty is not a run of tools/retrain.py")
     refused(
-        call("average", one, two / "last.safetensors", "--out", out), "is a file; name the run folder that it lies in"
+        call("average", one, two / "last.safetensors", "--out", out), "is a file; name the run folder that it is in"
     )
-    refused(call("average", one, one.parent, "--out", out), "is no run of tools/retrain.py; name those in it: s0, s1")
     refused(
-        call("average", one, "nothing", "--out", out), "'nothing' is no folder, and in the zoo no weights are called"
+        call("average", one, one.parent, "--out", out), "is not a run of tools/retrain.py; name those in it: s0, s1"
+    )
+    refused(
+        call("average", one, "nothing", "--out", out), "'nothing' is not a folder, and in the zoo no weights are called"
     )
     zoo = "OSN-210M-C-market1501", "OSN-210M-C-heavy-market1501"
-    refused(call("average", *zoo, "--out", out), "name one training at least: the zoo does not say")
+    refused(call("average", *zoo, "--out", out), "name at least one training: networks of the zoo do not say")
     refused(call("average", one, zoo[0], "--out", out), "OSN-210M-C-market1501 is of another network or data than .*s0")
     other = tmp_path / "other"
     config = (two / "config.yaml").read_text()
@@ -166,7 +168,7 @@ def test_data_that_the_trainings_did_not_have_are_refused(call, refused, trained
     out = ("--out", tmp_path / "mean")
     refused(
         call("average", *trained, *out, "--set", "data.synthetic.train_identities=19"),
-        r"s0 was trained on other data than the configuration names \(data.synthetic.train_identities: 20 there, 19 he",
+        r"s0 was trained on other data than the configuration sets \(data.synthetic.train_identities: 20 there, 19 he",
     )
     refused(
         call("average", *trained, *out, "--set", "data.name=market1501"), "data.name: synthetic there, market1501 h"
@@ -179,8 +181,8 @@ def test_data_that_the_trainings_did_not_have_are_refused(call, refused, trained
 
 def test_what_is_in_the_folder_is_kept(call, refused, trained, tmp_path):
     out = tmp_path / "mean"
-    refused(call("average", *trained, "--out", trained[0]), "is not empty and holds no average; give another folder")
-    refused(call("average", *trained, "--out", trained[0], "--replace"), "is not empty and holds no average")
+    refused(call("average", *trained, "--out", trained[0]), "is not empty and contains no average; give another folder")
+    refused(call("average", *trained, "--out", trained[0], "--replace"), "is not empty and contains no average")
     assert call("average", *trained, "--out", out).code == 0
     before = (out / "last.safetensors").read_bytes()
     refused(call("average", *trained, "--out", out), "holds an average of trainings; write it again with --replace")

@@ -124,7 +124,7 @@ def test_both_can_still_go_on(train, interrupted, refused, tmp_path):
     assert train(ended, *cool_down, "--resume").code == 0
     assert [record["epoch"] for record in read_metrics(ended)] == [1, 2, 3]
     other = ("--cool-down", ended, "--cool-down-epochs", 1, "--resume")
-    refused(train(ended, *other), "begun with another configuration .cooled_down.run: ")
+    refused(train(ended, *other), "started with another configuration .cooled_down.run: ")
 
 
 def _run(folder: Path, epochs_done: int, **config) -> Path:
@@ -148,7 +148,7 @@ def test_a_run_is_ended_from_where_it_was_whatever_came_of_it(tmp_path, seed):
     assert (again.noted, again.goes_on) == (noted, True) and again.words(0) == first.words(0)
     assert (again.recipe, again.done, again.planned, again.seed) == (first.recipe, 2, 9, 3)
     (out / "checkpoint.pt").unlink()  # it was killed before it had taken the run's over
-    with pytest.raises(UserError, match=r"it has done 9 epochs by now, and .*out, .* begun after 2; give another"):
+    with pytest.raises(UserError, match=r"it has done 9 epochs by now, and .*out, .* started after 2; give another"):
         begun(what, recipe, out)
     _run(run, 2, seed=3)
     assert begun(what, recipe, out).done == 2
@@ -176,7 +176,9 @@ def test_a_rate_that_is_falling_to_its_end_is_not_raised_again(tmp_path):
 def test_a_run_that_goes_on_meanwhile(tmp_path):
     """Between the first look at it and the taking over, which is after the data have been opened."""
     run, out = _run(tmp_path / "run", 3, seed=0), tmp_path / "out"
-    with pytest.raises(UserError, match="another process goes on with it, .* 3 epochs by now instead of 2; call again"):
+    with pytest.raises(
+        UserError, match="another process is continuing it, .* 3 epochs by now instead of 2; repeat the command"
+    ):
         take_over(CoolDown(run, 2), 2, out)
     assert not (out / "checkpoint.pt").exists()
     take_over(CoolDown(run, 2), 3, out)
@@ -211,16 +213,16 @@ def test_the_best_weights_so_far_are_taken_over(tmp_path, scores, mode, taken):
 def test_refusals(train, interrupted, refused, tmp_path):
     out = tmp_path / "ended"
     for options, epochs, message in (
-        (("--cool-down", tmp_path / "none"), 4, "no run is there"),
-        (("--cool-down", interrupted), 2, "all of this recipe's 2; give --epochs"),
+        (("--cool-down", tmp_path / "none"), 4, "there is no run in it"),
+        (("--cool-down", interrupted), 2, "all of this recipe's 2; give the --epochs"),
         (("--cool-down", interrupted, "--cool-down-epochs", 0), 4, "must be at least 1"),
         (
             ("--cool-down", interrupted, "--cool-down-epochs", 10**6),
             4,
-            "with the 2 done they are over 1000000; give fewer",
+            "with the 2 done they exceed 1000000; give fewer",
         ),
         (("--cool-down", interrupted, "--repeats", 2), 4, "leave --repeats out"),
-        (("--cool-down-epochs", 3), 4, "is of --cool-down: give --cool-down RUN too"),
+        (("--cool-down-epochs", 3), 4, "needs --cool-down; give --cool-down RUN too"),
         (("--cool-down", interrupted), 5, "recipe.epochs: 4 then, 5 now"),
         (("--cool-down", interrupted, "--set", "retrain.optimizer.lr=0.01"), 4, "recipe.optimizer.lr: .* now"),
     ):

@@ -73,7 +73,7 @@ def test_without_its_checkpoint_it_is_kept_as_it_is(go_on, tool, tmp_path, capsy
 
 @pytest.mark.parametrize("tool", WEIGHTS)
 def test_without_its_weights_either_it_is_told(go_on, tool):
-    told = f"run was trained to its end, and {WEIGHTS[tool]} and checkpoint.pt are gone: put one of them back, or remov"
+    told = f"run was trained to its end, but {WEIGHTS[tool]} and checkpoint.pt are gone; restore one of them, or remov"
     with pytest.raises(UserError, match=told):
         go_on(tool, **_files("result.json"))
 

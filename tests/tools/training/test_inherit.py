@@ -119,20 +119,20 @@ def test_a_training_starts_there(call, refused, start, supernet_run, arch, tmp_p
     with seeded(9):
         save_supernet(other / "supernet.safetensors", Supernet(SPACE))
     refused(
-        call(*asked[:-1], other, "--set", STILL, "--resume"), "begun with another configuration .weights: supernet:"
+        call(*asked[:-1], other, "--set", STILL, "--resume"), "started with another configuration .weights: supernet:"
     )
     file = run / "config.yaml"
     file.write_text(file.read_text().replace("supernet_sha256: ", "supernet_sha256: 0"))
-    refused(call(*asked, "--set", STILL, "--resume"), "begun with another configuration .supernet_sha256: 0")
+    refused(call(*asked, "--set", STILL, "--resume"), "started with another configuration .supernet_sha256: 0")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--arch", "resnet18"), "a supernet holds archs only, and resnet18 is none; leave --inherit out"),
-        (("--arch", "mobilenetv2"), "the arch is not in space tiny: .*; name one that is, or leave --inherit out"),
+        (("--arch", "resnet18"), "a supernet contains only archs, and resnet18 is not one; leave --inherit out"),
+        (("--arch", "mobilenetv2"), "the arch is not in space tiny: .*; name an arch that is, or leave --inherit out"),
         (("--inherit", "none"), "no trained supernet at none/supernet.safetensors; run python tools/train_supernet.py"),
-        (("--weights", "imagenet"), "--inherit and --weights both say what to start from: give one of the two"),
+        (("--weights", "imagenet"), "--inherit and --weights both set the initial weights; give one of the two"),
         (("--set", "space=mlr-210m"), "is a supernet of another space: name is tiny there and mlr-210m in space"),
     ],
 )

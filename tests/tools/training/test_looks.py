@@ -61,7 +61,7 @@ def test_the_best_of_a_loss_is_the_least(make_job, what, tmp_path):
 
 
 def test_a_loss_that_is_to_grow_is_refused_as_by_early_stopping():
-    with pytest.raises(UserError, match="^OwnEvaluation: metric shop_loss is a loss, .*; set mode: min"):
+    with pytest.raises(UserError, match="^OwnEvaluation: metric shop_loss is a loss, .*; also set mode: min"):
         OwnEvaluation(dict, "shop_loss")
     with pytest.raises(UserError, match="^OwnEvaluation: mode 'least': must be 'max' or 'min'$"):
         OwnEvaluation(dict, "shop_loss", mode="least")
@@ -70,7 +70,7 @@ def test_a_loss_that_is_to_grow_is_refused_as_by_early_stopping():
 
 def test_the_best_weights_and_an_early_end_go_the_same_way(make_job, what, tmp_path):
     job = make_job(tmp_path / "run", *EVERY, "retrain.early_stopping={metric: apart, mode: min}")
-    with pytest.raises(UserError, match="early_stopping.mode is min, and your own .* for apart is max: give both"):
+    with pytest.raises(UserError, match="early_stopping.mode is min, and your own .* for apart is max; give both"):
         retrain(job, what, OwnEvaluation(Looks(0.5), "apart"))
 
 
@@ -98,13 +98,13 @@ def test_beside_held_out_identities_and_early_stopping_by_it(make_job, what, tmp
 @pytest.mark.parametrize(
     ("settings", "numbers", "message"),
     [
-        ((), {"apart": 1}, "retrain.evaluate_every is 0: your own evaluation would never be asked"),
-        (EVERY, {"together": 1}, "the evaluation gave no 'apart', which is its metric; it gave: together"),
+        ((), {"apart": 1}, "retrain.evaluate_every is 0: your own evaluation would never be called"),
+        (EVERY, {"together": 1}, "the evaluation returned no 'apart', which is its metric; it returned: together"),
         (EVERY, {"apart": 1, "lr": 1}, "the monitor's 'lr' is a field of the training's own record"),
         (
             (*EVERY, "data.retrain_on_holdout=false"),
             {"apart": 1, "holdout_mAP": 1},
-            "the evaluation's 'holdout_mAP' is of the held-out identities; give it another name",
+            "the evaluation's 'holdout_mAP' is the name of a score on held-out identities; give it another name",
         ),
     ],
 )

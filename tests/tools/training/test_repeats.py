@@ -80,7 +80,7 @@ def test_another_training_is_not_taken_for_this_one(finished, make_job, tmp_path
 def test_seeds_that_the_mean_would_be_without_are_refused(finished):
     """The page would show them beside a mean that they are not in."""
     job, what, _ = finished
-    message = r"run holds seed-0{} too, which --seed {} --repeats {} would leave out of the mean; take them in, or"
+    message = r"run also contains seed-0{}, which --seed {} --repeats {} would leave out of the mean; include them, or"
     for seed, repeats, others in ((1, 2, ""), (2, 3, ", seed-1")):
         for resume in (False, True):
             with pytest.raises(UserError, match=message.format(others, seed, repeats)):

@@ -75,7 +75,7 @@ def test_compile_is_a_key_of_the_recipe(train, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("network", "weights", "message"),
     [
-        ("osnet_x0_5", "imagenet", "weights of osnet_x0_5 cannot be fetched by a program"),
+        ("osnet_x0_5", "imagenet", "weights of osnet_x0_5 cannot be downloaded by a program"),
         ("mobilenetv2", "none.pth", "there is no such file"),
     ],
 )
@@ -92,16 +92,22 @@ def test_weights_that_nobody_has_are_told_of_before_data_are_opened(
         (("--recipe", "bott"), "no recipe is called 'bott'; nearest: bot"),
         (("--recipe", "none.yaml"), "none.yaml does not exist"),
         (("--epochs", "0"), "--epochs 0: must be at least 1"),
-        (("--batch", "64"), "--batch 64: give identities times images of each"),
-        (("--batch", "8x2"), r"--batch 8x2 and --set retrain=\{epochs: 1, identities: 4, .* say two things: give one"),
+        (("--batch", "64"), "--batch 64: give the number of identities and of images of each"),
+        (
+            ("--batch", "8x2"),
+            r"--batch 8x2 and --set retrain=\{epochs: 1, identities: 4, .* contradict each other; give one",
+        ),
         (("--batch", "64x1"), "--batch 64x1: .*both at least 2"),
         (("--repeats", "0"), "--repeats 0: must be at least 1"),
         (("--weights", "none.pth"), "weights none.pth: there is no such file"),
-        (("--weights", "imagenet"), "no ImageNet weights are published for this backbone"),
-        (("retrain.keep_best=true",), "retrain.keep_best goes by held-out identities; set data.retrain_on_holdout"),
+        (("--weights", "imagenet"), "no ImageNet weights are known for this backbone"),
+        (
+            ("retrain.keep_best=true",),
+            "retrain.keep_best depends on scores on held-out identities; set data.retrain_on_holdout",
+        ),
         (
             ("retrain.early_stopping={patience: 2}", "data.retrain_on_holdout=false", "retrain.evaluate_every=0"),
-            "retrain.early_stopping goes by held-out identities; set .* retrain.evaluate_every above 0",
+            "retrain.early_stopping depends on scores on held-out identities; set .* retrain.evaluate_every above 0",
         ),
         (
             ("retrain.early_stopping={metric: mAP}",),
@@ -116,7 +122,10 @@ def test_weights_that_nobody_has_are_told_of_before_data_are_opened(
             ("retrain.losses.distillation={teacher: none.safetensors, similarity: 1}",),
             "none.safetensors does not exist",
         ),
-        (("retrain.head.parts={stripes: 8}", "input_size=[32, 32]"), "a feature map of 4 rows has no 8 stripes"),
+        (
+            ("retrain.head.parts={stripes: 8}", "input_size=[32, 32]"),
+            "a feature map of 4 rows cannot be divided into 8 stripes",
+        ),
     ],
 )
 def test_what_is_refused(train, tmp_path, options, message, refused_at_once):

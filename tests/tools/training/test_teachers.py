@@ -81,7 +81,7 @@ def test_stripes_alone_teach_together(train, make_job, tmp_path, refused_at_once
     first.load_state_dict({"weight": weights["0.weight"]})
     about = {key: value for key, value in read_about(file).items() if key != "branches"}
     save_weights(file, first, about)
-    refused_at_once(train(tmp_path / "other", distil), tmp_path / "other", "is of its first stripe alone, as earlier")
+    refused_at_once(train(tmp_path / "other", distil), tmp_path / "other", "is only of its first stripe, as earlier")
 
 
 def test_distillation_of_all_three_kinds(train, teach, tmp_path):
@@ -112,14 +112,14 @@ def test_a_network_of_the_zoo_and_a_run_teach_together(train, teach, tmp_path):
 def test_an_exported_teacher(train, tmp_path, refused_at_once):
     (exported := tmp_path / "teacher.onnx").write_bytes(b"any")
     done = train(tmp_path / "run", f"retrain.losses.distillation={{teacher: {exported}, embedding: 1}}")
-    refused_at_once(done, tmp_path / "run", "teacher.onnx is no PyTorch network; give the run folder that it was")
+    refused_at_once(done, tmp_path / "run", "teacher.onnx is not a PyTorch network; give the run folder that it was")
 
 
 @pytest.mark.parametrize(
     ("weights", "settings", "message"),
     [
         ("logits: 1", ("data.train_identities=10",), "was trained on other identities than the student; its logits"),
-        ("embedding: 1", ("retrain.head.embedding=8",), "its embedding has 32 numbers, the student's 8"),
+        ("embedding: 1", ("retrain.head.embedding=8",), "its embedding has 32 numbers, but the student's has 8"),
     ],
 )
 def test_what_a_teacher_cannot_tell(train, teach, tmp_path, weights, settings, message, refused_at_once):
@@ -133,14 +133,16 @@ def test_logits_need_the_classifier_of_the_very_weights(train, teach, supernet_r
     (tmp_path / "last.safetensors").rename(tmp_path / "best.safetensors")
     setting = f"retrain.losses.distillation={{teacher: {tmp_path / 'best.safetensors'}, logits: 1}}"
     refused_at_once(
-        train(tmp_path / "run", setting), tmp_path / "run", "classifier.safetensors beside it belongs to last"
+        train(tmp_path / "run", setting), tmp_path / "run", "classifier.safetensors next to it belongs to last"
     )
     shutil.copy(supernet_run / "supernet.safetensors", tmp_path / "last.safetensors")
     other = f"retrain.losses.distillation={{teacher: {tmp_path}, logits: 1}}"
-    refused_at_once(train(tmp_path / "run", other), tmp_path / "run", "beside it was trained with other weights; put")
+    refused_at_once(
+        train(tmp_path / "run", other), tmp_path / "run", "next to it was trained with other weights; restore those,"
+    )
     (tmp_path / "classifier.safetensors").unlink()
     refused_at_once(
-        train(tmp_path / "run", setting), tmp_path / "run", "has no classifier.safetensors beside its weights"
+        train(tmp_path / "run", setting), tmp_path / "run", "has no classifier.safetensors next to its weights"
     )
 
 
@@ -161,7 +163,7 @@ def test_persons_who_are_numbered_as_the_teachers_are_not_taken_for_them(teach, 
     save_weights(tmp_path / "classifier.safetensors", knowing, about)
     assert load_teacher(config, known, (64, 32), job).classifiers
     strangers = replace(known, images=known.images.roll(2, dims=0))
-    message = r"knows 0 % of the student's training images: its 20 identities have the same numbers and are other"
+    message = r"recognises 0 % of the student's training images: its 20 identities have the same numbers but are other"
     with pytest.raises(UserError, match=message):
         load_teacher(config, strangers, (64, 32), job)
 
@@ -202,7 +204,7 @@ def test_a_supernet_as_teacher(train, make_job, tmp_path, refused_at_once):
     torch.testing.assert_close(stem[1].running_mean, shown[0].mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
     logits = f"retrain.losses.distillation={{teacher: {path}, logits: 1}}"
     refused_at_once(
-        train(tmp_path / "other", logits), tmp_path / "other", "has no classifier.safetensors beside its weights"
+        train(tmp_path / "other", logits), tmp_path / "other", "has no classifier.safetensors next to its weights"
     )
 
 
@@ -226,7 +228,7 @@ def test_another_teacher_ends_a_resumed_student_and_an_old_run_goes_on(make_job,
 
     open_with("a")
     open_with("a")
-    with pytest.raises(UserError, match="begun with another configuration .teacher_sha256: a then, b now.; resume"):
+    with pytest.raises(UserError, match="started with another configuration .teacher_sha256: a then, b now.; resume"):
         open_with("b")
     saved = read_yaml(job.out / "config.yaml")
     assert saved == {"seed": 0, "teacher_sha256": "a"}

@@ -47,7 +47,7 @@ def test_length_of_a_supernet(tmp_path):
     whole, short = load_experiment(config), load_experiment(config, supernet_epochs=4)
     assert whole.supernet.recipe.epochs == 24 and short.retrain == whole.retrain
     assert short.supernet.recipe == at_epochs(whole.supernet.recipe, 4) and short.supernet.sampling.warmup_epochs == 1
-    with pytest.raises(UserError, match="^--epochs 0: must be at least 1, and at most 1000000$"):
+    with pytest.raises(UserError, match="^--epochs 0: must be from 1 to 1000000$"):
         load_experiment(config, supernet_epochs=0)
 
 
@@ -128,6 +128,6 @@ def test_taught_by_a_network(call, train, refused, small_arch, tmp_path):
     assert f"note      teacher {begun}: it may have seen the held-out" in done.out
     for teacher, message in (
         (own, "losses.distillation.teacher: .*own does not exist"),
-        ("OSNet-x0.42-market1501", "has no classifier.safetensors beside its weights"),
+        ("OSNet-x0.42-market1501", "has no classifier.safetensors next to its weights"),
     ):
         refused(taught("none", f"{{teacher: {teacher}, logits: 1}}"), message)

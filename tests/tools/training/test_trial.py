@@ -38,7 +38,7 @@ def _recipe(**keys) -> Recipe:
 )
 def test_nothing_that_learns(head, optimizer, losses):
     recipe = _recipe(head=head, optimizer=optimizer, losses=losses)
-    with pytest.raises(UserError, match="retrain.optimizer: with backbone.* fixed in the first epoch nothing is left"):
+    with pytest.raises(UserError, match="retrain.optimizer: with backbone.* fixed in the first epoch, nothing is left"):
         try_network(_network(recipe), SIZE, recipe)
 
 

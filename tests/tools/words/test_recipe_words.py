@@ -41,9 +41,9 @@ def test_the_recipe_of_an_experiment():
     [
         (
             "retrain=bot",
-            r"^retrain: must hold .*\(given: 'bot'\).*\{base: recipes/bot.yaml\}.*--recipe bot of",
+            r"^retrain: must contain .*\(given: 'bot'\).*\{base: recipes/bot.yaml\}.*--recipe bot of",
         ),
-        ("supernet.recipe=mlr", r"^supernet.recipe: must hold .*\{base: recipes/mlr.yaml\} in a config$"),
+        ("supernet.recipe=mlr", r"^supernet.recipe: must contain .*\{base: recipes/mlr.yaml\} in a config$"),
         (f"retrain={RECIPES / 'bot.yaml'}", r"\{base: recipes/bot.yaml\}"),
         ("retrain=bott", "^no recipe is called 'bott'; nearest: bot"),
     ],

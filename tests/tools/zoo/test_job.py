@@ -111,7 +111,9 @@ def test_adding_by_the_tool(runs, call, refused, tmp_path):
     arguments = ("zoo", "add", runs / "run", "--name", "Small-A", "--folder", tmp_path)
     done = call(*arguments, tiny=False)
     assert done.code == 0, done.err
-    refused(call(*arguments, tiny=False), "--name Small-A: is taken; add --replace, or give another")
+    refused(
+        call(*arguments, tiny=False), "--name Small-A: is taken; add --replace to replace that network, or give another"
+    )
     assert call(*arguments, "--replace", "--flip", runs / "flip", tiny=False).code == 0
     (entry,) = json.loads((tmp_path / "index.json").read_text())["networks"]
     assert entry["flip_mAP"] is not None and str(runs) not in json.dumps(entry)
@@ -121,9 +123,9 @@ def test_adding_by_the_tool(runs, call, refused, tmp_path):
     ("arguments", "message"),
     [
         (("Smal-A",), "no weights are called 'Smal-A'; nearest: Small-A"),
-        (("add",), "add: name the run folder and --name NAME"),
+        (("add",), "add: give the run folder and --name NAME"),
         (("add", "none", "--name", "x"), "run folder none does not exist"),
-        (("Small-A", "run"), "run: a run is given with add"),
+        (("Small-A", "run"), "run: there is one argument too many; to add a run, .* add .*run"),
         (("Small-A", "--image", "none.jpg"), "--image none.jpg: is no file"),
     ],
 )
@@ -134,7 +136,9 @@ def test_refusals(zoo, call, refused, arguments, message):
 def test_a_run_without_its_score_is_told_the_cure(runs, tmp_path):
     run = shutil.copytree(runs / "run", tmp_path / "run")
     (run / "score.json").unlink()
-    with pytest.raises(UserError, match="run has no score.json: name a run that was scored, or give the command that"):
+    with pytest.raises(
+        UserError, match="run has no score.json; name a run that was scored, or repeat the command that"
+    ):
         add(run, "Small-A", folder=tmp_path / "zoo")
 
 
@@ -142,7 +146,7 @@ def test_a_run_without_its_score_is_told_the_cure(runs, tmp_path):
 def test_names_that_are_none(runs, call, refused, tmp_path, name):
     refused(
         call("zoo", "add", runs / "run", "--name", name, "--folder", tmp_path / "zoo", tiny=False),
-        "--name .*must be" if name else "--name '': an empty word is no value",
+        "--name .*must be" if name else "--name '': the value is empty",
     )
     assert not (tmp_path / "zoo").exists()
 
@@ -151,7 +155,7 @@ def test_names_that_are_none(runs, call, refused, tmp_path, name):
 def test_names_that_lead_elsewhere_are_refused(runs, call, refused, tmp_path, name):
     """Wherever a network is named, ``x.onnx`` is taken for a file, and so nobody could name it."""
     done = call("zoo", "add", runs / "run", "--name", name, "--folder", tmp_path / "zoo", tiny=False)
-    refused(done, f"--name {name}: stands for something else.*give another")
+    refused(done, f"--name {name}: has another meaning.*give another")
 
 
 def test_weights_that_cannot_be_loaded_take_no_sound_ones_place(runs, zoo, call, refused, tmp_path):
@@ -161,7 +165,7 @@ def test_weights_that_cannot_be_loaded_take_no_sound_ones_place(runs, zoo, call,
     about = {"about": json.dumps(read_about(broken / "last.safetensors"))}
     again = ("zoo", "add", broken, "--name", "Small-A", "--replace", "--folder", zoo)
     save_file({**state, name: state[name] * torch.nan}, broken / "last.safetensors", about)
-    refused(call(*again, tiny=False), f"holds NaN or infinite weights .{name}")
+    refused(call(*again, tiny=False), f"contains NaN or infinite weights .{name}")
     save_file({key: state[key] for key in state if key != name}, broken / "last.safetensors", about)
     refused(call(*again, tiny=False), f"is of another network: {name} is nothing there")
     load_backbone("Small-A", zoo)
@@ -178,10 +182,11 @@ def test_files_of_what_is_replaced_do_not_stay(runs, zoo):
 
 def test_an_option_that_says_nothing_is_refused(runs, zoo, call, refused):
     for option in (("--name", "x"), ("--flip", "x"), ("--replace",)):
-        refused(call("zoo", "Small-A", *option, "--folder", zoo, tiny=False), f"{option[0]} is for adding weights")
-    refused(call("zoo", "--image", "x.png", "--folder", zoo, tiny=False), "--image: say whose features")
+        refused(call("zoo", "Small-A", *option, "--folder", zoo, tiny=False), f"{option[0]} is only for adding weights")
+    refused(call("zoo", "--image", "x.png", "--folder", zoo, tiny=False), "--image: name the network too")
     refused(
-        call("zoo", "add", runs / "run", "--name", "x", "--image", "x.png", "--folder", zoo, tiny=False), "--image: say"
+        call("zoo", "add", runs / "run", "--name", "x", "--image", "x.png", "--folder", zoo, tiny=False),
+        "--image: name the network too:",
     )
 
 
@@ -190,18 +195,18 @@ def test_a_damaged_index_is_not_to_be_removed(runs, zoo, call, refused, text):
     (zoo / "index.json").write_text(text)
     for arguments in ((), ("Small-A",), ("add", runs / "run", "--name", "x")):
         done = call("zoo", *arguments, "--folder", zoo, tiny=False)
-        refused(done, "index.json is no index of weights; restore it from the repository")
+        refused(done, "index.json is not an index of weights; restore it from the repository")
     assert (zoo / "index.json").read_text() == text and not (zoo / "x.safetensors").exists()
 
 
 def test_what_is_no_training_is_not_added(runs, call, refused, tmp_path):
     arguments = ("--name", "x", "--folder", tmp_path / "zoo")
     refused(
-        call("zoo", "add", runs / "flip", *arguments, tiny=False), "flip is no finished training: name a run folder"
+        call("zoo", "add", runs / "flip", *arguments, tiny=False), "flip is not a finished training; name a run folder"
     )
     row = read_result(runs / "run")
     write_result(tmp_path / "mean", dataclasses.replace(row, mAP_spread=0.1, rank1_spread=0.1, seeds=(0, 1)))
-    refused(call("zoo", "add", tmp_path / "mean", *arguments, tiny=False), "mean is the mean of 2 trainings: name one")
+    refused(call("zoo", "add", tmp_path / "mean", *arguments, tiny=False), "mean is the mean of 2 trainings; name one")
 
 
 def test_paths_of_this_machine_are_not_noted_down(runs, tmp_path):
@@ -213,7 +218,7 @@ def test_paths_of_this_machine_are_not_noted_down(runs, tmp_path):
 
 def test_wrong_flip_runs_and_large_files_are_refused(runs, call, refused, tmp_path, monkeypatch):
     arguments = ("zoo", "add", runs / "run", "--name", "x", "--folder", tmp_path / "zoo")
-    refused(call(*arguments, "--flip", runs / "run", tiny=False), "is no evaluation with the flip test of")
+    refused(call(*arguments, "--flip", runs / "run", tiny=False), "is not an evaluation of .*run with the flip test")
     monkeypatch.setattr("tools.jobs.zoo.job.LARGEST", 1000)
     refused(call(*arguments, tiny=False), "the zoo takes files of at most")
     assert not (tmp_path / "zoo").exists()
@@ -257,4 +262,4 @@ def test_the_table_of_the_docs(call, zoo, refused):
     size = f"{(zoo / entry.weights).stat().st_size / 1e6:.1f}"
     for cell in ("`Small-A`", f"{100 * entry.mAP:.1f}", size, f"`{entry.sha256[:12]}`", entry.licence):
         assert f"| {cell} |" in row
-    refused(call("zoo", "Small-A", "--markdown", "--folder", zoo, tiny=False), "--markdown: is of the whole zoo")
+    refused(call("zoo", "Small-A", "--markdown", "--folder", zoo, tiny=False), "--markdown: is for the whole zoo")

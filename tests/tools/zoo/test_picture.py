@@ -50,6 +50,6 @@ def test_the_tool_draws_it(call, refused, tmp_path):
         (("--picture", tmp_path / "zoo.jpg"), "is written as a PNG"),
         (("--picture", tmp_path), "is written as a PNG"),
         (("--picture", tmp_path / "zoo.png", "--markdown"), "--markdown and --picture: give one of the two"),
-        (("OSNet-x0.42-market1501", "--picture", tmp_path / "zoo.png"), "--picture: is of the whole zoo"),
+        (("OSNet-x0.42-market1501", "--picture", tmp_path / "zoo.png"), "--picture: is for the whole zoo"),
     ):
         refused(call("zoo", *words, tiny=False), message)

@@ -36,13 +36,13 @@ def check_choice(choice: str, saved: bool, several: bool) -> None:
         several: the evaluation is the mean over several splits, for which no threshold is set.
     """
     if several and choice not in ("auto", "none"):
-        raise UserError(f"--calibrate {choice}: with --split all no threshold is set; leave one of the two out")
+        raise UserError(f"--calibrate {choice}: --split all sets no threshold; leave one of the two out")
     if choice.endswith(".npz"):
         load_features(Path(choice))
     elif choice not in CHOICES:
         raise UserError(f"--calibrate {choice}: must be one of {', '.join(CHOICES)}, or a feature file (.npz)")
     elif choice == "holdout" and saved:
-        raise UserError("--calibrate holdout: saved features have no network to run; name a feature file or test-half")
+        raise UserError("--calibrate holdout: saved features come without a network; name a feature file, or test-half")
 
 
 def held_out(
@@ -80,17 +80,20 @@ def calibration(choice: str, features: RetrievalFeatures, held: Calibration | No
         named = load_features(Path(choice))
         wanted, found = (each.query.features.shape[1] for each in (features, named))
         if wanted != found:
-            raise UserError(f"--calibrate {choice}: its features have {found} numbers, those to evaluate {wanted}")
+            raise UserError(
+                f"--calibrate {choice}: its features have {found} numbers, but those to evaluate have {wanted}; name "
+                "features of the same network"
+            )
         for key, words in MADE_ALIKE.items():
             wanted, found = (each.about.get(key) for each in (features, named))
             if None not in (wanted, found) and wanted != found:
                 raise UserError(
-                    f"--calibrate {choice}: its features are of another {words} than those to evaluate, and their "
-                    "distances mean something else; name features that were made alike"
+                    f"--calibrate {choice}: its features are of another {words} than those to evaluate, so their "
+                    "distances cannot be compared; name features that were computed in the same way"
                 )
         if any(_same(getattr(named, side), getattr(features, side)) for side in ("query", "gallery")):
             raise UserError(
-                f"--calibrate {choice}: its features are those that are evaluated, and a threshold says nothing of the "
+                f"--calibrate {choice}: its features are those to evaluate, and a threshold says nothing about the "
                 "images that it is set on; name other persons' features, or test-half"
             )
         return Calibration(named, f"the features in {shown(Path(choice))}")

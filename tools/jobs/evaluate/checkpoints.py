@@ -45,7 +45,9 @@ def check_weights(run: Path, subject: Path) -> None:
     except UserError:
         ours = False
     if not ours:
-        raise UserError(f"{shown(run)} holds {WEIGHTS} of a network that was not evaluated there; give another --out")
+        raise UserError(
+            f"{shown(run)} contains {WEIGHTS} of a network that was not evaluated there; give another --out"
+        )
 
 
 def run_name(source: Path, arch: str | None, dataset: str | None) -> str:
@@ -79,11 +81,11 @@ def start_of(weights: str) -> str | Path:
         return weights
     whole = Path(weights) / SUPERNET if Path(weights).is_dir() else Path(weights)
     if whole.name == SUPERNET and whole.is_file() and not (Path(weights) / WEIGHTS).is_file():
-        raise UserError(f"--weights {weights}: is a supernet's; give --inherit {whole.parent} in its place")
+        raise UserError(f"--weights {weights}: belongs to a supernet; give --inherit {whole.parent} instead")
     try:
         return network_file(weights)
     except UserError as error:
-        raise UserError(f"--weights: {error}; published weights are called imagenet") from None
+        raise UserError(f"--weights: {error}; for published ImageNet weights give imagenet") from None
 
 
 def check_arch(path: Path, arch: str | None) -> None:
@@ -91,8 +93,8 @@ def check_arch(path: Path, arch: str | None) -> None:
     file is unreadable."""
     kind = read_about(path).get("kind")
     if (kind == "supernet") != (arch is not None):
-        hint = "which arch? add --arch NAME" if arch is None else "--arch is for supernets: leave it out"
-        raise UserError(f"{path} holds a network of kind '{kind}': {hint}")
+        hint = "add --arch NAME to name an arch of it" if arch is None else "--arch is only for supernets; leave it out"
+        raise UserError(f"{path} contains a network of kind '{kind}'; {hint}")
 
 
 def arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
@@ -107,11 +109,11 @@ def arch_of(space: Space, arch: str, search: Path) -> NetworkSpec:
     size = None if space.smaller_sizes else space.input_size  # if the space has several sizes, each arch has its own
     spec, _ = find_network(arch, [search / "archs"], size, space.input_size, 2)
     if not isinstance(spec.backbone, Arch):
-        raise UserError(f"--arch {arch}: a supernet holds archs only; name one of space {space.name}")
+        raise UserError(f"--arch {arch}: a supernet contains only archs; name one of space {space.name}")
     try:
         encode(space, spec.backbone)
     except UserError as error:
-        raise UserError(f"--arch {arch}: {error}; name an arch that is, or largest, or smallest") from None
+        raise UserError(f"--arch {arch}: {error}; name an arch of the space, or largest, or smallest") from None
     return dataclasses.replace(spec, name=f"{spec.name} inherited", origin={**spec.origin, INHERITED: True})
 
 
@@ -133,10 +135,10 @@ def open_subject(job: Job, path: Path, arch: str | None, search: Path, protocol:
     """
     path = network_file(path, supernet=arch is not None, by_arch=True)
     if path.suffix == ".npz":
-        raise UserError(f"{path}: saved features are no network; give the run folder, or its {WEIGHTS}")
+        raise UserError(f"{path}: saved features are not a network; give the run folder, or its {WEIGHTS}")
     if path.suffix == ".onnx":
         if arch is not None:
-            raise UserError(f"{path}: --arch is for supernets: leave it out")
+            raise UserError(f"{path}: --arch is only for supernets; leave it out")
         return onnx_subject(path, job.device, job.experiment.input_size, protocol), "not told"
     check_arch(path, arch)
     if arch is None:

@@ -49,8 +49,8 @@ def column_of(name: str, job: Job, rows: Sequence[tuple[str, DataConfig]]) -> Co
     for other, data in known[1:]:
         if _division(data) != _division(first):
             raise UserError(
-                f"--datasets {name}: {row} was trained on {_words(first)}, {other} on {_words(data)}, so that either's "
-                "test persons may be known to the other; give the two to calls of their own"
+                f"--datasets {name}: {row} was trained on {_words(first)}, {other} on {_words(data)}, so the "
+                "test persons of one may be known to the other; evaluate the two in separate commands"
             )
     return Column(first) if first == asked else Column(first, f"read as in the training of {row}: {_words(first)}")
 

@@ -46,7 +46,7 @@ def open_test_sets(
         configs = [config]
     else:
         if config.dataset is None:
-            raise UserError(f"--split {split}: data set '{config.name}' has one split only")
+            raise UserError(f"--split {split}: data set '{config.name}' has only one split; leave --split out")
         count = split_count(config.dataset.name)
         chosen = range(count) if split == "all" else [_number(split)]
         configs = [replace(config, dataset=replace(config.dataset, split=number)) for number in chosen]
@@ -55,7 +55,10 @@ def open_test_sets(
     sources = [open_source(each, given, size) for each in configs]
     for source in sources:
         if not source.dataset.has_test:
-            raise UserError(f"data set '{source.dataset.name}' has no query and gallery: nothing to evaluate on")
+            raise UserError(
+                f"data set '{source.dataset.name}' has no query and gallery, so there is nothing to evaluate on; name "
+                "another"
+            )
     return sources
 
 
@@ -66,7 +69,8 @@ def check_strangers(tested: DatasetConfig | None, trained: Sequence[DatasetConfi
         if tested is not None and partition_of(tested).mixes_with(partition_of(own)):
             raise UserError(
                 f"{dataset_words(tested)} tests persons that the network was trained on, by {dataset_words(own)}: "
-                "score it on that; for a mean over splits train a network on each, and score each on its own"
+                "score it on the data of its training; for a mean over splits, train a network on each split and "
+                "score it there"
             )
 
 
@@ -105,13 +109,13 @@ def named(text: str, config: DataConfig) -> DataConfig:
     """
     name, given, folder = text.partition("=")
     if given and not folder:
-        raise UserError(f"data set '{text}': there is no folder behind the =; name it, or leave the = out")
+        raise UserError(f"data set '{text}': there is no folder after the =; name it, or leave the = out")
     known = (*dataset_names(), *OWN)
     if name not in known:
         raise UserError(f"no data set is called '{name}'{nearest(name, known) or '; known: ' + ', '.join(known)}")
     if name in OWN:
         if folder:
-            raise UserError(f"data set '{text}': {name} takes no folder")
+            raise UserError(f"data set '{text}': {name} takes no folder; leave =FOLDER out")
         return replace(config, name=name, dataset=None, also_train=())
     root, own = Path(folder) if folder else None, config.dataset
     if own is not None and own.name == name and (root is None or _same(root, own.root)):
@@ -125,5 +129,5 @@ def _same(folder: Path, other: Path | None) -> bool:
 
 def _number(split: str) -> int:
     if not split.isdecimal():
-        raise UserError(f"--split {split}: must be a number or 'all'")
+        raise UserError(f"--split {split}: must be a whole number or 'all'")
     return int(split)

@@ -82,19 +82,21 @@ def evaluate(job: Job, subject: Path, arch: str | None, search: Path, request: R
             raise taken(job.out, "a result", REPLACE)
     for option, given in (("--save-features", request.save_features is not None), ("--projector", request.projector)):
         if given and request.split == "all":
-            raise UserError(f"{option}: with --split all there would be features of several splits; give one's number")
+            raise UserError(
+                f"{option}: with --split all there would be features of several splits; give the number of one split"
+            )
     if request.save_features is not None:
         if request.save_features.suffix != ".npz":
             raise UserError(f"--save-features {request.save_features}: must end in .npz")
         check_file(request.save_features, "--save-features")
         if request.save_features.exists() and not job.resume:
-            there = f"--save-features {request.save_features}: is there already"
-            raise UserError(f"{there}; name another file, or write it again with --replace")
+            there = f"--save-features {request.save_features}: already exists"
+            raise UserError(f"{there}; name another file, or replace it with --replace")
     subject = network_file(subject, supernet=arch is not None, by_arch=True)
     check_weights(job.out, subject)
     check_choice(request.calibrate, saved=subject.suffix == ".npz", several=request.split == "all")
     if arch is not None and subject.suffix in (".npz", ".onnx"):
-        raise UserError(f"{subject}: --arch is for supernets: leave it out")
+        raise UserError(f"{subject}: --arch is only for supernets; leave it out")
     if subject.suffix == ".npz":
         _saved_features(job, subject, request)
     elif subject.suffix == ".onnx":
@@ -115,13 +117,15 @@ def _saved_features(job: Job, path: Path, request: Request) -> None:
         ("--precision", request.protocol.precision != "fp32"),
     ):
         if given:
-            raise UserError(f"{option}: the features in {path} are there already; leave the option out")
+            raise UserError(f"{option}: {path} already contains features; leave the option out")
     features, wanted = load_features(path), _wanted(job, request, unseen=False)
     made = {key: features.about[key] for key in ("flip", "precision") if key in features.about}
     try:
         protocol = dataclasses.replace(request.protocol, **made)
     except ValueError:
-        raise UserError(f"feature file {path}: about has an unknown flip or precision: {made}") from None
+        raise UserError(
+            f"feature file {path}: about has an unknown flip or precision ({made}); save the features again"
+        ) from None
     held = calibration(request.calibrate, features)
     counts = f"{len(features.query)} queries, {len(features.gallery)} gallery images"
     data = features.about.get("data", "not told")

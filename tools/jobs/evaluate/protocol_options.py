@@ -69,7 +69,7 @@ def read_retrieval(read: argparse.Namespace) -> Protocol:
 def read_protocol(read: argparse.Namespace) -> Protocol:
     """The options of ``add_protocol``; raises UserError for an invalid one."""
     if not 0 < read.fmr < 1:
-        raise UserError(f"--fmr {read.fmr:g}: must lie between 0 and 1, for example 0.001")
+        raise UserError(f"--fmr {read.fmr:g}: must be between 0 and 1, for example 0.001")
     return dataclasses.replace(read_retrieval(read), verification=True, false_match_rate=read.fmr)
 
 

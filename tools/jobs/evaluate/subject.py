@@ -65,7 +65,7 @@ def onnx_subject(path: Path, device: torch.device, size: tuple[int, int] | None,
     network = OnnxNetwork(path, device)
     found = network.input_size or network.size_for(size, "--set input_size=[256,128]")
     if protocol.precision != "fp32":
-        raise UserError(f"--precision {protocol.precision}: {path} has its own precision; leave the option out")
+        raise UserError(f"--precision {protocol.precision}: {path} has a fixed precision; leave the option out")
     digest = network.digest
     about = {"network": path.stem, "weights": shown(path), "weights_sha256": digest, "runs_on": network.providers[0]}
     if "weights_sha256" in network.metadata:

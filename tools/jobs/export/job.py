@@ -75,7 +75,7 @@ def export(job: Job, source: str, request: Request, zoo: Path = FOLDER) -> Path:
     paths = [job.out / f"{trained.name}{end}" for end in (".onnx", "-int8.onnx", ".json", PAGE)]
     there = [path for path in paths if path.exists()]
     if there and not job.resume:
-        raise UserError(f"{shown(there[0])} is there already; give another --out, or --replace to write it again")
+        raise UserError(f"{shown(there[0])} already exists; give another --out, or --replace to write it again")
     size = trained.spec.input_size
     networks = fresh_networks(request.beside, size, job)
     data, without = _data(job, trained, request)
@@ -127,7 +127,7 @@ def _data(job: Job, trained: Trained, request: Request) -> tuple[Source | None, 
             raise
         return None, str(error)
     if request.score and not data.dataset.query:
-        raise UserError(f"data set '{data.dataset.name}' has no query and gallery: leave --score out")
+        raise UserError(f"data set '{data.dataset.name}' has no query and gallery; leave --score out")
     if request.score and trained.run is not None:
         check_tested(trained.run, [data])
     return data, None

@@ -56,7 +56,9 @@ def find_trained(source: str, zoo: Path = FOLDER) -> Trained:
     """
     path = Path(source)
     if path.suffix == ".onnx":
-        raise UserError(f"{source} is exported already; name the run folder or the .safetensors file it was made of")
+        raise UserError(
+            f"{source} is already exported; name the run folder or the .safetensors file that it was made from"
+        )
     path = network_file(path, supernet=True, zoo=zoo) if not (path / WEIGHTS).is_file() else path / WEIGHTS
     _refuse_supernet(path)
     network, spec = load_network(path, torch.device("cpu"))
@@ -68,7 +70,7 @@ def find_trained(source: str, zoo: Path = FOLDER) -> Trained:
 def _refuse_supernet(path: Path) -> None:
     if path.suffix == ".safetensors" and path.is_file() and read_about(path).get("kind") == "supernet":
         raise UserError(
-            f"{shown(path)} is a supernet, no network: name a run that has retrained one of its archs, or a folder "
+            f"{shown(path)} is a supernet, not a network; name a run that has retrained one of its archs, or a folder "
             f"that tools/evaluate.py {shown(path)} --arch NAME has written"
         )
 
@@ -109,7 +111,7 @@ def training_pixels(source: Source, size: tuple[int, int]) -> tuple[torch.Tensor
     """
     records = source.dataset.train
     if len(records) < 2:
-        raise UserError(f"data set '{source.dataset.name}' has no training images to take; name another with --data")
+        raise UserError(f"data set '{source.dataset.name}' has no training images; name another with --data")
     count = min(CALIBRATION + PROBE, len(records))
     chosen = [records[round(place)] for place in torch.linspace(0, len(records) - 1, count).tolist()]
     pixels = torch.cat([resize(torch.from_numpy(decode_image(record.path))[None], size) for record in chosen])

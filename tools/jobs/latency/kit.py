@@ -82,7 +82,7 @@ def _import_kit(
     check_free(out, LATENCY, replace, REPLACE)
     own = read_times(path).input_size
     if size not in (None, own):
-        raise UserError(f"--size {size[0]}x{size[1]}: {path} is of {own[0]}x{own[1]}; leave the option out")
+        raise UserError(f"--size {size[0]}x{size[1]}: {path} was measured at {own[0]}x{own[1]}; leave the option out")
     table, times = import_times(path, space, name, latency_folder(), replace, called)
     space = space if space.input_size == times.input_size else space.at(times.input_size)
     words = {"system": "{}", "python": "Python {}", "numpy": "numpy {}"}

@@ -42,7 +42,7 @@ def searched_latency(
     # A note means that its times do not apply to this machine.
     if not same or (local and open_store(path, parse_target(target)).note):
         raise UserError(
-            f"{called} went by a latency table that is no longer in {shown(path)}, or is of another machine: {cure}"
+            f"{called} used a latency table that is no longer in {shown(path)}, or is from another machine; {cure}"
         )
     if local:
         return build_table(space, parse_target(target), folder, costs=costs, progress=False).latency

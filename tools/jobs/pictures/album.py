@@ -64,7 +64,7 @@ class Album:
         for name in names:
             if name not in there:
                 cure = nearest(name, there) or f"; for example {', '.join(list(there)[:3])}"
-                raise UserError(f"--pids {name}: no query of {self.dataset.name} shows this person{cure}")
+                raise UserError(f"--pids {name}: no query image of {self.dataset.name} shows this person{cure}")
         return tuple(there[name] for name in names)
 
 
@@ -87,6 +87,6 @@ def keep_private(out: Path, dataset: Dataset) -> None:
         return
     if shows_real_persons(dataset) and inside.parts[:1] not in [(name,) for name in IGNORED]:
         raise UserError(
-            f"--out {out}: pictures of real persons ({dataset.name}) must not get among the files of the repository; "
+            f"--out {out}: pictures of real persons ({dataset.name}) must not become files of the repository; "
             "give a folder under runs/, or one outside"
         )

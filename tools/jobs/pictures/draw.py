@@ -98,7 +98,9 @@ def _draw_queries(
     count = request.queries or (None if pids else QUERIES)
     queries = choose_queries(features.query.pids, scores, count, pids, request.worst, job.seed)
     if not queries:
-        raise UserError("--worst: no query of these --pids has a right answer in the gallery, and so none has an AP")
+        raise UserError(
+            "--worst: no query of these --pids has a right answer in the gallery, so none has an AP; name other --pids"
+        )
     how = "worst AP first" if request.worst else "all of them" if count is None else f"drawn with seed {job.seed}"
     chosen, maps = f"{len(queries)} {'query' if len(queries) == 1 else 'queries'}, {how}", Maps(subject, album)
     if "ranked" in kinds:
@@ -125,4 +127,7 @@ def left_out(features: RetrievalFeatures) -> str:
 
 def _need_map(subject: Subject) -> None:
     if not isinstance(subject.network, ReidNetwork):
-        raise UserError("activation maps need a checkpoint: an .onnx file shows no feature map, its vector alone")
+        raise UserError(
+            "activation maps need a checkpoint: an .onnx file gives only its vector, not its feature map; name a run "
+            "folder"
+        )

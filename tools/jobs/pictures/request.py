@@ -55,9 +55,9 @@ def check_request(request: Request) -> None:
         ("--persons", request.persons, MOST),
     ):
         if value is not None and (value < 1 or most is not None and value > most):
-            raise UserError(f"{option} {value}: must be {f'from 1 to {most}' if most else '1 or more'}")
+            raise UserError(f"{option} {value}: must be {f'from 1 to {most}' if most else 'at least 1'}")
     if request.split == "all":
-        raise UserError("--split all: pictures are of one split; give its number")
+        raise UserError("--split all: pictures are drawn of one split; give its number")
     kinds = KINDS if request.kinds is None else request.kinds
     for option, given, what, of in (
         ("--activations-in-lists", request.maps_in_lists, "lists", ("ranked",)),

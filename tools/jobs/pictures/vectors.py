@@ -150,7 +150,7 @@ def _numbers(source: Path, wanted: Sequence[str], names: Sequence[str]) -> list[
     for name in wanted:
         if name not in names:
             cure = nearest(name, names) or f"; for example {', '.join(names[:3])}"
-            raise UserError(f"--pids {name}: {source} has no label called so{cure}")
+            raise UserError(f"--pids {name}: {source} has no such label{cure}")
     return [names.index(name) for name in wanted]
 
 

@@ -71,7 +71,8 @@ def found_archs(search: Path, count: int, space: Space, job: Job) -> list[Conten
     best = chosen_files(search) if (search / SUMMARY).is_file() else ()
     if not best:
         raise UserError(
-            f"no finished search in {shown(search)}; run python tools/search.py first, or name its run with --search"
+            f"there is no finished search in {shown(search)}; run python tools/search.py first, or name a search's "
+            "folder with --search"
         )
     if not 1 <= count <= len(best):
         raise UserError(f"--archs {count}: the search in {shown(search)} chose {len(best)}; give 1 to {len(best)}")
@@ -92,7 +93,7 @@ def _check_size(found: NamedArch, space: Space) -> None:
     size = found.origin.get("input_size")
     if size is not None and list(size) != list(space.input_size):
         then, now = ("{}x{}".format(*each) for each in (size, space.input_size))
-        raise UserError(f"its supernet scored it at {then}, and space {space.name} has {now} here")
+        raise UserError(f"its supernet scored it at {then}, but here space {space.name} has {now}")
 
 
 def baselines(names: Sequence[str], space: Space, job: Job) -> list[Contender]:
@@ -126,7 +127,8 @@ def random_rivals(
         if not band.low <= flops <= band.high:
             raise UserError(
                 f"--archs {len(found)}: {contender.name} has {format_flops(flops)} FLOPs and {found[0].name} "
-                f"{format_flops(centre)}, too far apart for rivals of both; give --archs {found.index(contender)}"
+                f"{format_flops(centre)}, which is too far apart for rivals of both; give --archs "
+                f"{found.index(contender)}"
             )
     avoid = {each.backbone.at(None if space.smaller_sizes else space.input_size) for each in found}
     drawn = random_archs(space, band, count, job.seed, size, table, avoid, within.limits, within.latency)
@@ -149,14 +151,19 @@ def given_rivals(
     taken = {each.backbone.at(None if space.smaller_sizes else space.input_size): each.name for each in found}
     for (named, file), flops in zip(given, costs, strict=True):
         if named.arch in taken:
-            raise UserError(f"--random-archs {file}: is the found arch {taken[named.arch]}; leave it out")
+            raise UserError(
+                f"--random-archs {file}: is the same network as the found arch {taken[named.arch]}; leave it out"
+            )
         if abs(flops - centre) > NEAR * centre:
             raise UserError(
                 f"--random-archs {file}: has {format_flops(flops)} FLOPs and {found[0].name} {format_flops(centre)}; "
                 f"give archs within {NEAR:.0%} of it"
             )
     if not given:
-        raise UserError(f"--random-archs: no arch file in {', '.join(map(shown, paths))}")
+        raise UserError(
+            f"--random-archs: there is no arch file in {', '.join(map(shown, paths))}; name arch files, or folders of "
+            "them"
+        )
     return [Contender(named.name, RANDOM, named.arch, file) for named, file in given], Band(min(costs), max(costs), "")
 
 

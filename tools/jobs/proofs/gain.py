@@ -86,7 +86,7 @@ def gain(jobs: Mapping[str, Job], asked: Asked) -> Path:
     """
     job = next(iter(jobs.values()))
     if from_environment(job.device).several:
-        raise UserError("tools/gain.py: networks are trained by one process; start it without torchrun")
+        raise UserError("tools/gain.py trains networks in one process; start it without torchrun")
     with alone_in(job.out):
         return _gain(jobs, asked)
 

@@ -105,7 +105,9 @@ def _trained(name: str, kind: str, recipe: str, runs: Sequence[Path]) -> Trained
     for row, run in zip(rows, runs, strict=True):
         for key in ("flops", "parameters", "test_set", "train_set"):
             if getattr(row, key) != getattr(first, key):
-                raise UserError(f"{shown(run)} and {shown(runs[0])} cannot be one row: {key} differs")
+                raise UserError(
+                    f"{shown(run)} and {shown(runs[0])} cannot be one row: {key} differs; remove the one that is wrong"
+                )
     return Trained(
         name,
         kind,

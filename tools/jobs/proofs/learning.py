@@ -45,7 +45,9 @@ def ranking_file(place: str | Path, where: str = IN_SEARCH) -> Path:
     path = Path(place)
     file = path / RANKING if path.is_dir() else path
     if not file.is_file():
-        raise UserError(f"{where}: no {RANKING} at {shown(path)}; run python tools/rank.py first, or name a run of it")
+        raise UserError(
+            f"{where}: there is no {RANKING} at {shown(path)}; run python tools/rank.py first, or name a run of it"
+        )
     return file
 
 
@@ -148,7 +150,10 @@ def _trained(
 ) -> list[TrainedArch]:
     data = read_mapping(file, ANEW)
     if data.get("dataset") != dataset:
-        raise UserError(f"{where} {shown(file)}: is of data {data.get('dataset')}, and this run of {dataset}")
+        raise UserError(
+            f"{where} {shown(file)}: is of data set {data.get('dataset')}, but this run is on {dataset}; name a "
+            f"ranking on {dataset}"
+        )
     with expecting(file, ANEW):
         label = scores.label(data)
         return [_row(file, row, label, space, flops, where) for row in data.get("archs", ())]

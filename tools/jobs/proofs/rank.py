@@ -66,7 +66,7 @@ def rank(job: Job, asked: Asked) -> Path:
             few archs.
     """
     if from_environment(job.device).several:
-        raise UserError("tools/rank.py: archs are ranked by one process; start it without torchrun")
+        raise UserError("tools/rank.py ranks archs in one process; start it without torchrun")
     with alone_in(job.out):
         return _rank(job, asked)
 
@@ -101,7 +101,7 @@ def _rank(job: Job, asked: Asked) -> Path:
     if not asked.train and len(ready) < FEWEST:
         raise UserError(
             f"{len(ready)} of {len(archs)} archs have a finished stand-alone training in {shown(asked.folder(job))}, "
-            f"and a ranking needs {FEWEST}: let them finish, or leave --no-train out"
+            f"but a ranking needs {FEWEST}; let them finish, or leave --no-train out"
         )
     announce_ranking(job, asked, space, source, images, wanted, ways, lessons)
     if asked.train:

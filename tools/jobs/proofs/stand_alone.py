@@ -112,8 +112,8 @@ def check_trainings(trainings: Sequence[Training], job: Job, dataset: str) -> No
         if wrong is not None:
             drawn = " (where archs are drawn, each depends on how many they are)" if wrong == "network" else ""
             raise UserError(
-                f"{shown(training.run)} was trained otherwise than it would be now: {wrong} differs{drawn}; give the "
-                "config and the options that it was trained with, or another folder with --alone"
+                f"{shown(training.run)} was trained with other settings than it would be now: {wrong} differs{drawn}; "
+                "give the config and the options that it was trained with, or another folder with --alone"
             )
 
 
@@ -132,7 +132,7 @@ def _saved(run: Path, now: Mapping[str, object]) -> dict[str, object]:
     """``_decides`` of an existing run, with its teacher's SHA-256 if recorded. Settings added later get their defaults;
     the teacher's path follows ``now`` (``where_they_are``)."""
     file = run / CONFIG
-    cure = "is it of a stand-alone training? restore it, or give another folder with --alone"
+    cure = "if it is of a stand-alone training, restore it, or give another folder with --alone"
     saved = read_mapping(file, cure)
     with expecting(file, cure):
         saved = where_they_are(saved, now)
@@ -149,7 +149,7 @@ def check_resumed(trainings: Sequence[Training], job: Job) -> None:
     """Raises UserError if a training was interrupted and ``job.resume`` is not set."""
     begun = next((training for training in trainings if training.begun), None)
     if begun is not None and not job.resume:
-        raise UserError(f"{shown(begun.run)} holds an unfinished run; go on with --resume")
+        raise UserError(f"{shown(begun.run)} contains an unfinished run; continue it with --resume")
 
 
 def missing(trainings: Sequence[Training]) -> Iterator[tuple[str, Training]]:

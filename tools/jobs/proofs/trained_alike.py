@@ -18,7 +18,7 @@ from tools.jobs.runs.data import with_effect
 from tools.jobs.runs.moved import TEACHER_SHA256
 from tools.jobs.words.recipes import NO_MATTER
 
-ANEW = "write it anew by the same rank command with --resume"
+ANEW = "write it again with the same rank command and --resume"
 """The cure for a ranking with missing records: its trainings are kept, not repeated."""
 
 TEACHER_PATH = "retrain.losses.distillation.teacher"
@@ -64,8 +64,8 @@ def _check_alike(told: Sequence[tuple[Path, Mapping[str, Any]]], where: str) -> 
         wrong = next((key for key in others if others[key] != settings.get(key)), None)
         if wrong is not None:
             raise UserError(
-                f"{where} {shown(file)}: its archs were trained otherwise than those of {shown(first)}: {wrong} "
-                "differs; name one of the two, or rank the archs of one again by the other's settings"
+                f"{where} {shown(file)}: its archs were trained with other settings than those of {shown(first)}: "
+                f"{wrong} differs; name one of the two, or rank the archs of one again by the other's settings"
             )
 
 

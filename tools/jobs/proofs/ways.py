@@ -105,15 +105,15 @@ def _check_scored(run: Path, job: Job, digest: str, others: Mapping[str, Path]) 
     if scored != digest and scored in others:
         first = shown(others[scored])
         raise UserError(
-            f"{shown(run)} scored the weights of {first}: the runs of the supernet that is named first lie there; name "
-            f"{first} first, or give another folder with --alone"
+            f"{shown(run)} contains scores of the weights of {first}, because the runs of the supernet that is named "
+            f"first are there; name {first} first, or give another folder with --alone"
         )
     if scored != digest:
-        raise UserError(f"{shown(run)} scored another supernet's weights; give another folder with --alone")
+        raise UserError(f"{shown(run)} contains scores of another supernet's weights; give another folder with --alone")
     if otherwise:
         raise UserError(
-            f"{shown(run)} was scored with BN calibrated otherwise: {otherwise}; give the setting that it was scored "
-            f"with, or remove {shown(run.parent)}/*-inherited, which are scored anew in seconds"
+            f"{shown(run)} was scored with other settings of BN's calibration: {otherwise}; give the setting that it "
+            f"was scored with, or remove {shown(run.parent)}/*-inherited, which are scored again in seconds"
         )
 
 
@@ -137,8 +137,8 @@ def _check_tuned(training: Training, job: Job, dataset: str, digest: str) -> Non
         wrong = "network"
     if wrong is not None:
         raise UserError(
-            f"{shown(training.run)} was trained otherwise than it would be now: {wrong} differs; give the config, "
-            "--set options and supernet that it was trained with, or another folder with --alone"
+            f"{shown(training.run)} was trained with other settings than it would be now: {wrong} differs; give the "
+            "config, --set options and supernet that it was trained with, or another folder with --alone"
         )
 
 

@@ -50,7 +50,7 @@ def _check_same(setup: Setup, step: Step, named: NamedArch) -> None:
     if load_arch(path).arch != named.arch:
         runs = [run for seed in planned.row.seeds if (run := setup.places.row_run(planned.name, seed)).exists()]
         raise UserError(
-            f"{shown(path)} is another network than the plan's {planned.name} is now; remove "
+            f"{shown(path)} is another network than {planned.name} is in the plan now; remove "
             f"{' and '.join(shown(each) for each in (path, *runs))}"
         )
 
@@ -100,7 +100,10 @@ def _found(setup: Setup, search: str, number: int) -> NamedArch:
     run = setup.places.run(Step("", SEARCH, find(setup.plan.searches, search, "row")))
     best = chosen_files(run)
     if number > len(best):
-        raise UserError(f"search {search} chose {len(best)} archs, there is no number {number}; raise search.top_k")
+        raise UserError(
+            f"search {search} chose {len(best)} archs, so there is no number {number}; raise search.top_k, and search "
+            "again"
+        )
     return load_arch(best[number - 1])
 
 

@@ -53,7 +53,7 @@ def _check_device(name: str) -> None:
         device = None
     there = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(device.type, 0) if device else 0
     if device is None or (device.index or 0) >= there:
-        raise UserError(f"--device {name}: not there on this machine; use auto or cpu")
+        raise UserError(f"--device {name}: there is no such device on this machine; use auto or cpu")
 
 
 def _check_published(setup: Setup) -> None:
@@ -86,7 +86,7 @@ def _check_knows_no_strangers(setup: Setup, teacher: str) -> None:
     planned = find(planned_rows(setup.plan), teacher, "teacher")
     if setup.experiment(Step(planned.name, ROW, planned)).data.retrain_on_holdout:
         raise UserError(
-            f"its teacher {teacher} is trained on the held-out identities too, on which a search scores; set "
+            f"its teacher {teacher} is also trained on the held-out identities, on which a search scores; set "
             "data.retrain_on_holdout=false for that row"
         )
 
@@ -110,7 +110,9 @@ def _check_network(setup: Setup, step: Step, planned: PlannedRow) -> None:
     backbone = named_backbone(name, setup.experiment(step))
     if isinstance(backbone, Arch):
         if row.change is not None and changed(backbone, row.change) == backbone:
-            raise UserError(f"change: {name} is so already, and would be trained a second time; leave the row out")
+            raise UserError(
+                f"change: {name} already has these values, and would be trained a second time; leave the row out"
+            )
     elif row.random is not None or row.change is not None:
-        what = "change is for archs" if row.random is None else "random archs are like an arch"
-        raise UserError(f"{what}, and {name} is none")
+        what = "change needs an arch" if row.random is None else "random needs an arch to resemble"
+        raise UserError(f"{what}, and {name} is not one; leave it out")

@@ -58,7 +58,7 @@ def run_results(setup: Setup, ask: Ask) -> int:
             is working in the folder, or the folder holds another tool's run.
     """
     if ask.jobs < 1:
-        raise UserError(f"--jobs {ask.jobs}: must be above 0")
+        raise UserError(f"--jobs {ask.jobs}: must be at least 1")
     if ask.minutes is not None and not ask.minutes > 0:
         raise UserError(f"--minutes {ask.minutes:g}: must be above 0")
     start = time.monotonic()
@@ -171,7 +171,7 @@ def _locked(out: Path) -> Iterator[tuple[int, ...]]:
             except BlockingIOError:
                 if time.monotonic() > until:
                     raise UserError(
-                        f"{shown(out)}: another command works there, or its steps do; wait for it"
+                        f"{shown(out)}: another command or its steps are still working there; wait until they end"
                     ) from None
                 time.sleep(0.5)
             except OSError:  # some network file systems

@@ -27,12 +27,12 @@ def measure_latencies(setup: Setup) -> Path:
         UserError: the plan has no target, this machine does not support it, or nothing is trained yet.
     """
     if setup.plan.target is None:
-        raise UserError(f"{setup.file}: has no target to measure latency on; add one, for example onnx-cpu-1t")
+        raise UserError(f"{setup.file}: has no target to measure latency on; add target, for example onnx-cpu-1t")
     target = parse_target(setup.plan.target)
     check_available(target)
     runs = trained_networks(setup.places)
     if not runs:
-        raise UserError("no row is trained yet: there is nothing to measure")
+        raise UserError("no row is trained yet, so there is nothing to measure; run the plan without --step first")
     networks = {name: counted_network(run, cost_size(setup)) for name, run in runs.items()}
     timings = measure_networks(list(networks.values()), target, progress=True)
     data = {

@@ -118,19 +118,24 @@ def check_step(setup: Setup, step: Step) -> None:
     run = shown(setup.places.run(step))
     if not path.is_file():
         if step.kind != LATENCY and (is_done(setup.places, step) or is_begun(setup.places, step)):
-            raise UserError(f"{step.name}: {run} was not made by this plan; remove it, or give another --out")
+            raise UserError(
+                f"{step.name}: {run} has no {SETTINGS} in {shown(path.parent)}, so this plan did not make it; remove "
+                "it, or give another --out"
+            )
         return
-    then = read_saved(path)
+    made = [run, *([shown(setup.places.flip(step))] if step.kind == ROW else [])]
+    cure = f"restore it, or remove {' and '.join([shown(path.parent), *made])}: the step is then run again"
+    then = read_saved(path, cure)
     if (key := _CAME_LATER.get(step.kind)) not in then:
         now.pop(key, None)
     wrong = first_difference(then, now)
     if wrong is not None and step.kind != LATENCY and _has_begun(setup, step):
         raise UserError(
-            f"{step.name} was run with other settings ({wrong}); call it otherwise in the plan, or remove {run}, "
-            f"{shown(path.parent)} and what was made of it"
+            f"{step.name} was run with other settings ({wrong}); rename it in the plan, or remove {run}, "
+            f"{shown(path.parent)} and what was made from it"
         )
     if step.kind == SUPERNET and is_done(setup.places, step):
-        _check_taught(setup, step, step.part.teacher, "what was made of it")
+        _check_taught(setup, step, step.part.teacher, "what was made from it")
     if step.kind in (SEARCH, RANKING) and is_done(setup.places, step):
         _check_scored(setup, step)
     if step.kind == ROW and is_done(setup.places, step):
@@ -155,8 +160,8 @@ def _check_inherited(setup: Setup, step: Step) -> None:
     run = setup.places.run(step)
     if read_saved(run / CONFIG).get("supernet_sha256") != sha256(weights):
         raise UserError(
-            f"{step.name}: {shown(run)} began with other weights than supernet {supernet.name} has now; remove it and "
-            f"{shown(setup.places.flip(step))}"
+            f"{step.name}: {shown(run)} started with other weights than supernet {supernet.name} has now; remove it "
+            f"and {shown(setup.places.flip(step))}"
         )
 
 
@@ -176,7 +181,7 @@ def _check_scored(setup: Setup, step: Step) -> None:
     if told and all(each.is_file() for each in weights) and told != [sha256(each) for each in weights]:
         raise UserError(
             f"{step.name}: {shown(run)} is of other weights than {' and '.join(f'supernet {each}' for each in names)} "
-            f"{'has' if len(names) == 1 else 'have'} now; remove it and what was made of it"
+            f"{'has' if len(names) == 1 else 'have'} now; remove it and what was made from it"
         )
 
 

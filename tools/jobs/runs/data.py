@@ -27,7 +27,10 @@ def data_of(run: Path) -> DataConfig:
     path = run / CONFIG
     saved = read_yaml(path)
     if not isinstance(saved, dict) or not isinstance(saved.get("data"), dict):
-        raise UserError(f"{shown(path)} does not say what the network was trained on; name its weights elsewhere")
+        raise UserError(
+            f"{shown(path)} does not say what the network was trained on; copy its weights to another folder, and "
+            "name them there"
+        )
     data = build_config(DataConfig, saved["data"], str(path))
     if data.dataset is not None:
         return data
@@ -120,8 +123,8 @@ def on_that_data_alone(job: Job, run: Path) -> Job:
         if difference:
             told = difference.replace(" then,", " there,").replace(" now", " here")
             raise UserError(
-                f"{shown(run)} was trained on other data than the configuration names ({told}); leave --config and "
-                "--set data... out, and the data are those of the training"
+                f"{shown(run)} was trained on other data than the configuration sets ({told}); leave --config and "
+                "--set data... out to use the data of the training"
             )
         root = root or (asked.dataset and asked.dataset.root)
         besides = asked.also_train or besides

@@ -30,7 +30,7 @@ _LEFT = {
     SUMMARY: "a search",
     SCORE: "an evaluation",
     RANKING: "a ranking",
-    GAIN: "what a search gained",
+    GAIN: "a measurement of a search's gain",
     LATENCY: "a latency table's error",
     MATRIX: "a cross-domain matrix",
 }
@@ -79,7 +79,7 @@ def alone_in(run: Path) -> Iterator[None]:
     with locked(run) as held:
         if held is False:
             raise UserError(
-                f"{shown(run)}: another process works there; wait for it, or give another folder with --out"
+                f"{shown(run)}: another process is working there; wait until it ends, or give another folder with --out"
             )
         try:
             yield

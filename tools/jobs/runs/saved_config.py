@@ -22,14 +22,15 @@ CURE = "restore it, or train into another folder"
 """Cure of a damaged configuration: its content is lost, so the run cannot be resumed."""
 
 
-def read_saved(path: Path) -> dict[str, Any]:
+def read_saved(path: Path, cure: str = CURE) -> dict[str, Any]:
     """The mapping in a YAML file. Configuration keys that were added after it was written get their defaults, by which
     the run was in effect begun.
 
     Raises:
-        UserError: the file is unreadable, or a configuration in it has a key or value that no longer exists.
+        UserError: the file is unreadable (the message ends with ``cure``), or a configuration in it has a key or value
+            that no longer exists.
     """
-    saved = read_mapping(path, CURE)
+    saved = read_mapping(path, cure)
     for name, kind in _KINDS.items():
         if isinstance(saved.get(name), dict):
             saved[name] = config_to_dict(build_config(kind, saved[name], f"{path}: {name}"))

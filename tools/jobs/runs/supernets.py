@@ -40,7 +40,8 @@ def open_supernet(run: Path, space: Space, device: torch.device) -> Supernet:
     weights = run / SUPERNET
     if not weights.exists():
         raise UserError(
-            f"no trained supernet at {weights}; run python tools/train_supernet.py first, or name another run of it"
+            f"there is no trained supernet at {weights}; run python tools/train_supernet.py first, or name another "
+            "run of it"
         )
     supernet = load_supernet(weights, device)
     if supernet.space != space:
@@ -88,5 +89,5 @@ def supernet_scores(
     scores = {named.name: evaluate(named.arch)["default"] for named in tqdm(archs, desc=label, unit="arch")}
     failed = next((name for name, score in scores.items() if not math.isfinite(score)), None)
     if failed is not None:
-        raise UserError(f"{label} gives arch {failed} no finite score: its weights diverged; train it again")
+        raise UserError(f"{label} gives arch {failed} no finite score: its training diverged; train it again")
     return scores

@@ -60,8 +60,8 @@ def check_trained_images(run: Path, images: ImageSet) -> None:
         same = digests == found or all(person.get(digest, pid) == pid for digest, pid in zip(found, now, strict=True))
     if not same:
         raise UserError(
-            f"{shown(run)} was begun on other images ({_count(pids)} then, {_count(now)} now): the data set has "
-            "changed; take the data as they were, or train into another --out"
+            f"{shown(run)} was started on other images ({_count(pids)} then, {_count(now)} now): the data set has "
+            "changed; restore the data, or train into another --out"
         )
 
 
@@ -97,7 +97,7 @@ def check_never_trained_on(run: Path, dataset: Dataset, what: str, *parts: Image
         persons, noted = counted(len(known), "person"), shown(run / TRAINED_IMAGES)
         raise UserError(
             f"{persons} of {dataset.name} that would be {what} ({_named(known, dataset)}) were trained on, as {noted} "
-            f"says{f' ({part})' if part else ''}; take the data as they were then, or train again on these"
+            f"says{f' ({part})' if part else ''}; restore the data of that time, or train again on these"
         )
 
 

@@ -29,11 +29,14 @@ def explain_search(run: Path) -> None:
         UserError: ``run`` holds no search, too few of its candidates have a score, or all made the same choices.
     """
     if not (run / SUMMARY).is_file():
-        raise UserError(f"{shown(run)} holds no search to explain: give the --out of a search")
+        raise UserError(f"{shown(run)} contains no search to explain; give the --out of a search")
     space = searched_space(read_summary(run), run / SUMMARY)
     explanation = explain(space, read_candidates(run / LOG))
     if not any(row.effect is not None for each in explanation.dimensions for row in each.options):
-        raise UserError(f"nothing to explain in {shown(run)}: every candidate took the same options")
+        raise UserError(
+            f"there is nothing to explain in {shown(run)}: all candidates took the same options; search with more "
+            "trials"
+        )
     print(effects_table(explanation))
     print(
         f"main effects predict {100 * explanation.r2:.0f} % of the variance of held-out candidates' scores "
@@ -48,7 +51,9 @@ def explain_search(run: Path) -> None:
     except OSError as error:
         if error.errno not in CANNOT_WRITE:
             raise
-        print(f"note: all choices and the picture are not saved: {shown(Path(error.filename or run))}: {error.strerror}")
+        print(
+            f"note: all choices and the picture are not saved: {shown(Path(error.filename or run))}: {error.strerror}"
+        )
         return
     print(f"all choices: {shown(run / EFFECTS)}, picture: {shown(run / PICTURE)}")
 

@@ -31,7 +31,7 @@ def check_finalists(job: Job, processes: int) -> None:
     count = job.experiment.search.finalists.count
     if count and processes > 1:
         raise UserError(
-            f"search.finalists.count={count}: finalists are trained by one process; search with --finalists 0 under "
+            f"search.finalists.count={count}: finalists are trained in one process; search with --finalists 0 under "
             "torchrun, then give the same command without torchrun, with --resume and --finalists"
         )
 

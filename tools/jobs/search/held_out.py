@@ -56,7 +56,7 @@ def check_strangers(run: Path, source: Source, config: DataConfig) -> str | None
         both = min(trained - first, config.holdout_identities)
         raise UserError(
             f"the supernet in {shown(run)} was trained on {both} of the {config.holdout_identities} held-out "
-            f"identities: give data.train_identities and data.holdout_identities as in {shown(path)}, or train another"
+            f"identities; give data.train_identities and data.holdout_identities as in {shown(path)}, or train another"
         )
     return None
 

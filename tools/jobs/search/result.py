@@ -77,10 +77,10 @@ def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
         UserError: there is no finished search, or no scored candidate with that number.
     """
     if not (out / SUMMARY).is_file():
-        raise UserError(f"{out} holds no search: give the --out of a finished one")
+        raise UserError(f"{out} contains no search; give the --out of a finished one")
     summary = read_summary(out)
     if not summary.get("finished"):
-        raise UserError(f"the search in {out} is not finished: go on with --resume")
+        raise UserError(f"the search in {out} is not finished; first finish it with --resume, without --write")
     best = chosen_files(out)[0]
     with expecting(out / SUMMARY, CURE):
         settings, origin = summary["settings"], dict(summary["run_origin"])
@@ -91,7 +91,10 @@ def write_more(out: Path, trials: Sequence[int]) -> list[Path]:
     scored = {each.trial: each for each in read_candidates(out / LOG) if each.score is not None}
     missing = [trial for trial in trials if trial not in scored]
     if missing:
-        raise UserError(f"--write {missing[0]}: the search in {out} has no candidate of that number with a score")
+        raise UserError(
+            f"--write {missing[0]}: the search in {out} has no candidate of that number with a score; {LOG} lists the "
+            "candidates"
+        )
     paths = []
     for trial in trials:
         name = f"{prefix}-{limit_name(limits)}-T{trial}"

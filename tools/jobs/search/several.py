@@ -16,13 +16,13 @@ def check_several(supernets: Sequence[Path], config: SearchConfig) -> None:
     """Raises UserError if several supernets cannot be searched together; does not check that they exist."""
     if len(supernets) > 1 and config.learn_from:
         raise UserError(
-            f"--learn-from takes one supernet's scores into account, and --supernet names {len(supernets)}; give one"
+            f"--learn-from uses the scores of one supernet, but --supernet names {len(supernets)}; give one"
         )
     seen: dict[str, Path] = {}
     for run in supernets:
         digest = sha256(weights) if (weights := run / SUPERNET).is_file() else str(run.resolve())
         if digest in seen:
-            raise UserError(f"--supernet: {shown(run)} and {shown(seen[digest])} are the same one; name it once")
+            raise UserError(f"--supernet: {shown(run)} and {shown(seen[digest])} are the same supernet; name it once")
         seen[digest] = run
 
 

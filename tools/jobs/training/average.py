@@ -131,7 +131,7 @@ def _check_folder(job: Job) -> None:
         return
     saved = read_saved(job.out / CONFIG) if (job.out / CONFIG).is_file() else {}
     if AVERAGED not in saved:
-        raise UserError(f"{shown(job.out)} is not empty and holds no average; give another folder with --out")
+        raise UserError(f"{shown(job.out)} is not empty and contains no average; give another folder with --out")
     if not job.resume:
         raise taken(shown(job.out), "an average of trainings", REPLACE)
 

@@ -99,17 +99,18 @@ def begun(what: CoolDown, recipe: Recipe, out: Path) -> Begun:
     if kept is not None and not (out / STATE).exists() and (now := _epochs_done(what)) != done:
         raise UserError(
             f"--cool-down {what.run}: it has done {counted(now, 'epoch')} by now, and {shown(out)}, which has no "
-            f"{STATE}, was begun after {done}; give another --out"
+            f"{STATE}, was started after {done}; give another --out"
         )
     if done + what.epochs > MOST_EPOCHS:
         raise UserError(
-            f"--cool-down-epochs {what.epochs}: with the {done} done they are over {MOST_EPOCHS}; give fewer"
+            f"--cool-down-epochs {what.epochs}: together with the {done} already done they exceed {MOST_EPOCHS}; give "
+            "fewer"
         )
     own = recipe.schedule
     if own.cool_down and done > (begins := max(recipe.epochs - own.cool_down, 0)):
         raise UserError(
-            f"--cool-down {what.run}: its rate falls to its end since epoch {begins:g} of {recipe.epochs} already "
-            f"(schedule.cool_down), and it has done {done}; go on there with --resume"
+            f"--cool-down {what.run}: its rate has already been falling to its end since epoch {begins:g} of "
+            f"{recipe.epochs} (schedule.cool_down), and it has done {done}; continue that run with --resume instead"
         )
     schedule = dataclasses.replace(own, planned=own.planned or recipe.epochs, cool_down=what.epochs)
     ended = dataclasses.replace(recipe, epochs=done + what.epochs, schedule=schedule, early_stopping=None)
@@ -134,16 +135,18 @@ def _at_hand(what: CoolDown, recipe: Recipe) -> dict[str, Any]:
     if done >= recipe.epochs:
         raise UserError(
             f"--cool-down {what.run}: it has done {counted(done, 'epoch')}, all of this recipe's {recipe.epochs}; give "
-            "--epochs as it was begun with"
+            "the --epochs that it was started with"
         )
     return {"run": shown(what.run), "epochs_done": done, "seed": _seed(what)}
 
 
 def _epochs_done(what: CoolDown) -> int:
     if not (what.run / CONFIG).exists():
-        raise UserError(f"--cool-down {what.run}: no run is there; give the folder of a training")
+        raise UserError(f"--cool-down {what.run}: there is no run in it; give the folder of a training")
     if not (what.run / STATE).exists():
-        raise UserError(f"--cool-down {what.run}: the run has no {STATE}; it has not done an epoch that was kept")
+        raise UserError(
+            f"--cool-down {what.run}: the run has no {STATE}, as no epoch of it was saved; train it longer first"
+        )
     return load_state(what.run / STATE).get("epoch", 0)
 
 
@@ -164,7 +167,7 @@ def check_same(what: CoolDown, config: dict[str, Any], recipe: Recipe) -> None:
     difference = first_difference(*(_compared(each, names) for each in (saved, wanted)))
     if difference:
         raise UserError(
-            f"--cool-down {what.run}: it was begun with another configuration ({difference}); give the same options"
+            f"--cool-down {what.run}: it was started with another configuration ({difference}); give the same options"
         )
 
 
@@ -198,6 +201,6 @@ def _copy_state(what: CoolDown, done: int, path: Path) -> None:
     now = load_state(path).get("epoch", 0)
     if now != done:
         raise UserError(
-            f"--cool-down {what.run}: another process goes on with it, and it has done {counted(now, 'epoch')} by now "
-            f"instead of {done}; call again with another --out"
+            f"--cool-down {what.run}: another process is continuing it, and it has done {counted(now, 'epoch')} by now "
+            f"instead of {done}; repeat the command with another --out"
         )

@@ -22,6 +22,6 @@ def batches_of(
         if there <= len(images.pids.unique()):
             raise
         raise UserError(
-            f"{error} ({source.dataset.name} has {there} beside those of its test; data.holdout_identities and "
-            "data.train_identities say which of them are trained on)"
+            f"{error} ({source.dataset.name} has {there} besides those of its test; data.holdout_identities and "
+            "data.train_identities set which of them are trained on)"
         ) from None

@@ -34,8 +34,8 @@ def is_over(run: Path, weights: str) -> bool:
         return False
     if not (run / weights).is_file():
         raise UserError(
-            f"{shown(run)} was trained to its end, and {weights} and {STATE} are gone: put one of them back, or remove "
-            "the folder to have it all trained again"
+            f"{shown(run)} was trained to its end, but {weights} and {STATE} are gone; restore one of them, or remove "
+            "the folder to train all of it again"
         )
     return True
 

@@ -54,12 +54,14 @@ def inherit(run: Path, spec: NetworkSpec, source: Source, job: Job) -> Inheritan
             contain the arch.
     """
     if not isinstance(spec.backbone, Arch):
-        raise UserError(f"--inherit {run}: a supernet holds archs only, and {spec.name} is none; leave --inherit out")
+        raise UserError(
+            f"--inherit {run}: a supernet contains only archs, and {spec.name} is not one; leave --inherit out"
+        )
     supernet = open_supernet(run, load_space(job.experiment.space).at(job.experiment.input_size), job.device)
     try:
         encode(supernet.space, spec.backbone)
     except UserError as error:
-        raise UserError(f"--inherit {run}: {error}; name one that is, or leave --inherit out") from None
+        raise UserError(f"--inherit {run}: {error}; name an arch that is, or leave --inherit out") from None
     network = cut_out(supernet, spec, search_data(source, job.experiment.data).train, job)
     return Inheritance(run, network.cpu(), sha256(run / SUPERNET))
 

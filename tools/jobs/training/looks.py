@@ -69,20 +69,20 @@ def held_out(job: Job, source: Source, own: OwnEvaluation | None = None) -> tupl
     if recipe.early_stopping is not None and own is None:
         _check_measured(recipe.early_stopping.metric, recipe.losses)
     if own is not None and not recipe.evaluate_every:
-        raise UserError("retrain.evaluate_every is 0: your own evaluation would never be asked; set it above 0")
+        raise UserError("retrain.evaluate_every is 0: your own evaluation would never be called; set it above 0")
     if own is not None and recipe.early_stopping is not None:
         stopping = recipe.early_stopping
         if (stopping.metric, own.mode) == (own.metric, "min" if stopping.mode == "max" else "max"):
             raise UserError(
                 f"retrain.early_stopping.mode is {stopping.mode}, and your own evaluation's mode for {own.metric} is "
-                f"{own.mode}: give both the same"
+                f"{own.mode}; give both the same"
             )
     if data.retrain_on_holdout or not recipe.evaluate_every:
         stops = recipe.early_stopping is not None and recipe.early_stopping.metric.startswith("holdout_")
         keeps = recipe.keep_best and own is None
         if keeps or stops:
             raise UserError(
-                f"retrain.{'keep_best' if keeps else 'early_stopping'} goes by held-out identities; set "
+                f"retrain.{'keep_best' if keeps else 'early_stopping'} depends on scores on held-out identities; set "
                 "data.retrain_on_holdout=false and retrain.evaluate_every above 0"
             )
         return None
@@ -145,7 +145,11 @@ def _with(seen: dict[str, float], own: OwnEvaluation, network: ReidNetwork) -> d
     """``seen`` plus the numbers of ``own``; raises UserError if names clash or ``own.metric`` is missing."""
     numbers = {name: float(value) for name, value in own.evaluate(network.eval()).items()}
     for name in sorted(numbers.keys() & seen.keys()):
-        raise UserError(f"the evaluation's '{name}' is of the held-out identities; give it another name")
+        raise UserError(
+            f"the evaluation's '{name}' is the name of a score on held-out identities; give it another name"
+        )
     if own.metric not in numbers:
-        raise UserError(f"the evaluation gave no '{own.metric}', which is its metric; it gave: {', '.join(numbers)}")
+        raise UserError(
+            f"the evaluation returned no '{own.metric}', which is its metric; it returned: {', '.join(numbers)}"
+        )
     return seen | numbers

@@ -69,16 +69,18 @@ def open_members(given: Sequence[str | Path]) -> list[Member]:
             another network or data than the first training.
     """
     if len(given) < 2:
-        raise UserError("name two trainings at least: a mean of one is that one")
+        raise UserError("name at least two trainings: there is no mean of one")
     members: list[Member] = []
     for each in given:
         member = _training(Path(each)) if Path(each).is_dir() else _of_the_zoo(str(each))
         if any(member.weights.resolve() == other.weights.resolve() for other in members):
-            raise UserError(f"{member.name} is named twice; a mean counts every training once")
+            raise UserError(f"{member.name} is named twice, but a mean counts every training once; name it once")
         members.append(member)
     first = next((member for member in members if isinstance(member, TrainingMember)), None)
     if first is None:
-        raise UserError("name one training at least: the zoo does not say on which images a mean is to be calibrated")
+        raise UserError(
+            "name at least one training: networks of the zoo do not say on which images their mean is to be calibrated"
+        )
     for member in members:
         difference = first_difference(_compared(first), _compared(member, first))
         if difference:
@@ -91,10 +93,10 @@ def _training(run: Path) -> TrainingMember:
     if not (run / CONFIG).is_file():
         runs = runs_in(run)
         cure = f"name those in it: {', '.join(runs)}" if runs else "name a training's folder"
-        raise UserError(f"{shown(run)} is no run of tools/retrain.py; {cure}")
+        raise UserError(f"{shown(run)} is not a run of tools/retrain.py; {cure}")
     config = read_saved(run / CONFIG)
     if not isinstance(config.get("recipe"), dict) or not isinstance(config.get("network"), dict):
-        raise UserError(f"{shown(run)} is no training of a network; name runs of tools/retrain.py")
+        raise UserError(f"{shown(run)} is not a training of a network; name runs of tools/retrain.py")
     row, weights = read_result(run), run / WEIGHTS
     network, spec = load_network(weights, torch.device("cpu"))
     began = config.get("weights")
@@ -103,11 +105,11 @@ def _training(run: Path) -> TrainingMember:
 
 def _of_the_zoo(name: str) -> Member:
     if Path(name).is_file():
-        raise UserError(f"{name} is a file; name the run folder that it lies in")
+        raise UserError(f"{name} is a file; name the run folder that it is in")
     try:
         entry = find_entry(name)
     except UserError as error:
-        raise UserError(f"'{name}' is no folder, and in the zoo {error}") from None
+        raise UserError(f"'{name}' is not a folder, and in the zoo {error}") from None
     weights = zoo_weights(name)
     network, spec = load_network(weights, torch.device("cpu"))
     return Member(entry.name, weights, entry.epochs, entry.seed, entry.name, network, spec)

@@ -73,8 +73,8 @@ def _check_seeds(job: Job, repeats: int) -> None:
     there = [run for run in training_folders(job.out) if run != job.out and (run / CONFIG).exists()]
     if others := [run.name for run in there if run.name not in asked]:
         raise UserError(
-            f"{shown(job.out)} holds {', '.join(others)} too, which --seed {job.seed} --repeats {repeats} would leave "
-            "out of the mean; take them in, or give another folder with --out"
+            f"{shown(job.out)} also contains {', '.join(others)}, which --seed {job.seed} --repeats {repeats} would "
+            "leave out of the mean; include them, or give another folder with --out"
         )
 
 

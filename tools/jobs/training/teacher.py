@@ -119,7 +119,7 @@ def _weights(teacher: str) -> Path:
         raise UserError(f"losses.distillation.teacher: {error}") from None
     if path.suffix in (".onnx", ".npz"):
         raise UserError(
-            f"losses.distillation.teacher: {path} is no PyTorch network; give the run folder that it was exported from"
+            f"losses.distillation.teacher: {path} is not a PyTorch network; give the run folder that it was made from"
         )
     return path
 
@@ -130,24 +130,25 @@ def _with_classifier(teacher: Teacher, weights: Path, images: ImageSet, size: tu
         return teacher
     if weights.name != WEIGHTS:
         raise UserError(
-            f"teacher {weights}: {CLASSIFIER} beside it belongs to {WEIGHTS}; give that, or distil no logits"
+            f"teacher {weights}: {CLASSIFIER} next to it belongs to {WEIGHTS}; give that, or set "
+            "losses.distillation.logits=0"
         )
     about = read_about(path)
     if about.get("weights_sha256", (digest := sha256(weights))) != digest:
         raise UserError(
-            f"teacher {weights}: {CLASSIFIER} beside it was trained with other weights; put those back, or distil no "
-            "logits"
+            f"teacher {weights}: {CLASSIFIER} next to it was trained with other weights; restore those, or set "
+            "losses.distillation.logits=0"
         )
     if about.get("identities") != _fingerprint(torch.unique(images.pids)):
         raise UserError(
-            f"teacher {weights}: was trained on other identities than the student; its logits cannot be distilled, "
+            f"teacher {weights}: was trained on other identities than the student; its logits cannot be distilled; "
             "use losses.distillation.similarity or .embedding"
         )
     head, count = teacher.network.head, about.get("branches", 1)
     if count != speakers(head.rule, len(head.part_dims)):
         raise UserError(
-            f"teacher {weights}: {CLASSIFIER} beside it is of its first stripe alone, as earlier versions wrote it; "
-            "train it again, or distil no logits"
+            f"teacher {weights}: {CLASSIFIER} next to it is only of its first stripe, as earlier versions wrote it; "
+            "train it again, or set losses.distillation.logits=0"
         )
     kind = CosineClassifier if about["cosine"] else Classifier
     classifiers = nn.ModuleList(kind(about["dim"], about["classes"]) for _ in range(count))
@@ -172,8 +173,8 @@ def _check_knows(teacher: Teacher, weights: Path, images: ImageSet, size: tuple[
     share = right / len(index)
     if share < (1 + 1 / classes) / 2:
         raise UserError(
-            f"teacher {weights}: knows {100 * share:.0f} % of the student's training images: its {classes} identities "
-            "have the same numbers and are other persons; its logits cannot be distilled, use "
+            f"teacher {weights}: recognises {100 * share:.0f} % of the student's training images: its {classes} "
+            "identities have the same numbers but are other persons; its logits cannot be distilled; use "
             "losses.distillation.similarity or .embedding"
         )
 

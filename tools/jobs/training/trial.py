@@ -38,6 +38,6 @@ def try_network(network: ReidNetwork, size: tuple[int, int], recipe: Recipe) -> 
         learns.append(output.embedding.requires_grad)
     if not any(learns):
         raise UserError(
-            f"retrain.optimizer: with {' and '.join(sorted(fixed))} fixed in the first epoch nothing is left that the "
-            "losses could teach; lower freeze_epochs, set rates above 0, or give losses.classification a weight"
+            f"retrain.optimizer: with {' and '.join(sorted(fixed))} fixed in the first epoch, nothing is left that the "
+            "losses could train; lower freeze_epochs, set rates above 0, or give losses.classification a weight"
         )

@@ -18,7 +18,7 @@ def score_of(run: Path) -> dict[str, Any]:
     """The contents of a run's ``score.json``; raises UserError if it is missing or damaged."""
     if not (run / SCORE).is_file():
         raise UserError(
-            f"{shown(run)} has no {SCORE}: name a run that was scored, or give the command that made it again, with "
+            f"{shown(run)} has no {SCORE}; name a run that was scored, or repeat the command that made it, with "
             "--resume"
         )
     return read_mapping(run / SCORE, REMAKE_SCORE)
@@ -36,13 +36,13 @@ def flip_score(flip: Path, run: Path) -> dict[str, Any]:
         flipped = score.get("protocol", {}).get("flip") and float(score["mAP"]) + float(score["rank1"]) >= 0
         weights = score.get("about", {}).get("weights_sha256")
     if not flipped or weights != sha256(run / WEIGHTS):
-        raise UserError(f"--flip {shown(flip)}: is no evaluation with the flip test of {shown(run)}")
+        raise UserError(f"--flip {shown(flip)}: is not an evaluation of {shown(run)} with the flip test; name one")
     own, other = (_scored_by(folder) for folder in (run, flip))
     for what, value in own.items():
         if value is not None and value != other[what]:
             raise UserError(
-                f"--flip {shown(flip)}: its {what} is {other[what]}, that of {shown(run)} {value}: "
-                "give an evaluation that differs by the flip test alone"
+                f"--flip {shown(flip)}: its {what} is {other[what]}, but that of {shown(run)} is {value}; "
+                "give an evaluation that differs only by the flip test"
             )
     return score
 

@@ -90,7 +90,7 @@ def features_of(name: str, images: Sequence[Path], folder: Path = FOLDER) -> np.
     """
     for path in images:
         if not path.is_file():
-            raise UserError(f"--image {path}: is no file; name images")
+            raise UserError(f"--image {path}: there is no such file; name images")
     return embed_files(Embedder.open(zoo_weights(name, folder)), images)
 
 
@@ -109,22 +109,25 @@ def add(run: Path, name: str, flip: Path | None = None, replace: bool = False, f
     """
     if not is_name(name) or name == ADD:
         raise UserError(
-            f"--name {name}: must be of letters, digits and ._+-, begin with one of the first two, and not be '{ADD}'"
+            f"--name {name}: must consist of letters, digits and ._+-, begin with a letter or digit, and not be '{ADD}'"
         )
     if name.endswith(SUFFIXES) or name == "imagenet":
-        raise UserError(f"--name {name}: stands for something else wherever a network is named; give another")
+        raise UserError(f"--name {name}: has another meaning where a network is named; give another")
     check_folder(folder, "--folder")
     row, weights = read_result(run), run / WEIGHTS
     if row.seeds:
-        raise UserError(f"{shown(run)} is the mean of {len(row.seeds)} trainings: name one, {shown(run)}/seed-<n>")
+        raise UserError(f"{shown(run)} is the mean of {len(row.seeds)} trainings; name one, {shown(run)}/seed-<n>")
     if not weights.is_file() or not (run / CONFIG).is_file():
-        raise UserError(f"{shown(run)} is no finished training: name a run folder of tools/retrain.py")
+        raise UserError(f"{shown(run)} is not a finished training; name a run folder of tools/retrain.py")
     if weights.stat().st_size > LARGEST:
         size = f"{weights.stat().st_size / 2**20:.0f} MiB"
-        raise UserError(f"{shown(weights)} has {size}: the zoo takes files of at most {LARGEST // 2**20} MiB")
+        raise UserError(
+            f"{shown(weights)} has {size}, but the zoo takes files of at most {LARGEST // 2**20} MiB; add a smaller "
+            "network"
+        )
     entries = zoo_entries(folder)
     if not replace and name.lower() in {entry.name.lower() for entry in entries}:
-        raise UserError(f"--name {name}: is taken; add --replace, or give another")
+        raise UserError(f"--name {name}: is taken; add --replace to replace that network, or give another")
     spec = read_spec(weights)
     licence = licence_of(row.train_set, {entry.name: entry.licence for entry in entries})
     entry = _entry(name, row, spec, weights, flip and flip_score(flip, run), score_of(run), licence)

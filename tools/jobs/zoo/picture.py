@@ -28,7 +28,7 @@ KINDS = {"scratch": "published", "ImageNet": "pretrained"}
 def check_picture(path: Path) -> None:
     """Raises UserError if ``--picture`` cannot be written as a picture."""
     if path.suffix.lower() != ".png":
-        raise UserError(f"--picture {path}: is written as a PNG; name a file that ends in .png")
+        raise UserError(f"--picture {path}: the picture is written as a PNG; name a file that ends in .png")
     check_file(path, "--picture")
 
 
@@ -41,7 +41,9 @@ def draw_zoo(path: Path, folder: Path = FOLDER) -> Path:
     """
     ours = list(_ours(folder))
     if not ours:
-        raise UserError("no network of the zoo was trained and tested on all of Market-1501: nothing to draw")
+        raise UserError(
+            "no network of the zoo was trained and tested on all of Market-1501, so there is nothing to draw"
+        )
     most = REACH * max(dot.flops for dot in ours)
     return draw_costs([*ours, *(dot for dot in _published() if dot.flops <= most)], path, comparable=False)
 

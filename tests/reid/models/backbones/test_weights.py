@@ -150,7 +150,7 @@ def test_torchreids_files_fill_osnet(tmp_path):
         ("osnet_x1_0", "osnet_ibn_x1_0", "they lack instance normalisation, which the backbone has"),
         ("osnet_ibn_x1_0", "osnet_x1_0", "they have instance normalisation, which the backbone lacks"),
         ("osnet_ain_x1_0", "osnet_x1_0", "they have instance normalisation, which the backbone lacks"),
-        ("osnet_ain_x1_0", "osnet_ibn_x1_0", "they have instance normalisation elsewhere than the backbone"),
+        ("osnet_ain_x1_0", "osnet_ibn_x1_0", "they have instance normalisation in other places"),
     ],
 )
 def test_osnet_with_and_without_instance_normalisation(tmp_path, source, name, words):

@@ -48,7 +48,7 @@ def load_plan(path: Path) -> Plan:
             exist.
     """
     if not path.is_file():
-        raise UserError(f"--plan {path} does not exist; name a file, or a plan of configs/results")
+        raise UserError(f"--plan {path}: there is no such file; name one, or a plan of configs/results")
     data = read_merged(path)
     for place, kind, parts in _lists(data):
         for number, part in enumerate(parts, start=1):
@@ -144,11 +144,11 @@ def slug(name: str) -> str:
 def _check(plan: Plan) -> None:
     """Raises UserError if names clash, refer to nothing or to unsuitable parts, or if there is nothing to do."""
     if not (plan.supernets or plan.rows):
-        raise UserError("the plan has neither supernets nor rows: there is nothing to do")
+        raise UserError("the plan has neither supernets nor rows, so there is nothing to do; add some")
     if plan.ladder is not None:
         base = find(plan.rows, plan.ladder.row, "ladder: row")
         if base.random is not None and base.random.count > 1:
-            raise UserError(f"ladder: row {base.name} is several random archs; take a row of one network")
+            raise UserError(f"ladder: row {base.name} is several random archs; name a row of one network")
     rows = planned_rows(plan)
     for name in plan.ladder.also if plan.ladder is not None else ():  # each is one line of the ladder
         find((planned for planned in rows if not planned.lever), name, "ladder: also")
@@ -157,7 +157,7 @@ def _check(plan: Plan) -> None:
         names = [slug(part.name).lower() for part in parts]
         twice = next((part.name for part, name in zip(parts, names, strict=True) if names.count(name) > 1), None)
         if twice is not None:
-            raise UserError(f"{kind}: two are called {twice}, or are in the file system; give each its own name")
+            raise UserError(f"{kind}: two are called {twice}, or get the same file name; give each its own name")
     for part in (*plan.searches, *plan.rankings):
         find(plan.supernets, part.supernet, f"{part.name}: supernet")
     for part in plan.supernets:
@@ -179,9 +179,9 @@ def _check(plan: Plan) -> None:
             find(plan.searches, row.search, f"row {planned.name}: search")
         if row.inherit is not None and row.change is not None:
             raise UserError(
-                f"row {planned.name}: a supernet has no weights for what change makes; leave it or inherit out"
+                f"row {planned.name}: a supernet has no weights for what change adds; leave out change or inherit"
             )
         if row.teacher is not None:
             teacher = find(rows, row.teacher, f"row {planned.name}: teacher")
             if teacher.row.teacher is not None:
-                raise UserError(f"row {planned.name}: its teacher {row.teacher} has a teacher itself; take one without")
+                raise UserError(f"row {planned.name}: its teacher {row.teacher} itself has a teacher; name one without")

@@ -59,7 +59,7 @@ class SearchPart:
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.flops is None and self.latency is None and self.params is None:
-            raise ValueError("no limit is set: give flops, latency or params")
+            raise ValueError("no limit is set; give flops, latency or params")
         if self.beside and self.learn_from is not None:
             raise ValueError("learn_from takes one supernet's scores into account; leave beside out")
         return self

@@ -16,7 +16,7 @@ Overrides = tuple[str, ...]
 
 def _once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
-        raise ValueError("each must be there once")
+        raise ValueError("each may occur only once")
     return seeds
 
 
@@ -113,7 +113,7 @@ class Row:
         if self.inherit is not None and self.search is None:
             raise ValueError("inherit is for archs of a search, whose supernet has weights for them; leave it out")
         if self.inherit is not None and self.epochs is not None:
-            raise ValueError("inherit and epochs both say how long; give inherit.epochs alone")
+            raise ValueError("inherit.epochs and epochs both set the length of the training; leave epochs out")
         return self
 
     @property

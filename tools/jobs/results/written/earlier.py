@@ -32,9 +32,9 @@ def files_before(folder: Path, plan: str) -> set[str]:
         own, logs = told["plan"], [str(seed["log"]) for row in told["rows"] for seed in row["seeds"]]
         files = {str(name) for name in told.get(FILES, logs)}
         if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in files):
-            raise ValueError("a path that leads elsewhere")
+            raise ValueError("a path leads out of the folder")
     if own != plan:
-        raise UserError(f"--publish {shown(folder)}: holds what plan {own} has published; give another folder")
+        raise UserError(f"--publish {shown(folder)}: contains what plan {own} has published; give another folder")
     return files
 
 

@@ -125,9 +125,11 @@ def _figures(
     for row, run in zip(rows[1:], runs[1:], strict=True):
         for key in ("train_set", "test_set", "parameters"):
             if getattr(row, key) != getattr(rows[0], key):
-                raise UserError(f"{shown(run)} and {shown(runs[0])} cannot be one row: {key} differs")
+                raise UserError(
+                    f"{shown(run)} and {shown(runs[0])} cannot be one row: {key} differs; remove the one that is wrong"
+                )
         if spec_of(run).backbone != spec_of(runs[0]).backbone:
-            raise UserError(f"{shown(run)} and {shown(runs[0])} are of two networks; remove the one that is not meant")
+            raise UserError(f"{shown(run)} and {shown(runs[0])} are of two networks; remove the one that is wrong")
     counts = _counts(setup.places.record(steps[0]) / COUNTS, runs[0], size)
     time, supernet = times.get(slug(planned.name)), supernet_of(setup.plan, planned.row)
     return Figures(
@@ -165,7 +167,7 @@ def _seed(setup: Setup, step: Step, row: ResultRow) -> SeedRun:
         alone = flip["protocol"]["flip"] and flip["protocol"]["rerank"] is None
         mirrored = float(flip["mAP"]), float(flip["rank1"])
     if not alone:
-        raise UserError(f"{shown(flipped.parent)} is no evaluation with the flip test alone; remove it")
+        raise UserError(f"{shown(flipped.parent)} is not an evaluation with only the flip test; remove it")
     with expecting(path, REMAKE_SCORE):
         made = str(score["command"]), str(score["commit"])
     return SeedRun(step.seed, row.mAP, row.rank1, *mirrored, *made, shown(run), tuple(row.notes))

@@ -53,13 +53,16 @@ def publish(setup: Setup, folder: Path) -> Path:
             finished step's settings differ from the plan's, or its records are missing.
     """
     if folder.resolve() == setup.places.out.resolve():
-        raise UserError(f"--publish {shown(folder)}: is where the plan itself writes; give another folder")
+        raise UserError(f"--publish {shown(folder)}: is the folder in which the plan itself writes; give another")
     steps = plan_steps(setup.plan)
     done = [step for step in steps if step.kind != LATENCY and is_done(setup.places, step)]
     check_steps(setup, done)
     rows = read_figures(setup)
     if not rows:
-        raise UserError("no row is finished: there is nothing to publish")
+        raise UserError(
+            f"no row in {shown(setup.places.out)} is finished, so there is nothing to publish; run the plan without "
+            "--publish first"
+        )
     copies = _archs(setup)
     for step in done:
         copies |= _notes(setup, step)
