@@ -169,7 +169,9 @@ def test_a_rate_that_is_falling_to_its_end_is_not_raised_again(tmp_path):
     what = CoolDown(_run(tmp_path / "run", 6, seed=0), 2)
     assert begun(what, recipe, tmp_path / "out").done == 6
     _run(tmp_path / "run", 7, seed=0)
-    with pytest.raises(UserError, match="falls to its end since epoch 6 of 9 already .* has done 7; go on .* --resume"):
+    with pytest.raises(
+        UserError, match="been falling to its end since epoch 6 of 9 .* has done 7; continue .* --resume"
+    ):
         begun(what, recipe, tmp_path / "out")
 
 
@@ -219,7 +221,7 @@ def test_refusals(train, interrupted, refused, tmp_path):
         (
             ("--cool-down", interrupted, "--cool-down-epochs", 10**6),
             4,
-            "with the 2 done they exceed 1000000; give fewer",
+            "with the 2 already done they exceed 1000000; give fewer",
         ),
         (("--cool-down", interrupted, "--repeats", 2), 4, "leave --repeats out"),
         (("--cool-down-epochs", 3), 4, "needs --cool-down; give --cool-down RUN too"),

@@ -90,15 +90,15 @@ def test_weights_that_nobody_has_are_told_of_before_data_are_opened(
     ("options", "message"),
     [
         (("--recipe", "bott"), "no recipe is called 'bott'; nearest: bot"),
-        (("--recipe", "none.yaml"), "none.yaml does not exist"),
-        (("--epochs", "0"), "--epochs 0: must be at least 1"),
+        (("--recipe", "none.yaml"), "--recipe none.yaml: there is no such file"),
+        (("--epochs", "0"), "--epochs 0: must be from 1 to 1000000"),
         (("--batch", "64"), "--batch 64: give the number of identities and of images of each"),
         (
             ("--batch", "8x2"),
             r"--batch 8x2 and --set retrain=\{epochs: 1, identities: 4, .* contradict each other; give one",
         ),
         (("--batch", "64x1"), "--batch 64x1: .*both at least 2"),
-        (("--repeats", "0"), "--repeats 0: must be at least 1"),
+        (("--repeats", "0"), "--repeats 0: must be from 1 to 1000"),
         (("--weights", "none.pth"), "weights none.pth: there is no such file"),
         (("--weights", "imagenet"), "no ImageNet weights are known for this backbone"),
         (
