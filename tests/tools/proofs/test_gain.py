@@ -258,7 +258,7 @@ def test_archs_that_were_scored_at_another_size_are_refused(search_run, call, re
     file = search / "archs" / f"{FOUND}.yaml"
     save_arch(file, NamedArch(FOUND, load_arch(file).arch, {"space": "tiny", "input_size": [128, 64]}))
     done = call("gain", "--search", search, "--out", tmp_path / "out")
-    refused(done, "its supernet scored it at 128x64, but  space tiny has 64x32 here; give the config that the search")
+    refused(done, "its supernet scored it at 128x64, but here space tiny has 64x32; give the config that the search")
 
 
 @pytest.mark.parametrize(

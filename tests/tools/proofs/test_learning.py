@@ -108,7 +108,7 @@ def test_what_was_learnt_from_may_not_change_under_a_search(call, refused, super
     ("values", "message"),
     [
         ({"dataset": "market1501"}, "is of data set market1501, but this run is on synthetic"),
-        ({"archs": [{"name": "W00"}]}, "does not say what W00 is; write it anew"),
+        ({"archs": [{"name": "W00"}]}, "does not say what W00 is; write it again"),
         ({"archs": []}, "0 trained archs are too few to learn from"),
     ],
 )

@@ -93,7 +93,7 @@ def check_arch(path: Path, arch: str | None) -> None:
     file is unreadable."""
     kind = read_about(path).get("kind")
     if (kind == "supernet") != (arch is not None):
-        hint = "add --arch NAME to name an arch of it" if arch is None else "--arch is only for supernets; leave it out"
+        hint = "name an arch of it with --arch NAME" if arch is None else "--arch is only for supernets; leave it out"
         raise UserError(f"{path} contains a network of kind '{kind}'; {hint}")
 
 
