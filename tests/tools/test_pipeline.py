@@ -317,8 +317,8 @@ def test_supernet_of_another_space_isrefused(run, call, tmp_path, refused):
 def test_wrong_kinds_of_checkpoint_arerefused(run, call, tmp_path, refused):
     network, supernet = run / "retrain-mobilenetv2" / "last.safetensors", run / "supernet" / "supernet.safetensors"
     out = ("--out", tmp_path / "out")
-    refused(call("evaluate", network, "--arch", BEST, *out), "--arch is for supernets: leave it out")
-    refused(call("evaluate", supernet, *out), "which arch. add --arch NAME")
+    refused(call("evaluate", network, "--arch", BEST, *out), "--arch is only for supernets; leave it out")
+    refused(call("evaluate", supernet, *out), "name an arch of it with --arch NAME")
     refused(call("evaluate", supernet, "--arch", "mobilenetv2", *out), "not in space tiny")
     refused(call("evaluate", supernet, "--arch", "resnet18", *out), "a supernet contains only archs")
     refused(call("evaluate", supernet, "--arch", "MLR-6M-C", "--search", run / "search", *out), "nearest: MLR-6M-")

@@ -83,8 +83,8 @@ def load_weights(path: Path, module: nn.Module) -> None:
     for name in sorted(set(state) | set(own)):
         theirs, ours = state.get(name), own.get(name)
         if theirs is None or ours is None or theirs.shape != ours.shape:
-            there = "nothing" if theirs is None else tuple(theirs.shape)
-            here = "nothing" if ours is None else tuple(ours.shape)
+            there = "missing" if theirs is None else tuple(theirs.shape)
+            here = "missing" if ours is None else tuple(ours.shape)
             raise UserError(
                 f"checkpoint {path} is of another network: {name} is {there} in it and {here} in this network"
             )

@@ -41,5 +41,5 @@ def test_a_threshold_is_not_set_on_the_features_that_are_evaluated(tmp_path):
     side = LabeledFeatures(torch.eye(4), torch.tensor([1, 1, 2, 2]), torch.tensor([1, 2, 1, 2]))
     own = RetrievalFeatures(side, side, RECORDS)
     file = str(save_features(tmp_path / "own.npz", own))
-    with pytest.raises(UserError, match=r"own\.npz: its features are those to evaluate,  .* or test-half$"):
+    with pytest.raises(UserError, match=r"own\.npz: its features are those to evaluate, .* or test-half$"):
         calibration(file, own)

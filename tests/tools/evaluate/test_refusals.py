@@ -41,7 +41,7 @@ def test_bad_feature_files(call, saved, tmp_path, refused):
     )
     refused(call("evaluate", source, "--flip", *out), "--flip: .* already contains features")
     refused(call("evaluate", source, "--dataset", "msmt17", *out), "--dataset: .* already contains features")
-    refused(call("evaluate", source, "--arch", "smallest", *out), "--arch is for supernets")
+    refused(call("evaluate", source, "--arch", "smallest", *out), "--arch is only for supernets; leave it out")
     refused(call("evaluate", source, "--calibrate", "holdout", *out), "saved features come without a network")
     assert not (tmp_path / "out").exists()
 
@@ -106,7 +106,7 @@ def test_weights_that_no_evaluation_wrote_stay(call, saved, runs, sets, tmp_path
     shutil.copytree(runs["second"], imported)
     (imported / "result.json").unlink()
     before = (imported / "last.safetensors").read_bytes()
-    line = "imported holds last.safetensors of a network that was not evaluated there; give another --out"
+    line = "imported contains last.safetensors of a network that was not evaluated there; give another --out"
     refused(call("evaluate", saved / "features.npz", "--out", imported), line)
     assert [path.name for path in imported.iterdir()] == ["last.safetensors"]
     done = call("evaluate", *arguments(imported, sets["north"], imported, "--calibrate", "none")[4:])

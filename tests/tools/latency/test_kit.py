@@ -93,10 +93,10 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     assert found.origin["target"] == "pi5" and "measured_ms" not in found.origin
 
     elsewhere = ("--out", tmp_path / "elsewhere", "--set", "search.cost_input_size=[32, 16]")
-    refused(call(*search, *elsewhere), "pi5 has no latencies of space small at 32x16: ")
+    refused(call(*search, *elsewhere), "pi5 has no latencies of space small at 32x16; make a kit: ")
     refused(
         call("latency", "--space", file, "--size", "32x16", "--import", times, "--as", "pi6", tiny=False),
-        "--size 32x16: .* is of 64x32; leave the option out",
+        "--size 32x16: .* was measured at 64x32; leave the option out",
     )
     again = json.loads(times.read_text())
     again["times"][next(iter(again["times"]))][0] += 0.001

@@ -203,7 +203,7 @@ def test_an_arch_of_a_supernet(call, tmp_path, refused):
     torch.manual_seed(1)
     weights = save_supernet(tmp_path / "super" / "supernet.safetensors", Supernet(SPACE))
     out = ("--out", tmp_path / "out", "--kinds", "activations", "--queries", 1)
-    refused(call("visualize", weights, *out), "which arch. add --arch NAME")
+    refused(call("visualize", weights, *out), "name an arch of it with --arch NAME")
     refused(call("visualize", tmp_path / "super", *out), "has no last.safetensors; give .* and --arch NAME")
     done = call("visualize", weights, "--arch", "smallest", *out)
     assert done.code == 0, done.err

@@ -61,7 +61,7 @@ def test_networks_are_what_they_are_called(whole, search_run):
         assert row["train_set"].startswith("synthetic: 20 identities")
     (search,) = data["gains"]
     assert search["mAP"]["value"] == pytest.approx(data["networks"][0]["mAP"][0] - data["networks"][1]["mAP"][0])
-    assert search["mAP"]["error"] is None and "so few trainings" in search["sentence"]
+    assert search["mAP"]["error"] is None and "too few trainings" in search["sentence"]
     assert imread(whole / "gain.png").shape[1] > 400 and data["command"] and data["commit"]
 
 

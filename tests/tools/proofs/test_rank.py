@@ -249,7 +249,7 @@ def test_runs_of_other_archs_or_seeds(call, refused, ranking, supernets, tmp_pat
     (tmp_path / "alone" / "B00-s0").rename(tmp_path / "alone" / "B00-s7")
     refused(call("rank", *asked, "--archs", ranking / "archs", "--seed", 7, "--repeats", 1), "seed differs")
     (tmp_path / "alone" / "B00-s7" / "config.yaml").write_text("seed: 7\n")
-    message = r"config.yaml has no 'data' .*if it is of a stand-alone training, restore it, .*another folder"
+    message = r"config.yaml lacks 'data'; if it is of a stand-alone training, restore it, .*another folder"
     refused(call("rank", *asked, "--archs", ranking / "archs", "--seed", 7, "--repeats", 1), message)
     shutil.copy(tmp_path / "archs" / "B00.yaml", tmp_path / "archs" / "twin.yaml")
     refused(call("rank", *asked, "--archs", tmp_path / "archs"), "twin.yaml: has the name or the network of .*B00.yaml")

@@ -201,7 +201,7 @@ def test_refusals(make, other, message):
         ),
         (
             {"rows": [{"name": "base", "random": {"network": "resnet18", "count": 1}}]},
-            "row/base/0: random archs are",
+            "row/base/0: random needs an arch to resemble",
         ),
         ({"rows": [{"name": "base", "network": "mobilenetv2", "change": {"kernel": 4}}]}, "row/base/0: .*kernel"),
         (

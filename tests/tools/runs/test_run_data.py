@@ -43,7 +43,7 @@ def test_the_data_of_its_training(job, run, source, capsys):
     data = on_its_data(job, run / source).experiment.data
     assert (data.dataset.name, data.dataset.root, data.dataset.seed) == ("folder", Path("shops/north"), 5)
     assert data.holdout_identities == 7 and data.also_train == ()
-    assert "config.yaml has them" in capsys.readouterr().out
+    assert "config.yaml; --config, --data or --set data... select others" in capsys.readouterr().out
 
 
 def test_what_the_user_names_has_the_last_word(job, run, tmp_path):

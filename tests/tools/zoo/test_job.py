@@ -126,7 +126,7 @@ def test_adding_by_the_tool(runs, call, refused, tmp_path):
         (("add",), "add: give the run folder and --name NAME"),
         (("add", "none", "--name", "x"), "run folder none does not exist"),
         (("Small-A", "run"), "run: there is one argument too many; to add a run, .* add .*run"),
-        (("Small-A", "--image", "none.jpg"), "--image none.jpg: is no file"),
+        (("Small-A", "--image", "none.jpg"), "--image none.jpg: there is no such file"),
     ],
 )
 def test_refusals(zoo, call, refused, arguments, message):
@@ -146,7 +146,7 @@ def test_a_run_without_its_score_is_told_the_cure(runs, tmp_path):
 def test_names_that_are_none(runs, call, refused, tmp_path, name):
     refused(
         call("zoo", "add", runs / "run", "--name", name, "--folder", tmp_path / "zoo", tiny=False),
-        "--name .*must be" if name else "--name '': the value is empty",
+        "--name .*must consist of" if name else "--name '': the value is empty",
     )
     assert not (tmp_path / "zoo").exists()
 
@@ -167,7 +167,7 @@ def test_weights_that_cannot_be_loaded_take_no_sound_ones_place(runs, zoo, call,
     save_file({**state, name: state[name] * torch.nan}, broken / "last.safetensors", about)
     refused(call(*again, tiny=False), f"contains NaN or infinite weights .{name}")
     save_file({key: state[key] for key in state if key != name}, broken / "last.safetensors", about)
-    refused(call(*again, tiny=False), f"is of another network: {name} is nothing there")
+    refused(call(*again, tiny=False), f"is of another network: {name} is missing in it")
     load_backbone("Small-A", zoo)
 
 
@@ -227,10 +227,10 @@ def test_wrong_flip_runs_and_large_files_are_refused(runs, call, refused, tmp_pa
 @pytest.mark.parametrize(
     ("part", "key", "value", "message"),
     [
-        ("about", "data", "msmt17", "its data set is msmt17, that of .*run synthetic: give an evaluation"),
-        ("about", "input_size", [32, 16], r"its input size is \[32, 16\], that of .*run \[64, 32\]"),
-        ("protocol", "metric", "euclidean", "its metric is euclidean, that of .*run cosine"),
-        ("protocol", "precision", "bf16", "its precision is bf16, that of .*run fp32"),
+        ("about", "data", "msmt17", "its data set is msmt17, but that of .*run is synthetic; give an evaluation"),
+        ("about", "input_size", [32, 16], r"its input size is \[32, 16\], but that of .*run is \[64, 32\]"),
+        ("protocol", "metric", "euclidean", "its metric is euclidean, but that of .*run is cosine"),
+        ("protocol", "precision", "bf16", "its precision is bf16, but that of .*run is fp32"),
         (None, "queries", 1, "its number of queries is 1, "),
     ],
 )

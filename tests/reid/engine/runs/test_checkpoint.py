@@ -50,7 +50,7 @@ def test_another_network(tmp_path):
         load_weights(path, other)
     assert _one_line(caught)
     assert all(torch.equal(before[key], value) for key, value in other.state_dict().items())
-    with pytest.raises(UserError, match="0.bias is .* in it and nothing in this network"):
+    with pytest.raises(UserError, match="0.bias is .* in it and missing in this network"):
         load_weights(path, nn.Sequential())
 
 
