@@ -109,7 +109,8 @@ def test_search_for_another_machine(call, refused, data_root, tmp_path):
     assert call(*other, tmp_path / "other", tiny=False).code == 0  # the times that it has
     refused(call(*search, "--resume"), "started with another origin")
     file.write_text(SPACE.replace("last_widths: [0]", "last_widths: [0, 32]"))
-    made = rf"parts of space small were not measured on pi5: python tools/latency.py --space {file} --size 64x32 --kit"
+    kit = rf"python tools/latency.py --space {file} --size 64x32 --kit"
+    made = rf"parts of space small were not measured on pi5; make a kit: {kit}"
     refused(call(*other, out, "--replace", tiny=False), made)  # by its file: no space is called small
 
 
