@@ -9,9 +9,11 @@ setup(
     # Named spaces, archs and recipes and the zoo's weights lie beside the packages, in a checkout and installed alike.
     packages=[
         *find_packages(include=["reid*", "supernet*", "search*", "evaluation*"]),
-        *find_namespace_packages(include=["configs", "configs.*", "weights", "tools", "tools.*"]),
+        *find_namespace_packages(
+            include=["configs", "configs.*", "weights", "tools", "tools.*", "evaluation.vectors.cases"]
+        ),
     ],
-    package_data={"": ["*.yaml", "*.json", "*.safetensors"], "evaluation.vectors": ["cases/*.json"]},
+    package_data={"": ["*.yaml", "*.json", "*.safetensors"]},
     install_requires=[
         "torch>=2.11",
         "torchvision>=0.26",  # fits one torch build only: always install the two together
