@@ -13,15 +13,12 @@ of a search do; those that differ by much are easy to order.
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import _root  # noqa: F401  (first: it mends the import path)
 import numpy as np
 import torch
-import yaml
 
 from benchmarks.parts.held_out import agreements
 from evaluation.comparison.row import read_result
@@ -32,7 +29,9 @@ from reid.data.split import take_identities
 from reid.engine.machine.memory import keep_freed_memory
 from reid.engine.runs.run_folder import CONFIG, WEIGHTS
 from reid.errors import UserError
+from reid.files import read_mapping
 from reid.options import Parser
+from search.ranking.sampling import FEWEST
 from supernet.folding import fold_batch_norm
 from supernet.trained.checkpoint import load_network
 from tools.jobs.data import open_source, training_identities
@@ -45,21 +44,23 @@ def unused_after(runs: Sequence[Path]) -> DataConfig:
     Raises:
         UserError: they were not; the message names the first such run.
     """
-    first: DataConfig | None = None
-    for run in runs:
-        saved: Any = yaml.safe_load((run / CONFIG).read_text()) if (run / CONFIG).is_file() else None
-        if not saved or "data" not in saved:
-            raise UserError(f"{run} holds no {CONFIG} of a training; name a run of tools/retrain.py")
-        data = dataclasses.replace(
-            build_config(DataConfig, saved["data"], f"{run / CONFIG}: data"), holdout_identities=2
-        )
+    settings = [_settings(run) for run in runs]
+    for run, data in zip(runs, settings, strict=True):
         if data.retrain_on_holdout or not data.train_identities:
             raise UserError(f"{run} was trained on all identities; train with --set data.train_identities=N")
-        if first is not None and data != first:
+        if data != settings[0]:
             raise UserError(f"{run} was trained on other identities than {runs[0]}; compare runs of the same ones")
-        first = data
-    assert first is not None
-    return first
+    return settings[0]
+
+
+def _settings(run: Path) -> DataConfig:
+    """Those of the run, but for how many identities a search would hold out: they are no matter here."""
+    cure = "name a run folder of tools/retrain.py"
+    saved = read_mapping(run / CONFIG, cure)
+    if "data" not in saved:
+        raise UserError(f"{run / CONFIG} is not of a training of a network; {cure}")
+    data = build_config(DataConfig, saved["data"], f"{run / CONFIG}: data")
+    return dataclasses.replace(data, holdout_identities=DataConfig().holdout_identities)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -70,11 +71,13 @@ def main(arguments: list[str] | None = None) -> None:
         "--identities", type=int, nargs="+", default=[25, 50, 100, 200], metavar="N", help="sizes of the groups"
     )
     options = parser.parse_args(arguments)
+    if len(options.runs) < FEWEST:
+        parser.error(f"{len(options.runs)} runs are too few to have an order; give at least {FEWEST}")
     keep_freed_memory()
     try:
         compare(options.runs, options.data, options.identities)
     except UserError as error:
-        sys.exit(print(f"error: {error}", file=sys.stderr) or 2)
+        parser.error(str(error))
 
 
 def compare(runs: Sequence[Path], folder: Path | None, sizes: Sequence[int]) -> None:

@@ -65,19 +65,25 @@ def test_an_image_does_not_find_itself(images, cameras):
     assert group_score(rows, labels, images.pids < 48, every=True) < 0.1
 
 
+ALL = "was trained on all identities; train with --set data.train_identities=N"
+
+
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("config", "message"),
     [
-        ({"train_identities": 8, "retrain_on_holdout": True}, "was trained on all identities"),
-        ({"retrain_on_holdout": False}, "was trained on all identities"),
-        (None, "holds no config.yaml of a training"),
+        ("data: {train_identities: 8, retrain_on_holdout: true}", f"{{run}} {ALL}"),
+        ("data: {retrain_on_holdout: false}", f"{{run}} {ALL}"),
+        ("data: {train_identities: 8", "{run}/config.yaml"),
+        ("seed: 1", "{run}/config.yaml is not of a training of a network; name a run folder of tools/retrain.py"),
+        (None, "{run}/config.yaml"),
     ],
 )
-def test_runs_that_left_nobody_unused(run_here, tmp_path, settings, message):
-    if settings is not None:
-        (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data": settings}))
-    done = run_here("held_out.py", str(tmp_path))
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and f"{tmp_path} {message}" in done.stderr
+def test_runs_that_left_nobody_unused_or_are_none(run_here, tmp_path, config, message):
+    if config is not None:
+        (tmp_path / "config.yaml").write_text(config)
+    done = run_here("held_out.py", *[str(tmp_path)] * 4)
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert message.format(run=tmp_path) in done.stderr
 
 
 def test_runs_of_other_identities_are_not_compared(run_here, tmp_path):
@@ -85,5 +91,11 @@ def test_runs_of_other_identities_are_not_compared(run_here, tmp_path):
         (tmp_path / name).mkdir()
         data = {"train_identities": count, "retrain_on_holdout": False}
         (tmp_path / name / "config.yaml").write_text(yaml.safe_dump({"data": data}))
-    done = run_here("held_out.py", str(tmp_path / "a"), str(tmp_path / "b"))
-    assert done.returncode == 2 and "b was trained on other identities than" in done.stderr
+    first, other = str(tmp_path / "a"), str(tmp_path / "b")
+    done = run_here("held_out.py", first, first, first, other)
+    assert done.returncode == 2 and f"{other} was trained on other identities than {first}" in done.stderr
+
+
+def test_three_runs_are_no_ranking(run_here):
+    done = run_here("held_out.py", "a", "b", "c")
+    assert done.returncode == 2 and done.stderr == "error: 3 runs are too few to have an order; give at least 4\n"
